@@ -1,0 +1,1 @@
+"""Pieces of asyncio that every daemon shares: sockets, lifecycle, metrics page, command options."""

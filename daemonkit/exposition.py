@@ -1,0 +1,50 @@
+"""Serve a daemon's `/metrics`, `/healthz` and `/ready` on an address of the operator's own network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+
+from daemonkit.udp import Address, AddressUnavailable
+
+
+class ExpositionPage:
+    """Answer three GETs: metrics, liveness, readiness (503 while draining)."""
+
+    def __init__(self, address: Address, registry: CollectorRegistry, ready: Callable[[], bool]) -> None:
+        self._address = address
+        self._registry = registry
+        self._ready = ready
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen; raises AddressUnavailable."""
+        application = web.Application()
+        application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/healthz", self._healthz)
+        application.router.add_get("/ready", self._readiness)
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, *self._address).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise AddressUnavailable("TCP", self._address, error) from error
+
+    async def stop(self) -> None:
+        """Close the listener and its connections."""
+        if self._runner:
+            await self._runner.cleanup()
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readiness(self, _request: web.Request) -> web.Response:
+        if self._ready():
+            return web.Response(text="ready\n")
+        return web.Response(text="draining\n", status=503)

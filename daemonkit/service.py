@@ -1,0 +1,98 @@
+"""Run one daemon from its first socket to a drained end.
+
+The first SIGTERM or SIGINT drains: new work is refused, `/ready` says no, work in progress goes on until none is left
+or the deadline has come. The second signal stops at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import Protocol
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from daemonkit.exposition import ExpositionPage
+from daemonkit.udp import Address
+
+IDLE_POLL_SECONDS = 0.05
+
+log = structlog.get_logger(__name__)
+
+
+class Service(Protocol):
+    """What a daemon offers to its runner."""
+
+    async def start(self) -> None:
+        """Open the sockets and start the tasks; raises AddressUnavailable."""
+
+    def ready(self) -> bool:
+        """Tell whether new work is welcome."""
+
+    def drain(self) -> None:
+        """Refuse new work and keep the rest going."""
+
+    def idle(self) -> bool:
+        """Tell whether nothing is in progress any more."""
+
+    async def stop(self) -> None:
+        """Close everything."""
+
+
+def run(service: Service, *, metrics: Address | None, registry: CollectorRegistry, drain_seconds: float = 30.0) -> int:
+    """Serve until a signal ends it and return the process's exit code; raises AddressUnavailable."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(service, metrics, registry, drain_seconds))
+
+
+async def _serve(service: Service, metrics: Address | None, registry: CollectorRegistry, drain_seconds: float) -> int:
+    signals = _Signals()
+    page = ExpositionPage(metrics, registry, service.ready) if metrics else None
+    await service.start()
+    try:
+        if page:
+            await page.start()
+        log.info("ready", service=type(service).__name__)
+        await signals.first.wait()
+        log.info("draining", seconds=drain_seconds)
+        service.drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(drain_seconds):
+                await _idle_or_second_signal(service, signals)
+    finally:
+        await service.stop()
+        if page:
+            await page.stop()
+    log.info("stopped")
+    return 0
+
+
+async def _idle_or_second_signal(service: Service, signals: _Signals) -> None:
+    while not service.idle() and not signals.second.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(signals.second.wait(), IDLE_POLL_SECONDS)
+
+
+class _Signals:
+    """Turn SIGTERM and SIGINT into two events: drain, then stop."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415  # the extra `fast` is optional
+    except ImportError:
+        return None
+    loop: type[asyncio.AbstractEventLoop] = uvloop.Loop
+    return loop

@@ -1,0 +1,144 @@
+"""Read the environment; a bad value stops the start with the variable's name and the rule."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import Callable, Sequence
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import TypeVar
+
+import environ
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+from daemonkit.udp import Address
+
+env = environ.Env()
+
+T = TypeVar("T")
+
+
+def text(name: str, default: str = "") -> str:
+    """Return a variable as it stands."""
+    return str(env.str(name, default=default)).strip()
+
+
+def boolean(name: str, default: bool) -> bool:
+    """Return true or false; anything but true, false, 1, 0, yes, no stops the start."""
+    value = text(name, str(default)).lower()
+    if value in {"true", "1", "yes"}:
+        return True
+    if value in {"false", "0", "no"}:
+        return False
+    raise ImproperlyConfigured(f"{name}={value!r} is neither true nor false.")
+
+
+def choice(name: str, default: str, allowed: Sequence[str]) -> str:
+    """Return one of the allowed words."""
+    value = text(name, default)
+    if value not in allowed:
+        raise ImproperlyConfigured(f"{name}={value!r} is not one of {', '.join(allowed)}.")
+    return value
+
+
+def words(name: str, default: str = "") -> tuple[str, ...]:
+    """Return a comma-separated list without blanks."""
+    return tuple(word.strip() for word in text(name, default).split(",") if word.strip())
+
+
+def address(name: str, default: str) -> Address:
+    """Return `ip:port` as a pair."""
+    return _parsed(name, text(name, default), _address)
+
+
+def addresses(name: str, default: str = "", *, prefix: str = "") -> tuple[Address, ...]:
+    """Return a list of `ip:port`, each with an optional prefix such as `sip:` or `udp:`."""
+    return tuple(_parsed(name, word.removeprefix(prefix), _address) for word in words(name, default))
+
+
+def ip_address(name: str, default: str) -> str:
+    """Return an IPv4 address."""
+    return _parsed(name, text(name, default), lambda value: str(IPv4Address(value)))
+
+
+def interface(name: str, default: str) -> tuple[str, str]:
+    """Return `address[!advertised]` as (local, advertised)."""
+
+    def parse(value: str) -> tuple[str, str]:
+        local, _, advertised = value.partition("!")
+        return str(IPv4Address(local)), str(IPv4Address(advertised or local))
+
+    return _parsed(name, text(name, default), parse)
+
+
+def port_range(name: str, default: str) -> tuple[int, int]:
+    """Return `low-high`, both between 1024 and 65535."""
+
+    def parse(value: str) -> tuple[int, int]:
+        low, high = (int(part) for part in value.split("-"))
+        if not 1024 <= low < high <= 65_535:
+            raise ValueError("ports must rise within 1024-65535")
+        return low, high
+
+    return _parsed(name, text(name, default), parse)
+
+
+def networks(name: str) -> tuple[str, ...]:
+    """Return a list of IPv4 ranges."""
+    return tuple(_parsed(name, word, lambda value: str(IPv4Network(value))) for word in words(name))
+
+
+def region_overrides(name: str) -> tuple[tuple[IPv4Network, str], ...]:
+    """Return `10.0.0.0/8=US,…` as pairs of range and country."""
+
+    def parse(value: str) -> tuple[IPv4Network, str]:
+        network, _, country = value.partition("=")
+        if len(country) != 2 or not country.isupper():
+            raise ValueError("write range=CC with a country in capitals")
+        return IPv4Network(network), country
+
+    return tuple(_parsed(name, word, parse) for word in words(name))
+
+
+def key(name: str, state: Path, *, generate: bool, make: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:
+    """Return a secret from the environment, or one that is generated once into `state` where that is allowed."""
+    value = text(name)
+    if value:
+        return value
+    if not generate:
+        raise ImproperlyConfigured(f"{name} is required when SIPURI_ENV=production.")
+    return _stored_key(state / "keys" / name.lower(), make)
+
+
+def fernet_key() -> str:
+    """Make a key for the encrypted fields."""
+    return Fernet.generate_key().decode()
+
+
+def _stored_key(path: Path, make: Callable[[], str]) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        # A complete file is linked into place: of several processes that start together one wins and none reads half a key.
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+        draft.write_text(make(), encoding="ascii")
+        draft.chmod(0o600)
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)
+        draft.unlink()
+    return path.read_text(encoding="ascii")
+
+
+def _address(value: str) -> Address:
+    host, _, port = value.rpartition(":")
+    if not 0 < int(port) <= 65_535:
+        raise ValueError("a port lies within 1-65535")
+    return str(IPv4Address(host)), int(port)
+
+
+def _parsed(name: str, value: str, parse: Callable[[str], T]) -> T:
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}={value!r} is not valid: {error}.") from error

@@ -1,0 +1,220 @@
+"""Turn the environment into Django's settings; what each variable means stands in docs/configuration.md."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from django.urls import reverse_lazy
+
+from sipuri_project import environment as e
+from voiceapps.console.navigation import navigation
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(e.text("SIPURI_VAR_DIR", str(BASE_DIR / "var")))
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+
+SIPURI_ENV = e.choice("SIPURI_ENV", "development", ("development", "production"))
+PRODUCTION = SIPURI_ENV == "production"
+DEBUG = False
+
+# Keys
+SECRET_KEY = e.key("SIPURI_SECRET_KEY", VAR_DIR, generate=not PRODUCTION)
+SIPURI_FIELD_KEYS = tuple(e.key("SIPURI_FIELD_KEYS", VAR_DIR, generate=not PRODUCTION, make=e.fernet_key).split(","))
+SIPURI_NONCE_KEY = e.key("SIPURI_NONCE_KEY", VAR_DIR, generate=not PRODUCTION).encode()
+SIPURI_ROUTE_KEY = e.key("SIPURI_ROUTE_KEY", VAR_DIR, generate=not PRODUCTION).encode()
+SIPURI_WEBHOOK_KEY = e.key("SIPURI_WEBHOOK_KEY", VAR_DIR, generate=not PRODUCTION).encode()
+
+# Services: none needed (D15)
+DATABASE_URL = e.text("SIPURI_DATABASE_URL", f"sqlite:///{VAR_DIR / 'sipuri.sqlite3'}")
+REDIS_URL = e.text("SIPURI_REDIS_URL")
+DATABASES = {"default": e.env.db_url_config(DATABASE_URL)}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+else:
+    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+
+# HTTP
+HTTP_BIND = e.address("SIPURI_HTTP_BIND", "127.0.0.1:8000")
+PUBLIC_URL = e.text("SIPURI_PUBLIC_URL", f"http://{HTTP_BIND[0]}:{HTTP_BIND[1]}").rstrip("/")
+ALLOWED_HOSTS = list(e.words("SIPURI_ALLOWED_HOSTS") or (PUBLIC_URL.split("://")[1].split(":")[0], "127.0.0.1", "localhost"))
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+APPEND_SLASH = False
+ROOT_URLCONF = "sipuri_project.urls"
+WSGI_APPLICATION = "sipuri_project.wsgi.application"
+
+# SIP
+SIP_DOMAIN = e.text("SIPURI_SIP_DOMAIN", "sip-uri.localhost").lower()
+SIP_REALM = e.text("SIPURI_SIP_REALM", SIP_DOMAIN)
+SIP_ALIASES = tuple(alias.lower() for alias in e.words("SIPURI_SIP_ALIASES"))
+SIP_URI_USER = e.choice("SIPURI_URI_USER", "generated", ("generated", "application-id"))
+SIP_BIND = e.address("SIPURI_SIP_BIND", "0.0.0.0:6160")
+SIP_PUBLIC_ADDRESS = e.text("SIPURI_SIP_PUBLIC_ADDRESS")
+SIP_INTERNAL_BIND = e.address("SIPURI_SIP_INTERNAL_BIND", "127.0.0.1:6162")
+RECORD_ROUTE = e.choice("SIPURI_RECORD_ROUTE", "address", ("address", "domain"))
+CALLFLOW_BIND = e.address("SIPURI_CALLFLOW_BIND", "127.0.0.1:6161")
+CALLFLOW_TARGETS = e.addresses("SIPURI_CALLFLOW_TARGETS", prefix="sip:")
+GUARD_TRUSTED = e.networks("SIPURI_GUARD_TRUSTED")
+GEOIP_DB = e.text("SIPURI_GEOIP_DB")
+REGION_OVERRIDES = e.region_overrides("SIPURI_REGION_OVERRIDES")
+DNS_BIND = e.address("SIPURI_DNS_BIND", "127.0.0.1:10053")
+
+# Media
+MEDIA_RELAYS = e.addresses("SIPURI_MEDIA_RELAYS", "udp:127.0.0.1:22222", prefix="udp:")
+NG_BIND = e.address("SIPURI_NG_BIND", "127.0.0.1:22222")
+MEDIA_EXTERNAL = e.interface("SIPURI_MEDIA_EXTERNAL", "127.0.0.1")
+MEDIA_INTERNAL = e.interface("SIPURI_MEDIA_INTERNAL", "127.0.0.1")
+RTP_PORTS = e.port_range("SIPURI_RTP_PORTS", "30000-40000")
+RTP_INTERNAL_PORTS = e.port_range("SIPURI_RTP_INTERNAL_PORTS", "40002-60000")
+MEDIA_ALLOW_PRIVATE = e.boolean("SIPURI_MEDIA_ALLOW_PRIVATE", False)
+
+# Webhooks and recordings
+WEBHOOK_ALLOW_PRIVATE = e.boolean("SIPURI_WEBHOOK_ALLOW_PRIVATE", False)
+RECORDINGS_DIR = Path(e.text("SIPURI_RECORDINGS_DIR", str(VAR_DIR / "recordings")))
+PROMPTS_DIR = VAR_DIR / "prompts"
+NODE_NAME = e.text("SIPURI_NODE_NAME", socket.gethostname())
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "oauth2_provider",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "axes",
+    "voiceapps",
+    "sipproxy",
+    "mediarelay",
+    "callflow",
+    "sipuri_project",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# Operators
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = 0.25
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_VERBOSE = False
+LOGIN_URL = reverse_lazy("admin:login")
+
+# Customers
+OAUTH2_PROVIDER_APPLICATION_MODEL = "voiceapps.ApiClient"
+OAUTH2_PROVIDER = {
+    "SCOPES_BACKEND_CLASS": "voiceapps.api.oauth.ClientScopes",
+    "CLIENT_SECRET_HASHER": "sipuri_hmac",
+    "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
+    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
+}
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "voiceapps.hashers.ClientSecretHasher",
+]
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["oauth2_provider.contrib.rest_framework.OAuth2Authentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["voiceapps.api.permissions.AccountMember"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "voiceapps.api.errors.envelope_errors",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "sipuri",
+    "DESCRIPTION": "Voice Application Management: give a voice application a SIP URI and decide who may call it.",
+    "VERSION": "2",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "OAS_VERSION": "3.1.0",
+    "OAUTH2_FLOWS": ["clientCredentials"],
+    "OAUTH2_TOKEN_URL": "/api/v1/oauth2/token",
+    "ENUM_NAME_OVERRIDES": {"CallbackMethod": "voiceapps.choices.CallbackMethod"},
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": [],
+    "SERVE_AUTHENTICATION": [],
+}
+
+# Celery
+CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celery-beat")
+CELERY_BEAT_SCHEDULE = {
+    "sweep-webhooks": {"task": "voiceapps.tasks.sweep_webhooks", "schedule": 5.0},
+    "sweep-calls": {"task": "voiceapps.tasks.sweep_calls", "schedule": 10.0},
+    "beat": {"task": "voiceapps.tasks.beat", "schedule": 5.0},
+}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+if not REDIS_URL:
+    QUEUE_DIR = VAR_DIR / "queue"
+    QUEUE_DIR.mkdir(exist_ok=True)
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(QUEUE_DIR),
+        "data_folder_out": str(QUEUE_DIR),
+        "control_folder": str(QUEUE_DIR / "control"),
+        "polling_interval": 0.05,
+    }
+
+LOGGING_CONFIG = "sipuri_project.logging.configure"
+LOGGING = {"json": e.boolean("SIPURI_LOG_JSON", PRODUCTION)}
+
+UNFOLD = {
+    "SITE_TITLE": "sipuri",
+    "SITE_HEADER": "sipuri",
+    "SITE_SUBHEADER": SIP_DOMAIN,
+    "SITE_SYMBOL": "call",
+    "SHOW_HISTORY": True,
+    "SIDEBAR": {"show_search": True, "navigation": navigation},
+}

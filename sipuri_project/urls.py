@@ -1,0 +1,18 @@
+"""Where each page and endpoint lies."""
+
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", include("voiceapps.api.urls")),
+    path("console/", admin.site.urls),
+    path("openapi.json", SpectacularAPIView.as_view(), name="schema"),
+    path("docs/api", SpectacularSwaggerView.as_view(url_name="schema")),
+    path("docs/redoc", SpectacularRedocView.as_view(url_name="schema")),
+]
+
+handler404 = "voiceapps.api.errors.not_found"
+handler500 = "voiceapps.api.errors.server_error"

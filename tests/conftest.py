@@ -1,0 +1,29 @@
+"""Fixtures that more than one folder of tests uses."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from tests.support.api import ApiCustomer
+from voiceapps.services import accounts
+from voiceapps.services.audit import Actor
+
+ACTOR = Actor("test")
+SECRET = "a-client-secret-of-enough-length"
+
+
+def _customer(account_id: str, client_id: str) -> ApiCustomer:
+    account = accounts.ensure_account(account_id, actor=ACTOR)
+    accounts.ensure_client(client_id, SECRET, account, actor=ACTOR)
+    return ApiCustomer(Client(), account_id, client_id, SECRET)
+
+
+@pytest.fixture
+def customer(db: None) -> ApiCustomer:
+    return _customer("9900000", "client-one")
+
+
+@pytest.fixture
+def stranger(db: None) -> ApiCustomer:
+    return _customer("9911111", "client-two")

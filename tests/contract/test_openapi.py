@@ -1,0 +1,22 @@
+"""openapi.json is a contract: it changes by `make openapi` only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from django.test import Client
+
+SNAPSHOT = Path(__file__).parents[2] / "openapi.json"
+
+
+def test_the_committed_description_is_the_served_one(client: Client) -> None:
+    served = client.get("/openapi.json", headers={"Accept": "application/vnd.oai.openapi+json"})
+    assert json.loads(served.content) == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+
+
+def test_its_pages_come_from_this_server_alone(client: Client) -> None:
+    for page in ("/docs/api", "/docs/redoc"):
+        html = client.get(page).content.decode()
+        assert "https://cdn" not in html
+        assert "//unpkg" not in html

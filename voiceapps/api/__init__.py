@@ -1,0 +1,1 @@
+"""The REST API: Voice Application Management on `{links, data, errors}` (D16)."""

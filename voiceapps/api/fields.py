@@ -1,0 +1,84 @@
+"""Fields that take what JSON says and nothing that merely looks like it: `"true"` is no boolean, `1` no text."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from rest_framework import serializers
+
+from voiceapps.models.applications import CREDENTIAL_LENGTH, URL_LENGTH
+
+
+class StrictBoolean(serializers.BooleanField):
+    """Take true and false."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return the boolean as it is."""
+        if not isinstance(data, bool):
+            raise serializers.ValidationError("Must be true or false.")
+        return data
+
+
+class StrictText(serializers.CharField):
+    """Take a JSON string."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the text without outer blanks."""
+        if not isinstance(data, str):
+            raise serializers.ValidationError("Must be a string.")
+        return super().to_internal_value(data)
+
+
+class StrictTexts(serializers.ListField):
+    """Take a JSON array of strings; what each may be is a rule of the product."""
+
+    child = StrictText(trim_whitespace=False, allow_blank=True)
+
+    def to_internal_value(self, data: Any) -> tuple[str, ...]:  # type: ignore[override]  # a value type, not DRF's list
+        """Return the strings, with one error for the whole field."""
+        if not isinstance(data, list) or any(not isinstance(entry, str) for entry in data):
+            raise serializers.ValidationError("Must be an array of strings.")
+        return tuple(data)
+
+
+class CallbackUrl(StrictText):
+    """Take an absolute http or https URL."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=URL_LENGTH, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the URL; raises ValidationError naming the rule."""
+        url = super().to_internal_value(data)
+        try:
+            parts = urlsplit(url)
+            valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            valid = False
+        if not valid or any(character.isspace() or ord(character) < 32 for character in url):
+            raise serializers.ValidationError("Must be an absolute URL; only http and https are allowed.")
+        return url
+
+
+class Seconds(serializers.FloatField):
+    """Take a JSON number."""
+
+    def to_internal_value(self, data: Any) -> float:
+        """Return the number; a boolean or a text is none."""
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            raise serializers.ValidationError("Must be a number of seconds.")
+        return super().to_internal_value(data)
+
+
+class Credentials(serializers.Serializer[Any]):
+    """Take `{userId, password}`; the password is never shown again."""
+
+    userId = StrictText(max_length=CREDENTIAL_LENGTH)
+    password = StrictText(max_length=CREDENTIAL_LENGTH, write_only=True, trim_whitespace=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return both; a change of one without the other is refused also by PATCH."""
+        if isinstance(data, dict) and "password" not in data:
+            raise serializers.ValidationError({"password": ["Required together with userId."]})
+        return super().to_internal_value(data)

@@ -1,0 +1,144 @@
+"""A voice application on the wire; every name is written out (voice-applications-api.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from rest_framework import serializers
+
+from voiceapps.api.fields import CallbackUrl, Credentials, Seconds, StrictBoolean, StrictText, StrictTexts
+from voiceapps.choices import CallbackMethod
+from voiceapps.models import VoiceApplication
+from voiceapps.rules.inbound_sip import InboundSipPatch
+
+MIN_TIMEOUT, MAX_TIMEOUT = 1, 25
+READ_ONLY = frozenset({"applicationId", "accountId", "sipUri", "sipAuthPassword"})
+
+_MODEL_FIELDS = {
+    "applicationName": "name",
+    "callInitiatedCallbackUrl": "initiated_url",
+    "callInitiatedMethod": "initiated_method",
+    "callInitiatedFallbackUrl": "initiated_fallback_url",
+    "callInitiatedFallbackMethod": "initiated_fallback_method",
+    "callStatusCallbackUrl": "status_url",
+    "callStatusMethod": "status_method",
+    "callbackTimeout": "callback_timeout",
+}
+_CREDENTIALS = {
+    "callbackCreds": ("callback_username", "callback_password"),
+    "callInitiatedFallbackCreds": ("fallback_username", "fallback_password"),
+}
+_SIP_FIELDS = {
+    "inboundSipCallsEnabled": "enabled",
+    "passwordAuthEnabled": "password_auth",
+    "allowedSourceIps": "source_ips",
+    "allowedRegions": "regions",
+    "sipDigestAlgorithms": "digest_algorithms",
+}
+
+
+class VoiceApplicationInput(serializers.Serializer[Any]):
+    """What POST and PATCH take; with PATCH a field that is not sent stays as it is and null clears it."""
+
+    applicationName = StrictText(max_length=200)
+    callInitiatedCallbackUrl = CallbackUrl()
+    callInitiatedMethod = serializers.ChoiceField(CallbackMethod.choices, required=False)
+    callInitiatedFallbackUrl = CallbackUrl(required=False, allow_null=True)
+    callInitiatedFallbackMethod = serializers.ChoiceField(CallbackMethod.choices, required=False)
+    callInitiatedFallbackCreds = Credentials(required=False, allow_null=True)
+    callStatusCallbackUrl = CallbackUrl(required=False, allow_null=True)
+    callStatusMethod = serializers.ChoiceField(CallbackMethod.choices, required=False)
+    callbackCreds = Credentials(required=False, allow_null=True)
+    callbackTimeout = Seconds(required=False, min_value=MIN_TIMEOUT, max_value=MAX_TIMEOUT)
+    inboundSipCallsEnabled = StrictBoolean(required=False)
+    passwordAuthEnabled = StrictBoolean(required=False)
+    allowedSourceIps = StrictTexts(required=False)
+    allowedRegions = StrictTexts(required=False)
+    sipDigestAlgorithms = StrictTexts(required=False)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Return the values; a field that does not exist or cannot be written is an error by its name."""
+        errors: dict[str, Any] = {}
+        if isinstance(data, Mapping):
+            for name in sorted(set(data) - set(self.fields)):
+                errors[name] = ["Read-only." if name in READ_ONLY else "No such field."]
+        try:
+            values: dict[str, Any] = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            errors |= cast(dict[str, Any], error.detail)
+            values = {}
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
+
+    def model_fields(self) -> dict[str, Any]:
+        """Return the model's fields that the request sets; null is the empty text."""
+        data = self.validated_data
+        fields = {_MODEL_FIELDS[name]: "" if value is None else value for name, value in data.items() if name in _MODEL_FIELDS}
+        for name, (username, password) in _CREDENTIALS.items():
+            if name in data:
+                credentials = data[name] or {"userId": "", "password": ""}
+                fields |= {username: credentials["userId"], password: credentials["password"]}
+        return fields
+
+    def inbound_sip(self) -> InboundSipPatch:
+        """Return the SIP settings that the request carries."""
+        return InboundSipPatch(**{_SIP_FIELDS[name]: value for name, value in self.validated_data.items() if name in _SIP_FIELDS})
+
+
+class UserId(serializers.Serializer[Any]):
+    """What is shown of callback credentials."""
+
+    userId = serializers.CharField()
+
+
+class VoiceApplicationData(serializers.Serializer[Any]):
+    """What every answer shows of an application."""
+
+    applicationId = serializers.UUIDField()
+    applicationName = serializers.CharField()
+    sipUri = serializers.CharField(allow_null=True)
+    inboundSipCallsEnabled = serializers.BooleanField()
+    passwordAuthEnabled = serializers.BooleanField()
+    allowedSourceIps = serializers.ListField(child=serializers.CharField())
+    allowedRegions = serializers.ListField(child=serializers.CharField())
+    sipDigestAlgorithms = serializers.ListField(child=serializers.CharField())
+    callInitiatedCallbackUrl = serializers.CharField()
+    callInitiatedMethod = serializers.ChoiceField(CallbackMethod.choices)
+    callInitiatedFallbackUrl = serializers.CharField(allow_null=True)
+    callInitiatedFallbackMethod = serializers.ChoiceField(CallbackMethod.choices)
+    callInitiatedFallbackCreds = UserId(allow_null=True)
+    callStatusCallbackUrl = serializers.CharField(allow_null=True)
+    callStatusMethod = serializers.ChoiceField(CallbackMethod.choices)
+    callbackCreds = UserId(allow_null=True)
+    callbackTimeout = serializers.FloatField()
+    sipAuthPassword = serializers.CharField(required=False, help_text="Only in the answer that made it.")
+
+
+def application_data(application: VoiceApplication, sip_password: str | None = None) -> dict[str, object]:
+    """Return an application as the wire shows it, with the SIP password only where one was just made."""
+    data: dict[str, object] = {
+        "applicationId": str(application.application_id),
+        "applicationName": application.name,
+        "sipUri": application.sip_uri,
+        "inboundSipCallsEnabled": application.inbound_sip_enabled,
+        "passwordAuthEnabled": application.password_auth_enabled,
+        "allowedSourceIps": application.allowed_source_ips,
+        "allowedRegions": application.allowed_regions,
+        "sipDigestAlgorithms": application.digest_algorithms,
+        "callInitiatedCallbackUrl": application.initiated_url,
+        "callInitiatedMethod": application.initiated_method,
+        "callInitiatedFallbackUrl": application.initiated_fallback_url or None,
+        "callInitiatedFallbackMethod": application.initiated_fallback_method,
+        "callInitiatedFallbackCreds": _user_id(application.fallback_username),
+        "callStatusCallbackUrl": application.status_url or None,
+        "callStatusMethod": application.status_method,
+        "callbackCreds": _user_id(application.callback_username),
+        "callbackTimeout": application.callback_timeout,
+    }
+    return data | ({"sipAuthPassword": sip_password} if sip_password else {})
+
+
+def _user_id(username: str) -> dict[str, str] | None:
+    return {"userId": username} if username else None

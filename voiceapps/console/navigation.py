@@ -1,0 +1,30 @@
+"""The console's side bar."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+_GROUPS = {
+    "Calls": (
+        ("Calls", "call", "call"),
+        ("Refused attempts", "block", "refusedattempt"),
+        ("Webhooks", "webhook", "webhookdelivery"),
+        ("Recordings", "graphic_eq", "recording"),
+    ),
+    "Customers": (("Applications", "apps", "voiceapplication"), ("Accounts", "business", "account"), ("API clients", "key", "apiclient")),
+    "System": (("Nodes", "dns", "node"), ("Audit", "history", "auditentry")),
+}
+
+
+def navigation(_request: HttpRequest) -> list[dict[str, object]]:
+    """Return the groups of pages, by what an operator comes for."""
+    return [
+        {
+            "title": title,
+            "items": [
+                {"title": label, "icon": icon, "link": reverse(f"admin:voiceapps_{model}_changelist")} for label, icon, model in pages
+            ],
+        }
+        for title, pages in _GROUPS.items()
+    ]

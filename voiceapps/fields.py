@@ -1,0 +1,32 @@
+"""Keep a text encrypted in the database (D5): MultiFernet under `SIPURI_FIELD_KEYS`, the first key writes, all of them read."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from cryptography.fernet import Fernet, MultiFernet
+from django.conf import settings
+from django.db import models
+
+if TYPE_CHECKING:
+    _Text = models.TextField[str, str]
+else:  # the generic form exists in the stubs only
+    _Text = models.TextField
+
+
+class EncryptedTextField(_Text):
+    """Store a Fernet token; the empty text stays empty."""
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Encrypt on the way in."""
+        return _fernet(settings.SIPURI_FIELD_KEYS).encrypt(str(value).encode()).decode() if value else ""
+
+    def from_db_value(self, value: str | None, _expression: Any, _connection: Any) -> str:
+        """Decrypt on the way out."""
+        return _fernet(settings.SIPURI_FIELD_KEYS).decrypt(value.encode()).decode() if value else ""
+
+
+@lru_cache(maxsize=4)
+def _fernet(keys: tuple[str, ...]) -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in keys])

@@ -1,0 +1,45 @@
+"""`manage.py bootstrap`: an account, an API client for it and an operator; as often as you like, also beside a running system."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from voiceapps.services import accounts
+from voiceapps.services.audit import Actor
+
+ACTOR = Actor("command bootstrap")
+
+
+class Command(BaseCommand):
+    """Make what the first API request needs."""
+
+    help = "Create an account, an API client bound to it, and an operator for the console."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Name the account and the secrets; those left out are made up and shown once."""
+        parser.add_argument("--account", required=True, help="account id, digits")
+        parser.add_argument("--client-id", required=True)
+        parser.add_argument("--client-secret", default="", help=f"at least {accounts.MIN_SECRET_LENGTH} characters")
+        parser.add_argument("--admin-password", default="", help="sets the password of the operator `admin`")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Do it all or nothing; raises CommandError with the rule that an argument breaks."""
+        secret = options["client_secret"] or secrets.token_urlsafe(32)
+        try:
+            with transaction.atomic():
+                account = accounts.ensure_account(options["account"], actor=ACTOR)
+                accounts.ensure_client(options["client_id"], secret, account, actor=ACTOR)
+                if options["admin_password"]:
+                    accounts.ensure_operator(options["admin_password"], actor=ACTOR)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        self.stdout.write(f"account        {account.account_id}\nclient id      {options['client_id']}")
+        if not options["client_secret"]:
+            self.stdout.write(f"client secret  {secret}  (shown once)")
+        if options["admin_password"]:
+            self.stdout.write("operator       admin")

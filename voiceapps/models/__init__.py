@@ -1,0 +1,25 @@
+"""The tables, one module a noun."""
+
+from voiceapps.models.accounts import Account, ApiClient
+from voiceapps.models.applications import SipCredential, VoiceApplication
+from voiceapps.models.audit import AuditEntry
+from voiceapps.models.calls import Call, CallEvent, MediaLeg, Recording
+from voiceapps.models.nodes import Node
+from voiceapps.models.refusals import RefusedAttempt
+from voiceapps.models.webhooks import WebhookAttempt, WebhookDelivery
+
+__all__ = [
+    "Account",
+    "ApiClient",
+    "AuditEntry",
+    "Call",
+    "CallEvent",
+    "MediaLeg",
+    "Node",
+    "Recording",
+    "RefusedAttempt",
+    "SipCredential",
+    "VoiceApplication",
+    "WebhookAttempt",
+    "WebhookDelivery",
+]

@@ -1,0 +1,84 @@
+"""Voice applications and the credential of their SIP URI."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+from voiceapps.choices import CallbackMethod
+from voiceapps.fields import EncryptedTextField
+from voiceapps.models.accounts import Account
+
+URL_LENGTH = 2048
+CREDENTIAL_LENGTH = 1024
+
+
+def default_digest_algorithms() -> list[str]:
+    """Return the algorithms every SIP client can answer (D4)."""
+    return ["MD5"]
+
+
+class VoiceApplication(models.Model):
+    """Where calls go: callback URLs, and who may call the SIP URI."""
+
+    application_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="applications")
+    name = models.CharField(max_length=200)
+
+    initiated_url = models.CharField(max_length=URL_LENGTH)
+    initiated_method = models.CharField(max_length=4, choices=CallbackMethod, default=CallbackMethod.POST)
+    initiated_fallback_url = models.CharField(max_length=URL_LENGTH, blank=True)
+    initiated_fallback_method = models.CharField(max_length=4, choices=CallbackMethod, default=CallbackMethod.POST)
+    fallback_username = models.CharField(max_length=CREDENTIAL_LENGTH, blank=True)
+    fallback_password = EncryptedTextField(blank=True)
+    status_url = models.CharField(max_length=URL_LENGTH, blank=True)
+    status_method = models.CharField(max_length=4, choices=CallbackMethod, default=CallbackMethod.POST)
+    callback_username = models.CharField(max_length=CREDENTIAL_LENGTH, blank=True)
+    callback_password = EncryptedTextField(blank=True)
+    callback_timeout = models.FloatField(default=15.0)
+
+    inbound_sip_enabled = models.BooleanField("inbound SIP calls", default=False, editable=False)
+    sip_alias = models.UUIDField("user part of the SIP URI", null=True, unique=True, editable=False)
+    password_auth_enabled = models.BooleanField("password authentication", default=False, editable=False)
+    allowed_source_ips = models.JSONField(default=list, editable=False)
+    allowed_regions = models.JSONField(default=list, editable=False)
+    digest_algorithms = models.JSONField(default=default_digest_algorithms, editable=False)
+
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["name", "application_id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def sip_user(self) -> str | None:
+        """Return the user part that `sipUri` shows (D1), None while disabled."""
+        if not self.inbound_sip_enabled:
+            return None
+        return str(self.application_id) if settings.SIP_URI_USER == "application-id" else str(self.sip_alias)
+
+    @property
+    def sip_uri(self) -> str | None:
+        """Return the SIP URI, None while disabled."""
+        return f"sip:{self.sip_user}@{settings.SIP_DOMAIN}" if self.inbound_sip_enabled else None
+
+
+class SipCredential(models.Model):
+    """What digest needs of a password that is itself not kept (D5)."""
+
+    application = models.OneToOneField(VoiceApplication, primary_key=True, on_delete=models.CASCADE, related_name="credential")
+    realm = models.CharField(max_length=255)
+    secrets = EncryptedTextField()
+    rotated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name = "SIP credential"
+
+    def __str__(self) -> str:
+        return f"credential of {self.application_id}"

@@ -1,0 +1,130 @@
+"""Calls, their events, media figures and recordings."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from voiceapps.choices import CallState, EndClassChoice, EndReasonChoice
+from voiceapps.models.accounts import Account
+from voiceapps.models.applications import VoiceApplication
+from voiceapps.rules.records import CallFacts
+
+
+class Call(models.Model):
+    """One inbound call: the record that bills, explains and is shown."""
+
+    call_id = models.CharField(primary_key=True, max_length=47)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="calls")
+    application = models.ForeignKey(VoiceApplication, null=True, on_delete=models.SET_NULL, related_name="calls")
+    state = models.CharField(max_length=12, choices=CallState, default=CallState.INITIATED)
+    sip_call_id = models.CharField(max_length=512, db_index=True)
+    from_uri = models.CharField(max_length=1024)
+    to_uri = models.CharField(max_length=1024)
+    source_ip = models.GenericIPAddressField(protocol="IPv4")
+    source_port = models.PositiveIntegerField()
+    country = models.CharField(max_length=2, blank=True)
+    proxy_node = models.CharField(max_length=200, blank=True)
+    callflow_node = models.CharField(max_length=200, blank=True)
+    started_at = models.DateTimeField(db_index=True)
+    answered_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    end_class = models.CharField(max_length=16, choices=EndClassChoice, blank=True)
+    end_reason = models.CharField(max_length=32, choices=EndReasonChoice, blank=True)
+    sip_status = models.PositiveSmallIntegerField(null=True)
+    error_message = models.TextField(blank=True)
+    error_id = models.CharField(max_length=36, blank=True)
+    tag = models.TextField(blank=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-started_at"]
+
+    def __str__(self) -> str:
+        return self.call_id
+
+    def facts(self) -> CallFacts:
+        """Return what daemons and webhooks know of the call."""
+        return CallFacts(
+            call_id=self.call_id,
+            application_id=str(self.application_id or ""),
+            account_id=self.account_id,
+            sip_call_id=self.sip_call_id,
+            from_uri=self.from_uri,
+            to_uri=self.to_uri,
+            source_ip=self.source_ip,
+            source_port=self.source_port,
+            country=self.country or None,
+            started_at=self.started_at.timestamp(),
+        )
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """Return the answered time, None unless answered and over."""
+        if self.answered_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.answered_at).total_seconds()
+
+
+class CallEvent(models.Model):
+    """One SIP message of a call, in the order in which the proxy saw it."""
+
+    call_id = models.CharField(max_length=47, db_index=True)
+    at = models.DateTimeField()
+    leg = models.CharField(max_length=8)
+    source = models.CharField(max_length=64)
+    destination = models.CharField(max_length=64)
+    first_line = models.CharField(max_length=512)
+    text = models.TextField()
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["at", "id"]
+
+    def __str__(self) -> str:
+        return self.first_line
+
+
+class MediaLeg(models.Model):
+    """What the relay counted on one side of a call."""
+
+    call_id = models.CharField(max_length=47)
+    leg = models.CharField(max_length=8)
+    node = models.CharField(max_length=200)
+    at = models.DateTimeField()
+    packets_in = models.BigIntegerField()
+    bytes_in = models.BigIntegerField()
+    packets_out = models.BigIntegerField()
+    lost = models.BigIntegerField()
+    jitter_ms = models.FloatField()
+    payload_type = models.PositiveSmallIntegerField(null=True)
+    advertised = models.CharField(max_length=64, blank=True)
+    observed = models.CharField(max_length=64, blank=True)
+    final = models.BooleanField()
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["call_id", "leg"], name="one_row_per_call_and_leg")
+        ]
+        ordering: ClassVar[list[str]] = ["call_id", "leg"]
+
+    def __str__(self) -> str:
+        return f"{self.leg} media of {self.call_id}"
+
+
+class Recording(models.Model):
+    """A recording's file and its figures."""
+
+    recording_id = models.CharField(primary_key=True, max_length=47)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
+    path = models.CharField(max_length=1024)
+    file_format = models.CharField(max_length=4)
+    channels = models.PositiveSmallIntegerField()
+    duration_ms = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-started_at"]
+
+    def __str__(self) -> str:
+        return self.recording_id

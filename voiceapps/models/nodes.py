@@ -1,0 +1,28 @@
+"""The processes that are there."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from voiceapps.choices import NodeRole, NodeState
+
+
+class Node(models.Model):
+    """One process of one role; it is live while its beats come."""
+
+    name = models.CharField(primary_key=True, max_length=200)
+    role = models.CharField(max_length=12, choices=NodeRole)
+    state = models.CharField(max_length=8, choices=NodeState)
+    public_address = models.CharField(max_length=64, blank=True)
+    internal_address = models.CharField(max_length=64, blank=True)
+    metrics_address = models.CharField(max_length=64, blank=True)
+    load = models.PositiveIntegerField(default=0)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["role", "name"]
+
+    def __str__(self) -> str:
+        return self.name

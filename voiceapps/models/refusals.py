@@ -1,0 +1,33 @@
+"""Attempts that were refused, gathered by application, source and reason (D19)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from voiceapps.choices import RefusalReason
+from voiceapps.models.applications import VoiceApplication
+
+
+class RefusedAttempt(models.Model):
+    """Like attempts of one burst: how many, and the first one's trace."""
+
+    application = models.ForeignKey(VoiceApplication, null=True, on_delete=models.SET_NULL, related_name="refusals")
+    source_ip = models.GenericIPAddressField(protocol="IPv4")
+    country = models.CharField(max_length=2, blank=True)
+    reason = models.CharField(max_length=32, choices=RefusalReason)
+    status = models.PositiveSmallIntegerField()
+    count = models.PositiveIntegerField()
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField(db_index=True)
+    request_user = models.CharField(max_length=256, blank=True)
+    sip_call_id = models.CharField(max_length=512, blank=True)
+    user_agent = models.CharField(max_length=256, blank=True)
+    trace = models.JSONField()
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-last_at"]
+
+    def __str__(self) -> str:
+        return f"{self.reason} from {self.source_ip}"

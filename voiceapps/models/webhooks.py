@@ -1,0 +1,61 @@
+"""Webhooks: what is sent, and each attempt with its answer (D10)."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+
+from voiceapps.choices import CallbackMethod, DeliveryState
+from voiceapps.fields import EncryptedTextField
+from voiceapps.models.applications import CREDENTIAL_LENGTH, URL_LENGTH
+from voiceapps.models.calls import Call
+
+
+class WebhookDelivery(models.Model):
+    """One event for a customer's backend.
+
+    A synchronous one was fetched by the call flow and is stored with its answer; any other is written here first and sent by a task.
+    """
+
+    delivery_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="webhooks")
+    event_type = models.CharField(max_length=32)
+    synchronous = models.BooleanField(default=False)
+    url = models.CharField(max_length=URL_LENGTH)
+    method = models.CharField(max_length=4, choices=CallbackMethod)
+    username = models.CharField(max_length=CREDENTIAL_LENGTH, blank=True)
+    password = EncryptedTextField(blank=True)
+    body = models.JSONField()
+    state = models.CharField(max_length=9, choices=DeliveryState, default=DeliveryState.PENDING)
+    created_at = models.DateTimeField()
+    next_attempt_at = models.DateTimeField(null=True, db_index=True)
+
+    class Meta:
+        verbose_name_plural = "webhook deliveries"
+        ordering: ClassVar[list[str]] = ["-created_at"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["call"], condition=models.Q(event_type="disconnect"), name="one_disconnect_per_call")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type} of {self.call_id}"
+
+
+class WebhookAttempt(models.Model):
+    """One request on the wire."""
+
+    delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="attempts")
+    at = models.DateTimeField()
+    url = models.CharField(max_length=URL_LENGTH)
+    status = models.PositiveSmallIntegerField(null=True)
+    response_body = models.TextField(blank=True)
+    latency_ms = models.PositiveIntegerField()
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.status or self.error}"

@@ -1,0 +1,204 @@
+"""Decide whether a call may enter (D2).
+
+Facts of the request and snapshots of the applications it names go in, one decision comes out. Every rule is
+evaluated, so that the trace tells the customer the whole story; the first rule that fails, in D2's order, makes the
+decision. Nothing here waits, reads or remembers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from voiceapps.rules import cidr, regions
+
+Verdict = Literal["passed", "failed", "skipped"]
+
+
+class DigestState(StrEnum):
+    """Say what the request's credentials are worth."""
+
+    ABSENT = "absent"
+    MALFORMED = "malformed"
+    STALE = "stale"
+    OTHER_USER = "other_user"
+    WRONG = "wrong"
+    VALID = "valid"
+
+
+class Outcome(StrEnum):
+    """Say what the proxy does next."""
+
+    ADMIT = "admit"
+    CHALLENGE = "challenge"
+    REFUSE = "refuse"
+
+
+class Reason(StrEnum):
+    """Say why a call was refused."""
+
+    FOREIGN_HOST = "foreign_host"
+    RATE_LIMITED = "rate_limited"
+    USER_MISMATCH = "user_mismatch"
+    UNKNOWN_APPLICATION = "unknown_application"
+    DISABLED = "disabled"
+    IP_NOT_ALLOWED = "ip_not_allowed"
+    REGION_NOT_ALLOWED = "region_not_allowed"
+    DIGEST_USER_MISMATCH = "digest_user_mismatch"
+    DIGEST_WRONG = "digest_wrong"
+    CAPACITY = "capacity"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionSnapshot:
+    """One application as admission sees it, read for one INVITE (D3)."""
+
+    application_id: str
+    account_id: str
+    enabled: bool
+    users: frozenset[str]
+    password_auth: bool
+    allowed_source_ips: tuple[str, ...]
+    allowed_regions: tuple[str, ...]
+    digest_algorithms: tuple[str, ...]
+    ha1: tuple[tuple[str, str, str], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What the request says and where it came from."""
+
+    host: str
+    host_is_ours: bool
+    request_user: str
+    to_user: str
+    source_ip: str
+    country: str | None
+    digest: DigestState
+    source_limited: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """One rule of the trace: what it wanted and what it saw."""
+
+    rule: str
+    verdict: Verdict
+    expected: str
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with the request; `status` is 0 when it is admitted."""
+
+    outcome: Outcome
+    status: int
+    reason: Reason | None
+    stale: bool
+    trace: tuple[RuleResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """A rule's result together with what its failure means."""
+
+    result: RuleResult
+    status: int
+    reason: Reason | None
+
+
+def decide(facts: RequestFacts, *, request_application: AdmissionSnapshot | None, to_application: AdmissionSnapshot | None) -> Decision:
+    """Return the decision for an INVITE that names these applications in Request-URI and To (None = resolves to nothing)."""
+    application = request_application
+    findings = (
+        _host(facts),
+        _rate(facts),
+        _same_application(facts, request_application, to_application),
+        _known(facts, application),
+        _enabled(application),
+        _source_ip(facts, application),
+        _region(facts, application),
+        _digest(facts, application),
+    )
+    trace = tuple(finding.result for finding in findings)
+    failed = next((finding for finding in findings if finding.result.verdict == "failed"), None)
+    if failed is None:
+        return Decision(Outcome.ADMIT, 0, None, stale=False, trace=trace)
+    if failed.reason is None:
+        return Decision(Outcome.CHALLENGE, failed.status, None, stale=facts.digest is DigestState.STALE, trace=trace)
+    return Decision(Outcome.REFUSE, failed.status, failed.reason, stale=False, trace=trace)
+
+
+def _host(facts: RequestFacts) -> _Finding:
+    return _finding("host", facts.host_is_ours, "a name or address of this service", facts.host, 403, Reason.FOREIGN_HOST)
+
+
+def _rate(facts: RequestFacts) -> _Finding:
+    seen = "over the limit" if facts.source_limited else "within the limit"
+    return _finding("source_rate", not facts.source_limited, "within the limit of one source", seen, 503, Reason.RATE_LIMITED)
+
+
+def _same_application(facts: RequestFacts, request: AdmissionSnapshot | None, to: AdmissionSnapshot | None) -> _Finding:
+    same = request.application_id == to.application_id if request and to else request is to and facts.request_user == facts.to_user
+    seen = f"{facts.request_user} and {facts.to_user}"
+    return _finding("same_application", same, "Request-URI and To name the same application", seen, 403, Reason.USER_MISMATCH)
+
+
+def _known(facts: RequestFacts, application: AdmissionSnapshot | None) -> _Finding:
+    return _finding("application", application is not None, "a SIP URI in use", facts.request_user, 401, Reason.UNKNOWN_APPLICATION)
+
+
+def _enabled(application: AdmissionSnapshot | None) -> _Finding:
+    if application is None:
+        return _skipped("enabled")
+    seen = "enabled" if application.enabled else "disabled"
+    return _finding("enabled", application.enabled, "inbound SIP calls enabled", seen, 401, Reason.DISABLED)
+
+
+def _source_ip(facts: RequestFacts, application: AdmissionSnapshot | None) -> _Finding:
+    if application is None or not application.allowed_source_ips:
+        # Without a password the list is what authenticates: an empty one admits nobody.
+        if application is None or application.password_auth:
+            return _skipped("source_ip")
+        return _finding(
+            "source_ip", False, "a source range, as password authentication is off", facts.source_ip, 401, Reason.IP_NOT_ALLOWED
+        )
+    allowed = cidr.contains(application.allowed_source_ips, facts.source_ip)
+    expected = ", ".join(application.allowed_source_ips)
+    return _finding("source_ip", allowed, expected, facts.source_ip, 401, Reason.IP_NOT_ALLOWED)
+
+
+def _region(facts: RequestFacts, application: AdmissionSnapshot | None) -> _Finding:
+    if application is None or not application.allowed_regions:
+        return _skipped("region")
+    allowed = regions.allows(application.allowed_regions, facts.country)
+    expected = ", ".join(application.allowed_regions)
+    return _finding("region", allowed, expected, facts.country or "unknown country", 401, Reason.REGION_NOT_ALLOWED)
+
+
+_DIGEST_FAILURES: dict[DigestState, tuple[int, Reason | None]] = {
+    DigestState.ABSENT: (407, None),
+    DigestState.STALE: (407, None),
+    DigestState.MALFORMED: (401, Reason.DIGEST_WRONG),
+    DigestState.OTHER_USER: (403, Reason.DIGEST_USER_MISMATCH),
+    DigestState.WRONG: (401, Reason.DIGEST_WRONG),
+}
+
+
+def _digest(facts: RequestFacts, application: AdmissionSnapshot | None) -> _Finding:
+    if application is None or not application.password_auth:
+        return _skipped("digest")
+    status, reason = _DIGEST_FAILURES.get(facts.digest, (0, None))
+    expected = "a valid digest for the application"
+    return _finding("digest", facts.digest is DigestState.VALID, expected, facts.digest.value, status, reason)
+
+
+def _finding(rule: str, passed: bool, expected: str, seen: str, status: int, reason: Reason | None) -> _Finding:  # noqa: PLR0913  # one row of the table
+    return _Finding(RuleResult(rule, "passed" if passed else "failed", expected, seen), status, reason)
+
+
+def _skipped(rule: str) -> _Finding:
+    return _Finding(RuleResult(rule, "skipped", "", ""), 0, None)

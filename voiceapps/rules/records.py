@@ -1,0 +1,186 @@
+"""Describe what a daemon reports, as values that cross threads and processes safely.
+
+All times are seconds since the epoch. A record about a call carries the call's facts, so that the order in which two
+daemons' batches arrive does not matter: whoever writes first creates the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from voiceapps.rules.admission import Reason, RuleResult
+from voiceapps.rules.endings import EndReason
+
+Role = Literal["web", "worker", "sipproxy", "mediarelay", "callflow", "sipdns"]
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What is known of a call from its first INVITE on."""
+
+    call_id: str
+    application_id: str
+    account_id: str
+    sip_call_id: str
+    from_uri: str
+    to_uri: str
+    source_ip: str
+    source_port: int
+    country: str | None
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallAdmitted:
+    """The proxy let a call in."""
+
+    call: CallFacts
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """The caller's ACK arrived; duration counts from here (D8)."""
+
+    call: CallFacts
+    node: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A call is over; the first one for a call id wins."""
+
+    call: CallFacts
+    node: str
+    at: float
+    reason: EndReason
+    answered_at: float | None
+    sip_status: int | None
+    error_message: str | None
+    error_id: str | None
+    tag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LadderMessage:
+    """One SIP message of a call, as the proxy saw it; digest responses are masked."""
+
+    call_id: str
+    at: float
+    leg: Literal["caller", "callflow"]
+    source: str
+    destination: str
+    first_line: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaReport:
+    """Figures of one side of a relayed call; a later report replaces an earlier one."""
+
+    call_id: str
+    node: str
+    at: float
+    leg: Literal["external", "internal"]
+    packets_in: int
+    bytes_in: int
+    packets_out: int
+    lost: int
+    jitter_ms: float
+    payload_type: int | None
+    advertised: str
+    observed: str
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalSeen:
+    """Refused attempts of one second that share application, source and reason (D19)."""
+
+    application_id: str | None
+    source_ip: str
+    reason: Reason
+    status: int
+    count: int
+    first_at: float
+    last_at: float
+    country: str | None
+    request_user: str
+    sip_call_id: str
+    user_agent: str
+    trace: tuple[RuleResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookFetched:
+    """A webhook that the call waited for, with its answer (D10)."""
+
+    call: CallFacts
+    event_type: str
+    at: float
+    url: str
+    method: str
+    request_body: str
+    status: int | None
+    response_body: str
+    latency_ms: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusEventQueued:
+    """A webhook that nobody waits for, to a URL that BXML named; it goes through the outbox."""
+
+    call: CallFacts
+    event_type: str
+    at: float
+    url: str
+    method: str
+    username: str
+    password: str
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStored:
+    """A recording's file is complete."""
+
+    call: CallFacts
+    recording_id: str
+    path: str
+    started_at: float
+    ended_at: float
+    duration_ms: int
+    channels: int
+    file_format: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBeat:
+    """A process says that it is there."""
+
+    role: Role
+    name: str
+    at: float
+    state: Literal["up", "draining", "down"]
+    public_address: str
+    internal_address: str
+    load: int
+    metrics_address: str
+
+
+Record = (
+    CallAdmitted
+    | CallAnswered
+    | CallEnded
+    | LadderMessage
+    | MediaReport
+    | RefusalSeen
+    | WebhookFetched
+    | StatusEventQueued
+    | RecordingStored
+    | NodeBeat
+)

@@ -1,0 +1,172 @@
+"""The outbox: webhooks are rows first, tasks send them, attempts are rows again (D10).
+
+A task carries a row's id and nothing else. The broker may lose it: the sweeper finds every row whose time has come,
+so delivery needs only the database. No request is sent inside a transaction.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from callflow.core import payloads
+from voiceapps.choices import DeliveryState
+from voiceapps.models import Call, WebhookAttempt, WebhookDelivery
+from voiceapps.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.rules.endings import EndReason
+from voiceapps.rules.records import StatusEventQueued, WebhookFetched
+
+# Waits after each failed attempt; after the last one the delivery has failed.
+RETRY_SECONDS = (5, 30, 120, 600, 3600)
+# A task that took a row has this long before the sweeper gives the row to another one.
+LEASE_SECONDS = 60
+MAX_STORED_BODY = 64 * 1024
+
+
+def queue_disconnect(call: Call) -> None:
+    """Put the call's disconnect event into the outbox, if its application wants one."""
+    application = call.application
+    if application is None or not application.status_url:
+        return
+    _queue(
+        WebhookDelivery(
+            call=call,
+            event_type="disconnect",
+            url=application.status_url,
+            method=application.status_method,
+            username=application.callback_username,
+            password=application.callback_password,
+            body=_disconnect_body(call),
+            created_at=timezone.now(),
+            next_attempt_at=timezone.now(),
+        )
+    )
+
+
+def queue_status_event(record: StatusEventQueued) -> None:
+    """Put an event for a URL that BXML named into the outbox."""
+    when = datetime.fromtimestamp(record.at, UTC)
+    _queue(
+        WebhookDelivery(
+            call_id=record.call.call_id,
+            event_type=record.event_type,
+            url=record.url,
+            method=record.method,
+            username=record.username,
+            password=record.password,
+            body=dict(record.body),
+            created_at=when,
+            next_attempt_at=when,
+        )
+    )
+
+
+def add_fetched(record: WebhookFetched) -> None:
+    """Keep a webhook that the call flow has already sent, with its answer."""
+    when = datetime.fromtimestamp(record.at, UTC)
+    answered = record.status is not None and 200 <= record.status < 300
+    delivery = WebhookDelivery.objects.create(
+        call_id=record.call.call_id,
+        event_type=record.event_type,
+        synchronous=True,
+        url=record.url,
+        method=record.method,
+        body=json.loads(record.request_body),
+        state=DeliveryState.DELIVERED if answered else DeliveryState.FAILED,
+        created_at=when,
+    )
+    WebhookAttempt.objects.create(
+        delivery=delivery,
+        at=when,
+        url=record.url,
+        status=record.status,
+        response_body=_storable(record.response_body),
+        latency_ms=record.latency_ms,
+        error=record.error or "",
+    )
+
+
+@transaction.atomic
+def claim(delivery_id: UUID) -> OutboundRequest | None:
+    """Take a delivery whose time has come and return its request; None if another task has it or it is over."""
+    due = WebhookDelivery.objects.select_for_update().filter(
+        pk=delivery_id, state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now()
+    )
+    delivery = due.first()
+    if delivery is None:
+        return None
+    delivery.next_attempt_at = timezone.now() + timedelta(seconds=LEASE_SECONDS)
+    delivery.save(update_fields=["next_attempt_at"])
+    return OutboundRequest(
+        url=delivery.url,
+        method=delivery.method,
+        body=delivery.body,
+        username=delivery.username,
+        password=delivery.password,
+        account_id=str(delivery.body.get("accountId", "")),
+        message_id=f"msg_{delivery.pk.hex}",
+    )
+
+
+@transaction.atomic
+def finish_attempt(delivery_id: UUID, answer: OutboundAnswer) -> None:
+    """Keep an attempt's answer and decide what comes next: done, again later, or given up."""
+    delivery = WebhookDelivery.objects.select_for_update().get(pk=delivery_id)
+    WebhookAttempt.objects.create(
+        delivery=delivery,
+        at=timezone.now(),
+        url=delivery.url,
+        status=answer.status,
+        response_body=_storable(answer.body.decode("utf-8", "replace")),
+        latency_ms=answer.latency_ms,
+        error=answer.error or "",
+    )
+    failures = delivery.attempts.count()
+    if answer.status is not None and 200 <= answer.status < 300:
+        delivery.state, delivery.next_attempt_at = DeliveryState.DELIVERED, None
+    elif answer.status == 410 or failures > len(RETRY_SECONDS):
+        delivery.state, delivery.next_attempt_at = DeliveryState.FAILED, None
+    else:
+        delivery.next_attempt_at = timezone.now() + timedelta(seconds=RETRY_SECONDS[failures - 1])
+    delivery.save(update_fields=["state", "next_attempt_at"])
+
+
+def due_deliveries(limit: int = 500) -> list[UUID]:
+    """Return the deliveries whose time has come, the oldest first."""
+    due = WebhookDelivery.objects.filter(state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now())
+    return list(due.order_by("next_attempt_at").values_list("pk", flat=True)[:limit])
+
+
+def _queue(delivery: WebhookDelivery) -> None:
+    delivery.save(force_insert=True)
+    transaction.on_commit(partial(_announce, str(delivery.pk)), robust=True)
+
+
+def _announce(delivery_id: str) -> None:
+    """Start the task now; where the broker is away the sweeper does it later."""
+    current_app.send_task("voiceapps.tasks.send_webhook", args=[delivery_id], retry=False)
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "\\0")[:MAX_STORED_BODY]
+
+
+def _disconnect_body(call: Call) -> payloads.Payload:
+    assert call.ended_at is not None  # noqa: S101  # our own rule: the body is written when the call has ended
+    view = payloads.CallView(
+        facts=call.facts(),
+        public_url=settings.PUBLIC_URL,
+        at=call.ended_at.timestamp(),
+        answered_at=call.answered_at.timestamp() if call.answered_at else None,
+        tag=call.tag,
+    )
+    return payloads.disconnect(
+        view, cause=EndReason(call.end_reason).cause, error_message=call.error_message or None, error_id=call.error_id or None
+    )

@@ -1,0 +1,62 @@
+"""Celery's way in: ids in, one service call, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from uuid import UUID
+
+from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
+
+from voiceapps.outbound import OutboundAnswer, OutboundRequest, WebhookClient
+from voiceapps.rules.records import NodeBeat
+from voiceapps.services import calls, nodes, webhooks
+
+
+@shared_task
+def send_webhook(delivery_id: str) -> None:
+    """Send one delivery whose time has come."""
+    request = webhooks.claim(UUID(delivery_id))
+    if request is not None:
+        webhooks.finish_attempt(UUID(delivery_id), asyncio.run(_send(request)))
+
+
+@shared_task
+def sweep_webhooks() -> None:
+    """Send every delivery whose time has come and which no task took."""
+    for delivery_id in webhooks.due_deliveries():
+        send_webhook.delay(str(delivery_id))
+
+
+@shared_task
+def sweep_calls() -> None:
+    """End the calls whose node is gone."""
+    calls.sweep()
+
+
+@shared_task
+def beat() -> None:
+    """Say that the worker is there."""
+    name = f"worker-{settings.NODE_NAME}"
+    nodes.beat(
+        NodeBeat(
+            role="worker",
+            name=name,
+            at=timezone.now().timestamp(),
+            state="up",
+            public_address="",
+            internal_address=socket.gethostname(),
+            load=0,
+            metrics_address="",
+        )
+    )
+
+
+async def _send(request: OutboundRequest) -> OutboundAnswer:
+    client = WebhookClient(allow_private=settings.WEBHOOK_ALLOW_PRIVATE, signing_key=settings.SIPURI_WEBHOOK_KEY)
+    try:
+        return await client.send(request)
+    finally:
+        await client.close()
