@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 from sipuri_project import environment as e
@@ -215,6 +216,7 @@ UNFOLD = {
     "SITE_HEADER": "sipuri",
     "SITE_SUBHEADER": SIP_DOMAIN,
     "SITE_SYMBOL": "call",
+    "STYLES": [lambda _request: static("voiceapps/console.css")],
     "SHOW_HISTORY": True,
     "SIDEBAR": {"show_search": True, "navigation": navigation},
 }

@@ -13,6 +13,7 @@ import errno
 import hashlib
 import hmac
 import json
+import os
 import socket
 import time
 import uuid
@@ -186,5 +187,12 @@ def _sentence(error: Exception, timeout_seconds: float) -> str:
     if isinstance(error, TimeoutError):
         return f"No answer within {timeout_seconds:g} s."
     if isinstance(error, aiohttp.ClientConnectorError):
-        return f"Cannot connect to {error.host}:{error.port}: {error.os_error.strerror or error.os_error}."
+        return f"Cannot connect to {error.host}:{error.port}: {_system_reason(error.os_error)}."
     return str(error) or type(error).__name__
+
+
+def _system_reason(error: OSError) -> str:
+    """Return the system's words; asyncio hides them behind an address, our own guard's are in `strerror`."""
+    if error.errno is None or error.errno == errno.EACCES:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)

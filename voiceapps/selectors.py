@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.core.exceptions import ObjectDoesNotExist
@@ -13,8 +13,9 @@ from django.db.models import Q
 from django.utils import timezone
 
 from voiceapps.choices import NodeState
-from voiceapps.models import Node, VoiceApplication
+from voiceapps.models import Call, CallEvent, MediaLeg, Node, VoiceApplication, WebhookAttempt
 from voiceapps.rules.admission import AdmissionSnapshot
+from voiceapps.rules.endings import EndReason
 
 NODE_LIVE_SECONDS = 10.0
 
@@ -123,3 +124,118 @@ def _canonical_uuid(user: str) -> UUID:
     except ValueError:
         return _NOBODY
     return value if str(value) == user.lower() else _NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class LadderLine:
+    """One SIP message of a call."""
+
+    seconds: float
+    leg: str
+    source: str
+    destination: str
+    first_line: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFigures:
+    """One side of a call's media."""
+
+    leg: str
+    packets_in: int
+    packets_out: int
+    lost: int
+    jitter_ms: float
+    advertised: str
+    observed: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookLine:
+    """One request of a webhook with its answer."""
+
+    event_type: str
+    seconds: float
+    state: str
+    url: str
+    status: int | None
+    latency_ms: int | None
+    error: str
+    request: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingLine:
+    """One recording of a call."""
+
+    recording_id: str
+    path: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallReport:
+    """A call as its page and the demo tell it; times are seconds since its first INVITE."""
+
+    call_id: str
+    state: str
+    end_class: str
+    end_reason: str
+    cause: str
+    duration_seconds: float | None
+    setup_seconds: float | None
+    ladder: tuple[LadderLine, ...]
+    media: tuple[MediaFigures, ...]
+    webhooks: tuple[WebhookLine, ...]
+    recordings: tuple[RecordingLine, ...]
+
+
+def call_report(call_id: str) -> CallReport | None:
+    """Return everything stored about a call, None if it is unknown."""
+    call = Call.objects.filter(pk=call_id).first()
+    if call is None:
+        return None
+    start = call.started_at
+    return CallReport(
+        call_id=call.call_id,
+        state=call.state,
+        end_class=call.end_class,
+        end_reason=call.end_reason,
+        cause=EndReason(call.end_reason).cause if call.end_reason else "",
+        duration_seconds=call.duration_seconds,
+        setup_seconds=(call.answered_at - start).total_seconds() if call.answered_at else None,
+        ladder=tuple(_ladder(call_id, start)),
+        media=tuple(
+            MediaFigures(leg.leg, leg.packets_in, leg.packets_out, leg.lost, leg.jitter_ms, leg.advertised, leg.observed)
+            for leg in MediaLeg.objects.filter(call_id=call_id)
+        ),
+        webhooks=tuple(_webhooks(call, start)),
+        recordings=tuple(RecordingLine(row.recording_id, row.path, row.duration_ms) for row in call.recordings.all()),
+    )
+
+
+def _ladder(call_id: str, start: datetime) -> Iterator[LadderLine]:
+    for event in CallEvent.objects.filter(call_id=call_id):
+        seconds = (event.at - start).total_seconds()
+        yield LadderLine(seconds, event.leg, event.source, event.destination, event.first_line, event.text)
+
+
+def _webhooks(call: Call, start: datetime) -> Iterator[WebhookLine]:
+    for delivery in call.webhooks.order_by("created_at").prefetch_related("attempts"):
+        request = json.dumps(delivery.body, indent=2)
+        attempts: Sequence[WebhookAttempt | None] = list(delivery.attempts.all()) or [None]
+        for attempt in attempts:
+            seconds = ((attempt.at if attempt else delivery.created_at) - start).total_seconds()
+            yield WebhookLine(
+                event_type=delivery.event_type,
+                seconds=seconds,
+                state=delivery.state,
+                url=delivery.url,
+                status=attempt.status if attempt else None,
+                latency_ms=attempt.latency_ms if attempt else None,
+                error=attempt.error if attempt else "",
+                request=request,
+                response=attempt.response_body if attempt else "",
+            )

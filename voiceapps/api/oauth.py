@@ -24,4 +24,3 @@ class ClientScopes(BaseScopes):  # type: ignore[misc]  # django-oauth-toolkit sh
     def get_default_scopes(self, application: ApiClient | None = None, *_args: Any, **_options: Any) -> list[str]:
         """Return the client's scopes: no scope asked is all of them."""
         return self.get_available_scopes(application)
-

@@ -14,14 +14,14 @@ MIN_SECRET_LENGTH = 24
 
 
 @transaction.atomic
-def ensure_account(account_id: str, *, actor: Actor) -> Account:
-    """Return the account, made if it is not there; raises ValidationError unless the id is digits."""
-    account = Account.objects.filter(pk=account_id).first()
-    if account is None:
-        account = Account(account_id=account_id)
-        account.full_clean()
+def ensure_account(account_id: str, *, actor: Actor, name: str | None = None) -> Account:
+    """Return the account, made if it is not there and renamed if `name` is given; raises ValidationError unless the id is digits."""
+    account = Account.objects.filter(pk=account_id).first() or Account(account_id=account_id)
+    if account._state.adding or (name is not None and name != account.name):
+        account.name = name or ""
+        account.full_clean(validate_unique=False)
         account.save()
-        audit.record(actor, "account.create", account_id, {})
+        audit.record(actor, "account.ensure", account_id, {"name": account.name})
     return account
 
 

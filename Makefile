@@ -1,0 +1,63 @@
+# sipuri: every target sets itself up on a fresh Debian machine with python3 (3.11 or newer), git and make.
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+PEERS := curl espeak-ng sip-tester baresip bind9-dnsutils iproute2 nftables postgresql redis-server chromium
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint types layers unit daemons openapi clean
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/demo  ## a real call through every part, told as it happens (DEMO_ONCE=1 ends after it)
+	@deploy/need-packages espeak-ng
+	@$(BIN)/python -m demo
+
+up: .venv/demo  ## run every role in the foreground until Ctrl-C
+	@deploy/need-packages espeak-ng
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py runall
+
+test: .venv/dev lint types layers unit daemons  ## everything that has to pass
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/dev
+	$(BIN)/mypy .
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+layers: .venv/dev
+	$(BIN)/lint-imports
+
+unit: .venv/dev
+	@deploy/need-packages espeak-ng
+	$(BIN)/pytest -n 2 tests/unit tests/contract
+
+daemons: .venv/dev
+	@deploy/need-packages $(PEERS)
+	$(BIN)/pytest tests/integration tests/browser
+
+openapi: .venv/dev  ## write openapi.json anew
+	$(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn --file openapi.json
+
+clean:  ## remove the virtual environment and all state
+	rm -rf .venv var
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it with PYTHON=." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || deploy/need-packages python3-venv
+	@$(PYTHON) -m venv .venv
+
+.venv/demo: pyproject.toml | .venv/bin/python
+	@echo "Installing the Python packages (about a minute)"
+	@$(PIP) --editable '.[demo]'
+	@touch $@
+
+.venv/dev: pyproject.toml | .venv/bin/python
+	@echo "Installing the Python packages (about a minute)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ .venv/demo

@@ -1,0 +1,1 @@
+"""Answer calls as BXML says: SIP endpoint, voice engine, audio and the phone that tests them."""

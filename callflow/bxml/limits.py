@@ -1,0 +1,17 @@
+"""Bound what a document may hold; the figures are Bandwidth's unless a comment says otherwise."""
+
+MAX_DOCUMENT_BYTES = 64 * 1024
+# Ours: root, Gather, SpeakSentence and a dozen SSML tags inside one another are more than anyone writes.
+MAX_DEPTH = 16
+MAX_TAG_LENGTH = 256
+MAX_URL_LENGTH = 2048
+MAX_CREDENTIAL_LENGTH = 1024
+MAX_RECORDING_NAME_LENGTH = 256
+MAX_GATHER_VERBS = 20
+MAX_GATHER_PROMPTS = 20
+MAX_GATHER_DIGITS = 50
+MAX_TERMINATING_DIGITS = 16
+MAX_PAUSE_SECONDS = 86_400.0
+MAX_RECORD_SECONDS = 10_800.0
+MAX_DIGIT_TIMEOUT_SECONDS = 60.0
+MAX_BREAK_SECONDS = 10.0

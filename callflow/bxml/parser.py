@@ -1,0 +1,80 @@
+"""Parse a whole document, or refuse the whole document (webhooks.md: cause `invalid-bxml`).
+
+Documents come from customers' servers and are not trusted. Size is checked before the parser sees a byte;
+the parser loads no DTD, resolves no entity and opens no network; a document type is refused outright, so
+there is nothing to expand; depth is bounded twice, by libxml2 at 256 and by our own limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lxml.etree import XMLParser, XMLSyntaxError, _Element, fromstring
+
+from callflow.bxml.element import ElementReader, line_of
+from callflow.bxml.errors import BxmlError
+from callflow.bxml.limits import MAX_DEPTH, MAX_DOCUMENT_BYTES
+from callflow.bxml.registry import VERBS, Verb
+
+ROOTS = ("Response", "Bxml")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Hold the verbs of one document in order; none means hang up."""
+
+    verbs: tuple[Verb, ...]
+
+
+def parse_document(data: bytes) -> Document:
+    """Parse one document; raises BxmlError with the line and the broken rule."""
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise BxmlError(f"The document is {len(data)} bytes long; at most {MAX_DOCUMENT_BYTES} are allowed.")
+    if not data.strip():
+        raise BxmlError("The document is empty; a document that only hangs up is <Response/>.")
+    root = _parse_xml(data)
+    _check_depth(root)
+    reader = ElementReader(root)
+    if reader.name not in ROOTS:
+        reader.fail("cannot be the root; it must be <Response> or <Bxml>")
+    reader.finish(leaf=False)
+    return Document(tuple(_read_verb(ElementReader(child)) for child in root))
+
+
+def _parse_xml(data: bytes) -> _Element:
+    # A parser is made for each document: lxml's parsers keep the errors of earlier documents.
+    parser = XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = fromstring(data, parser)
+    except XMLSyntaxError as error:
+        text = (error.msg or "the text is not XML").partition(", line ")[0]
+        raise BxmlError(f"Not well-formed XML: {text}.", error.lineno) from error
+    except (LookupError, ValueError) as error:
+        raise BxmlError("Not well-formed XML: the encoding is unknown.", 1) from error
+    if getattr(root.getroottree().docinfo, "doctype", ""):  # lxml-stubs do not know it
+        raise BxmlError("A document type (<!DOCTYPE>) is not allowed.", 1)
+    return root
+
+
+def _check_depth(root: _Element) -> None:
+    level = [root]
+    for _ in range(MAX_DEPTH):
+        level = [child for element in level for child in element]
+        if not level:
+            return
+    raise BxmlError(f"Elements are nested more than {MAX_DEPTH} deep.", line_of(level[0]))
+
+
+def _read_verb(reader: ElementReader) -> Verb:
+    parse = VERBS.get(reader.name)
+    if parse is None:
+        raise BxmlError(f"<{reader.name}> is not a verb of this system; it knows {', '.join(VERBS)}.", reader.line)
+    return parse(reader)

@@ -1,0 +1,21 @@
+"""`<Hangup>`: end the call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from callflow.bxml.element import ElementReader
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """End the call, or reject it where it is not answered yet."""
+
+    line: int
+
+    @classmethod
+    def parse(cls, reader: ElementReader) -> Self:
+        """Read the element; raises BxmlError."""
+        reader.finish()
+        return cls(reader.line)

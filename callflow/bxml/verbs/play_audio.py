@@ -1,0 +1,33 @@
+"""`<PlayAudio>`: play a sound file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from callflow.bxml.element import ElementReader, url_problem
+from callflow.bxml.limits import MAX_CREDENTIAL_LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class PlayAudio:
+    """Name a sound file; the URL may be relative to the document."""
+
+    url: str
+    username: str
+    password: str
+    line: int
+
+    @classmethod
+    def parse(cls, reader: ElementReader) -> Self:
+        """Read the element; raises BxmlError."""
+        username = reader.limited("username", "", MAX_CREDENTIAL_LENGTH)
+        password = reader.limited("password", "", MAX_CREDENTIAL_LENGTH)
+        reader.finish(text=True)
+        url = (reader.element.text or "").strip()
+        if not url:
+            reader.fail("needs the URL of a sound file as its text")
+        problem = url_problem(url)
+        if problem:
+            reader.fail(f"text {problem}")
+        return cls(url, username, password, reader.line)

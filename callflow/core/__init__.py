@@ -1,0 +1,1 @@
+"""Decide what happens in a call; pure: bytes, times and commands in, effects out."""

@@ -1,0 +1,140 @@
+"""Write the bodies of webhooks as webhooks.md section 3 lists them.
+
+Optional fields are left out, never null. All times are epoch seconds in and ISO 8601 UTC with milliseconds out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from voiceapps.rules.records import CallFacts
+
+Payload = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class CallView:
+    """Hold what every body says of its call at one moment."""
+
+    facts: CallFacts
+    public_url: str
+    at: float
+    answered_at: float | None
+    tag: str
+
+    @property
+    def url(self) -> str:
+        """Return the call's own URL in the call control API."""
+        return f"{self.public_url}/api/v2/accounts/{self.facts.account_id}/calls/{self.facts.call_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingView:
+    """Hold what bodies say of a finished recording."""
+
+    recording_id: str
+    started_at: float
+    ended_at: float
+    duration_ms: int
+    channels: int = 1
+    file_format: str = "wav"
+
+
+def initiate(view: CallView) -> Payload:
+    """Return the body that asks for a call's first document."""
+    return {**_common("initiate", view), "sipCallId": view.facts.sip_call_id}
+
+
+def redirect(view: CallView) -> Payload:
+    """Return the body that asks for the document of `<Redirect>`."""
+    return {**_common("redirect", view), **_answer(view), **_tag(view)}
+
+
+def gather(view: CallView, digits: str, terminating_digit: str) -> Payload:
+    """Return the body that reports collected digits; both are empty after a time-out."""
+    collected = {"digits": digits, "terminatingDigit": terminating_digit}
+    return {**_common("gather", view), **_answer(view), **_tag(view), **collected}
+
+
+def record_complete(view: CallView, recording: RecordingView) -> Payload:
+    """Return the body that reports the end of `<Record>` and asks what comes next."""
+    return {**_common("recordComplete", view), **_answer(view), **_tag(view), **_recording(view, recording)}
+
+
+def recording_available(view: CallView, recording: RecordingView, status: str = "complete") -> Payload:
+    """Return the body that reports a recording's file; its call may be over by then."""
+    return {
+        **_common("recordingAvailable", view),
+        **_tag(view),
+        **_recording(view, recording),
+        "status": status,
+    }
+
+
+def disconnect(
+    view: CallView,
+    *,
+    cause: str,
+    error_message: str | None = None,
+    error_id: str | None = None,
+) -> Payload:
+    """Return the body that reports a call's end, at `view.at`."""
+    body = {
+        **_common("disconnect", view),
+        **_answer(view),
+        "endTime": iso_time(view.at),
+        "cause": cause,
+        "sipCallId": view.facts.sip_call_id,
+        **_tag(view),
+    }
+    errors = {"errorMessage": error_message, "errorId": error_id}
+    return body | {name: value for name, value in errors.items() if value}
+
+
+def iso_time(seconds: float) -> str:
+    """Return epoch seconds as `2022-06-17T22:19:40.375Z`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def iso_duration(milliseconds: int) -> str:
+    """Return a duration as `PT20.056S`."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"PT{seconds}.{rest:03d}S" if rest else f"PT{seconds}S"
+
+
+def _common(event_type: str, view: CallView) -> Payload:
+    facts = view.facts
+    return {
+        "eventType": event_type,
+        "eventTime": iso_time(view.at),
+        "accountId": facts.account_id,
+        "applicationId": facts.application_id,
+        "from": facts.from_uri,
+        "to": facts.to_uri,
+        "direction": "inbound",
+        "callId": facts.call_id,
+        "callUrl": view.url,
+        "startTime": iso_time(facts.started_at),
+    }
+
+
+def _answer(view: CallView) -> Mapping[str, object]:
+    return {} if view.answered_at is None else {"answerTime": iso_time(view.answered_at)}
+
+
+def _tag(view: CallView) -> Mapping[str, object]:
+    return {"tag": view.tag} if view.tag else {}
+
+
+def _recording(view: CallView, recording: RecordingView) -> Payload:
+    return {
+        "recordingId": recording.recording_id,
+        "mediaUrl": f"{view.url}/recordings/{recording.recording_id}/media",
+        "startTime": iso_time(recording.started_at),
+        "endTime": iso_time(recording.ended_at),
+        "duration": iso_duration(recording.duration_ms),
+        "fileFormat": recording.file_format,
+        "channels": recording.channels,
+    }

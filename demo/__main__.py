@@ -1,0 +1,34 @@
+"""`make demo`: everything from nothing to a finished call; `DEMO_ONCE=1` ends after the call."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from demo.lab import Lab, LabError
+from demo.narrator import Narrator
+
+
+def main() -> int:
+    """Run the tour; the exit code is 0 only if everything in it happened."""
+    narrator = Narrator(sys.stdout)
+    lab = Lab()
+    once = os.environ.get("DEMO_ONCE") == "1"
+    try:
+        lab.prepare()
+        from demo.story import tell  # noqa: PLC0415  # it needs the settings that the lab has just prepared
+
+        lab.start()
+        asyncio.run(tell(lab, narrator, stay=not once))
+    except LabError as error:
+        narrator.failure(str(error))
+        return 1
+    except KeyboardInterrupt:
+        narrator.say("Stopping.")
+    finally:
+        lab.stop()
+    return 0
+
+
+sys.exit(main())

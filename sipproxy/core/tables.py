@@ -1,0 +1,180 @@
+"""The four transaction machines of RFC 3261 section 17, with RFC 6026's Accepted state, as data.
+
+`MACHINE[kind][state][input]` is the next state and what to do on the way. An input that a state does not list is absorbed,
+and a timer that a state does not list stops when the state is entered.
+Over UDP the lingering states keep their full length: 64*T1 for answered INVITEs and for what a server keeps repeating,
+T4 for what a client waits out. Nothing else in the code changes a state.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+T1 = 0.5  # round trip estimate, seconds
+T2 = 4.0  # longest interval between retransmissions of a non-INVITE request or an INVITE's final response
+T4 = 5.0  # how long a message may stay in the network
+TIMEOUT = 64 * T1  # timers B, F, H, J, L, M and D (which must be at least 32 s)
+
+
+class Kind(Enum):
+    """Name the four machines."""
+
+    INVITE_CLIENT = auto()
+    INVITE_SERVER = auto()
+    PLAIN_CLIENT = auto()
+    PLAIN_SERVER = auto()
+
+
+class State(Enum):
+    """Name the states of all four machines."""
+
+    CALLING = auto()
+    TRYING = auto()
+    PROCEEDING = auto()
+    ACCEPTED = auto()
+    COMPLETED = auto()
+    CONFIRMED = auto()
+    TERMINATED = auto()
+
+
+class Input(Enum):
+    """Name what can happen; for a server the three response classes are what its user sends."""
+
+    REQUEST = auto()
+    ACK = auto()
+    PROVISIONAL = auto()
+    SUCCESS = auto()
+    FAILURE = auto()
+    RETRANSMIT_TIMER = auto()
+    TIMEOUT_TIMER = auto()
+    LINGER_TIMER = auto()
+
+
+class Action(Enum):
+    """Name what a step does."""
+
+    SEND = auto()  # the request or response that the user gave
+    RESEND = auto()  # the last message once more
+    REPEAT = auto()  # the last message once more, and again after the next, longer interval
+    ACK = auto()  # acknowledge a failure (17.1.1.3)
+    PASS = auto()  # hand the message to the user
+    REPORT_TIMEOUT = auto()
+    ARM_RETRANSMIT = auto()
+    ARM_TIMEOUT = auto()
+    ARM_LINGER = auto()
+    STOP_TIMEOUT = auto()
+
+
+Next = tuple[State, tuple[Action, ...]]
+Table = dict[State, dict[Input, Next]]
+
+_GONE: Next = (State.TERMINATED, ())
+_TIMED_OUT: Next = (State.TERMINATED, (Action.REPORT_TIMEOUT,))
+_ANSWERED: tuple[Action, ...] = (Action.PASS, Action.ARM_LINGER)
+_FAILED: tuple[Action, ...] = (Action.ACK, Action.PASS, Action.ARM_LINGER)
+
+INVITE_CLIENT: Table = {  # RFC 3261 figure 5, RFC 6026 figure 5
+    State.CALLING: {
+        Input.RETRANSMIT_TIMER: (State.CALLING, (Action.REPEAT,)),
+        Input.TIMEOUT_TIMER: _TIMED_OUT,
+        Input.PROVISIONAL: (State.PROCEEDING, (Action.STOP_TIMEOUT, Action.PASS)),
+        Input.SUCCESS: (State.ACCEPTED, _ANSWERED),
+        Input.FAILURE: (State.COMPLETED, _FAILED),
+    },
+    State.PROCEEDING: {
+        # Only a cancelled INVITE has this timer here (RFC 3261 9.1).
+        Input.TIMEOUT_TIMER: _TIMED_OUT,
+        Input.PROVISIONAL: (State.PROCEEDING, (Action.PASS,)),
+        Input.SUCCESS: (State.ACCEPTED, _ANSWERED),
+        Input.FAILURE: (State.COMPLETED, _FAILED),
+    },
+    State.ACCEPTED: {
+        Input.SUCCESS: (State.ACCEPTED, (Action.PASS,)),
+        Input.LINGER_TIMER: _GONE,
+    },
+    State.COMPLETED: {
+        Input.FAILURE: (State.COMPLETED, (Action.ACK,)),
+        Input.LINGER_TIMER: _GONE,
+    },
+}
+
+PLAIN_CLIENT: Table = {  # RFC 3261 figure 6
+    State.TRYING: {
+        Input.RETRANSMIT_TIMER: (State.TRYING, (Action.REPEAT,)),
+        Input.TIMEOUT_TIMER: _TIMED_OUT,
+        Input.PROVISIONAL: (State.PROCEEDING, (Action.PASS,)),
+        Input.SUCCESS: (State.COMPLETED, _ANSWERED),
+        Input.FAILURE: (State.COMPLETED, _ANSWERED),
+    },
+    State.PROCEEDING: {
+        Input.RETRANSMIT_TIMER: (State.PROCEEDING, (Action.REPEAT,)),
+        Input.TIMEOUT_TIMER: _TIMED_OUT,
+        Input.PROVISIONAL: (State.PROCEEDING, (Action.PASS,)),
+        Input.SUCCESS: (State.COMPLETED, _ANSWERED),
+        Input.FAILURE: (State.COMPLETED, _ANSWERED),
+    },
+    State.COMPLETED: {Input.LINGER_TIMER: _GONE},
+}
+
+INVITE_SERVER: Table = {  # RFC 3261 figure 7, RFC 6026 figure 4
+    State.PROCEEDING: {
+        Input.REQUEST: (State.PROCEEDING, (Action.RESEND,)),
+        Input.PROVISIONAL: (State.PROCEEDING, (Action.SEND,)),
+        Input.SUCCESS: (State.ACCEPTED, (Action.SEND, Action.ARM_LINGER)),
+        Input.FAILURE: (State.COMPLETED, (Action.SEND, Action.ARM_RETRANSMIT, Action.ARM_TIMEOUT)),
+    },
+    State.ACCEPTED: {
+        Input.ACK: (State.ACCEPTED, (Action.PASS,)),
+        Input.SUCCESS: (State.ACCEPTED, (Action.SEND,)),
+        Input.LINGER_TIMER: _GONE,
+    },
+    State.COMPLETED: {
+        Input.REQUEST: (State.COMPLETED, (Action.RESEND,)),
+        Input.RETRANSMIT_TIMER: (State.COMPLETED, (Action.REPEAT,)),
+        Input.ACK: (State.CONFIRMED, (Action.ARM_LINGER,)),
+        Input.TIMEOUT_TIMER: _TIMED_OUT,
+    },
+    State.CONFIRMED: {Input.LINGER_TIMER: _GONE},
+}
+
+PLAIN_SERVER: Table = {  # RFC 3261 figure 8
+    State.TRYING: {
+        Input.PROVISIONAL: (State.PROCEEDING, (Action.SEND,)),
+        Input.SUCCESS: (State.COMPLETED, (Action.SEND, Action.ARM_LINGER)),
+        Input.FAILURE: (State.COMPLETED, (Action.SEND, Action.ARM_LINGER)),
+    },
+    State.PROCEEDING: {
+        Input.REQUEST: (State.PROCEEDING, (Action.RESEND,)),
+        Input.PROVISIONAL: (State.PROCEEDING, (Action.SEND,)),
+        Input.SUCCESS: (State.COMPLETED, (Action.SEND, Action.ARM_LINGER)),
+        Input.FAILURE: (State.COMPLETED, (Action.SEND, Action.ARM_LINGER)),
+    },
+    State.COMPLETED: {
+        Input.REQUEST: (State.COMPLETED, (Action.RESEND,)),
+        Input.LINGER_TIMER: _GONE,
+    },
+}
+
+MACHINE: dict[Kind, Table] = {
+    Kind.INVITE_CLIENT: INVITE_CLIENT,
+    Kind.INVITE_SERVER: INVITE_SERVER,
+    Kind.PLAIN_CLIENT: PLAIN_CLIENT,
+    Kind.PLAIN_SERVER: PLAIN_SERVER,
+}
+
+FIRST: dict[Kind, State] = {
+    Kind.INVITE_CLIENT: State.CALLING,
+    Kind.INVITE_SERVER: State.PROCEEDING,
+    Kind.PLAIN_CLIENT: State.TRYING,
+    Kind.PLAIN_SERVER: State.TRYING,
+}
+
+# How long the linger timer runs, by machine and the state that arms it.
+LINGER: dict[tuple[Kind, State], float] = {
+    (Kind.INVITE_CLIENT, State.ACCEPTED): TIMEOUT,  # M
+    (Kind.INVITE_CLIENT, State.COMPLETED): TIMEOUT,  # D
+    (Kind.PLAIN_CLIENT, State.COMPLETED): T4,  # K
+    (Kind.INVITE_SERVER, State.ACCEPTED): TIMEOUT,  # L
+    (Kind.INVITE_SERVER, State.CONFIRMED): T4,  # I
+    (Kind.PLAIN_SERVER, State.COMPLETED): TIMEOUT,  # J
+}

@@ -1,0 +1,164 @@
+"""From a datagram to a checked message.
+
+Everything that later code relies on is checked here once: one From, To, Call-ID and CSeq, a readable top Via, numbers in
+range, a method that agrees with CSeq, a body as long as Content-Length says. Header fields that nothing here needs stay
+unread.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sipproxy.sip.errors import PeerError
+from sipproxy.sip.limits import MAX_DATAGRAM, MAX_HEADER_LINE, MAX_HEADERS, MAX_START_LINE, MAX_VIAS
+from sipproxy.sip.message import Message, Request, Response
+from sipproxy.sip.names import key_of
+
+_REQUEST_LINE = re.compile(r"([A-Za-z0-9\-.!%*_+`'~]+) (.+) SIP/(\d+\.\d+)", re.IGNORECASE | re.DOTALL)
+_STATUS_LINE = re.compile(r"SIP/2\.0 (\d{3})(?: (.*))?", re.IGNORECASE | re.DOTALL)
+_BAD_IN_URI = re.compile(r"[\s<>\"]")
+_SINGLE = ("from", "to", "call-id", "cseq")
+
+
+def is_keepalive(data: bytes) -> bool:
+    """Tell whether a datagram holds nothing but a keep-alive: line breaks or zero octets (RFC 5626 3.5.1)."""
+    return not data.strip(b"\r\n\0 ")
+
+
+def parse_message(data: bytes) -> Request | Response:
+    """Read one datagram; PeerError where it is no usable message.
+
+    The error's `request` is set where a request could be read far enough to be answered.
+    """
+    if len(data) > MAX_DATAGRAM:
+        raise PeerError(513, "Message Too Large")
+    head, body = _split(data.lstrip(b"\r\n"))
+    start, *lines = _lines(head)
+    message, problem = _start(start)
+    message.body = body
+    problem = _read_headers(message, lines) or problem
+    try:
+        if problem is not None:
+            raise problem
+        _check(message)
+    except PeerError as broken:
+        raise PeerError(broken.status, broken.reason, _answerable(message)) from None
+    return message
+
+
+def _answerable(message: Message) -> Request | None:
+    # A response that copies two Call-IDs would answer nobody; one to an ACK is forbidden (RFC 3261 17.1.1.3).
+    if not isinstance(message, Request) or message.method == "ACK":
+        return None
+    return None if any(message.count(name) > 1 for name in _SINGLE) else message
+
+
+def _split(data: bytes) -> tuple[bytes, bytes]:
+    head, separator, body = data.partition(b"\r\n\r\n")
+    if separator:
+        return head, body
+    if b"\r" in data:
+        # The blank line is missing: the headers end with the datagram.
+        return data.removesuffix(b"\r\n"), b""
+    head, _, body = data.partition(b"\n\n")
+    return head, body
+
+
+def _lines(head: bytes) -> list[bytes]:
+    # Old stacks end lines with a bare LF. Either ending is taken, a mixture is not: two parsers would see two messages.
+    if b"\r" in head:
+        return head.split(b"\r\n")
+    return head.removesuffix(b"\n").split(b"\n")
+
+
+def _start(line: bytes) -> tuple[Request | Response, PeerError | None]:
+    if len(line) > MAX_START_LINE:
+        raise PeerError(414, "Request-URI Too Long")
+    text = line.decode("utf-8", "surrogateescape")
+    status = _STATUS_LINE.fullmatch(text)
+    if status is not None:
+        return Response(int(status[1]), status[2] or "", [], [], b""), None
+    match = _REQUEST_LINE.fullmatch(text)
+    if match is None or "\r" in text or "\n" in text:
+        raise PeerError(400, "Bad Start Line")
+    request = Request(match[1], match[2], [], [], b"")
+    if _BAD_IN_URI.search(match[2]) is not None:
+        return request, PeerError(400, "Bad Request-URI")
+    return request, PeerError(505, "Version Not Supported") if match[3] != "2.0" else None
+
+
+def _read_headers(message: Message, lines: list[bytes]) -> PeerError | None:
+    """Fill in the header fields; the good ones also where others are bad, so that an answer can be made."""
+    problem: PeerError | None = None
+    keys: list[str] = []
+    kept: list[bytes] = []
+    for line in _unfolded(lines):
+        key = key_of(line.partition(b":")[0]) if b":" in line else None
+        if key is None:
+            problem = PeerError(400, "Bad Header")
+        elif len(keys) >= MAX_HEADERS:
+            return PeerError(400, "Too Many Headers")
+        elif len(line) > MAX_HEADER_LINE or _has_bare_break(line):
+            problem = PeerError(400, "Bad Header Line")
+        else:
+            keys.append(key)
+            kept.append(line)
+    message.fill(keys, kept)
+    return problem
+
+
+def _unfolded(lines: list[bytes]) -> list[bytes]:
+    """Join each folded line with the lines that continue it (RFC 3261 7.3.1); the fold's bytes stay."""
+    if not any(line[:1] in (b" ", b"\t") for line in lines):
+        return lines
+    joined: list[list[bytes]] = []
+    for line in lines:
+        if line[:1] in (b" ", b"\t") and joined:
+            joined[-1].append(line)
+        else:
+            joined.append([line])
+    return [b"\r\n".join(parts) for parts in joined]
+
+
+def _has_bare_break(line: bytes) -> bool:
+    if b"\n" not in line and b"\r" not in line:
+        return False
+    rest = line.replace(b"\r\n ", b"").replace(b"\r\n\t", b"")
+    return b"\r" in rest or b"\n" in rest
+
+
+def _check(message: Request | Response) -> None:
+    for name in _SINGLE:
+        if message.count(name) != 1:
+            raise PeerError(400, f"{name.title()} Must Be There Once")
+    if not message.call_id:
+        raise PeerError(400, "Empty Call-ID")
+    _ = message.top_via, message.from_, message.to
+    if message.count("via") > MAX_VIAS:
+        raise PeerError(400, "Too Many Vias")
+    _check_length(message)
+    if isinstance(message, Request):
+        _check_request(message)
+    elif not 100 <= message.status <= 699 or message.cseq.number < 0:
+        raise PeerError(400, "Bad Status")
+
+
+def _check_request(request: Request) -> None:
+    if request.cseq.method != request.method:
+        raise PeerError(400, "CSeq Names Another Method")
+    if request.count("max-forwards") > 1:
+        raise PeerError(400, "Max-Forwards Given Twice")
+    _ = request.max_forwards
+
+
+def _check_length(message: Message) -> None:
+    """Cut the body to Content-Length: over UDP what follows is noise, and less than promised is an error (18.3)."""
+    texts = message.headers("content-length")
+    if not texts:
+        return
+    if any(text != texts[0] for text in texts) or not texts[0].isascii() or not texts[0].isdigit() or len(texts[0]) > 10:
+        raise PeerError(400, "Bad Content-Length")
+    length = int(texts[0])
+    if length > len(message.body):
+        raise PeerError(400, "Body Shorter Than Content-Length")
+    message.body = message.body[:length]

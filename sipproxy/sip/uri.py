@@ -1,0 +1,87 @@
+"""SIP URIs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Self
+
+from sipproxy.sip.errors import PeerError
+from sipproxy.sip.grammar import HOST, Params, format_params, param, parse_params, parse_port, with_param
+
+# The user part may hold `;` and `?` (RFC 3261 25.1), so the last `@` before the host decides where it ends.
+_URI = re.compile(rf"(sips?):(?:([^@\s<>\"]*)@)?({HOST})(?::(\d+))?(?:;([^?\s<>\"]*))?(?:\?([^\s<>\"]*))?", re.IGNORECASE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+DEFAULT_PORT = 5060
+
+
+@dataclass(frozen=True, slots=True)
+class SipUri:
+    """Hold the parts of a `sip:` or `sips:` URI as they were written (RFC 3261 19.1).
+
+    `user` keeps its escapes and any password after a colon; None means that there is no user part.
+    """
+
+    scheme: str
+    user: str | None
+    host: str
+    port: int | None = None
+    params: Params = ()
+    headers: str = ""
+
+    @classmethod
+    def parse(cls, raw: str) -> Self:
+        """Read a URI; another scheme is PeerError 416, anything malformed 400."""
+        match = _URI.fullmatch(raw)
+        if match is None:
+            raise _refusal(raw)
+        scheme, user, host, port, params, headers = match.groups()
+        if user == "":
+            raise PeerError(400, "Empty User Part")
+        return cls(scheme.lower(), user, host, parse_port(port) if port else None, parse_params(params or ""), headers or "")
+
+    def __str__(self) -> str:
+        user = f"{self.user}@" if self.user is not None else ""
+        port = f":{self.port}" if self.port is not None else ""
+        headers = f"?{self.headers}" if self.headers else ""
+        return f"{self.scheme}:{user}{self.host}{port}{format_params(self.params)}{headers}"
+
+    @property
+    def user_key(self) -> str:
+        """Return the user part for look-ups: unescaped where that is safe, lower case, "" when absent."""
+        return unescape(self.user or "").lower()
+
+    @property
+    def host_key(self) -> str:
+        """Return the host in lower case, without a final dot."""
+        return self.host.lower().rstrip(".")
+
+    def param(self, name: str) -> str | None:
+        """Return a URI parameter's value, "" when it has none, None when absent."""
+        return param(self.params, name)
+
+    def with_param(self, name: str, value: str | None = None) -> SipUri:
+        """Return the same URI with one parameter set."""
+        return replace(self, params=with_param(self.params, name, value))
+
+
+def unescape(text: str) -> str:
+    """Undo `%41` escapes of printable ASCII once; `%00`, controls and octets above 126 stay as they were written.
+
+    A user name that is compared must not be cut at a NUL or become another by double decoding.
+    """
+    if "%" not in text:
+        return text
+    return re.sub(r"%([0-9A-Fa-f]{2})", _unescape_one, text)
+
+
+def _unescape_one(match: re.Match[str]) -> str:
+    code = int(match[1], 16)
+    return chr(code) if 0x20 < code < 0x7F else match[0]
+
+
+def _refusal(raw: str) -> PeerError:
+    scheme = _SCHEME.match(raw)
+    if scheme is None or scheme[0].lower() in ("sip:", "sips:"):
+        return PeerError(400, "Bad Request-URI")
+    return PeerError(416, "Unsupported URI Scheme")

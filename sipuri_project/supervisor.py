@@ -1,0 +1,167 @@
+"""Run every role of one machine as a child process.
+
+Children get a session of their own, so Ctrl-C reaches only the supervisor, which then drains in the order that loses
+nothing: the daemons first, for as long as calls need; the web role and the worker last, so that the last call's
+webhook still goes out. A child that dies in its first seconds ends the start with its own last words; one that dies
+later is started again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from django.conf import settings
+
+from daemonkit.udp import Address, AddressUnavailable
+
+START_SECONDS = 5.0
+RESTART_SECONDS = 1.0
+LAST_LINES = 5
+STOP_SECONDS = 10.0
+
+
+class CannotStartError(Exception):
+    """Say in sentences what keeps the roles from starting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One child: its command and the addresses it needs."""
+
+    name: str
+    command: tuple[str, ...]
+    udp: tuple[Address, ...] = ()
+    tcp: tuple[Address, ...] = ()
+    outlives_calls: bool = False
+
+
+@dataclass(slots=True)
+class _Child:
+    """A role's process as it runs."""
+
+    role: Role
+    process: asyncio.subprocess.Process
+    started_at: float
+    last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
+
+
+def roles(drain_seconds: float) -> tuple[Role, ...]:
+    """Return the roles of one machine as the settings configure them."""
+    manage = (sys.executable, "manage.py")
+    drain = ("--drain-seconds", str(drain_seconds))
+    host, port = settings.HTTP_BIND
+    gunicorn = ("-m", "gunicorn", "sipuri_project.wsgi", "--bind", f"{host}:{port}", "--worker-class", "gthread", "--threads", "8")
+    celery = ("-m", "celery", "-A", "sipuri_project", "worker", "-B", "--concurrency", "2", "--loglevel", "WARNING")
+    return (
+        Role(
+            "web", (sys.executable, *gunicorn, "--workers", "1", "--log-level", "warning"), tcp=(settings.HTTP_BIND,), outlives_calls=True
+        ),
+        Role("worker", (sys.executable, *celery), outlives_calls=True),
+        Role("mediarelay", (*manage, "runmediarelay", *drain), udp=(settings.NG_BIND,)),
+        Role("callflow", (*manage, "runcallflow", *drain), udp=(settings.CALLFLOW_BIND,)),
+        Role("sipproxy", (*manage, "runsipproxy", *drain), udp=(settings.SIP_BIND, settings.SIP_INTERNAL_BIND)),
+        Role("sipdns", (*manage, "runsipdns"), udp=(settings.DNS_BIND,), tcp=(settings.DNS_BIND,)),
+    )
+
+
+def supervise(wanted: tuple[Role, ...], *, drain_seconds: float) -> None:
+    """Run the roles until SIGINT or SIGTERM and drain them; raises CannotStartError."""
+    _check_addresses(wanted)
+    asyncio.run(_Supervisor(wanted, drain_seconds).run())
+
+
+def _check_addresses(wanted: tuple[Role, ...]) -> None:
+    problems = []
+    for role in wanted:
+        for kind, transport, addresses in ((socket.SOCK_DGRAM, "UDP", role.udp), (socket.SOCK_STREAM, "TCP", role.tcp)):
+            for address in addresses:
+                try:
+                    _try_bind(kind, address)
+                except OSError as error:
+                    problems.append(f"{role.name}: {AddressUnavailable(transport, address, error)}")
+    if problems:
+        raise CannotStartError("\n".join(problems))
+
+
+def _try_bind(kind: socket.SocketKind, address: Address) -> None:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if kind is socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+
+
+class _Supervisor:
+    def __init__(self, wanted: tuple[Role, ...], drain_seconds: float) -> None:
+        self._wanted = wanted
+        self._drain_seconds = drain_seconds
+        self._children: dict[str, _Child] = {}
+        self._stopping = asyncio.Event()
+        self._failure: str | None = None
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
+        watchers = [asyncio.create_task(self._keep(role)) for role in self._wanted]
+        await self._stopping.wait()
+        await self._stop([role for role in self._wanted if not role.outlives_calls], self._drain_seconds + STOP_SECONDS)
+        await self._stop([role for role in self._wanted if role.outlives_calls], STOP_SECONDS)
+        await asyncio.gather(*watchers)
+        if self._failure:
+            raise CannotStartError(self._failure)
+
+    async def _keep(self, role: Role) -> None:
+        while not self._stopping.is_set():
+            child = await self._spawn(role)
+            await self._relay_output(child)
+            code = await child.process.wait()
+            if self._stopping.is_set():
+                return
+            self._on_death(child, code)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), RESTART_SECONDS)
+
+    async def _spawn(self, role: Role) -> _Child:
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            *role.command, stdout=pipe, stderr=asyncio.subprocess.STDOUT, start_new_session=True, cwd=settings.BASE_DIR
+        )
+        child = _Child(role, process, time.monotonic())
+        self._children[role.name] = child
+        return child
+
+    async def _relay_output(self, child: _Child) -> None:
+        output = child.process.stdout
+        assert output is not None
+        while line := await output.readline():
+            text = line.decode("utf-8", "replace").rstrip()
+            child.last_lines.append(text)
+            sys.stderr.write(f"{child.role.name:<10} | {text}\n")
+
+    def _on_death(self, child: _Child, code: int) -> None:
+        if time.monotonic() - child.started_at < START_SECONDS:
+            words = child.last_lines[-1] if child.last_lines else "it said nothing"
+            self._failure = f"{child.role.name} did not start (exit code {code}): {words}"
+            self._stopping.set()
+        else:
+            sys.stderr.write(f"{child.role.name:<10} | ended with exit code {code}; starting it again\n")
+
+    async def _stop(self, stopped: list[Role], seconds: float) -> None:
+        running = [self._children[role.name].process for role in stopped if role.name in self._children]
+        for process in running:
+            if process.returncode is None:
+                process.terminate()
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*(process.wait() for process in running))
+        except TimeoutError:
+            for process in running:
+                if process.returncode is None:
+                    process.kill()

@@ -1,0 +1,53 @@
+"""Records as daemons write them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from voiceapps.models import Account, VoiceApplication
+from voiceapps.rules.endings import EndReason
+from voiceapps.rules.inbound_sip import InboundSipPatch
+from voiceapps.rules.records import CallEnded, CallFacts
+from voiceapps.services import applications
+from voiceapps.services.accounts import ensure_account
+from voiceapps.services.audit import Actor
+
+ACTOR = Actor("test")
+STARTED = 1_700_000_000.25
+
+
+def application(**fields: Any) -> VoiceApplication:
+    account: Account = ensure_account("9900000", actor=ACTOR)
+    fields = {"name": "App", "initiated_url": "https://a.example/initiate", "status_url": "https://a.example/status"} | fields
+    return applications.create(account, fields, InboundSipPatch(), actor=ACTOR).application
+
+
+def facts(row: VoiceApplication, number: int = 1) -> CallFacts:
+    return CallFacts(
+        call_id=f"c-{number:08x}-00000000-0000-4000-8000-000000000000",
+        application_id=str(row.pk),
+        account_id=row.account_id,
+        sip_call_id="abc@caller",
+        from_uri="sip:caller@example.com",
+        to_uri=f"sip:{row.pk}@sip-uri.localhost",
+        source_ip="203.0.113.9",
+        source_port=5060,
+        country="US",
+        started_at=STARTED,
+    )
+
+
+def ended(call: CallFacts, **fields: Any) -> CallEnded:
+    record = CallEnded(
+        call=call,
+        node="callflow-1",
+        at=STARTED + 10,
+        reason=EndReason.CALLER_HANGUP,
+        answered_at=STARTED + 2,
+        sip_status=200,
+        error_message=None,
+        error_id=None,
+        tag=None,
+    )
+    return replace(record, **fields)

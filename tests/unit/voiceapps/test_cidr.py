@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from voiceapps.rules.cidr import REFUSED_RANGES, contains, parse_range
+
+
+@given(st.text())
+def test_any_text_is_a_range_or_a_value_error(text: str) -> None:
+    try:
+        network = parse_range(text)
+    except ValueError as error:
+        assert str(error).endswith((".", f"{text}/32."))
+    else:
+        assert str(network) == text
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 32))
+def test_what_is_accepted_overlaps_nothing_refused(address: int, prefix: int) -> None:
+    network = IPv4Network((address, prefix), strict=False)
+    accepted = True
+    try:
+        parse_range(str(network))
+    except ValueError:
+        accepted = False
+    special = any(network.overlaps(refused) for refused, _ in REFUSED_RANGES)
+    assert accepted == (not special or str(network) == "0.0.0.0/0")
+
+
+@pytest.mark.parametrize("text", ["1.2.3.4/33", "1.2.3.4/-1", "256.1.1.1/32", "1.2.3/24", "1.2.3.4/032", "٣.2.3.4/32"])
+def test_what_merely_looks_like_a_range_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\."):
+        parse_range(text)
+
+
+def test_contains() -> None:
+    assert contains(["203.0.113.0/24"], "203.0.113.9")
+    assert not contains(["203.0.113.0/24"], "203.0.114.9")
+    assert contains(["0.0.0.0/0"], "10.1.2.3")

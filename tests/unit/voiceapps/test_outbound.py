@@ -1,0 +1,124 @@
+"""The guard against a real server on loopback."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from voiceapps.outbound import MAX_RESPONSE_BYTES, OutboundRequest, WebhookClient, is_public, signing_secret
+
+KEY = b"k" * 32
+
+
+class Backend:
+    """Remembers what it was sent."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[web.Request, bytes]] = []
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.seen.append((request, await request.read()))
+        match request.path:
+            case "/redirect":
+                raise web.HTTPFound("http://169.254.169.254/")
+            case "/large":
+                return web.Response(body=b"x" * (MAX_RESPONSE_BYTES + 1))
+            case "/never":
+                request.transport.abort()  # type: ignore[union-attr]  # the connection is up
+                raise web.HTTPOk
+        return web.Response(text="<Response/>", content_type="application/xml")
+
+
+@pytest.fixture
+async def backend() -> AsyncIterator[tuple[Backend, str]]:
+    handler = Backend()
+    application = web.Application()
+    application.router.add_route("*", "/{tail:.*}", handler.handle)
+    server = TestServer(application)
+    await server.start_server()
+    yield handler, str(server.make_url("/")).rstrip("/")
+    await server.close()
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[WebhookClient]:
+    client = WebhookClient(allow_private=True, signing_key=KEY)
+    yield client
+    await client.close()
+
+
+async def test_a_webhook_is_json_with_credentials_and_a_signature(backend: tuple[Backend, str], client: WebhookClient) -> None:
+    handler, url = backend
+    request = OutboundRequest(f"{url}/initiate", "POST", {"eventType": "initiate"}, "u", "p", account_id="99", message_id="msg_1")
+    answer = await client.send(request)
+    assert (answer.status, answer.body, answer.error) == (200, b"<Response/>", None)
+    seen, body = handler.seen[0]
+    assert body == b'{"eventType":"initiate"}'
+    assert seen.headers["Authorization"] == "Basic " + base64.b64encode(b"u:p").decode()
+    signed = f"msg_1.{seen.headers['webhook-timestamp']}.".encode() + body
+    digest = hmac.new(signing_secret(KEY, "99"), signed, hashlib.sha256).digest()
+    assert seen.headers["webhook-signature"] == "v1," + base64.b64encode(digest).decode()
+
+
+async def test_get_carries_the_event_as_query(backend: tuple[Backend, str], client: WebhookClient) -> None:
+    handler, url = backend
+    await client.send(OutboundRequest(f"{url}/initiate?mine=1", "GET", {"eventType": "initiate", "n": 1}))
+    assert dict(handler.seen[0][0].query) == {"mine": "1", "eventType": "initiate", "n": "1"}
+
+
+async def test_redirects_are_not_followed(backend: tuple[Backend, str], client: WebhookClient) -> None:
+    answer = await client.send(OutboundRequest(f"{backend[1]}/redirect", "POST", {}))
+    assert answer.status == 302
+    assert len(backend[0].seen) == 1
+
+
+async def test_a_long_answer_is_an_error(backend: tuple[Backend, str], client: WebhookClient) -> None:
+    answer = await client.send(OutboundRequest(f"{backend[1]}/large", "POST", {}))
+    assert answer.status is None
+    assert "longer than" in (answer.error or "")
+
+
+async def test_a_broken_connection_is_one_sentence(backend: tuple[Backend, str], client: WebhookClient) -> None:
+    assert (await client.send(OutboundRequest(f"{backend[1]}/never", "POST", {}))).error
+    refused = await client.send(OutboundRequest("http://127.0.0.1:1/", "POST", {}))
+    assert refused.error == "Cannot connect to 127.0.0.1:1: Connection refused."
+
+
+@pytest.mark.parametrize("url", ["ftp://example.com/", "file:///etc/passwd", "http://", "http://[::1", "gopher://x"])
+async def test_strange_urls_are_errors(client: WebhookClient, url: str) -> None:
+    assert (await client.send(OutboundRequest(url, "POST", {}))).error
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"])
+async def test_the_guard_refuses_every_spelling_of_this_machine(backend: tuple[Backend, str], host: str) -> None:
+    port = backend[1].rpartition(":")[2]
+    guarded = WebhookClient(allow_private=False, signing_key=KEY)
+    answer = await guarded.send(OutboundRequest(f"http://{host}:{port}/", "POST", {}))
+    await guarded.close()
+    assert answer.status is None
+    assert backend[0].seen == []
+
+
+@pytest.mark.parametrize(
+    ("address", "public"),
+    [
+        ("8.8.8.8", True),
+        ("10.0.0.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("224.0.0.1", False),
+        ("::ffff:10.0.0.1", False),
+        ("64:ff9b::a00:1", False),
+        ("2002:a00:1::", False),
+        ("fe80::1%eth0", False),
+        ("2606:4700::1111", True),
+    ],
+)
+def test_is_public(address: str, public: bool) -> None:
+    assert is_public(address) is public

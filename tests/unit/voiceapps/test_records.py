@@ -1,0 +1,110 @@
+"""What daemons report becomes rows, in any order and at most once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+from bandwidth.models import DisconnectCallback
+
+from tests.unit.voiceapps.builders import STARTED, application, ended, facts
+from voiceapps.models import Call, MediaLeg, Node, RefusedAttempt, WebhookDelivery
+from voiceapps.rules.admission import Reason, RuleResult
+from voiceapps.rules.endings import EndReason
+from voiceapps.rules.records import CallAdmitted, CallAnswered, LadderMessage, MediaReport, NodeBeat, RefusalSeen, WebhookFetched
+from voiceapps.selectors import call_report
+from voiceapps.services import calls
+from voiceapps.services.records import write_records
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_call_comes_and_goes() -> None:
+    call = facts(application())
+    write_records([CallAdmitted(call, "proxy-1"), CallAnswered(call, "callflow-1", STARTED + 2), ended(call)])
+    row = Call.objects.get()
+    assert (row.state, row.end_class, row.end_reason) == ("disconnected", "success", "caller_hangup")
+    assert (row.proxy_node, row.callflow_node) == ("proxy-1", "callflow-1")
+    assert row.duration_seconds == 8.0
+
+
+def test_the_order_of_two_daemons_does_not_matter() -> None:
+    call = facts(application())
+    write_records([ended(call)])
+    write_records([CallAnswered(call, "callflow-1", STARTED + 2)])
+    write_records([CallAdmitted(call, "proxy-1")])
+    assert Call.objects.get().state == "disconnected"
+
+
+def test_the_first_end_wins_and_its_webhook_is_one_row() -> None:
+    call = facts(application())
+    write_records([ended(call)])
+    write_records([ended(call, reason=EndReason.NODE_LOST)])
+    assert Call.objects.get().end_reason == "caller_hangup"
+    body = WebhookDelivery.objects.get(event_type="disconnect").body
+    assert body["cause"] == "hangup"
+    model = DisconnectCallback.from_dict(body)
+    assert model is not None
+    assert model.additional_properties == {}
+
+
+def test_no_status_url_no_webhook() -> None:
+    write_records([ended(facts(application(status_url="")))])
+    assert not WebhookDelivery.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_bad_record_does_not_cost_the_others() -> None:
+    call = facts(application())
+    stray = replace(facts(application(), 2), account_id="404")
+    write_records([CallAdmitted(stray, "p"), CallAdmitted(call, "p")])
+    assert [row.call_id for row in Call.objects.all()] == [call.call_id]
+
+
+def test_text_from_strangers_fits_the_columns() -> None:
+    call = replace(facts(application()), from_uri="sip:\0" + "x" * 5000, sip_call_id="\0" * 3000)
+    write_records([CallAdmitted(call, "p"), LadderMessage(call.call_id, STARTED, "caller", "a:1", "b:2", "x" * 2000, "a\0b")])
+    report = call_report(call.call_id)
+    assert report is not None
+    assert report.ladder[0].text == "a\\0b"
+
+
+def test_media_figures_are_replaced_by_later_ones() -> None:
+    report = MediaReport("c-1", "relay", STARTED, "external", 10, 1600, 9, 0, 1.5, 0, "a:1", "b:2", final=False)
+    write_records([report, replace(report, packets_in=20, final=True)])
+    assert MediaLeg.objects.get().packets_in == 20
+
+
+def test_a_burst_of_refusals_is_one_row_with_the_first_trace() -> None:
+    row = application()
+    trace = (RuleResult("source_ip", "failed", "203.0.113.0/24", "198.51.100.1"),)
+    seen = RefusalSeen(str(row.pk), "198.51.100.1", Reason.IP_NOT_ALLOWED, 401, 3, STARTED, STARTED + 1, "US", "u", "c", "ua", trace)
+    write_records([seen, replace(seen, first_at=STARTED + 30, last_at=STARTED + 31)])
+    write_records([replace(seen, first_at=STARTED + 300, last_at=STARTED + 301)])
+    counts = list(RefusedAttempt.objects.order_by("first_at").values_list("count", flat=True))
+    assert counts == [6, 3]
+    assert RefusedAttempt.objects.first().trace[0]["seen"] == "198.51.100.1"  # type: ignore[union-attr]  # it is there
+
+
+def test_a_fetched_webhook_is_kept_with_its_answer() -> None:
+    call = facts(application())
+    fetched = WebhookFetched(call, "initiate", STARTED, "https://a.example", "POST", '{"a": 1}', 200, "<Response/>", 12, None)
+    write_records([CallAdmitted(call, "p"), fetched, replace(fetched, status=None, error="No answer within 15 s.", response_body="")])
+    report = call_report(call.call_id)
+    assert report is not None
+    assert [(line.state, line.status, line.error) for line in report.webhooks] == [
+        ("delivered", 200, ""),
+        ("failed", None, "No answer within 15 s."),
+    ]
+
+
+def test_the_sweeper_ends_what_a_dead_node_left() -> None:
+    call = facts(application())
+    alive = facts(application(), 2)
+    beat = NodeBeat("callflow", "callflow-alive", time.time(), "up", "", "127.0.0.1:6161", 0, "")
+    write_records([CallAnswered(call, "callflow-dead", STARTED), CallAnswered(alive, "callflow-alive", STARTED), beat])
+    assert Node.objects.count() == 1
+    assert calls.sweep() == 1
+    assert Call.objects.get(pk=call.call_id).end_reason == "node_lost"
+    assert Call.objects.get(pk=alive.call_id).state == "answered"

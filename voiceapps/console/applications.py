@@ -1,0 +1,173 @@
+"""Voice applications: callback settings, and the SIP URI with everything a customer asks about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path, reverse
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from voiceapps.console.base import ConsoleAdmin, operator
+from voiceapps.models import VoiceApplication
+from voiceapps.rules.inbound_sip import InboundSipPatch, InvalidFields
+from voiceapps.services import applications, inbound_sip
+
+SETTINGS_FIELDS = (
+    "name",
+    "initiated_url",
+    "initiated_method",
+    "initiated_fallback_url",
+    "initiated_fallback_method",
+    "status_url",
+    "status_method",
+    "callback_timeout",
+    "callback_username",
+    "callback_password",
+    "fallback_username",
+    "fallback_password",
+)
+
+
+class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]  # the generic form exists in the stubs only
+    """The callback settings; stored passwords are not shown, an empty field keeps them."""
+
+    class Meta:
+        model = VoiceApplication
+        fields = ("account", *SETTINGS_FIELDS)
+        widgets = {  # noqa: RUF012  # Django reads it as a class attribute
+            "callback_password": UnfoldAdminPasswordWidget(render_value=False),
+            "fallback_password": UnfoldAdminPasswordWidget(render_value=False),
+        }
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields to store."""
+        kept = {name for name in ("callback_password", "fallback_password") if not self.cleaned_data[name]}
+        return {name: self.cleaned_data[name] for name in SETTINGS_FIELDS if name not in kept}
+
+
+class InboundSipForm(forms.Form):
+    """What enabling or changing the SIP URI takes; the rules are those of the API."""
+
+    password_auth = forms.BooleanField(required=False)
+    source_ips = forms.CharField(required=False)
+    regions = forms.CharField(required=False)
+
+    def patch(self, application: VoiceApplication) -> InboundSipPatch:
+        """Return the change; a password that is already there stays as it is."""
+        wanted: bool = self.cleaned_data["password_auth"]
+        return InboundSipPatch(
+            enabled=True,
+            password_auth=None if wanted and application.password_auth_enabled else wanted,
+            source_ips=_entries(self.cleaned_data["source_ips"]),
+            regions=_entries(self.cleaned_data["regions"]),
+        )
+
+
+@admin.register(VoiceApplication)
+class VoiceApplicationAdmin(ConsoleAdmin):
+    """One page an application: settings below, the SIP URI above."""
+
+    form = ApplicationForm
+    list_display = ("name", "account", "inbound_sip", "sip_uri", "updated_at")
+    list_filter = ("inbound_sip_enabled", "password_auth_enabled")
+    search_fields = ("name", "application_id", "sip_alias")
+    change_form_outer_before_template = "console/inbound_sip.html"
+
+    @display(description="Inbound SIP", label={"enabled": "success", "disabled": "info"})
+    def inbound_sip(self, application: VoiceApplication) -> str:
+        """Show the state as a badge."""
+        return "enabled" if application.inbound_sip_enabled else "disabled"
+
+    def get_readonly_fields(self, _request: HttpRequest, obj: VoiceApplication | None = None) -> Any:
+        """An application never changes its account."""
+        return () if obj is None else ("account",)
+
+    def has_delete_permission(self, _request: HttpRequest, _obj: VoiceApplication | None = None) -> bool:
+        """An application's calls refer to it."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: VoiceApplication, form: ApplicationForm, change: bool) -> None:
+        """Create or change through the services."""
+        if change:
+            applications.update(obj, form.settings(), InboundSipPatch(), actor=operator(request))
+        else:
+            made = applications.create(obj.account, form.settings(), InboundSipPatch(), actor=operator(request))
+            obj.pk = made.application.pk
+            obj._state.adding = False
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Add what the panel above the form shows."""
+        context = {"sip": _sip_facts(), "sip_error": request.session.pop("sip_error", None), **(extra_context or {})}
+        response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return response
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the panel's buttons."""
+        view = self.admin_site.admin_view(self.change_inbound_sip)
+        own = [path("<path:object_id>/inbound-sip/<str:verb>/", view, name="voiceapps_inbound_sip")]
+        urls: list[URLPattern] = own + super().get_urls()
+        return urls
+
+    def change_inbound_sip(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponse:
+        """Enable, change, rotate or disable; a new password is in this one answer and nowhere else."""
+        application = get_object_or_404(VoiceApplication, pk=object_id)
+        if request.method != "POST" or not self.has_change_permission(request, application):
+            raise PermissionDenied
+        try:
+            password = _change(application, verb, request)
+        except InvalidFields as error:
+            request.session["sip_error"] = error.errors
+            return redirect("admin:voiceapps_voiceapplication_change", object_id)
+        if password is None:
+            messages.success(request, "The SIP settings are changed.")
+            return redirect("admin:voiceapps_voiceapplication_change", object_id)
+        return self._reveal(request, application, password)
+
+    def _reveal(self, request: HttpRequest, application: VoiceApplication, password: str) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "SIP password",
+            "application": application,
+            "password": password,
+            "sip": _sip_facts(),
+            "back": reverse("admin:voiceapps_voiceapplication_change", args=[application.pk]),
+        }
+        response = render(request, "console/sip_password.html", context)
+        response["Cache-Control"] = "no-store"
+        return response
+
+
+def _change(application: VoiceApplication, verb: str, request: HttpRequest) -> str | None:
+    actor = operator(request)
+    if verb == "disable":
+        inbound_sip.disable(application, actor=actor)
+        return None
+    if verb == "rotate":
+        return inbound_sip.rotate_password(application, actor=actor)
+    form = InboundSipForm(request.POST)
+    form.is_valid()
+    return inbound_sip.patch(application, form.patch(application), actor=actor)
+
+
+def _sip_facts() -> dict[str, object]:
+    """Return what a customer needs to set up a SIP client."""
+    return {
+        "domain": settings.SIP_DOMAIN,
+        "realm": settings.SIP_REALM,
+        "port": settings.SIP_BIND[1],
+        "rtp": "{}-{}".format(*settings.RTP_PORTS),
+        "media_address": settings.MEDIA_EXTERNAL[1],
+    }
+
+
+def _entries(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())

@@ -1,0 +1,86 @@
+"""Calls: what happened, in the words of the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from unfold.decorators import display
+
+from voiceapps.console.base import ReadOnlyAdmin
+from voiceapps.models import Call, CallEvent, MediaLeg, Recording
+from voiceapps.selectors import call_report
+
+_CLASS_COLOURS = {
+    "success": "success",
+    "client_error": "warning",
+    "policy": "info",
+    "server_error": "danger",
+    "upstream_error": "danger",
+    "network": "warning",
+}
+
+
+@admin.register(Call)
+class CallAdmin(ReadOnlyAdmin):
+    """One row a call; its page shows ladder, media and webhooks."""
+
+    list_display = ("started_at", "application", "from_uri", "source", "state", "ended", "reason", "duration")
+    list_filter = ("state", "end_class", "end_reason")
+    list_select_related = ("application",)
+    search_fields = ("call_id", "sip_call_id", "from_uri", "source_ip")
+    date_hierarchy = "started_at"
+    change_form_outer_before_template = "console/call.html"
+
+    @admin.display(description="Source")
+    def source(self, call: Call) -> str:
+        """Show address, port and country."""
+        return f"{call.source_ip}:{call.source_port} {call.country}".strip()
+
+    @display(description="End", label=_CLASS_COLOURS)
+    def ended(self, call: Call) -> str | None:
+        """Show whose doing the end was."""
+        return call.end_class or None
+
+    @admin.display(description="Reason", ordering="end_reason")
+    def reason(self, call: Call) -> str:
+        """Show what ended the call."""
+        return call.get_end_reason_display()
+
+    @admin.display(description="Duration")
+    def duration(self, call: Call) -> str:
+        """Show the answered time."""
+        return "" if call.duration_seconds is None else f"{call.duration_seconds:.1f} s"
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Add the report that the page shows."""
+        context = {"report": call_report(object_id), **(extra_context or {})}
+        response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return response
+
+
+@admin.register(CallEvent)
+class CallEventAdmin(ReadOnlyAdmin):
+    """SIP messages of all calls."""
+
+    list_display = ("at", "call_id", "leg", "source", "destination", "first_line")
+    search_fields = ("call_id",)
+
+
+@admin.register(MediaLeg)
+class MediaLegAdmin(ReadOnlyAdmin):
+    """What relays counted."""
+
+    list_display = ("at", "call_id", "leg", "packets_in", "packets_out", "lost", "jitter_ms", "observed", "advertised")
+    search_fields = ("call_id",)
+
+
+@admin.register(Recording)
+class RecordingAdmin(ReadOnlyAdmin):
+    """Recordings and where they lie."""
+
+    list_display = ("started_at", "recording_id", "call", "duration_ms", "file_format", "path")
+    search_fields = ("recording_id", "call__call_id")
