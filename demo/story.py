@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 import wave
 from contextlib import suppress
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 
 import aiohttp
 from asgiref.sync import sync_to_async
-from callflow.aio.phone import CallFailed, Phone, PhoneCall
 from django.conf import settings
 
+from callflow.aio.phone import CallFailed, Phone, PhoneCall
 from demo.backend import Backend, Webhook
 from demo.lab import Lab, LabError
 from demo.narrator import Narrator
@@ -86,8 +85,8 @@ class _Story:
     async def call(self) -> None:
         uri = self._application["sipUri"]
         self.narrator.scene(f"4  and calls {uri}")
-        began = time.monotonic()
-        phone = Phone(proxy=settings.SIP_BIND, on_ladder=lambda at, way, line: self.narrator.at(at - began, "SIP " + way, line))
+        arrows = {"out": "SIP →", "in": "SIP ←"}
+        phone = Phone(proxy=settings.SIP_BIND, on_ladder=lambda at, way, line: self.narrator.at(at, arrows[way], line))
         await phone.open()
         try:
             credentials = {"username": self._application["applicationId"], "password": self._application["sipAuthPassword"]}

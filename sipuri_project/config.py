@@ -6,12 +6,12 @@ import socket
 from ipaddress import IPv4Address, IPv4Network
 
 from django.conf import settings
-from sipproxy.core.config import SipProxyConfig
-from sipproxy.core.dns_config import DnsConfig
 
 from callflow.core.config import CallflowConfig
 from daemonkit.udp import Address
 from mediarelay.core.config import Interface, RelayConfig
+from sipproxy.core.config import SipProxyConfig
+from sipproxy.core.dns_config import DnsConfig
 
 WILDCARD = "0.0.0.0"  # noqa: S104  # it is compared with, not bound
 # A documentation address: connecting a UDP socket to it sends nothing and tells which local address the default route uses.

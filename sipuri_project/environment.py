@@ -55,7 +55,7 @@ def address(name: str, default: str) -> Address:
 
 def addresses(name: str, default: str = "", *, prefix: str = "") -> tuple[Address, ...]:
     """Return a list of `ip:port`, each with an optional prefix such as `sip:` or `udp:`."""
-    return tuple(_parsed(name, word.removeprefix(prefix), _address) for word in words(name, default))
+    return tuple(_parsed(name, word, lambda value: _address(value.removeprefix(prefix))) for word in words(name, default))
 
 
 def ip_address(name: str, default: str) -> str:
@@ -132,8 +132,8 @@ def _stored_key(path: Path, make: Callable[[], str]) -> str:
 
 def _address(value: str) -> Address:
     host, _, port = value.rpartition(":")
-    if not 0 < int(port) <= 65_535:
-        raise ValueError("a port lies within 1-65535")
+    if not port.isdecimal() or not 0 < int(port) <= 65_535:
+        raise ValueError("write an IPv4 address and a port, such as 192.0.2.1:6160")
     return str(IPv4Address(host)), int(port)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import logging.config
 from typing import Any
 
@@ -12,6 +13,11 @@ _SHARED: list[structlog.typing.Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+
+
+def _not_a_probe(record: logging.LogRecord) -> bool:
+    """A health check that says no is no error of the web role."""
+    return getattr(record, "status_code", None) != 503
 
 
 def configure(options: dict[str, Any]) -> None:
@@ -36,6 +42,7 @@ def configure(options: dict[str, Any]) -> None:
             "formatters": {"structured": formatter},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": "INFO"},
-            "loggers": {"axes": {"level": "WARNING"}, "django.utils.autoreload": {"level": "WARNING"}},
+            "filters": {"no_probes": {"()": lambda: _not_a_probe}},
+            "loggers": {"axes": {"level": "WARNING"}, "django.request": {"filters": ["no_probes"]}},
         }
     )

@@ -7,9 +7,8 @@ from enum import Enum
 from struct import Struct
 from typing import Self
 
-__all__ = ["MAX_CSRCS", "HeaderExtension", "Kind", "RtpPacket", "classify", "is_well_formed"]
+__all__ = ["HeaderExtension", "Kind", "RtpPacket", "classify", "is_well_formed"]
 
-MAX_CSRCS = 15
 _HEADER = Struct("!BBHII")
 _EXTENSION = Struct("!HH")
 

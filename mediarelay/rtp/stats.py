@@ -89,7 +89,13 @@ class ReceiveStats:
                 return
             self._restart(ssrc, sequence)
         self._received += 1
-        self._update_jitter(timestamp, now)
+        transit = int(now * self._rate) - timestamp
+        if self._transit is not None:
+            step = (transit - self._transit) & 0xFFFF_FFFF
+            if step >> 31:
+                step = 0x1_0000_0000 - step
+            self._jitter += (step - self._jitter) / 16
+        self._transit = transit
 
     def _expected(self) -> int:
         return self._cycles + self._highest - self._base + 1 if self.ssrc is not None else 0
@@ -104,12 +110,3 @@ class ReceiveStats:
         self._cycles = self._received = self._received_prior = self._expected_prior = 0
         self._retry = _NO_SEQUENCE
         self._transit = None
-
-    def _update_jitter(self, timestamp: int, now: float) -> None:
-        transit = (int(now * self._rate) - timestamp) & 0xFFFF_FFFF
-        if self._transit is not None:
-            step = (transit - self._transit) & 0xFFFF_FFFF
-            if step >> 31:
-                step = 0x1_0000_0000 - step
-            self._jitter += (step - self._jitter) / 16
-        self._transit = transit

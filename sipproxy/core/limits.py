@@ -1,4 +1,24 @@
-"""How much a peer may make the SIP cores remember."""
+"""How much a peer may make the SIP cores remember, and how long."""
 
 MAX_TRANSACTIONS = 20_000  # in one layer, client and server together
 MAX_EVENTS = 100_000  # events that wait for their reader: a reader that never comes must not cost the memory
+MAX_LOOKUPS = 2_000  # INVITEs that wait for the directory: strangers can fill no more than this
+MAX_CALLS = 10_000  # calls between admission and BYE
+MAX_SOURCES = 50_000  # source addresses with a rate limit of their own
+MAX_NONCES = 100_000  # nonces with a claimed count, each for NONCE_SECONDS
+MAX_FAILED_CALLS = 20_000  # Call-IDs whose failed digest is already counted
+MAX_RELAY_WAITS = 20_000  # messages that wait for a relay
+MAX_WAITING_RESPONSES = 16  # responses of one transaction that wait for a relay
+
+REQUESTS_PER_SECOND = 100.0  # unauthenticated requests from one source
+REQUEST_BURST = 300.0
+FAILURES_PER_SECOND = 0.2  # failed digests from one source; a quarter of an hour of typing errors fits in the burst
+FAILURE_BURST = 60.0
+
+LOOKUP_SECONDS = 5.0  # a directory that is silent for so long is unavailable
+FAILOVER_SECONDS = 1.0  # a call-flow node that says nothing for so long is passed over
+REST_SECONDS = 10.0  # how long it is then left alone
+RING_SECONDS = 181.0  # timer C (RFC 3261 16.6 step 11)
+NONCE_SECONDS = 60.0
+RETRY_AFTER_SECONDS = 5  # what a 503 asks for
+CALL_SECONDS = 3_660.0  # a call without any message for so long is gone: session timers speak twice as often

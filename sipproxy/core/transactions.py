@@ -200,6 +200,12 @@ class TransactionLayer:
             self._outbox.append((bytes(response), transaction.address))
             self._end(transaction)
 
+    def forget(self, key: Key) -> None:
+        """Drop a transaction without a word, for requests that nobody waits for any more."""
+        transaction = self._transactions.get(key)
+        if transaction is not None:
+            self._end(transaction)
+
     def refuse(self, request: Request, status: int, source: Address) -> None:
         """Answer a request without any state."""
         stamp_source(request, source)

@@ -63,8 +63,8 @@ class Via:
         return replace(self, params=params)
 
     def reply_address(self) -> tuple[str, int]:
-        """Return where a response goes over UDP (RFC 3261 18.2.2, RFC 3581 4)."""
+        """Return where a response goes over UDP (RFC 3261 18.2.2, RFC 3581 4); PeerError where rport is no port."""
         received = param(self.params, "received")
         rport = param(self.params, "rport")
-        port = int(rport) if rport and rport.isascii() and rport.isdigit() and len(rport) <= 5 else None
-        return received or self.host, port or self.port or DEFAULT_PORT
+        port = parse_port(rport) if rport else self.port
+        return received or self.host, port or DEFAULT_PORT

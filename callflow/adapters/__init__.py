@@ -1,0 +1,1 @@
+"""Join the call flow to the database, through its doors only."""

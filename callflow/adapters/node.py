@@ -1,0 +1,96 @@
+"""Run the call flow of one node: calls, their records, and a heartbeat."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+
+from callflow.adapters.applications import ApplicationReader
+from callflow.aio.server import CallflowServer
+from callflow.core.config import CallflowConfig
+from daemonkit.udp import Address
+from voiceapps.door import DatabaseDoor, RecordWriter
+from voiceapps.outbound import WebhookClient
+from voiceapps.rules.records import NodeBeat
+
+BEAT_SECONDS = 2.0
+
+
+class CallflowNode:
+    """The service of `runcallflow`."""
+
+    def __init__(
+        self,
+        config: CallflowConfig,
+        *,
+        metrics: Address | None,
+        new_client: Callable[[], WebhookClient],
+        registry: CollectorRegistry,
+    ) -> None:
+        self._config = config
+        self._metrics_address = f"{metrics[0]}:{metrics[1]}" if metrics else ""
+        self._door = DatabaseDoor(registry=registry)
+        self._writer = RecordWriter(self._door, registry=registry)
+        self._server = CallflowServer(
+            config,
+            find_application=ApplicationReader(self._door).find,
+            new_client=new_client,
+            put_record=self._writer.put,
+            registry=registry,
+        )
+        self._beats: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the socket and begin to report; raises AddressUnavailable."""
+        await self._server.start()
+        await self._writer.start()
+        self._beats = asyncio.get_running_loop().create_task(self._beat_forever())
+
+    def ready(self) -> bool:
+        """Tell whether new calls are welcome."""
+        return self._server.ready()
+
+    def drain(self) -> None:
+        """Refuse new calls, and say so at once."""
+        self._server.drain()
+        self._beat()
+
+    def idle(self) -> bool:
+        """Tell whether no call is left."""
+        return self._server.idle()
+
+    async def stop(self) -> None:
+        """End what is left, report the end, and write what is queued."""
+        if self._beats:
+            self._beats.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._beats
+        await self._server.stop()
+        if self._beats:
+            self._beat(down=True)
+            await self._writer.close()
+        await self._door.close()
+
+    async def _beat_forever(self) -> None:
+        while True:
+            self._beat()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    def _beat(self, *, down: bool = False) -> None:
+        host, port = self._server.address
+        self._writer.put(
+            NodeBeat(
+                role="callflow",
+                name=self._config.name,
+                at=time.time(),
+                state="down" if down else "up" if self._server.ready() else "draining",
+                public_address="",
+                internal_address=f"{host}:{port}",
+                load=self._server.load,
+                metrics_address=self._metrics_address,
+            )
+        )

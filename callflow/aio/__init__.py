@@ -1,0 +1,1 @@
+"""Give the engine its sockets, files and programs."""

@@ -1,0 +1,36 @@
+"""Keep one timer of the event loop in step with what a core says is due."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+
+class Alarm:
+    """Call back at the time that was set last."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self._callback = callback
+        self._handle: asyncio.TimerHandle | None = None
+        self._when: float | None = None
+
+    def set(self, when: float | None) -> None:
+        """Move the timer to a monotonic time, or stop it."""
+        if when == self._when:
+            return
+        self.stop()
+        if when is not None:
+            self._when = when
+            delay = max(0.0, when - time.monotonic())
+            self._handle = asyncio.get_running_loop().call_later(delay, self._fire)
+
+    def stop(self) -> None:
+        """Stop the timer."""
+        if self._handle is not None:
+            self._handle.cancel()
+        self._handle = self._when = None
+
+    def _fire(self) -> None:
+        self._handle = self._when = None
+        self._callback()

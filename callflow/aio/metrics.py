@@ -1,0 +1,43 @@
+"""Count what the call flow does; every label comes from a closed set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from voiceapps.rules.endings import EndReason
+
+_LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 25.0)
+
+
+class CallflowMetrics:
+    """Hold the call flow's instruments."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._answers = Counter("sipuri_callflow_calls_answered", "Calls whose ACK came", registry=registry)
+        self._ends = Counter("sipuri_callflow_calls_ended", "Calls by how they ended", ["class", "reason"], registry=registry)
+        self._webhooks = Histogram(
+            "sipuri_callflow_webhook_seconds",
+            "Time until a webhook that a call waits for has answered",
+            ["event", "result"],
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+
+    def call_answered(self) -> None:
+        """Count an answered call."""
+        self._answers.inc()
+
+    def call_ended(self, reason: EndReason) -> None:
+        """Count a call's end."""
+        self._ends.labels(reason.end_class.value, reason.value).inc()
+
+    def observe(self, name: str, text: str, read: Callable[[], int]) -> None:
+        """Show a number that something else keeps."""
+        Gauge(f"sipuri_callflow_{name}", text, registry=self._registry).set_function(read)
+
+    def webhook_answered(self, event_type: str, *, ok: bool, latency_ms: int) -> None:
+        """Count a webhook and its latency."""
+        self._webhooks.labels(event_type, "ok" if ok else "failed").observe(latency_ms / 1000)

@@ -1,0 +1,287 @@
+"""Our own telephone: it places calls through a proxy, hears, speaks, and sends digits.
+
+    phone = Phone(proxy=("127.0.0.1", 6160))
+    await phone.open()
+    call = await phone.call("sip:…@…", username=…, password=…)     # CallFailed
+    await call.wait_heard(2.0, timeout=10)
+    await call.send_digits("1#")
+    await call.hang_up()
+    await phone.close()
+
+One phone may hold many calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from callflow.aio.media import MediaEndpoint
+from callflow.aio.station import Station
+from callflow.core.audio import AudioSession, Codec
+from callflow.core.audio_events import AudioEvent, AudioReceived, DigitsSent, PlaybackFinished
+from callflow.core.outgoing import Credentials, Destination
+from callflow.core.sdp_answer import RemoteMedia
+from callflow.core.sip_events import (
+    CallClosed,
+    CallEstablished,
+    CallRefused,
+    MediaChanged,
+    PeerHungUp,
+    PeerLost,
+    SipEvent,
+)
+from daemonkit.udp import Address
+from mediarelay.rtp.g711 import ULAW_SILENCE
+from sipproxy.sip import PeerError, SipUri
+
+RATE = 8_000
+SILENCE = bytes([ULAW_SILENCE]) * 800
+"""What the phone sends while it has nothing to say: a relay, a NAT and a media time-out all wait for packets."""
+HANG_UP_SECONDS = 5.0
+"""How long the far end may take to answer our BYE."""
+TAIL_SECONDS = 0.06
+"""How long we listen on after the far end's BYE: it may overtake the last packets of audio."""
+OnLadder = Callable[[float, str, str], None]
+"""Takes seconds since the phone was opened, "in" or "out", and a message's first line."""
+
+
+class CallFailed(Exception):
+    """Say why a call was not answered; `status` is the final response, 408 where none came."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(f"The call was not answered: {status} {reason}.")
+        self.status = status
+        self.reason = reason
+
+
+class Phone:
+    """Hold a socket for SIP and the calls on it."""
+
+    def __init__(self, *, proxy: Address, local_host: str = "127.0.0.1", on_ladder: OnLadder | None = None) -> None:
+        self._calls: dict[int, PhoneCall] = {}
+        self._host = local_host
+        self._on_ladder = on_ladder
+        self._opened_at = 0.0
+        self._proxy = proxy
+        self._station = Station((local_host, 0), self._on_event, self._on_datagram)
+
+    @property
+    def local(self) -> Address:
+        """Return where the phone's SIP messages come from."""
+        return self._station.local
+
+    async def open(self) -> None:
+        """Bind a socket; raises AddressUnavailable."""
+        self._opened_at = time.monotonic()
+        self._station.open()
+
+    async def close(self) -> None:
+        """Hang up every call and close the socket."""
+        for call in list(self._calls.values()):
+            await call.hang_up()
+        self._station.close()
+
+    async def call(
+        self,
+        uri: str,
+        *,
+        username: str,
+        password: str,
+        from_user: str = "phone",
+        realm: str | None = None,
+        timeout: float = 30,
+    ) -> PhoneCall:
+        """Place a call and return it answered; raises CallFailed.
+
+        A challenge is answered only for `realm`, which is the URI's host unless given; an empty user name answers none.
+        """
+        credentials = Credentials(username, password, realm or _host_of(uri)) if username else None
+        media = MediaEndpoint(self._host)
+        address = media.open()
+        destination = Destination(uri, self._proxy, from_user, credentials)
+        number = self._station.agent.place(destination, address, time.monotonic())
+        call = self._calls[number] = PhoneCall(media, address, lambda: self._hang_up(number))
+        self._station.pump()
+        await call.answered(timeout)
+        return call
+
+    def _hang_up(self, number: int) -> None:
+        self._station.agent.hang_up(number, time.monotonic())
+        self._station.pump()
+
+    def _on_datagram(self, direction: str, data: bytes) -> None:
+        if self._on_ladder:
+            line = data.partition(b"\r\n")[0].decode("utf-8", "replace")
+            self._on_ladder(time.monotonic() - self._opened_at, direction, line)
+
+    def _on_event(self, event: SipEvent) -> None:
+        call = self._calls.get(event.call)
+        if call:
+            call.on_sip_event(event)
+        if isinstance(event, CallClosed):
+            self._calls.pop(event.call, None)
+
+
+class PhoneCall:
+    """Hold one call of a phone; made by `Phone.call`."""
+
+    def __init__(self, media: MediaEndpoint, local: Address, hang_up: Callable[[], None]) -> None:
+        self.heard = bytearray()
+        """Everything that was received, in order: µ-law at 8 kHz, gaps filled with silence."""
+        self.local = local
+        self.remote: RemoteMedia | None = None
+        """What the far end agreed to."""
+        self.session: AudioSession | None = None
+        """The audio, with its figures: packets_sent, packets_received, lost, jitter_ms."""
+        self.status = 0
+        self._closed = asyncio.Event()
+        self._done: set[object] = set()
+        self._ended_by: str | None = None
+        self._hang_up = hang_up
+        self._heard_at = 0.0
+        self._media = media
+        self._news = asyncio.Event()
+        self._refusal: CallFailed | None = None
+        self._silence = 0
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether the call is over."""
+        return self._ended_by is not None
+
+    # For the user.
+
+    async def hang_up(self) -> None:
+        """End the call; an answered one waits until the far end knows, or has had the time to."""
+        if self.ended:
+            return
+        self._end("local")
+        self._hang_up()
+        if self.status:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), HANG_UP_SECONDS)
+
+    async def play(self, ulaw: bytes) -> None:
+        """Send µ-law audio; returns when it has been sent, or the call has ended."""
+        if self.session and ulaw and not self.ended:
+            playing = self.session.play(ulaw)
+            self._media.pump()
+            await self._wait(lambda: playing in self._done or self.ended)
+
+    async def send_digits(self, digits: str) -> None:
+        """Send digits by RFC 4733; returns when they have been sent, or the call has ended."""
+        if self.session and digits and not self.ended:
+            self._done.discard(DigitsSent)
+            self.session.send_digits(digits)
+            self._media.pump()
+            await self._wait(lambda: DigitsSent in self._done or self.ended)
+
+    async def wait_ended(self, timeout: float) -> str:
+        """Return who ended the call, "remote" or "local"; raises TimeoutError."""
+        await asyncio.wait_for(self._wait(lambda: self.ended), timeout)
+        return self._ended_by or ""
+
+    async def wait_heard(self, seconds: float, timeout: float) -> None:
+        """Wait until so much audio has been heard in all; raises TimeoutError."""
+        await asyncio.wait_for(self._wait(lambda: len(self.heard) >= seconds * RATE), timeout)
+
+    async def wait_silence(self, seconds: float, timeout: float) -> None:
+        """Wait until no new audio has come for so long, or the call has ended; raises TimeoutError."""
+        async with asyncio.timeout(timeout):
+            started = time.monotonic()
+            while not self.ended:
+                left = max(self._heard_at, started) + seconds - time.monotonic()
+                if left <= 0:
+                    return
+                await asyncio.sleep(left)
+
+    # For the phone.
+
+    async def answered(self, seconds: float) -> None:
+        """Wait for the answer; raises CallFailed."""
+        try:
+            await asyncio.wait_for(self._wait(lambda: self.status or self._refusal), seconds)
+        except TimeoutError:
+            await self.hang_up()
+            raise CallFailed(408, "Request Timeout") from None
+        if self._refusal:
+            self._media.close()
+            raise self._refusal
+
+    def on_sip_event(self, event: SipEvent) -> None:
+        """Take what the user agent tells of this call."""
+        match event:
+            case CallEstablished(_, media) | MediaChanged(_, media):
+                self._connect(media)
+            case CallRefused(_, status, reason):
+                self._refusal = CallFailed(status, reason)
+            case PeerHungUp():
+                asyncio.get_running_loop().call_later(TAIL_SECONDS, self._end, "remote")
+            case PeerLost():
+                self._end("remote")
+                asyncio.get_running_loop().call_soon(self._hang_up)
+            case CallClosed():
+                self._closed.set()
+            case _:
+                return
+        self._news.set()
+
+    def _connect(self, media: RemoteMedia) -> None:
+        self.status, self.remote = 200, media
+        if self.session:
+            self.session.retarget(media.address)
+            return
+        self.session = AudioSession(
+            codec=Codec(media.payload_type),
+            event_payload_type=media.event_payload_type,
+            remote=media.address,
+            ssrc=secrets.randbits(32),
+            sequence=secrets.randbits(16),
+            timestamp=secrets.randbits(32),
+        )
+        self._media.attach(self.session, self._on_audio)
+        self.session.start(time.monotonic())
+        self._say_nothing()
+
+    def _end(self, by: str) -> None:
+        if self._ended_by is None:
+            self._ended_by = by
+            self._media.close()
+            self._news.set()
+
+    def _on_audio(self, event: AudioEvent) -> None:
+        match event:
+            case AudioReceived(ulaw):
+                self.heard += ulaw
+                self._heard_at = time.monotonic()
+            case DigitsSent():
+                self._done.add(DigitsSent)
+            case PlaybackFinished(number) if number == self._silence:
+                self._say_nothing()
+            case PlaybackFinished(number):
+                self._done.add(number)
+            case _:
+                return
+        self._news.set()
+
+    def _say_nothing(self) -> None:
+        """Queue a little silence; what `play` adds meanwhile comes after it, and silence goes on behind that."""
+        if self.session:
+            self._silence = self.session.play(SILENCE)
+            self._media.pump()
+
+    async def _wait(self, condition: Callable[[], object]) -> None:
+        while not condition():
+            self._news.clear()
+            await self._news.wait()
+
+
+def _host_of(uri: str) -> str:
+    try:
+        return SipUri.parse(uri).host
+    except PeerError as error:
+        raise CallFailed(400, f"{uri} is no SIP URI ({error.reason})") from error

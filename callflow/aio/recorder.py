@@ -1,0 +1,122 @@
+"""Write recordings, sample by sample, in a thread of their own.
+
+One thread for all recordings keeps each file's writes in order. A frame of µ-law becomes its 16-bit samples and
+nothing else happens to it, so a file is exactly as long as what was received.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import wave
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from mediarelay.rtp.g711 import ulaw_to_pcm16
+
+RATE = 8_000
+FLUSH_BYTES = RATE
+"""Audio gathered before the thread is asked to write: one second."""
+MAX_PENDING_WRITES = 60
+"""Writes that may wait for a slow disk; past this the recording fails."""
+
+
+class RecordingFailed(Exception):
+    """Say in one sentence why a recording could not be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRecording:
+    """Hold where the file lies and how long it is."""
+
+    path: str
+    duration_ms: int
+
+
+class RecorderPool:
+    """Hold the thread that writes."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = Path(directory)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recorder")
+
+    def start(self, call_id: str, recording_id: str, max_seconds: float) -> Recorder:
+        """Open `<directory>/<call id>/<recording id>.wav` and return its recorder."""
+        path = self._directory / call_id / f"{recording_id}.wav"
+        return Recorder(self._thread, path, int(max_seconds * RATE))
+
+    async def close(self) -> None:
+        """Finish what is queued."""
+        await asyncio.to_thread(self._thread.shutdown)
+
+
+class Recorder:
+    """Write one recording: `write` frames, then `finish` once."""
+
+    def __init__(self, thread: ThreadPoolExecutor, path: Path, max_samples: int) -> None:
+        self._buffer = bytearray()
+        self._file: wave.Wave_write | None = None
+        self._left = max_samples
+        self._path = path
+        self._pending: list[Future[None]] = []
+        self._problem: str | None = None
+        self._samples = 0
+        self._thread = thread
+        self._submit(b"")
+
+    def write(self, ulaw: bytes) -> None:
+        """Append audio, as far as it still fits; never blocks, never raises."""
+        kept = ulaw[: self._left]
+        self._left -= len(kept)
+        self._samples += len(kept)
+        self._buffer += kept
+        if len(self._buffer) >= FLUSH_BYTES:
+            self._flush()
+
+    async def finish(self) -> FinishedRecording:
+        """Complete the file; raises RecordingFailed."""
+        self._flush()
+        await asyncio.wrap_future(self._thread.submit(self._close))
+        if self._problem:
+            raise RecordingFailed(self._problem)
+        return FinishedRecording(str(self._path), self._samples * 1000 // RATE)
+
+    def _flush(self) -> None:
+        if self._buffer:
+            self._submit(bytes(self._buffer))
+            self._buffer.clear()
+
+    def _submit(self, ulaw: bytes) -> None:
+        self._pending = [write for write in self._pending if not write.done()]
+        if len(self._pending) >= MAX_PENDING_WRITES:
+            self._problem = "The disk is too slow for the recording."
+            return
+        self._pending.append(self._thread.submit(self._append, ulaw))
+
+    # In the thread.
+
+    def _append(self, ulaw: bytes) -> None:
+        if self._problem:
+            return
+        try:
+            if self._file is None:
+                self._file = self._open()
+            self._file.writeframesraw(ulaw_to_pcm16(ulaw))
+        except OSError as error:
+            self._problem = f"The recording could not be written: {error.strerror}."
+
+    def _close(self) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.close()
+        except OSError as error:
+            self._problem = f"The recording could not be written: {error.strerror}."
+
+    def _open(self) -> wave.Wave_write:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        file = wave.open(str(self._path), "wb")
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        return file

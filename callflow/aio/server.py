@@ -1,0 +1,173 @@
+"""Serve calls: one SIP socket, one shell for each call."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from callflow.aio.call import CallShell
+from callflow.aio.metrics import CallflowMetrics
+from callflow.aio.recorder import RecorderPool
+from callflow.aio.services import FindApplication, Services, SipSide
+from callflow.aio.sounds import SoundFetcher
+from callflow.aio.speech import Speaker
+from callflow.aio.station import Station
+from callflow.core.config import CallflowConfig
+from callflow.core.sip_events import (
+    CallArrived,
+    CallCancelled,
+    CallEstablished,
+    MediaChanged,
+    PeerHungUp,
+    PeerLost,
+    SipEvent,
+)
+from daemonkit.udp import Address
+from voiceapps.outbound import WebhookClient
+from voiceapps.rules.records import Record
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 2.0
+"""How long calls that are cut off at the daemon's end may take to say goodbye."""
+
+
+class CallflowServer:
+    """Hold the calls of one daemon."""
+
+    def __init__(
+        self,
+        config: CallflowConfig,
+        *,
+        find_application: FindApplication,
+        new_client: Callable[[], WebhookClient],
+        put_record: Callable[[Record], None],
+        registry: CollectorRegistry,
+    ) -> None:
+        self._config = config
+        self._draining = False
+        self._find_application = find_application
+        self._metrics = CallflowMetrics(registry)
+        self._new_client = new_client
+        self._put_record = put_record
+        self._services: Services | None = None
+        self._shells: dict[int, CallShell] = {}
+        self._station = Station(config.bind, self._on_event)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._metrics.observe("calls", "Calls in progress", lambda: len(self._shells))
+
+    @property
+    def address(self) -> Address:
+        """Return where the proxy reaches us."""
+        return self._station.local
+
+    @property
+    def load(self) -> int:
+        """Return the number of calls in progress."""
+        return len(self._shells)
+
+    async def start(self) -> None:
+        """Open the socket; raises AddressUnavailable."""
+        self._station.open(
+            keepalive_seconds=self._config.keepalive_seconds,
+            session_expires=self._config.session_expires,
+            max_calls=self._config.max_calls,
+        )
+        agent = self._station.agent
+        self._metrics.observe("dialogs", "SIP calls that the user agent holds", lambda: len(agent))
+        self._metrics.observe("transactions", "SIP transactions that are open", lambda: len(agent.layer))
+        self._services = self._make_services(self._new_client())
+
+    def ready(self) -> bool:
+        """Tell whether new calls are welcome."""
+        return self._services is not None and not self._draining
+
+    def drain(self) -> None:
+        """Refuse new calls."""
+        self._draining = True
+        self._station.agent.accepting = False
+
+    def idle(self) -> bool:
+        """Tell whether no call is left."""
+        return not self._shells and not self._tasks and len(self._station.agent) == 0
+
+    async def stop(self) -> None:
+        """Hang up what is left, let open work end, and close everything."""
+        if self._services is None:
+            return
+        self.drain()
+        for shell in list(self._shells.values()):
+            shell.shut_down()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._services.recorders.close()
+        await self._services.client.close()
+        self._station.close()
+
+    def _make_services(self, client: WebhookClient) -> Services:
+        return Services(
+            config=self._config,
+            client=client,
+            find_application=self._find_application,
+            metrics=self._metrics,
+            put_record=self._put_record,
+            recorders=RecorderPool(self._config.recordings_dir),
+            sounds=SoundFetcher(client),
+            speaker=Speaker(self._config.prompts_dir),
+            spawn=self._spawn,
+        )
+
+    def _on_arrival(self, event: CallArrived, services: Services) -> None:
+        log.info("call_arrived", call_id=event.facts.call_id, application_id=event.facts.application_id)
+        shell = CallShell(event.facts, services, self._sip_side(event.call), lambda: self._forget(event.call))
+        self._shells[event.call] = shell
+        shell.arrive(event.problem)
+
+    def _on_event(self, event: SipEvent) -> None:
+        if isinstance(event, CallArrived) and self._services:
+            self._on_arrival(event, self._services)
+            return
+        shell = self._shells.get(event.call)
+        if shell is None:
+            return
+        match event:
+            case CallCancelled():
+                shell.cancelled()
+            case CallEstablished(_, media):
+                shell.established(media)
+            case MediaChanged(_, media):
+                shell.media_changed(media)
+            case PeerHungUp():
+                shell.peer_hung_up()
+            case PeerLost(_, reason):
+                shell.peer_lost(reason)
+            case _:
+                pass
+
+    def _forget(self, call: int) -> None:
+        self._shells.pop(call, None)
+
+    def _sip_side(self, call: int) -> SipSide:
+        agent, pump = self._station.agent, self._station.pump
+
+        def answer(address: Address) -> None:
+            agent.answer(call, address, time.monotonic())
+            pump()
+
+        def hang_up(status: int) -> None:
+            agent.hang_up(call, time.monotonic(), status)
+            pump()
+
+        return SipSide(answer, hang_up)
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

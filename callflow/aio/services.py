@@ -1,0 +1,43 @@
+"""Name what a call needs of its surroundings."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+
+from callflow.aio.metrics import CallflowMetrics
+from callflow.aio.recorder import RecorderPool
+from callflow.aio.sounds import SoundFetcher
+from callflow.aio.speech import Speaker
+from callflow.core.config import Application, CallflowConfig
+from daemonkit.udp import Address
+from voiceapps.outbound import WebhookClient
+from voiceapps.rules.records import Record
+
+FindApplication = Callable[[str], Awaitable[Application | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Hold what all calls share."""
+
+    config: CallflowConfig
+    client: WebhookClient
+    find_application: FindApplication
+    """Returns None where the application is gone or cannot be read."""
+    metrics: CallflowMetrics
+    put_record: Callable[[Record], None]
+    recorders: RecorderPool
+    sounds: SoundFetcher
+    speaker: Speaker
+    spawn: Callable[[Coroutine[object, object, None]], None]
+    """Runs work of a call in a task that the daemon keeps track of."""
+
+
+@dataclass(frozen=True, slots=True)
+class SipSide:
+    """Hold the user agent's commands for one call."""
+
+    answer: Callable[[Address], None]
+    hang_up: Callable[[int], None]
+    """Takes the final response of a call that was not answered."""

@@ -1,0 +1,90 @@
+"""Give a user agent its socket and its timer."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+
+from callflow.aio.alarm import Alarm
+from callflow.core.line import UserAgentConfig
+from callflow.core.sip_events import SipEvent
+from callflow.core.useragent import UserAgent
+from daemonkit.udp import Address, UdpEndpoint
+
+Ladder = Callable[[str, bytes], None]
+
+
+class Station:
+    """Feed, pump, re-arm: one user agent on one UDP socket.
+
+    `on_datagram` sees each message, with "in" or "out", as it passes.
+    """
+
+    def __init__(self, bind: Address, on_event: Callable[[SipEvent], None], on_datagram: Ladder | None = None) -> None:
+        self._alarm = Alarm(self._on_alarm)
+        self._endpoint = UdpEndpoint(bind, self._on_datagram)
+        self._on_event = on_event
+        self._on_message = on_datagram
+        self._pumping = False
+        self._agent: UserAgent | None = None
+
+    @property
+    def agent(self) -> UserAgent:
+        """Return the user agent; it is there once the station is open."""
+        if self._agent is None:
+            raise RuntimeError("The station is not open.")
+        return self._agent
+
+    @property
+    def local(self) -> Address:
+        """Return the address of the socket."""
+        return self._endpoint.local
+
+    def open(
+        self,
+        *,
+        keepalive_seconds: float | None = None,
+        session_expires: int | None = None,
+        max_calls: int = 1,
+    ) -> None:
+        """Bind the socket; raises AddressUnavailable."""
+        self._endpoint.open()
+        config = UserAgentConfig(self._endpoint.local, keepalive_seconds, session_expires, max_calls)
+        self._agent = UserAgent(config, new_token=lambda: secrets.token_hex(8))
+
+    def close(self) -> None:
+        """Close the socket and forget everything."""
+        self._alarm.stop()
+        self._endpoint.close()
+
+    def pump(self) -> None:
+        """Send what the agent wants sent, tell its events, and re-arm the timer; run it after each command."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while (event := self._send_and_take()) is not None:
+                self._on_event(event)
+        finally:
+            self._pumping = False
+            self._alarm.set(self.agent.get_timer())
+
+    def _on_alarm(self) -> None:
+        self.agent.handle_timer(time.monotonic())
+        self.pump()
+
+    def _on_datagram(self, data: bytes, source: Address) -> None:
+        self._trace("in", data)
+        self.agent.receive_datagram(data, source, time.monotonic())
+        self.pump()
+
+    def _send_and_take(self) -> SipEvent | None:
+        for data, address in self.agent.datagrams_to_send():
+            self._trace("out", data)
+            self._endpoint.send(data, address)
+        return self.agent.next_event()
+
+    def _trace(self, direction: str, data: bytes) -> None:
+        if self._on_message:
+            self._on_message(direction, data)

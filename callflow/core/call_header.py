@@ -1,0 +1,41 @@
+"""Read and write the private header by which the proxy tells the call flow what it knows of a call."""
+
+from __future__ import annotations
+
+import re
+
+from sipproxy.sip import Request
+from voiceapps.rules.records import CallFacts
+
+NAME = "P-Sipuri-Call"
+_CALL_ID = r"c-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_VALUE = re.compile(
+    rf"(?P<call>{_CALL_ID});app=(?P<app>[0-9A-Za-z-]{{1,64}});account=(?P<account>[0-9A-Za-z-]{{1,64}})"
+    r";source=(?P<ip>[0-9.]{7,15}):(?P<port>\d{1,5});country=(?P<country>[A-Z]{2}|-);started=(?P<started>\d{1,12}(\.\d{1,6})?)"
+)
+
+
+def read_call_facts(invite: Request) -> CallFacts | None:
+    """Return what the proxy says of this call; None where it says nothing that we understand."""
+    match = _VALUE.fullmatch(invite.header(NAME) or "")
+    if match is None:
+        return None
+    country = match["country"]
+    return CallFacts(
+        call_id=match["call"],
+        application_id=match["app"],
+        account_id=match["account"],
+        sip_call_id=_printable(invite.call_id),
+        from_uri=_printable(invite.from_.uri),
+        to_uri=_printable(invite.to.uri),
+        source_ip=match["ip"],
+        source_port=int(match["port"]),
+        country=None if country == "-" else country,
+        started_at=float(match["started"]),
+    )
+
+
+def _printable(text: str) -> str:
+    """Replace octets that are no UTF-8 and control characters: neither JSON nor a database takes them."""
+    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(character if character.isprintable() else "\ufffd" for character in clean)

@@ -1,0 +1,62 @@
+"""Session timers of RFC 4028: one end refreshes the session, the other notices when it stops."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sipproxy.sip import Request
+
+MIN_SECONDS = 90
+"""The RFC's floor: shorter intervals are refused with 422."""
+_VALUE = re.compile(r"(\d{1,9})\s*(?:;(.*))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTimer:
+    """Hold the interval that both ends agreed on and who refreshes."""
+
+    seconds: int
+    we_refresh: bool
+    require: bool
+    """The peer knows session timers, so that our 2xx may require them."""
+
+    @property
+    def due_after(self) -> float:
+        """Return when to refresh, or when a session that nobody refreshed is dead (RFC 4028 section 10)."""
+        return self.seconds / 2 if self.we_refresh else self.seconds - min(32.0, self.seconds / 3)
+
+    def headers(self) -> list[tuple[str, str]]:
+        """Return the headers of a 2xx that states the agreement; the refresher is named from the INVITE's view."""
+        refresher = "uas" if self.we_refresh else "uac"
+        headers = [("Session-Expires", f"{self.seconds};refresher={refresher}")]
+        return [*headers, ("Require", "timer")] if self.require else headers
+
+
+def too_small(invite: Request) -> bool:
+    """Tell whether an INVITE asks for an interval below the floor."""
+    asked = _read(invite)
+    return asked is not None and asked[0] < MIN_SECONDS
+
+
+def agree(invite: Request, ours: int) -> SessionTimer:
+    """Return the timer for an INVITE that came in: at most our interval, the caller's wish for a refresher kept."""
+    asked = _read(invite)
+    supported = "timer" in {value.lower() for value in invite.values("supported")}
+    seconds, refresher = asked or (ours, "")
+    seconds = min(seconds, max(ours, _minimum(invite)))
+    we_refresh = not (supported and refresher == "uac")
+    return SessionTimer(seconds, we_refresh, supported)
+
+
+def _minimum(invite: Request) -> int:
+    match = _VALUE.fullmatch(invite.header("min-se") or "")
+    return int(match[1]) if match else MIN_SECONDS
+
+
+def _read(invite: Request) -> tuple[int, str] | None:
+    match = _VALUE.fullmatch(invite.header("session-expires") or "")
+    if match is None:
+        return None
+    parameters = (match[2] or "").replace(" ", "").lower().split(";")
+    return int(match[1]), "uac" if "refresher=uac" in parameters else ""

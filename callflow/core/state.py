@@ -1,0 +1,72 @@
+"""Draw the engine's state machines as tables; what a table does not list cannot happen."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class Phase(Enum):
+    """Say what a call is doing."""
+
+    NEW = auto()
+    LOOKING_UP = auto()
+    """The application is being read."""
+    FETCHING = auto()
+    """A webhook is out; its answer is the next document."""
+    ANSWERING = auto()
+    """200 is out; no media before the ACK."""
+    RUNNING = auto()
+    """Verbs run."""
+    ENDED = auto()
+
+
+class Move(Enum):
+    """Name what moves a call from phase to phase."""
+
+    ARRIVE = auto()
+    FETCH = auto()
+    RUN = auto()
+    ANSWER = auto()
+    ACKNOWLEDGE = auto()
+    END = auto()
+
+
+PHASES: dict[Phase, dict[Move, Phase]] = {
+    Phase.NEW: {Move.ARRIVE: Phase.LOOKING_UP, Move.END: Phase.ENDED},
+    Phase.LOOKING_UP: {Move.FETCH: Phase.FETCHING, Move.END: Phase.ENDED},
+    Phase.FETCHING: {Move.RUN: Phase.RUNNING, Move.END: Phase.ENDED},
+    Phase.RUNNING: {Move.ANSWER: Phase.ANSWERING, Move.FETCH: Phase.FETCHING, Move.END: Phase.ENDED},
+    Phase.ANSWERING: {Move.ACKNOWLEDGE: Phase.RUNNING, Move.END: Phase.ENDED},
+    Phase.ENDED: {},
+}
+
+
+class Gathering(Enum):
+    """Say what a `<Gather>` is doing."""
+
+    PROMPTING = auto()
+    WAITING = auto()
+    """The prompts are over and no digit has come."""
+    COLLECTING = auto()
+    DONE = auto()
+
+
+class GatherMove(Enum):
+    """Name what moves a `<Gather>`."""
+
+    PROMPTS_OVER = auto()
+    REPEAT = auto()
+    DIGIT = auto()
+    FINISH = auto()
+
+
+GATHERING: dict[Gathering, dict[GatherMove, Gathering]] = {
+    Gathering.PROMPTING: {GatherMove.PROMPTS_OVER: Gathering.WAITING, GatherMove.DIGIT: Gathering.COLLECTING},
+    Gathering.WAITING: {
+        GatherMove.DIGIT: Gathering.COLLECTING,
+        GatherMove.REPEAT: Gathering.PROMPTING,
+        GatherMove.FINISH: Gathering.DONE,
+    },
+    Gathering.COLLECTING: {GatherMove.DIGIT: Gathering.COLLECTING, GatherMove.FINISH: Gathering.DONE},
+    Gathering.DONE: {},
+}

@@ -1,0 +1,92 @@
+"""Read a WAV file's header; pure, and written for files that strangers serve.
+
+The standard library's reader knows neither G.711 nor the endless sizes that programs write to a pipe.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Self
+
+MAX_CHUNKS = 100
+"""Chunks before the audio; real files have two to five."""
+MIN_RATE, MAX_RATE = 8_000, 192_000
+_FORMAT = struct.Struct("<HHIIHH")
+_EXTENSIBLE = 0xFFFE
+_EXTENSIBLE_FORMAT_AT = 24
+
+
+class WavError(ValueError):
+    """Say in one sentence why a file cannot be played."""
+
+
+class Encoding(IntEnum):
+    """Name the encodings that may be played, by their format tags."""
+
+    PCM16 = 1
+    ALAW = 6
+    ULAW = 7
+
+
+_BITS = {Encoding.PCM16: 16, Encoding.ALAW: 8, Encoding.ULAW: 8}
+_NAMES = {0x0002: "ADPCM", 0x0003: "floating point", 0x0011: "IMA ADPCM", 0x0031: "GSM", 0x0055: "mp3"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wav:
+    """Hold audio and how it is encoded; `frames` is a whole number of frames."""
+
+    encoding: Encoding
+    channels: int
+    rate: int
+    frames: bytes
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Read a whole file; raises WavError."""
+        if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+            raise WavError("It is not a wav file.")
+        form: tuple[Encoding, int, int] | None = None
+        position = 12
+        for _ in range(MAX_CHUNKS):
+            name, chunk, position = _read_chunk(data, position)
+            if name == b"fmt ":
+                form = _read_format(chunk)
+            elif name == b"data":
+                if form is None:
+                    raise WavError("Its audio comes before its format.")
+                encoding, channels, rate = form
+                size = channels * _BITS[encoding] // 8
+                return cls(encoding, channels, rate, chunk[: len(chunk) // size * size])
+        raise WavError("It has too many chunks.")
+
+
+def _read_chunk(data: bytes, position: int) -> tuple[bytes, bytes, int]:
+    """Return a chunk's name, its bytes as far as they are there, and where the next one starts."""
+    if position + 8 > len(data):
+        raise WavError("It holds no audio.")
+    name, size = struct.unpack_from("<4sI", data, position)
+    start = position + 8
+    return name, data[start : start + size], start + size + size % 2
+
+
+def _read_format(chunk: bytes) -> tuple[Encoding, int, int]:
+    if len(chunk) < _FORMAT.size:
+        raise WavError("Its format is cut short.")
+    tag, channels, rate, _, _, bits = _FORMAT.unpack_from(chunk)
+    if tag == _EXTENSIBLE and len(chunk) >= _EXTENSIBLE_FORMAT_AT + 2:
+        (tag,) = struct.unpack_from("<H", chunk, _EXTENSIBLE_FORMAT_AT)
+    try:
+        encoding = Encoding(tag)
+    except ValueError:
+        shown = _NAMES.get(tag, f"format {tag}")
+        raise WavError(f"It holds {shown}; only 16-bit PCM, µ-law and A-law can be played.") from None
+    if bits != _BITS[encoding]:
+        raise WavError(f"It has {bits} bits a sample; PCM must have 16, µ-law and A-law 8.")
+    if channels not in (1, 2):
+        raise WavError(f"It has {channels} channels; only mono and stereo can be played.")
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise WavError(f"It has {rate} samples a second; {MIN_RATE} to {MAX_RATE} can be played.")
+    return encoding, channels, rate

@@ -1,0 +1,1 @@
+"""Hold the call flow's commands."""

@@ -1,0 +1,115 @@
+"""Run a relay that reports to the database: a heartbeat with its load, and each session's media figures (D19)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry
+
+from daemonkit.udp import Address
+from mediarelay.aio.server import RelayServer
+from mediarelay.core.config import RelayConfig
+from mediarelay.core.events import LegFigures, SessionEnded
+from voiceapps.door import DatabaseDoor, RecordWriter
+from voiceapps.rules.records import MediaReport, NodeBeat
+
+__all__ = ["ReportingRelay"]
+
+BEAT_SECONDS = 2.0
+BEATS_PER_REPORT = 5
+
+
+class ReportingRelay:
+    """The service of `runmediarelay`."""
+
+    def __init__(self, config: RelayConfig, *, registry: CollectorRegistry, metrics: Address | None) -> None:
+        self._config = config
+        self._metrics_address = f"{metrics[0]}:{metrics[1]}" if metrics else ""
+        self._door = DatabaseDoor(registry=registry)
+        self._writer = RecordWriter(self._door, registry=registry)
+        self._server = RelayServer(config, registry=registry, on_ended=self._on_ended)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the sockets and begin to report; raises AddressUnavailable."""
+        self._server.start()
+        await self._writer.start()
+        self._task = asyncio.create_task(self._beat_forever())
+
+    def ready(self) -> bool:
+        """Tell whether offers for new calls are welcome."""
+        return self._server.ready()
+
+    def drain(self) -> None:
+        """Refuse offers for new calls and say so at once."""
+        self._server.drain()
+        self._beat()
+
+    def idle(self) -> bool:
+        """Tell whether no session is left."""
+        return self._server.idle()
+
+    async def stop(self) -> None:
+        """Report the end, write what is queued and close the sockets."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        for call_id, figures in self._server.figures().items():
+            self._report(call_id, figures, final=True)
+        self._server.stop()
+        self._beat(down=True)
+        await self._writer.close()
+        await self._door.close()
+
+    async def _beat_forever(self) -> None:
+        beats = 0
+        while True:
+            self._beat()
+            await asyncio.sleep(BEAT_SECONDS)
+            beats += 1
+            if beats % BEATS_PER_REPORT == 0:
+                for call_id, figures in self._server.figures().items():
+                    self._report(call_id, figures, final=False)
+
+    def _beat(self, *, down: bool = False) -> None:
+        config = self._config
+        host, port = self._server.ng_address
+        self._writer.put(
+            NodeBeat(
+                role="mediarelay",
+                name=config.name,
+                at=time.time(),
+                state="down" if down else "up" if self._server.ready() else "draining",
+                public_address=f"{config.external.advertised}:{config.external_ports[0]}",
+                internal_address=f"{host}:{port}",
+                load=self._server.session_count,
+                metrics_address=self._metrics_address,
+            )
+        )
+
+    def _on_ended(self, event: SessionEnded) -> None:
+        self._report(event.call_id, event.figures, final=True)
+
+    def _report(self, call_id: str, figures: Sequence[LegFigures], *, final: bool) -> None:
+        for leg in figures:
+            self._writer.put(
+                MediaReport(
+                    call_id=call_id,
+                    node=self._config.name,
+                    at=time.time(),
+                    leg=leg.side.value,
+                    packets_in=leg.packets_in,
+                    bytes_in=leg.bytes_in,
+                    packets_out=leg.packets_out,
+                    lost=leg.lost,
+                    jitter_ms=leg.jitter_ms,
+                    payload_type=leg.payload_type,
+                    advertised=leg.advertised,
+                    observed=leg.observed,
+                    final=final,
+                )
+            )

@@ -1,0 +1,88 @@
+"""What a relay tells Prometheus, read from the core when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from mediarelay.aio.sockets import MediaSockets
+from mediarelay.core.addresses import Side
+from mediarelay.core.events import LegFigures, SessionEnded
+from mediarelay.core.learning import Rank
+from mediarelay.core.relay import MediaRelay
+
+__all__ = ["RelayMetrics"]
+
+
+class RelayMetrics(Collector):
+    """Collect from one relay; registers itself."""
+
+    def __init__(self, relay: MediaRelay, sockets: MediaSockets, registry: CollectorRegistry) -> None:
+        self._relay = relay
+        self._sockets = sockets
+        self._ended_packets = dict.fromkeys(Side, 0)
+        self._ended_octets = dict.fromkeys(Side, 0)
+        registry.register(self)
+
+    def count_ended(self, event: SessionEnded) -> None:
+        """Keep the totals of a session that is gone."""
+        _add(event.figures, self._ended_packets, self._ended_octets)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the figures of this moment."""
+        yield GaugeMetricFamily("sipuri_relay_sessions", "Sessions relayed now", len(self._relay.sessions))
+        yield GaugeMetricFamily("sipuri_relay_sockets", "Media sockets open", len(self._sockets))
+        yield self._ports()
+        yield self._locked()
+        yield from self._traffic()
+        yield _counter("sipuri_relay_dropped_packets", "Datagrams not relayed", "reason", self._relay.drops.items())
+        yield _counter("sipuri_relay_sessions_ended", "Sessions ended", "cause", self._relay.ended.items())
+        yield self._commands()
+        yield CounterMetricFamily("sipuri_relay_malformed_commands", "Datagrams without a cookie", self._relay.malformed_commands)
+        yield CounterMetricFamily("sipuri_relay_bind_failures", "Pairs that did not bind", self._relay.allocator.failures)
+        yield CounterMetricFamily("sipuri_relay_socket_errors", "Reads and sends that failed", self._sockets.errors)
+
+    def _commands(self) -> Metric:
+        family = CounterMetricFamily("sipuri_relay_commands", "ng commands answered", labels=("command", "result"))
+        for labels, count in self._relay.commands.items():
+            family.add_metric(labels, count)
+        return family
+
+    def _locked(self) -> Metric:
+        family = GaugeMetricFamily("sipuri_relay_locked_streams", "Streams by how their source was learned", labels=("rank",))
+        ranks = [leg.learner.rank for session in self._relay.sessions.values() for legs in session.streams.values() for leg in legs]
+        for rank in Rank:
+            family.add_metric((rank.name.lower(),), ranks.count(rank))
+        family.add_metric(("none",), ranks.count(None))
+        return family
+
+    def _ports(self) -> Metric:
+        family = GaugeMetricFamily("sipuri_relay_port_pairs", "Pairs of media ports", labels=("side", "state"))
+        for side, pool in self._relay.allocator.pools.items():
+            family.add_metric((side.value, "free"), pool.free)
+            family.add_metric((side.value, "in_use"), pool.in_use)
+            family.add_metric((side.value, "quarantined"), pool.quarantined)
+        return family
+
+    def _traffic(self) -> Iterator[Metric]:
+        packets, octets = dict(self._ended_packets), dict(self._ended_octets)
+        for figures in self._relay.figures().values():
+            _add(figures, packets, octets)
+        yield _counter("sipuri_relay_packets", "Media packets accepted", "side", ((side.value, n) for side, n in packets.items()))
+        yield _counter("sipuri_relay_octets", "Media octets accepted", "side", ((side.value, n) for side, n in octets.items()))
+
+
+def _add(figures: Iterable[LegFigures], packets: dict[Side, int], octets: dict[Side, int]) -> None:
+    for leg in figures:
+        packets[leg.side] += leg.packets_in
+        octets[leg.side] += leg.bytes_in
+
+
+def _counter(name: str, text: str, label: str, values: Iterable[tuple[str, int]]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=(label,))
+    for value, count in values:
+        family.add_metric((value,), count)
+    return family

@@ -1,0 +1,63 @@
+"""Which addresses media may be sent to (D8, threat 26)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import AddressValueError, IPv4Address
+
+from mediarelay.core.config import Address
+from voiceapps.rules.cidr import REFUSED_RANGES
+
+__all__ = ["AddressPolicy", "Side", "is_public"]
+
+_MULTICAST_AND_ABOVE = 0xE0000000
+_FIRST_ADDRESS = 0x01000000
+
+
+class Side(Enum):
+    """An interface of the relay, by the name that ng commands use for it."""
+
+    EXTERNAL = "external"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class AddressPolicy:
+    """Decide where packets of one side may go."""
+
+    trusted: bool
+    """The inside: its session descriptions are believed without proof."""
+    allow_private: bool
+    own_addresses: frozenset[str]
+    is_own_socket: Callable[[Address], bool]
+    """Tells whether an address and port is a media socket of this relay: sending there would be a loop."""
+
+    def permits(self, address: Address) -> bool:
+        """Tell whether media may be sent to `address` at all."""
+        if not 0 < address[1] < 65_536 or self.is_own_socket(address):
+            return False
+        if self.trusted or self.allow_private:
+            return _is_unicast(address[0])
+        return address[0] not in self.own_addresses and is_public(address[0])
+
+    def counts_as_public(self, host: str) -> bool:
+        """Tell whether a host needs no help with NAT."""
+        return is_public(host) or (self.allow_private and _is_unicast(host))
+
+
+def is_public(host: str) -> bool:
+    """Tell whether `host` is an IPv4 address that is neither private nor special by the table of D13."""
+    try:
+        address = IPv4Address(host)
+    except AddressValueError:
+        return False
+    return not any(address in network for network, _ in REFUSED_RANGES)
+
+
+def _is_unicast(host: str) -> bool:
+    try:
+        return _FIRST_ADDRESS <= int(IPv4Address(host)) < _MULTICAST_AND_ABOVE
+    except AddressValueError:
+        return False

@@ -1,0 +1,203 @@
+"""The packet path: one object for each local port, and what it does with one datagram.
+
+`receive` returns the flow through which the datagram leaves, or None when it is dropped; the shell then sends the same
+octets from `flow.local` to `flow.target`. The common case, a plain RTP header from the locked source, is decided by
+four comparisons. All else goes the long way round through `_inspect`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from struct import Struct
+
+from mediarelay.core.addresses import AddressPolicy
+from mediarelay.core.config import Address
+from mediarelay.core.learning import Arrival, Learner
+from mediarelay.rtp.packet import Kind, classify, is_well_formed
+from mediarelay.rtp.stats import ReceiveStats
+
+__all__ = ["Buffer", "Drop", "Flow", "PlainFlow", "RtcpFlow", "RtpFlow"]
+
+Buffer = bytes | bytearray | memoryview
+
+RTCP_SILENCE_SECONDS = 10.0
+
+_HEADER = Struct("!BBHII")
+_RTCP_HEADER = Struct("!BBH")
+
+
+class Drop(StrEnum):
+    """Why a datagram was not relayed."""
+
+    MALFORMED = "malformed"
+    STUN = "stun"
+    DTLS = "dtls"
+    STRANGER = "stranger"
+    """Not from the locked source, nor one that could become it."""
+    NO_TARGET = "no_target"
+    """The far end has not been heard of yet."""
+    LATE = "late"
+    """For a port whose session has ended."""
+
+
+_DROP_OF_KIND = {Kind.STUN: Drop.STUN, Kind.DTLS: Drop.DTLS, Kind.OTHER: Drop.MALFORMED}
+
+
+class Flow:
+    """One local port: counters, and the flow on the other side that it feeds."""
+
+    __slots__ = ("bytes_in", "bytes_out", "drops", "learner", "local", "packets_in", "packets_out", "peer")
+
+    def __init__(self, local: Address, learner: Learner, drops: Counter[Drop]) -> None:
+        self.local = local
+        self.learner = learner
+        self.drops = drops
+        self.peer: Flow | None = None
+        self.packets_in = self.bytes_in = self.packets_out = self.bytes_out = 0
+
+    @property
+    def target(self) -> Address | None:
+        """Where datagrams of this flow go."""
+        return self.learner.target
+
+    def receive(self, data: Buffer, size: int, source: Address, now: float) -> Flow | None:
+        """Judge the first `size` octets of `data`; return the flow to send them from, or None."""
+        raise NotImplementedError
+
+    def _drop(self, reason: Drop) -> None:
+        self.drops[reason] += 1
+
+    def _pass(self, size: int) -> Flow | None:
+        """Count an accepted datagram and choose its way out."""
+        self.packets_in += 1
+        self.bytes_in += size
+        peer = self.peer
+        if peer is None or peer.target is None:
+            self._drop(Drop.NO_TARGET)
+            return None
+        peer.packets_out += 1
+        peer.bytes_out += size
+        return peer
+
+
+class RtpFlow(Flow):
+    """An RTP port; RTCP that shares it (RFC 5761) is relayed through it."""
+
+    __slots__ = ("payload_type", "rtcp", "stats")
+
+    def __init__(self, local: Address, learner: Learner, drops: Counter[Drop], clock_rate: int) -> None:
+        super().__init__(local, learner, drops)
+        self.stats = ReceiveStats(clock_rate)
+        self.payload_type: int | None = None
+        self.rtcp = 0
+        """RTCP datagrams that came on this port."""
+
+    def receive(self, data: Buffer, size: int, source: Address, now: float) -> Flow | None:
+        """Relay RTP from the locked source; see `Flow.receive`."""
+        learner = self.learner
+        if size < 12 or data[0] != 0x80 or source != learner.source or 192 <= data[1] <= 223:
+            kind = self._inspect(data, size, source, now)
+            if kind is None:
+                return None
+            if kind is Kind.RTCP:
+                self.rtcp += 1
+                return self._forward_only()
+        _, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
+        learner.last_at = now
+        self.payload_type = second & 0x7F
+        self.stats.update(ssrc, sequence, timestamp, now)
+        return self._pass(size)
+
+    def _forward_only(self) -> Flow | None:
+        return self.peer if self.peer is not None and self.peer.target is not None else None
+
+    def _inspect(self, data: Buffer, size: int, source: Address, now: float) -> Kind | None:
+        """Return what an uncommon datagram is when it may pass, else drop it and return None."""
+        kind = classify(data, size)
+        if kind is Kind.RTP and is_well_formed(data, size):
+            _, second, sequence, _, ssrc = _HEADER.unpack_from(data)
+            if self.learner.admit(Arrival(source, ssrc, sequence, second & 0x7F), now):
+                return kind
+            self._drop(Drop.STRANGER)
+        elif kind is Kind.RTCP and _is_rtcp(data, size):
+            if source == self.learner.source:
+                return kind
+            self._drop(Drop.STRANGER)
+        else:
+            self._drop(_DROP_OF_KIND.get(kind, Drop.MALFORMED))
+        return None
+
+
+class PlainFlow(Flow):
+    """A port of a stream that is not RTP, such as T.38 over UDPTL: sources are checked, contents are not."""
+
+    __slots__ = ()
+
+    def receive(self, data: Buffer, size: int, source: Address, now: float) -> Flow | None:
+        """Relay what the locked source sends; see `Flow.receive`."""
+        if not size or not self.learner.admit(Arrival(source), now):
+            self._drop(Drop.STRANGER if size else Drop.MALFORMED)
+            return None
+        self.learner.last_at = now
+        return self._pass(size)
+
+
+class RtcpFlow(Flow):
+    """The RTCP port beside an RTP port: it believes the address that RTP has locked, and nobody before that."""
+
+    __slots__ = ("_policy", "_source", "advertised", "last_at")
+
+    def __init__(self, local: Address, learner: Learner, drops: Counter[Drop], policy: AddressPolicy) -> None:
+        super().__init__(local, learner, drops)
+        self._policy = policy
+        self._source: Address | None = None
+        self.last_at = 0.0
+        self.advertised: Address | None = None
+        """What `a=rtcp` said, if anything."""
+
+    @property
+    def target(self) -> Address | None:
+        """Where RTCP comes from, else what SDP said at the address of the media, else the port above RTP's."""
+        media = self.learner.target
+        if media is None:
+            return None
+        for known in (self._source, self.advertised):
+            if known is not None and known[0] == media[0]:
+                return known
+        below = (media[0], media[1] + 1)
+        return below if self._policy.permits(below) else None
+
+    def describe(self, advertised: Address | None) -> None:
+        """Take over the RTCP address of a session description."""
+        self.advertised = advertised if advertised is not None and self._policy.permits(advertised) else None
+
+    def receive(self, data: Buffer, size: int, source: Address, now: float) -> Flow | None:
+        """Relay RTCP from the address that the media comes from; see `Flow.receive`."""
+        if not _is_rtcp(data, size):
+            kind = classify(data, size)
+            self._drop(_DROP_OF_KIND.get(kind, Drop.MALFORMED))
+            return None
+        if source != self._source and not self._admit(source, now):
+            self._drop(Drop.STRANGER)
+            return None
+        self.last_at = now
+        return self._pass(size)
+
+    def _admit(self, source: Address, now: float) -> bool:
+        media = self.learner.source
+        if media is None or source[0] != media[0] or not self._policy.permits(source):
+            return False
+        known = self._source
+        if known is not None and known[0] == source[0] and now - self.last_at < RTCP_SILENCE_SECONDS:
+            return False
+        self._source = source
+        return True
+
+
+def _is_rtcp(data: Buffer, size: int) -> bool:
+    """Tell whether the first packet of a compound datagram fits it."""
+    if size < 8 or classify(data, size) is not Kind.RTCP:
+        return False
+    words: int = _RTCP_HEADER.unpack_from(data)[2]
+    return 4 + 4 * words <= size

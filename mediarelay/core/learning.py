@@ -1,0 +1,174 @@
+"""Learn where a peer's media really comes from (D8).
+
+Theory of operation. A session description says where a peer wants its media; behind NAT that is not where its packets
+come from. So the first well-formed packet from a plausible source takes the lock, and media goes where it came from.
+Plausible sources have a rank: (1) the address and port of the SDP, (2) the address of the SDP, (3) the address that
+the SIP request came from, (4) any public address, only where the application allows it and the SDP address is not
+public, and only after ten consecutive packets of one SSRC with an answered payload type and no rival.
+
+Within five seconds a better rank takes the lock over. After that nothing else is accepted, with one exception for NAT
+bindings that expire: a new port at the locked address takes over once the old one has been silent for 200 ms and three
+packets in sequence have come. A new address needs a new session description. Until there is a lock, media is sent only
+where that cannot hurt a third party: to a trusted peer, or to an SDP address that is public and also the SIP source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from mediarelay.core.addresses import AddressPolicy
+from mediarelay.core.config import Address
+
+__all__ = ["Arrival", "Learner", "Rank"]
+
+BETTER_RANK_SECONDS = 5.0
+SILENCE_SECONDS = 0.2
+TAKEOVER_PACKETS = 3
+NAT_PACKETS = 10
+
+
+class Rank(IntEnum):
+    """How well a source fits what signalling said; lower is better."""
+
+    EXACT = 1
+    SDP_ADDRESS = 2
+    SIP_SOURCE = 3
+    NAT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What learning must know about one packet; for a stream that is not RTP only the source."""
+
+    source: Address
+    ssrc: int = 0
+    sequence: int | None = None
+    payload_type: int = -1
+
+
+class _Run:
+    """Packets of one source in unbroken sequence."""
+
+    __slots__ = ("count", "last")
+
+    def __init__(self, first: Arrival) -> None:
+        self.last = first
+        self.count = 1
+
+    def add(self, arrival: Arrival) -> bool:
+        """Count `arrival` and return True when it continues the run."""
+        last = self.last
+        if arrival.source != last.source or arrival.ssrc != last.ssrc:
+            return False
+        if last.sequence is not None and arrival.sequence != (last.sequence + 1) & 0xFFFF:
+            return False
+        self.last = arrival
+        self.count += 1
+        return True
+
+
+class Learner:
+    """The endpoint of one stream of one peer: advertised, locked, and where to send."""
+
+    __slots__ = (
+        "_nat",
+        "_policy",
+        "_run",
+        "_signalling",
+        "advertised",
+        "last_at",
+        "locked_at",
+        "payload_types",
+        "rank",
+        "source",
+        "target",
+    )
+
+    def __init__(self, policy: AddressPolicy) -> None:
+        self._policy = policy
+        self._signalling: str | None = None
+        self._nat = False
+        self._run: _Run | None = None
+        self.advertised: Address | None = None
+        self.payload_types: frozenset[int] = frozenset()
+        self.source: Address | None = None
+        self.target: Address | None = None
+        self.rank: Rank | None = None
+        self.locked_at = 0.0
+        self.last_at = 0.0
+
+    def describe(self, advertised: Address | None, signalling: str | None, *, nat: bool = False) -> None:
+        """Take over what a session description and its SIP message say.
+
+        None means that nothing new was said: hold by 0.0.0.0, or no `received-from`. A change opens learning again;
+        the old target stays in use until the new one is known.
+        """
+        advertised = advertised or self.advertised
+        signalling = signalling or self._signalling
+        self._nat = nat and not (advertised is not None and self._policy.counts_as_public(advertised[0]))
+        if (advertised, signalling) == (self.advertised, self._signalling):
+            return
+        self.advertised, self._signalling = advertised, signalling
+        self.source = self.rank = self._run = None
+        if advertised is not None and self._may_send_first(advertised):
+            self.target = advertised
+
+    def admit(self, arrival: Arrival, now: float) -> bool:
+        """Tell whether a well-formed packet is accepted; takes or moves the lock as the rules say."""
+        if arrival.source == self.source:
+            return True
+        rank = self._rank_of(arrival.source)
+        if rank is None or not self._policy.permits(arrival.source):
+            return False
+        if self.rank is None:
+            earned = rank is not Rank.NAT or self._earn_nat(arrival)
+        elif rank < self.rank and now - self.locked_at <= BETTER_RANK_SECONDS:
+            earned = True
+        else:
+            earned = self._earn_port(arrival, now)
+        if earned:
+            self._lock(arrival.source, rank, now)
+        return earned
+
+    def _earn_nat(self, arrival: Arrival) -> bool:
+        if arrival.payload_type not in self.payload_types:
+            return False
+        return self._extend_run(arrival, NAT_PACKETS)
+
+    def _earn_port(self, arrival: Arrival, now: float) -> bool:
+        """Tell whether a new port at the locked address has shown that it replaces the silent old one."""
+        if self.source is None or arrival.source[0] != self.source[0]:
+            return False
+        if now - self.last_at < SILENCE_SECONDS:
+            self._run = None
+            return False
+        return self._extend_run(arrival, TAKEOVER_PACKETS)
+
+    def _extend_run(self, arrival: Arrival, enough: int) -> bool:
+        if self._run is None or not self._run.add(arrival):
+            self._run = _Run(arrival)
+        return self._run.count >= enough
+
+    def _lock(self, source: Address, rank: Rank, now: float) -> None:
+        self.source = self.target = source
+        # A new port keeps the rank of its address, and the five seconds do not begin again.
+        if self.rank is None:
+            self.locked_at = now
+        self.rank = rank
+        self.last_at = now
+        self._run = None
+
+    def _may_send_first(self, advertised: Address) -> bool:
+        if not self._policy.permits(advertised):
+            return False
+        return self._policy.trusted or advertised[0] == self._signalling
+
+    def _rank_of(self, source: Address) -> Rank | None:
+        if source == self.advertised:
+            return Rank.EXACT
+        if self.advertised is not None and source[0] == self.advertised[0]:
+            return Rank.SDP_ADDRESS
+        if source[0] == self._signalling:
+            return Rank.SIP_SOURCE
+        return Rank.NAT if self._nat else None

@@ -1,0 +1,61 @@
+"""Read applications for admission (D3): straight from the database for every INVITE, never from a cache.
+
+All lookups that arrive while a query is in flight go out together in the next one, so load makes a lookup cheaper, not slower.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+from django.db import DatabaseError
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from voiceapps.door import DatabaseDoor, DoorBusyError
+from voiceapps.rules.admission import AdmissionSnapshot
+from voiceapps.selectors import admission_snapshots
+
+MAX_WAITING = 5_000
+MAX_PER_QUERY = 200
+
+Snapshots = dict[str, AdmissionSnapshot]
+OnAnswer = Callable[[Snapshots | None], None]
+
+log = structlog.get_logger(__name__)
+
+
+class Directory:
+    """Answer lookups in batches; a failed query answers None to each."""
+
+    def __init__(self, door: DatabaseDoor, *, registry: CollectorRegistry) -> None:
+        self._door = door
+        self._waiting: list[tuple[Sequence[str], OnAnswer]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._size = Histogram("sipuri_directory_batch", "Lookups in one query", registry=registry, buckets=(1, 2, 5, 10, 50, 200))
+        self._failures = Counter("sipuri_directory_failures", "Directory queries that failed", registry=registry)
+
+    def ask(self, users: Sequence[str], on_answer: OnAnswer) -> None:
+        """Look user parts up; `on_answer` gets the snapshots by user part, or None when the database did not answer."""
+        if len(self._waiting) >= MAX_WAITING:
+            on_answer(None)
+            return
+        self._waiting.append((users, on_answer))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:MAX_PER_QUERY], self._waiting[MAX_PER_QUERY:]
+            self._size.observe(len(batch))
+            found = await self._query(list({user.lower() for users, _ in batch for user in users}))
+            for users, on_answer in batch:
+                on_answer(None if found is None else {user: found[user.lower()] for user in users if user.lower() in found})
+
+    async def _query(self, users: list[str]) -> Snapshots | None:
+        try:
+            return await self._door.read(admission_snapshots, users)
+        except (DatabaseError, DoorBusyError) as error:
+            self._failures.inc()
+            log.error("directory_unavailable", error=str(error))
+            return None

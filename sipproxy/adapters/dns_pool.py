@@ -1,0 +1,104 @@
+"""Keep the DNS server's zone equal to the pool of live proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterable
+from typing import Literal
+
+import structlog
+from django.db import DatabaseError
+from prometheus_client import CollectorRegistry
+
+from daemonkit.udp import Address
+from sipproxy.aio.dns_server import DnsServer
+from sipproxy.core.dns_config import DnsConfig
+from voiceapps.door import DatabaseDoor, DoorBusyError, RecordWriter
+from voiceapps.rules.records import NodeBeat
+from voiceapps.selectors import NodeView, live_nodes
+
+__all__ = ["PooledDns"]
+
+REFRESH_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class PooledDns:
+    """The service of `runsipdns`."""
+
+    def __init__(self, config: DnsConfig, *, registry: CollectorRegistry, metrics: Address | None) -> None:
+        self._config = config
+        self._metrics_address = f"{metrics[0]}:{metrics[1]}" if metrics else ""
+        self._door = DatabaseDoor(registry=registry)
+        self._writer = RecordWriter(self._door, registry=registry)
+        self._server = DnsServer(config, registry=registry)
+        self._known = False
+        self._draining = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen and begin to follow the pool; raises AddressUnavailable."""
+        await self._server.start()
+        await self._writer.start()
+        self._task = asyncio.create_task(self._refresh_forever())
+
+    def ready(self) -> bool:
+        """Tell whether the pool has been read at least once."""
+        return self._known and not self._draining
+
+    def drain(self) -> None:
+        """Say that this server is on its way out; it answers to the end."""
+        self._draining = True
+        self._beat("draining")
+
+    def idle(self) -> bool:
+        """Tell that nothing is in progress: a query is answered as it comes."""
+        return True
+
+    async def stop(self) -> None:
+        """Stop answering and say so."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._server.stop()
+        self._beat("down")
+        await self._writer.close()
+        await self._door.close()
+
+    async def _refresh_forever(self) -> None:
+        while True:
+            try:
+                self._server.publish(list(_addresses(await self._door.read(live_nodes, "sipproxy"))))
+                self._known = True
+            except (DatabaseError, DoorBusyError) as error:
+                # The last known pool is the best answer there is.
+                log.warning("pool_unknown", error=str(error))
+            self._beat("draining" if self._draining else "up")
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    def _beat(self, state: Literal["up", "draining", "down"]) -> None:
+        host, port = self._server.address
+        self._writer.put(
+            NodeBeat(
+                role="sipdns",
+                name=self._config.name,
+                at=time.time(),
+                state=state,
+                public_address=f"{host}:{port}",
+                internal_address="",
+                load=0,
+                metrics_address=self._metrics_address,
+            )
+        )
+
+
+def _addresses(nodes: Iterable[NodeView]) -> Iterable[Address]:
+    """Yield the public address of each node that takes new calls."""
+    for node in nodes:
+        host, _, port = node.public_address.rpartition(":")
+        if node.state == "up" and host:
+            yield host, int(port)

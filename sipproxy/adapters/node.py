@@ -1,0 +1,99 @@
+"""The proxy as one service: sockets, directory, records, heartbeat."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+
+from daemonkit.udp import Address
+from sipproxy.adapters.call_log import RefusalLog
+from sipproxy.adapters.directory import Directory
+from sipproxy.adapters.nodes import CallflowNodes
+from sipproxy.aio.server import ProxyServer
+from sipproxy.core.config import SipProxyConfig
+from voiceapps.door import DatabaseDoor, RecordWriter
+from voiceapps.rules.records import NodeBeat
+
+BEAT_SECONDS = 2.0
+
+
+class ProxyNode:
+    """The service of `runsipproxy`."""
+
+    def __init__(
+        self, config: SipProxyConfig, *, country_of: Callable[[str], str | None], registry: CollectorRegistry, metrics: Address | None
+    ) -> None:
+        self._config = config
+        self._metrics_address = f"{metrics[0]}:{metrics[1]}" if metrics else ""
+        self._door = DatabaseDoor(registry=registry)
+        self._writer = RecordWriter(self._door, registry=registry)
+        self._refusals = RefusalLog(self._writer.put, registry=registry)
+        self._server = ProxyServer(
+            config,
+            ask_directory=Directory(self._door, registry=registry).ask,
+            country_of=country_of,
+            on_record=self._writer.put,
+            on_refusal=self._refusals.add,
+            registry=registry,
+        )
+        self._nodes = None if config.callflow_targets else CallflowNodes(self._door, self._server.replace_nodes)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the sockets and begin; raises AddressUnavailable."""
+        self._server.start()
+        await self._writer.start()
+        self._refusals.start()
+        if self._nodes:
+            await self._nodes.start()
+        self._task = asyncio.create_task(self._beat_forever())
+
+    def ready(self) -> bool:
+        """Tell whether new calls are welcome."""
+        return self._server.ready()
+
+    def drain(self) -> None:
+        """Refuse new calls and say so at once: DNS answers without us."""
+        self._server.drain()
+        self._beat()
+
+    def idle(self) -> bool:
+        """Tell whether no call is left."""
+        return self._server.idle()
+
+    async def stop(self) -> None:
+        """Write what is queued and close everything."""
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._nodes:
+            self._nodes.stop()
+        self._server.stop()
+        self._refusals.stop()
+        self._beat(down=True)
+        await self._writer.close()
+        await self._door.close()
+
+    async def _beat_forever(self) -> None:
+        while True:
+            self._beat()
+            await asyncio.sleep(BEAT_SECONDS)
+
+    def _beat(self, *, down: bool = False) -> None:
+        self._writer.put(
+            NodeBeat(
+                role="sipproxy",
+                name=self._config.name,
+                at=time.time(),
+                state="down" if down else "up" if self._server.ready() else "draining",
+                public_address="{}:{}".format(*self._config.public_address),
+                internal_address="{}:{}".format(*self._config.internal_address),
+                load=self._server.call_count,
+                metrics_address=self._metrics_address,
+            )
+        )

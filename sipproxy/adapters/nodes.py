@@ -1,0 +1,60 @@
+"""Know the call-flow nodes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+from django.db import DatabaseError
+
+from daemonkit.udp import Address
+from voiceapps.door import DatabaseDoor, DoorBusyError
+from voiceapps.selectors import NodeView, live_nodes
+
+REFRESH_SECONDS = 1.0
+
+OnNodes = Callable[[tuple[Address, ...], tuple[Address, ...]], None]
+
+log = structlog.get_logger(__name__)
+
+
+class CallflowNodes:
+    """Tell `on_nodes` each second which nodes take calls, the least loaded first, and which are there at all.
+
+    A database that does not answer changes nothing: the nodes known last stay in use.
+    """
+
+    def __init__(self, door: DatabaseDoor, on_nodes: OnNodes) -> None:
+        self._door = door
+        self._on_nodes = on_nodes
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read once and go on reading."""
+        await self._refresh()
+        self._task = asyncio.create_task(self._refresh_forever())
+
+    def stop(self) -> None:
+        """Stop reading."""
+        if self._task:
+            self._task.cancel()
+
+    async def _refresh_forever(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        try:
+            nodes = await self._door.read(live_nodes, "callflow")
+        except (DatabaseError, DoorBusyError) as error:
+            log.warning("nodes_unavailable", error=str(error))
+            return
+        by_load = sorted(nodes, key=lambda node: node.load)
+        self._on_nodes(tuple(_address(node) for node in by_load if node.state == "up"), tuple(_address(node) for node in by_load))
+
+
+def _address(node: NodeView) -> Address:
+    host, _, port = node.internal_address.rpartition(":")
+    return host, int(port)

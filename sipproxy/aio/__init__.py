@@ -1,0 +1,1 @@
+"""The sockets and the clock around the proxy core."""

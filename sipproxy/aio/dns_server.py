@@ -1,0 +1,107 @@
+"""Serve a zone over UDP and TCP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from daemonkit.udp import Address, AddressUnavailable, UdpEndpoint
+from sipproxy.aio.dns_zone import Zone
+from sipproxy.core.dns_config import DnsConfig
+
+__all__ = ["DnsServer"]
+
+IDLE_SECONDS = 10.0
+"""How long a TCP client may take for its next query."""
+MAX_CONNECTIONS = 64
+MAX_QUERIES = 100
+"""Queries of one TCP connection."""
+MAX_QUERY_OCTETS = 4_096
+WILDCARD = "0.0.0.0"  # noqa: S104  # it is compared with, not bound
+
+
+class DnsServer:
+    """An authoritative server for the SIP domain; `publish` says what it knows."""
+
+    def __init__(self, config: DnsConfig, *, registry: CollectorRegistry) -> None:
+        host = config.bind[0]
+        self._zone = Zone(config.domain, ttl=config.ttl, name_server=None if host == WILDCARD else host)
+        self._endpoint = UdpEndpoint(config.bind, self._on_datagram)
+        self._listener: asyncio.Server | None = None
+        self._connections: set[asyncio.Task[None]] = set()
+        self._published: tuple[Address, ...] | None = None
+        self._queries = Counter("sipuri_dns_queries", "DNS queries answered", ("transport", "rcode"), registry=registry)
+        self._ignored = Counter("sipuri_dns_ignored", "Datagrams that are no query", registry=registry)
+        Gauge("sipuri_dns_proxies", "Proxies in the zone", registry=registry).set_function(lambda: len(self._published or ()))
+
+    @property
+    def address(self) -> Address:
+        """Where queries are answered; the real port once started."""
+        return self._endpoint.local
+
+    def publish(self, proxies: Sequence[Address]) -> None:
+        """Answer with these proxies from now on; the zone is rebuilt only when they differ."""
+        wanted = tuple(sorted(set(proxies)))
+        if wanted != self._published:
+            self._published = wanted
+            self._zone.publish(wanted, serial=int(time.time()))
+
+    async def start(self) -> None:
+        """Listen on UDP and TCP; raises AddressUnavailable."""
+        self._endpoint.open()
+        try:
+            self._listener = await asyncio.start_server(self._on_connection, *self.address, limit=MAX_QUERY_OCTETS)
+        except OSError as error:
+            self._endpoint.close()
+            raise AddressUnavailable("TCP", self.address, error) from error
+
+    async def stop(self) -> None:
+        """Close the sockets and the connections."""
+        self._endpoint.close()
+        if self._listener is not None:
+            self._listener.close()
+        for task in list(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+
+    def _answer(self, wire: bytes, *, tcp: bool) -> bytes | None:
+        answer = self._zone.answer(wire, tcp=tcp)
+        if answer is None:
+            self._ignored.inc()
+            return None
+        self._queries.labels("tcp" if tcp else "udp", answer.rcode).inc()
+        return answer.wire
+
+    def _on_datagram(self, data: bytes, address: Address) -> None:
+        answer = self._answer(data, tcp=False)
+        if answer is not None:
+            self._endpoint.send(answer, address)
+
+    async def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None or len(self._connections) >= MAX_CONNECTIONS:
+            writer.close()
+            return
+        self._connections.add(task)
+        try:
+            with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                await self._serve(reader, writer)
+        finally:
+            self._connections.discard(task)
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(MAX_QUERIES):
+            async with asyncio.timeout(IDLE_SECONDS):
+                size = int.from_bytes(await reader.readexactly(2), "big")
+                if size > MAX_QUERY_OCTETS:
+                    return
+                answer = self._answer(await reader.readexactly(size), tcp=True)
+                if answer is None:
+                    return
+                writer.write(len(answer).to_bytes(2, "big") + answer)
+                await writer.drain()

@@ -1,0 +1,148 @@
+"""The zone of the SIP domain: A and SRV records of the live proxies, prebuilt whenever the pool changes.
+
+The domain itself has one A record for each proxy; `_sip._udp` below it has one SRV record for each, whose target is a
+name made of the proxy's address (`ip-203-0-113-9`), because an SRV target must be a name. All answers are authoritative; what is
+outside the zone is refused, as this server resolves nothing for others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+import dns.edns
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.opcode
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+
+__all__ = ["MAX_UDP_ANSWER", "DnsAnswer", "Zone"]
+
+MAX_UDP_ANSWER = 1232
+"""Octets of a UDP answer, whatever the client allows: more risks fragments, and serves reflection."""
+MIN_UDP_ANSWER = 512
+HEADER_OCTETS = 12
+
+PRIORITY = 10
+WEIGHT = 60
+
+Address = tuple[str, int]
+Records = Mapping[dns.rdatatype.RdataType, dns.rrset.RRset]
+
+
+@dataclass(frozen=True, slots=True)
+class DnsAnswer:
+    """An answer's octets and what they say."""
+
+    wire: bytes
+    rcode: str
+
+
+class Zone:
+    """Answers queries about one domain; `name_server` is the address that the NS record's name gets, if it has one."""
+
+    def __init__(self, domain: str, *, ttl: int, name_server: str | None) -> None:
+        self._origin = dns.name.from_text(domain)
+        self._ttl = ttl
+        self._name_server = name_server
+        self._names: dict[dns.name.Name, Records] = {}
+        self._targets: dict[dns.name.Name, dns.rrset.RRset] = {}
+        self._soa = self._build_soa(1)
+        self.publish((), serial=1)
+
+    def publish(self, proxies: Sequence[Address], *, serial: int) -> None:
+        """Replace all records by those of these proxies (IPv4 address and SIP port); `serial` is the SOA's."""
+        hosts = sorted({str(IPv4Address(host)) for host, _ in proxies})
+        self._soa = self._build_soa(serial)
+        ns = self._child("ns")
+        apex = {dns.rdatatype.SOA: self._soa, dns.rdatatype.NS: self._rrset(self._origin, "NS", ns.to_text())}
+        names: dict[dns.name.Name, Records] = {self._origin: apex, ns: {}, self._child("_udp"): {}}
+        self._targets = {self._child(_label(host)): self._rrset(self._child(_label(host)), "A", host) for host in hosts}
+        names |= {name: {dns.rdatatype.A: rrset} for name, rrset in self._targets.items()}
+        if self._name_server:
+            names[ns] = {dns.rdatatype.A: self._rrset(ns, "A", self._name_server)}
+        service = self._child("_sip", "_udp")
+        names[service] = {}
+        if hosts:
+            apex[dns.rdatatype.A] = self._rrset(self._origin, "A", *hosts)
+            names[service] = {dns.rdatatype.SRV: self._build_srv(service, proxies)}
+        self._names = names
+
+    def answer(self, wire: bytes, *, tcp: bool) -> DnsAnswer | None:
+        """Return the answer to a query, or None where silence is right: an answer, or less than a header."""
+        if len(wire) < HEADER_OCTETS or wire[2] & 0x80:
+            return None
+        try:
+            query = dns.message.from_wire(wire)
+        except dns.exception.DNSException:
+            return _bare_error(wire, dns.rcode.FORMERR)
+        if query.opcode() != dns.opcode.QUERY:
+            return _bare_error(wire, dns.rcode.NOTIMP)
+        if len(query.question) != 1:
+            return _bare_error(wire, dns.rcode.FORMERR)
+        response = dns.message.make_response(query, our_payload=MAX_UDP_ANSWER)
+        self._fill(query, response)
+        return DnsAnswer(_render(query, response, tcp=tcp), dns.rcode.to_text(response.rcode()))
+
+    def _fill(self, query: dns.message.Message, response: dns.message.Message) -> None:
+        question = query.question[0]
+        if query.edns > 0:
+            response.set_rcode(dns.rcode.BADVERS)
+            return
+        foreign = question.rdclass != dns.rdataclass.IN or not question.name.is_subdomain(self._origin)
+        if foreign or question.rdtype in (dns.rdatatype.AXFR, dns.rdatatype.IXFR):
+            response.set_rcode(dns.rcode.REFUSED)
+            return
+        response.flags |= dns.flags.AA
+        records = self._names.get(question.name)
+        rrset = _matching(records, question.rdtype) if records else None
+        if rrset is None:
+            response.authority.append(self._soa)
+            response.set_rcode(dns.rcode.NXDOMAIN if records is None else dns.rcode.NOERROR)
+            return
+        response.answer.append(rrset)
+        if rrset.rdtype == dns.rdatatype.SRV:
+            response.additional.extend(self._targets[record.target] for record in rrset)
+
+    def _build_soa(self, serial: int) -> dns.rrset.RRset:
+        ns, mailbox = self._child("ns").to_text(), self._child("hostmaster").to_text()
+        return self._rrset(self._origin, "SOA", f"{ns} {mailbox} {serial} 3600 600 86400 {self._ttl}")
+
+    def _build_srv(self, name: dns.name.Name, proxies: Sequence[Address]) -> dns.rrset.RRset:
+        values = [f"{PRIORITY} {WEIGHT} {port} {self._child(_label(host)).to_text()}" for host, port in sorted(set(proxies))]
+        return self._rrset(name, "SRV", *values)
+
+    def _child(self, *labels: str) -> dns.name.Name:
+        return dns.name.Name([*(label.encode() for label in labels), *self._origin.labels])
+
+    def _rrset(self, name: dns.name.Name, kind: str, *values: str) -> dns.rrset.RRset:
+        return dns.rrset.from_text(name, self._ttl, "IN", kind, *values)
+
+
+def _bare_error(wire: bytes, rcode: dns.rcode.Rcode) -> DnsAnswer:
+    """Answer with a header only: the rest of such a query is not to be trusted."""
+    flags = bytes((0x80 | wire[2] & 0x79, rcode))
+    return DnsAnswer(wire[:2] + flags + bytes(8), dns.rcode.to_text(rcode))
+
+
+def _label(host: str) -> str:
+    return "ip-" + host.replace(".", "-")
+
+
+def _matching(records: Records, rdtype: dns.rdatatype.RdataType) -> dns.rrset.RRset | None:
+    """Return the records asked for; ANY gets one set and no more (RFC 8482)."""
+    if rdtype == dns.rdatatype.ANY:
+        return next(iter(records.values()))
+    return records.get(rdtype)
+
+
+def _render(query: dns.message.Message, response: dns.message.Message, *, tcp: bool) -> bytes:
+    allowed = max(MIN_UDP_ANSWER, query.payload) if query.edns >= 0 else MIN_UDP_ANSWER
+    size = 65_535 if tcp else min(allowed, MAX_UDP_ANSWER)
+    return response.to_wire(max_size=size, prefer_truncation=True)

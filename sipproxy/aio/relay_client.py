@@ -1,0 +1,133 @@
+"""Speak the ng protocol to media relays (D6): one datagram per command, a cookie that pairs it with its answer.
+
+A command that gets no answer is repeated with the same cookie, so the relay does it once. Each relay is pinged; one that
+missed its pings gets no new call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from daemonkit.udp import Address, UdpEndpoint
+from mediarelay import bencode
+
+REPEAT_SECONDS = (0.25, 0.5, 1.0)
+PING_SECONDS = 2.0
+MISSED_PINGS = 2
+MAX_PENDING = 10_000
+
+Reply = dict[bytes, object]
+OnReply = Callable[[Reply | None], None]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A command that waits for its answer."""
+
+    relay: Address
+    datagram: bytes
+    on_reply: OnReply
+    repeats: int = 0
+    timer: asyncio.TimerHandle | None = None
+
+
+class RelayClient:
+    """Send commands to relays and choose a live one for each new call."""
+
+    def __init__(self, relays: tuple[Address, ...], *, bind_host: str, registry: CollectorRegistry) -> None:
+        self._relays = relays
+        self._missed = dict.fromkeys(relays, MISSED_PINGS)
+        self._endpoint = UdpEndpoint((bind_host, 0), self._on_datagram)
+        self._pending: dict[bytes, _Pending] = {}
+        self._turn = 0
+        self._pinger: asyncio.Task[None] | None = None
+        self._timeouts = Counter("sipuri_relay_timeouts", "ng commands that no relay answered", registry=registry)
+        Gauge("sipuri_relay_commands", "ng commands that wait for an answer", registry=registry).set_function(lambda: len(self._pending))
+        Gauge("sipuri_relays_live", "Relays that answer their pings", registry=registry).set_function(lambda: len(self._live()))
+
+    def start(self) -> None:
+        """Open the socket and start pinging."""
+        self._endpoint.open()
+        self._pinger = asyncio.create_task(self._ping_forever())
+
+    def stop(self) -> None:
+        """Stop pinging and close the socket."""
+        if self._pinger:
+            self._pinger.cancel()
+        for pending in self._pending.values():
+            if pending.timer:
+                pending.timer.cancel()
+        self._pending.clear()
+        self._endpoint.close()
+
+    def choose(self) -> Address | None:
+        """Return the next live relay in turn, None when there is none."""
+        live = self._live()
+        self._turn += 1
+        return live[self._turn % len(live)] if live else None
+
+    def send(self, relay: Address, command: Mapping[str, object], on_reply: OnReply) -> None:
+        """Send a command; `on_reply` gets the answer's dictionary, or None when no answer came in time."""
+        if len(self._pending) >= MAX_PENDING:
+            on_reply(None)
+            return
+        cookie = secrets.token_hex(8).encode()
+        pending = _Pending(relay, cookie + b" " + bencode.encode(command), on_reply)
+        self._pending[cookie] = pending
+        self._transmit(cookie, pending)
+
+    def _live(self) -> list[Address]:
+        return [relay for relay in self._relays if self._missed[relay] < MISSED_PINGS]
+
+    def _transmit(self, cookie: bytes, pending: _Pending) -> None:
+        self._endpoint.send(pending.datagram, pending.relay)
+        wait = REPEAT_SECONDS[pending.repeats]
+        pending.timer = asyncio.get_running_loop().call_later(wait, self._on_silence, cookie)
+
+    def _on_silence(self, cookie: bytes) -> None:
+        pending = self._pending[cookie]
+        pending.repeats += 1
+        if pending.repeats < len(REPEAT_SECONDS):
+            self._transmit(cookie, pending)
+            return
+        del self._pending[cookie]
+        self._timeouts.inc()
+        pending.on_reply(None)
+
+    def _on_datagram(self, data: bytes, address: Address) -> None:
+        cookie, _, body = data.partition(b" ")
+        pending = self._pending.get(cookie)
+        if pending is None or pending.relay != address:
+            return
+        try:
+            reply = bencode.decode(body)
+        except ValueError as error:
+            log.warning("relay_answer_malformed", relay=address, error=str(error))
+            return
+        if not isinstance(reply, dict):
+            return
+        del self._pending[cookie]
+        if pending.timer:
+            pending.timer.cancel()
+        pending.on_reply(reply)
+
+    async def _ping_forever(self) -> None:
+        while True:
+            for relay in self._relays:
+                self.send(relay, {"command": "ping"}, self._pong(relay))
+            await asyncio.sleep(PING_SECONDS)
+
+    def _pong(self, relay: Address) -> OnReply:
+        def on_reply(reply: Reply | None) -> None:
+            alive = reply is not None and reply.get(b"result") == b"pong"
+            self._missed[relay] = 0 if alive else self._missed[relay] + 1
+
+        return on_reply

@@ -1,0 +1,159 @@
+"""The shell around the proxy core: two sockets, one timer, and the doors that the core asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+
+from daemonkit.udp import Address, UdpEndpoint
+from sipproxy.aio.metrics import ProxyMetrics
+from sipproxy.aio.relay_client import RelayClient
+from sipproxy.core.config import SipProxyConfig
+from sipproxy.core.events import CallRefused, DirectoryWanted, ProxyEvent, RecordMade, RelayWanted, Side
+from sipproxy.core.proxy import ProxyCore
+from sipproxy.core.state import Sources
+from voiceapps.rules.admission import AdmissionSnapshot
+from voiceapps.rules.records import Record
+
+Snapshots = Mapping[str, AdmissionSnapshot]
+AskDirectory = Callable[[Sequence[str], Callable[[Snapshots | None], None]], None]
+
+
+class ProxyServer:
+    """Feed the core, pump what comes out, re-arm the timer."""
+
+    def __init__(  # noqa: PLR0913  # the doors of the core, each by its name
+        self,
+        config: SipProxyConfig,
+        *,
+        ask_directory: AskDirectory,
+        country_of: Callable[[str], str | None],
+        on_record: Callable[[Record], None],
+        on_refusal: Callable[[CallRefused], None],
+        registry: CollectorRegistry,
+    ) -> None:
+        self._ask_directory = ask_directory
+        # Taken anew with each input: messages of one moment share one clock, and a clock that was set is followed.
+        self._epoch = time.time() - time.monotonic()
+        self._on_record = on_record
+        self._on_refusal = on_refusal
+        self._relays = RelayClient(config.media_relays, bind_host=config.internal_bind[0], registry=registry)
+        self._core = ProxyCore(
+            config,
+            Sources(
+                new_token=lambda: secrets.token_hex(10),
+                new_call_id=lambda: f"c-{secrets.token_hex(4)}-{uuid.uuid4()}",
+                wall=lambda at: at + self._epoch,
+                country_of=country_of,
+                choose_relay=self._relays.choose,
+            ),
+        )
+        self._endpoints = {
+            Side.EXTERNAL: UdpEndpoint(config.bind, partial(self._on_datagram, Side.EXTERNAL)),
+            Side.INTERNAL: UdpEndpoint(config.internal_bind, partial(self._on_datagram, Side.INTERNAL)),
+        }
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        self._draining = False
+        self._metrics = ProxyMetrics(self._core, registry)
+
+    def start(self) -> None:
+        """Open both sockets; raises AddressUnavailable."""
+        opened: list[UdpEndpoint] = []
+        try:
+            for endpoint in self._endpoints.values():
+                endpoint.open()
+                opened.append(endpoint)
+        except OSError:
+            for endpoint in opened:
+                endpoint.close()
+            raise
+        self._relays.start()
+
+    def stop(self) -> None:
+        """Close everything."""
+        if self._timer:
+            self._timer.cancel()
+        self._relays.stop()
+        for endpoint in self._endpoints.values():
+            endpoint.close()
+
+    def ready(self) -> bool:
+        """Tell whether new calls are welcome."""
+        return not self._draining
+
+    def drain(self) -> None:
+        """Refuse new calls."""
+        self._draining = True
+        self._core.drain()
+
+    def idle(self) -> bool:
+        """Tell whether no call is left."""
+        return self._core.load.calls == 0
+
+    @property
+    def call_count(self) -> int:
+        """Return the calls that are up or on their way."""
+        return self._core.load.calls
+
+    def replace_nodes(self, up: tuple[Address, ...], known: tuple[Address, ...]) -> None:
+        """Take the call-flow nodes that are there now."""
+        self._core.replace_nodes(up, known)
+
+    def _on_datagram(self, side: Side, data: bytes, address: Address) -> None:
+        self._core.receive_datagram(side, data, address, self._now())
+        self._pump()
+
+    def _on_timer(self) -> None:
+        self._timer_at = None
+        self._core.handle_timer(self._now())
+        self._pump()
+
+    def _now(self) -> float:
+        now = time.monotonic()
+        self._epoch = time.time() - now
+        return now
+
+    def _pump(self) -> None:
+        while (event := self._core.next_event()) is not None:
+            self._handle(event)
+        for datagram in self._core.datagrams_to_send():
+            self._endpoints[datagram.side].send(datagram.data, datagram.address)
+        self._arm()
+
+    def _arm(self) -> None:
+        wanted = self._core.get_timer()
+        if wanted == self._timer_at:
+            return
+        if self._timer:
+            self._timer.cancel()
+        self._timer_at = wanted
+        # The loop may call a moment early; the core then simply asks again.
+        self._timer = None if wanted is None else asyncio.get_running_loop().call_later(wanted - time.monotonic(), self._on_timer)
+
+    def _handle(self, event: ProxyEvent) -> None:
+        if isinstance(event, RecordMade):
+            self._on_record(event.record)
+        elif isinstance(event, DirectoryWanted):
+            self._ask_directory(event.users, partial(self._on_directory, event.key))
+        elif isinstance(event, RelayWanted):
+            self._relays.send(event.relay, event.command, partial(self._on_relay, event.key))
+        elif isinstance(event, CallRefused):
+            self._metrics.refused(event)
+            self._on_refusal(event)
+        else:
+            self._metrics.count(event)
+
+    def _on_directory(self, key: str, snapshots: Snapshots | None) -> None:
+        self._core.directory_answered(key, snapshots, self._now())
+        self._pump()
+
+    def _on_relay(self, key: str, reply: Mapping[bytes, object] | None) -> None:
+        self._core.relay_answered(key, reply, self._now())
+        self._pump()

@@ -1,0 +1,46 @@
+"""Our Via branches: unguessable, and recognised when a request comes round again (RFC 3261 16.3 step 4).
+
+A branch is a random part and an HMAC over it and what makes the request this request. The same request coming back carries
+a branch of ours that fits: a loop. One that comes back with another Request-URI is a spiral and does not fit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+from sipproxy.sip import PeerError, Request, Via
+from sipproxy.sip.via import MAGIC_COOKIE
+
+_MAC_CHARACTERS = 20
+_RANDOM_CHARACTERS = 16
+_LENGTH = len(MAGIC_COOKIE) + _RANDOM_CHARACTERS + _MAC_CHARACTERS
+
+
+def make_branch(request: Request, *, key: bytes, random: str) -> str:
+    """Return a branch for this request; `random` holds at least 16 hex digits."""
+    nonce = random[:_RANDOM_CHARACTERS]
+    return MAGIC_COOKIE + nonce + _mac(request, key, nonce)
+
+
+def has_looped(request: Request, *, key: bytes) -> bool:
+    """Tell whether one of the request's Vias is ours for the very same request."""
+    if not any(MAGIC_COOKIE in line for line in request.headers("via")):
+        return False
+    return any(_fits(value, request, key) for value in request.values("via"))
+
+
+def _fits(value: str, request: Request, key: bytes) -> bool:
+    try:
+        branch = Via.parse(value).branch
+    except PeerError:
+        return False
+    if len(branch) != _LENGTH:
+        return False
+    nonce = branch[len(MAGIC_COOKIE) : -_MAC_CHARACTERS]
+    return hmac.compare_digest(branch[-_MAC_CHARACTERS:].encode("utf-8", "replace"), _mac(request, key, nonce).encode())
+
+
+def _mac(request: Request, key: bytes, nonce: str) -> str:
+    facts = "\n".join((nonce, request.uri_text, request.from_.tag, request.to.tag, request.call_id, str(request.cseq.number)))
+    return hmac.digest(key, b"branch" + facts.encode("utf-8", "surrogateescape"), hashlib.sha256).hex()[:_MAC_CHARACTERS]

@@ -1,0 +1,114 @@
+"""What the proxy core asks of its shell and tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from sipproxy.core.config import Address
+from voiceapps.rules.admission import Reason, RuleResult
+from voiceapps.rules.records import CallAdmitted, CallEnded, LadderMessage
+
+
+class Side(Enum):
+    """Name the two sockets."""
+
+    EXTERNAL = "external"
+    INTERNAL = "internal"
+
+    @property
+    def other(self) -> Side:
+        """Return the opposite side."""
+        return Side.INTERNAL if self is Side.EXTERNAL else Side.EXTERNAL
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram:
+    """One datagram to send."""
+
+    side: Side
+    "The socket it leaves by."
+    data: bytes
+    "The message."
+    address: Address
+    "Where it goes."
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryWanted:
+    """Fired when an INVITE needs its applications; answer with `directory_answered`."""
+
+    key: str
+    "Names the question."
+    users: tuple[str, ...]
+    "User parts in lower case."
+
+
+@dataclass(frozen=True, slots=True)
+class RelayWanted:
+    """Fired when a session description must pass a media relay; answer with `relay_answered`."""
+
+    key: str
+    "Names the question; empty where nobody waits for the answer."
+    relay: Address
+    "The relay's ng address."
+    command: Mapping[str, object]
+    "The ng command."
+
+
+@dataclass(frozen=True, slots=True)
+class CallRefused:
+    """Fired when an INVITE was refused for a reason the customer should see."""
+
+    application_id: str | None
+    "The application the Request-URI names, if any."
+    source_ip: str
+    "Where it came from."
+    reason: Reason
+    "The reason that no wire shows."
+    status: int
+    "What the wire showed; 0 for silence."
+    at: float
+    "Seconds since the epoch."
+    country: str | None
+    "The registry country of the source."
+    request_user: str
+    "The Request-URI's user part."
+    sip_call_id: str
+    "The Call-ID."
+    user_agent: str
+    "The User-Agent as it came."
+    trace: tuple[RuleResult, ...]
+    "Every rule with what it wanted and saw."
+
+
+@dataclass(frozen=True, slots=True)
+class RecordMade:
+    """Fired for each record that the database should hold."""
+
+    record: CallAdmitted | CallEnded | LadderMessage
+    "The record, times in seconds since the epoch."
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSeen:
+    """Fired once for each new request, for the counters."""
+
+    side: Side
+    "Where it came in."
+    method: str
+    "A method we know, else OTHER."
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseSent:
+    """Fired for each response to a request from outside, for the counters."""
+
+    method: str
+    "A method we know, else OTHER."
+    status: int
+    "The status."
+
+
+ProxyEvent = DirectoryWanted | RelayWanted | CallRefused | RecordMade | RequestSeen | ResponseSent

@@ -1,0 +1,71 @@
+"""One request on its way through the proxy, with everything that its responses need."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from sipproxy.core.config import Address
+from sipproxy.core.events import Side
+from sipproxy.core.token import RouteToken
+from sipproxy.core.transaction_events import Key
+from sipproxy.sip import Request, Response
+
+ExchangeId = tuple[Side, Key]
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """Hold a request that was let through, from its arrival to the end of its server transaction."""
+
+    side: Side
+    "Where the request came in."
+    key: Key
+    "Its server transaction there."
+    request: Request
+    "As it came, private headers gone; its Vias are put back into every response."
+    source: Address
+    "Where the datagram came from."
+    call_id: str
+    "The internal call id."
+    relay: Address
+    "The ng address of the call's relay."
+    initial: bool
+    "Whether it is the INVITE that starts the call."
+    offered: bool
+    "Whether it carries an offer; a late offer comes in the 2xx."
+    outgoing: Request | None = None
+    "The edited request without its hop: what a next target gets too."
+    token: RouteToken | None = None
+    "The dialog's token; for the first INVITE the one of the current target."
+    target: Address = ("", 0)
+    "Where the request went last."
+    client: Key | None = None
+    "The client transaction towards `target`."
+    tried: list[Address] = field(default_factory=list)
+    "Targets that had their chance."
+    abandoned: dict[Key, Address] = field(default_factory=dict)
+    "Client transactions that were given up, and where they went; a late 2xx in one is hung up."
+    hung_up: set[Key] = field(default_factory=set)
+    "Those where that happened."
+    counted: bool = False
+    "Whether `target` still counts this INVITE as on its way."
+    heard: bool = False
+    "Whether the current target said anything."
+    ringing: bool = False
+    "Whether a provisional response went back: no failover after that."
+    finished: bool = False
+    "Whether a final response went back."
+    cancelled: bool = False
+    "Whether the caller cancelled."
+    busy: bool = False
+    "Whether a response waits for the relay; later ones queue up behind it."
+    waiting: deque[Response] = field(default_factory=deque)
+    "Those later ones."
+    rewritten: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
+    "Session descriptions that the relay rewrote already, by tag and body: repeated responses do not ask again."
+
+    @property
+    def id(self) -> ExchangeId:
+        """Return what timers and tables know it by."""
+        return self.side, self.key

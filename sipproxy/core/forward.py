@@ -1,0 +1,245 @@
+"""Requests on their way: the first INVITE to a call-flow node, everything inside a dialog along its token."""
+
+from __future__ import annotations
+
+from sipproxy.core import edits
+from sipproxy.core.config import Address
+from sipproxy.core.events import RecordMade, Side
+from sipproxy.core.exchange import Exchange
+from sipproxy.core.guard import Applicant
+from sipproxy.core.limits import FAILOVER_SECONDS, RING_SECONDS
+from sipproxy.core.media import Media, Passage, has_description, is_multipart
+from sipproxy.core.state import State, printable
+from sipproxy.core.token import RouteToken
+from sipproxy.core.transaction_events import Key
+from sipproxy.sip import Request
+from voiceapps.rules.admission import AdmissionSnapshot
+from voiceapps.rules.endings import EndReason
+from voiceapps.rules.records import CallAdmitted, CallFacts
+
+NO_RELAY: Address = ("", 0)
+
+
+class Forward:
+    """Send requests on."""
+
+    def __init__(self, state: State, media: Media) -> None:
+        self._state = state
+        self._media = media
+
+    # The first INVITE.
+
+    def start_call(self, applicant: Applicant, application: AdmissionSnapshot, country: str | None, now: float) -> None:
+        """Take an admitted INVITE: 100, relay, node."""
+        state, request = self._state, applicant.request
+        facts = self._facts(applicant, application, country, now)
+        state.tell(RecordMade(CallAdmitted(facts, state.config.name)))
+        state.calls.add(facts, capped=not application.password_auth, now=now)
+        state.draw(facts.call_id, Side.EXTERNAL, request, now, came_from=applicant.source)
+        relay = state.sources.choose_relay()
+        exchange = self._open(
+            Side.EXTERNAL, applicant.key, request, applicant.source, facts.call_id, relay or NO_RELAY, now=now, initial=True
+        )
+        state.respond(exchange, request.make_response(100), now)
+        if is_multipart(request):
+            self.fail_call(exchange, 415, EndReason.UNSUPPORTED_MEDIA, now)
+        elif relay is None:
+            self.fail_call(exchange, 503, EndReason.NO_MEDIA_RELAY, now)
+        else:
+            exchange.outgoing = edits.prepare_invite(request, facts)
+            self._offer(exchange, now)
+
+    def try_next_node(self, exchange: Exchange, now: float) -> None:
+        """Send the INVITE to the next node, or fail where none is left."""
+        state = self._state
+        node = state.targets.choose(exchange.tried, now)
+        if node is None or exchange.outgoing is None:
+            self.fail_call(exchange, 503, EndReason.NO_CALLFLOW, now)
+            return
+        exchange.tried.append(node)
+        exchange.heard = False
+        exchange.token = self._token(exchange, node)
+        out = exchange.outgoing.copy()
+        edits.push_record_route(out, self.sign(exchange), state.local(Side.INTERNAL))
+        self._send(exchange, out, Side.INTERNAL, node, now)
+        state.targets.begin(node)
+        exchange.counted = True
+        state.timers.set(("failover", exchange.id), now + FAILOVER_SECONDS)
+
+    def leave_node(self, exchange: Exchange, now: float) -> None:
+        """Give the current node up: it rests, and what it still says is cancelled or hung up."""
+        if exchange.client is not None:
+            self._state.targets.rest(exchange.target, now)
+            exchange.abandoned[exchange.client] = exchange.target
+            self._state.layers[Side.INTERNAL].cancel(exchange.client, now)
+            self.settle(exchange)
+            exchange.client = None
+
+    def fail_call(self, exchange: Exchange, status: int, reason: EndReason, now: float) -> None:
+        """End a call that no node has taken."""
+        if exchange.finished:
+            return
+        self._state.refuse(exchange, status, now)
+        self.release_media(exchange)
+        self._state.end_call(exchange.call_id, reason, now, status=status, ours=True)
+
+    def release_media(self, exchange: Exchange) -> None:
+        """End the relay's session of a call, if it has one."""
+        if exchange.relay == NO_RELAY:
+            return
+        tag = edits.side_tag(exchange.request, exchange.side)
+        self._media.delete(exchange.call_id, exchange.relay, tag)
+
+    def settle(self, exchange: Exchange) -> None:
+        """Note that the current node no longer has an INVITE to answer."""
+        self._state.timers.cancel(("failover", exchange.id))
+        if exchange.counted:
+            exchange.counted = False
+            self._state.targets.end(exchange.target)
+
+    def sign(self, exchange: Exchange) -> str:
+        """Return the text of the exchange's token."""
+        if exchange.token is None:
+            return ""
+        request = exchange.request
+        tag = edits.side_tag(request, exchange.side)
+        return exchange.token.sign(key=self._state.config.route_key, sip_call_id=request.call_id, caller_tag=tag)
+
+    # Inside a dialog.
+
+    def forward_inside_dialog(self, side: Side, key: Key, request: Request, source: Address, token: RouteToken, now: float) -> None:
+        """Send a request along its dialog; its media passes the relay first."""
+        state = self._state
+        exchange = self._open(side, key, request, source, token.call_id, token.relay, now=now)
+        exchange.token = token
+        exchange.outgoing = self._prepare(side, request)
+        state.calls.touch(token.call_id, now)
+        state.draw(token.call_id, side, request, now, came_from=source)
+        if request.method == "INVITE":
+            state.respond(exchange, request.make_response(100), now)
+        if not has_description(request):
+            self._send_inside_dialog(exchange, now)
+            return
+        answers = request.method == "PRACK" and not token.offered
+        passage = Passage(token.call_id, token.relay, side, source, is_offer=not answers)
+
+        def then(sdp: bytes | None, later: float) -> None:
+            if sdp is None or exchange.outgoing is None:
+                state.refuse(exchange, 503, later)
+            elif not exchange.finished:
+                exchange.outgoing.set_body(sdp)
+                self._send_inside_dialog(exchange, later)
+
+        self._media.rewrite(request, passage, then, now)
+
+    def forward_ack(self, side: Side, request: Request, source: Address, token: RouteToken, now: float) -> None:
+        """Send the ACK of a 2xx on, without a transaction; its description is always an answer."""
+        state = self._state
+        state.draw(token.call_id, side, request, now, came_from=source)
+        state.calls.touch(token.call_id, now)
+        if side is Side.EXTERNAL:
+            state.calls.acknowledge(token.call_id, now)
+        out = self._prepare(side, request)
+        if not has_description(request):
+            self._send_ack(side, out, token, now)
+            return
+
+        def then(sdp: bytes | None, later: float) -> None:
+            # Without the relay the answer would lead the media past it: the peer repeats its 2xx and gives up.
+            if sdp is not None:
+                out.set_body(sdp)
+                self._send_ack(side, out, token, later)
+
+        passage = Passage(token.call_id, token.relay, side, source, is_offer=False)
+        self._media.rewrite(request, passage, then, now)
+
+    # Steps.
+
+    def _facts(self, applicant: Applicant, application: AdmissionSnapshot, country: str | None, now: float) -> CallFacts:
+        request = applicant.request
+        return CallFacts(
+            call_id=self._state.sources.new_call_id(),
+            application_id=application.application_id,
+            account_id=application.account_id,
+            sip_call_id=printable(request.call_id),
+            from_uri=printable(request.from_.uri),
+            to_uri=printable(request.to.uri),
+            source_ip=applicant.source[0],
+            source_port=applicant.source[1],
+            country=country,
+            started_at=self._state.sources.wall(now),
+        )
+
+    def _open(
+        self, side: Side, key: Key, request: Request, source: Address, call_id: str, relay: Address, *, now: float, initial: bool = False
+    ) -> Exchange:
+        exchange = Exchange(side, key, request, source, call_id, relay, initial, offered=has_description(request))
+        self._state.exchanges[exchange.id] = exchange
+        if request.method == "INVITE":
+            self._state.timers.set(("ring", exchange.id), now + RING_SECONDS)
+        return exchange
+
+    def _offer(self, exchange: Exchange, now: float) -> None:
+        if not exchange.offered:
+            self.try_next_node(exchange, now)
+            return
+
+        def then(sdp: bytes | None, later: float) -> None:
+            if exchange.finished:
+                self.release_media(exchange)
+            elif sdp is None or exchange.outgoing is None:
+                self.fail_call(exchange, 503, EndReason.NO_MEDIA_RELAY, later)
+            else:
+                exchange.outgoing.set_body(sdp)
+                self.try_next_node(exchange, later)
+
+        passage = Passage(exchange.call_id, exchange.relay, exchange.side, exchange.source, is_offer=True)
+        self._media.rewrite(exchange.request, passage, then, now)
+
+    def _token(self, exchange: Exchange, node: Address) -> RouteToken:
+        request, source = exchange.request, exchange.source
+        nat = edits.is_behind_nat(request, source)
+        return RouteToken(exchange.call_id, node, exchange.relay, source, exchange.offered, nat)
+
+    def _prepare(self, side: Side, request: Request) -> Request:
+        """Return a request inside a dialog as the other side gets it, but for our Via."""
+        out = request.copy()
+        edits.count_hop(out)
+        if side is Side.EXTERNAL:
+            out.remove_if(("proxy-authorization", "route").__contains__)
+            return out
+        edits.pop_own_route(out)
+        edits.strip_private(out)
+        out.remove("Via")
+        if self._state.has_static_targets:
+            edits.replace_contact(out)
+        return out
+
+    def _way(self, side: Side, out: Request, token: RouteToken) -> tuple[Side, Address]:
+        if side is Side.EXTERNAL:
+            return Side.INTERNAL, token.callflow
+        own = self._state.local(Side.EXTERNAL)
+        return Side.EXTERNAL, edits.next_hop_outside(out, token, own)
+
+    def _send_inside_dialog(self, exchange: Exchange, now: float) -> None:
+        if exchange.outgoing is None or exchange.token is None:
+            return
+        leaving, address = self._way(exchange.side, exchange.outgoing, exchange.token)
+        self._send(exchange, exchange.outgoing, leaving, address, now)
+
+    def _send_ack(self, side: Side, out: Request, token: RouteToken, now: float) -> None:
+        leaving, address = self._way(side, out, token)
+        self._push_via(out, leaving)
+        self._state.layers[leaving].send_stateless(bytes(out), address)
+        self._state.draw(token.call_id, leaving, out, now, sent_to=address)
+
+    def _send(self, exchange: Exchange, out: Request, leaving: Side, address: Address, now: float) -> None:
+        self._push_via(out, leaving)
+        exchange.target = address
+        exchange.client = self._state.layers[leaving].send_request(out, address, now)
+        self._state.by_client[leaving, exchange.client] = exchange
+        self._state.draw(exchange.call_id, leaving, out, now, sent_to=address)
+
+    def _push_via(self, out: Request, leaving: Side) -> None:
+        state = self._state
+        edits.push_via(out, state.local(leaving), key=state.config.route_key, random=state.sources.new_token())

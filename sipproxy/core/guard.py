@@ -1,0 +1,230 @@
+"""Admission: facts of an INVITE and the applications it names, one decision, one answer (D2).
+
+Nothing is kept for a request that is refused. While its lookup is in flight the INVITE has a transaction, so copies of it are
+absorbed and a CANCEL finds it; a refusal then goes out and the transaction is forgotten at once. Copies that come later
+are new INVITEs. All final refusals with one status look the same whatever their cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sipproxy.core.config import Address
+from sipproxy.core.digest_check import DigestCheck
+from sipproxy.core.events import CallRefused, DirectoryWanted, Side
+from sipproxy.core.limits import LOOKUP_SECONDS, MAX_LOOKUPS
+from sipproxy.core.nonces import NonceBook
+from sipproxy.core.state import State, printable
+from sipproxy.core.timers import Timers
+from sipproxy.core.transaction_events import Key
+from sipproxy.sip import PeerError, Request
+from voiceapps.rules.admission import (
+    AdmissionSnapshot,
+    Decision,
+    DigestState,
+    Outcome,
+    Reason,
+    RequestFacts,
+    RuleResult,
+    decide,
+)
+
+_SCORED = (DigestState.MALFORMED, DigestState.OTHER_USER, DigestState.WRONG)
+
+
+@dataclass(slots=True)
+class Applicant:
+    """Hold an INVITE whose applications are being read."""
+
+    key: Key
+    request: Request
+    source: Address
+    request_user: str
+    to_user: str
+
+
+Snapshots = Mapping[str, AdmissionSnapshot]
+OnAdmitted = Callable[[Applicant, AdmissionSnapshot, str | None, float], None]
+
+
+class Guard:
+    """Decide about every INVITE without a To tag."""
+
+    def __init__(self, state: State, *, on_admitted: OnAdmitted) -> None:
+        self._state = state
+        self._on_admitted = on_admitted
+        self._lookups: dict[str, Applicant] = {}
+        self._timers: Timers[str] = Timers()
+        nonces = NonceBook(key=state.config.nonce_key, realm=state.config.realm, new_token=state.sources.new_token)
+        self._digest = DigestCheck(realm=state.config.realm, nonces=nonces)
+
+    def __len__(self) -> int:
+        return len(self._lookups)
+
+    def receive(self, request: Request, source: Address, *, limited: bool, now: float) -> None:
+        """Take an INVITE; `limited` says that its source is over its limit."""
+        state = self._state
+        host = request.uri.host_key
+        if host not in state.config.hosts or limited:
+            self._refuse_unread(request, source, host, limited=limited, now=now)
+        elif state.draining:
+            state.answer(Side.EXTERNAL, request, state.make_response(request, 503), source)
+        elif len(self._lookups) >= MAX_LOOKUPS:
+            self._refuse_capacity(request, source, now)
+        else:
+            self._look_up(request, source, now)
+
+    def receive_answer(self, key: str, snapshots: Snapshots | None, now: float) -> None:
+        """Take the directory's answer; None means that it has none to give."""
+        applicant = self._lookups.pop(key, None)
+        self._timers.cancel(key)
+        if applicant is None:
+            return
+        if snapshots is None:
+            self._finish(applicant, 503)
+            self._tell(applicant.request, applicant.source, Reason.DATABASE_UNAVAILABLE, 503, now)
+            return
+        application = snapshots.get(applicant.request_user)
+        facts = self._facts(applicant, application, now)
+        decision = decide(facts, request_application=application, to_application=snapshots.get(applicant.to_user))
+        if decision.outcome is Outcome.ADMIT and application is not None:
+            self._admit(applicant, application, facts, decision, now)
+        elif decision.outcome is Outcome.CHALLENGE:
+            self._challenge(applicant, application, decision, now)
+        else:
+            self._refuse(applicant, application, facts, decision, now)
+
+    def cancel(self, key: Key) -> None:
+        """End the lookup of a cancelled INVITE, if there is one."""
+        for name, applicant in self._lookups.items():
+            if applicant.key == key:
+                del self._lookups[name]
+                self._timers.cancel(name)
+                self._finish(applicant, 487)
+                return
+
+    def get_timer(self) -> float | None:
+        """Return when the next lookup is given up."""
+        return self._timers.next()
+
+    def handle_timer(self, now: float) -> None:
+        """Give up the lookups that took too long."""
+        while (key := self._timers.pop_due(now)) is not None:
+            self.receive_answer(key, None, now)
+
+    def _look_up(self, request: Request, source: Address, now: float) -> None:
+        transaction = self._state.layers[Side.EXTERNAL].begin(request, source, now)
+        if transaction is None:
+            return
+        key = self._state.new_key()
+        applicant = Applicant(transaction, request, source, request.uri.user_key, _user(request))
+        self._lookups[key] = applicant
+        self._timers.set(key, now + LOOKUP_SECONDS)
+        self._state.tell(DirectoryWanted(key, tuple({applicant.request_user: None, applicant.to_user: None})))
+
+    def _facts(self, applicant: Applicant, application: AdmissionSnapshot | None, now: float) -> RequestFacts:
+        source_ip = applicant.source[0]
+        return RequestFacts(
+            host=applicant.request.uri.host_key,
+            host_is_ours=True,
+            request_user=printable(applicant.request_user),
+            to_user=printable(applicant.to_user),
+            source_ip=source_ip,
+            country=self._state.sources.country_of(source_ip),
+            digest=self._digest.judge(applicant.request, application, source_ip, now),
+            source_limited=False,
+        )
+
+    # Outcomes.
+
+    def _admit(self, applicant: Applicant, application: AdmissionSnapshot, facts: RequestFacts, decision: Decision, now: float) -> None:
+        """Let a call in, unless there is no room: counted only now, so that strangers cannot use the room up."""
+        calls, source_ip = self._state.calls, applicant.source[0]
+        most = self._state.config.max_unacknowledged_per_source
+        crowded = not application.password_auth and calls.unacknowledged(source_ip) >= most
+        if not crowded and not calls.is_full:
+            self._on_admitted(applicant, application, facts.country, now)
+            return
+        self._finish(applicant, 503)
+        expected = f"at most {most} calls of one source without their ACK" if crowded else "room for one more call"
+        trace = (*decision.trace, RuleResult("capacity", "failed", expected, "full"))
+        self._tell(applicant.request, applicant.source, Reason.CAPACITY, 503, now, application=application, trace=trace)
+
+    def _challenge(self, applicant: Applicant, application: AdmissionSnapshot | None, decision: Decision, now: float) -> None:
+        response = self._state.make_response(applicant.request, decision.status)
+        for challenge in self._digest.challenges(application, applicant.source[0], stale=decision.stale, now=now):
+            response.append("Proxy-Authenticate", str(challenge))
+        self._state.finish(Side.EXTERNAL, applicant.key, applicant.request, response)
+
+    def _refuse(
+        self, applicant: Applicant, application: AdmissionSnapshot | None, facts: RequestFacts, decision: Decision, now: float
+    ) -> None:
+        if facts.digest in _SCORED:
+            self._state.limits.count_failure(applicant.source[0], applicant.request.call_id, now)
+        self._finish(applicant, decision.status)
+        reason = decision.reason or Reason.UNKNOWN_APPLICATION
+        self._tell(applicant.request, applicant.source, reason, decision.status, now, application=application, trace=decision.trace)
+
+    def _refuse_unread(self, request: Request, source: Address, host: str, *, limited: bool, now: float) -> None:
+        """Refuse what needs no lookup; a source over its limit hears so once, then nothing."""
+        state = self._state
+        if limited and not state.limits.may_be_told(source[0]):
+            state.drops.silenced += 1
+            return
+        facts = RequestFacts(
+            host=printable(host),
+            host_is_ours=host in state.config.hosts,
+            request_user=printable(request.uri.user_key),
+            to_user=printable(_user(request)),
+            source_ip=source[0],
+            country=state.sources.country_of(source[0]),
+            digest=DigestState.ABSENT,
+            source_limited=limited,
+        )
+        decision = decide(facts, request_application=None, to_application=None)
+        state.answer(Side.EXTERNAL, request, state.make_response(request, decision.status), source)
+        self._tell(request, source, decision.reason or Reason.FOREIGN_HOST, decision.status, now, trace=decision.trace)
+
+    def _refuse_capacity(self, request: Request, source: Address, now: float) -> None:
+        self._state.answer(Side.EXTERNAL, request, self._state.make_response(request, 503), source)
+        self._tell(request, source, Reason.CAPACITY, 503, now)
+
+    def _finish(self, applicant: Applicant, status: int) -> None:
+        response = self._state.make_response(applicant.request, status)
+        self._state.finish(Side.EXTERNAL, applicant.key, applicant.request, response)
+
+    def _tell(
+        self,
+        request: Request,
+        source: Address,
+        reason: Reason,
+        status: int,
+        now: float,
+        *,
+        application: AdmissionSnapshot | None = None,
+        trace: tuple[RuleResult, ...] = (),
+    ) -> None:
+        state = self._state
+        state.tell(
+            CallRefused(
+                application_id=application.application_id if application is not None else None,
+                source_ip=source[0],
+                reason=reason,
+                status=status,
+                at=state.sources.wall(now),
+                country=state.sources.country_of(source[0]),
+                request_user=printable(request.uri.user_key),
+                sip_call_id=printable(request.call_id),
+                user_agent=printable(request.header("user-agent") or ""),
+                trace=trace,
+            )
+        )
+
+
+def _user(request: Request) -> str:
+    """Return the To user for look-ups, "" where To is no SIP URI."""
+    try:
+        return request.to.sip_uri.user_key
+    except PeerError:
+        return ""

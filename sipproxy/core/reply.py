@@ -1,0 +1,206 @@
+"""Responses on their way back, and what happens when none comes."""
+
+from __future__ import annotations
+
+from sipproxy.core import edits
+from sipproxy.core.config import Address
+from sipproxy.core.events import Side
+from sipproxy.core.exchange import Exchange
+from sipproxy.core.forward import Forward
+from sipproxy.core.limits import MAX_WAITING_RESPONSES, RING_SECONDS
+from sipproxy.core.media import Media, Passage, has_description
+from sipproxy.core.state import State
+from sipproxy.core.transaction_events import Key, RequestTimedOut, ResponseReceived
+from sipproxy.sip import Request, Response
+from voiceapps.rules.endings import EndReason
+
+_MAX_REWRITTEN = 8
+
+
+class Reply:
+    """Send responses back."""
+
+    def __init__(self, state: State, media: Media, forward: Forward) -> None:
+        self._state = state
+        self._media = media
+        self._forward = forward
+
+    def receive(self, side: Side, event: ResponseReceived, now: float) -> None:
+        """Take a response that one of our client transactions let through."""
+        exchange = self._state.by_client.get((side, event.key))
+        if exchange is None:
+            return
+        response = event.response
+        self._state.draw(exchange.call_id, side, response, now, came_from=exchange.target)
+        if event.key in exchange.abandoned:
+            if 200 <= response.status < 300:
+                self._hang_up(exchange, event.key, exchange.abandoned[event.key], response, now)
+            return
+        self._note(exchange, response, now)
+        if exchange.busy:
+            if len(exchange.waiting) < MAX_WAITING_RESPONSES:
+                exchange.waiting.append(response)
+        elif response.status != 100:
+            self._pass(exchange, response, now)
+
+    def time_out(self, side: Side, event: RequestTimedOut, now: float) -> None:
+        """Take the news that nobody answered."""
+        exchange = self._state.by_client.get((side, event.key))
+        if exchange is None or event.key in exchange.abandoned:
+            return
+        if exchange.initial and not exchange.heard and not exchange.cancelled:
+            self.pass_over(exchange, now)
+        elif exchange.request.method == "INVITE" and not exchange.finished:
+            self._fail(exchange, 487 if exchange.cancelled else 408, now)
+        elif not exchange.finished:
+            # Nobody waits for a 408 any more, and RFC 4320 4.1 forbids it.
+            self._conclude(exchange, 408, now)
+            self._state.layers[exchange.side].forget(exchange.key)
+
+    def pass_over(self, exchange: Exchange, now: float) -> None:
+        """Leave a silent node for the next one."""
+        if exchange.finished or exchange.heard:
+            return
+        self._forward.leave_node(exchange, now)
+        self._forward.try_next_node(exchange, now)
+
+    def stop_ringing(self, exchange: Exchange, now: float) -> None:
+        """End an INVITE that rang for too long (timer C)."""
+        if not exchange.finished:
+            self._abandon(exchange, now)
+            self._fail(exchange, 408, now)
+
+    def cancel(self, exchange: Exchange, now: float) -> None:
+        """Cancel hop by hop: the 487 comes from the next hop, or from us where that one is silent so far."""
+        exchange.cancelled = True
+        if exchange.heard and exchange.client is not None:
+            self._state.layers[exchange.side.other].cancel(exchange.client, now)
+        elif not exchange.finished:
+            self._abandon(exchange, now)
+            self._fail(exchange, 487, now)
+
+    def forget_client(self, side: Side, key: Key) -> None:
+        """Note that a client transaction is gone."""
+        self._state.by_client.pop((side, key), None)
+
+    # Steps.
+
+    def _abandon(self, exchange: Exchange, now: float) -> None:
+        if exchange.client is not None:
+            self._state.layers[exchange.side.other].cancel(exchange.client, now)
+            exchange.abandoned[exchange.client] = exchange.target
+
+    def _note(self, exchange: Exchange, response: Response, now: float) -> None:
+        if not exchange.heard:
+            exchange.heard = True
+            self._state.timers.cancel(("failover", exchange.id))
+        if 100 < response.status < 200 and exchange.request.method == "INVITE":
+            self._state.timers.set(("ring", exchange.id), now + RING_SECONDS)
+
+    def _pass(self, exchange: Exchange, response: Response, now: float) -> None:
+        if self._should_fail_over(exchange, response):
+            self._forward.leave_node(exchange, now)
+            self._forward.try_next_node(exchange, now)
+            return
+        if response.status >= 300 or not has_description(response):
+            self._send_back(exchange, response, response.body if response.status < 300 else None, now)
+            return
+        known = exchange.rewritten.get((response.to.tag, response.body))
+        if known is not None:
+            self._send_back(exchange, response, known, now)
+        else:
+            self._ask_relay(exchange, response, now)
+
+    def _should_fail_over(self, exchange: Exchange, response: Response) -> bool:
+        open_still = exchange.initial and not exchange.ringing and not exchange.cancelled
+        return open_still and response.status == 503
+
+    def _ask_relay(self, exchange: Exchange, response: Response, now: float) -> None:
+        sender = exchange.side.other
+        answers = exchange.offered or exchange.request.method != "INVITE"
+        passage = Passage(exchange.call_id, exchange.relay, sender, exchange.target, is_offer=not answers)
+        exchange.busy = True
+
+        def then(sdp: bytes | None, later: float) -> None:
+            exchange.busy = False
+            if sdp is None:
+                self._lose_media(exchange, response, later)
+            else:
+                if len(exchange.rewritten) < _MAX_REWRITTEN:
+                    exchange.rewritten[response.to.tag, response.body] = sdp
+                self._send_back(exchange, response, sdp, later)
+            while exchange.waiting and not exchange.busy:
+                following = exchange.waiting.popleft()
+                if following.status != 100:
+                    self._pass(exchange, following, later)
+
+        self._media.rewrite(response, passage, then, now)
+
+    def _lose_media(self, exchange: Exchange, response: Response, now: float) -> None:
+        """Handle a description that the relay did not take: it must not lead the media past the relay."""
+        if response.status < 200:
+            return
+        if exchange.initial and exchange.client is not None:
+            self._hang_up(exchange, exchange.client, exchange.target, response, now)
+            exchange.abandoned[exchange.client] = exchange.target
+        self._fail(exchange, 503, now)
+
+    def _send_back(self, exchange: Exchange, response: Response, body: bytes | None, now: float) -> None:
+        if exchange.finished and not 200 <= response.status < 300:
+            return
+        if exchange.side is Side.EXTERNAL and 300 <= response.status < 400:
+            # A redirection would name addresses of the inside.
+            self._fail(exchange, 480, now)
+            return
+        out = response.copy()
+        edits.put_vias_back(out, exchange.request)
+        if exchange.side is Side.EXTERNAL:
+            edits.turn_response_outside(out, exchange.request, self._forward.sign(exchange), self._state.config)
+        if body is not None and body != out.body:
+            out.set_body(body)
+        exchange.ringing = exchange.ringing or response.status < 200
+        if response.is_final and not exchange.finished:
+            self._conclude(exchange, response.status, now)
+        self._state.respond(exchange, out, now)
+
+    def _fail(self, exchange: Exchange, status: int, now: float) -> None:
+        self._conclude(exchange, status, now)
+        self._state.refuse(exchange, status, now)
+
+    def _conclude(self, exchange: Exchange, status: int, now: float) -> None:
+        """Do what the end of an exchange means for its call."""
+        self._forward.settle(exchange)
+        self._state.timers.cancel(("ring", exchange.id))
+        if exchange.initial and status >= 300:
+            self._forward.release_media(exchange)
+            reason = EndReason.CALLER_CANCELLED if exchange.cancelled else EndReason.TARGET_REFUSED
+            self._state.end_call(exchange.call_id, reason, now, status=status, ours=not exchange.heard)
+        elif exchange.request.method == "BYE":
+            self._forward.release_media(exchange)
+            by_caller = exchange.side is Side.EXTERNAL
+            reason = EndReason.CALLER_HANGUP if by_caller else EndReason.APPLICATION_HANGUP
+            self._state.end_call(exchange.call_id, reason, now, status=200)
+
+    def _hang_up(self, exchange: Exchange, client: Key, address: Address, response: Response, now: float) -> None:
+        """Acknowledge a 2xx that nobody wants and end its dialog; the BYE goes once, the ACK each time."""
+        side = exchange.side.other
+        layer = self._state.layers[side]
+        layer.send_stateless(bytes(self._own_request(exchange, response, "ACK", side)), address)
+        if client not in exchange.hung_up:
+            exchange.hung_up.add(client)
+            layer.send_request(self._own_request(exchange, response, "BYE", side), address, now)
+
+    def _own_request(self, exchange: Exchange, response: Response, method: str, side: Side) -> Request:
+        request = exchange.request
+        number = request.cseq.number + (method == "BYE")
+        local = self._state.local(side)
+        headers = [
+            ("Via", f"SIP/2.0/UDP {local[0]}:{local[1]};branch={self._state.layers[side].new_branch()}"),
+            ("Max-Forwards", "70"),
+            ("From", request.header("from") or ""),
+            ("To", response.header("to") or ""),
+            ("Call-ID", request.call_id),
+            ("CSeq", f"{number} {method}"),
+        ]
+        contact = response.contact
+        return Request.build(method, contact.uri if contact is not None else request.uri_text, headers)

@@ -1,0 +1,81 @@
+"""Limits per source address."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from ipaddress import IPv4Address, IPv4Network
+
+from sipproxy.core.limits import FAILURE_BURST, FAILURES_PER_SECOND, MAX_FAILED_CALLS, MAX_SOURCES, REQUEST_BURST, REQUESTS_PER_SECOND
+
+
+class TokenBuckets:
+    """Let each key act `rate` times a second, `burst` times at once; the longest unseen key makes room for a new one."""
+
+    def __init__(self, *, rate: float, burst: float, max_keys: int = MAX_SOURCES) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._max = max_keys
+        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    def take(self, key: str, now: float) -> bool:
+        """Use one token; False where none is left."""
+        level = self.level(key, now)
+        taken = level >= 1.0
+        self._levels[key] = (level - 1.0 if taken else level, now)
+        self._levels.move_to_end(key)
+        if len(self._levels) > self._max:
+            self._levels.popitem(last=False)
+        return taken
+
+    def level(self, key: str, now: float) -> float:
+        """Return how many tokens are left."""
+        held = self._levels.get(key)
+        return self._burst if held is None else min(self._burst, held[0] + (now - held[1]) * self._rate)
+
+
+class SourceLimits:
+    """Tell which sources ask too much or guess passwords; trusted ones never do."""
+
+    def __init__(self, trusted: tuple[str, ...]) -> None:
+        self._trusted = tuple(IPv4Network(text) for text in trusted)
+        self._requests = TokenBuckets(rate=REQUESTS_PER_SECOND, burst=REQUEST_BURST)
+        self._failures = TokenBuckets(rate=FAILURES_PER_SECOND, burst=FAILURE_BURST)
+        self._told: OrderedDict[str, None] = OrderedDict()
+        self._failed_calls: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._requests) + len(self._failures) + len(self._told) + len(self._failed_calls)
+
+    def admit(self, source_ip: str, now: float) -> bool:
+        """Count one unauthenticated request; False where the source is over a limit."""
+        if self._is_trusted(source_ip):
+            return True
+        if self._failures.level(source_ip, now) >= 1.0 and self._requests.take(source_ip, now):
+            self._told.pop(source_ip, None)
+            return True
+        return False
+
+    def may_be_told(self, source_ip: str) -> bool:
+        """Tell once per overload that a refusal may be sent; after that a flood meets silence."""
+        if source_ip in self._told:
+            return False
+        self._told[source_ip] = None
+        if len(self._told) > MAX_SOURCES:
+            self._told.popitem(last=False)
+        return True
+
+    def count_failure(self, source_ip: str, sip_call_id: str, now: float) -> None:
+        """Count a failed digest, once for each Call-ID: some phones send the same wrong answer fifteen times."""
+        call = (source_ip, sip_call_id)
+        if self._is_trusted(source_ip) or call in self._failed_calls:
+            return
+        self._failed_calls[call] = None
+        if len(self._failed_calls) > MAX_FAILED_CALLS:
+            self._failed_calls.popitem(last=False)
+        self._failures.take(source_ip, now)
+
+    def _is_trusted(self, source_ip: str) -> bool:
+        return bool(self._trusted) and any(IPv4Address(source_ip) in network for network in self._trusted)

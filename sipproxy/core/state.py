@@ -1,0 +1,180 @@
+"""What the proxy's parts share: configuration, both transaction layers, open exchanges, what waits to be told."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Literal
+
+from sipproxy.core.calls import CallBook
+from sipproxy.core.config import Address, SipProxyConfig
+from sipproxy.core.events import ProxyEvent, RecordMade, ResponseSent, Side
+from sipproxy.core.exchange import Exchange, ExchangeId
+from sipproxy.core.limits import MAX_CALLS, MAX_EVENTS, RETRY_AFTER_SECONDS
+from sipproxy.core.sources import SourceLimits
+from sipproxy.core.targets import Targets
+from sipproxy.core.timers import Timers
+from sipproxy.core.transaction_events import Key
+from sipproxy.core.transaction_messages import reply_address, stamp_source
+from sipproxy.core.transactions import TransactionLayer
+from sipproxy.sip import Request, Response
+from voiceapps.rules.endings import EndReason
+from voiceapps.rules.records import CallEnded, LadderMessage
+
+METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE")
+MAX_LADDER_TEXT = 8_192
+_SECRET = re.compile(r'(?im)^((?:proxy-)?authorization[ \t]*:.*?\bresponse[ \t]*=[ \t]*"?)[^",\s]*')
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Hold what the core cannot know by itself: chance, the world's clock, countries, relays."""
+
+    new_token: Callable[[], str]
+    "16 fresh hex digits or more."
+    new_call_id: Callable[[], str]
+    "A fresh internal call id, 47 characters."
+    wall: Callable[[float], float]
+    "Monotonic seconds to seconds since the epoch."
+    country_of: Callable[[str], str | None]
+    "The country of an address."
+    choose_relay: Callable[[], Address | None]
+    "The ng address of a relay that lives."
+
+
+@dataclass(slots=True)
+class Drops:
+    """Count what was dropped without an answer; each only grows."""
+
+    malformed: int = 0
+    silenced: int = 0
+    "Requests of sources over their limit."
+    strangers_inside: int = 0
+    "Datagrams on the internal socket from no node of ours."
+    lost_acks: int = 0
+    "ACKs without a token, or with a forged one."
+
+
+@dataclass(slots=True)
+class State:
+    """Hold the shared parts; made once for each proxy."""
+
+    config: SipProxyConfig
+    sources: Sources
+    max_calls: int = MAX_CALLS
+    draining: bool = False
+    drops: Drops = field(default_factory=Drops)
+    layers: dict[Side, TransactionLayer] = field(init=False)
+    targets: Targets = field(init=False)
+    limits: SourceLimits = field(init=False)
+    calls: CallBook = field(init=False)
+    timers: Timers[tuple[str, ExchangeId]] = field(default_factory=Timers)
+    exchanges: dict[ExchangeId, Exchange] = field(default_factory=dict)
+    by_client: dict[tuple[Side, Key], Exchange] = field(default_factory=dict)
+    events: deque[ProxyEvent] = field(default_factory=deque)
+    _serial: count[int] = field(default_factory=count)
+
+    def __post_init__(self) -> None:
+        self.layers = {side: TransactionLayer(new_token=self.sources.new_token) for side in Side}
+        self.targets = Targets(self.config.callflow_targets)
+        self.limits = SourceLimits(self.config.trusted)
+        self.calls = CallBook(max_calls=self.max_calls)
+
+    @property
+    def has_static_targets(self) -> bool:
+        """Tell whether nobody but the proxy can end the call records."""
+        return bool(self.config.callflow_targets)
+
+    def local(self, side: Side) -> Address:
+        """Return how the peers of a side see us."""
+        return self.config.public_address if side is Side.EXTERNAL else self.config.internal_address
+
+    def new_key(self) -> str:
+        """Return a name for a question to the shell."""
+        return str(next(self._serial))
+
+    def tell(self, event: ProxyEvent) -> None:
+        """Queue an event."""
+        if len(self.events) < MAX_EVENTS:
+            self.events.append(event)
+
+    # Responses.
+
+    def make_response(self, request: Request, status: int, reason: str | None = None) -> Response:
+        """Make a response of our own; a 503 says when to come back."""
+        response = request.make_response(status, reason, to_tag=self.sources.new_token())
+        if status == 503:
+            response.append("Retry-After", str(RETRY_AFTER_SECONDS))
+        return response
+
+    def answer(self, side: Side, request: Request, response: Response, source: Address) -> None:
+        """Send a response without any state."""
+        stamp_source(request, source)
+        response.replace_values("Via", request.headers("via"))
+        self.layers[side].send_stateless(bytes(response), reply_address(request))
+        self._count(side, request, response)
+
+    def finish(self, side: Side, key: Key, request: Request, response: Response) -> None:
+        """Send a final response through a transaction and forget it at once."""
+        self.layers[side].finish(key, response)
+        self._count(side, request, response)
+
+    def refuse(self, exchange: Exchange, status: int, now: float) -> None:
+        """Send a final response of our own to a request that was let through."""
+        self.respond(exchange, self.make_response(exchange.request, status), now)
+
+    def respond(self, exchange: Exchange, response: Response, now: float) -> None:
+        """Send a response through the request's transaction."""
+        exchange.finished = exchange.finished or response.is_final
+        self.layers[exchange.side].respond(exchange.key, response, now)
+        self.draw(exchange.call_id, exchange.side, response, now, sent_to=exchange.source)
+        self._count(exchange.side, exchange.request, response)
+
+    def _count(self, side: Side, request: Request, response: Response) -> None:
+        if side is Side.EXTERNAL:
+            self.tell(ResponseSent(method_label(request.method), response.status))
+
+    # Records.
+
+    def draw(
+        self,
+        call_id: str,
+        side: Side,
+        message: Request | Response,
+        now: float,
+        *,
+        sent_to: Address | None = None,
+        came_from: Address = ("", 0),
+    ) -> None:
+        """Add a message to its call's ladder; digest responses are masked."""
+        here = "{}:{}".format(*self.local(side))
+        source, target = ("{}:{}".format(*came_from), here) if sent_to is None else (here, "{}:{}".format(*sent_to))
+        text = _SECRET.sub(r"\1***", printable(bytes(message).decode("utf-8", "replace"), keep="\r\n\t"))[:MAX_LADDER_TEXT]
+        leg: Literal["caller", "callflow"] = "caller" if side is Side.EXTERNAL else "callflow"
+        first = text.partition("\r\n")[0]
+        self.tell(RecordMade(LadderMessage(call_id, self.sources.wall(now), leg, source, target, first, text)))
+
+    def end_call(self, call_id: str, reason: EndReason, now: float, *, status: int | None = None, ours: bool = False) -> None:
+        """Forget a call; record its end where the call flow cannot: `ours`, or static targets."""
+        call = self.calls.remove(call_id)
+        if call is None or not (ours or self.has_static_targets):
+            return
+        answered = None if call.answered_at is None else self.sources.wall(call.answered_at)
+        at = self.sources.wall(now)
+        self.tell(RecordMade(CallEnded(call.facts, self.config.name, at, reason, answered, status, None, None, None)))
+
+
+def method_label(method: str) -> str:
+    """Return a method for a metric's label: a closed set, whatever peers invent."""
+    return method if method in METHODS else "OTHER"
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Replace control characters and octets that are no text: neither a database nor a terminal should meet them."""
+    if text.isprintable() and text.isascii():
+        return text
+    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(character if character.isprintable() or character in keep else "\ufffd" for character in clean)

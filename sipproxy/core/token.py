@@ -1,0 +1,89 @@
+"""The route token: what a proxy must know of a dialog, carried by the dialog itself (D18).
+
+It is the user part of our Record-Route entry, so every request inside the dialog brings it back to any proxy of the fleet.
+64 characters of base64url: 39 bytes of facts and 9 bytes of HMAC over the facts, the Call-ID and the caller's tag. An
+outsider can read it but neither forge it nor use it in another dialog.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Self
+
+from sipproxy.core.config import Address
+from sipproxy.sip import UsageError
+
+_LAYOUT = struct.Struct("!B4s16s4sH4sH4sH")
+_MAC_BYTES = 9
+_LENGTH = (_LAYOUT.size + _MAC_BYTES) * 4 // 3
+_CALL_ID = re.compile(r"c-([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})")
+_OFFERED = 0x01
+_BEHIND_NAT = 0x02
+# Bits 2 to 3: transport of the caller's flow (0 = UDP). Bits 4 to 7: which of the node's external sockets it came to (0).
+
+
+@dataclass(frozen=True, slots=True)
+class RouteToken:
+    """Hold the facts of one dialog."""
+
+    call_id: str
+    "The internal call id."
+    callflow: Address
+    "Where requests towards the inside go."
+    relay: Address
+    "The ng address of the relay that holds the media."
+    caller: Address
+    "Where the caller's INVITE really came from."
+    offered: bool
+    "Whether that INVITE carried an offer."
+    behind_nat: bool
+    "Whether its Via named another address than it came from."
+
+    @classmethod
+    def parse(cls, raw: str, *, key: bytes, sip_call_id: str, caller_tag: str) -> Self | None:
+        """Read a token of this dialog; None where it is forged or belongs to another dialog."""
+        if len(raw) != _LENGTH:
+            return None
+        try:
+            data = base64.b64decode(raw, b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        payload, mac = data[: _LAYOUT.size], data[_LAYOUT.size :]
+        if not hmac.compare_digest(mac, _mac(payload, key, sip_call_id, caller_tag)):
+            return None
+        flags, first, rest, *places = _LAYOUT.unpack(payload)
+        callflow, relay, caller = ((str(IPv4Address(places[index])), places[index + 1]) for index in (0, 2, 4))
+        hexa = first.hex() + rest.hex()
+        call_id = f"c-{hexa[:8]}-{hexa[8:16]}-{hexa[16:20]}-{hexa[20:24]}-{hexa[24:28]}-{hexa[28:]}"
+        return cls(call_id, callflow, relay, caller, bool(flags & _OFFERED), bool(flags & _BEHIND_NAT))
+
+    def sign(self, *, key: bytes, sip_call_id: str, caller_tag: str) -> str:
+        """Return the token's text for one dialog."""
+        match = _CALL_ID.fullmatch(self.call_id)
+        if match is None:
+            raise UsageError("An internal call id has 47 characters.")
+        name = bytes.fromhex("".join(match.groups()))
+        flags = (_OFFERED if self.offered else 0) | (_BEHIND_NAT if self.behind_nat else 0)
+        payload = _LAYOUT.pack(flags, name[:4], name[4:], *_pack(self.callflow), *_pack(self.relay), *_pack(self.caller))
+        return base64.urlsafe_b64encode(payload + _mac(payload, key, sip_call_id, caller_tag)).decode("ascii")
+
+
+def looks_like_token(user: str) -> bool:
+    """Tell whether a user part has a token's length."""
+    return len(user) == _LENGTH
+
+
+def _pack(address: Address) -> tuple[bytes, int]:
+    return IPv4Address(address[0]).packed, address[1]
+
+
+def _mac(payload: bytes, key: bytes, sip_call_id: str, caller_tag: str) -> bytes:
+    dialog = f"{sip_call_id}\n{caller_tag}".encode("utf-8", "surrogateescape")
+    return hmac.digest(key, b"token" + payload + dialog, hashlib.sha256)[:_MAC_BYTES]

@@ -1,0 +1,20 @@
+"""`manage.py runsipdns`: the DNS server for the SIP domain."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry
+
+from daemonkit.udp import Address
+from sipproxy.adapters.dns_pool import PooledDns
+from sipuri_project.config import dns_config
+from sipuri_project.daemon import DaemonCommand
+
+
+class Command(DaemonCommand):
+    """Answer A and SRV queries with the live SIP proxies."""
+
+    help = "Runs an authoritative DNS server for SIPURI_SIP_DOMAIN on SIPURI_DNS_BIND, UDP and TCP."
+
+    def make_service(self, registry: CollectorRegistry, metrics: Address | None) -> PooledDns:
+        """Return the server."""
+        return PooledDns(dns_config(), registry=registry, metrics=metrics)

@@ -1,0 +1,37 @@
+"""The command that every daemon is: options, a registry, one service, an exit code."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from daemonkit.options import add_daemon_options, metrics_address
+from daemonkit.service import Service, run
+from daemonkit.udp import Address, AddressUnavailable
+
+
+class DaemonCommand(BaseCommand):
+    """Run the service that a subclass makes until a signal ends it."""
+
+    def make_service(self, registry: CollectorRegistry, metrics: Address | None) -> Service:
+        """Return the service; `metrics` is where its metrics page will be, None where it has none."""
+        raise NotImplementedError
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add `--metrics-port` and `--drain-seconds`."""
+        add_daemon_options(parser)
+
+    def handle(self, *_args: object, **options: Any) -> None:
+        """Serve; raises CommandError in one sentence where an address cannot be had."""
+        metrics = metrics_address(options)
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        service = self.make_service(registry, metrics)
+        try:
+            sys.exit(run(service, metrics=metrics, registry=registry, drain_seconds=options["drain_seconds"]))
+        except AddressUnavailable as error:
+            raise CommandError(str(error)) from error

@@ -1,0 +1,180 @@
+"""The console as an operator sees it, in Chromium against the real web role."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.support.fleet import Application, Fleet
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+EVIL = '<script>document.title="owned"</script>'
+MODELS = (
+    "account",
+    "apiclient",
+    "auditentry",
+    "call",
+    "callevent",
+    "medialeg",
+    "node",
+    "recording",
+    "refusedattempt",
+    "voiceapplication",
+    "webhookdelivery",
+)
+
+SEED = """
+import time
+from voiceapps.rules.admission import Reason, RuleResult
+from voiceapps.rules.endings import EndReason
+from voiceapps.rules.records import *
+from voiceapps.services.records import write_records
+now = time.time()
+call = CallFacts("c-00000001-00000000-0000-4000-8000-000000000001", {app!r}, "9900000", "abc@" + {evil!r}, {evil!r}, {uri!r}, "203.0.113.9", 5060, "US", now)
+trace = (RuleResult("source_ip", "failed", "203.0.113.0/24", "198.51.100.7"),)
+write_records([
+    CallAdmitted(call, "proxy"), CallAnswered(call, "callflow", now + 1),
+    LadderMessage(call.call_id, now, "caller", "203.0.113.9:5060", "198.51.100.1:6160", "INVITE sip:x SIP/2.0", "User-Agent: " + {evil!r}),
+    LadderMessage(call.call_id, now + 1, "caller", "198.51.100.1:6160", "203.0.113.9:5060", "SIP/2.0 200 OK", ""),
+    MediaReport(call.call_id, "relay", now, "external", 500, 80000, 498, 2, 1.25, 0, "10.0.0.5:4000", "203.0.113.9:4711", True),
+    MediaReport(call.call_id, "relay", now, "internal", 498, 79680, 500, 0, 0.5, 0, "127.0.0.1:5000", "127.0.0.1:5000", True),
+    WebhookFetched(call, "initiate", now + 0.1, "https://backend.example/initiate", "POST", '{{"eventType": "initiate"}}', 200, "<Response/>", 12, None),
+    CallEnded(call, "callflow", now + 11, EndReason.CALLER_HANGUP, now + 1, 200, None, None, None),
+    RefusalSeen({app!r}, "198.51.100.7", Reason.IP_NOT_ALLOWED, 401, 3, now, now, "DE", {evil!r}, "x", {evil!r}, trace),
+])
+result = call.call_id
+"""
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    fleet = Fleet(tmp_path_factory.mktemp("web"), ("web",))
+    fleet.start()
+    yield fleet
+    fleet.stop()
+
+
+@pytest.fixture(scope="module")
+def application(web: Fleet) -> Application:
+    return web.application()
+
+
+@pytest.fixture(scope="module")
+def call_id(web: Fleet, application: Application) -> str:
+    stored: str = web.python(SEED.format(app=application.application_id, uri=application.sip_uri, evil=EVIL))
+    return stored
+
+
+@pytest.fixture(scope="module")
+def browser_page(web: Fleet) -> Iterator[Page]:
+    if not Path(CHROMIUM).exists():
+        pytest.fail("This test needs Debian's chromium: apt-get install --no-install-recommends chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(f"{web.http}/console/")
+        page.fill("input[name=username]", "admin")
+        page.fill("input[name=password]", "operator")
+        page.click("button[type=submit]")
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def page(browser_page: Page) -> Iterator[Page]:
+    """A page that loads nothing from elsewhere and raises no script error."""
+    problems: list[str] = []
+    browser_page.on("pageerror", lambda error: problems.append(str(error)))
+    browser_page.on(
+        "request", lambda request: problems.append(request.url) if "127.0.0.1" not in request.url and "data:" not in request.url else None
+    )
+    yield browser_page
+    assert problems == []
+
+
+def snap(page: Page, name: str) -> None:
+    """Keep pictures where SIPURI_SCREENSHOTS says: light and dark, wide and narrow."""
+    directory = os.environ.get("SIPURI_SCREENSHOTS")
+    if not directory:
+        return
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        for theme in ("light", "dark"):
+            page.evaluate("theme => document.documentElement.classList.toggle('dark', theme === 'dark')", theme)
+            page.screenshot(path=f"{directory}/{name}-{width}-{theme}.png", full_page=True)
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_list_opens(page: Page, web: Fleet, call_id: str, model: str) -> None:
+    response = page.goto(f"{web.http}/console/voiceapps/{model}/")
+    assert response is not None
+    assert response.ok
+    assert page.title() != "owned"
+    snap(page, f"list-{model}")
+
+
+def test_the_call_page_shows_ladder_media_and_webhooks(page: Page, web: Fleet, call_id: str) -> None:
+    page.goto(f"{web.http}/console/voiceapps/call/{call_id}/change/")
+    for text in ("INVITE sip:x SIP/2.0", "203.0.113.9:4711", "10.0.0.5:4000", "initiate", "caller hangup"):
+        expect(page.get_by_text(text).first).to_be_attached()
+    page.get_by_text("INVITE sip:x SIP/2.0").click()
+    expect(page.get_by_text(f"User-Agent: {EVIL}")).to_be_visible()
+    assert page.title() != "owned"
+    snap(page, "call")
+
+
+def test_a_refusal_shows_reason_seen_and_expected(page: Page, web: Fleet, call_id: str) -> None:
+    page.goto(f"{web.http}/console/voiceapps/refusedattempt/")
+    row = page.locator("tbody tr").first
+    for text in ("ip not allowed", "198.51.100.7", "203.0.113.0/24"):
+        expect(row).to_contain_text(text, ignore_case=True)
+
+
+def test_an_application_is_rotated_disabled_and_enabled(page: Page, web: Fleet, application: Application) -> None:
+    change = f"{web.http}/console/voiceapps/voiceapplication/{application.application_id}/change/"
+    page.goto(change)
+    expect(page.get_by_text(application.sip_uri).first).to_be_visible()
+    snap(page, "application")
+    page.get_by_role("button", name="Rotate the password").click()
+    password = page.locator(".sipuri-secret").inner_text()
+    assert re.fullmatch(r"[\w-]{32}", password)
+    assert password != application.password
+    snap(page, "password")
+    page.get_by_role("link", name="I stored it").click()
+    assert password not in page.content()
+
+    page.get_by_role("button", name="Disable inbound SIP").click()
+    expect(page.get_by_text("disabled", exact=True).first).to_be_visible()
+    page.fill("textarea[name=source_ips]", "10.0.0.0/8 203.0.113.0/24")
+    page.get_by_role("button", name="Enable inbound SIP").click()
+    expect(page.get_by_text("RFC 1918 private range")).to_be_visible()
+    page.fill("textarea[name=source_ips]", "203.0.113.0/24")
+    page.fill("input[name=regions]", "US DE")
+    page.get_by_role("button", name="Enable inbound SIP").click()
+    page.get_by_role("link", name="I stored it").click()
+    data = web.api("GET", f"/v2/accounts/9900000/voice-applications/{application.application_id}")["data"]
+    assert data["allowedSourceIps"] == ["203.0.113.0/24"]
+    assert data["allowedRegions"] == ["US", "DE"]
+    assert data["sipUri"] != application.sip_uri
+
+
+def test_settings_change_through_the_service(page: Page, web: Fleet, application: Application) -> None:
+    page.goto(f"{web.http}/console/voiceapps/voiceapplication/{application.application_id}/change/")
+    page.fill("input[name=name]", "Renamed")
+    page.get_by_role("button", name="Save", exact=True).click()
+    code = "from voiceapps.models import AuditEntry\nresult = list(AuditEntry.objects.filter(action='application.update').values_list('actor', 'changes'))"
+    assert ["operator admin", {"name": "Renamed"}] in web.python(code)

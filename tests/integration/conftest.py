@@ -1,0 +1,77 @@
+"""Real daemons; what needs a Debian package or root says so and fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.backend import TestBackend
+from tests.support.fleet import Fleet
+
+PACKAGES = {
+    "sipp": "sip-tester",
+    "baresip": "baresip",
+    "dig": "bind9-dnsutils",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "espeak-ng": "espeak-ng",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "integration" in item.path.parts:
+            item.add_marker(pytest.mark.daemons)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def packages() -> None:
+    missing = [package for program, package in PACKAGES.items() if shutil.which(program) is None]
+    if missing:
+        pytest.exit(f"These tests need Debian packages: apt-get install --no-install-recommends {' '.join(missing)}", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def root() -> None:
+    if os.geteuid() != 0:
+        pytest.fail("This test makes network namespaces and needs root.")
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Every role under `runall`, as `make up` starts them."""
+    fleet = Fleet(tmp_path_factory.mktemp("fleet"))
+    try:
+        fleet.start()
+        yield fleet
+    finally:
+        codes = fleet.stop()
+    assert set(codes.values()) == {0}, fleet.log()[-4000:]
+
+
+@pytest.fixture
+def make_fleet(tmp_path: Path) -> Iterator[Callable[..., Fleet]]:
+    """Fleets of a test's own."""
+    fleets: list[Fleet] = []
+
+    def make(*roles: str, prefix: tuple[str, ...] = (), **environment: str) -> Fleet:
+        state = tmp_path / f"fleet-{len(fleets)}"
+        state.mkdir()
+        fleet = Fleet(state, roles or ("all",), environment, prefix)
+        fleets.append(fleet)
+        return fleet
+
+    yield make
+    for fleet in fleets:
+        fleet.stop()
+
+
+@pytest.fixture
+def backend() -> Iterator[TestBackend]:
+    backend = TestBackend({})
+    yield backend
+    backend.close()

@@ -1,0 +1,148 @@
+"""SIP stacks that nobody here wrote: sipp and baresip against the running system."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.backend import TestBackend
+from tests.support.fleet import Application, Fleet, free_ports, until
+
+SCENARIOS = Path("/tmp/sipptest")
+TALK = "<Response><SpeakSentence>Good morning to the peer at the other end of this line.</SpeakSentence><Pause duration='20'/></Response>"
+BRIEF = "<Response><SpeakSentence>Good bye.</SpeakSentence></Response>"
+
+
+def sipp(fleet: Fleet, scenario: str, *options: str, fields: tuple[str, str, str], calls: int = 1, rate: int = 5) -> None:
+    """Run a scenario; the test fails with sipp's own trace."""
+    directory = fleet.state / f"sipp-{scenario}-{free_ports(1)[0]}"
+    directory.mkdir()
+    (directory / "fields.csv").write_text("SEQUENTIAL\n" + ";".join((fields[0], fields[1], f"[authentication username={fields[1]} password={fields[2]}]")) + "\n")
+    port, media = free_ports(2)
+    command = [
+        *("sipp", "{}:{}".format(*fleet.sip), "-sf", str(SCENARIOS / f"{scenario}.xml"), "-inf", "fields.csv"),
+        *("-i", "127.0.0.1", "-p", str(port), "-mp", str(media & ~1), "-m", str(calls), "-r", str(rate), "-nostdin"),
+        *("-timeout", "60", "-timeout_error", "-trace_msg", "-message_file", "messages.log", *options),
+    ]
+    ran = subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=120, check=False)
+    if ran.returncode != 0:
+        trace = directory / "messages.log"
+        pytest.fail(f"sipp {scenario} exits {ran.returncode}\n{trace.read_text()[-6000:] if trace.exists() else ran.stdout[-3000:]}")
+
+
+def fields(application: Application) -> tuple[str, str, str]:
+    return application.sip_uri, application.application_id, application.password or "-"
+
+
+@pytest.fixture
+def application(fleet: Fleet, backend: TestBackend) -> Application:
+    backend.documents["/initiate"] = TALK
+    return fleet.application(callback=f"{backend.url}/initiate", status=f"{backend.url}/status")
+
+
+@pytest.mark.parametrize("scenario", ["digest_call", "wrong_password", "other_to", "no_hops_left", "options"])
+def test_sipp(fleet: Fleet, application: Application, scenario: str) -> None:
+    uri, user, password = fields(application)
+    sipp(fleet, scenario, fields=(uri, user, "wrong" if scenario == "wrong_password" else password))
+
+
+def test_sipp_is_hung_up_on(fleet: Fleet, backend: TestBackend, application: Application) -> None:
+    backend.documents["/initiate"] = BRIEF
+    sipp(fleet, "digest_call_hung_up", fields=fields(application))
+
+
+def test_sipp_by_its_address_alone(fleet: Fleet, backend: TestBackend) -> None:
+    backend.documents["/initiate"] = TALK
+    application = fleet.application(
+        callback=f"{backend.url}/initiate", status=f"{backend.url}/status", passwordAuthEnabled=False, allowedSourceIps=["0.0.0.0/0"]
+    )
+    sipp(fleet, "ip_only_call", fields=fields(application))
+
+
+def test_sipp_cancels(fleet: Fleet, backend: TestBackend, application: Application) -> None:
+    # Nothing here answers the call: the backend keeps it waiting until the caller has given up.
+    backend.documents["/initiate"] = lambda _event: "" if backend.wait("disconnect") else ""
+    sipp(fleet, "cancel", fields=fields(application))
+    assert backend.wait("disconnect")[0]["cause"] == "cancel"
+
+
+def test_a_refusal_is_explained(fleet: Fleet, application: Application) -> None:
+    uri, user, _ = fields(application)
+    sipp(fleet, "wrong_password", fields=(uri, user, "wrong"))
+    code = f"""
+from voiceapps.models import RefusedAttempt
+result = [(row.reason, row.trace) for row in RefusedAttempt.objects.filter(application_id={user!r})]"""
+    rows = until(lambda: fleet.python(code), seconds=10, what="the refused attempt")
+    reason, trace = rows[0]
+    assert reason == "digest_wrong"
+    assert {result["rule"]: result["verdict"] for result in trace}["digest"] == "failed"
+
+
+def test_baresip_talks(fleet: Fleet, backend: TestBackend, application: Application, tmp_path: Path) -> None:
+    backend.documents["/initiate"] = BRIEF
+    (tmp_path / "config").write_text(_baresip_config())
+    proxy = "{}:{}".format(*fleet.sip)
+    account = (
+        f"<sip:{application.application_id}@sip-uri.localhost>;regint=0;auth_user={application.application_id};"
+        f'auth_pass={application.password};outbound="sip:{proxy};transport=udp";audio_codecs=PCMU\n'
+    )
+    (tmp_path / "accounts").write_text(account)
+    (tmp_path / "contacts").write_text("")
+    command = ["baresip", "-f", str(tmp_path), "-e", f"/dial {application.sip_uri}", "-t", "15"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert "Call established" in ran.stdout, ran.stdout[-3000:]
+    event = backend.wait("disconnect")[0]
+    assert event["cause"] == "hangup"
+    assert "answerTime" in event
+
+
+def _baresip_config() -> str:
+    return """module_path /usr/lib/baresip/modules
+sip_listen 127.0.0.1:0
+net_interface lo
+audio_source aubridge,nil
+audio_player aubridge,nil
+module g711.so
+module aubridge.so
+module_app account.so
+module_app contact.so
+module_app menu.so
+"""
+
+
+StaticTarget = Callable[[str], tuple[Fleet, Application, "subprocess.Popen[str]"]]
+
+
+@pytest.fixture
+def static_target(make_fleet: Callable[..., Fleet]) -> StaticTarget:
+    """Proxy and relay with sipp in the call flow's place."""
+
+    def start(scenario: str) -> tuple[Fleet, Application, subprocess.Popen[str]]:
+        port, media = free_ports(2)
+        fleet = make_fleet("web", "sipproxy", "mediarelay", SIPURI_CALLFLOW_TARGETS=f"sip:127.0.0.1:{port}")
+        fleet.start()
+        application = fleet.application()
+        (fleet.state / "uas.csv").write_text("SEQUENTIAL\n" + ";".join(fields(application)) + "\n")
+        command = [
+            *("sipp", "{}:{}".format(*fleet.sip), "-sf", str(SCENARIOS / f"{scenario}.xml"), "-inf", "uas.csv", "-i", "127.0.0.1"),
+            *("-p", str(port), "-mp", str(media & ~1), "-m", "1", "-nostdin", "-timeout", "60", "-timeout_error", "-rtp_echo"),
+            *("-trace_msg", "-message_file", "uas.log"),
+        ]
+        return fleet, application, subprocess.Popen(command, cwd=fleet.state, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    return start
+
+
+@pytest.mark.parametrize(("answerer", "caller"), [("answer", "digest_call"), ("answer_and_hang_up", "digest_call_hung_up")])
+def test_a_static_target_serves_calls(static_target: StaticTarget, answerer: str, caller: str) -> None:
+    fleet, application, uas = static_target(answerer)
+    sipp(fleet, caller, fields=fields(application))
+    assert uas.wait(30) == 0, (fleet.state / "uas.log").read_text()[-5000:]
+    code = "from voiceapps.models import Call\nresult = list(Call.objects.values_list('state', 'end_class'))"
+    assert until(lambda: [row for row in fleet.python(code) if row[0] == "disconnected"], seconds=10, what="the call's end") == [
+        ["disconnected", "success"]
+    ]
+    until(lambda: fleet.gauge("mediarelay", "sipuri_media_sessions") == 0, seconds=10, what="the media session gone")

@@ -1,0 +1,80 @@
+"""`runall` and the daemons' own starts: one clear sentence for everything that is in the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+from tests.support.fleet import ROOT, Fleet, until
+
+
+def start(fleet: Fleet, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *command],
+        cwd=ROOT,
+        env=fleet.env | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_every_port_in_use_is_named_before_anything_starts(make_fleet: Callable[..., Fleet]) -> None:
+    fleet = make_fleet()
+    fleet.manage("migrate", "--verbosity", "0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sip, socket.socket() as web:
+        sip.bind(fleet.sip)
+        host, _, port = fleet.env["SIPURI_HTTP_BIND"].partition(":")
+        web.bind((host, int(port)))
+        web.listen()
+        ran = start(fleet, "runall")
+    assert ran.returncode == 1
+    assert f"web: TCP {host}:{port} is already in use." in ran.stderr
+    assert "sipproxy: UDP {}:{} is already in use.".format(*fleet.sip) in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_daemon_names_its_port_too(make_fleet: Callable[..., Fleet]) -> None:
+    fleet = make_fleet()
+    fleet.manage("migrate", "--verbosity", "0")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(fleet.sip)
+        ran = start(fleet, "runsipproxy")
+    assert ran.returncode == 1
+    assert "UDP {}:{} is already in use.".format(*fleet.sip) in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_bad_variable_stops_the_start_by_name(make_fleet: Callable[..., Fleet]) -> None:
+    ran = start(make_fleet(), "check", SIPURI_RTP_PORTS="many")
+    assert ran.returncode == 1
+    assert "SIPURI_RTP_PORTS='many' is not valid" in ran.stderr
+
+
+def test_a_dead_role_comes_back_and_ctrl_c_drains(make_fleet: Callable[..., Fleet]) -> None:
+    fleet = make_fleet()
+    fleet.start()
+    supervisor = fleet.processes["all"]
+    child = until(lambda: _child(supervisor.pid, "runsipdns"), seconds=5, what="the DNS process")
+    # A child that dies young ends the start; this one has to be older than that.
+    until(lambda: _age(child) > 6, seconds=15, what="the DNS process to settle")
+    os.kill(child, signal.SIGKILL)
+    until(lambda: _child(supervisor.pid, "runsipdns") not in {None, child}, seconds=20, what="the DNS process to be started again")
+    supervisor.send_signal(signal.SIGINT)
+    assert supervisor.wait(40) == 0
+    assert "draining" in fleet.log()
+    del fleet.processes["all"]
+
+
+def _child(parent: int, word: str) -> int | None:
+    listing = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=False).stdout
+    return next((int(line.split()[0]) for line in listing.splitlines() if word in line), None)
+
+
+def _age(pid: int) -> int:
+    return int(subprocess.run(["ps", "-o", "etimes=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout)

@@ -1,0 +1,208 @@
+"""The real system on loopback: every role as its own process, on ports of its own, in a directory of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "9900000"
+CLIENT = "fleet-client"
+START_SECONDS = 60
+T = TypeVar("T")
+
+
+def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> list[int]:
+    """Return ports that nobody has right now."""
+    sockets = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
+    try:
+        for sock in sockets:
+            sock.bind(("127.0.0.1", 0))
+        return [sock.getsockname()[1] for sock in sockets]
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+def until(condition: Callable[[], T | None], *, seconds: float, what: str) -> T:
+    """Return the condition's first true value; fails with `what` when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"Not within {seconds:g} s: {what}")
+        time.sleep(0.05)
+    return value
+
+
+@dataclass
+class Application:
+    """An application as the API made it."""
+
+    application_id: str
+    sip_uri: str
+    password: str
+
+    @property
+    def sip_user(self) -> str:
+        return self.sip_uri.removeprefix("sip:").partition("@")[0]
+
+
+@dataclass
+class Fleet:
+    """Starts the roles it is asked for; `environment` adds to or changes what they see."""
+
+    state: Path
+    roles: tuple[str, ...] = ("all",)
+    environment: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    metrics: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        udp = free_ports(5)
+        (http,) = free_ports(1, socket.SOCK_STREAM)
+        self.sip = ("127.0.0.1", udp[0])
+        self.http = f"http://127.0.0.1:{http}"
+        self.dns = ("127.0.0.1", udp[4])
+        self.env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("SIPURI_")},
+            "DJANGO_SETTINGS_MODULE": "sipuri_project.settings",
+            "PYTHONUNBUFFERED": "1",
+            "SIPURI_VAR_DIR": str(self.state),
+            "SIPURI_HTTP_BIND": f"127.0.0.1:{http}",
+            "SIPURI_SIP_BIND": f"127.0.0.1:{udp[0]}",
+            "SIPURI_SIP_INTERNAL_BIND": f"127.0.0.1:{udp[1]}",
+            "SIPURI_CALLFLOW_BIND": f"127.0.0.1:{udp[2]}",
+            "SIPURI_NG_BIND": f"127.0.0.1:{udp[3]}",
+            "SIPURI_MEDIA_RELAYS": f"udp:127.0.0.1:{udp[3]}",
+            "SIPURI_DNS_BIND": f"127.0.0.1:{udp[4]}",
+            "SIPURI_REGION_OVERRIDES": "127.0.0.0/8=US,10.0.0.0/8=US",
+            "SIPURI_MEDIA_ALLOW_PRIVATE": "true",
+            "SIPURI_WEBHOOK_ALLOW_PRIVATE": "true",
+            **self.environment,
+        }
+        self._token = ""
+
+    def start(self) -> None:
+        """Migrate, bootstrap and start; returns when every role is there."""
+        self.manage("migrate", "--verbosity", "0")
+        self.manage(
+            "bootstrap", "--account", ACCOUNT, "--client-id", CLIENT, "--client-secret", self.secret, "--admin-password", "operator"
+        )
+        for role in self.roles:
+            self.spawn(role)
+        until(self._ready, seconds=START_SECONDS, what=f"all roles ready, see {self.state}")
+
+    def spawn(self, role: str) -> None:
+        """Start one role as a process."""
+        command = ["manage.py", "runall", "--drain-seconds", "3"]
+        if role == "web":
+            command = ["-m", "gunicorn", "sipuri_project.wsgi", "--bind", self.env["SIPURI_HTTP_BIND"], "--threads", "4"]
+        elif role == "worker":
+            command = ["-m", "celery", "-A", "sipuri_project", "worker", "-B", "--concurrency", "1", "--loglevel", "WARNING"]
+        elif role != "all":
+            (self.metrics[role],) = free_ports(1, socket.SOCK_STREAM)
+            command = ["manage.py", f"run{role}", "--metrics-port", str(self.metrics[role]), "--drain-seconds", "3"]
+        with (self.state / f"{role}.log").open("ab") as log:
+            self.processes[role] = subprocess.Popen(
+                [*self.prefix, sys.executable, *command], cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def stop(self) -> dict[str, int]:
+        """Drain every role and return the exit codes."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        codes = {}
+        for role, process in self.processes.items():
+            try:
+                codes[role] = process.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                codes[role] = process.wait()
+        self.processes.clear()
+        return codes
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command and return what it printed."""
+        ran = subprocess.run(
+            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    def python(self, code: str) -> Any:
+        """Run code beside the fleet's database; it leaves its answer in `result`."""
+        program = f"import django; django.setup()\nimport json\n{code}\nprint(json.dumps(result, default=str))"
+        ran = subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout.splitlines()[-1])
+
+    def api(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        """Send one API request as the account's client."""
+        if not self._token:
+            form = f"grant_type=client_credentials&client_id={CLIENT}&client_secret={self.secret}".encode()
+            self._token = self._http("POST", "/api/v1/oauth2/token", form, {})["access_token"]
+        data = None if body is None else json.dumps(body).encode()
+        return self._http(method, path, data, {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"})
+
+    def application(self, *, callback: str = "http://127.0.0.1:9/", status: str | None = None, **sip: object) -> Application:
+        """Create an application with a SIP URI."""
+        body = {
+            "applicationName": "Fleet",
+            "callInitiatedCallbackUrl": callback,
+            "callStatusCallbackUrl": status,
+            "inboundSipCallsEnabled": True,
+            **(sip or {"passwordAuthEnabled": True}),
+        }
+        data = self.api("POST", f"/v2/accounts/{ACCOUNT}/voice-applications", body)["data"]
+        return Application(data["applicationId"], data["sipUri"], data.get("sipAuthPassword", ""))
+
+    def gauge(self, role: str, name: str) -> float:
+        """Return one metric of a daemon."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics[role]}/metrics", timeout=5) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.split(" ")[0].split("{")[0] == name:
+                    return float(line.rpartition(" ")[2])
+        raise AssertionError(f"{role} has no metric {name}")
+
+    def log(self, role: str = "all") -> str:
+        """Return what a role has logged."""
+        return (self.state / f"{role}.log").read_text(encoding="utf-8", errors="replace")
+
+    def _ready(self) -> bool:
+        for role, process in self.processes.items():
+            assert process.poll() is None, f"{role} ended:\n{self.log(role)[-3000:]}"
+        if self.roles == ("all",):
+            return self._status(f"{self.http}/healthz") == 200
+        web = "web" not in self.roles or self._status(f"{self.http}/healthz") in {200, 503}
+        return web and all(self._status(f"http://127.0.0.1:{port}/ready") == 200 for port in self.metrics.values())
+
+    def _status(self, url: str) -> int:
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def _http(self, method: str, path: str, data: bytes | None, headers: dict[str, str]) -> dict[str, Any]:
+        request = urllib.request.Request(self.http + path, data, headers, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            body: dict[str, Any] = json.load(answer)
+            return body

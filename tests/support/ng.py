@@ -1,0 +1,127 @@
+"""A small language for black-box tests of a media relay: `offer`, `answer`, `snd`, `rcv`.
+
+It speaks the ng protocol and RTP over real sockets to any relay, ours or rtpengine. To show that a packet did not come
+through, send a second one that must: a relay keeps the order of packets that take the same way.
+"""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from struct import pack
+
+from mediarelay.bencode import decode, encode
+
+Address = tuple[str, int]
+
+TRIES = 40
+TRY_SECONDS = 0.25
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
+    """Return a port of the loopback that nobody uses now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def packet(sequence: int, payload: bytes = b"\xff" * 160, *, ssrc: int = 7, payload_type: int = 0) -> bytes:
+    """Return an RTP packet."""
+    return pack("!BBHII", 0x80, payload_type, sequence & 0xFFFF, sequence * 160 & 0xFFFFFFFF, ssrc) + payload
+
+
+class Endpoint:
+    """One RTP socket of a pretended phone."""
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((host, 0))
+        self._socket.settimeout(5)
+        self.address: Address = self._socket.getsockname()
+
+    def __enter__(self) -> Endpoint:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def snd(self, target: Address, data: bytes) -> None:
+        """Send one datagram."""
+        self._socket.sendto(data, target)
+
+    def rcv(self) -> tuple[bytes, Address]:
+        """Return the next datagram and where it came from; raises TimeoutError after five seconds."""
+        return self._socket.recvfrom(65_535)
+
+    def sdp(self, *lines: str, host: str | None = None, port: int | None = None) -> bytes:
+        """Return a description of this endpoint, or one that lies about it."""
+        host, port = host or self.address[0], port or self.address[1]
+        head = ["v=0", f"o=- 1 1 IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0", f"m=audio {port} RTP/AVP 0 101", *lines]
+        return "\r\n".join([*head, ""]).encode()
+
+
+class NgClient:
+    """The proxy's end of the ng protocol."""
+
+    def __init__(self, relay: Address) -> None:
+        self.relay = relay
+        self._cookies = itertools.count(1)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.settimeout(TRY_SECONDS)
+
+    def __enter__(self) -> NgClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def command(self, name: str, /, **fields: object) -> dict[bytes, object]:
+        """Run one command, repeated until it is answered; raises TimeoutError."""
+        named = {key.replace("_", "-"): value for key, value in fields.items()}
+        cookie = b"%d" % next(self._cookies)
+        datagram = cookie + b" " + encode({"command": name, **named})
+        for _ in range(TRIES):
+            self.raw(datagram)
+            reply = self._receive(cookie)
+            if reply is not None:
+                return reply
+        raise TimeoutError(f"The relay did not answer {name}.")
+
+    def raw(self, datagram: bytes) -> None:
+        """Send any octets."""
+        self._socket.sendto(datagram, self.relay)
+
+    def offer(self, call: str, sdp: bytes, **fields: object) -> Address:
+        """Offer from outside as tag `a`; return where the inside is to send its audio."""
+        fields = {"direction": ["external", "internal"], "received-from": ["IP4", "127.0.0.1"], **fields}
+        return media_of(self.command("offer", call_id=call, from_tag="a", sdp=sdp, replace=["origin"], ICE="remove", **fields))
+
+    def answer(self, call: str, sdp: bytes, **fields: object) -> Address:
+        """Answer from inside as tag `b`; return where the outside is to send its audio."""
+        return media_of(self.command("answer", call_id=call, from_tag="a", to_tag="b", sdp=sdp, replace=["origin"], ICE="remove", **fields))
+
+    def delete(self, call: str) -> dict[bytes, object]:
+        """End a call and return its totals."""
+        return self.command("delete", call_id=call, from_tag="a", to_tag="b")
+
+    def _receive(self, cookie: bytes) -> dict[bytes, object] | None:
+        while True:
+            try:
+                data = self._socket.recv(65_535)
+            except (TimeoutError, ConnectionRefusedError):
+                return None
+            got, _, body = data.partition(b" ")
+            value = decode(body) if got == cookie else None
+            if isinstance(value, dict):
+                return value
+
+
+def media_of(reply: dict[bytes, object]) -> Address:
+    """Return address and port of the first stream in a reply; raises AssertionError on an error reply."""
+    sdp = reply.get(b"sdp")
+    assert isinstance(sdp, bytes), reply
+    lines = sdp.split(b"\r\n")
+    host = next(line.split()[2] for line in lines if line.startswith(b"c="))
+    return host.decode(), next(int(line.split()[1]) for line in lines if line.startswith(b"m="))

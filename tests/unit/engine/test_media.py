@@ -1,0 +1,63 @@
+"""Two endpoints on the loopback: sockets and clock are the real ones."""
+
+from __future__ import annotations
+
+import asyncio
+
+from callflow.aio.media import MediaEndpoint
+from callflow.core.audio import AudioEvent, AudioReceived, AudioSession, Codec, DigitReceived, DigitsSent, PlaybackFinished
+
+
+def _session(remote: tuple[str, int], ssrc: int) -> AudioSession:
+    return AudioSession(codec=Codec.PCMU, event_payload_type=101, remote=remote, ssrc=ssrc, sequence=1, timestamp=0)
+
+
+async def test_audio_and_digits_cross_and_closing_lets_go() -> None:
+    near, far = MediaEndpoint("127.0.0.1"), MediaEndpoint("127.0.0.1")
+    near_address, far_address = near.open(), far.open()
+    assert near_address[1] % 2 == far_address[1] % 2 == 0
+    speaker, listener = _session(far_address, 1), _session(near_address, 2)
+    heard: list[AudioEvent] = []
+    done = asyncio.Event()
+
+    def on_heard(event: AudioEvent) -> None:
+        heard.append(event)
+        if isinstance(event, DigitReceived):
+            done.set()
+
+    def on_said(event: AudioEvent) -> None:
+        # A command from inside the callback, and the pump that follows it, must not get lost.
+        if isinstance(event, PlaybackFinished):
+            speaker.send_digits("5", duration_ms=40)
+            near.pump()
+
+    far.attach(listener, on_heard)
+    near.attach(speaker, on_said)
+    speaker.start(asyncio.get_running_loop().time())
+    speaker.play(bytes(range(1, 161)) * 3)
+    near.pump()
+    await asyncio.wait_for(done.wait(), 5)
+    assert [event.ulaw for event in heard if isinstance(event, AudioReceived)] == [bytes(range(1, 161))] * 3
+    assert [event.digit for event in heard if isinstance(event, DigitReceived)] == ["5"]
+    near.close()
+    far.close()
+    near.close()
+    again = MediaEndpoint("127.0.0.1")
+    again.open()
+    again.close()
+
+
+async def test_closing_from_inside_a_callback() -> None:
+    endpoint = MediaEndpoint("127.0.0.1")
+    session = _session(endpoint.open(), 1)
+    closed = asyncio.Event()
+
+    def on_event(event: AudioEvent) -> None:
+        assert isinstance(event, DigitsSent)
+        endpoint.close()
+        closed.set()
+
+    session.start(asyncio.get_running_loop().time())
+    session.send_digits(",")
+    endpoint.attach(session, on_event)
+    await asyncio.wait_for(closed.wait(), 5)

@@ -1,0 +1,124 @@
+"""`<Record>`: what ends it and who hears of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from callflow.core.events import FetchDocument, HangUp, RecordNow, SpeechWanted, StartRecording, StopRecording
+from callflow.core.silence import is_loud
+from mediarelay.rtp.g711 import pcm16_to_ulaw
+from tests.unit.engine.driver import EPOCH, Driver
+from voiceapps.rules.endings import EndReason
+from voiceapps.rules.records import RecordingStored, StatusEventQueued
+
+LOUD = pcm16_to_ulaw(b"\x00\x20\x00\xe0" * 80)
+QUIET = pcm16_to_ulaw(b"\x20\x00\xe0\xff" * 80)
+URLS = "recordCompleteUrl='/c' recordingAvailableUrl='/a' recordingAvailableMethod='GET' username='u' password='p' tag='t'"
+
+
+def record(attributes: str = URLS) -> Driver:
+    driver = Driver()
+    driver.run(f"<Record {attributes}/><SpeakSentence>Thanks</SpeakSentence>")
+    return driver
+
+
+def finish(driver: Driver, duration_ms: int = 1500) -> None:
+    driver.engine.recording_finished(driver.last(StopRecording).recording_id, "/r.wav", duration_ms, driver.now)
+
+
+def reports(driver: Driver) -> list[object]:
+    driver.collect()
+    records = [effect.record for effect in driver.seen if isinstance(effect, RecordNow)]
+    return [r for r in records if isinstance(r, RecordingStored | StatusEventQueued)]
+
+
+def test_loud_and_quiet() -> None:
+    assert is_loud(LOUD)
+    assert not is_loud(QUIET)
+    assert not is_loud(LOUD[:7] + QUIET)
+    assert not is_loud(b"")
+
+
+def test_a_terminating_digit_ends_it() -> None:
+    driver = record()
+    start = driver.last(StartRecording)
+    assert len(start.recording_id) == 47
+    assert start.recording_id.startswith("r-")
+    assert start.max_seconds == 60.0
+    driver.press("1")
+    assert driver.count(StopRecording) == 0
+    driver.press("##")
+    assert driver.count(StopRecording) == 1
+    assert driver.count(FetchDocument) == 1
+    finish(driver)
+    fetch = driver.last(FetchDocument)
+    assert (fetch.event_type, fetch.webhook.url, fetch.webhook.username) == (
+        "recordComplete",
+        "https://app.example.com/c",
+        "u",
+    )
+    assert fetch.body["duration"] == "PT1.500S"
+    assert fetch.body["recordingId"] == start.recording_id
+    assert driver.count(SpeechWanted) == 0
+
+
+def test_the_file_and_the_event_are_reported() -> None:
+    driver = record()
+    driver.wait(60)
+    finish(driver)
+    stored, queued = reports(driver)
+    assert isinstance(stored, RecordingStored)
+    assert (stored.path, stored.started_at, stored.ended_at, stored.channels) == ("/r.wav", EPOCH, EPOCH + 1.5, 1)
+    assert isinstance(queued, StatusEventQueued)
+    assert (queued.url, queued.method, queued.username) == ("https://app.example.com/a", "GET", "u")
+    assert (queued.body["status"], queued.body["tag"]) == ("complete", "t")
+
+
+def test_without_urls_the_next_verb_runs() -> None:
+    driver = record("terminatingDigits=''")
+    driver.press("#")
+    assert driver.count(StopRecording) == 0
+    driver.wait(60)
+    finish(driver)
+    assert driver.last(SpeechWanted).markup == "Thanks"
+    assert len(reports(driver)) == 1
+
+
+def test_silence_ends_it() -> None:
+    driver = record("silenceTimeout='2'")
+    driver.wait(1.5)
+    driver.engine.audio_received(LOUD, driver.now)
+    driver.wait(1.5)
+    driver.engine.audio_received(QUIET, driver.now)
+    assert driver.count(StopRecording) == 0
+    driver.wait(0.6)
+    assert driver.count(StopRecording) == 1
+    driver.engine.audio_received(LOUD, driver.now)
+    assert driver.engine.get_timer() == driver.now + 30
+
+
+def test_hanging_up_keeps_the_recording_and_sends_no_completion() -> None:
+    driver = record()
+    driver.engine.peer_hung_up(driver.now)
+    driver.collect()
+    assert driver.count(StopRecording) == 1
+    assert not driver.engine.finished
+    finish(driver)
+    assert [type(report) for report in reports(driver)] == [RecordingStored, StatusEventQueued]
+    assert driver.count(FetchDocument) == 1
+    assert driver.engine.finished
+
+
+@pytest.mark.parametrize("hung_up", [False, True])
+def test_a_file_that_cannot_be_written_fails_the_call(hung_up: bool) -> None:
+    driver = record()
+    driver.press("#")
+    if hung_up:
+        driver.engine.peer_hung_up(driver.now)
+    recording_id = driver.last(StopRecording).recording_id
+    driver.engine.recording_failed(recording_id, "The disk is full.", driver.now)
+    driver.engine.recording_failed(recording_id, "The disk is full.", driver.now)
+    assert driver.ended.reason is (EndReason.CALLER_HANGUP if hung_up else EndReason.INTERNAL_ERROR)
+    assert driver.count(HangUp) == (0 if hung_up else 1)
+    assert reports(driver) == []
+    assert driver.engine.finished

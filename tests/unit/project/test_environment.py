@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from sipuri_project import environment as e
+
+
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        (lambda n: e.boolean(n, False), "maybe"),
+        (lambda n: e.choice(n, "a", ("a", "b")), "c"),
+        (lambda n: e.address(n, "127.0.0.1:1"), "localhost:5060"),
+        (lambda n: e.address(n, "127.0.0.1:1"), "127.0.0.1:70000"),
+        (lambda n: e.address(n, "127.0.0.1:1"), "127.0.0.1"),
+        (lambda n: e.addresses(n, prefix="sip:"), "sip:1.2.3.4"),
+        (lambda n: e.interface(n, "127.0.0.1"), "eth0"),
+        (lambda n: e.port_range(n, "1-2"), "40000-30000"),
+        (lambda n: e.port_range(n, "1-2"), "80-90"),
+        (e.networks, "10.0.0.1/8"),
+        (e.region_overrides, "10.0.0.0/8=usa"),
+    ],
+)
+def test_a_bad_value_stops_the_start_by_name(monkeypatch: pytest.MonkeyPatch, read: Callable[[str], object], value: str) -> None:
+    monkeypatch.setenv("SIPURI_SOMETHING", value)
+    with pytest.raises(ImproperlyConfigured, match=f"SIPURI_SOMETHING='{value}'"):
+        read("SIPURI_SOMETHING")
+
+
+def test_good_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A", "10.0.0.1!203.0.113.9")
+    assert e.interface("A", "") == ("10.0.0.1", "203.0.113.9")
+    monkeypatch.setenv("A", "sip:10.0.0.1:6161, sip:10.0.0.2:6161")
+    assert e.addresses("A", prefix="sip:") == (("10.0.0.1", 6161), ("10.0.0.2", 6161))
+
+
+def test_processes_that_start_together_share_one_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        keys = set(pool.map(lambda _: e.key("SIPURI_TEST_KEY_X", tmp_path, generate=True), range(64)))
+    assert len(keys) == 1
+    assert (tmp_path / "keys" / "sipuri_test_key_x").stat().st_mode & 0o777 == 0o600
+    assert len(list((tmp_path / "keys").iterdir())) == 1
+
+
+def test_production_generates_no_key(tmp_path: Path) -> None:
+    with pytest.raises(ImproperlyConfigured, match="SIPURI_TEST_KEY_X is required"):
+        e.key("SIPURI_TEST_KEY_X", tmp_path, generate=False)

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+from typing import Any
+
+import dns.flags
+import dns.message
+import dns.name
+import dns.opcode
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sipproxy.aio.dns_zone import MAX_UDP_ANSWER, Zone
+
+DOMAIN = "sip-uri.example"
+PROXIES = (("203.0.113.9", 6160), ("203.0.113.10", 6160))
+
+
+def zone(proxies: tuple[tuple[str, int], ...] = PROXIES) -> Zone:
+    made = Zone(DOMAIN, ttl=60, name_server="203.0.113.53")
+    made.publish(proxies, serial=7)
+    return made
+
+
+def ask(made: Zone, name: str, kind: str, *, tcp: bool = False, **query: Any) -> dns.message.Message:
+    question = dns.message.make_query(name, kind, **query)
+    answer = made.answer(question.to_wire(), tcp=tcp)
+    assert answer is not None
+    response = dns.message.from_wire(answer.wire)
+    assert response.id == question.id
+    assert response.flags & dns.flags.QR
+    assert not response.flags & dns.flags.RA
+    assert answer.rcode == dns.rcode.to_text(response.rcode())
+    return response
+
+
+def texts(section: list[dns.rrset.RRset]) -> set[str]:
+    return {f"{rrset.name} {rrset.ttl} {dns.rdatatype.to_text(rrset.rdtype)} {record}" for rrset in section for record in rrset}
+
+
+def test_the_domain_has_one_address_for_each_proxy() -> None:
+    response = ask(zone(), DOMAIN, "A")
+    assert response.rcode() == dns.rcode.NOERROR
+    assert response.flags & dns.flags.AA
+    assert texts(response.answer) == {f"{DOMAIN}. 60 A 203.0.113.9", f"{DOMAIN}. 60 A 203.0.113.10"}
+
+
+def test_the_service_has_one_target_for_each_proxy_and_its_address_beside_it() -> None:
+    response = ask(zone(), f"_sip._udp.{DOMAIN}", "SRV")
+    assert texts(response.answer) == {
+        f"_sip._udp.{DOMAIN}. 60 SRV 10 60 6160 ip-203-0-113-9.{DOMAIN}.",
+        f"_sip._udp.{DOMAIN}. 60 SRV 10 60 6160 ip-203-0-113-10.{DOMAIN}.",
+    }
+    assert f"ip-203-0-113-9.{DOMAIN}. 60 A 203.0.113.9" in texts(response.additional)
+    assert texts(ask(zone(), f"ip-203-0-113-10.{DOMAIN}", "A").answer) == {f"ip-203-0-113-10.{DOMAIN}. 60 A 203.0.113.10"}
+
+
+def test_names_are_compared_without_case() -> None:
+    response = ask(zone(), "_SIP._uDp.Sip-URI.exAMPle", "SRV")
+    assert len(texts(response.answer)) == 2
+
+
+def test_the_zone_describes_itself() -> None:
+    assert texts(ask(zone(), DOMAIN, "NS").answer) == {f"{DOMAIN}. 60 NS ns.{DOMAIN}."}
+    assert texts(ask(zone(), DOMAIN, "SOA").answer) == {f"{DOMAIN}. 60 SOA ns.{DOMAIN}. hostmaster.{DOMAIN}. 7 3600 600 86400 60"}
+    assert texts(ask(zone(), f"ns.{DOMAIN}", "A").answer) == {f"ns.{DOMAIN}. 60 A 203.0.113.53"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "rcode"),
+    [
+        (DOMAIN, "AAAA", dns.rcode.NOERROR),
+        (DOMAIN, "SRV", dns.rcode.NOERROR),
+        (f"_udp.{DOMAIN}", "SRV", dns.rcode.NOERROR),
+        (f"_sip._udp.{DOMAIN}", "A", dns.rcode.NOERROR),
+        (f"_sip._udp.{DOMAIN}", "NAPTR", dns.rcode.NOERROR),
+        (f"_sip._tcp.{DOMAIN}", "SRV", dns.rcode.NXDOMAIN),
+        (f"ip-192-0-2-1.{DOMAIN}", "A", dns.rcode.NXDOMAIN),
+        (f"a.b.c.{DOMAIN}", "A", dns.rcode.NXDOMAIN),
+    ],
+)
+def test_what_is_not_there_is_denied_with_the_soa(name: str, kind: str, rcode: dns.rcode.Rcode) -> None:
+    response = ask(zone(), name, kind)
+    assert response.rcode() == rcode
+    assert response.flags & dns.flags.AA
+    assert response.answer == []
+    assert [rrset.rdtype for rrset in response.authority] == [dns.rdatatype.SOA]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "query"),
+    [
+        ("example", "A", {}),
+        ("example.org", "A", {}),
+        (f"x{DOMAIN}", "A", {}),
+        (".", "NS", {}),
+        (DOMAIN, "AXFR", {}),
+        (DOMAIN, "IXFR", {}),
+        ("version.bind", "TXT", {"rdclass": "CH"}),
+        (DOMAIN, "A", {"rdclass": "CH"}),
+    ],
+)
+def test_nothing_is_resolved_for_others(name: str, kind: str, query: dict[str, Any]) -> None:
+    response = ask(zone(), name, kind, **query)
+    assert response.rcode() == dns.rcode.REFUSED
+    assert not response.flags & dns.flags.AA
+    assert response.answer == response.authority == []
+
+
+def test_any_gets_one_set() -> None:
+    assert len(ask(zone(), DOMAIN, "ANY").answer) == 1
+
+
+def test_an_empty_pool_is_no_data() -> None:
+    empty = zone(())
+    for name, kind in ((DOMAIN, "A"), (f"_sip._udp.{DOMAIN}", "SRV")):
+        response = ask(empty, name, kind)
+        assert (response.rcode(), response.answer) == (dns.rcode.NOERROR, [])
+    assert ask(empty, f"ip-203-0-113-9.{DOMAIN}", "A").rcode() == dns.rcode.NXDOMAIN
+
+
+def test_a_name_server_without_an_address_is_no_data() -> None:
+    response = ask(Zone(DOMAIN, ttl=60, name_server=None), f"ns.{DOMAIN}", "A")
+    assert (response.rcode(), response.answer) == (dns.rcode.NOERROR, [])
+
+
+def test_large_answers_are_cut_to_what_the_client_takes() -> None:
+    many = zone(tuple((f"203.0.113.{number}", 6160) for number in range(1, 101)))
+    cut = ask(many, DOMAIN, "A")
+    assert cut.flags & dns.flags.TC
+    assert len(cut.to_wire()) <= 512
+    wide = dns.message.make_query(DOMAIN, "A", use_edns=0, payload=4096)
+    answer = many.answer(wide.to_wire(), tcp=False)
+    assert answer is not None
+    assert len(answer.wire) <= MAX_UDP_ANSWER
+    whole = ask(many, DOMAIN, "A", tcp=True)
+    assert not whole.flags & dns.flags.TC
+    assert len(texts(whole.answer)) == 100
+
+
+def test_extensions_of_another_version_are_named() -> None:
+    assert ask(zone(), DOMAIN, "A", use_edns=1).rcode() == dns.rcode.BADVERS
+    assert ask(zone(), DOMAIN, "A", use_edns=0).edns == 0
+
+
+def test_other_operations_are_not_implemented() -> None:
+    update = dns.message.make_query(DOMAIN, "SOA")
+    update.set_opcode(dns.opcode.NOTIFY)
+    answer = zone().answer(update.to_wire(), tcp=False)
+    assert answer is not None
+    assert dns.message.from_wire(answer.wire).rcode() == dns.rcode.NOTIMP
+
+
+@pytest.mark.parametrize("wire", [b"", b"\0" * 11, b"\0\1\x80\0" + bytes(8)])
+def test_where_silence_is_right(wire: bytes) -> None:
+    assert zone().answer(wire, tcp=False) is None
+
+
+@pytest.mark.parametrize(
+    "wire", [b"\x12\x34\1\0" + bytes(8), b"\x12\x34\1\0\0\1" + bytes(6), b"\x12\x34\1\0\0\1" + bytes(6) + b"\xff" * 30]
+)
+def test_malformed_queries_get_a_bare_formerr(wire: bytes) -> None:
+    answer = zone().answer(wire, tcp=False)
+    assert answer is not None
+    assert answer.wire == b"\x12\x34\x81\x01" + bytes(8)
+
+
+@given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda tail: b"\0\1\0\0\0\1\0\0\0\0\0\0" + tail), st.booleans())
+def test_any_octets_are_survived(wire: bytes, tcp: bool) -> None:
+    answer = zone().answer(wire, tcp=tcp)
+    assert answer is None or dns.message.from_wire(answer.wire).flags & dns.flags.QR
+
+
+@given(st.data())
+def test_damaged_queries_are_survived(data: st.DataObject) -> None:
+    wire = bytearray(dns.message.make_query(f"_sip._udp.{DOMAIN}", "SRV", use_edns=0).to_wire())
+    for _ in range(data.draw(st.integers(1, 4))):
+        wire[data.draw(st.integers(0, len(wire) - 1))] = data.draw(st.integers(0, 255))
+    zone().answer(bytes(wire), tcp=False)

@@ -1,0 +1,176 @@
+"""A proxy core in a small world: callers outside, call-flow nodes inside, a directory and a relay that answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+
+from mediarelay import bencode
+from sipproxy.core.config import SipProxyConfig
+from sipproxy.core.events import CallRefused, DirectoryWanted, ProxyEvent, RecordMade, RelayWanted, Side
+from sipproxy.core.proxy import ProxyCore
+from sipproxy.core.state import Sources
+from sipproxy.sip.digest import ALGORITHMS, make_ha1
+from tests.support.sip import Address, Network
+from tests.support.ua import Caller, Service
+from voiceapps.rules.admission import AdmissionSnapshot
+from voiceapps.rules.records import CallAdmitted, CallEnded, LadderMessage
+
+DOMAIN = "sip.example"
+APP = "11111111-2222-4333-8444-555555555555"
+ALIAS = "99999999-2222-4333-8444-555555555555"
+URI = f"sip:{ALIAS}@{DOMAIN}"
+OUTSIDE: Address = ("203.0.113.5", 6160)
+INSIDE: Address = ("10.0.0.1", 6162)
+NODE_A: Address = ("10.0.0.2", 6161)
+NODE_B: Address = ("10.0.0.3", 6161)
+CALLER: Address = ("198.51.100.7", 5080)
+RELAY: Address = ("10.0.0.9", 22222)
+
+CONFIG = SipProxyConfig(
+    name="sipproxy-test",
+    domain=DOMAIN,
+    realm=DOMAIN,
+    hosts=frozenset({DOMAIN, OUTSIDE[0]}),
+    bind=OUTSIDE,
+    public_address=OUTSIDE,
+    internal_bind=INSIDE,
+    internal_address=INSIDE,
+    record_route_host=OUTSIDE[0],
+    callflow_targets=(),
+    media_relays=(RELAY,),
+    nonce_key=b"nonce key",
+    route_key=b"route key",
+)
+
+
+def application(**changes: object) -> AdmissionSnapshot:
+    ha1 = tuple((user, algorithm, make_ha1(user, DOMAIN, "secret", algorithm)) for user in (APP, ALIAS) for algorithm in ALGORITHMS)
+    plain = AdmissionSnapshot(APP, "9900000", True, frozenset({APP, ALIAS}), True, (), (), ("MD5",), ha1)
+    return replace(plain, **changes)  # type: ignore[arg-type]  # each test names real fields
+
+
+class World:
+    """Run one proxy among its peers; everything it tells is kept by kind."""
+
+    def __init__(self, config: SipProxyConfig = CONFIG, *, max_calls: int = 1000, nodes: tuple[Address, ...] = (NODE_A,)) -> None:
+        numbers = count(1)
+        self.seed = count(1)
+        sources = Sources(
+            new_token=lambda: hashlib.sha256(str(next(self.seed)).encode()).hexdigest()[:32],
+            new_call_id=lambda: f"c-95ac8d6e-1a31c52e-b38f-4198-93c1-{next(numbers):012x}",
+            wall=lambda now: 1_700_000_000 + now,
+            country_of=lambda address: "US" if address.startswith("198.") else None,
+            choose_relay=lambda: RELAY if self.relay_lives else None,
+        )
+        self.config = config
+        self.core = ProxyCore(config, sources, max_calls=max_calls)
+        if not config.callflow_targets:
+            self.core.replace_nodes(nodes, nodes)
+        self.applications = [application()]
+        self.directory_lives = True
+        self.relay_lives = True
+        self.relay_refuses: set[str] = set()
+        self.relay_answers = True
+        self.sessions: set[bytes] = set()
+        self.commands: list[dict[bytes, object]] = []
+        self.wanted: list[tuple[str, tuple[str, ...]]] = []
+        self.refusals: list[CallRefused] = []
+        self.admitted: list[CallAdmitted] = []
+        self.ended: list[CallEnded] = []
+        self.ladder: list[LadderMessage] = []
+        self.lookups = 0
+        self.answer_lookups = True
+        self.network = Network()
+        self.network.add(self, OUTSIDE, INSIDE)
+
+    # The node face.
+
+    def receive(self, data: bytes, source: Address, local: Address, now: float) -> None:
+        self.core.receive_datagram(Side.EXTERNAL if local == OUTSIDE else Side.INTERNAL, data, source, now)
+        self.drain(now)
+
+    def take(self) -> list[tuple[Address, bytes, Address]]:
+        places = {Side.EXTERNAL: OUTSIDE, Side.INTERNAL: INSIDE}
+        return [(places[item.side], item.data, item.address) for item in self.core.datagrams_to_send()]
+
+    def timer(self) -> float | None:
+        return self.core.get_timer()
+
+    def ring(self, now: float) -> None:
+        self.core.handle_timer(now)
+        self.drain(now)
+
+    def drain(self, now: float) -> None:
+        while (event := self.core.next_event()) is not None:
+            self.on_event(event, now)
+
+    def on_event(self, event: ProxyEvent, now: float) -> None:
+        if isinstance(event, DirectoryWanted):
+            self.lookups += 1
+            self.wanted.append((event.key, event.users))
+            if self.answer_lookups:
+                self.answer_lookup(now)
+        elif isinstance(event, RelayWanted):
+            self.on_relay(event, now)
+        elif isinstance(event, CallRefused):
+            self.refusals.append(event)
+        elif isinstance(event, RecordMade):
+            record = event.record
+            kept: list[CallAdmitted] | list[CallEnded] | list[LadderMessage] = (
+                self.admitted if isinstance(record, CallAdmitted) else self.ended if isinstance(record, CallEnded) else self.ladder
+            )
+            kept.append(record)  # type: ignore[arg-type]  # the list is the record's own
+
+    def answer_lookup(self, now: float) -> None:
+        key, users = self.wanted.pop(0)
+        found = {user: held for held in self.applications for user in users if user in held.users}
+        self.core.directory_answered(key, found if self.directory_lives else None, now)
+
+    def on_relay(self, event: RelayWanted, now: float) -> None:
+        """Do what a relay does as far as signalling sees it: sessions come and go, addresses become the relay's."""
+        assert event.relay == RELAY
+        command = bencode.decode(bencode.encode(event.command))
+        assert isinstance(command, dict)
+        self.commands.append(command)
+        call_id = command[b"call-id"]
+        name = command[b"command"].decode()
+        if name in self.relay_refuses:
+            self.core.relay_answered(event.key, {b"result": b"error", b"error-reason": b"no port"}, now)
+        elif name == "delete":
+            self.sessions.discard(call_id)
+            self.core.relay_answered(event.key, {b"result": b"ok"}, now)
+        elif self.relay_answers:
+            self.sessions.add(call_id)
+            side = command[b"direction"][1].decode()
+            self.core.relay_answered(event.key, {b"result": b"ok", b"sdp": b"v=0 relayed to " + side.encode() + b"\r\n"}, now)
+        else:
+            self.core.relay_answered(event.key, None, now)
+
+    # Its peers.
+
+    def caller(self, local: Address = CALLER, **options: object) -> Caller:
+        made = Caller(local, OUTSIDE, **options)  # type: ignore[arg-type]  # options of Caller
+        self.network.add(made, local)
+        return made
+
+    def service(self, local: Address = NODE_A, **options: object) -> Service:
+        made = Service(local, **options)  # type: ignore[arg-type]  # options of Service
+        self.network.add(made, local)
+        return made
+
+    def run(self, seconds: float) -> None:
+        self.network.run(self.network.now + seconds)
+
+    @property
+    def now(self) -> float:
+        return self.network.now
+
+    def is_empty(self) -> bool:
+        load = self.core.load
+        return (load.calls, load.exchanges, load.transactions, load.lookups, load.relay_waits) == (0, 0, 0, 0, 0) and not self.sessions
+
+
+Fate = Callable[[], list[float]]

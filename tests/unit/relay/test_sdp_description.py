@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mediarelay.sdp.description import MAX_LINES, MAX_MEDIA, SessionDescription
+
+DATA = Path(__file__).parents[2] / "data" / "sdp"
+GOOD = [path.read_bytes() for path in sorted(DATA.glob("*.sdp")) if not path.stem.endswith("broken")]
+
+
+def load(name: str) -> SessionDescription:
+    return SessionDescription.parse((DATA / name).read_bytes())
+
+
+def test_a_softphone() -> None:
+    description = load("softphone.sdp")
+    (audio,) = description.media
+    assert (audio.kind, audio.port, audio.protocol, audio.formats) == ("audio", 4010, "RTP/AVP", ("0", "8", "101"))
+    assert audio.connection is not None
+    assert audio.connection.address == "192.168.7.20"
+    assert audio.payload_types == {0, 8, 101}
+    assert (audio.live, audio.is_rtp, audio.rtcp, audio.rtcp_mux, audio.on_hold) == (True, True, None, False, False)
+    assert bytes(description) == (DATA / "softphone.sdp").read_bytes()
+
+
+def test_video_fax_and_a_refused_stream() -> None:
+    audio, video, fax, refused = load("ice_video_fax.sdp").media
+    assert audio.connection is not None
+    assert audio.connection.host == "10.9.8.7"
+    assert audio.rtcp is not None
+    assert (audio.rtcp.port, audio.rtcp.address, audio.rtcp_mux) == (50019, "10.9.8.7", True)
+    assert (video.port, video.clock_rate, video.direction, video.on_hold) == (50020, 90000, "sendonly", True)
+    assert video.rtcp is not None
+    assert video.rtcp.address is None
+    assert (fax.is_rtp, fax.payload_types) == (False, frozenset())
+    assert fax.connection is not None
+    assert fax.connection.address is None
+    assert not refused.live
+
+
+def test_the_session_may_hold_all_streams() -> None:
+    raw = (DATA / "softphone.sdp").read_bytes()
+    assert load("old_hold.sdp").media[0].on_hold
+    head = raw.replace(b"t=0 0\r\n", b"t=0 0\r\na=inactive\r\n").replace(b"a=sendrecv\r\n", b"")
+    assert SessionDescription.parse(head).media[0].on_hold
+    assert SessionDescription.parse(head.replace(b"ptime:20", b"recvonly")).media[0].direction == "recvonly"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("softphone_broken.sdp", "A media section has no connection line."),
+        ("ice_video_fax_broken.sdp", "An a=rtcp line is malformed."),
+        ("ipv6.sdp", "The media address is IPv6, which is not supported."),
+    ],
+)
+def test_broken_twins_are_refused(name: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        load(name)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        (b"v=0", b"<xml/>", "not a session description"),
+        (b"m=audio 4010 RTP/AVP 0 8 101", b"m=audio 4010", "A media line is malformed"),
+        (b"4010", b"65536", "A port in the session description is malformed"),
+        (b"4010", b"-1", "A port in the session description is malformed"),
+        (b"4010", b"492170", "A port in the session description is malformed"),
+        (b"c=IN IP4", b"c=TN RFC2543", "A connection line is malformed"),
+        (b"c=IN IP4 192.168.7.20", b"c=IN IP4", "A connection line is malformed"),
+    ],
+)
+def test_what_is_refused(before: bytes, after: bytes, sentence: str) -> None:
+    raw = (DATA / "softphone.sdp").read_bytes().replace(before, after)
+    with pytest.raises(ValueError, match=sentence):
+        SessionDescription.parse(raw)
+
+
+def test_lines_and_media_are_bounded() -> None:
+    raw = (DATA / "softphone.sdp").read_bytes()
+    media = raw[raw.index(b"m=") :]
+    many = raw + media * (MAX_MEDIA - 1)
+    assert len(SessionDescription.parse(many).media) == MAX_MEDIA
+    with pytest.raises(ValueError, match="too many media lines"):
+        SessionDescription.parse(many + media)
+    with pytest.raises(ValueError, match="too many lines"):
+        SessionDescription.parse(raw + b"a=x\r\n" * MAX_LINES)
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "1.2.3", "1.2.3.4.", "01.2.3.4", "host.example", "1.2.3.4.5"])
+def test_what_is_no_address(host: str) -> None:
+    raw = (DATA / "softphone.sdp").read_bytes().replace(b"c=IN IP4 192.168.7.20", b"c=IN IP4 " + host.encode())
+    connection = SessionDescription.parse(raw).media[0].connection
+    assert connection is not None
+    assert connection.address is None
+
+
+@given(st.sampled_from(GOOD), st.data())
+def test_damage_parses_to_the_same_octets_or_raises_value_error(raw: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(raw)))
+    damaged = raw[:at] + data.draw(st.binary(max_size=6)) + raw[at + data.draw(st.integers(0, 6)) :]
+    try:
+        assert bytes(SessionDescription.parse(damaged)) == damaged
+    except ValueError as error:
+        assert str(error).endswith(".")

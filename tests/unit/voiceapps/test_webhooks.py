@@ -1,0 +1,79 @@
+"""The outbox: claimed once, tried again, given up."""
+
+from __future__ import annotations
+
+import pytest
+from django.utils import timezone
+
+from tests.unit.voiceapps.builders import application, ended, facts
+from voiceapps.models import WebhookDelivery
+from voiceapps.outbound import OutboundAnswer
+from voiceapps.services import webhooks
+from voiceapps.services.records import write_records
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def delivery() -> WebhookDelivery:
+    write_records([ended(facts(application(callback_username="u", callback_password="p")))])
+    return WebhookDelivery.objects.get()
+
+
+def answer(status: int | None) -> OutboundAnswer:
+    return OutboundAnswer(status, b"body", "text/plain", 5, None if status else "No answer within 15 s.")
+
+
+def due_now(delivery: WebhookDelivery) -> None:
+    WebhookDelivery.objects.filter(pk=delivery.pk).update(next_attempt_at=timezone.now())
+
+
+def test_a_delivery_is_claimed_once(delivery: WebhookDelivery) -> None:
+    request = webhooks.claim(delivery.pk)
+    assert request is not None
+    assert (request.username, request.password, request.account_id) == ("u", "p", "9900000")
+    assert webhooks.claim(delivery.pk) is None
+
+
+def test_the_message_id_is_the_same_at_every_attempt(delivery: WebhookDelivery) -> None:
+    first = webhooks.claim(delivery.pk)
+    due_now(delivery)
+    second = webhooks.claim(delivery.pk)
+    assert first is not None
+    assert second is not None
+    assert first.message_id == second.message_id
+
+
+def test_a_2xx_delivers(delivery: WebhookDelivery) -> None:
+    webhooks.claim(delivery.pk)
+    webhooks.finish_attempt(delivery.pk, answer(204))
+    delivery.refresh_from_db()
+    assert delivery.state == "delivered"
+    assert delivery.attempts.get().response_body == "body"
+
+
+@pytest.mark.parametrize("status", [None, 500, 302])
+def test_anything_else_is_tried_again_until_the_end(delivery: WebhookDelivery, status: int | None) -> None:
+    for _ in range(len(webhooks.RETRY_SECONDS)):
+        webhooks.finish_attempt(delivery.pk, answer(status))
+        delivery.refresh_from_db()
+        assert delivery.state == "pending"
+        assert delivery.next_attempt_at is not None
+        assert delivery.next_attempt_at > timezone.now()
+    webhooks.finish_attempt(delivery.pk, answer(status))
+    delivery.refresh_from_db()
+    assert delivery.state == "failed"
+
+
+def test_410_gives_up_at_once(delivery: WebhookDelivery) -> None:
+    webhooks.finish_attempt(delivery.pk, answer(410))
+    delivery.refresh_from_db()
+    assert delivery.state == "failed"
+
+
+def test_the_sweeper_finds_what_a_task_left(delivery: WebhookDelivery) -> None:
+    assert webhooks.due_deliveries() == [delivery.pk]
+    webhooks.claim(delivery.pk)
+    assert webhooks.due_deliveries() == []
+    due_now(delivery)
+    assert webhooks.due_deliveries() == [delivery.pk]
