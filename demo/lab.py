@@ -39,8 +39,8 @@ class Lab:
     client_id = "demo-client"
 
     def __init__(self) -> None:
-        self.client_secret = secrets.token_urlsafe(32)
-        self.admin_password = secrets.token_urlsafe(9)
+        self.client_secret = secrets.token_hex(16)
+        self.admin_password = secrets.token_hex(6)
         self.log_path = Path()
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -11,11 +11,12 @@ from django.db import DatabaseError
 
 from voiceapps.models import SipCredential
 
+TAG = "sipuri"
 MIN_KEY_BYTES = 32
 MAX_NAMED = 20
 
 
-@register(Tags.security)
+@register(TAG)
 def unsafe_in_production(**_options: Any) -> list[CheckMessage]:
     """Refuse what only a lab may do."""
     if settings.SIPURI_ENV != "production":
@@ -32,7 +33,7 @@ def unsafe_in_production(**_options: Any) -> list[CheckMessage]:
     return problems
 
 
-@register(Tags.security)
+@register(TAG)
 def short_keys(**_options: Any) -> list[CheckMessage]:
     """Refuse keys that can be guessed."""
     keys = {
@@ -48,7 +49,7 @@ def short_keys(**_options: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(TAG)
 def port_pools(**_options: Any) -> list[CheckMessage]:
     """Refuse media ranges that share ports on one address."""
     low, high = settings.RTP_PORTS
@@ -59,7 +60,7 @@ def port_pools(**_options: Any) -> list[CheckMessage]:
     return []
 
 
-@register(Tags.database)
+@register(TAG, Tags.database)
 def credentials_of_another_realm(databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
     """Name the credentials that no longer work because the realm changed (D5)."""
     if not databases:

@@ -12,10 +12,14 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from daemonkit.options import add_daemon_options, metrics_address
 from daemonkit.service import Service, run
 from daemonkit.udp import Address, AddressUnavailable
+from sipuri_project.checks import TAG
 
 
 class DaemonCommand(BaseCommand):
     """Run the service that a subclass makes until a signal ends it."""
+
+    # Of Django's checks a daemon needs none: they would load the whole console.
+    requires_system_checks = (TAG,)
 
     def make_service(self, registry: CollectorRegistry, metrics: Address | None) -> Service:
         """Return the service; `metrics` is where its metrics page will be, None where it has none."""

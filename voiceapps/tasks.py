@@ -26,7 +26,7 @@ def send_webhook(delivery_id: str) -> None:
 @shared_task
 def sweep_webhooks() -> None:
     """Send every delivery whose time has come and which no task took."""
-    for delivery_id in webhooks.due_deliveries():
+    for delivery_id in webhooks.take_due():
         send_webhook.delay(str(delivery_id))
 
 

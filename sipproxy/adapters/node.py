@@ -19,6 +19,7 @@ from voiceapps.door import DatabaseDoor, RecordWriter
 from voiceapps.rules.records import NodeBeat
 
 BEAT_SECONDS = 2.0
+FIRST_BEAT_SECONDS = 0.1
 
 
 class ProxyNode:
@@ -41,6 +42,7 @@ class ProxyNode:
             registry=registry,
         )
         self._nodes = None if config.callflow_targets else CallflowNodes(self._door, self._server.replace_nodes)
+        self._served = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -82,15 +84,19 @@ class ProxyNode:
     async def _beat_forever(self) -> None:
         while True:
             self._beat()
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(BEAT_SECONDS if self._served else FIRST_BEAT_SECONDS)
 
     def _beat(self, *, down: bool = False) -> None:
+        self._served = self._served or self._server.ready()
+        if not self._served:
+            # Nobody should find a proxy that cannot serve its first call yet.
+            return
         self._writer.put(
             NodeBeat(
                 role="sipproxy",
                 name=self._config.name,
                 at=time.time(),
-                state="down" if down else "up" if self._server.ready() else "draining",
+                state="down" if down else "draining" if self._server.draining else "up",
                 public_address="{}:{}".format(*self._config.public_address),
                 internal_address="{}:{}".format(*self._config.internal_address),
                 load=self._server.call_count,

@@ -19,6 +19,7 @@ from mediarelay import bencode
 
 REPEAT_SECONDS = (0.25, 0.5, 1.0)
 PING_SECONDS = 2.0
+SEARCH_SECONDS = 0.25
 MISSED_PINGS = 2
 MAX_PENDING = 10_000
 
@@ -67,6 +68,10 @@ class RelayClient:
                 pending.timer.cancel()
         self._pending.clear()
         self._endpoint.close()
+
+    def alive(self) -> bool:
+        """Tell whether any relay answers its pings."""
+        return bool(self._live())
 
     def choose(self) -> Address | None:
         """Return the next live relay in turn, None when there is none."""
@@ -123,7 +128,7 @@ class RelayClient:
         while True:
             for relay in self._relays:
                 self.send(relay, {"command": "ping"}, self._pong(relay))
-            await asyncio.sleep(PING_SECONDS)
+            await asyncio.sleep(PING_SECONDS if self._live() else SEARCH_SECONDS)
 
     def _pong(self, relay: Address) -> OnReply:
         def on_reply(reply: Reply | None) -> None:

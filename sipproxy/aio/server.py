@@ -61,6 +61,7 @@ class ProxyServer:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._draining = False
+        self._has_nodes = bool(config.callflow_targets)
         self._metrics = ProxyMetrics(self._core, registry)
 
     def start(self) -> None:
@@ -85,8 +86,13 @@ class ProxyServer:
             endpoint.close()
 
     def ready(self) -> bool:
-        """Tell whether new calls are welcome."""
-        return not self._draining
+        """Tell whether new calls can be served: a relay lives, a call-flow node is there, and we do not drain."""
+        return not self._draining and self._has_nodes and self._relays.alive()
+
+    @property
+    def draining(self) -> bool:
+        """Tell whether new calls are refused for good."""
+        return self._draining
 
     def drain(self) -> None:
         """Refuse new calls."""
@@ -104,6 +110,7 @@ class ProxyServer:
 
     def replace_nodes(self, up: tuple[Address, ...], known: tuple[Address, ...]) -> None:
         """Take the call-flow nodes that are there now."""
+        self._has_nodes = bool(up)
         self._core.replace_nodes(up, known)
 
     def _on_datagram(self, side: Side, data: bytes, address: Address) -> None:

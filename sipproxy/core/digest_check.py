@@ -17,8 +17,9 @@ _PREFERENCE = (SHA256, MD5)
 class DigestCheck:
     """Judge credentials and write challenges for one realm."""
 
-    def __init__(self, *, realm: str, nonces: NonceBook) -> None:
+    def __init__(self, *, realm: str, hosts: frozenset[str], nonces: NonceBook) -> None:
         self._realm = realm
+        self._hosts = hosts
         self._nonces = nonces
 
     def challenges(self, application: AdmissionSnapshot | None, source_ip: str, *, stale: bool, now: float) -> list[Challenge]:
@@ -58,8 +59,18 @@ class DigestCheck:
         given = credentials.response.encode("utf-8", "surrogateescape")
         agrees = hmac.compare_digest(given, expected.encode())
         allowed = application is not None and credentials.algorithm in application.digest_algorithms
-        fits = credentials.qop == "auth" and _names(request, credentials.uri)
+        fits = credentials.qop == "auth" and self._names(request, credentials.uri)
         return agrees and allowed and fits and ha1 is not None
+
+    def _names(self, request: Request, uri_text: str) -> bool:
+        """Tell whether the digest's uri is the Request-URI, or its host form: sipp and others write the server's address."""
+        if uri_text == request.uri_text:
+            return True
+        try:
+            uri = SipUri.parse(uri_text)
+        except PeerError:
+            return False
+        return uri.host_key in self._hosts and (uri.user is None or uri.user_key == request.uri.user_key)
 
 
 def _ha1(application: AdmissionSnapshot | None, credentials: Credentials) -> str | None:
@@ -67,15 +78,3 @@ def _ha1(application: AdmissionSnapshot | None, credentials: Credentials) -> str
         return None
     wanted = (credentials.username.lower(), credentials.algorithm)
     return next((ha1 for user, algorithm, ha1 in application.ha1 if (user, algorithm) == wanted), None)
-
-
-def _names(request: Request, uri_text: str) -> bool:
-    """Tell whether the digest's uri is the Request-URI, or its host alone as some phones write it."""
-    if uri_text == request.uri_text:
-        return True
-    try:
-        uri = SipUri.parse(uri_text)
-    except PeerError:
-        return False
-    same_host = uri.host_key == request.uri.host_key
-    return same_host and (uri.user is None or uri.user_key == request.uri.user_key)

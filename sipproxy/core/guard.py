@@ -57,7 +57,7 @@ class Guard:
         self._lookups: dict[str, Applicant] = {}
         self._timers: Timers[str] = Timers()
         nonces = NonceBook(key=state.config.nonce_key, realm=state.config.realm, new_token=state.sources.new_token)
-        self._digest = DigestCheck(realm=state.config.realm, nonces=nonces)
+        self._digest = DigestCheck(realm=state.config.realm, hosts=state.config.hosts, nonces=nonces)
 
     def __len__(self) -> int:
         return len(self._lookups)

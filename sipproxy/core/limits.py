@@ -8,6 +8,7 @@ MAX_SOURCES = 50_000  # source addresses with a rate limit of their own
 MAX_NONCES = 100_000  # nonces with a claimed count, each for NONCE_SECONDS
 MAX_FAILED_CALLS = 20_000  # Call-IDs whose failed digest is already counted
 MAX_RELAY_WAITS = 20_000  # messages that wait for a relay
+MAX_REWRITTEN = 8  # rewritten session descriptions that one exchange keeps
 MAX_WAITING_RESPONSES = 16  # responses of one transaction that wait for a relay
 
 REQUESTS_PER_SECOND = 100.0  # unauthenticated requests from one source

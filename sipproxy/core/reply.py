@@ -7,14 +7,12 @@ from sipproxy.core.config import Address
 from sipproxy.core.events import Side
 from sipproxy.core.exchange import Exchange
 from sipproxy.core.forward import Forward
-from sipproxy.core.limits import MAX_WAITING_RESPONSES, RING_SECONDS
+from sipproxy.core.limits import MAX_REWRITTEN, MAX_WAITING_RESPONSES, RING_SECONDS
 from sipproxy.core.media import Media, Passage, has_description
 from sipproxy.core.state import State
 from sipproxy.core.transaction_events import Key, RequestTimedOut, ResponseReceived
 from sipproxy.sip import Request, Response
 from voiceapps.rules.endings import EndReason
-
-_MAX_REWRITTEN = 8
 
 
 class Reply:
@@ -126,7 +124,7 @@ class Reply:
             if sdp is None:
                 self._lose_media(exchange, response, later)
             else:
-                if len(exchange.rewritten) < _MAX_REWRITTEN:
+                if len(exchange.rewritten) < MAX_REWRITTEN:
                     exchange.rewritten[response.to.tag, response.body] = sdp
                 self._send_back(exchange, response, sdp, later)
             while exchange.waiting and not exchange.busy:

@@ -26,6 +26,9 @@ from voiceapps.rules.records import CallEnded, LadderMessage
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE")
 MAX_LADDER_TEXT = 8_192
+# Controls, and what turns the direction of writing round on a page.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _SECRET = re.compile(r'(?im)^((?:proxy-)?authorization[ \t]*:.*?\bresponse[ \t]*=[ \t]*"?)[^",\s]*')
 
 
@@ -152,7 +155,7 @@ class State:
         """Add a message to its call's ladder; digest responses are masked."""
         here = "{}:{}".format(*self.local(side))
         source, target = ("{}:{}".format(*came_from), here) if sent_to is None else (here, "{}:{}".format(*sent_to))
-        text = _SECRET.sub(r"\1***", printable(bytes(message).decode("utf-8", "replace"), keep="\r\n\t"))[:MAX_LADDER_TEXT]
+        text = _SECRET.sub(r"\1***", _readable(bytes(message)))[:MAX_LADDER_TEXT]
         leg: Literal["caller", "callflow"] = "caller" if side is Side.EXTERNAL else "callflow"
         first = text.partition("\r\n")[0]
         self.tell(RecordMade(LadderMessage(call_id, self.sources.wall(now), leg, source, target, first, text)))
@@ -172,9 +175,15 @@ def method_label(method: str) -> str:
     return method if method in METHODS else "OTHER"
 
 
-def printable(text: str, keep: str = "") -> str:
+def printable(text: str) -> str:
     """Replace control characters and octets that are no text: neither a database nor a terminal should meet them."""
-    if text.isprintable() and text.isascii():
-        return text
-    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(character if character.isprintable() or character in keep else "\ufffd" for character in clean)
+    return text if text.isascii() and text.isprintable() else _CONTROL.sub("\ufffd", _decoded(text))
+
+
+def _readable(data: bytes) -> str:
+    """Return a message as text for a page: lines stay lines."""
+    return _CONTROL_BUT_LINES.sub("\ufffd", data.decode("utf-8", "replace"))
+
+
+def _decoded(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

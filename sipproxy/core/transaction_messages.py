@@ -35,7 +35,7 @@ def stamp_source(request: Request, source: Address) -> None:
     via = request.top_via
     seen = via.seen_from(*source)
     if seen != via:
-        request.replace_top_value("via", str(seen))
+        request.replace_top_value("Via", str(seen))
 
 
 def reply_address(request: Request) -> Address:

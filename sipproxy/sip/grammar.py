@@ -46,36 +46,15 @@ def parse_params(text: str) -> Params:
     """Read `a=1;b;c="x"`, without the leading semicolon; values stay as they were written."""
     if not text:
         return ()
-    parts = _quoted_params(text) if '"' in text else _plain_params(text)
-    if len(parts) > MAX_PARAMS:
-        raise PeerError(400, "Too Many Parameters")
-    return tuple(parts)
-
-
-def _plain_params(text: str) -> list[tuple[str, str | None]]:
-    parts: list[tuple[str, str | None]] = []
-    for piece in text.split(";"):
-        name, equals, value = piece.partition("=")
-        name = name.strip()
-        if _TOKEN.fullmatch(name) is None:
-            raise PeerError(400, "Bad Parameter")
-        value = value.strip()
-        if any(character in value for character in ' \t,<>"'):
-            raise PeerError(400, "Bad Parameter")
-        parts.append((name, value if equals else None))
-    return parts
-
-
-def _quoted_params(text: str) -> list[tuple[str, str | None]]:
     parts: list[tuple[str, str | None]] = []
     position = 0
     while position < len(text):
         match = _PARAM.match(text, position)
-        if match is None or match.end() == position:
+        if match is None or len(parts) >= MAX_PARAMS:
             raise PeerError(400, "Bad Parameter")
         parts.append((match[1], match[2]))
         position = match.end()
-    return parts
+    return tuple(parts)
 
 
 def format_params(params: Params) -> str:

@@ -67,10 +67,7 @@ class Message:
 
     def header(self, name: str) -> str | None:
         """Return the first field's value, unfolded and stripped; None where there is no such field."""
-        wanted = key(name)
-        if wanted not in self._keys:
-            return None
-        return _value(self._lines[self._keys.index(wanted)])
+        return self._first(key(name))
 
     def headers(self, name: str) -> list[str]:
         """Return the value of each field of this name, in order."""
@@ -88,7 +85,7 @@ class Message:
     @property
     def call_id(self) -> str:
         """Return the Call-ID (RFC 3261 20.8)."""
-        return self.header("call-id") or ""
+        return self._once("call-id", lambda: self._first("call-id") or "")
 
     @property
     def cseq(self) -> CSeq:
@@ -116,8 +113,14 @@ class Message:
         text = self.header("contact")
         return None if text is None else NameAddr.parse(split_values(text)[0])
 
+    def _first(self, wanted: str) -> str | None:
+        try:
+            return _value(self._lines[self._keys.index(wanted)])
+        except ValueError:
+            return None
+
     def _required(self, name: str) -> str:
-        text = self.header(name)
+        text = self._first(name)
         if not text:
             raise PeerError(400, f"Missing {name.title()}")
         return text

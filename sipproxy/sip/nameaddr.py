@@ -14,7 +14,8 @@ from sipproxy.sip.uri import SipUri
 # or a quoted name whose quotes were escaped once too often.
 _BRACKETED = re.compile(rf"({QUOTED}\s*+|(?:\\.|[^\"<>,;\\])*+)<([^<>]*+)>\s*+(?:;(.*))?", re.DOTALL)
 _BARE = re.compile(r"([^\s<>\",;?]++)\s*+(?:;(.*))?", re.DOTALL)
-_SCHEME = re.compile(rf"{TOKEN}:\S+", re.DOTALL)
+# A long URI may have been folded: blanks within the brackets are nobody's harm.
+_SCHEME = re.compile(rf"{TOKEN}:[^<>]+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,28 +37,27 @@ _WELL_KNOWN = (
 ).split()
 
 # The usual spellings are looked up instead of computed: this is on the path of every header of every message.
-_KEYS: dict[bytes, str] = {name.encode(): name.lower() for name in _WELL_KNOWN}
-_KEYS |= {name.lower().encode(): name.lower() for name in _WELL_KNOWN}
-_KEYS |= {letter.encode(): key for letter, key in COMPACT.items()}
-_KEYS |= {letter.upper().encode(): key for letter, key in COMPACT.items()}
+KNOWN_KEYS: dict[bytes, str] = {name.encode(): name.lower() for name in _WELL_KNOWN}
+KNOWN_KEYS |= {name.lower().encode(): name.lower() for name in _WELL_KNOWN}
+KNOWN_KEYS |= {letter.encode(): key for letter, key in COMPACT.items()}
+KNOWN_KEYS |= {letter.upper().encode(): key for letter, key in COMPACT.items()}
+_SPELLED = {raw.decode(): held for raw, held in KNOWN_KEYS.items()}
 
 _TOKEN = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]+")
 
 
 def key_of(raw: bytes) -> str | None:
-    """Return the key of a header name as received, spaces around it included; None when it is no token."""
-    key = _KEYS.get(raw)
-    return key if key is not None else _slow_key(raw)
-
-
-def key(name: str) -> str:
-    """Return the key of a name that our own code spells."""
-    lowered = name.lower()
-    return COMPACT.get(lowered, lowered)
-
-
-def _slow_key(raw: bytes) -> str | None:
+    """Return the key of a header name as received, blanks behind it included; None when it is no token."""
     name = raw.rstrip(b" \t")
     if _TOKEN.fullmatch(name) is None:
         return None
     return key(name.decode("ascii"))
+
+
+def key(name: str) -> str:
+    """Return the key of a name that our own code spells."""
+    known = _SPELLED.get(name)
+    if known is not None:
+        return known
+    lowered = name.lower()
+    return COMPACT.get(lowered, lowered)

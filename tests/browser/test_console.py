@@ -43,7 +43,9 @@ from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import *
 from voiceapps.services.records import write_records
 now = time.time()
-call = CallFacts("c-00000001-00000000-0000-4000-8000-000000000001", {app!r}, "9900000", "abc@" + {evil!r}, {evil!r}, {uri!r}, "203.0.113.9", 5060, "US", now)
+call_id = "c-00000001-00000000-0000-4000-8000-000000000001"
+call = CallFacts(call_id, {app!r}, "9900000", "abc@" + {evil!r}, {evil!r}, {uri!r}, "203.0.113.9", 5060, "US", now)
+url, asked = "https://backend.example/initiate", '{{"eventType": "initiate"}}'
 trace = (RuleResult("source_ip", "failed", "203.0.113.0/24", "198.51.100.7"),)
 write_records([
     CallAdmitted(call, "proxy"), CallAnswered(call, "callflow", now + 1),
@@ -51,7 +53,7 @@ write_records([
     LadderMessage(call.call_id, now + 1, "caller", "198.51.100.1:6160", "203.0.113.9:5060", "SIP/2.0 200 OK", ""),
     MediaReport(call.call_id, "relay", now, "external", 500, 80000, 498, 2, 1.25, 0, "10.0.0.5:4000", "203.0.113.9:4711", True),
     MediaReport(call.call_id, "relay", now, "internal", 498, 79680, 500, 0, 0.5, 0, "127.0.0.1:5000", "127.0.0.1:5000", True),
-    WebhookFetched(call, "initiate", now + 0.1, "https://backend.example/initiate", "POST", '{{"eventType": "initiate"}}', 200, "<Response/>", 12, None),
+    WebhookFetched(call, "initiate", now + 0.1, url, "POST", asked, 200, "<Response/>", 12, None),
     CallEnded(call, "callflow", now + 11, EndReason.CALLER_HANGUP, now + 1, 200, None, None, None),
     RefusalSeen({app!r}, "198.51.100.7", Reason.IP_NOT_ALLOWED, 401, 3, now, now, "DE", {evil!r}, "x", {evil!r}, trace),
 ])
@@ -176,5 +178,7 @@ def test_settings_change_through_the_service(page: Page, web: Fleet, application
     page.goto(f"{web.http}/console/voiceapps/voiceapplication/{application.application_id}/change/")
     page.fill("input[name=name]", "Renamed")
     page.get_by_role("button", name="Save", exact=True).click()
-    code = "from voiceapps.models import AuditEntry\nresult = list(AuditEntry.objects.filter(action='application.update').values_list('actor', 'changes'))"
+    code = """
+from voiceapps.models import AuditEntry
+result = list(AuditEntry.objects.filter(action="application.update").values_list("actor", "changes"))"""
     assert ["operator admin", {"name": "Renamed"}] in web.python(code)

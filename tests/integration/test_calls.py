@@ -125,7 +125,11 @@ async def test_the_record_of_a_call_tells_everything(fleet: Fleet, backend: Test
 
 
 def _report(fleet: Fleet, call_id: str) -> dict[str, Any] | None:
-    code = f"from dataclasses import asdict\nfrom voiceapps.selectors import call_report\nr = call_report({call_id!r})\nresult = r and asdict(r)"
+    code = f"""
+from dataclasses import asdict
+from voiceapps.selectors import call_report
+report = call_report({call_id!r})
+result = report and asdict(report)"""
     report: dict[str, Any] | None = fleet.python(code)
     return report if report and len(report["media"]) == 2 else None
 

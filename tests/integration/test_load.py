@@ -16,7 +16,7 @@ SETTLE_SECONDS = 70
 TALK = "<Response><SpeakSentence>One, two, three, four, five.</SpeakSentence></Response>"
 GAUGES = {
     "sipproxy": ("sipuri_sip_transactions", "sipuri_sip_calls"),
-    "mediarelay": ("sipuri_media_sessions", "sipuri_media_ports_in_use"),
+    "mediarelay": ("sipuri_relay_sessions", "sipuri_relay_sockets"),
     "callflow": ("sipuri_callflow_calls", "sipuri_callflow_transactions"),
 }
 

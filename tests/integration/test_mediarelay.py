@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fleet import copy_state
 from tests.support.ng import Endpoint, NgClient, free_port, media_of, packet
 
 pytestmark = pytest.mark.daemons
@@ -61,7 +62,7 @@ def start(folder: Path, **changes: str) -> Relay:
         **changes,
     }
     manage = [sys.executable, str(ROOT / "manage.py")]
-    subprocess.run([*manage, "migrate", "-v0"], env=environment, check=True, timeout=60)
+    copy_state(folder)
     with (folder / "stderr.txt").open("wb") as stderr:
         command = [*manage, "runmediarelay", "--metrics-port", str(metrics_port)]
         process = subprocess.Popen(command, env=environment, stderr=stderr)

@@ -26,7 +26,7 @@ def start(fleet: Fleet, *command: str, **environment: str) -> subprocess.Complet
 
 def test_every_port_in_use_is_named_before_anything_starts(make_fleet: Callable[..., Fleet]) -> None:
     fleet = make_fleet()
-    fleet.manage("migrate", "--verbosity", "0")
+    fleet.prepare()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sip, socket.socket() as web:
         sip.bind(fleet.sip)
         host, _, port = fleet.env["SIPURI_HTTP_BIND"].partition(":")
@@ -41,7 +41,7 @@ def test_every_port_in_use_is_named_before_anything_starts(make_fleet: Callable[
 
 def test_a_daemon_names_its_port_too(make_fleet: Callable[..., Fleet]) -> None:
     fleet = make_fleet()
-    fleet.manage("migrate", "--verbosity", "0")
+    fleet.prepare()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
         taken.bind(fleet.sip)
         ran = start(fleet, "runsipproxy")

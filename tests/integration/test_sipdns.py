@@ -17,6 +17,7 @@ import dns.message
 import dns.query
 import pytest
 
+from tests.support.fleet import copy_state
 from tests.support.ng import free_port
 
 pytestmark = pytest.mark.daemons
@@ -66,16 +67,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "sipuri_project.settings",
         "SIPURI_VAR_DIR": str(folder),
-        "SIPURI_DATABASE_URL": f"sqlite:///{folder / 'dns.sqlite3'}",
         "SIPURI_DNS_BIND": f"127.0.0.1:{port}",
         "SIPURI_SIP_DOMAIN": DOMAIN,
         "SIPURI_NODE_NAME": "test",
     }
     manage = [sys.executable, str(ROOT / "manage.py")]
-    subprocess.run([*manage, "migrate", "-v0"], env=environment, check=True, timeout=60)
+    copy_state(folder)
     with (folder / "stderr.txt").open("wb") as stderr:
         process = subprocess.Popen([*manage, "runsipdns"], env=environment, stderr=stderr)
-    running = Server(process, port, folder / "dns.sqlite3")
+    running = Server(process, port, folder / "sipuri.sqlite3")
     running.set_proxy("sipproxy-1", "up", "203.0.113.9:6160")
     running.set_proxy("sipproxy-2", "up", "203.0.113.10:6160")
     running.wait_for({"203.0.113.9", "203.0.113.10"}, DOMAIN, "A")

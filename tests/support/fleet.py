@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +25,8 @@ ROOT = Path(__file__).parents[2]
 ACCOUNT = "9900000"
 CLIENT = "fleet-client"
 START_SECONDS = 60
+SECRET = secrets.token_hex(16)
+BOOTSTRAP = ("bootstrap", "--account", ACCOUNT, "--client-id", CLIENT, "--client-secret", SECRET, "--admin-password", "operator")
 T = TypeVar("T")
 
 
@@ -46,6 +52,22 @@ def until(condition: Callable[[], T | None], *, seconds: float, what: str) -> T:
     return value
 
 
+def copy_state(directory: Path) -> None:
+    """Give a directory a migrated and bootstrapped SQLite database and its keys."""
+    shutil.copytree(_template(), directory, dirs_exist_ok=True)
+
+
+@cache
+def _template() -> Path:
+    """Return a state directory that is migrated and bootstrapped: its keys and its database belong together."""
+    state = Path(tempfile.mkdtemp(prefix="sipuri-template-"))
+    maker = Fleet(state)
+    maker.manage("migrate", "--verbosity", "0")
+    maker.manage(*BOOTSTRAP)
+    atexit.register(shutil.rmtree, state)
+    return state
+
+
 @dataclass
 class Application:
     """An application as the API made it."""
@@ -67,7 +89,6 @@ class Fleet:
     roles: tuple[str, ...] = ("all",)
     environment: dict[str, str] = field(default_factory=dict)
     prefix: tuple[str, ...] = ()
-    secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     metrics: dict[str, int] = field(default_factory=dict)
 
@@ -98,13 +119,18 @@ class Fleet:
 
     def start(self) -> None:
         """Migrate, bootstrap and start; returns when every role is there."""
-        self.manage("migrate", "--verbosity", "0")
-        self.manage(
-            "bootstrap", "--account", ACCOUNT, "--client-id", CLIENT, "--client-secret", self.secret, "--admin-password", "operator"
-        )
+        self.prepare()
         for role in self.roles:
             self.spawn(role)
         until(self._ready, seconds=START_SECONDS, what=f"all roles ready, see {self.state}")
+
+    def prepare(self) -> None:
+        """Make database, account, client and operator; on SQLite by copying what was made once."""
+        if "SIPURI_DATABASE_URL" in self.environment:
+            self.manage("migrate", "--verbosity", "0")
+            self.manage(*BOOTSTRAP)
+        else:
+            copy_state(self.state)
 
     def spawn(self, role: str) -> None:
         """Start one role as a process."""
@@ -155,7 +181,7 @@ class Fleet:
     def api(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         """Send one API request as the account's client."""
         if not self._token:
-            form = f"grant_type=client_credentials&client_id={CLIENT}&client_secret={self.secret}".encode()
+            form = f"grant_type=client_credentials&client_id={CLIENT}&client_secret={SECRET}".encode()
             self._token = self._http("POST", "/api/v1/oauth2/token", form, {})["access_token"]
         data = None if body is None else json.dumps(body).encode()
         return self._http(method, path, data, {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"})

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sipproxy.core.tables import T1, T2, TIMEOUT
 from sipproxy.core.timers import Timers
 from sipproxy.core.transaction_events import AckReceived, Cancelled, Key, NewRequest, RequestTimedOut, ResponseReceived
-from sipproxy.sip import Challenge, NameAddr, Request, Response
+from sipproxy.sip import Challenge, Request, Response
 from sipproxy.sip.digest import answer_challenge
 from tests.support.sip import Address, make_layer
 
@@ -330,8 +330,3 @@ class Service(Agent):
 
     def on_time_out(self, event: RequestTimedOut, now: float) -> None:
         self.ended.setdefault(event.request.call_id, "timeout")
-
-
-def uri_of(value: str) -> str:
-    """Return the URI of a name-addr."""
-    return NameAddr.parse(value).uri

@@ -30,7 +30,8 @@ class WebhookDelivery(models.Model):
     body = models.JSONField()
     state = models.CharField(max_length=9, choices=DeliveryState, default=DeliveryState.PENDING)
     created_at = models.DateTimeField()
-    next_attempt_at = models.DateTimeField(null=True, db_index=True)
+    next_attempt_at = models.DateTimeField(null=True)
+    announce_at = models.DateTimeField(null=True, db_index=True)
 
     class Meta:
         verbose_name_plural = "webhook deliveries"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 import uuid
 from dataclasses import asdict
 
@@ -16,8 +15,8 @@ from voiceapps.rules import inbound_sip as rules
 from voiceapps.rules.inbound_sip import InboundSip, InboundSipPatch, Transition
 from voiceapps.services import audit
 from voiceapps.services.audit import Actor
+from voiceapps.services.passwords import make_password
 
-PASSWORD_BYTES = 24
 _HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 
 
@@ -85,7 +84,7 @@ def _store(application: VoiceApplication, transition: Transition) -> None:
 
 
 def _rotate(application: VoiceApplication) -> str:
-    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    password = make_password()
     ha1 = [
         (username, algorithm, make(f"{username}:{settings.SIP_REALM}:{password}".encode()).hexdigest())
         for username in (str(application.application_id), str(application.sip_alias))

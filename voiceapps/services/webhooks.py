@@ -13,7 +13,7 @@ from uuid import UUID
 
 from celery import current_app
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from callflow.core import payloads
@@ -25,8 +25,10 @@ from voiceapps.rules.records import StatusEventQueued, WebhookFetched
 
 # Waits after each failed attempt; after the last one the delivery has failed.
 RETRY_SECONDS = (5, 30, 120, 600, 3600)
-# A task that took a row has this long before the sweeper gives the row to another one.
+# A task that took a row has this long before another one may take it.
 LEASE_SECONDS = 60
+# An announced row is left to the queue for this long; a queue that lags is not helped by more tasks for the same rows.
+ANNOUNCE_SECONDS = 20
 MAX_STORED_BODY = 64 * 1024
 
 
@@ -45,7 +47,6 @@ def queue_disconnect(call: Call) -> None:
             password=application.callback_password,
             body=_disconnect_body(call),
             created_at=timezone.now(),
-            next_attempt_at=timezone.now(),
         )
     )
 
@@ -63,7 +64,6 @@ def queue_status_event(record: StatusEventQueued) -> None:
             password=record.password,
             body=dict(record.body),
             created_at=when,
-            next_attempt_at=when,
         )
     )
 
@@ -102,8 +102,7 @@ def claim(delivery_id: UUID) -> OutboundRequest | None:
     delivery = due.first()
     if delivery is None:
         return None
-    delivery.next_attempt_at = timezone.now() + timedelta(seconds=LEASE_SECONDS)
-    delivery.save(update_fields=["next_attempt_at"])
+    _plan(delivery, LEASE_SECONDS)
     return OutboundRequest(
         url=delivery.url,
         method=delivery.method,
@@ -130,23 +129,40 @@ def finish_attempt(delivery_id: UUID, answer: OutboundAnswer) -> None:
     )
     failures = delivery.attempts.count()
     if answer.status is not None and 200 <= answer.status < 300:
-        delivery.state, delivery.next_attempt_at = DeliveryState.DELIVERED, None
+        _close(delivery, DeliveryState.DELIVERED)
     elif answer.status == 410 or failures > len(RETRY_SECONDS):
-        delivery.state, delivery.next_attempt_at = DeliveryState.FAILED, None
+        _close(delivery, DeliveryState.FAILED)
     else:
-        delivery.next_attempt_at = timezone.now() + timedelta(seconds=RETRY_SECONDS[failures - 1])
-    delivery.save(update_fields=["state", "next_attempt_at"])
+        _plan(delivery, RETRY_SECONDS[failures - 1])
 
 
-def due_deliveries(limit: int = 500) -> list[UUID]:
-    """Return the deliveries whose time has come, the oldest first."""
-    due = WebhookDelivery.objects.filter(state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now())
-    return list(due.order_by("next_attempt_at").values_list("pk", flat=True)[:limit])
+@transaction.atomic
+def take_due(limit: int = 500) -> list[UUID]:
+    """Return the deliveries to announce now, the oldest first; each is returned again only after a while."""
+    due = WebhookDelivery.objects.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
+    due = due.filter(state=DeliveryState.PENDING, announce_at__lte=timezone.now()).order_by("announce_at")
+    taken = list(due.values_list("pk", flat=True)[:limit])
+    again = timezone.now() + timedelta(seconds=ANNOUNCE_SECONDS)
+    WebhookDelivery.objects.filter(pk__in=taken).update(announce_at=again)
+    return taken
 
 
 def _queue(delivery: WebhookDelivery) -> None:
+    delivery.next_attempt_at = timezone.now()
+    delivery.announce_at = timezone.now() + timedelta(seconds=ANNOUNCE_SECONDS)
     delivery.save(force_insert=True)
     transaction.on_commit(partial(_announce, str(delivery.pk)), robust=True)
+
+
+def _plan(delivery: WebhookDelivery, seconds: float) -> None:
+    """Let nobody try before `seconds` have passed, and have the sweeper announce it then."""
+    delivery.next_attempt_at = delivery.announce_at = timezone.now() + timedelta(seconds=seconds)
+    delivery.save(update_fields=["next_attempt_at", "announce_at"])
+
+
+def _close(delivery: WebhookDelivery, state: DeliveryState) -> None:
+    delivery.state, delivery.next_attempt_at, delivery.announce_at = state, None, None
+    delivery.save(update_fields=["state", "next_attempt_at", "announce_at"])
 
 
 def _announce(delivery_id: str) -> None:

@@ -29,6 +29,7 @@ TONE_LEVEL = 8_000
 class Command(BaseCommand):
     """Call a SIP URI, do what the options say, and stay until somebody hangs up."""
 
+    requires_system_checks = ()
     help = "Calls a SIP URI: prints the SIP ladder and RTP figures; exit code 0 when the call was answered and ended well."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -147,7 +147,7 @@ def test_reinvites_of_both_sides_pass_the_relay() -> None:
     leg = service.legs[attempt.call_id]
     service.send_inside(leg, "INVITE", world.now, body=sdp(NODE_A[0]))
     world.run(1)
-    assert [command[b"direction"][0] for command in world.commands[2:]] == [b"internal", b"external"]
+    assert [command[b"direction"] for command in world.commands[2:]] == [[b"internal", b"external"], [b"external", b"internal"]]
     service.send_inside(leg, "OPTIONS", world.now)
     world.run(1)
     assert [request.method for request in caller.requests] == ["INVITE", "ACK", "OPTIONS"]

@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from sipproxy.core.limits import MAX_TRANSACTIONS
 from sipproxy.core.tables import T1, T2, TIMEOUT
 from sipproxy.core.transaction_events import (
     AckMissing,
@@ -298,13 +297,6 @@ def test_a_full_table_refuses_and_recovers() -> None:
     events(layer)
     arrive(layer, branch="z9hG4bKlast")
     assert key[0] == "client"
-
-
-def test_the_default_limit_holds() -> None:
-    layer = make_layer("s")
-    for number in range(MAX_TRANSACTIONS + 5):
-        layer.receive_message(make_request("OPTIONS", branch=f"z9hG4bK{number}"), CLIENT, 0.0)
-    assert len(layer) == MAX_TRANSACTIONS
 
 
 class Party:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
@@ -171,6 +170,3 @@ class World:
     def is_empty(self) -> bool:
         load = self.core.load
         return (load.calls, load.exchanges, load.transactions, load.lookups, load.relay_waits) == (0, 0, 0, 0, 0) and not self.sessions
-
-
-Fate = Callable[[], list[float]]

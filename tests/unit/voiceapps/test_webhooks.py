@@ -25,7 +25,7 @@ def answer(status: int | None) -> OutboundAnswer:
 
 
 def due_now(delivery: WebhookDelivery) -> None:
-    WebhookDelivery.objects.filter(pk=delivery.pk).update(next_attempt_at=timezone.now())
+    WebhookDelivery.objects.filter(pk=delivery.pk).update(next_attempt_at=timezone.now(), announce_at=timezone.now())
 
 
 def test_a_delivery_is_claimed_once(delivery: WebhookDelivery) -> None:
@@ -72,8 +72,13 @@ def test_410_gives_up_at_once(delivery: WebhookDelivery) -> None:
 
 
 def test_the_sweeper_finds_what_a_task_left(delivery: WebhookDelivery) -> None:
-    assert webhooks.due_deliveries() == [delivery.pk]
-    webhooks.claim(delivery.pk)
-    assert webhooks.due_deliveries() == []
+    assert webhooks.take_due() == []
     due_now(delivery)
-    assert webhooks.due_deliveries() == [delivery.pk]
+    assert webhooks.take_due() == [delivery.pk]
+    assert webhooks.take_due() == []
+
+
+def test_a_duplicate_task_does_not_hurry_a_retry(delivery: WebhookDelivery) -> None:
+    webhooks.claim(delivery.pk)
+    webhooks.finish_attempt(delivery.pk, answer(500))
+    assert webhooks.claim(delivery.pk) is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,6 +10,7 @@ from django.db import transaction
 
 from voiceapps.services import accounts
 from voiceapps.services.audit import Actor
+from voiceapps.services.passwords import make_password
 
 ACTOR = Actor("command bootstrap")
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Do it all or nothing; raises CommandError with the rule that an argument breaks."""
-        secret = options["client_secret"] or secrets.token_urlsafe(32)
+        secret = options["client_secret"] or make_password()
         try:
             with transaction.atomic():
                 account = accounts.ensure_account(options["account"], actor=ACTOR)

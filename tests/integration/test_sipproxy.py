@@ -1,0 +1,157 @@
+"""The real proxy daemon between user agents of ours: a static target in the call flow's place, a real relay, a real database."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import pytest
+
+from daemonkit.udp import UdpEndpoint
+from tests.support.fleet import Fleet, free_ports, until
+from tests.support.sip import Address
+from tests.support.ua import Agent, Attempt, Caller, Service
+
+SECONDS = 15.0
+
+
+class OnSocket:
+    """Run an agent on a real socket and the real clock."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+        self.endpoint = UdpEndpoint(agent.local, self._on_datagram)
+        self.changed = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def open(self) -> None:
+        self.endpoint.open()
+
+    def close(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self.endpoint.close()
+
+    def pump(self) -> None:
+        for _, data, target in self.agent.take():
+            self.endpoint.send(data, target)
+        if self._timer:
+            self._timer.cancel()
+        when = self.agent.timer()
+        self._timer = asyncio.get_running_loop().call_at(when, self._on_timer) if when is not None else None
+        self.changed.set()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait for something that a datagram or a timer brings about."""
+        async with asyncio.timeout(SECONDS):
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
+
+    def _on_datagram(self, data: bytes, source: Address) -> None:
+        self.agent.receive(data, source, self.agent.local, self.now)
+        self.pump()
+
+    def _on_timer(self) -> None:
+        self.agent.ring(self.now)
+        self.pump()
+
+
+@pytest.fixture(scope="module")
+def targets() -> tuple[Address, Address]:
+    first, second = free_ports(2)
+    return ("127.0.0.1", first), ("127.0.0.1", second)
+
+
+@pytest.fixture(scope="module")
+def daemons(tmp_path_factory: pytest.TempPathFactory, targets: tuple[Address, Address]) -> Iterator[Fleet]:
+    listed = ",".join(f"sip:{host}:{port}" for host, port in targets)
+    fleet = Fleet(tmp_path_factory.mktemp("proxy"), ("web", "sipproxy", "mediarelay"), {"SIPURI_CALLFLOW_TARGETS": listed})
+    try:
+        fleet.start()
+        yield fleet
+    finally:
+        codes = fleet.stop()
+    assert codes["sipproxy"] == 0, fleet.log("sipproxy")[-4000:]
+
+
+@pytest.fixture
+async def service(daemons: Fleet, targets: tuple[Address, Address]) -> AsyncIterator[Service]:
+    """The second target; at the first one nobody listens."""
+    shell = OnSocket(Service(targets[1], foreign=True))
+    shell.open()
+    yield shell.agent  # type: ignore[misc]  # a Service went in
+    shell.close()
+
+
+@pytest.fixture
+async def phone(daemons: Fleet) -> AsyncIterator[OnSocket]:
+    shell = OnSocket(Caller(("127.0.0.1", free_ports(1)[0]), daemons.sip))
+    shell.open()
+    yield shell
+    shell.close()
+
+
+async def place(phone: OnSocket, fleet: Fleet, uri: str, password: str) -> Attempt:
+    caller = phone.agent
+    assert isinstance(caller, Caller)
+    caller.password = password
+    attempt = caller.call(uri, phone.now)
+    phone.pump()
+    await phone.until(lambda: attempt.ended or attempt.statuses and attempt.statuses[-1] >= 400 and attempt.statuses[-1] != 407)
+    return attempt
+
+
+async def test_a_call_passes_over_the_dead_target(daemons: Fleet, service: Service, phone: OnSocket) -> None:
+    application = daemons.application()
+    attempt = await place(phone, daemons, application.sip_uri, application.password)
+    assert attempt.statuses == [407, 100, 180, 200]
+    assert attempt.ended == "local"
+    assert service.ended[attempt.call_id] == "remote"
+    code = f"""
+from voiceapps.models import Call, CallEvent
+call = Call.objects.get(application_id={application.application_id!r})
+lines = list(CallEvent.objects.filter(call_id=call.call_id).values_list("leg", "first_line", "text"))
+result = [call.state, call.end_reason, lines]"""
+    state, reason, lines = await asyncio.to_thread(until, lambda: _ended(daemons, code), seconds=10, what="the record of the call")
+    assert (state, reason) == ("disconnected", "caller_hangup")
+    assert [line for leg, line, _ in lines if leg == "caller"][-2:][1] == "SIP/2.0 200 OK"
+    assert any('response="***"' in text for _, _, text in lines)
+    assert await asyncio.to_thread(daemons.gauge, "sipproxy", "sipuri_sip_calls") == 0
+
+
+def _ended(fleet: Fleet, code: str) -> tuple[str, str, list[tuple[str, str, str]]] | None:
+    found: tuple[str, str, list[tuple[str, str, str]]] = fleet.python(code)
+    return found if found[0] == "disconnected" else None
+
+
+async def test_a_rotated_password_and_a_disabled_uri_end_at_once(daemons: Fleet, service: Service, phone: OnSocket) -> None:
+    application = daemons.application()
+    path = f"/v2/accounts/9900000/voice-applications/{application.application_id}"
+    rotated = (await asyncio.to_thread(daemons.api, "PATCH", path, {"passwordAuthEnabled": True}))["data"]
+    assert (await place(phone, daemons, application.sip_uri, application.password)).statuses == [407, 401]
+    assert (await place(phone, daemons, application.sip_uri, rotated["sipAuthPassword"])).statuses[-1] == 200
+    await asyncio.to_thread(daemons.api, "PATCH", path, {"inboundSipCallsEnabled": False})
+    assert (await place(phone, daemons, application.sip_uri, rotated["sipAuthPassword"])).statuses == [401]
+
+
+async def test_noise_costs_no_call(daemons: Fleet, service: Service, phone: OnSocket) -> None:
+    application = daemons.application()
+    dice = random.Random(7)
+    # From an address of its own: limits are per source.
+    noise = OnSocket(Agent("noise", ("127.0.0.2", 0)))
+    noise.open()
+    invite = b"INVITE sip:x@y SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKn\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCSeq: 1 INVITE\r\n"
+    for _ in range(500):
+        damaged = bytearray(invite)
+        damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+        for data in (bytes(damaged), dice.randbytes(dice.randrange(1, 1400)), b"\r\n\r\n"):
+            noise.endpoint.send(data, daemons.sip)
+    attempt = await place(phone, daemons, application.sip_uri, application.password)
+    noise.close()
+    assert attempt.ended == "local"

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sipproxy.core.calls import CallBook
+from sipproxy.core.limits import CALL_SECONDS
+from sipproxy.core.targets import Targets
+from voiceapps.rules.records import CallFacts
+
+FACTS = CallFacts("c-1", "app", "account", "sip", "sip:a@b", "sip:c@d", "192.0.2.1", 5060, None, 0.0)
+A, B = ("10.0.0.1", 1), ("10.0.0.2", 1)
+
+
+def test_calls_without_a_password_count_until_their_ack() -> None:
+    book = CallBook()
+    for number in range(3):
+        book.add(replace(FACTS, call_id=str(number)), capped=number != 2, now=0.0)
+    assert book.unacknowledged("192.0.2.1") == 2
+    book.acknowledge("0", 1.0)
+    book.acknowledge("0", 2.0)
+    book.acknowledge("unknown", 2.0)
+    call = book.remove("0")
+    assert call is not None
+    assert call.answered_at == 1.0
+    assert book.unacknowledged("192.0.2.1") == 1
+    book.remove("1")
+    assert book.unacknowledged("192.0.2.1") == 0
+    assert book.remove("1") is None
+
+
+def test_the_book_is_bounded() -> None:
+    book = CallBook(max_calls=1)
+    assert not book.is_full
+    book.add(FACTS, capped=False, now=0.0)
+    assert book.is_full
+
+
+def test_silent_calls_come_up() -> None:
+    book = CallBook()
+    book.add(FACTS, capped=False, now=0.0)
+    book.touch("c-1", 10.0)
+    book.touch("unknown", 10.0)
+    assert book.pop_silent(CALL_SECONDS) is None
+    assert book.get_timer() == CALL_SECONDS + 10
+    assert book.pop_silent(CALL_SECONDS + 10) == "c-1"
+
+
+def test_targets_are_chosen_by_rest_and_calls_on_their_way() -> None:
+    targets = Targets((A, B))
+    assert targets.choose((), 0.0) == A
+    targets.begin(A)
+    assert targets.choose((), 0.0) == B
+    targets.begin(B)
+    targets.begin(B)
+    assert targets.choose((), 0.0) == A
+    targets.rest(A, 0.0)
+    assert targets.choose((), 5.0) == B
+    assert targets.choose((B,), 5.0) is None
+    assert targets.choose((), 10.0) == A
+    for node in (A, B, B, B):
+        targets.end(node)
+    assert targets.choose((), 10.0) == A
+
+
+def test_a_node_that_takes_no_calls_is_still_known() -> None:
+    targets = Targets(())
+    targets.replace((B,), (A, B))
+    assert targets.knows(A)
+    assert targets.choose((), 0.0) == B
+    targets.replace((), ())
+    assert not targets.knows(A)
+    assert targets.choose((), 0.0) is None

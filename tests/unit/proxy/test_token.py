@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sipproxy.core.token import RouteToken, looks_like_token
+from sipproxy.sip import UsageError
+
+KEY = b"key"
+addresses = st.tuples(st.ip_addresses(v=4).map(str), st.integers(0, 65_535))
+call_ids = st.from_regex(r"c-[0-9a-f]{8}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", fullmatch=True)
+values = st.builds(RouteToken, call_ids, addresses, addresses, addresses, st.booleans(), st.booleans())
+TOKEN = RouteToken(
+    "c-95ac8d6e-1a31c52e-b38f-4198-93c1-51633ec68f8d", ("10.0.0.2", 6161), ("10.0.0.9", 22222), ("198.51.100.7", 5080), True, False
+)
+
+
+@given(values)
+def test_a_token_comes_back_as_it_was(token: RouteToken) -> None:
+    text = token.sign(key=KEY, sip_call_id="call", caller_tag="tag")
+    assert len(text) == 64
+    assert text.replace("-", "a").replace("_", "a").isalnum()
+    assert RouteToken.parse(text, key=KEY, sip_call_id="call", caller_tag="tag") == token
+
+
+@given(st.integers(0, 63), st.sampled_from("ABCabc019-_"))
+def test_a_changed_token_is_worth_nothing(position: int, character: str) -> None:
+    text = TOKEN.sign(key=KEY, sip_call_id="call", caller_tag="tag")
+    forged = text[:position] + character + text[position + 1 :]
+    if forged != text:
+        assert RouteToken.parse(forged, key=KEY, sip_call_id="call", caller_tag="tag") is None
+
+
+@pytest.mark.parametrize(
+    ("key", "call", "tag"), [(b"other", "call", "tag"), (KEY, "other", "tag"), (KEY, "call", "other"), (KEY, "call\ntag", "")]
+)
+def test_a_token_belongs_to_one_dialog(key: bytes, call: str, tag: str) -> None:
+    text = TOKEN.sign(key=KEY, sip_call_id="call", caller_tag="tag")
+    assert RouteToken.parse(text, key=key, sip_call_id=call, caller_tag=tag) is None
+
+
+@given(st.text(max_size=70))
+def test_other_texts_are_no_tokens(text: str) -> None:
+    assert RouteToken.parse(text, key=KEY, sip_call_id="call", caller_tag="tag") is None
+
+
+def test_what_a_token_looks_like() -> None:
+    assert looks_like_token("x" * 64)
+    assert not looks_like_token("x" * 63)
+    assert RouteToken.parse("é" * 64, key=KEY, sip_call_id="call", caller_tag="tag") is None
+    with pytest.raises(UsageError):
+        replace(TOKEN, call_id="c-1").sign(key=KEY, sip_call_id="call", caller_tag="tag")
