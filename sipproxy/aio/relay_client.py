@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -46,6 +47,8 @@ class RelayClient:
     def __init__(self, relays: tuple[Address, ...], *, bind_host: str, registry: CollectorRegistry) -> None:
         self._relays = relays
         self._missed = dict.fromkeys(relays, MISSED_PINGS)
+        self._heard = dict.fromkeys(relays, 0)
+        self._pings = 0
         self._endpoint = UdpEndpoint((bind_host, 0), self._on_datagram)
         self._pending: dict[bytes, _Pending] = {}
         self._turn = 0
@@ -126,13 +129,15 @@ class RelayClient:
 
     async def _ping_forever(self) -> None:
         while True:
+            self._pings += 1
             for relay in self._relays:
-                self.send(relay, {"command": "ping"}, self._pong(relay))
+                self.send(relay, {"command": "ping"}, partial(self._on_pong, relay, self._pings))
             await asyncio.sleep(PING_SECONDS if self._live() else SEARCH_SECONDS)
 
-    def _pong(self, relay: Address) -> OnReply:
-        def on_reply(reply: Reply | None) -> None:
-            alive = reply is not None and reply.get(b"result") == b"pong"
-            self._missed[relay] = 0 if alive else self._missed[relay] + 1
-
-        return on_reply
+    def _on_pong(self, relay: Address, number: int, reply: Reply | None) -> None:
+        if reply is not None and reply.get(b"result") == b"pong":
+            self._heard[relay] = number
+            self._missed[relay] = 0
+        elif number > self._heard[relay]:
+            # An older ping that times out only now says nothing of a relay that has come up since.
+            self._missed[relay] += 1

@@ -53,7 +53,6 @@ def start(folder: Path, **changes: str) -> Relay:
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "sipuri_project.settings",
         "SIPURI_VAR_DIR": str(folder),
-        "SIPURI_DATABASE_URL": f"sqlite:///{folder / 'relay.sqlite3'}",
         "SIPURI_NG_BIND": f"127.0.0.1:{ng_port}",
         "SIPURI_NODE_NAME": "test",
         "SIPURI_MEDIA_ALLOW_PRIVATE": "true",
@@ -68,7 +67,7 @@ def start(folder: Path, **changes: str) -> Relay:
         process = subprocess.Popen(command, env=environment, stderr=stderr)
     ng = NgClient(("127.0.0.1", ng_port))
     assert ng.command("ping") == {b"result": b"pong"}
-    return Relay(process, ng, metrics_port, folder / "relay.sqlite3")
+    return Relay(process, ng, metrics_port, folder / "sipuri.sqlite3")
 
 
 @pytest.fixture(scope="module")

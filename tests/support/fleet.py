@@ -42,13 +42,13 @@ def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> list[
             sock.close()
 
 
-def until(condition: Callable[[], T | None], *, seconds: float, what: str) -> T:
+def until(condition: Callable[[], T | None], *, seconds: float, what: str, every: float = 0.05) -> T:
     """Return the condition's first true value; fails with `what` when the time is over."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"Not within {seconds:g} s: {what}")
-        time.sleep(0.05)
+        time.sleep(every)
     return value
 
 
@@ -122,7 +122,7 @@ class Fleet:
         self.prepare()
         for role in self.roles:
             self.spawn(role)
-        until(self._ready, seconds=START_SECONDS, what=f"all roles ready, see {self.state}")
+        until(self._ready, seconds=START_SECONDS, what=f"all roles ready, see {self.state}", every=0.3)
 
     def prepare(self) -> None:
         """Make database, account, client and operator; on SQLite by copying what was made once."""
