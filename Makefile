@@ -39,7 +39,7 @@ unit: .venv/dev
 
 daemons: .venv/dev
 	@deploy/need-packages $(PEERS)
-	$(BIN)/pytest tests/integration tests/browser
+	$(BIN)/pytest -n 3 --dist loadfile tests/integration tests/browser
 
 openapi: .venv/dev  ## write openapi.json anew
 	$(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn --file openapi.json

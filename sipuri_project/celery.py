@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from celery import Celery
+from celery.signals import worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sipuri_project.settings")
 
@@ -13,3 +14,9 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 # The daemons announce tasks from threads of their own, which see the default application only.
 app.set_default()
+
+
+@worker_ready.connect
+def _on_ready(**_event: object) -> None:
+    """Say at once that the worker is there; the schedule's first beat comes only later."""
+    app.send_task("voiceapps.tasks.beat")

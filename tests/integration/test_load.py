@@ -49,6 +49,6 @@ def test_200_calls_leave_nothing_behind(make_fleet: Callable[..., Fleet], backen
         time.sleep(1)
     code = """
 from voiceapps.models import Call, WebhookDelivery
-result = [list(Call.objects.values_list("end_class", flat=True).distinct()), Call.objects.count(),
+result = [list(Call.objects.values_list("end_class", flat=True).order_by().distinct()), Call.objects.count(),
           WebhookDelivery.objects.filter(event_type="disconnect").count()]"""
     assert fleet.python(code) == [["success"], CALLS + 1, CALLS + 1]

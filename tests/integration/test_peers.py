@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from callflow.aio.phone import Phone
 from tests.support.backend import TestBackend
 from tests.support.fleet import Application, Fleet, free_ports, until
 
 SCENARIOS = Path(__file__).parents[1] / "data" / "sipp"
 TALK = "<Response><SpeakSentence>Good morning to the peer at the other end of this line.</SpeakSentence><Pause duration='20'/></Response>"
+TONE = bytes(range(256)) * 40
 BRIEF = "<Response><SpeakSentence>Good bye.</SpeakSentence></Response>"
 
 
@@ -133,6 +135,19 @@ def static_target(make_fleet: Callable[..., Fleet]) -> StaticTarget:
         return fleet, application, subprocess.Popen(command, cwd=fleet.state, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     return start
+
+
+async def test_audio_goes_both_ways_through_the_relay(static_target: StaticTarget) -> None:
+    fleet, application, uas = static_target("answer")
+    phone = Phone(proxy=fleet.sip)
+    await phone.open()
+    call = await phone.call(application.sip_uri, username=application.application_id, password=application.password)
+    await call.play(TONE)
+    await call.wait_heard(len(TONE) / 8000, timeout=10)
+    # sipp sends back what it gets.
+    assert TONE[:4000] in bytes(call.heard)
+    await phone.close()
+    assert uas.wait(30) == 0
 
 
 @pytest.mark.parametrize(("answerer", "caller"), [("answer", "digest_call"), ("answer_and_hang_up", "digest_call_hung_up")])
