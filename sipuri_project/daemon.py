@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import abstractmethod
 from argparse import ArgumentParser
 from typing import Any
 
@@ -21,9 +22,9 @@ class DaemonCommand(BaseCommand):
     # Of Django's checks a daemon needs none: they would load the whole console.
     requires_system_checks = (TAG,)
 
+    @abstractmethod
     def make_service(self, registry: CollectorRegistry, metrics: Address | None) -> Service:
         """Return the service; `metrics` is where its metrics page will be, None where it has none."""
-        raise NotImplementedError
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add `--metrics-port` and `--drain-seconds`."""

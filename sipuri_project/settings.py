@@ -6,9 +6,9 @@ import socket
 from pathlib import Path
 
 from django.templatetags.static import static
-from django.urls import reverse_lazy
 
 from sipuri_project import environment as e
+from sipuri_project import folder_queue
 from voiceapps.console.navigation import navigation
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -146,7 +146,6 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_VERBOSE = False
-LOGIN_URL = reverse_lazy("admin:login")
 
 # Customers
 OAUTH2_PROVIDER_APPLICATION_MODEL = "voiceapps.ApiClient"
@@ -154,7 +153,6 @@ OAUTH2_PROVIDER = {
     "SCOPES_BACKEND_CLASS": "voiceapps.api.oauth.ClientScopes",
     "CLIENT_SECRET_HASHER": "sipuri_hmac",
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
-    "ALLOWED_REDIRECT_URI_SCHEMES": ["https"],
 }
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -186,7 +184,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Celery
-CELERY_BROKER_URL = REDIS_URL or "filesystem://localhost//"
+CELERY_BROKER_URL = REDIS_URL or f"{folder_queue.SCHEME}://localhost//"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -202,6 +200,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 if not REDIS_URL:
     QUEUE_DIR = VAR_DIR / "queue"
     QUEUE_DIR.mkdir(exist_ok=True)
+    # Remote control would poll two more queues.
+    CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(QUEUE_DIR),
         "data_folder_out": str(QUEUE_DIR),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from uuid import UUID
 
 from celery import shared_task
@@ -47,7 +46,7 @@ def beat() -> None:
             at=timezone.now().timestamp(),
             state="up",
             public_address="",
-            internal_address=socket.gethostname(),
+            internal_address="",
             load=0,
             metrics_address="",
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 
@@ -14,10 +12,9 @@ from callflow.aio.server import CallflowServer
 from callflow.core.config import CallflowConfig
 from daemonkit.udp import Address
 from voiceapps.door import DatabaseDoor, RecordWriter
+from voiceapps.heartbeat import Heartbeat
 from voiceapps.outbound import WebhookClient
 from voiceapps.rules.records import NodeBeat
-
-BEAT_SECONDS = 2.0
 
 
 class CallflowNode:
@@ -42,13 +39,13 @@ class CallflowNode:
             put_record=self._writer.put,
             registry=registry,
         )
-        self._beats: asyncio.Task[None] | None = None
+        self._heartbeat = Heartbeat(self._writer, self._describe)
 
     async def start(self) -> None:
         """Open the socket and begin to report; raises AddressUnavailable."""
         await self._server.start()
         await self._writer.start()
-        self._beats = asyncio.get_running_loop().create_task(self._beat_forever())
+        self._heartbeat.start()
 
     def ready(self) -> bool:
         """Tell whether new calls are welcome."""
@@ -57,7 +54,7 @@ class CallflowNode:
     def drain(self) -> None:
         """Refuse new calls, and say so at once."""
         self._server.drain()
-        self._beat()
+        self._heartbeat.beat()
 
     def idle(self) -> bool:
         """Tell whether no call is left."""
@@ -65,32 +62,20 @@ class CallflowNode:
 
     async def stop(self) -> None:
         """End what is left, report the end, and write what is queued."""
-        if self._beats:
-            self._beats.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._beats
         await self._server.stop()
-        if self._beats:
-            self._beat(down=True)
-            await self._writer.close()
+        await self._heartbeat.stop()
+        await self._writer.close()
         await self._door.close()
 
-    async def _beat_forever(self) -> None:
-        while True:
-            self._beat()
-            await asyncio.sleep(BEAT_SECONDS)
-
-    def _beat(self, *, down: bool = False) -> None:
+    def _describe(self) -> NodeBeat:
         host, port = self._server.address
-        self._writer.put(
-            NodeBeat(
-                role="callflow",
-                name=self._config.name,
-                at=time.time(),
-                state="down" if down else "up" if self._server.ready() else "draining",
-                public_address="",
-                internal_address=f"{host}:{port}",
-                load=self._server.load,
-                metrics_address=self._metrics_address,
-            )
+        return NodeBeat(
+            role="callflow",
+            name=self._config.name,
+            at=time.time(),
+            state="up" if self._server.ready() else "draining",
+            public_address="",
+            internal_address=f"{host}:{port}",
+            load=self._server.load,
+            metrics_address=self._metrics_address,
         )

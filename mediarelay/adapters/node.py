@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 
@@ -14,12 +13,12 @@ from mediarelay.aio.server import RelayServer
 from mediarelay.core.config import RelayConfig
 from mediarelay.core.events import LegFigures, SessionEnded
 from voiceapps.door import DatabaseDoor, RecordWriter
+from voiceapps.heartbeat import Heartbeat
 from voiceapps.rules.records import MediaReport, NodeBeat
 
 __all__ = ["ReportingRelay"]
 
-BEAT_SECONDS = 2.0
-BEATS_PER_REPORT = 5
+REPORT_SECONDS = 10.0
 
 
 class ReportingRelay:
@@ -31,13 +30,15 @@ class ReportingRelay:
         self._door = DatabaseDoor(registry=registry)
         self._writer = RecordWriter(self._door, registry=registry)
         self._server = RelayServer(config, registry=registry, on_ended=self._on_ended)
-        self._task: asyncio.Task[None] | None = None
+        self._heartbeat = Heartbeat(self._writer, self._describe)
+        self._reports: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the sockets and begin to report; raises AddressUnavailable."""
         self._server.start()
         await self._writer.start()
-        self._task = asyncio.create_task(self._beat_forever())
+        self._heartbeat.start()
+        self._reports = asyncio.create_task(self._report_forever())
 
     def ready(self) -> bool:
         """Tell whether offers for new calls are welcome."""
@@ -46,7 +47,7 @@ class ReportingRelay:
     def drain(self) -> None:
         """Refuse offers for new calls and say so at once."""
         self._server.drain()
-        self._beat()
+        self._heartbeat.beat()
 
     def idle(self) -> bool:
         """Tell whether no session is left."""
@@ -54,41 +55,33 @@ class ReportingRelay:
 
     async def stop(self) -> None:
         """Report the end, write what is queued and close the sockets."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        if self._reports is not None:
+            self._reports.cancel()
         for call_id, figures in self._server.figures().items():
             self._report(call_id, figures, final=True)
+        await self._heartbeat.stop()
         self._server.stop()
-        self._beat(down=True)
         await self._writer.close()
         await self._door.close()
 
-    async def _beat_forever(self) -> None:
-        beats = 0
+    async def _report_forever(self) -> None:
         while True:
-            self._beat()
-            await asyncio.sleep(BEAT_SECONDS)
-            beats += 1
-            if beats % BEATS_PER_REPORT == 0:
-                for call_id, figures in self._server.figures().items():
-                    self._report(call_id, figures, final=False)
+            await asyncio.sleep(REPORT_SECONDS)
+            for call_id, figures in self._server.figures().items():
+                self._report(call_id, figures, final=False)
 
-    def _beat(self, *, down: bool = False) -> None:
+    def _describe(self) -> NodeBeat:
         config = self._config
         host, port = self._server.ng_address
-        self._writer.put(
-            NodeBeat(
-                role="mediarelay",
-                name=config.name,
-                at=time.time(),
-                state="down" if down else "up" if self._server.ready() else "draining",
-                public_address=f"{config.external.advertised}:{config.external_ports[0]}",
-                internal_address=f"{host}:{port}",
-                load=self._server.session_count,
-                metrics_address=self._metrics_address,
-            )
+        return NodeBeat(
+            role="mediarelay",
+            name=config.name,
+            at=time.time(),
+            state="up" if self._server.ready() else "draining",
+            public_address=f"{config.external.advertised}:{config.external_ports[0]}",
+            internal_address=f"{host}:{port}",
+            load=self._server.session_count,
+            metrics_address=self._metrics_address,
         )
 
     def _on_ended(self, event: SessionEnded) -> None:

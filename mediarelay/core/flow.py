@@ -7,6 +7,7 @@ four comparisons. All else goes the long way round through `_inspect`.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from enum import StrEnum
 from struct import Struct
@@ -44,7 +45,7 @@ class Drop(StrEnum):
 _DROP_OF_KIND = {Kind.STUN: Drop.STUN, Kind.DTLS: Drop.DTLS, Kind.OTHER: Drop.MALFORMED}
 
 
-class Flow:
+class Flow(ABC):
     """One local port: counters, and the flow on the other side that it feeds."""
 
     __slots__ = ("bytes_in", "bytes_out", "drops", "learner", "local", "packets_in", "packets_out", "peer")
@@ -61,9 +62,9 @@ class Flow:
         """Where datagrams of this flow go."""
         return self.learner.target
 
+    @abstractmethod
     def receive(self, data: Buffer, size: int, source: Address, now: float) -> Flow | None:
         """Judge the first `size` octets of `data`; return the flow to send them from, or None."""
-        raise NotImplementedError
 
     def _drop(self, reason: Drop) -> None:
         self.drops[reason] += 1

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterable
-from typing import Literal
 
 import structlog
 from django.db import DatabaseError
@@ -16,6 +15,7 @@ from daemonkit.udp import Address
 from sipproxy.aio.dns_server import DnsServer
 from sipproxy.core.dns_config import DnsConfig
 from voiceapps.door import DatabaseDoor, DoorBusyError, RecordWriter
+from voiceapps.heartbeat import Heartbeat
 from voiceapps.rules.records import NodeBeat
 from voiceapps.selectors import NodeView, live_nodes
 
@@ -37,12 +37,14 @@ class PooledDns:
         self._server = DnsServer(config, registry=registry)
         self._known = False
         self._draining = False
+        self._heartbeat = Heartbeat(self._writer, self._describe)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen and begin to follow the pool; raises AddressUnavailable."""
         await self._server.start()
         await self._writer.start()
+        self._heartbeat.start()
         self._task = asyncio.create_task(self._refresh_forever())
 
     def ready(self) -> bool:
@@ -52,7 +54,7 @@ class PooledDns:
     def drain(self) -> None:
         """Say that this server is on its way out; it answers to the end."""
         self._draining = True
-        self._beat("draining")
+        self._heartbeat.beat()
 
     def idle(self) -> bool:
         """Tell that nothing is in progress: a query is answered as it comes."""
@@ -64,8 +66,8 @@ class PooledDns:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        await self._heartbeat.stop()
         await self._server.stop()
-        self._beat("down")
         await self._writer.close()
         await self._door.close()
 
@@ -77,22 +79,19 @@ class PooledDns:
             except (DatabaseError, DoorBusyError) as error:
                 # The last known pool is the best answer there is.
                 log.warning("pool_unknown", error=str(error))
-            self._beat("draining" if self._draining else "up")
             await asyncio.sleep(REFRESH_SECONDS)
 
-    def _beat(self, state: Literal["up", "draining", "down"]) -> None:
+    def _describe(self) -> NodeBeat:
         host, port = self._server.address
-        self._writer.put(
-            NodeBeat(
-                role="sipdns",
-                name=self._config.name,
-                at=time.time(),
-                state=state,
-                public_address=f"{host}:{port}",
-                internal_address="",
-                load=0,
-                metrics_address=self._metrics_address,
-            )
+        return NodeBeat(
+            role="sipdns",
+            name=self._config.name,
+            at=time.time(),
+            state="draining" if self._draining else "up",
+            public_address=f"{host}:{port}",
+            internal_address="",
+            load=0,
+            metrics_address=self._metrics_address,
         )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 
@@ -16,10 +14,8 @@ from sipproxy.adapters.nodes import CallflowNodes
 from sipproxy.aio.server import ProxyServer
 from sipproxy.core.config import SipProxyConfig
 from voiceapps.door import DatabaseDoor, RecordWriter
+from voiceapps.heartbeat import Heartbeat
 from voiceapps.rules.records import NodeBeat
-
-BEAT_SECONDS = 2.0
-FIRST_BEAT_SECONDS = 0.1
 
 
 class ProxyNode:
@@ -43,7 +39,7 @@ class ProxyNode:
         )
         self._nodes = None if config.callflow_targets else CallflowNodes(self._door, self._server.replace_nodes)
         self._served = False
-        self._task: asyncio.Task[None] | None = None
+        self._heartbeat = Heartbeat(self._writer, self._describe)
 
     async def start(self) -> None:
         """Open the sockets and begin; raises AddressUnavailable."""
@@ -52,7 +48,7 @@ class ProxyNode:
         self._refusals.start()
         if self._nodes:
             await self._nodes.start()
-        self._task = asyncio.create_task(self._beat_forever())
+        self._heartbeat.start()
 
     def ready(self) -> bool:
         """Tell whether new calls are welcome."""
@@ -61,7 +57,7 @@ class ProxyNode:
     def drain(self) -> None:
         """Refuse new calls and say so at once: DNS answers without us."""
         self._server.drain()
-        self._beat()
+        self._heartbeat.beat()
 
     def idle(self) -> bool:
         """Tell whether no call is left."""
@@ -69,37 +65,26 @@ class ProxyNode:
 
     async def stop(self) -> None:
         """Write what is queued and close everything."""
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
         if self._nodes:
             self._nodes.stop()
         self._server.stop()
         self._refusals.stop()
-        self._beat(down=True)
+        await self._heartbeat.stop()
         await self._writer.close()
         await self._door.close()
 
-    async def _beat_forever(self) -> None:
-        while True:
-            self._beat()
-            await asyncio.sleep(BEAT_SECONDS if self._served else FIRST_BEAT_SECONDS)
-
-    def _beat(self, *, down: bool = False) -> None:
+    def _describe(self) -> NodeBeat | None:
         self._served = self._served or self._server.ready()
         if not self._served:
             # Nobody should find a proxy that cannot serve its first call yet.
-            return
-        self._writer.put(
-            NodeBeat(
-                role="sipproxy",
-                name=self._config.name,
-                at=time.time(),
-                state="down" if down else "draining" if self._server.draining else "up",
-                public_address="{}:{}".format(*self._config.public_address),
-                internal_address="{}:{}".format(*self._config.internal_address),
-                load=self._server.call_count,
-                metrics_address=self._metrics_address,
-            )
+            return None
+        return NodeBeat(
+            role="sipproxy",
+            name=self._config.name,
+            at=time.time(),
+            state="draining" if self._server.draining else "up",
+            public_address="{}:{}".format(*self._config.public_address),
+            internal_address="{}:{}".format(*self._config.internal_address),
+            load=self._server.call_count,
+            metrics_address=self._metrics_address,
         )

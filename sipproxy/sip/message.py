@@ -17,6 +17,7 @@ Texts are UTF-8 with `surrogateescape`.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Self, TypeVar, cast
 
@@ -37,7 +38,7 @@ _M = TypeVar("_M", bound="Message")
 Headers = Iterable[tuple[str, str]]
 
 
-class Message:
+class Message(ABC):
     """Hold what requests and responses share: header fields and a body."""
 
     __slots__ = ("_keys", "_lines", "_typed", "body")
@@ -52,8 +53,8 @@ class Message:
         """Take header fields as received; `keys` and `lines` run in parallel."""
         self._keys, self._lines = keys, lines
 
-    def _start_line(self) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _start_line(self) -> bytes: ...
 
     def __bytes__(self) -> bytes:
         return b"\r\n".join((self._start_line(), *self._lines, b"", self.body))

@@ -13,8 +13,12 @@ _GROUPS = {
         ("Recordings", "graphic_eq", "recording"),
     ),
     "Customers": (("Applications", "apps", "voiceapplication"), ("Accounts", "business", "account"), ("API clients", "key", "apiclient")),
-    "System": (("Nodes", "dns", "node"), ("Audit", "history", "auditentry")),
+    "System": (("Nodes", "dns", "node"), ("Audit", "history", "auditentry"), ("Operators", "person", "auth_user")),
 }
+
+
+def _page(model: str) -> str:
+    return model if "_" in model else f"voiceapps_{model}"
 
 
 def navigation(_request: HttpRequest) -> list[dict[str, object]]:
@@ -22,9 +26,7 @@ def navigation(_request: HttpRequest) -> list[dict[str, object]]:
     return [
         {
             "title": title,
-            "items": [
-                {"title": label, "icon": icon, "link": reverse(f"admin:voiceapps_{model}_changelist")} for label, icon, model in pages
-            ],
+            "items": [{"title": label, "icon": icon, "link": reverse(f"admin:{_page(model)}_changelist")} for label, icon, model in pages],
         }
         for title, pages in _GROUPS.items()
     ]

@@ -13,7 +13,7 @@ from typing import Literal
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.endings import EndReason
 
-Role = Literal["web", "worker", "sipproxy", "mediarelay", "callflow", "sipdns"]
+Role = Literal["worker", "sipproxy", "mediarelay", "callflow", "sipdns"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,18 @@ class World:
         return [body for seen, body in self.requests if seen == path]
 
 
+def config_in(folder: Path) -> CallflowConfig:
+    return CallflowConfig(
+        name="callflow-1",
+        bind=("127.0.0.1", 0),
+        domain="sip.example.com",
+        media_address="127.0.0.1",
+        public_url="https://voice.example.com",
+        recordings_dir=str(folder / "recordings"),
+        prompts_dir=str(folder / "prompts"),
+    )
+
+
 @asynccontextmanager
 async def a_world(tmp_path: Path, **options: Any) -> AsyncIterator[World]:
     documents: dict[str, str] = {}
@@ -123,16 +135,7 @@ async def a_world(tmp_path: Path, **options: Any) -> AsyncIterator[World]:
     async def find(application_id: str) -> Application | None:
         return Application(application_id, "9900000", Webhook(f"{base}/start"), 5.0) if application_id == "app-1" else None
 
-    config = CallflowConfig(
-        name="callflow-1",
-        bind=("127.0.0.1", 0),
-        domain="sip.example.com",
-        media_address="127.0.0.1",
-        public_url="https://voice.example.com",
-        recordings_dir=str(tmp_path / "recordings"),
-        prompts_dir=str(tmp_path / "prompts"),
-    )
-    config = replace(config, **options)
+    config = replace(config_in(tmp_path), **options)
     server = CallflowServer(
         config,
         find_application=find,

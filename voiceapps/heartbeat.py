@@ -1,0 +1,58 @@
+"""Keep a daemon's node row fresh (D19)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from voiceapps.rules.records import NodeBeat
+
+BEAT_SECONDS = 2.0
+# Until there is a first beat, its moment is looked for more often.
+FIRST_BEAT_SECONDS = 0.1
+
+
+class Writer(Protocol):
+    """What takes the beats: a RecordWriter."""
+
+    def put(self, record: NodeBeat, /) -> None:
+        """Queue a record."""
+
+
+class Heartbeat:
+    """Write what `describe` says every other second; None says that nobody should know of the process yet."""
+
+    def __init__(self, writer: Writer, describe: Callable[[], NodeBeat | None]) -> None:
+        self._writer = writer
+        self._describe = describe
+        self._last: NodeBeat | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start beating."""
+        self._task = asyncio.create_task(self._beat_forever())
+
+    def beat(self) -> None:
+        """Beat now: something changed."""
+        beat = self._describe()
+        if beat is not None:
+            self._writer.put(beat)
+            self._last = beat
+
+    async def stop(self) -> None:
+        """Say good bye; the writer must still be open."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._last is not None:
+            now = self._describe() or self._last
+            self._writer.put(replace(now, state="down"))
+
+    async def _beat_forever(self) -> None:
+        while True:
+            self.beat()
+            await asyncio.sleep(BEAT_SECONDS if self._last else FIRST_BEAT_SECONDS)
