@@ -20,12 +20,12 @@ SCHEME = "folder"
 class FolderChannel(filesystem.Channel):
     """Put messages into the folder by renaming them into place."""
 
-    def _put(self, queue: str, message: Any, **_options: Any) -> None:
+    def _put(self, queue: str, payload: Any, **_options: Any) -> None:  # type: ignore[override]  # its bases disagree on a name
         # A name that begins with a dot belongs to no queue.
         name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
         folder = Path(self.data_folder_out)
         draft = folder / f".{name}"
-        draft.write_text(dumps(message), encoding="utf-8")
+        draft.write_text(dumps(payload), encoding="utf-8")
         draft.rename(folder / name)
 
 
