@@ -16,6 +16,7 @@ def main() -> int:
     lab = Lab()
     once = os.environ.get("DEMO_ONCE") == "1"
     try:
+        narrator.say("Preparing the database and starting every role (about half a minute)")
         lab.prepare()
         from demo.story import tell  # noqa: PLC0415  # it needs the settings that the lab has just prepared
 

@@ -80,8 +80,9 @@ async def test_the_caller_hears_the_prompt_sends_digits_and_leaves_a_recording(
     assert backend.of("disconnect")[0]["cause"] == "hangup"
     assert backend.of("initiate")[0]["to"] == application.sip_uri
 
-    prompt = next(path for path in (fleet.state / "prompts").iterdir() if path.stat().st_size < len(call.heard))
-    assert prompt.read_bytes() in bytes(call.heard)
+    # The cache holds what espeak-ng made of the sentence, as µ-law.
+    prompts = [path.read_bytes() for path in (fleet.state / "prompts").iterdir()]
+    assert any(len(prompt) > 4_000 and prompt in bytes(call.heard) for prompt in prompts)
 
     recording = backend.of("recordComplete")[0]
     audio = _download(fleet, recording["mediaUrl"])
