@@ -17,7 +17,7 @@ from sipproxy.core.dns_config import DnsConfig
 from voiceapps.door import DatabaseDoor, DoorBusyError, RecordWriter
 from voiceapps.heartbeat import Heartbeat
 from voiceapps.rules.records import NodeBeat
-from voiceapps.selectors import NodeView, live_nodes
+from voiceapps.selectors import NodeView, node_pool
 
 __all__ = ["PooledDns"]
 
@@ -74,7 +74,7 @@ class PooledDns:
     async def _refresh_forever(self) -> None:
         while True:
             try:
-                self._server.publish(list(_addresses(await self._door.read(live_nodes, "sipproxy"))))
+                self._server.publish(list(_addresses(await self._door.read(node_pool, "sipproxy"))))
                 self._known = True
             except (DatabaseError, DoorBusyError) as error:
                 # The last known pool is the best answer there is.

@@ -10,7 +10,7 @@ from django.db import DatabaseError
 
 from daemonkit.udp import Address
 from voiceapps.door import DatabaseDoor, DoorBusyError
-from voiceapps.selectors import NodeView, live_nodes
+from voiceapps.selectors import NodeView, node_pool
 
 REFRESH_SECONDS = 1.0
 
@@ -47,7 +47,7 @@ class CallflowNodes:
 
     async def _refresh(self) -> None:
         try:
-            nodes = await self._door.read(live_nodes, "callflow")
+            nodes = await self._door.read(node_pool, "callflow")
         except (DatabaseError, DoorBusyError) as error:
             log.warning("nodes_unavailable", error=str(error))
             return

@@ -16,29 +16,29 @@ from voiceapps.rules import records as r
 from voiceapps.rules.endings import EndReason
 from voiceapps.selectors import live_nodes
 from voiceapps.services import webhooks
+from voiceapps.services.call_rows import ensure, storable
 
 # A call whose node went silent is over; a new call gets this long to reach its call-flow node.
-SILENT_NODE_SECONDS = 30.0
-MAX_URI = 1024
+SILENT_NODE_SECONDS = 60.0
 MAX_LINE = 512
 
 
 def admit(record: r.CallAdmitted) -> None:
     """Create the call as the proxy admitted it."""
-    _ensure(record.call)
+    ensure(record.call)
     Call.objects.filter(pk=record.call.call_id).update(proxy_node=record.node)
 
 
 def answer(record: r.CallAnswered) -> None:
     """Note when the caller's ACK arrived."""
-    _ensure(record.call)
+    ensure(record.call)
     waiting = Call.objects.filter(pk=record.call.call_id, state=CallState.INITIATED)
     waiting.update(state=CallState.ANSWERED, answered_at=_when(record.at), callflow_node=record.node)
 
 
 def end(record: r.CallEnded) -> None:
     """End the call and put its disconnect webhook into the outbox; a second end changes nothing."""
-    _ensure(record.call)
+    ensure(record.call)
     reason = record.reason
     ended = Call.objects.filter(pk=record.call.call_id).exclude(state=CallState.DISCONNECTED)
     changed = ended.update(
@@ -65,7 +65,7 @@ def add_event(record: r.LadderMessage) -> None:
         source=record.source,
         destination=record.destination,
         first_line=record.first_line[:MAX_LINE],
-        text=_storable(record.text),
+        text=storable(record.text),
     )
 
 
@@ -92,7 +92,7 @@ def report_media(record: r.MediaReport) -> None:
 
 def store_recording(record: r.RecordingStored) -> None:
     """Add a recording to its call."""
-    _ensure(record.call)
+    ensure(record.call)
     Recording.objects.update_or_create(
         recording_id=record.recording_id,
         defaults={
@@ -109,7 +109,7 @@ def store_recording(record: r.RecordingStored) -> None:
 
 def sweep() -> int:
     """End the calls whose node is gone and return how many these were."""
-    live = {node.name for role in ("sipproxy", "callflow") for node in live_nodes(role)}
+    live = {node.name for role in ("sipproxy", "callflow") for node in live_nodes(role, seconds=SILENT_NODE_SECONDS)}
     silent_since = timezone.now() - timedelta(seconds=SILENT_NODE_SECONDS)
     stranded = Call.objects.exclude(state=CallState.DISCONNECTED).filter(started_at__lt=silent_since)
     ended = 0
@@ -133,28 +133,6 @@ def _node_lost(call: Call) -> r.CallEnded:
         error_id=None,
         tag=call.tag or None,
     )
-
-
-def _ensure(call: r.CallFacts) -> None:
-    Call.objects.get_or_create(
-        call_id=call.call_id,
-        defaults={
-            "account_id": call.account_id,
-            "application_id": call.application_id or None,
-            "sip_call_id": _storable(call.sip_call_id)[:MAX_LINE],
-            "from_uri": _storable(call.from_uri)[:MAX_URI],
-            "to_uri": _storable(call.to_uri)[:MAX_URI],
-            "source_ip": call.source_ip,
-            "source_port": call.source_port,
-            "country": call.country or "",
-            "started_at": _when(call.started_at),
-        },
-    )
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL takes no NUL in a text."""
-    return text.replace("\0", "\\0")
 
 
 def _when(seconds: float) -> datetime:

@@ -22,6 +22,7 @@ from voiceapps.models import Call, WebhookAttempt, WebhookDelivery
 from voiceapps.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import StatusEventQueued, WebhookFetched
+from voiceapps.services.call_rows import ensure, storable
 
 # Waits after each failed attempt; after the last one the delivery has failed.
 RETRY_SECONDS = (5, 30, 120, 600, 3600)
@@ -53,6 +54,7 @@ def queue_disconnect(call: Call) -> None:
 
 def queue_status_event(record: StatusEventQueued) -> None:
     """Put an event for a URL that BXML named into the outbox."""
+    ensure(record.call)
     when = datetime.fromtimestamp(record.at, UTC)
     _queue(
         WebhookDelivery(
@@ -70,6 +72,7 @@ def queue_status_event(record: StatusEventQueued) -> None:
 
 def add_fetched(record: WebhookFetched) -> None:
     """Keep a webhook that the call flow has already sent, with its answer."""
+    ensure(record.call)
     when = datetime.fromtimestamp(record.at, UTC)
     answered = record.status is not None and 200 <= record.status < 300
     delivery = WebhookDelivery.objects.create(
@@ -87,7 +90,7 @@ def add_fetched(record: WebhookFetched) -> None:
         at=when,
         url=record.url,
         status=record.status,
-        response_body=_storable(record.response_body),
+        response_body=storable(record.response_body)[:MAX_STORED_BODY],
         latency_ms=record.latency_ms,
         error=record.error or "",
     )
@@ -123,7 +126,7 @@ def finish_attempt(delivery_id: UUID, answer: OutboundAnswer) -> None:
         at=timezone.now(),
         url=delivery.url,
         status=answer.status,
-        response_body=_storable(answer.body.decode("utf-8", "replace")),
+        response_body=storable(answer.body.decode("utf-8", "replace"))[:MAX_STORED_BODY],
         latency_ms=answer.latency_ms,
         error=answer.error or "",
     )
@@ -168,10 +171,6 @@ def _close(delivery: WebhookDelivery, state: DeliveryState) -> None:
 def _announce(delivery_id: str) -> None:
     """Start the task now; where the broker is away the sweeper does it later."""
     current_app.send_task("voiceapps.tasks.send_webhook", args=[delivery_id], retry=False)
-
-
-def _storable(text: str) -> str:
-    return text.replace("\0", "\\0")[:MAX_STORED_BODY]
 
 
 def _disconnect_body(call: Call) -> payloads.Payload:

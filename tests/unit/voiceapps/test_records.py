@@ -13,7 +13,7 @@ from voiceapps.models import Call, MediaLeg, Node, RefusedAttempt, WebhookDelive
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import CallAdmitted, CallAnswered, LadderMessage, MediaReport, NodeBeat, RefusalSeen, WebhookFetched
-from voiceapps.selectors import call_report
+from voiceapps.selectors import call_report, node_pool
 from voiceapps.services import calls
 from voiceapps.services.records import write_records
 
@@ -108,3 +108,19 @@ def test_the_sweeper_ends_what_a_dead_node_left() -> None:
     assert calls.sweep() == 1
     assert Call.objects.get(pk=call.call_id).end_reason == "node_lost"
     assert Call.objects.get(pk=alive.call_id).state == "answered"
+
+
+def test_a_webhook_may_be_reported_before_its_call() -> None:
+    call = facts(application())
+    write_records([WebhookFetched(call, "initiate", STARTED, "https://a.example", "POST", "{}", 200, "<Response/>", 12, None)])
+    write_records([CallAdmitted(call, "p")])
+    assert Call.objects.get().proxy_node == "p"
+
+
+def test_a_pool_that_goes_silent_at_once_stays_in_use_and_a_good_bye_counts() -> None:
+    beat = NodeBeat("callflow", "a", time.time() - 30, "up", "", "127.0.0.1:6161", 0, "")
+    gone = NodeBeat("callflow", "b", time.time() - 30, "down", "", "127.0.0.1:6163", 0, "")
+    write_records([beat, gone])
+    assert [node.name for node in node_pool("callflow")] == ["a"]
+    write_records([NodeBeat("callflow", "c", time.time(), "up", "", "127.0.0.1:6164", 0, "")])
+    assert [node.name for node in node_pool("callflow")] == ["c"]
