@@ -58,11 +58,6 @@ def addresses(name: str, default: str = "", *, prefix: str = "") -> tuple[Addres
     return tuple(_parsed(name, word, lambda value: _address(value.removeprefix(prefix))) for word in words(name, default))
 
 
-def ip_address(name: str, default: str) -> str:
-    """Return an IPv4 address."""
-    return _parsed(name, text(name, default), lambda value: str(IPv4Address(value)))
-
-
 def interface(name: str, default: str) -> tuple[str, str]:
     """Return `address[!advertised]` as (local, advertised)."""
 

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sipproxy.core.limits import MAX_EVENTS, MAX_TRANSACTIONS
 from sipproxy.core.tables import FIRST, LINGER, MACHINE, T1, T2, TIMEOUT, Action, Input, Kind, State
@@ -91,7 +91,7 @@ class Counters:
     "Responses and ACKs that belong to nothing."
     retransmissions: int = 0
     "Requests that came again."
-    repeats: int = field(default=0)
+    repeats: int = 0
     "Messages that we sent again."
 
 

@@ -35,11 +35,6 @@ def patch(application: VoiceApplication, change: InboundSipPatch, *, actor: Acto
     return password
 
 
-def enable(application: VoiceApplication, change: InboundSipPatch, *, actor: Actor) -> str | None:
-    """Enable inbound SIP calls with the given authentication; return the password where one is made."""
-    return patch(application, _with(change, enabled=True), actor=actor)
-
-
 def rotate_password(application: VoiceApplication, *, actor: Actor) -> str:
     """Replace the password at once and return the new one."""
     password = patch(application, InboundSipPatch(password_auth=True), actor=actor)
@@ -61,10 +56,6 @@ def current(application: VoiceApplication) -> InboundSip:
         regions=tuple(application.allowed_regions),
         digest_algorithms=tuple(application.digest_algorithms),
     )
-
-
-def _with(change: InboundSipPatch, *, enabled: bool) -> InboundSipPatch:
-    return InboundSipPatch(enabled, change.password_auth, change.source_ips, change.regions, change.digest_algorithms)
 
 
 def _store(application: VoiceApplication, transition: Transition) -> None:
