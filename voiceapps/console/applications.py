@@ -17,7 +17,7 @@ from unfold.widgets import UnfoldAdminPasswordWidget
 from voiceapps.console.base import ConsoleAdmin, operator
 from voiceapps.models import VoiceApplication
 from voiceapps.rules.inbound_sip import InboundSipPatch, InvalidFields
-from voiceapps.services import applications, inbound_sip
+from voiceapps.services import applications
 
 SETTINGS_FIELDS = (
     "name",
@@ -32,6 +32,8 @@ SETTINGS_FIELDS = (
     "callback_password",
     "fallback_username",
     "fallback_password",
+    "max_calls",
+    "max_calls_per_second",
 )
 
 
@@ -147,15 +149,11 @@ class VoiceApplicationAdmin(ConsoleAdmin):
 
 
 def _change(application: VoiceApplication, verb: str, request: HttpRequest) -> str | None:
-    actor = operator(request)
-    if verb == "disable":
-        inbound_sip.disable(application, actor=actor)
-        return None
-    if verb == "rotate":
-        return inbound_sip.rotate_password(application, actor=actor)
     form = InboundSipForm(request.POST)
     form.is_valid()
-    return inbound_sip.patch(application, form.patch(application), actor=actor)
+    patches = {"disable": InboundSipPatch(enabled=False), "rotate": InboundSipPatch(password_auth=True)}
+    patch = patches.get(verb) or form.patch(application)
+    return applications.update(application, {}, patch, actor=operator(request)).sip_password
 
 
 def _sip_facts() -> dict[str, object]:

@@ -45,4 +45,4 @@ class ReadOnlyAdmin(ConsoleAdmin):
 
 def operator(request: HttpRequest) -> Actor:
     """Return who acts, for the audit."""
-    return Actor(f"operator {request.user.get_username()}", request.META.get("REMOTE_ADDR"))
+    return Actor(f"operator {request.user.get_username()}", request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_REQUEST_ID", ""))

@@ -1,8 +1,8 @@
 """The tables, one module a noun."""
 
-from voiceapps.models.accounts import Account, ApiClient
+from voiceapps.models.accounts import Account, ApiClient, ClientSecret, IdempotentAnswer
 from voiceapps.models.applications import SipCredential, VoiceApplication
-from voiceapps.models.audit import AuditEntry
+from voiceapps.models.audit import AuditChain, AuditEntry
 from voiceapps.models.calls import Call, CallEvent, MediaLeg, Recording
 from voiceapps.models.nodes import Node
 from voiceapps.models.refusals import RefusedAttempt
@@ -11,9 +11,12 @@ from voiceapps.models.webhooks import WebhookAttempt, WebhookDelivery
 __all__ = [
     "Account",
     "ApiClient",
+    "AuditChain",
     "AuditEntry",
     "Call",
     "CallEvent",
+    "ClientSecret",
+    "IdempotentAnswer",
     "MediaLeg",
     "Node",
     "Recording",

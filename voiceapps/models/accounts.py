@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import re
+import uuid
 from typing import ClassVar
 
 from django.core.validators import RegexValidator
 from django.db import models
 from oauth2_provider.models import AbstractApplication
 
+ACCOUNT_ID = re.compile(r"\A[0-9]{1,16}\Z")
+
 SCOPES: dict[str, str] = {
-    "voice-applications:read": "Read voice applications",
-    "voice-applications:write": "Create and change voice applications",
-    "recordings:read": "Download recordings",
+    "voice-applications:read": "Read voice applications, their refused attempts and their state",
+    "voice-applications:write": "Create, change and delete voice applications",
+    "calls:read": "Read calls and webhook deliveries",
+    "calls:write": "Replay webhook deliveries",
+    "recordings:read": "Read and download recordings",
+    "admin": "Manage the account's API credentials and read its audit trail",
 }
+
+ROLES: dict[str, tuple[str, ...]] = {
+    "HTTP Application Management": ("voice-applications:read", "voice-applications:write"),
+    "HttpVoice": ("calls:read", "calls:write", "recordings:read"),
+    "Credential access": ("admin",),
+}
+"What a role lets a client do; the names are the vendor's (voice-applications-api.md)."
 
 
 def all_scopes() -> list[str]:
@@ -21,10 +35,13 @@ def all_scopes() -> list[str]:
 
 
 class Account(models.Model):
-    """A customer."""
+    """A customer; a limit that is empty is none."""
 
-    account_id = models.CharField(primary_key=True, max_length=16, validators=[RegexValidator(r"\A\d{1,16}\Z", "Digits only.")])
+    account_id = models.CharField(primary_key=True, max_length=16, validators=[RegexValidator(ACCOUNT_ID, "Digits only.")])
     name = models.CharField(max_length=200, blank=True)
+    max_calls = models.PositiveIntegerField("concurrent calls, at most", null=True, blank=True)
+    max_calls_per_second = models.PositiveIntegerField("new calls a second, at most", null=True, blank=True)
+    max_applications = models.PositiveIntegerField("voice applications, at most", null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -37,9 +54,55 @@ class Account(models.Model):
 class ApiClient(AbstractApplication):  # type: ignore[misc]  # django-oauth-toolkit ships no types
     """An OAuth 2.0 client; it sees the accounts it is bound to and nothing else."""
 
+    # Secrets have a table of their own, so that a client can have two while it changes from one to the next.
+    client_secret = None
+    hash_client_secret = None
+
     accounts = models.ManyToManyField(Account, related_name="clients")
     scopes = models.JSONField(default=all_scopes)
 
     class Meta:
         verbose_name = "API client"
         ordering: ClassVar[list[str]] = ["name"]
+
+    @property
+    def roles(self) -> list[str]:
+        """Return the roles whose scopes the client has, all of them."""
+        return [role for role, scopes in ROLES.items() if set(scopes) <= set(self.scopes)]
+
+
+class ClientSecret(models.Model):
+    """One of a client's secrets, as a keyed hash (D5)."""
+
+    secret_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    client = models.ForeignKey(ApiClient, on_delete=models.CASCADE, related_name="secrets")
+    digest = models.CharField(max_length=128)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["created_at"]
+
+    def __str__(self) -> str:
+        return f"secret {self.secret_id} of {self.client_id}"
+
+
+class IdempotentAnswer(models.Model):
+    """What a request with an Idempotency-Key was answered; secrets are left out."""
+
+    client = models.ForeignKey(ApiClient, on_delete=models.CASCADE)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    body = models.JSONField()
+    headers = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["client", "key"], name="one_answer_per_client_and_key")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.status} for {self.key}"

@@ -47,11 +47,16 @@ class VoiceApplication(models.Model):
     allowed_regions = models.JSONField(default=list, editable=False)
     digest_algorithms = models.JSONField(default=default_digest_algorithms, editable=False)
 
+    max_calls = models.PositiveIntegerField("concurrent calls, at most", null=True, blank=True)
+    max_calls_per_second = models.PositiveIntegerField("new calls a second, at most", null=True, blank=True)
+
+    version = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
         ordering: ClassVar[list[str]] = ["name", "application_id"]
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["account", "name", "application_id"], name="application_page")]
 
     def __str__(self) -> str:
         return self.name

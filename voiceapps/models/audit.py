@@ -1,4 +1,4 @@
-"""Who changed what."""
+"""Who changed what, in chains that show when an entry was altered or taken out."""
 
 from __future__ import annotations
 
@@ -7,19 +7,38 @@ from typing import ClassVar
 from django.db import models
 
 
+class AuditChain(models.Model):
+    """The end of one chain: an account's, or with the empty name the installation's own."""
+
+    chain = models.CharField(primary_key=True, max_length=16)
+    number = models.PositiveBigIntegerField(default=0)
+    digest = models.CharField(max_length=64, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.chain or 'installation'} up to {self.number}"
+
+
 class AuditEntry(models.Model):
     """One mutation; secrets are masked before they come here."""
 
-    at = models.DateTimeField(auto_now_add=True)
+    chain = models.CharField("account", max_length=16, blank=True)
+    number = models.PositiveBigIntegerField()
+    at = models.DateTimeField()
     actor = models.CharField(max_length=200)
     source_ip = models.GenericIPAddressField(null=True)
+    request_id = models.CharField(max_length=36, blank=True)
     action = models.CharField(max_length=64)
     subject = models.CharField(max_length=200)
     changes = models.JSONField()
+    previous_digest = models.CharField(max_length=64, blank=True)
+    digest = models.CharField(max_length=64)
 
     class Meta:
         verbose_name_plural = "audit entries"
         ordering: ClassVar[list[str]] = ["-at", "-id"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["chain", "number"], name="one_entry_per_chain_and_number")
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.subject}"

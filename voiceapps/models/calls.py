@@ -39,6 +39,11 @@ class Call(models.Model):
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-started_at"]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["account", "started_at", "call_id"], name="call_page"),
+            models.Index(fields=["application", "started_at"], name="call_of_application"),
+            models.Index(fields=["account", "application"], name="live_call", condition=~models.Q(state="disconnected")),
+        ]
 
     def __str__(self) -> str:
         return self.call_id

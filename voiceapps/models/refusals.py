@@ -28,6 +28,7 @@ class RefusedAttempt(models.Model):
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-last_at"]
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["application", "last_at", "id"], name="refusal_page")]
 
     def __str__(self) -> str:
         return f"{self.reason} from {self.source_ip}"

@@ -9,6 +9,7 @@ from django.db import models
 
 from voiceapps.choices import CallbackMethod, DeliveryState
 from voiceapps.fields import EncryptedTextField
+from voiceapps.models.accounts import Account
 from voiceapps.models.applications import CREDENTIAL_LENGTH, URL_LENGTH
 from voiceapps.models.calls import Call
 
@@ -20,6 +21,7 @@ class WebhookDelivery(models.Model):
     """
 
     delivery_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT)
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="webhooks")
     event_type = models.CharField(max_length=32)
     synchronous = models.BooleanField(default=False)
@@ -31,6 +33,7 @@ class WebhookDelivery(models.Model):
     state = models.CharField(max_length=9, choices=DeliveryState, default=DeliveryState.PENDING)
     created_at = models.DateTimeField()
     next_attempt_at = models.DateTimeField(null=True)
+    replayed_at = models.DateTimeField(null=True)
     announce_at = models.DateTimeField(null=True, db_index=True)
 
     class Meta:
@@ -39,6 +42,7 @@ class WebhookDelivery(models.Model):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["call"], condition=models.Q(event_type="disconnect"), name="one_disconnect_per_call")
         ]
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["account", "created_at", "delivery_id"], name="delivery_page")]
 
     def __str__(self) -> str:
         return f"{self.event_type} of {self.call_id}"

@@ -1,50 +1,42 @@
-"""Enable, change, rotate and disable an application's SIP URI (seed, D1, D5)."""
+"""Carry out what a change to an application's SIP URI means (seed, D1, D5): alias, credential, password."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from django.conf import settings
-from django.db import transaction
 
 from voiceapps.models import SipCredential, VoiceApplication
 from voiceapps.rules import inbound_sip as rules
 from voiceapps.rules.inbound_sip import InboundSip, InboundSipPatch, Transition
-from voiceapps.services import audit
-from voiceapps.services.audit import Actor
 from voiceapps.services.passwords import make_password
 
 _HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 
 
-@transaction.atomic
-def patch(application: VoiceApplication, change: InboundSipPatch, *, actor: Actor) -> str | None:
-    """Apply a change and return the new password where it makes one; raises InvalidFields."""
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What changed, for the audit, and the password where one was made."""
+
+    changes: dict[str, object]
+    password: str | None
+
+
+def apply(application: VoiceApplication, change: InboundSipPatch) -> Applied:
+    """Set the application's fields, which the caller saves, and store its credential; raises InvalidFields."""
+    if change == InboundSipPatch():
+        return Applied({}, None)
     before = current(application)
     transition = rules.apply(before, change)
-    _store(application, transition)
+    _set(application, transition)
+    if transition.drop_credential:
+        SipCredential.objects.filter(application=application).delete()
     password = _rotate(application) if transition.new_password else None
-    after = asdict(transition.after)
-    changes = {name: value for name, value in after.items() if value != getattr(before, name)}
-    if password:
-        changes["password"] = "rotated"  # noqa: S105  # a word, not a password
-    audit.record(actor, "inbound_sip.patch", str(application.pk), changes)
-    return password
-
-
-def rotate_password(application: VoiceApplication, *, actor: Actor) -> str:
-    """Replace the password at once and return the new one."""
-    password = patch(application, InboundSipPatch(password_auth=True), actor=actor)
-    assert password is not None  # noqa: S101  # our own rule: this patch always makes one
-    return password
-
-
-def disable(application: VoiceApplication, *, actor: Actor) -> None:
-    """Clear the SIP URI and everything that authenticates it."""
-    patch(application, InboundSipPatch(enabled=False), actor=actor)
+    changes: dict[str, object] = {name: value for name, value in asdict(transition.after).items() if value != getattr(before, name)}
+    return Applied(changes | ({"password": "rotated"} if password else {}), password)
 
 
 def current(application: VoiceApplication) -> InboundSip:
@@ -58,7 +50,7 @@ def current(application: VoiceApplication) -> InboundSip:
     )
 
 
-def _store(application: VoiceApplication, transition: Transition) -> None:
+def _set(application: VoiceApplication, transition: Transition) -> None:
     after = transition.after
     if transition.new_alias:
         application.sip_alias = uuid.uuid4()
@@ -69,9 +61,6 @@ def _store(application: VoiceApplication, transition: Transition) -> None:
     application.allowed_source_ips = list(after.source_ips)
     application.allowed_regions = list(after.regions)
     application.digest_algorithms = list(after.digest_algorithms)
-    application.save()
-    if transition.drop_credential:
-        SipCredential.objects.filter(application=application).delete()
 
 
 def _rotate(application: VoiceApplication) -> str:

@@ -40,6 +40,7 @@ def queue_disconnect(call: Call) -> None:
         return
     _queue(
         WebhookDelivery(
+            account_id=call.account_id,
             call=call,
             event_type="disconnect",
             url=application.status_url,
@@ -58,6 +59,7 @@ def queue_status_event(record: StatusEventQueued) -> None:
     when = datetime.fromtimestamp(record.at, UTC)
     _queue(
         WebhookDelivery(
+            account_id=record.call.account_id,
             call_id=record.call.call_id,
             event_type=record.event_type,
             url=record.url,
@@ -76,6 +78,7 @@ def add_fetched(record: WebhookFetched) -> None:
     when = datetime.fromtimestamp(record.at, UTC)
     answered = record.status is not None and 200 <= record.status < 300
     delivery = WebhookDelivery.objects.create(
+        account_id=record.call.account_id,
         call_id=record.call.call_id,
         event_type=record.event_type,
         synchronous=True,
@@ -112,7 +115,7 @@ def claim(delivery_id: UUID) -> OutboundRequest | None:
         body=delivery.body,
         username=delivery.username,
         password=delivery.password,
-        account_id=str(delivery.body.get("accountId", "")),
+        account_id=delivery.account_id,
         message_id=f"msg_{delivery.pk.hex}",
     )
 

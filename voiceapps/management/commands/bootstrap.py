@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from voiceapps.services import accounts
+from voiceapps.services import accounts, clients
 from voiceapps.services.audit import Actor
 from voiceapps.services.passwords import make_password
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
         """Name the account and the secrets; those left out are made up and shown once."""
         parser.add_argument("--account", required=True, help="account id, digits")
         parser.add_argument("--client-id", required=True)
-        parser.add_argument("--client-secret", default="", help=f"at least {accounts.MIN_SECRET_LENGTH} characters")
+        parser.add_argument("--client-secret", default="", help=f"at least {clients.MIN_SECRET_LENGTH} characters")
         parser.add_argument("--admin-password", default="", help="sets the password of the operator `admin`")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -33,7 +33,7 @@ class Command(BaseCommand):
         try:
             with transaction.atomic():
                 account = accounts.ensure_account(options["account"], actor=ACTOR)
-                accounts.ensure_client(options["client_id"], secret, account, actor=ACTOR)
+                clients.ensure_client(options["client_id"], secret, account, actor=ACTOR)
                 if options["admin_password"]:
                     accounts.ensure_operator(options["admin_password"], actor=ACTOR)
         except ValidationError as error:

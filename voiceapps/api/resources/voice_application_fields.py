@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from rest_framework import serializers
 
-from voiceapps.api.fields import CallbackUrl, Credentials, Seconds, StrictBoolean, StrictText, StrictTexts
+from voiceapps.api.wire.fields import AtLeastOne, CallbackUrl, Credentials, Seconds, StrictBoolean, StrictText, StrictTexts
+from voiceapps.api.wire.strict import StrictInput
 from voiceapps.choices import CallbackMethod
 from voiceapps.models import VoiceApplication
 from voiceapps.rules.inbound_sip import InboundSipPatch
 
 MIN_TIMEOUT, MAX_TIMEOUT = 1, 25
-READ_ONLY = frozenset({"applicationId", "accountId", "sipUri", "sipAuthPassword"})
 
 _MODEL_FIELDS = {
     "applicationName": "name",
@@ -24,7 +23,10 @@ _MODEL_FIELDS = {
     "callStatusCallbackUrl": "status_url",
     "callStatusMethod": "status_method",
     "callbackTimeout": "callback_timeout",
+    "maxConcurrentCalls": "max_calls",
+    "maxCallsPerSecond": "max_calls_per_second",
 }
+_EMPTY = {"maxConcurrentCalls": None, "maxCallsPerSecond": None}
 _CREDENTIALS = {
     "callbackCreds": ("callback_username", "callback_password"),
     "callInitiatedFallbackCreds": ("fallback_username", "fallback_password"),
@@ -38,8 +40,10 @@ _SIP_FIELDS = {
 }
 
 
-class VoiceApplicationInput(serializers.Serializer[Any]):
+class VoiceApplicationInput(StrictInput):
     """What POST and PATCH take; with PATCH a field that is not sent stays as it is and null clears it."""
+
+    READ_ONLY = frozenset({"applicationId", "accountId", "sipUri", "sipAuthPassword"})
 
     applicationName = StrictText(max_length=200)
     callInitiatedCallbackUrl = CallbackUrl()
@@ -51,31 +55,20 @@ class VoiceApplicationInput(serializers.Serializer[Any]):
     callStatusMethod = serializers.ChoiceField(CallbackMethod.choices, required=False)
     callbackCreds = Credentials(required=False, allow_null=True)
     callbackTimeout = Seconds(required=False, min_value=MIN_TIMEOUT, max_value=MAX_TIMEOUT)
+    maxConcurrentCalls = AtLeastOne(required=False, allow_null=True)
+    maxCallsPerSecond = AtLeastOne(required=False, allow_null=True)
     inboundSipCallsEnabled = StrictBoolean(required=False)
     passwordAuthEnabled = StrictBoolean(required=False)
     allowedSourceIps = StrictTexts(required=False)
     allowedRegions = StrictTexts(required=False)
     sipDigestAlgorithms = StrictTexts(required=False)
 
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        """Return the values; a field that does not exist or cannot be written is an error by its name."""
-        errors: dict[str, Any] = {}
-        if isinstance(data, Mapping):
-            for name in sorted(set(data) - set(self.fields)):
-                errors[name] = ["Read-only." if name in READ_ONLY else "No such field."]
-        try:
-            values: dict[str, Any] = super().to_internal_value(data)
-        except serializers.ValidationError as error:
-            errors |= cast(dict[str, Any], error.detail)
-            values = {}
-        if errors:
-            raise serializers.ValidationError(errors)
-        return values
-
     def model_fields(self) -> dict[str, Any]:
-        """Return the model's fields that the request sets; null is the empty text."""
+        """Return the model's fields that the request sets; null is the empty text, or no limit."""
         data = self.validated_data
-        fields = {_MODEL_FIELDS[name]: "" if value is None else value for name, value in data.items() if name in _MODEL_FIELDS}
+        fields = {
+            _MODEL_FIELDS[name]: _EMPTY.get(name, "") if value is None else value for name, value in data.items() if name in _MODEL_FIELDS
+        }
         for name, (username, password) in _CREDENTIALS.items():
             if name in data:
                 credentials = data[name] or {"userId": "", "password": ""}
@@ -113,7 +106,35 @@ class VoiceApplicationData(serializers.Serializer[Any]):
     callStatusMethod = serializers.ChoiceField(CallbackMethod.choices)
     callbackCreds = UserId(allow_null=True)
     callbackTimeout = serializers.FloatField()
+    maxConcurrentCalls = serializers.IntegerField(allow_null=True)
+    maxCallsPerSecond = serializers.IntegerField(allow_null=True)
     sipAuthPassword = serializers.CharField(required=False, help_text="Only in the answer that made it.")
+    sipAuthPasswordNotice = serializers.CharField(
+        required=False, help_text="In a replay of an Idempotency-Key: why the password is not there."
+    )
+
+
+EXAMPLE: dict[str, object] = {
+    "applicationId": "15f99d57-f823-4718-80cc-5d95d5b83e59",
+    "applicationName": "My Voice App",
+    "sipUri": "sip:479fbd44-3362-45f3-bb80-284f21111be4@sip-uri.example.com",
+    "inboundSipCallsEnabled": True,
+    "passwordAuthEnabled": False,
+    "allowedSourceIps": ["203.0.113.0/24"],
+    "allowedRegions": ["US"],
+    "sipDigestAlgorithms": ["MD5"],
+    "callInitiatedCallbackUrl": "https://backend.example.com/initiate",
+    "callInitiatedMethod": "POST",
+    "callInitiatedFallbackUrl": None,
+    "callInitiatedFallbackMethod": "POST",
+    "callInitiatedFallbackCreds": None,
+    "callStatusCallbackUrl": "https://backend.example.com/status",
+    "callStatusMethod": "POST",
+    "callbackCreds": {"userId": "voice"},
+    "callbackTimeout": 15.0,
+    "maxConcurrentCalls": None,
+    "maxCallsPerSecond": None,
+}
 
 
 def application_data(application: VoiceApplication, sip_password: str | None = None) -> dict[str, object]:
@@ -136,6 +157,8 @@ def application_data(application: VoiceApplication, sip_password: str | None = N
         "callStatusMethod": application.status_method,
         "callbackCreds": _user_id(application.callback_username),
         "callbackTimeout": application.callback_timeout,
+        "maxConcurrentCalls": application.max_calls,
+        "maxCallsPerSecond": application.max_calls_per_second,
     }
     return data | ({"sipAuthPassword": sip_password} if sip_password else {})
 

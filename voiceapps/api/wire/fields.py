@@ -9,6 +9,8 @@ from rest_framework import serializers
 
 from voiceapps.models.applications import CREDENTIAL_LENGTH, URL_LENGTH
 
+MAX_INTEGER = 2**31 - 1
+
 
 class StrictBoolean(serializers.BooleanField):
     """Take true and false."""
@@ -68,6 +70,19 @@ class Seconds(serializers.FloatField):
         """Return the number; a boolean or a text is none."""
         if isinstance(data, bool) or not isinstance(data, int | float):
             raise serializers.ValidationError("Must be a number of seconds.")
+        return super().to_internal_value(data)
+
+
+class AtLeastOne(serializers.IntegerField):
+    """Take a whole JSON number from 1 on."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=1, max_value=MAX_INTEGER, **options)
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number; a boolean, a fraction or a text is none."""
+        if isinstance(data, bool) or not isinstance(data, int):
+            raise serializers.ValidationError("Must be a whole number.")
         return super().to_internal_value(data)
 
 

@@ -1,0 +1,17 @@
+"""Say how the installation is."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, JsonResponse
+
+from voiceapps.selectors import live_nodes
+
+ROLES = ("sipproxy", "mediarelay", "callflow", "sipdns", "worker")
+
+
+def healthz(_request: HttpRequest) -> JsonResponse:
+    """Say whether each role has a live process; 503 until all have."""
+    roles = {role: "ok" if any(node.state == "up" for node in live_nodes(role)) else "missing" for role in ROLES}
+    roles["web"] = "ok"
+    healthy = all(state == "ok" for state in roles.values())
+    return JsonResponse({"status": "ok" if healthy else "degraded", "roles": roles}, status=200 if healthy else 503)

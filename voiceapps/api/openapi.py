@@ -1,0 +1,162 @@
+"""Describe operations for openapi.json: each with an example of its answer and of every error it can give."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Literal
+
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field, inline_serializer
+from rest_framework import serializers
+
+from voiceapps.api.wire.errors import TYPES
+
+Schema = Any
+Shape = Literal["envelope", "call control"]
+
+_ERROR_ID = "0a2f6d1e-6c3d-4f3c-9b0e-3d9a5c1f7a42"
+_TEXTS = {
+    400: "Must be true or false.",
+    401: "A valid access token is required: Authorization: Bearer <token>.",
+    403: "This client has no access to this account.",
+    404: "No such resource in this account.",
+    409: "The resource is in use.",
+    412: "The resource has changed since it was read.",
+    413: "A body has at most 65536 bytes.",
+    415: 'Unsupported media type "text/plain" in request.',
+    429: "Request was throttled. Expected available in 7 seconds.",
+}
+
+
+@extend_schema_field({"type": "null"})
+class Null(serializers.Field):  # type: ignore[type-arg]  # it has no value
+    """The data of an answer that has none."""
+
+
+class ErrorSource(serializers.Serializer[Any]):
+    """What an error is about: one of these."""
+
+    field = serializers.CharField(required=False)
+    parameter = serializers.CharField(required=False)
+    header = serializers.CharField(required=False)
+
+
+class ErrorEntry(serializers.Serializer[Any]):
+    """One thing that is wrong."""
+
+    id = serializers.UUIDField()
+    type = serializers.CharField()
+    code = serializers.CharField()
+    description = serializers.CharField()
+    source = ErrorSource(required=False)  # type: ignore[assignment]  # the wire's name; DRF means something else by it
+
+
+class Link(serializers.Serializer[Any]):
+    """Where to go on."""
+
+    href = serializers.CharField()
+    rel = serializers.CharField()
+    method = serializers.CharField()
+
+
+class ErrorEnvelope(serializers.Serializer[Any]):
+    """What every error answer of the management API looks like."""
+
+    links = Link(many=True)
+    data = Null()  # type: ignore[assignment]  # the wire's name; DRF's own `data` is a property of instances
+    errors = ErrorEntry(many=True)  # type: ignore[assignment]  # likewise
+
+
+class CallControlError(serializers.Serializer[Any]):
+    """What every error answer of call control looks like (D16)."""
+
+    type = serializers.CharField()
+    description = serializers.CharField()
+    id = serializers.CharField(allow_null=True)
+
+
+def enveloped(name: str, data: Schema) -> Schema:
+    """Return the schema of an answer that carries `data`."""
+    return inline_serializer(name, {"links": Link(many=True), "data": data, "errors": ErrorEntry(many=True)})
+
+
+def operation(  # noqa: PLR0913  # what an operation has
+    operation_id: str,
+    *,
+    tag: str,
+    answers: Mapping[Any, Schema],
+    example: object = None,
+    request: Schema = None,
+    request_example: object = None,
+    query: type[serializers.Serializer[Any]] | None = None,
+    headers: Sequence[OpenApiParameter] = (),
+    errors: Sequence[int] = (400, 401, 403, 404, 429),
+    shape: Shape = "envelope",
+) -> Callable[[Any], Any]:
+    """Return the decorator that describes a view's method; `example` is the answer's, without its envelope."""
+    examples = []
+    if example is not None:
+        value = {"links": [], "data": example, "errors": []} if shape == "envelope" else example
+        examples.append(OpenApiExample(operation_id, value=value, response_only=True, status_codes=[str(next(iter(answers)))]))
+    if request_example is not None:
+        examples.append(OpenApiExample(f"{operation_id} request", value=request_example, request_only=True))
+    responses: dict[Any, Any] = {**answers, **{status: _error(status, shape) for status in errors}}
+    return extend_schema(
+        operation_id=operation_id,
+        tags=[tag],
+        request=request,
+        responses=responses,
+        parameters=[*([query] if query else []), *headers],
+        examples=examples,
+    )
+
+
+def header(name: str, text: str) -> OpenApiParameter:
+    """Return an optional request header."""
+    return OpenApiParameter(name, str, OpenApiParameter.HEADER, description=text)
+
+
+def _error(status: int, shape: Shape) -> OpenApiResponse:
+    phrase = HTTPStatus(status).phrase
+    if shape == "envelope":
+        entry: dict[str, object] = {"id": _ERROR_ID, "type": TYPES[status], "code": str(status), "description": _TEXTS[status]}
+        if status == 400:
+            entry["source"] = {"field": "inboundSipCallsEnabled"}
+        value: object = {"links": [], "data": None, "errors": [entry]}
+        return OpenApiResponse(ErrorEnvelope, phrase, [OpenApiExample(f"{status} {phrase}", value=value, status_codes=[str(status)])])
+    flat = {"type": FLAT_TYPES.get(status, "error"), "description": _TEXTS[status], "id": _ERROR_ID}
+    return OpenApiResponse(CallControlError, phrase, [OpenApiExample(f"{status} {phrase}", value=flat, status_codes=[str(status)])])
+
+
+FLAT_TYPES = {
+    400: "validation",
+    401: "authentication-error",
+    403: "authorization-error",
+    404: "validation",
+    405: "validation",
+    409: "validation",
+    413: "validation",
+    415: "validation",
+    429: "error",
+    500: "internal-error",
+    503: "system-overloaded",
+}
+"The `type` of call control's errors (call-control-api.md)."
+
+
+def camel_case_paths(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
+    """Name path parameters as the rest of the wire is named: `{accountId}` (a hook of drf-spectacular)."""
+    paths = {}
+    for path, operations in result["paths"].items():
+        for described in operations.values():
+            for parameter in described.get("parameters", []):
+                if parameter["in"] == "path":
+                    parameter["name"] = _camel(parameter["name"])
+        paths[re.sub(r"\{(\w+)\}", lambda name: "{" + _camel(name[1]) + "}", path)] = operations
+    return result | {"paths": paths}
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)

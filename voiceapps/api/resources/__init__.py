@@ -1,0 +1,1 @@
+"""What customers manage, one module a resource (`/v2/accounts/{accountId}/…`)."""

@@ -1,0 +1,125 @@
+"""Say what is wrong: a problem is a value first and takes the shape of the API it was found in.
+
+The management API shows problems in its envelope, one for each bad field; call control shows the first one in the flat
+shape of Programmable Voice (D16). A view names its shape by `render_problems`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from django.core.exceptions import ObjectDoesNotExist
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from voiceapps.api.wire.envelope import envelope
+from voiceapps.rules.inbound_sip import InvalidFields
+
+SourceKind = Literal["field", "parameter", "header"]
+
+TYPES = {
+    400: "invalid_parameter",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "resource_not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    412: "precondition_failed",
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+    429: "too_many_requests",
+    500: "internal_server_error",
+    503: "service_unavailable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, and the field, query parameter or header it is wrong with."""
+
+    status: int
+    description: str
+    type: str = ""
+    source: Mapping[str, str] = field(default_factory=dict)
+
+    def as_entry(self) -> dict[str, object]:
+        """Return the problem as an entry of `errors`."""
+        entry: dict[str, object] = {
+            "id": str(uuid.uuid4()),
+            "type": self.type or TYPES.get(self.status, "error"),
+            "code": str(self.status),
+            "description": self.description,
+        }
+        return entry | ({"source": dict(self.source)} if self.source else {})
+
+
+class ProblemError(exceptions.APIException):
+    """Carry problems of one status out of a view."""
+
+    def __init__(self, *problems: Problem) -> None:
+        self.status_code = problems[0].status
+        self.problems = problems
+        super().__init__(problems[0].description)
+
+
+def bad(kind: SourceKind, name: str, rule: str) -> ProblemError:
+    """Return a 400 that names what is bad and the rule it breaks."""
+    return ProblemError(Problem(400, rule, source={kind: name}))
+
+
+def conflict(kind: str, description: str) -> ProblemError:
+    """Return a 409 of a kind of its own."""
+    return ProblemError(Problem(409, description, type=kind))
+
+
+def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Translate any exception of a view that is the caller's fault, in the view's own shape."""
+    if isinstance(error, InvalidFields):
+        error = exceptions.ValidationError(error.errors)
+    if isinstance(error, ObjectDoesNotExist):
+        # It was there when the request came and is gone now.
+        error = Http404()
+    response = exception_handler(error, context)
+    if response is not None:
+        render = getattr(context["view"], "render_problems", in_envelope)
+        response.data = render(_problems(error, response))
+    return response
+
+
+def in_envelope(problems: Sequence[Problem]) -> dict[str, object]:
+    """Return problems in the management API's shape."""
+    return envelope(None, errors=[problem.as_entry() for problem in problems])
+
+
+def _problems(error: Exception, response: Response) -> list[Problem]:
+    if isinstance(error, ProblemError):
+        return list(error.problems)
+    if isinstance(error, exceptions.ValidationError):
+        return [Problem(400, text, source={"field": path} if path else {}) for path, text in _flatten(response.data)]
+    return [Problem(response.status_code, _description(error))]
+
+
+def _description(error: Exception) -> str:
+    if isinstance(error, Http404):
+        return "No such resource in this account."
+    return str(getattr(error, "detail", error))
+
+
+def _flatten(detail: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (field path, one text) for each bad field of DRF's nested errors."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            own = "" if name == "non_field_errors" else str(name)
+            yield from _flatten(inner, ".".join(part for part in (path, own) if part))
+    elif isinstance(detail, list) and any(isinstance(inner, dict | list) for inner in detail):
+        for index, inner in enumerate(detail):
+            if inner:
+                yield from _flatten(inner, f"{path}[{index}]")
+    else:
+        texts = detail if isinstance(detail, list) else [detail]
+        yield path, " ".join(str(text) for text in texts)

@@ -1,0 +1,66 @@
+"""`Idempotency-Key`: a request that is sent twice acts once.
+
+A secret is shown in the first answer only. A replay carries a notice in its place, so that a client knows why it is missing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from rest_framework.response import Response
+
+from voiceapps.api.wire.errors import bad, conflict
+from voiceapps.services.idempotency import Answer, KeyReusedError, answer_once
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
+
+    from voiceapps.api.base import ClientView
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+SECRETS = ("sipAuthPassword", "clientSecret")
+NOTICE = "Shown only in the first answer to this Idempotency-Key. If it is lost, make a new one."
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEPT_HEADERS = ("Location", "ETag")
+
+
+def once(view: ClientView, request: Request, act: Callable[[], Response]) -> Response:
+    """Run `act`, or repeat the answer to an earlier request with the same key; raises ProblemError for a bad or reused key."""
+    key = request.headers.get(HEADER)
+    if key is None:
+        return act()
+    if not _KEY.fullmatch(key):
+        raise bad("header", HEADER, "1 to 255 visible ASCII characters.")
+    made: list[Response] = []
+
+    def keep() -> Answer:
+        made.append(act())
+        return _without_secrets(made[0])
+
+    try:
+        kept = answer_once(view.client, key, _fingerprint(request), keep)
+    except KeyReusedError as error:
+        raise conflict("idempotency_key_reused", f"{HEADER}: {error}") from None
+    if kept is None:
+        return made[0]
+    return Response(kept.body, status=kept.status, headers=kept.headers | {REPLAYED: "true"})
+
+
+def _fingerprint(request: Request) -> str:
+    said = [request.method, request.get_full_path(), request.data]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _without_secrets(response: Response) -> Answer:
+    body: Any = response.data
+    secrets = [name for name in SECRETS if name in body["data"]]
+    data = {name: value for name, value in body["data"].items() if name not in SECRETS}
+    data |= {f"{name}Notice": NOTICE for name in secrets}
+    headers = {name: response[name] for name in _KEPT_HEADERS if name in response}
+    return Answer(response.status_code, body | {"data": data}, headers)

@@ -1,0 +1,106 @@
+"""Lists by keyset: a page costs the same however deep it lies, and rows that come or go shift nothing.
+
+The cursor holds the sort values of the last row shown; it is opaque to clients and worth nothing to them, since each
+query is bound to their account first.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db.models import Field, Model, Q, QuerySet
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from voiceapps.api.wire.envelope import Link, link
+from voiceapps.api.wire.errors import bad
+
+DEFAULT_LIMIT, MAX_LIMIT, MAX_CURSOR = 100, 1000, 1024
+
+M = TypeVar("M", bound=Model)
+
+
+class PageQuery(serializers.Serializer[Any]):
+    """The parameters that every list takes."""
+
+    limit = serializers.IntegerField(
+        required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT, help_text="Entries of one page."
+    )
+    afterCursor = serializers.CharField(
+        required=False, max_length=MAX_CURSOR, help_text="Where the page before ended; take it from its link `next`."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[M]):
+    """One page and where the next one starts, None where nothing is left."""
+
+    rows: Sequence[M]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Keyset:
+    """The order of a list: fields of which the last one is unique, all of them rising or all falling."""
+
+    fields: tuple[str, ...]
+    descending: bool = False
+
+    def page(self, rows: QuerySet[M], *, limit: int, cursor: str | None) -> Page[M]:
+        """Return a page; raises ProblemError for a cursor that is none of ours."""
+        sign = "-" if self.descending else ""
+        rows = rows.order_by(*(sign + name for name in self.fields))
+        if cursor is not None:
+            rows = rows.filter(self._after(self._values(rows.model, cursor)))
+        found = list(rows[: limit + 1])
+        shown = found[:limit]
+        return Page(shown, self._cursor(shown[-1]) if len(found) > limit else None)
+
+    def _after(self, values: Sequence[Any]) -> Q:
+        beyond = "lt" if self.descending else "gt"
+        # The first condition repeats what the others say, in a form that an index can follow.
+        after = Q(**{f"{self.fields[0]}__{beyond}e": values[0]})
+        choices = Q()
+        for index, name in enumerate(self.fields):
+            same = dict(zip(self.fields[:index], values, strict=False))
+            choices |= Q(**same, **{f"{name}__{beyond}": values[index]})
+        return after & choices
+
+    def _cursor(self, row: Model) -> str:
+        values = [getattr(row, name) for name in self.fields]
+        return base64.urlsafe_b64encode(json.dumps(values, default=str).encode()).decode().rstrip("=")
+
+    def _values(self, model: type[Model], cursor: str) -> list[Any]:
+        try:
+            texts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+            if not isinstance(texts, list) or len(texts) != len(self.fields) or not all(isinstance(text, str | int) for text in texts):
+                raise ValueError
+            values = [_column(model, name).to_python(text) for name, text in zip(self.fields, texts, strict=True)]
+            if None in values or any(isinstance(value, str) and "\0" in value for value in values):
+                raise ValueError
+        except (ValueError, binascii.Error, RecursionError, ValidationError):
+            raise bad("parameter", "afterCursor", "Not a cursor of this list.") from None
+        return values
+
+
+def _column(model: type[Model], name: str) -> Field[Any, Any]:
+    column = model._meta.get_field(name)
+    assert isinstance(column, Field)  # lists are sorted by columns of their own
+    return column
+
+
+def page_links(request: Request, page: Page[Any]) -> list[Link]:
+    """Return the links `self` and, where something is left, `next`."""
+    here = request.build_absolute_uri()
+    links = [link("self", here)]
+    if page.next_cursor:
+        query = request.query_params.copy()
+        query["afterCursor"] = page.next_cursor
+        links.append(link("next", f"{here.split('?')[0]}?{query.urlencode()}"))
+    return links

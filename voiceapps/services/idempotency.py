@@ -1,0 +1,54 @@
+"""Answer a request with an Idempotency-Key once: whoever sends it again gets the answer that the first one got.
+
+The key's row and the mutation it stands for are one transaction. A copy that arrives meanwhile waits for the row's
+unique key and then reads the answer; a request that failed leaves no row, so it may be mended and sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from voiceapps.models import ApiClient, IdempotentAnswer
+
+KEEP = timedelta(hours=24)
+
+
+class KeyReusedError(Exception):
+    """Say that the key belongs to another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as it is kept: without secrets."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+@transaction.atomic
+def answer_once(client: ApiClient, key: str, fingerprint: str, act: Callable[[], Answer]) -> Answer | None:
+    """Run `act` and keep its answer, or return the answer that was kept; None means that `act` has just run. Raises KeyReusedError."""
+    IdempotentAnswer.objects.filter(client=client, key=key, created_at__lt=timezone.now() - KEEP).delete()
+    row, fresh = IdempotentAnswer.objects.get_or_create(
+        client=client, key=key, defaults={"fingerprint": fingerprint, "status": 0, "body": None, "headers": {}}
+    )
+    if not fresh:
+        if row.fingerprint != fingerprint:
+            raise KeyReusedError("The key was used for another request.")
+        return Answer(row.status, row.body, row.headers)
+    answer = act()
+    row.status, row.body, row.headers = answer.status, answer.body, answer.headers
+    row.save()
+    return None
+
+
+def sweep() -> int:
+    """Forget the answers whose time is over and return how many these were."""
+    return IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - KEEP).delete()[0]
