@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from voiceapps.outbound import OutboundAnswer, OutboundRequest, WebhookClient
 from voiceapps.rules.records import NodeBeat
-from voiceapps.services import calls, nodes, webhooks
+from voiceapps.services import calls, idempotency, nodes, webhooks
 
 
 @shared_task
@@ -33,6 +33,12 @@ def sweep_webhooks() -> None:
 def sweep_calls() -> None:
     """End the calls whose node is gone."""
     calls.sweep()
+
+
+@shared_task
+def sweep_idempotent_answers() -> None:
+    """Forget the answers of yesterday's Idempotency-Keys."""
+    idempotency.sweep()
 
 
 @shared_task

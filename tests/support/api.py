@@ -37,9 +37,10 @@ class ApiCustomer:
             "/api/v1/oauth2/token", {"grant_type": "client_credentials", **form}, headers={"Authorization": f"Basic {basic}"}
         )
 
-    def request(self, method: str, path: str, body: object = None) -> Any:
+    def request(self, method: str, path: str, body: object = None, **headers: str) -> Any:
         options: dict[str, Any] = {} if body is None else {"data": body, "content_type": "application/json"}
-        return self.http.generic(method, path, headers={"Authorization": f"Bearer {self.token}"}, **_json(options))
+        sent = {"Authorization": f"Bearer {self.token}"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.generic(method, path, headers=sent, **_json(options))
 
     def create(self, **fields: object) -> dict[str, Any]:
         body = {"applicationName": "My Voice App", "callInitiatedCallbackUrl": CALLBACK} | fields
@@ -48,8 +49,8 @@ class ApiCustomer:
         data: dict[str, Any] = answer.json()["data"]
         return data
 
-    def patch(self, application_id: str, body: object) -> Any:
-        return self.request("PATCH", f"{self.base}/{application_id}", body)
+    def patch(self, application_id: str, body: object, **headers: str) -> Any:
+        return self.request("PATCH", f"{self.base}/{application_id}", body, **headers)
 
     def get(self, application_id: str) -> Any:
         return self.request("GET", f"{self.base}/{application_id}")

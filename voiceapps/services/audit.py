@@ -54,7 +54,7 @@ def record(actor: Actor, action: str, subject: str, changes: dict[str, object], 
 
 
 def as_json(entry: AuditEntry) -> dict[str, object]:
-    """Return what an entry says, as it is exported and as its digest covers it."""
+    """Return what an entry says and its digest covers."""
     return {
         "number": entry.number,
         "time": entry.at.isoformat(),
@@ -66,6 +66,11 @@ def as_json(entry: AuditEntry) -> dict[str, object]:
         "changes": entry.changes,
         "previousDigest": entry.previous_digest,
     }
+
+
+def exported(entry: AuditEntry) -> dict[str, object]:
+    """Return an entry with its digest."""
+    return {**as_json(entry), "digest": entry.digest}
 
 
 def digest_of(entry: AuditEntry) -> str:

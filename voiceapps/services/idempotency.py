@@ -37,7 +37,7 @@ def answer_once(client: ApiClient, key: str, fingerprint: str, act: Callable[[],
     """Run `act` and keep its answer, or return the answer that was kept; None means that `act` has just run. Raises KeyReusedError."""
     IdempotentAnswer.objects.filter(client=client, key=key, created_at__lt=timezone.now() - KEEP).delete()
     row, fresh = IdempotentAnswer.objects.get_or_create(
-        client=client, key=key, defaults={"fingerprint": fingerprint, "status": 0, "body": None, "headers": {}}
+        client=client, key=key, defaults={"fingerprint": fingerprint, "status": 0, "body": {}, "headers": {}}
     )
     if not fresh:
         if row.fingerprint != fingerprint:

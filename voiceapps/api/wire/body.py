@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import IO, Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser, JSONParser
-
-from voiceapps.api.wire.errors import Problem, ProblemError
-
-MAX_BODY = 64 * 1024
 
 
 class BoundedJson(JSONParser):
     """Parse JSON of at most 64 KB; NaN and Infinity are none."""
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return the value; raises ParseError, or ProblemError 413."""
+        """Return the value; raises ParseError, RequestDataTooBig."""
         check_length(parser_context["request"])
         return super().parse(stream, media_type, parser_context)
 
@@ -27,7 +25,7 @@ class XmlText(BaseParser):
     media_type = "application/xml"
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return the bytes; raises ProblemError 413."""
+        """Return the bytes; raises RequestDataTooBig."""
         check_length(parser_context["request"])
         data: bytes = stream.read()
         return data
@@ -35,9 +33,8 @@ class XmlText(BaseParser):
 
 def check_length(request: Any) -> None:
     """Refuse a body that is too long before it is read."""
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    if int(length) > MAX_BODY:
-        raise ProblemError(Problem(413, f"A body has at most {MAX_BODY} bytes."))
+    if int(request.META.get("CONTENT_LENGTH") or "0") > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise RequestDataTooBig
 
 
 class AnyAccept(BaseContentNegotiation):
