@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 from django.db import DatabaseError
+from django.utils import timezone
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from voiceapps.door import DatabaseDoor, DoorBusyError
 from voiceapps.rules.admission import AdmissionSnapshot
-from voiceapps.selectors import admission_snapshots
+from voiceapps.selectors import ProxyRun, admission_snapshots
 
 MAX_WAITING = 5_000
 MAX_PER_QUERY = 200
@@ -28,8 +30,9 @@ log = structlog.get_logger(__name__)
 class Directory:
     """Answer lookups in batches; a failed query answers None to each."""
 
-    def __init__(self, door: DatabaseDoor, *, registry: CollectorRegistry) -> None:
+    def __init__(self, door: DatabaseDoor, *, node: str, registry: CollectorRegistry) -> None:
         self._door = door
+        self._snapshots = partial(admission_snapshots, asking=ProxyRun(node, timezone.now()))
         self._waiting: list[tuple[Sequence[str], OnAnswer]] = []
         self._task: asyncio.Task[None] | None = None
         self._size = Histogram("sipuri_directory_batch", "Lookups in one query", registry=registry, buckets=(1, 2, 5, 10, 50, 200))
@@ -54,7 +57,7 @@ class Directory:
 
     async def _query(self, users: list[str]) -> Snapshots | None:
         try:
-            return await self._door.read(admission_snapshots, users)
+            return await self._door.read(self._snapshots, users)
         except (DatabaseError, DoorBusyError) as error:
             self._failures.inc()
             log.error("directory_unavailable", error=str(error))

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from daemonkit.udp import Address
 from sipproxy.adapters.call_log import RefusalLog
 from sipproxy.adapters.directory import Directory
+from sipproxy.adapters.ended_calls import EndedCalls
 from sipproxy.adapters.nodes import CallflowNodes
 from sipproxy.aio.server import ProxyServer
 from sipproxy.core.config import SipProxyConfig
@@ -31,13 +32,15 @@ class ProxyNode:
         self._refusals = RefusalLog(self._writer.put, registry=registry)
         self._server = ProxyServer(
             config,
-            ask_directory=Directory(self._door, registry=registry).ask,
+            ask_directory=Directory(self._door, node=config.name, registry=registry).ask,
             country_of=country_of,
             on_record=self._writer.put,
             on_refusal=self._refusals.add,
             registry=registry,
         )
+        # With static targets nobody but this proxy knows of a call's end.
         self._nodes = None if config.callflow_targets else CallflowNodes(self._door, self._server.replace_nodes)
+        self._ended = EndedCalls(self._door, settled=self._server.settled_calls, forget=self._server.forget_calls)
         self._served = False
         self._heartbeat = Heartbeat(self._writer, self._describe)
 
@@ -48,6 +51,7 @@ class ProxyNode:
         self._refusals.start()
         if self._nodes:
             await self._nodes.start()
+            self._ended.start()
         self._heartbeat.start()
 
     def ready(self) -> bool:
@@ -67,6 +71,7 @@ class ProxyNode:
         """Write what is queued and close everything."""
         if self._nodes:
             self._nodes.stop()
+            self._ended.stop()
         self._server.stop()
         self._refusals.stop()
         await self._heartbeat.stop()

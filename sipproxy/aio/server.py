@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 from prometheus_client import CollectorRegistry
@@ -112,6 +112,15 @@ class ProxyServer:
         """Take the call-flow nodes that are there now."""
         self._has_nodes = bool(up)
         self._core.replace_nodes(up, known)
+
+    def settled_calls(self) -> tuple[str, ...]:
+        """Return the calls whose end the database would know."""
+        return self._core.settled_calls(self._now())
+
+    def forget_calls(self, call_ids: Iterable[str]) -> None:
+        """Forget calls that ended elsewhere."""
+        self._core.forget_calls(call_ids)
+        self._pump()
 
     def _on_datagram(self, side: Side, data: bytes, address: Address) -> None:
         self._core.receive_datagram(side, data, address, self._now())

@@ -1,4 +1,4 @@
-"""The calls between admission and their end: for the gauges, the cap of D8 and, with static targets, the call record.
+"""The calls between admission and their end: for the gauges, for limits and, with static targets, for the call record.
 
 Nothing here routes: a request inside a dialog follows its token, at this proxy or at any other.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sipproxy.core.limits import CALL_SECONDS, MAX_CALLS
 from sipproxy.core.timers import Timers
+from voiceapps.rules.limits import CallCount
 from voiceapps.rules.records import CallFacts
 
 
@@ -21,6 +22,8 @@ class Call:
     "What its records carry."
     capped: bool
     "Whether it still counts against its source until the ACK."
+    added_at: float
+    "When it was admitted."
     answered_at: float | None = None
     "When the caller's ACK came."
 
@@ -32,6 +35,8 @@ class CallBook:
         self._max = max_calls
         self._calls: dict[str, Call] = {}
         self._waiting: Counter[str] = Counter()
+        self._of_application: Counter[str] = Counter()
+        self._of_account: Counter[str] = Counter()
         self._timers: Timers[str] = Timers()
 
     def __len__(self) -> int:
@@ -46,9 +51,19 @@ class CallBook:
         """Return how many calls without a password wait for this source's ACK."""
         return self._waiting[source_ip]
 
+    def count(self, application_id: str, account_id: str) -> CallCount:
+        """Return how many calls an application and an account have here."""
+        return CallCount(self._of_application[application_id], self._of_account[account_id])
+
+    def older_than(self, when: float) -> tuple[str, ...]:
+        """Return the ids of the calls that were admitted before a moment."""
+        return tuple(call_id for call_id, call in self._calls.items() if call.added_at < when)
+
     def add(self, facts: CallFacts, *, capped: bool, now: float) -> None:
         """Remember an admitted call."""
-        self._calls[facts.call_id] = Call(facts, capped)
+        self._calls[facts.call_id] = Call(facts, capped, added_at=now)
+        self._of_application[facts.application_id] += 1
+        self._of_account[facts.account_id] += 1
         if capped:
             self._waiting[facts.source_ip] += 1
         self._timers.set(facts.call_id, now + CALL_SECONDS)
@@ -71,6 +86,8 @@ class CallBook:
         self._timers.cancel(call_id)
         if call is not None:
             self._release(call)
+            _count_down(self._of_application, call.facts.application_id)
+            _count_down(self._of_account, call.facts.account_id)
         return call
 
     def get_timer(self) -> float | None:
@@ -84,5 +101,11 @@ class CallBook:
     def _release(self, call: Call) -> None:
         if call.capped:
             call.capped = False
-            self._waiting[call.facts.source_ip] -= 1
-            self._waiting += Counter()  # drops the sources that wait for nothing
+            _count_down(self._waiting, call.facts.source_ip)
+
+
+def _count_down(counter: Counter[str], key: str) -> None:
+    """Take one away; what is left with nothing goes, or strangers would fill the table."""
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]

@@ -15,6 +15,7 @@ from sipproxy.core.digest_check import DigestCheck
 from sipproxy.core.events import CallRefused, DirectoryWanted, Side
 from sipproxy.core.limits import LOOKUP_SECONDS, MAX_LOOKUPS
 from sipproxy.core.nonces import NonceBook
+from sipproxy.core.quotas import Quotas
 from sipproxy.core.state import State, printable
 from sipproxy.core.timers import Timers
 from sipproxy.core.transaction_events import Key
@@ -29,6 +30,7 @@ from voiceapps.rules.admission import (
     RuleResult,
     decide,
 )
+from voiceapps.rules.limits import apply_limits
 
 _SCORED = (DigestState.MALFORMED, DigestState.OTHER_USER, DigestState.WRONG)
 
@@ -56,6 +58,7 @@ class Guard:
         self._on_admitted = on_admitted
         self._lookups: dict[str, Applicant] = {}
         self._timers: Timers[str] = Timers()
+        self._quotas = Quotas(state.calls)
         nonces = NonceBook(key=state.config.nonce_key, realm=state.config.realm, new_token=state.sources.new_token)
         self._digest = DigestCheck(realm=state.config.realm, hosts=state.config.hosts, nonces=nonces)
 
@@ -139,17 +142,25 @@ class Guard:
     # Outcomes.
 
     def _admit(self, applicant: Applicant, application: AdmissionSnapshot, facts: RequestFacts, decision: Decision, now: float) -> None:
-        """Let a call in, unless there is no room: counted only now, so that strangers cannot use the room up."""
-        calls, source_ip = self._state.calls, applicant.source[0]
-        most = self._state.config.max_unacknowledged_per_source
-        crowded = not application.password_auth and calls.unacknowledged(source_ip) >= most
-        if not crowded and not calls.is_full:
+        """Let a call in, unless a limit is reached or there is no room: counted only now, so that strangers cannot use these up."""
+        decision = self._apply_cap(apply_limits(decision, application, self._quotas.usage(application, now)), application, facts)
+        if decision.outcome is Outcome.ADMIT:
+            self._quotas.count(application, now)
             self._on_admitted(applicant, application, facts.country, now)
             return
-        self._finish(applicant, 503)
+        self._finish(applicant, decision.status)
+        reason = decision.reason or Reason.CAPACITY
+        self._tell(applicant.request, applicant.source, reason, decision.status, now, application=application, trace=decision.trace)
+
+    def _apply_cap(self, decision: Decision, application: AdmissionSnapshot, facts: RequestFacts) -> Decision:
+        """Return the decision after D8's cap and the proxy's own room."""
+        calls, most = self._state.calls, self._state.config.max_unacknowledged_per_source
+        crowded = not application.password_auth and calls.unacknowledged(facts.source_ip) >= most
+        if decision.outcome is not Outcome.ADMIT or not (crowded or calls.is_full):
+            return decision
         expected = f"at most {most} calls of one source without their ACK" if crowded else "room for one more call"
         trace = (*decision.trace, RuleResult("capacity", "failed", expected, "full"))
-        self._tell(applicant.request, applicant.source, Reason.CAPACITY, 503, now, application=application, trace=trace)
+        return Decision(Outcome.REFUSE, 503, Reason.CAPACITY, stale=False, trace=trace)
 
     def _challenge(self, applicant: Applicant, application: AdmissionSnapshot | None, decision: Decision, now: float) -> None:
         response = self._state.make_response(applicant.request, decision.status)

@@ -23,6 +23,7 @@ One face, as every core of ours:
     proxy.directory_answered(key, snapshots_or_None, now)
     proxy.relay_answered(key, reply_or_None, now)
     proxy.replace_nodes(up, known)                           # without static targets
+    proxy.forget_calls(call_ids)                             # of settled_calls(now), those that are over: likewise
     proxy.drain()
 
 Nothing that a peer sends raises out of here.
@@ -30,7 +31,7 @@ Nothing that a peer sends raises out of here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sipproxy.core import edits
@@ -38,7 +39,7 @@ from sipproxy.core.config import Address, SipProxyConfig
 from sipproxy.core.events import Datagram, ProxyEvent, Side
 from sipproxy.core.forward import Forward
 from sipproxy.core.guard import Guard
-from sipproxy.core.limits import MAX_CALLS
+from sipproxy.core.limits import MAX_CALLS, SETTLED_SECONDS
 from sipproxy.core.lookup import Lookup
 from sipproxy.core.media import Media
 from sipproxy.core.reply import Reply
@@ -139,6 +140,15 @@ class ProxyCore:
     def replace_nodes(self, up: tuple[Address, ...], known: tuple[Address, ...]) -> None:
         """Take the call-flow nodes: those that take calls, least loaded first, and all that dialogs may still live on."""
         self._state.targets.replace(up, known)
+
+    def settled_calls(self, now: float) -> tuple[str, ...]:
+        """Return the ids of the calls that are up for so long that the database would know of their end."""
+        return self._state.calls.older_than(now - SETTLED_SECONDS)
+
+    def forget_calls(self, call_ids: Iterable[str]) -> None:
+        """Forget calls whose end is recorded already: their BYE never passed here, as the node that held them died."""
+        for call_id in call_ids:
+            self._state.calls.remove(call_id)
 
     def drain(self) -> None:
         """Refuse new calls from now on."""

@@ -1,28 +1,41 @@
-"""Limits per source address."""
+"""Token buckets, and the limits per source address that are made of them."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from sipproxy.core.limits import FAILURE_BURST, FAILURES_PER_SECOND, MAX_FAILED_CALLS, MAX_SOURCES, REQUEST_BURST, REQUESTS_PER_SECOND
 
 
-class TokenBuckets:
-    """Let each key act `rate` times a second, `burst` times at once; the longest unseen key makes room for a new one."""
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often something may happen."""
 
-    def __init__(self, *, rate: float, burst: float, max_keys: int = MAX_SOURCES) -> None:
-        self._rate = rate
-        self._burst = burst
+    per_second: float
+    "In the long run."
+    burst: float
+    "At once."
+
+
+REQUESTS = Rate(REQUESTS_PER_SECOND, REQUEST_BURST)
+FAILURES = Rate(FAILURES_PER_SECOND, FAILURE_BURST)
+
+
+class TokenBuckets:
+    """Hold each key to a rate; the longest unseen key makes room for a new one."""
+
+    def __init__(self, *, max_keys: int = MAX_SOURCES) -> None:
         self._max = max_keys
         self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._levels)
 
-    def take(self, key: str, now: float) -> bool:
+    def take(self, key: str, rate: Rate, now: float) -> bool:
         """Use one token; False where none is left."""
-        level = self.level(key, now)
+        level = self.level(key, rate, now)
         taken = level >= 1.0
         self._levels[key] = (level - 1.0 if taken else level, now)
         self._levels.move_to_end(key)
@@ -30,10 +43,10 @@ class TokenBuckets:
             self._levels.popitem(last=False)
         return taken
 
-    def level(self, key: str, now: float) -> float:
+    def level(self, key: str, rate: Rate, now: float) -> float:
         """Return how many tokens are left."""
         held = self._levels.get(key)
-        return self._burst if held is None else min(self._burst, held[0] + (now - held[1]) * self._rate)
+        return rate.burst if held is None else min(rate.burst, held[0] + (now - held[1]) * rate.per_second)
 
 
 class SourceLimits:
@@ -41,8 +54,8 @@ class SourceLimits:
 
     def __init__(self, trusted: tuple[str, ...]) -> None:
         self._trusted = tuple(IPv4Network(text) for text in trusted)
-        self._requests = TokenBuckets(rate=REQUESTS_PER_SECOND, burst=REQUEST_BURST)
-        self._failures = TokenBuckets(rate=FAILURES_PER_SECOND, burst=FAILURE_BURST)
+        self._requests = TokenBuckets()
+        self._failures = TokenBuckets()
         self._told: OrderedDict[str, None] = OrderedDict()
         self._failed_calls: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -53,7 +66,7 @@ class SourceLimits:
         """Count one unauthenticated request; False where the source is over a limit."""
         if self._is_trusted(source_ip):
             return True
-        if self._failures.level(source_ip, now) >= 1.0 and self._requests.take(source_ip, now):
+        if self._failures.level(source_ip, FAILURES, now) >= 1.0 and self._requests.take(source_ip, REQUESTS, now):
             self._told.pop(source_ip, None)
             return True
         return False
@@ -75,7 +88,7 @@ class SourceLimits:
         self._failed_calls[call] = None
         if len(self._failed_calls) > MAX_FAILED_CALLS:
             self._failed_calls.popitem(last=False)
-        self._failures.take(source_ip, now)
+        self._failures.take(source_ip, FAILURES, now)
 
     def _is_trusted(self, source_ip: str) -> bool:
         return bool(self._trusted) and any(IPv4Address(source_ip) in network for network in self._trusted)

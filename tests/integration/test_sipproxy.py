@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -155,3 +156,40 @@ async def test_noise_costs_no_call(daemons: Fleet, service: Service, phone: OnSo
     attempt = await place(phone, daemons, application.sip_uri, application.password)
     noise.close()
     assert attempt.ended == "local"
+
+
+async def test_a_second_call_waits_until_the_first_is_over(daemons: Fleet, service: Service, phone: OnSocket) -> None:
+    application = daemons.application()
+    path = f"/v2/accounts/9900000/voice-applications/{application.application_id}"
+    await asyncio.to_thread(daemons.api, "PATCH", path, {"maxConcurrentCalls": 1})
+    caller = phone.agent
+    assert isinstance(caller, Caller)
+    caller.talk_seconds = None
+    caller.password = application.password
+    first = caller.call(application.sip_uri, phone.now)
+    phone.pump()
+    await phone.until(lambda: first.leg)
+
+    second = await place(phone, daemons, application.sip_uri, application.password)
+    assert second.statuses == [407, 503]
+    assert caller.responses[-1].header("retry-after") == "5"
+    seen = await asyncio.to_thread(until, lambda: _refusals(daemons, path), seconds=10, what="the refused attempt")
+    assert [(entry["reason"], entry["sipStatus"], entry["count"]) for entry in seen] == [("capacity", 503, 1)]
+    failed = [result for result in seen[0]["trace"] if result["verdict"] == "failed"]
+    assert [(result["rule"], result["seen"]) for result in failed] == [("application_calls", "1 is up")]
+    check = await asyncio.to_thread(daemons.api, "POST", f"{path}/admission-checks", {"sourceIp": "127.0.0.1"})
+    assert check["data"]["reason"] == "capacity"
+
+    assert first.leg is not None
+    caller.send_inside(first.leg, "BYE", phone.now)
+    phone.pump()
+    await phone.until(lambda: first.ended)
+    caller.talk_seconds = 1.0
+    assert (await place(phone, daemons, application.sip_uri, application.password)).ended == "local"
+    status = (await asyncio.to_thread(daemons.api, "GET", f"{path}/sip-status"))["data"]
+    assert (status["maxConcurrentCalls"], status["last24Hours"]["refusalsByReason"]) == (1, {"capacity": 1})
+
+
+def _refusals(fleet: Fleet, path: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = fleet.api("GET", f"{path}/refused-attempts")["data"]
+    return found

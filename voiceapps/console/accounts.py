@@ -12,10 +12,11 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 from oauth2_provider.models import AccessToken, Grant, IDToken, RefreshToken
+from unfold.admin import TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from voiceapps.console.base import ConsoleAdmin, ReadOnlyAdmin, operator
-from voiceapps.models import Account, ApiClient
+from voiceapps.models import Account, ApiClient, ClientSecret
 from voiceapps.outbound import signing_secret
 from voiceapps.services import accounts
 
@@ -24,12 +25,16 @@ for model in (User, Group, AccessToken, Grant, IDToken, RefreshToken, ApiClient)
         admin.site.unregister(model)
 
 
+LIMITS = ("max_calls", "max_calls_per_second", "max_applications")
+
+
 @admin.register(Account)
 class AccountAdmin(ConsoleAdmin):
     """Customers."""
 
-    list_display = ("account_id", "name", "created_at")
+    list_display = ("account_id", "name", *LIMITS, "created_at")
     search_fields = ("account_id", "name")
+    fields = ("account_id", "name", *LIMITS, "created_at", "webhook_signing_secret")
     readonly_fields = ("created_at", "webhook_signing_secret")
 
     @admin.display(description="Webhook signing secret")
@@ -42,22 +47,42 @@ class AccountAdmin(ConsoleAdmin):
         return self.readonly_fields if obj is None else ("account_id", *self.readonly_fields)
 
     def save_model(self, request: HttpRequest, obj: Account, _form: Any, _change: bool) -> None:
-        """Create or rename through the service."""
-        accounts.ensure_account(obj.account_id, actor=operator(request), name=obj.name)
+        """Create or rename, and limit, through the services."""
+        account = accounts.ensure_account(obj.account_id, actor=operator(request), name=obj.name)
+        accounts.set_limits(account, actor=operator(request), **{name: getattr(obj, name) for name in LIMITS})
 
     def has_delete_permission(self, _request: HttpRequest, _obj: Account | None = None) -> bool:
         """An account's calls outlive it."""
         return False
 
 
+class SecretInline(TabularInline):  # type: ignore[misc]  # Unfold ships no types
+    """The client's secrets: when, never what."""
+
+    model = ClientSecret
+    fields = readonly_fields = ("created_at", "expires_at", "last_used_at")
+    ordering = ("created_at",)
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, _request: HttpRequest, _obj: ApiClient | None = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, _request: HttpRequest, _obj: ApiClient | None = None) -> bool:
+        """Refuse."""
+        return False
+
+
 @admin.register(ApiClient)
 class ApiClientAdmin(ReadOnlyAdmin):
-    """OAuth clients; `manage.py bootstrap` makes them."""
+    """OAuth clients; `manage.py bootstrap` and the credentials API make them."""
 
     list_display = ("client_id", "bound_to", "created")
     search_fields = ("client_id", "name")
-    # The secret's hash is nobody's business.
+    # DOT's other columns belong to grants that nobody uses here.
     fields = readonly_fields = ("client_id", "name", "bound_to", "scopes", "created")
+    inlines = (SecretInline,)
 
     @admin.display(description="Accounts")
     def bound_to(self, client: ApiClient) -> str:

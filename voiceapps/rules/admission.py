@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from voiceapps.rules import cidr, regions
+
+if TYPE_CHECKING:
+    from voiceapps.rules.limits import CallCount, Limits
 
 Verdict = Literal["passed", "failed", "skipped"]
 
@@ -64,6 +67,10 @@ class AdmissionSnapshot:
     allowed_regions: tuple[str, ...]
     digest_algorithms: tuple[str, ...]
     ha1: tuple[tuple[str, str, str], ...] = field(repr=False)
+    application_limits: Limits
+    account_limits: Limits
+    calls_elsewhere: CallCount
+    "Calls that the asking proxy does not hold; 0 where no limit asks for them."
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 MAX_SOURCE_RANGES = 25
 
-_SHAPE = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})/(\d{1,2})")
+_SHAPE = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})/(\d{1,2})", re.ASCII)
 _EVERYWHERE = IPv4Network("0.0.0.0/0")
 
 REFUSED_RANGES: tuple[tuple[IPv4Network, str], ...] = (
@@ -38,6 +38,18 @@ def parse_range(text: str) -> IPv4Network:
     if network != _EVERYWHERE:
         _refuse_special(network)
     return network
+
+
+def parse_address(text: str) -> str:
+    """Return `text`, which writes one IPv4 address in canonical form; raises ValueError with the rule it breaks."""
+    if ":" in text:
+        raise ValueError("IPv6 is not supported.")
+    if _SHAPE.fullmatch(text):
+        raise ValueError("A single address has no prefix length.")
+    shape = _SHAPE.fullmatch(f"{text}/32")
+    if shape is None or any(int(part) > 255 for part in shape[1].split(".")):
+        raise ValueError("Not an IPv4 address, such as 203.0.113.9.")
+    return str(_strict_network(f"{text}/32", *shape.groups()).network_address)
 
 
 def duplicates(entries: Sequence[str]) -> set[str]:

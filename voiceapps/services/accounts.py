@@ -23,6 +23,23 @@ def ensure_account(account_id: str, *, actor: Actor, name: str | None = None) ->
 
 
 @transaction.atomic
+def set_limits(
+    account: Account, *, max_calls: int | None, max_calls_per_second: int | None, max_applications: int | None, actor: Actor
+) -> Account:
+    """Replace the account's limits, None is none; what is there already stays. Raises ValidationError, Account.DoesNotExist."""
+    account = Account.objects.select_for_update().get(pk=account.pk)
+    limits = {"max_calls": max_calls, "max_calls_per_second": max_calls_per_second, "max_applications": max_applications}
+    changes = {name: value for name, value in limits.items() if getattr(account, name) != value}
+    if changes:
+        for name, value in changes.items():
+            setattr(account, name, value)
+        account.full_clean(validate_unique=False)
+        account.save()
+        audit.record(actor, "account.set_limits", account.pk, dict(changes), account=account.pk)
+    return account
+
+
+@transaction.atomic
 def ensure_operator(password: str, *, actor: Actor, username: str = "admin") -> User:
     """Return the operator with this password."""
     user, _ = User.objects.get_or_create(username=username, defaults={"is_staff": True, "is_superuser": True})

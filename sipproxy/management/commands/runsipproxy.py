@@ -5,10 +5,10 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 
 from daemonkit.udp import Address
-from sipproxy.adapters.geo import CountryLookup
 from sipproxy.adapters.node import ProxyNode
 from sipuri_project.config import geo_config, sip_proxy_config
 from sipuri_project.daemon import DaemonCommand
+from voiceapps.geo import CountryLookup
 
 
 class Command(DaemonCommand):

@@ -5,6 +5,7 @@ from dataclasses import replace
 from sipproxy.core.calls import CallBook
 from sipproxy.core.limits import CALL_SECONDS
 from sipproxy.core.targets import Targets
+from voiceapps.rules.limits import CallCount
 from voiceapps.rules.records import CallFacts
 
 FACTS = CallFacts("c-1", "app", "account", "sip", "sip:a@b", "sip:c@d", "192.0.2.1", 5060, None, 0.0)
@@ -26,6 +27,29 @@ def test_calls_without_a_password_count_until_their_ack() -> None:
     book.remove("1")
     assert book.unacknowledged("192.0.2.1") == 0
     assert book.remove("1") is None
+
+
+def test_calls_are_counted_by_application_and_account() -> None:
+    book = CallBook()
+    for number, application in enumerate(("a", "a", "b")):
+        book.add(replace(FACTS, call_id=str(number), application_id=application), capped=False, now=0.0)
+    assert book.count("a", "account") == CallCount(2, 3)
+    assert book.count("b", "elsewhere") == CallCount(1, 0)
+    book.remove("0")
+    book.remove("0")
+    book.remove("2")
+    assert book.count("a", "account") == CallCount(1, 1)
+    book.remove("1")
+    assert not book._of_application
+    assert not book._of_account
+
+
+def test_old_calls_are_told_by_their_admission() -> None:
+    book = CallBook()
+    book.add(FACTS, capped=False, now=0.0)
+    book.add(replace(FACTS, call_id="c-2"), capped=False, now=5.0)
+    book.touch("c-1", 5.0)
+    assert book.older_than(5.0) == ("c-1",)
 
 
 def test_the_book_is_bounded() -> None:

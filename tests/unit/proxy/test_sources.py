@@ -1,24 +1,24 @@
 from __future__ import annotations
 
 from sipproxy.core.limits import FAILURE_BURST, MAX_FAILED_CALLS, MAX_SOURCES, REQUEST_BURST, REQUESTS_PER_SECOND
-from sipproxy.core.sources import SourceLimits, TokenBuckets
+from sipproxy.core.sources import Rate, SourceLimits, TokenBuckets
 
 
 def test_a_bucket_empties_and_refills() -> None:
-    buckets = TokenBuckets(rate=2.0, burst=3.0)
-    assert [buckets.take("a", 0.0) for _ in range(4)] == [True, True, True, False]
-    assert buckets.take("b", 0.0)
-    assert [buckets.take("a", 0.5), buckets.take("a", 0.5)] == [True, False]
-    assert buckets.level("a", 100.0) == 3.0
+    buckets, rate = TokenBuckets(), Rate(per_second=2.0, burst=3.0)
+    assert [buckets.take("a", rate, 0.0) for _ in range(4)] == [True, True, True, False]
+    assert buckets.take("b", rate, 0.0)
+    assert [buckets.take("a", rate, 0.5), buckets.take("a", rate, 0.5)] == [True, False]
+    assert buckets.level("a", rate, 100.0) == 3.0
 
 
 def test_the_longest_unseen_makes_room() -> None:
-    buckets = TokenBuckets(rate=1.0, burst=1.0, max_keys=2)
+    buckets, rate = TokenBuckets(max_keys=2), Rate(per_second=1.0, burst=1.0)
     for key in ("a", "b", "c"):
-        buckets.take(key, 0.0)
+        buckets.take(key, rate, 0.0)
     assert len(buckets) == 2
-    assert buckets.take("a", 0.0)
-    assert not buckets.take("c", 0.0)
+    assert buckets.take("a", rate, 0.0)
+    assert not buckets.take("c", rate, 0.0)
 
 
 def test_a_flood_meets_one_answer_and_then_silence() -> None:

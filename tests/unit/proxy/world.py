@@ -15,6 +15,7 @@ from sipproxy.sip.digest import ALGORITHMS, make_ha1
 from tests.support.sip import Address, Network
 from tests.support.ua import Caller, Service
 from voiceapps.rules.admission import AdmissionSnapshot
+from voiceapps.rules.limits import CallCount, Limits
 from voiceapps.rules.records import CallAdmitted, CallEnded, LadderMessage
 
 DOMAIN = "sip.example"
@@ -47,7 +48,7 @@ CONFIG = SipProxyConfig(
 
 def application(**changes: object) -> AdmissionSnapshot:
     ha1 = tuple((user, algorithm, make_ha1(user, DOMAIN, "secret", algorithm)) for user in (APP, ALIAS) for algorithm in ALGORITHMS)
-    plain = AdmissionSnapshot(APP, "9900000", True, frozenset({APP, ALIAS}), True, (), (), ("MD5",), ha1)
+    plain = AdmissionSnapshot(APP, "9900000", True, frozenset({APP, ALIAS}), True, (), (), ("MD5",), ha1, Limits(), Limits(), CallCount())
     return replace(plain, **changes)  # type: ignore[arg-type]  # each test names real fields
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voiceapps.rules.admission import AdmissionSnapshot, DigestState, Outcome, Reason, RequestFacts, decide
+from voiceapps.rules.limits import CallCount, Limits
 
 APPLICATION = AdmissionSnapshot(
     application_id="a",
@@ -18,6 +19,9 @@ APPLICATION = AdmissionSnapshot(
     allowed_regions=("US",),
     digest_algorithms=("MD5",),
     ha1=(("a", "MD5", "secret-ha1"),),
+    application_limits=Limits(),
+    account_limits=Limits(),
+    calls_elsewhere=CallCount(),
 )
 OTHER = replace(APPLICATION, application_id="b")
 FACTS = RequestFacts(
@@ -118,3 +122,43 @@ def test_the_first_failed_rule_decides_and_no_secret_is_in_the_trace(
     if decision.outcome is Outcome.ADMIT:
         assert request is not None
         assert fact.digest is DigestState.VALID or (not request.password_auth and request.allowed_source_ips)
+
+
+REASONS_IN_ORDER = [
+    ("host", Reason.FOREIGN_HOST),
+    ("source_rate", Reason.RATE_LIMITED),
+    ("same_application", Reason.USER_MISMATCH),
+    ("application", Reason.UNKNOWN_APPLICATION),
+    ("enabled", Reason.DISABLED),
+    ("source_ip", Reason.IP_NOT_ALLOWED),
+    ("region", Reason.REGION_NOT_ALLOWED),
+]
+
+
+@given(facts, snapshots, snapshots)
+def test_no_setting_lets_a_forbidden_call_in(fact: RequestFacts, request: AdmissionSnapshot | None, to: AdmissionSnapshot | None) -> None:
+    decision = decide(fact, request_application=request, to_application=to)
+    if decision.outcome is Outcome.REFUSE:
+        assert decision.status in {401, 403, 503}
+        return
+    # Admitted, or asked for a password: nobody else may learn that the application is there.
+    assert request is not None
+    assert request.enabled
+    assert request.password_auth or request.allowed_source_ips
+    assert not request.allowed_source_ips or fact.source_ip == "203.0.113.5"
+    assert fact.country == "US"
+
+
+@given(facts, snapshots, snapshots)
+def test_the_reason_is_the_one_of_the_first_rule_in_order(
+    fact: RequestFacts, request: AdmissionSnapshot | None, to: AdmissionSnapshot | None
+) -> None:
+    decision = decide(fact, request_application=request, to_application=to)
+    verdicts = {result.rule: result.verdict for result in decision.trace}
+    first = next((reason for rule, reason in REASONS_IN_ORDER if verdicts[rule] == "failed"), None)
+    if first is not None:
+        assert decision.reason is first
+    elif verdicts["digest"] == "failed":
+        assert decision.reason in {None, Reason.DIGEST_WRONG, Reason.DIGEST_USER_MISMATCH}
+    else:
+        assert decision.outcome is Outcome.ADMIT

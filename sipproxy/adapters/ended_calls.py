@@ -1,0 +1,54 @@
+"""Learn which calls ended without a BYE that passed this proxy, as when the call-flow node that held them died."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+import structlog
+from django.db import DatabaseError
+
+from voiceapps.door import DatabaseDoor, DoorBusyError
+from voiceapps.selectors import ended_calls
+
+REFRESH_SECONDS = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+class EndedCalls:
+    """Ask every ten seconds which of `settled()` are over and hand these to `forget`."""
+
+    def __init__(self, door: DatabaseDoor, *, settled: Callable[[], Sequence[str]], forget: Callable[[Iterable[str]], None]) -> None:
+        self._door = door
+        self._settled = settled
+        self._forget = forget
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start asking."""
+        self._task = asyncio.create_task(self._refresh_forever())
+
+    def stop(self) -> None:
+        """Stop asking."""
+        if self._task:
+            self._task.cancel()
+
+    async def refresh(self) -> None:
+        """Ask once; a database that does not answer changes nothing."""
+        settled = self._settled()
+        if not settled:
+            return
+        try:
+            over = await self._door.read(ended_calls, settled)
+        except (DatabaseError, DoorBusyError) as error:
+            log.warning("ends_unknown", error=str(error))
+            return
+        if over:
+            log.info("calls_forgotten", count=len(over))
+            self._forget(over)
+
+    async def _refresh_forever(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            await self.refresh()

@@ -1,0 +1,90 @@
+"""The proxy's core, its adapter and the database: a call that ended elsewhere gives its place back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+
+import pytest
+from django.db import OperationalError
+from prometheus_client import CollectorRegistry
+
+from sipproxy.adapters import ended_calls
+from sipproxy.adapters.ended_calls import EndedCalls
+from sipproxy.core.limits import SETTLED_SECONDS
+from tests.unit.proxy.world import URI, World
+from tests.unit.voiceapps.builders import application, ended, facts
+from voiceapps.door import DatabaseDoor
+from voiceapps.rules.records import CallAdmitted, CallFacts
+from voiceapps.services.records import write_records
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[DatabaseDoor]:
+    door = DatabaseDoor(registry=CollectorRegistry())
+    yield door
+    await door.close()
+
+
+@pytest.fixture
+def world() -> World:
+    """A world whose two callers never hang up."""
+    world = World()
+    world.service()
+    for port in (5080, 5082):
+        caller = world.caller(("198.51.100.7", port))
+        caller.talk_seconds = None
+        caller.call(URI, world.now)
+    world.run(SETTLED_SECONDS + 5)
+    assert world.core.load.calls == 2
+    return world
+
+
+def adapter(world: World, door: DatabaseDoor) -> EndedCalls:
+    return EndedCalls(door, settled=lambda: world.core.settled_calls(world.now), forget=world.core.forget_calls)
+
+
+async def _write(door: DatabaseDoor, world: World) -> list[CallFacts]:
+    """Put the world's calls into the database and end the first one there, as a sweeper does when a node dies."""
+
+    def write() -> list[CallFacts]:
+        row = application()
+        calls = [replace(facts(row), call_id=record.call.call_id) for record in world.admitted]
+        write_records([*(CallAdmitted(call, "sipproxy-test") for call in calls), ended(calls[0])])
+        return calls
+
+    return await door.write(write)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_what_the_database_knows_as_ended_is_forgotten(world: World, door: DatabaseDoor) -> None:
+    _, second = await _write(door, world)
+    await adapter(world, door).refresh()
+    assert world.core.settled_calls(world.now) == (second.call_id,)
+
+
+async def test_a_database_that_is_away_ends_no_call(world: World, door: DatabaseDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_call_ids: object) -> frozenset[str]:
+        raise OperationalError("the server went away")
+
+    monkeypatch.setattr(ended_calls, "ended_calls", broken)
+    await adapter(world, door).refresh()
+    assert world.core.load.calls == 2
+
+
+async def test_it_asks_by_itself_until_it_is_stopped(world: World, door: DatabaseDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = asyncio.Event()
+
+    def forget(call_ids: Iterable[str]) -> None:
+        world.core.forget_calls(call_ids)
+        asked.set()
+
+    monkeypatch.setattr(ended_calls, "ended_calls", frozenset)
+    monkeypatch.setattr(ended_calls, "REFRESH_SECONDS", 0)
+    watcher = EndedCalls(door, settled=lambda: world.core.settled_calls(world.now), forget=forget)
+    watcher.start()
+    async with asyncio.timeout(10):
+        await asked.wait()
+    watcher.stop()
+    assert world.core.load.calls == 0

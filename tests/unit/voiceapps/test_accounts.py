@@ -1,0 +1,72 @@
+"""Accounts' limits, through the service and through the console's page."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.test import Client
+
+from tests.unit.voiceapps.builders import ACTOR
+from voiceapps.models import Account, AuditEntry
+from voiceapps.services import accounts
+
+pytestmark = pytest.mark.django_db
+
+PAGE = "/console/voiceapps/account/9900000/change/"
+NO_LIMITS = {"max_calls": "", "max_calls_per_second": "", "max_applications": ""}
+
+
+@pytest.fixture
+def account() -> Account:
+    return accounts.ensure_account("9900000", actor=ACTOR, name="Before")
+
+
+def limits() -> tuple[int | None, int | None, int | None]:
+    account = Account.objects.get(pk="9900000")
+    return account.max_calls, account.max_calls_per_second, account.max_applications
+
+
+def entries(action: str) -> list[dict[str, object]]:
+    return list(AuditEntry.objects.filter(action=action).order_by("number").values_list("changes", flat=True))
+
+
+def test_limits_are_set_and_taken_away_and_each_change_is_told_once(account: Account) -> None:
+    accounts.set_limits(account, max_calls=5, max_calls_per_second=None, max_applications=9, actor=ACTOR)
+    assert limits() == (5, None, 9)
+    accounts.set_limits(account, max_calls=5, max_calls_per_second=None, max_applications=9, actor=ACTOR)
+    accounts.set_limits(account, max_calls=None, max_calls_per_second=2, max_applications=9, actor=ACTOR)
+    assert limits() == (None, 2, 9)
+    assert entries("account.set_limits") == [{"max_calls": 5, "max_applications": 9}, {"max_calls": None, "max_calls_per_second": 2}]
+
+
+def test_a_limit_below_nothing_is_refused(account: Account) -> None:
+    with pytest.raises(ValidationError):
+        accounts.set_limits(account, max_calls=-1, max_calls_per_second=None, max_applications=None, actor=ACTOR)
+    assert (limits(), entries("account.set_limits")) == ((None, None, None), [])
+
+
+def test_an_operator_sets_name_and_limits(account: Account, admin_client: Client) -> None:
+    answer = admin_client.post(PAGE, {"name": "After", **NO_LIMITS, "max_calls": "5", "max_applications": "0"})
+    assert answer.status_code == 302
+    assert Account.objects.get().name == "After"
+    assert limits() == (5, None, 0)
+    entry = AuditEntry.objects.get(action="account.set_limits")
+    assert (entry.actor, entry.chain, entry.subject) == ("operator admin", "9900000", "9900000")
+    assert entries("account.ensure")[-1] == {"name": "After"}
+    admin_client.post(PAGE, {"name": "After", **NO_LIMITS})
+    assert limits() == (None, None, None)
+    assert len(entries("account.ensure")) == 2
+
+
+def test_an_operator_makes_an_account_with_its_limits(admin_client: Client) -> None:
+    answer = admin_client.post("/console/voiceapps/account/add/", {"account_id": "9900000", "name": "New", **NO_LIMITS, "max_calls": "1"})
+    assert answer.status_code == 302
+    assert limits() == (1, None, None)
+
+
+def test_the_page_shows_limits_and_names_a_bad_one(account: Account, admin_client: Client) -> None:
+    page = admin_client.get(PAGE).content.decode()
+    assert all(f'name="{name}"' in page for name in NO_LIMITS)
+    answer = admin_client.post(PAGE, {"name": "After", **NO_LIMITS, "max_calls": "-1"})
+    assert answer.status_code == 200
+    assert (Account.objects.get().name, limits()) == ("Before", (None, None, None))

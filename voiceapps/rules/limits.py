@@ -1,0 +1,65 @@
+"""Hold a call that may enter against the limits of its application and its account.
+
+These rules follow the ones of admission: only a call that would be admitted counts, so strangers cannot use a customer's
+limits up (D2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from voiceapps.rules.admission import AdmissionSnapshot, Decision, Outcome, Reason, RuleResult
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an application or an account may have; None is no limit."""
+
+    max_calls: int | None = None
+    max_calls_per_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallCount:
+    """Calls of an application and calls of its account."""
+
+    application: int = 0
+    account: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What is in use just now: calls that are up, and new calls of the last second."""
+
+    up: CallCount
+    recent: CallCount
+
+
+def apply_limits(decision: Decision, application: AdmissionSnapshot, usage: Usage) -> Decision:
+    """Return the decision with the four limits in its trace; one that is reached turns an admission into a 503."""
+    own, account = application.application_limits, application.account_limits
+    findings = (
+        (Reason.CAPACITY, _calls("application_calls", own.max_calls, usage.up.application)),
+        (Reason.CAPACITY, _calls("account_calls", account.max_calls, usage.up.account)),
+        (Reason.RATE_LIMITED, _rate("application_rate", own.max_calls_per_second, usage.recent.application)),
+        (Reason.RATE_LIMITED, _rate("account_rate", account.max_calls_per_second, usage.recent.account)),
+    )
+    trace = (*decision.trace, *(result for _, result in findings))
+    reason = next((reason for reason, result in findings if result.verdict == "failed"), None)
+    if reason is None or decision.outcome is not Outcome.ADMIT:
+        return replace(decision, trace=trace)
+    return Decision(Outcome.REFUSE, 503, reason, stale=False, trace=trace)
+
+
+def _calls(rule: str, limit: int | None, up: int) -> RuleResult:
+    if limit is None:
+        return RuleResult(rule, "skipped", "", "")
+    calls = "concurrent call" if limit == 1 else "concurrent calls"
+    return RuleResult(rule, "passed" if up < limit else "failed", f"at most {limit} {calls}", f"{up} {'is' if up == 1 else 'are'} up")
+
+
+def _rate(rule: str, limit: int | None, recent: int) -> RuleResult:
+    if limit is None:
+        return RuleResult(rule, "skipped", "", "")
+    calls = "new call" if limit == 1 else "new calls"
+    return RuleResult(rule, "passed" if recent < limit else "failed", f"at most {limit} {calls} a second", f"{recent} in the last second")
