@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
+from voiceapps import token_keys
 from voiceapps.models import SipCredential
 
 TAG = "sipuri"
@@ -47,6 +48,16 @@ def short_keys(**_options: Any) -> list[CheckMessage]:
         for name, value in keys.items()
         if len(value) < MIN_KEY_BYTES
     ]
+
+
+@register(TAG)
+def bad_token_keys(**_options: Any) -> list[CheckMessage]:
+    """Refuse keys that cannot sign access tokens."""
+    try:
+        token_keys.current()
+    except ValueError as error:
+        return [Error(f"SIPURI_TOKEN_KEYS: {error}.", id="sipuri.E006")]
+    return []
 
 
 @register(TAG)

@@ -35,6 +35,17 @@ def boolean(name: str, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name}={value!r} is neither true nor false.")
 
 
+def whole(name: str, default: int) -> int:
+    """Return a whole number from 0 on."""
+
+    def parse(value: str) -> int:
+        if not (value.isascii() and value.isdecimal()):
+            raise ValueError("write a whole number from 0 on")
+        return int(value)
+
+    return _parsed(name, text(name, str(default)), parse)
+
+
 def choice(name: str, default: str, allowed: Sequence[str]) -> str:
     """Return one of the allowed words."""
     value = text(name, default)

@@ -43,6 +43,7 @@ def configure(options: dict[str, Any]) -> None:
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": "INFO"},
             "filters": {"no_probes": {"()": lambda: _not_a_probe}},
-            "loggers": {"axes": {"level": "WARNING"}, "django.request": {"filters": ["no_probes"]}},
+            # At DEBUG oauthlib writes the tokens that it issues.
+            "loggers": {"oauthlib": {"level": "WARNING"}, "axes": {"level": "WARNING"}, "django.request": {"filters": ["no_probes"]}},
         }
     )

@@ -9,6 +9,7 @@ from django.templatetags.static import static
 
 from sipuri_project import environment as e
 from sipuri_project import folder_queue
+from voiceapps import token_keys
 from voiceapps.console.navigation import navigation
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -25,6 +26,7 @@ SIPURI_FIELD_KEYS = tuple(e.key("SIPURI_FIELD_KEYS", VAR_DIR, generate=not PRODU
 SIPURI_NONCE_KEY = e.key("SIPURI_NONCE_KEY", VAR_DIR, generate=not PRODUCTION).encode()
 SIPURI_ROUTE_KEY = e.key("SIPURI_ROUTE_KEY", VAR_DIR, generate=not PRODUCTION).encode()
 SIPURI_WEBHOOK_KEY = e.key("SIPURI_WEBHOOK_KEY", VAR_DIR, generate=not PRODUCTION).encode()
+SIPURI_TOKEN_KEYS = e.key("SIPURI_TOKEN_KEYS", VAR_DIR, generate=not PRODUCTION, make=token_keys.new_set)
 
 # Services: none needed (D15)
 DATABASE_URL = e.text("SIPURI_DATABASE_URL", f"sqlite:///{VAR_DIR / 'sipuri.sqlite3'}")
@@ -42,7 +44,8 @@ else:
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    # The default of 300 entries would forget counted failures while an attack goes on.
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 10_000}}
 }
 
 # HTTP
@@ -154,15 +157,20 @@ OAUTH2_PROVIDER_APPLICATION_MODEL = "voiceapps.ApiClient"
 OAUTH2_PROVIDER = {
     "SCOPES_BACKEND_CLASS": "voiceapps.api.access.scopes.ClientScopes",
     "OAUTH2_VALIDATOR_CLASS": "voiceapps.api.access.clients.ClientValidator",
+    "OAUTH2_SERVER_CLASS": "oauthlib.oauth2.BackendApplicationServer",  # client credentials and nothing else
+    "ACCESS_TOKEN_GENERATOR": "voiceapps.api.access.tokens.make_token",
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,  # rows know a token by its checksum only
 }
+API_RATE = e.whole("SIPURI_API_RATE", 1200)
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
     "voiceapps.hashers.ClientSecretHasher",
 ]
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["oauth2_provider.contrib.rest_framework.OAuth2Authentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["voiceapps.api.access.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["voiceapps.api.access.permissions.TokenHolder"],
+    "DEFAULT_THROTTLE_CLASSES": ["voiceapps.api.access.throttles.ClientRate"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["voiceapps.api.wire.body.BoundedJson"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "voiceapps.api.wire.body.AnyAccept",
@@ -180,7 +188,8 @@ SPECTACULAR_SETTINGS = {
     "OAS_VERSION": "3.1.0",
     "OAUTH2_FLOWS": ["clientCredentials"],
     "OAUTH2_TOKEN_URL": "/api/v1/oauth2/token",
-    "ENUM_NAME_OVERRIDES": {"CallbackMethod": "voiceapps.choices.CallbackMethod"},
+    "APPEND_COMPONENTS": {"securitySchemes": {"clientSecret": {"type": "http", "scheme": "basic"}}},
+    "ENUM_NAME_OVERRIDES": {"CallbackMethod": "voiceapps.choices.CallbackMethod", "DeliveryState": "voiceapps.choices.DeliveryState"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "voiceapps.api.openapi.camel_case_paths",
@@ -201,6 +210,7 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SCHEDULE = {
     "sweep-webhooks": {"task": "voiceapps.tasks.sweep_webhooks", "schedule": 5.0},
     "sweep-calls": {"task": "voiceapps.tasks.sweep_calls", "schedule": 10.0},
+    "sweep-tokens": {"task": "voiceapps.tasks.sweep_tokens", "schedule": 600.0},
     "sweep-answers": {"task": "voiceapps.tasks.sweep_idempotent_answers", "schedule": 3600.0},
     "beat": {"task": "voiceapps.tasks.beat", "schedule": 5.0},
 }

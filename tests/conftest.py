@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
 from tests.support.api import ApiCustomer
@@ -17,6 +18,12 @@ def _customer(account_id: str, client_id: str) -> ApiCustomer:
     account = accounts.ensure_account(account_id, actor=ACTOR)
     clients.ensure_client(client_id, SECRET, account, actor=ACTOR)
     return ApiCustomer(Client(), account_id, client_id, SECRET)
+
+
+@pytest.fixture(autouse=True)
+def fresh_counters() -> None:
+    """Forget what rates and failures earlier tests have counted."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from uuid import UUID
 
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from voiceapps.outbound import OutboundAnswer, OutboundRequest, WebhookClient
 from voiceapps.rules.records import NodeBeat
-from voiceapps.services import calls, idempotency, nodes, webhooks
+from voiceapps.services import calls, clients, idempotency, nodes, webhooks
 
 
 @shared_task
@@ -19,7 +17,7 @@ def send_webhook(delivery_id: str) -> None:
     """Send one delivery whose time has come."""
     request = webhooks.claim(UUID(delivery_id))
     if request is not None:
-        webhooks.finish_attempt(UUID(delivery_id), asyncio.run(_send(request)))
+        webhooks.finish_attempt(UUID(delivery_id), webhooks.send(request))
 
 
 @shared_task
@@ -33,6 +31,12 @@ def sweep_webhooks() -> None:
 def sweep_calls() -> None:
     """End the calls whose node is gone."""
     calls.sweep()
+
+
+@shared_task
+def sweep_tokens() -> None:
+    """Forget the access tokens that have expired."""
+    clients.sweep_tokens()
 
 
 @shared_task
@@ -57,11 +61,3 @@ def beat() -> None:
             metrics_address="",
         )
     )
-
-
-async def _send(request: OutboundRequest) -> OutboundAnswer:
-    client = WebhookClient(allow_private=settings.WEBHOOK_ALLOW_PRIVATE, signing_key=settings.SIPURI_WEBHOOK_KEY)
-    try:
-        return await client.send(request)
-    finally:
-        await client.close()

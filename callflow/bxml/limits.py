@@ -15,3 +15,5 @@ MAX_PAUSE_SECONDS = 86_400.0
 MAX_RECORD_SECONDS = 10_800.0
 MAX_DIGIT_TIMEOUT_SECONDS = 60.0
 MAX_BREAK_SECONDS = 10.0
+# Ours, for a check's answer: who has made this many mistakes mends them first.
+MAX_FAULTS = 50

@@ -28,6 +28,11 @@ class Document:
 
 def parse_document(data: bytes) -> Document:
     """Parse one document; raises BxmlError with the line and the broken rule."""
+    return Document(tuple(read_verb(child) for child in read_root(data)))
+
+
+def read_root(data: bytes) -> _Element:
+    """Return a document's root, whose verbs are not read yet; raises BxmlError."""
     if len(data) > MAX_DOCUMENT_BYTES:
         raise BxmlError(f"The document is {len(data)} bytes long; at most {MAX_DOCUMENT_BYTES} are allowed.")
     if not data.strip():
@@ -38,7 +43,16 @@ def parse_document(data: bytes) -> Document:
     if reader.name not in ROOTS:
         reader.fail("cannot be the root; it must be <Response> or <Bxml>")
     reader.finish(leaf=False)
-    return Document(tuple(_read_verb(ElementReader(child)) for child in root))
+    return root
+
+
+def read_verb(element: _Element) -> Verb:
+    """Return what one child of the root asks for; raises BxmlError."""
+    reader = ElementReader(element)
+    parse = VERBS.get(reader.name)
+    if parse is None:
+        raise BxmlError(f"<{reader.name}> is not a verb of this system; it knows {', '.join(VERBS)}.", reader.line)
+    return parse(reader)
 
 
 def _parse_xml(data: bytes) -> _Element:
@@ -71,10 +85,3 @@ def _check_depth(root: _Element) -> None:
         if not level:
             return
     raise BxmlError(f"Elements are nested more than {MAX_DEPTH} deep.", line_of(level[0]))
-
-
-def _read_verb(reader: ElementReader) -> Verb:
-    parse = VERBS.get(reader.name)
-    if parse is None:
-        raise BxmlError(f"<{reader.name}> is not a verb of this system; it knows {', '.join(VERBS)}.", reader.line)
-    return parse(reader)

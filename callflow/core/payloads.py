@@ -27,7 +27,7 @@ class CallView:
     @property
     def url(self) -> str:
         """Return the call's own URL in the call control API."""
-        return f"{self.public_url}/api/v2/accounts/{self.facts.account_id}/calls/{self.facts.call_id}"
+        return call_url(self.public_url, self.facts.account_id, self.facts.call_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,16 @@ def disconnect(
     return body | {name: value for name, value in errors.items() if value}
 
 
+def call_url(public_url: str, account_id: str, call_id: str) -> str:
+    """Return where the call control API shows a call."""
+    return f"{public_url}/api/v2/accounts/{account_id}/calls/{call_id}"
+
+
+def media_url(call_url: str, recording_id: str) -> str:
+    """Return where a recording of the call is downloaded."""
+    return f"{call_url}/recordings/{recording_id}/media"
+
+
 def iso_time(seconds: float) -> str:
     """Return epoch seconds as `2022-06-17T22:19:40.375Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
@@ -131,7 +141,7 @@ def _tag(view: CallView) -> Mapping[str, object]:
 def _recording(view: CallView, recording: RecordingView) -> Payload:
     return {
         "recordingId": recording.recording_id,
-        "mediaUrl": f"{view.url}/recordings/{recording.recording_id}/media",
+        "mediaUrl": media_url(view.url, recording.recording_id),
         "startTime": iso_time(recording.started_at),
         "endTime": iso_time(recording.ended_at),
         "duration": iso_duration(recording.duration_ms),

@@ -8,7 +8,6 @@ import pytest
 
 from tests.support.api import CALLBACK, ApiCustomer
 from voiceapps.models import AuditEntry, SipCredential, VoiceApplication
-from voiceapps.models.accounts import SCOPES
 
 SIP = {"inboundSipCallsEnabled": True, "passwordAuthEnabled": True}
 
@@ -18,33 +17,6 @@ def fields_of(answer: object) -> dict[str, str]:
     assert body["links"] == []
     assert body["data"] is None
     return {error["source"]["field"]: error["description"] for error in body["errors"]}
-
-
-class TestToken:
-    def test_a_client_gets_a_bearer_token_with_its_lifetime_and_all_its_scopes(self, customer: ApiCustomer) -> None:
-        body = customer.ask_token().json()
-        assert body["token_type"] == "Bearer"
-        assert body["expires_in"] == 3600
-        assert set(body["scope"].split()) == set(SCOPES)
-
-    def test_a_wrong_secret_is_invalid_client(self, customer: ApiCustomer) -> None:
-        answer = customer.ask_token(secret="wrong")
-        assert answer.status_code == 401
-        assert answer.json() == {"error": "invalid_client"}
-
-    def test_credentials_may_come_in_the_body(self, customer: ApiCustomer) -> None:
-        form = {"grant_type": "client_credentials", "client_id": customer.client_id, "client_secret": customer.secret}
-        assert "access_token" in customer.http.post("/api/v1/oauth2/token", form).json()
-
-    def test_a_token_of_fewer_scopes_does_less(self, customer: ApiCustomer) -> None:
-        customer._token = customer.ask_token(scope="voice-applications:read").json()["access_token"]
-        assert customer.request("GET", customer.base).status_code == 200
-        answer = customer.request("POST", customer.base, {"applicationName": "x", "callInitiatedCallbackUrl": CALLBACK})
-        assert answer.status_code == 403
-        assert "voice-applications:write" in answer.json()["errors"][0]["description"]
-
-    def test_a_scope_that_the_client_lacks_is_refused(self, customer: ApiCustomer) -> None:
-        assert customer.ask_token(scope="nothing").json()["error"] == "invalid_scope"
 
 
 class TestCreate:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from django.test import Client
 
@@ -34,7 +35,10 @@ class ApiCustomer:
     def ask_token(self, secret: str | None = None, **form: str) -> Any:
         basic = base64.b64encode(f"{self.client_id}:{secret or self.secret}".encode()).decode()
         return self.http.post(
-            "/api/v1/oauth2/token", {"grant_type": "client_credentials", **form}, headers={"Authorization": f"Basic {basic}"}
+            "/api/v1/oauth2/token",
+            urlencode({"grant_type": "client_credentials", **form}),
+            content_type="application/x-www-form-urlencoded",
+            headers={"Authorization": f"Basic {basic}"},
         )
 
     def request(self, method: str, path: str, body: object = None, **headers: str) -> Any:

@@ -7,13 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Literal
 
+from drf_spectacular.contrib.django_oauth_toolkit import DjangoOAuthToolkitScheme
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field, inline_serializer
 from rest_framework import serializers
 
 from voiceapps.api.wire.errors import TYPES
 
 Schema = Any
-Shape = Literal["envelope", "call control"]
+Shape = Literal["envelope", "call control", "oauth"]
+
+CLIENT_SECRET: Any = [{"clientSecret": []}, {}]
+"The security of an operation that a client proves itself at, by HTTP Basic or in the body; settings name the scheme."
 
 _ERROR_ID = "0a2f6d1e-6c3d-4f3c-9b0e-3d9a5c1f7a42"
 _TEXTS = {
@@ -76,6 +80,13 @@ class CallControlError(serializers.Serializer[Any]):
     id = serializers.CharField(allow_null=True)
 
 
+class OAuthError(serializers.Serializer[Any]):
+    """What every error answer of the OAuth 2.0 endpoints looks like (RFC 6749 §5.2)."""
+
+    error = serializers.CharField()
+    error_description = serializers.CharField(required=False)
+
+
 def enveloped(name: str, data: Schema) -> Schema:
     """Return the schema of an answer that carries `data`."""
     return inline_serializer(name, {"links": Link(many=True), "data": data, "errors": ErrorEntry(many=True)})
@@ -93,6 +104,7 @@ def operation(  # noqa: PLR0913  # what an operation has
     headers: Sequence[OpenApiParameter] = (),
     errors: Sequence[int] = (400, 401, 403, 404, 429),
     shape: Shape = "envelope",
+    security: Any = None,
 ) -> Callable[[Any], Any]:
     """Return the decorator that describes a view's method; `example` is the answer's, without its envelope."""
     examples = []
@@ -109,6 +121,7 @@ def operation(  # noqa: PLR0913  # what an operation has
         responses=responses,
         parameters=[*([query] if query else []), *headers],
         examples=examples,
+        auth=security,
     )
 
 
@@ -125,6 +138,9 @@ def _error(status: int, shape: Shape) -> OpenApiResponse:
             entry["source"] = {"field": "inboundSipCallsEnabled"}
         value: object = {"links": [], "data": None, "errors": [entry]}
         return OpenApiResponse(ErrorEnvelope, phrase, [OpenApiExample(f"{status} {phrase}", value=value, status_codes=[str(status)])])
+    if shape == "oauth":
+        error = {"error": OAUTH_ERRORS[status]}
+        return OpenApiResponse(OAuthError, phrase, [OpenApiExample(f"{status} {phrase}", value=error, status_codes=[str(status)])])
     flat = {"type": FLAT_TYPES.get(status, "error"), "description": _TEXTS[status], "id": _ERROR_ID}
     return OpenApiResponse(CallControlError, phrase, [OpenApiExample(f"{status} {phrase}", value=flat, status_codes=[str(status)])])
 
@@ -143,6 +159,20 @@ FLAT_TYPES = {
     503: "system-overloaded",
 }
 "The `type` of call control's errors (call-control-api.md)."
+
+OAUTH_ERRORS = {400: "invalid_request", 401: "invalid_client", 413: "invalid_request", 429: "slow_down"}
+"The `error` of the OAuth 2.0 endpoints (RFC 6749 §5.2) where nothing more exact is known."
+
+
+class TokenScheme(DjangoOAuthToolkitScheme):  # type: ignore[no-untyped-call]  # drf-spectacular ships no types
+    """Say which scope each operation takes (drf-spectacular finds the class by itself)."""
+
+    target_class = "voiceapps.api.access.authentication.TokenAuthentication"
+
+    def get_security_requirement(self, auto_schema: Any) -> dict[str, list[str]]:
+        """Return the scope that the view names for the method."""
+        scope = auto_schema.view.scopes.get(auto_schema.method)
+        return {self.name: [scope] if scope else []}
 
 
 def camel_case_paths(result: dict[str, Any], **_options: Any) -> dict[str, Any]:

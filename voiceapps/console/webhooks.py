@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
-from voiceapps.console.base import ReadOnlyAdmin
+from voiceapps.choices import DeliveryState
+from voiceapps.console.base import ReadOnlyAdmin, operator
 from voiceapps.models import WebhookAttempt, WebhookDelivery
+from voiceapps.services import webhooks
+from voiceapps.services.webhooks import DeliveryPendingError, NotReplayableError
 
 
 class AttemptInline(TabularInline):  # type: ignore[misc]  # Unfold ships no types
@@ -32,6 +43,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     search_fields = ("call__call_id", "url")
     exclude = ("username", "password")
     inlines = (AttemptInline,)
+    change_form_outer_before_template = "console/delivery.html"
 
     @admin.display(description="Kind")
     def kind(self, delivery: WebhookDelivery) -> str:
@@ -42,3 +54,37 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     def progress(self, delivery: WebhookDelivery) -> str:
         """Show the state as a badge."""
         return delivery.state
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Offer the button where it would do something."""
+        delivery = self.get_object(request, unquote(object_id))
+        useful = delivery is not None and not delivery.synchronous and delivery.state != DeliveryState.PENDING
+        context = {"may_replay": useful and _may_replay(request), **(extra_context or {})}
+        response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return response
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the button's address."""
+        own = [path("<uuid:delivery_id>/replay/", self.admin_site.admin_view(self.replay), name="voiceapps_replay_delivery")]
+        urls: list[URLPattern] = own + super().get_urls()
+        return urls
+
+    def replay(self, request: HttpRequest, delivery_id: UUID) -> HttpResponse:
+        """Send a delivery once more and show its page again."""
+        if request.method != "POST" or not _may_replay(request):
+            raise PermissionDenied
+        delivery = get_object_or_404(WebhookDelivery, pk=delivery_id)
+        try:
+            webhooks.replay(delivery.pk, actor=operator(request))
+        except (NotReplayableError, DeliveryPendingError) as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, "The webhook is sent again.")
+        return redirect("admin:voiceapps_webhookdelivery_change", delivery.pk)
+
+
+def _may_replay(request: HttpRequest) -> bool:
+    """Tell whether an operator may; nobody may edit what the page shows, so its own permission does not say."""
+    return request.user.has_perm("voiceapps.change_webhookdelivery")

@@ -1,20 +1,49 @@
-"""Keep API clients and their secrets: at most two at a time, so that a rotation leaves no gap."""
+"""Keep API clients, their secrets and their tokens: at most two secrets at a time, so that a rotation leaves no gap."""
 
 from __future__ import annotations
+
+import secrets as random
+import string
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from oauth2_provider.models import AccessToken
 
 from voiceapps.models import Account, ApiClient, ClientSecret
-from voiceapps.services import audit
+from voiceapps.services import audit, passwords
 from voiceapps.services.audit import Actor
 
 MIN_SECRET_LENGTH = 24
 MAX_SECRETS = 2
+MAX_CLIENTS_PER_ACCOUNT = 100
+MAX_TOKENS_PER_CLIENT = 10_000
+LAST_USE_STEP = timedelta(minutes=1)
+"How exactly the last use of a secret is known: a client that asks often costs no write each time."
+
 _HASHER = "sipuri_hmac"
+_ID_ALPHABET = string.ascii_lowercase + string.digits
+
+
+class TooManyClientsError(Exception):
+    """Say that an account has as many clients as it may have."""
+
+
+class TooManySecretsError(Exception):
+    """Say that the client has as many secrets as it may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class MadeSecret:
+    """A new secret in clear, which nobody sees again, and its row."""
+
+    row: ClientSecret
+    secret: str
 
 
 @transaction.atomic
@@ -24,14 +53,9 @@ def ensure_client(client_id: str, secret: str, account: Account, *, actor: Actor
         raise ValidationError(f"A client secret has at least {MIN_SECRET_LENGTH} characters: it is hashed fast (D5).")
     client: ApiClient | None = ApiClient.objects.filter(client_id=client_id).first()
     if client is None:
-        client = ApiClient(
-            client_id=client_id,
-            name=client_id,
-            client_type=ApiClient.CLIENT_CONFIDENTIAL,
-            authorization_grant_type=ApiClient.GRANT_CLIENT_CREDENTIALS,
-        )
+        client = _new_client(client_id, client_id)
         client.save()
-    if secret_of(client, secret) is None:
+    if _secret_of(client, (secret,)) is None:
         client.secrets.all().delete()
         ClientSecret.objects.create(client=client, digest=make_password(secret, hasher=_HASHER))
     client.accounts.add(account)
@@ -39,7 +63,130 @@ def ensure_client(client_id: str, secret: str, account: Account, *, actor: Actor
     return client
 
 
-def secret_of(client: ApiClient, secret: str) -> ClientSecret | None:
-    """Return the client's row of a secret that is right and not expired."""
+@transaction.atomic
+def create(description: str, scopes: Iterable[str], accounts: Collection[Account], *, actor: Actor) -> ApiClient:
+    """Create a client without a secret, bound to the accounts; raises TooManyClientsError."""
+    _make_room(accounts)
+    client = _new_client("api-" + "".join(random.choice(_ID_ALPHABET) for _ in range(24)), description)
+    client.scopes = list(scopes)
+    client.save(force_insert=True)
+    client.accounts.set(accounts)
+    _record(actor, "client.create", client, {"description": description, "scopes": client.scopes, "accounts": _ids(accounts)})
+    return client
+
+
+@transaction.atomic
+def update(
+    client: ApiClient,
+    *,
+    description: str | None = None,
+    scopes: Iterable[str] | None = None,
+    accounts: Collection[Account] | None = None,
+    actor: Actor,
+) -> ApiClient:
+    """Change what is given, at once also for tokens that are out; raises TooManyClientsError, ApiClient.DoesNotExist."""
+    client = ApiClient.objects.select_for_update().get(pk=client.pk)
+    changes: dict[str, object] = {}
+    if description is not None and description != client.name:
+        changes["description"] = client.name = description
+    if scopes is not None and (wanted := list(scopes)) != client.scopes:
+        changes["scopes"] = client.scopes = wanted
+    if accounts is not None and _ids(accounts) != _ids(client.accounts.all()):
+        changes["accounts"] = _ids(accounts)
+        _make_room([account for account in accounts if account not in client.accounts.all()])
+        client.accounts.set(accounts)
+    if changes:
+        client.save()
+        _record(actor, "client.update", client, changes)
+    return client
+
+
+@transaction.atomic
+def delete(client: ApiClient, *, actor: Actor) -> None:
+    """Delete a client with its secrets; its tokens die with it."""
+    _record(actor, "client.delete", client, {"description": client.name})
+    client.delete()
+
+
+@transaction.atomic
+def add_secret(client: ApiClient, expires_at: datetime | None, *, actor: Actor) -> MadeSecret:
+    """Give a client one more secret, in the place of one that has expired; raises TooManySecretsError, ApiClient.DoesNotExist."""
+    client = ApiClient.objects.select_for_update().get(pk=client.pk)
+    client.secrets.filter(expires_at__lte=timezone.now()).delete()
+    if client.secrets.count() >= MAX_SECRETS:
+        raise TooManySecretsError(f"A client has at most {MAX_SECRETS} secrets. Delete the one that is no longer used.")
+    secret = passwords.make_password()
+    row = ClientSecret.objects.create(client=client, digest=make_password(secret, hasher=_HASHER), expires_at=expires_at)
+    expiry = expires_at.isoformat() if expires_at else None
+    _record(actor, "client.add_secret", client, {"secret": "***", "secret_id": str(row.pk), "expires_at": expiry})
+    return MadeSecret(row, secret)
+
+
+@transaction.atomic
+def delete_secret(row: ClientSecret, *, actor: Actor) -> None:
+    """Delete a secret, also the last one; tokens that it bought live until they expire."""
+    _record(actor, "client.delete_secret", row.client, {"secret_id": str(row.pk)})
+    row.delete()
+
+
+def authenticate(client_id: str, secrets: Iterable[str]) -> ApiClient | None:
+    """Return the client that has one of the secrets and note its use, None where nobody has."""
+    # PostgreSQL cannot even be asked for a text with NUL.
+    client = None if "\0" in client_id else ApiClient.objects.filter(client_id=client_id).first()
+    row = _secret_of(client, secrets) if client else None
+    if row is None:
+        return None
+    now = timezone.now()
+    if row.last_used_at is None or row.last_used_at < now - LAST_USE_STEP:
+        ClientSecret.objects.filter(pk=row.pk).update(last_used_at=now)
+    return client
+
+
+@transaction.atomic
+def revoke_token(row: AccessToken, token_id: str, *, actor: Actor) -> None:
+    """Revoke an access token; the audit knows it by its `jti`."""
+    _record(actor, "client.revoke_token", row.application, {"jti": token_id})
+    row.delete()
+
+
+def has_too_many_tokens(client: ApiClient) -> bool:
+    """Tell whether as many of the client's tokens are valid as may be."""
+    return bool(AccessToken.objects.filter(application=client, expires__gt=timezone.now()).count() >= MAX_TOKENS_PER_CLIENT)
+
+
+def sweep_tokens() -> int:
+    """Forget the tokens that have expired and return how many these were."""
+    deleted: int = AccessToken.objects.filter(expires__lte=timezone.now()).delete()[0]
+    return deleted
+
+
+def _new_client(client_id: str, name: str) -> ApiClient:
+    return ApiClient(
+        client_id=client_id,
+        name=name,
+        client_type=ApiClient.CLIENT_CONFIDENTIAL,
+        authorization_grant_type=ApiClient.GRANT_CLIENT_CREDENTIALS,
+    )
+
+
+def _secret_of(client: ApiClient, secrets: Iterable[str]) -> ClientSecret | None:
     valid = client.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
-    return next((row for row in valid if check_password(secret, row.digest)), None)
+    candidates = tuple(secrets)
+    return next((row for row in valid if any(check_password(secret, row.digest) for secret in candidates)), None)
+
+
+def _make_room(accounts: Collection[Account]) -> None:
+    """Lock the accounts and refuse one more client where there is no room."""
+    for account in Account.objects.select_for_update().filter(pk__in=[account.pk for account in accounts]).order_by("pk"):
+        if ApiClient.objects.filter(accounts=account).count() >= MAX_CLIENTS_PER_ACCOUNT:
+            raise TooManyClientsError(f"Account {account.pk} may have {MAX_CLIENTS_PER_ACCOUNT} API clients and has them.")
+
+
+def _ids(accounts: Iterable[Account]) -> list[str]:
+    return sorted(account.pk for account in accounts)
+
+
+def _record(actor: Actor, action: str, client: ApiClient, changes: dict[str, object]) -> None:
+    """Write into the chain of the client's first account: each change stands once, where its customer reads."""
+    account = next(iter(_ids(client.accounts.all())), audit.SYSTEM)
+    audit.record(actor, action, client.client_id, changes, account=account)

@@ -6,6 +6,7 @@ so delivery needs only the database. No request is sent inside a transaction.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -19,9 +20,11 @@ from django.utils import timezone
 from callflow.core import payloads
 from voiceapps.choices import DeliveryState
 from voiceapps.models import Call, WebhookAttempt, WebhookDelivery
-from voiceapps.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.outbound import OutboundAnswer, OutboundRequest, WebhookClient
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import StatusEventQueued, WebhookFetched
+from voiceapps.services import audit
+from voiceapps.services.audit import Actor
 from voiceapps.services.call_rows import ensure, storable
 
 # Waits after each failed attempt; after the last one the delivery has failed.
@@ -31,6 +34,14 @@ LEASE_SECONDS = 60
 # An announced row is left to the queue for this long; a queue that lags is not helped by more tasks for the same rows.
 ANNOUNCE_SECONDS = 20
 MAX_STORED_BODY = 64 * 1024
+
+
+class NotReplayableError(Exception):
+    """Say that a delivery is none that can be sent again."""
+
+
+class DeliveryPendingError(Exception):
+    """Say that a delivery is on its way already."""
 
 
 def queue_disconnect(call: Call) -> None:
@@ -133,7 +144,7 @@ def finish_attempt(delivery_id: UUID, answer: OutboundAnswer) -> None:
         latency_ms=answer.latency_ms,
         error=answer.error or "",
     )
-    failures = delivery.attempts.count()
+    failures = _attempts_of_this_round(delivery)
     if answer.status is not None and 200 <= answer.status < 300:
         _close(delivery, DeliveryState.DELIVERED)
     elif answer.status == 410 or failures > len(RETRY_SECONDS):
@@ -153,11 +164,53 @@ def take_due(limit: int = 500) -> list[UUID]:
     return taken
 
 
-def _queue(delivery: WebhookDelivery) -> None:
+@transaction.atomic
+def replay(delivery_id: UUID, *, actor: Actor) -> WebhookDelivery:
+    """Send a delivery once more, now and with all its retries, under its old message id.
+
+    Raises NotReplayableError, DeliveryPendingError, WebhookDelivery.DoesNotExist.
+    """
+    delivery = WebhookDelivery.objects.select_for_update().get(pk=delivery_id)
+    if delivery.synchronous:
+        raise NotReplayableError("A call waited for the answer to this webhook and has gone on.")
+    if delivery.state == DeliveryState.PENDING:
+        raise DeliveryPendingError("The delivery is still being tried.")
+    audit.record(
+        actor,
+        "webhook.replay",
+        str(delivery.pk),
+        {"event_type": delivery.event_type, "call": delivery.call_id, "state": delivery.state},
+        account=delivery.account_id,
+    )
+    delivery.state, delivery.replayed_at = DeliveryState.PENDING, timezone.now()
+    _announce_now(delivery)
+    delivery.save(update_fields=["state", "replayed_at", "next_attempt_at", "announce_at"])
+    return delivery
+
+
+def send(request: OutboundRequest) -> OutboundAnswer:
+    """Send one request and wait for its answer; for threads without an event loop, and never inside a transaction."""
+    return asyncio.run(_send(request))
+
+
+def _announce_now(delivery: WebhookDelivery) -> None:
+    """Make a delivery due and have it announced when the caller, who saves it, commits."""
     delivery.next_attempt_at = timezone.now()
     delivery.announce_at = timezone.now() + timedelta(seconds=ANNOUNCE_SECONDS)
-    delivery.save(force_insert=True)
     transaction.on_commit(partial(_announce, str(delivery.pk)), robust=True)
+
+
+def _attempts_of_this_round(delivery: WebhookDelivery) -> int:
+    """Count the attempts since the delivery was last sent anew: a replay has retries of its own."""
+    attempts = delivery.attempts.all()
+    if delivery.replayed_at is not None:
+        attempts = attempts.filter(at__gte=delivery.replayed_at)
+    return attempts.count()
+
+
+def _queue(delivery: WebhookDelivery) -> None:
+    _announce_now(delivery)
+    delivery.save(force_insert=True)
 
 
 def _plan(delivery: WebhookDelivery, seconds: float) -> None:
@@ -174,6 +227,14 @@ def _close(delivery: WebhookDelivery, state: DeliveryState) -> None:
 def _announce(delivery_id: str) -> None:
     """Start the task now; where the broker is away the sweeper does it later."""
     current_app.send_task("voiceapps.tasks.send_webhook", args=[delivery_id], retry=False)
+
+
+async def _send(request: OutboundRequest) -> OutboundAnswer:
+    client = WebhookClient(allow_private=settings.WEBHOOK_ALLOW_PRIVATE, signing_key=settings.SIPURI_WEBHOOK_KEY)
+    try:
+        return await client.send(request)
+    finally:
+        await client.close()
 
 
 def _disconnect_body(call: Call) -> payloads.Payload:

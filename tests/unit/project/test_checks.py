@@ -22,6 +22,16 @@ def test_short_keys_are_named() -> None:
     assert "SIPURI_NONCE_KEY" in str(checks.short_keys()[0].msg)
 
 
+@override_settings(SIPURI_TOKEN_KEYS='{"keys": []}')
+def test_keys_that_sign_no_tokens_are_named() -> None:
+    (message,) = checks.bad_token_keys()
+    assert (message.id, message.msg) == ("sipuri.E006", "SIPURI_TOKEN_KEYS: a JWK Set without keys.")
+
+
+def test_the_generated_keys_are_good() -> None:
+    assert checks.bad_token_keys() == []
+
+
 @override_settings(RTP_PORTS=(30000, 40010), RTP_INTERNAL_PORTS=(40002, 60000))
 def test_overlapping_pools_are_named() -> None:
     assert ids(checks.port_pools()) == {"sipuri.E005"}

@@ -14,6 +14,8 @@ from sipuri_project import environment as e
     ("read", "value"),
     [
         (lambda n: e.boolean(n, False), "maybe"),
+        (lambda n: e.whole(n, 1), "-1"),
+        (lambda n: e.whole(n, 1), "1.5"),
         (lambda n: e.choice(n, "a", ("a", "b")), "c"),
         (lambda n: e.address(n, "127.0.0.1:1"), "localhost:5060"),
         (lambda n: e.address(n, "127.0.0.1:1"), "127.0.0.1:70000"),

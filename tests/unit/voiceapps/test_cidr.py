@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voiceapps.rules.cidr import REFUSED_RANGES, contains, parse_range
+from voiceapps.rules.cidr import REFUSED_RANGES, contains, parse_address, parse_range
 
 
 @given(st.text())
@@ -41,3 +41,27 @@ def test_contains() -> None:
     assert contains(["203.0.113.0/24"], "203.0.113.9")
     assert not contains(["203.0.113.0/24"], "203.0.114.9")
     assert contains(["0.0.0.0/0"], "10.1.2.3")
+
+
+@given(st.ip_addresses(v=4).map(str))
+def test_every_address_in_dotted_form_is_taken_as_it_is(text: str) -> None:
+    assert parse_address(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("::1", "IPv6"),
+        ("203.0.113.9/32", "prefix"),
+        ("203.0.113.09", "Leading zeros"),
+        ("203.0.113.256", "Not an IPv4 address"),
+        ("203.0.113", "Not an IPv4 address"),
+        (" 203.0.113.9", "Not an IPv4 address"),
+        ("203.0.113.9\n", "Not an IPv4 address"),
+        ("٢٠٣.0.113.9", "Not an IPv4 address"),
+        ("", "Not an IPv4 address"),
+    ],
+)
+def test_what_is_no_address_says_why(text: str, rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        parse_address(text)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from tests.unit.voiceapps.builders import application, ended, facts
-from voiceapps.models import WebhookDelivery
+from tests.unit.voiceapps.builders import ACTOR, application, ended, facts
+from voiceapps.models import AuditEntry, WebhookDelivery
 from voiceapps.outbound import OutboundAnswer
 from voiceapps.services import webhooks
 from voiceapps.services.records import write_records
@@ -82,3 +82,40 @@ def test_a_duplicate_task_does_not_hurry_a_retry(delivery: WebhookDelivery) -> N
     webhooks.claim(delivery.pk)
     webhooks.finish_attempt(delivery.pk, answer(500))
     assert webhooks.claim(delivery.pk) is None
+
+
+class TestReplay:
+    def test_a_replay_has_retries_of_its_own(self, delivery: WebhookDelivery) -> None:
+        for _ in range(len(webhooks.RETRY_SECONDS) + 1):
+            webhooks.finish_attempt(delivery.pk, answer(500))
+        webhooks.replay(delivery.pk, actor=ACTOR)
+        for _ in range(len(webhooks.RETRY_SECONDS)):
+            webhooks.finish_attempt(delivery.pk, answer(500))
+            delivery.refresh_from_db()
+            assert delivery.state == "pending"
+        webhooks.finish_attempt(delivery.pk, answer(500))
+        delivery.refresh_from_db()
+        assert delivery.state == "failed"
+
+    def test_it_keeps_its_message_id_and_is_due_at_once(self, delivery: WebhookDelivery) -> None:
+        first = webhooks.claim(delivery.pk)
+        webhooks.finish_attempt(delivery.pk, answer(204))
+        webhooks.replay(delivery.pk, actor=ACTOR)
+        second = webhooks.claim(delivery.pk)
+        assert first is not None
+        assert second == first
+
+    def test_the_sweeper_finds_it_where_the_queue_lost_it(self, delivery: WebhookDelivery) -> None:
+        webhooks.finish_attempt(delivery.pk, answer(410))
+        assert webhooks.replay(delivery.pk, actor=ACTOR).announce_at is not None
+        assert webhooks.take_due() == []
+        due_now(delivery)
+        assert webhooks.take_due() == [delivery.pk]
+
+    def test_a_pending_or_synchronous_one_is_refused_and_not_audited(self, delivery: WebhookDelivery) -> None:
+        with pytest.raises(webhooks.DeliveryPendingError):
+            webhooks.replay(delivery.pk, actor=ACTOR)
+        WebhookDelivery.objects.update(synchronous=True, state="failed")
+        with pytest.raises(webhooks.NotReplayableError):
+            webhooks.replay(delivery.pk, actor=ACTOR)
+        assert not AuditEntry.objects.filter(action="webhook.replay").exists()

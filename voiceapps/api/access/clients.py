@@ -1,46 +1,114 @@
-"""Authenticate clients for the token endpoints (RFC 6749 §2.3): by HTTP Basic or in the body, never both."""
+"""What oauthlib asks of us: who the client is (RFC 6749 §2.3), and what a token may do."""
 
 from __future__ import annotations
 
 import base64
-import binascii
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from django.utils import timezone
+from oauth2_provider.models import AccessToken
 from oauth2_provider.oauth2_validators import OAuth2Validator
+from oauthlib.oauth2.rfc6749.errors import InvalidRequestError, OAuth2Error
 
-from voiceapps.models import ApiClient, ClientSecret
+from voiceapps.api.access import throttles, tokens
 from voiceapps.services import clients
+from voiceapps.services.audit import Actor
+
+REMOTE_ADDRESS, REQUEST_ID = "REMOTE_ADDR", "HTTP_X_REQUEST_ID"
+
+
+class SlowDownError(OAuth2Error):  # type: ignore[misc]  # oauthlib ships no types
+    """Say that too many proofs failed, or that too many tokens are out."""
+
+    error = "slow_down"
+    status_code = 429
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Say when it is worth trying again."""
+        return {"Retry-After": str(throttles.FAILURES.remaining())}
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A client's id, and its secret in each way that it can be read."""
+
+    client_id: str
+    secrets: tuple[str, ...]
 
 
 class ClientValidator(OAuth2Validator):  # type: ignore[misc]  # django-oauth-toolkit ships no types
-    """Check a client's secret against all that it has."""
+    """Prove clients by any of their secrets, and tokens by signature first and database second."""
 
-    def authenticate_client(self, request: Any, *_args: Any, **_options: Any) -> bool:
-        """Tell whether the request proves its client, and keep the client in it."""
-        header = request.headers.get("HTTP_AUTHORIZATION") or ""
-        credentials = basic_credentials(header) if header else (request.client_id or "", request.client_secret or "")
-        if credentials is None or (header and request.client_secret):
-            return False
-        client_id, secret = credentials
-        client = ApiClient.objects.filter(client_id=client_id.replace("\0", "")).first()
-        row = clients.secret_of(client, secret) if client else None
-        if row is None:
-            return False
-        ClientSecret.objects.filter(pk=row.pk).update(last_used_at=timezone.now())
-        request.client = client
-        request.client_id = client_id
+    def client_authentication_required(self, _request: Any, *_args: Any, **_options: Any) -> bool:
+        """Say that every client has a secret."""
         return True
 
+    def authenticate_client(self, request: Any, *_args: Any, **_options: Any) -> bool:
+        """Tell whether the request proves its client, and keep the client in it; raises InvalidRequestError, SlowDownError."""
+        credentials, source = credentials_of(request), request.headers.get(REMOTE_ADDRESS, "")
+        if throttles.is_guessing(credentials.client_id, source):
+            raise SlowDownError("Too many attempts failed. Try again later.")
+        client = clients.authenticate(credentials.client_id, credentials.secrets)
+        if client is None:
+            throttles.count_failure(credentials.client_id, source)
+            return False
+        throttles.count_success(credentials.client_id, source)
+        request.client, request.client_id = client, client.client_id
+        return True
 
-def basic_credentials(header: str) -> tuple[str, str] | None:
-    """Return client id and secret of an Authorization header, None where it is not Basic or malformed."""
+    def validate_bearer_token(self, token: str, scopes: Any, request: Any) -> bool:
+        """Tell whether we signed the token and it is still good."""
+        return tokens.claims_of(token) is not None and bool(super().validate_bearer_token(token, scopes, request))
+
+    def introspect_token(self, token: str, _hint: str, request: Any, *_args: Any, **_options: Any) -> dict[str, object] | None:
+        """Return what the client's own token says and may do now, None for any other (RFC 7662)."""
+        claims = tokens.claims_of(token)
+        row = tokens.row_of(token) if claims else None
+        if claims is None or row is None or row.application != request.client:
+            return None
+        return claims | tokens.holder_claims(row.application, row.scope.split()) | {"token_type": "Bearer"}
+
+    def revoke_token(self, token: str, _hint: str, request: Any, *_args: Any, **_options: Any) -> None:
+        """Revoke the client's own token; any other stays as it is (RFC 7009)."""
+        claims = tokens.claims_of(token)
+        row = tokens.row_of(token) if claims else None
+        if claims is not None and row is not None and row.application == request.client:
+            headers = request.headers
+            actor = Actor(f"client {request.client.client_id}", headers.get(REMOTE_ADDRESS), headers.get(REQUEST_ID, ""))
+            clients.revoke_token(row, claims["jti"], actor=actor)
+
+    def _save_bearer_token(self, token: Any, request: Any, *_args: Any, **_options: Any) -> None:
+        if clients.has_too_many_tokens(request.client):
+            raise SlowDownError("Too many tokens of this client are valid. Use one until it expires.")
+        super()._save_bearer_token(token, request)
+
+    def _load_access_token(self, token: str) -> AccessToken | None:
+        return tokens.row_of(token)
+
+
+def credentials_of(request: Any) -> Credentials:
+    """Return what a request names its client by: HTTP Basic or the body, never both; raises InvalidRequestError."""
+    header, client_id, secret = request.headers.get("Authorization"), request.client_id, request.client_secret
+    if not header:
+        return Credentials(client_id or "", (secret,) if secret else ())
+    credentials = basic_credentials(header)
+    if secret or client_id not in {None, credentials.client_id}:
+        raise InvalidRequestError("The client is named by the Authorization header and by the body.")
+    return credentials
+
+
+def basic_credentials(header: str) -> Credentials:
+    """Return what a Basic header says; one that is none names nobody.
+
+    RFC 6749 wants both parts form-encoded, which hardly a client does: a secret is taken in either reading.
+    """
     scheme, _, encoded = header.partition(" ")
-    if scheme.lower() != "basic":
-        return None
     try:
         user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-    return (unquote_plus(user), unquote_plus(password)) if colon else None
+    except ValueError:
+        return Credentials("", ())
+    if scheme.lower() != "basic" or not colon:
+        return Credentials("", ())
+    return Credentials(unquote_plus(user), tuple(dict.fromkeys((password, unquote_plus(password)))))

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Any
+
+from rest_framework import serializers
 
 from voiceapps.api.base import AccountView
 from voiceapps.api.openapi import FLAT_TYPES
-from voiceapps.api.wire.errors import Problem
+from voiceapps.api.wire.errors import Problem, ProblemError
+
+MAX_URI = 1024
 
 
 def flat(problems: Sequence[Problem]) -> dict[str, object]:
@@ -18,7 +23,20 @@ def flat(problems: Sequence[Problem]) -> dict[str, object]:
     return {"type": FLAT_TYPES.get(problem.status, "error"), "description": description, "id": str(uuid.uuid4())}
 
 
+class SpanQuery(serializers.Serializer[Any]):
+    """What calls and recordings can be narrowed by: who called whom, and when."""
+
+    to = serializers.CharField(required=False, max_length=MAX_URI, help_text="The URI that was called, all of it.")
+    locals()["from"] = serializers.CharField(required=False, max_length=MAX_URI, help_text="The caller's URI, all of it.")  # a keyword
+    minStartTime = serializers.DateTimeField(required=False, help_text="Started then or later.")
+
+
 class CallControlView(AccountView):
     """A view of calls or recordings."""
 
     render_problems = staticmethod(flat)
+
+
+def not_found(kind: str, name: str) -> ProblemError:
+    """Return the 404 of a call or recording that the account does not have."""
+    return ProblemError(Problem(404, f"{kind} {name} not found"))

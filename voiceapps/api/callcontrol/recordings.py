@@ -1,36 +1,179 @@
-"""Recordings: what the webhooks' `mediaUrl` leads to."""
+"""Recordings: their metadata, and what the webhooks' `mediaUrl` leads to (call-control-api.md, D16)."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
-from django.http import FileResponse, Http404, HttpResponseBase
-from django.shortcuts import get_object_or_404
+from django.db.models import QuerySet
+from django.http import FileResponse, HttpResponseBase
+from rest_framework import serializers
 from rest_framework.request import Request
+from rest_framework.response import Response
 
-from voiceapps.api.callcontrol.base import CallControlView
+from callflow.core.payloads import call_url, iso_duration, media_url
+from voiceapps.api.callcontrol.base import CallControlView, SpanQuery, not_found
 from voiceapps.api.openapi import operation
+from voiceapps.api.wire.strict import parameters
+from voiceapps.api.wire.times import shown_time
 from voiceapps.models import Recording
 
+TAG = "Recordings"
+MAX_LISTED = 1000
 
-class RecordingMedia(CallControlView):
-    """The audio of a recording."""
+EXAMPLE: dict[str, object] = {
+    "applicationId": "15f99d57-f823-4718-80cc-5d95d5b83e59",
+    "accountId": "9900000",
+    "callId": "c-2f9d1b6a-7c1e4d5f-0a3b-4c6d-9e8f-1a2b3c4d5e6f",
+    "recordingId": "r-5b1e0c7d-9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d",
+    "to": "sip:479fbd44-3362-45f3-bb80-284f21111be4@sip-uri.example.com",
+    "from": "sip:2001@pbx.example.net",
+    "direction": "inbound",
+    "duration": "PT6.340S",
+    "channels": 1,
+    "startTime": "2026-11-22T18:04:22.125Z",
+    "endTime": "2026-11-22T18:04:28.465Z",
+    "fileFormat": "wav",
+    "status": "complete",
+    "mediaUrl": "https://voice.example.com/api/v2/accounts/9900000/calls/c-2f9d1b6a-7c1e4d5f-0a3b-4c6d-9e8f-1a2b3c4d5e6f"
+    "/recordings/r-5b1e0c7d-9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d/media",
+    "transcription": None,
+}
+
+
+class RecordingQuery(SpanQuery):
+    """What the account's recordings can be narrowed by; the times are the recordings' own."""
+
+    maxStartTime = serializers.DateTimeField(required=False, help_text="Started before then.")
+
+
+class RecordingData(serializers.Serializer[Any]):
+    """What is known of a recording."""
+
+    applicationId = serializers.UUIDField(allow_null=True, help_text="Null once the application is deleted.")
+    accountId = serializers.CharField()
+    callId = serializers.CharField()
+    recordingId = serializers.CharField()
+    to = serializers.CharField()
+    locals()["from"] = serializers.CharField()  # a keyword
+    direction = serializers.ChoiceField(["inbound"])
+    duration = serializers.CharField(help_text="ISO 8601.")
+    channels = serializers.IntegerField()
+    startTime = serializers.DateTimeField()
+    endTime = serializers.DateTimeField()
+    fileFormat = serializers.CharField()
+    status = serializers.CharField(help_text="`complete`: a recording is listed once its file is.")
+    mediaUrl = serializers.CharField()
+    transcription = serializers.DictField(allow_null=True, help_text="Always null: recordings are not transcribed.")
+
+
+class RecordingView(CallControlView):
+    """A view of recordings."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "recordings:read"}
 
+    def recordings(self, **conditions: Any) -> QuerySet[Recording]:
+        """Return recordings of the account with their calls."""
+        return Recording.objects.filter(call__account_id=self.kwargs["account_id"], **conditions).select_related("call")
+
+    def recording(self) -> Recording:
+        """Return the recording in the path; raises ProblemError 404."""
+        recording_id = self.kwargs["recording_id"]
+        found = self.recordings(call_id=self.kwargs["call_id"], pk=recording_id).first()
+        if found is None:
+            raise not_found("Recording", recording_id)
+        return found
+
+
+class AccountRecordingList(RecordingView):
+    """The recordings of an account."""
+
+    @operation(
+        "listAccountCallRecordings",
+        tag=TAG,
+        answers={200: RecordingData(many=True)},
+        example=EXAMPLE,
+        query=RecordingQuery,
+        errors=(400, 401, 403, 429),
+        shape="call control",
+    )
+    def get(self, request: Request, account_id: str) -> Response:
+        """List the newest 1000 recordings that match; `maxStartTime` leads to older ones."""
+        query = parameters(request, RecordingQuery)
+        columns = {"to": "call__to_uri", "from": "call__from_uri", "minStartTime": "started_at__gte", "maxStartTime": "started_at__lt"}
+        rows = self.recordings(**{column: query[name] for name, column in columns.items() if name in query})
+        return Response([recording_data(row) for row in rows.order_by("-started_at", "-recording_id")[:MAX_LISTED]])
+
+
+class CallRecordingList(RecordingView):
+    """The recordings of a call."""
+
+    @operation(
+        "listCallRecordings",
+        tag=TAG,
+        answers={200: RecordingData(many=True)},
+        example=EXAMPLE,
+        errors=(401, 403, 404, 429),
+        shape="call control",
+    )
+    def get(self, _request: Request, account_id: str, call_id: str) -> Response:
+        """List a call's first 1000 recordings, the oldest first; a call that does not exist has none."""
+        rows = self.recordings(call_id=call_id).order_by("started_at", "recording_id")
+        return Response([recording_data(row) for row in rows[:MAX_LISTED]])
+
+
+class RecordingDetail(RecordingView):
+    """One recording."""
+
+    @operation(
+        "getCallRecording",
+        tag=TAG,
+        answers={200: RecordingData()},
+        example=EXAMPLE,
+        errors=(401, 403, 404, 429),
+        shape="call control",
+    )
+    def get(self, _request: Request, account_id: str, call_id: str, recording_id: str) -> Response:
+        """Show what is known of a recording."""
+        return Response(recording_data(self.recording()))
+
+
+class RecordingMedia(RecordingView):
+    """The audio of a recording."""
+
     @operation(
         "downloadCallRecording",
-        tag="Recordings",
+        tag=TAG,
         answers={(200, "audio/vnd.wave"): bytes},
         errors=(401, 403, 404, 429),
         shape="call control",
     )
     def get(self, _request: Request, account_id: str, call_id: str, recording_id: str) -> HttpResponseBase:
         """Download a recording."""
-        recording = get_object_or_404(Recording, pk=recording_id, call_id=call_id, call__account_id=account_id)
-        path = Path(recording.path)
+        path = Path(self.recording().path)
         if not path.is_relative_to(settings.RECORDINGS_DIR) or not path.is_file():
-            raise Http404
+            raise not_found("Recording", recording_id)
         return FileResponse(path.open("rb"), content_type="audio/vnd.wave")
+
+
+def recording_data(recording: Recording) -> dict[str, object]:
+    """Return a recording as the wire shows it."""
+    call = recording.call
+    return {
+        "applicationId": str(call.application_id) if call.application_id else None,
+        "accountId": call.account_id,
+        "callId": call.call_id,
+        "recordingId": recording.recording_id,
+        "to": call.to_uri,
+        "from": call.from_uri,
+        "direction": "inbound",
+        "duration": iso_duration(recording.duration_ms),
+        "channels": recording.channels,
+        "startTime": shown_time(recording.started_at),
+        "endTime": shown_time(recording.ended_at),
+        "fileFormat": recording.file_format,
+        "status": "complete",
+        "mediaUrl": media_url(call_url(settings.PUBLIC_URL, call.account_id, call.call_id), recording.recording_id),
+        "transcription": None,
+    }

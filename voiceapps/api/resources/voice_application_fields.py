@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from voiceapps.api.wire.fields import AtLeastOne, CallbackUrl, Credentials, Seconds, StrictBoolean, StrictText, StrictTexts
 from voiceapps.api.wire.strict import StrictInput
 from voiceapps.choices import CallbackMethod
 from voiceapps.models import VoiceApplication
-from voiceapps.rules.inbound_sip import InboundSipPatch
+from voiceapps.rules.cidr import MAX_SOURCE_RANGES
+from voiceapps.rules.inbound_sip import DIGEST_ALGORITHMS, InboundSipPatch
+from voiceapps.rules.regions import COUNTRIES, GROUPS
 
 MIN_TIMEOUT, MAX_TIMEOUT = 1, 25
+RANGE = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$"
 
 _MODEL_FIELDS = {
     "applicationName": "name",
@@ -40,6 +44,23 @@ _SIP_FIELDS = {
 }
 
 
+@extend_schema_field({"type": "array", "maxItems": MAX_SOURCE_RANGES, "uniqueItems": True, "items": {"type": "string", "pattern": RANGE}})
+class SourceRanges(StrictTexts):
+    """Public IPv4 ranges in canonical form (D13)."""
+
+
+@extend_schema_field({"type": "array", "uniqueItems": True, "items": {"type": "string", "enum": sorted({*COUNTRIES, *GROUPS})}})
+class Regions(StrictTexts):
+    """Countries and groups of them (D12)."""
+
+
+@extend_schema_field(
+    {"type": "array", "minItems": 1, "maxItems": 2, "uniqueItems": True, "items": {"type": "string", "enum": list(DIGEST_ALGORITHMS)}}
+)
+class DigestAlgorithms(StrictTexts):
+    """What the digest challenge offers (D4)."""
+
+
 class VoiceApplicationInput(StrictInput):
     """What POST and PATCH take; with PATCH a field that is not sent stays as it is and null clears it."""
 
@@ -59,9 +80,9 @@ class VoiceApplicationInput(StrictInput):
     maxCallsPerSecond = AtLeastOne(required=False, allow_null=True)
     inboundSipCallsEnabled = StrictBoolean(required=False)
     passwordAuthEnabled = StrictBoolean(required=False)
-    allowedSourceIps = StrictTexts(required=False)
-    allowedRegions = StrictTexts(required=False)
-    sipDigestAlgorithms = StrictTexts(required=False)
+    allowedSourceIps = SourceRanges(required=False)
+    allowedRegions = Regions(required=False)
+    sipDigestAlgorithms = DigestAlgorithms(required=False)
 
     def model_fields(self) -> dict[str, Any]:
         """Return the model's fields that the request sets; null is the empty text, or no limit."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from voiceapps.models.applications import CREDENTIAL_LENGTH, URL_LENGTH
+from voiceapps.rules import cidr
 
 MAX_INTEGER = 2**31 - 1
 
@@ -44,6 +46,18 @@ class StrictTexts(serializers.ListField):
         return tuple(data)
 
 
+class Ipv4Text(StrictText):
+    """Take one IPv4 address."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return the address; raises ValidationError naming the rule."""
+        try:
+            return cidr.parse_address(super().to_internal_value(data))
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+
+
+@extend_schema_field({"type": "string", "format": "uri", "maxLength": URL_LENGTH, "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]"})
 class CallbackUrl(StrictText):
     """Take an absolute http or https URL."""
 

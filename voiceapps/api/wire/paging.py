@@ -11,6 +11,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -60,7 +61,12 @@ class Keyset:
             rows = rows.filter(self._after(self._values(rows.model, cursor)))
         found = list(rows[: limit + 1])
         shown = found[:limit]
-        return Page(shown, self._cursor(shown[-1]) if len(found) > limit else None)
+        return Page(shown, self.cursor(shown[-1]) if len(found) > limit else None)
+
+    def cursor(self, row: Model) -> str:
+        """Return the cursor of the page that starts after a row."""
+        values = [getattr(row, name) for name in self.fields]
+        return base64.urlsafe_b64encode(json.dumps(values, default=str).encode()).decode().rstrip("=")
 
     def _after(self, values: Sequence[Any]) -> Q:
         beyond = "lt" if self.descending else "gt"
@@ -72,27 +78,25 @@ class Keyset:
             choices |= Q(**same, **{f"{name}__{beyond}": values[index]})
         return after & choices
 
-    def _cursor(self, row: Model) -> str:
-        values = [getattr(row, name) for name in self.fields]
-        return base64.urlsafe_b64encode(json.dumps(values, default=str).encode()).decode().rstrip("=")
-
     def _values(self, model: type[Model], cursor: str) -> list[Any]:
         try:
             texts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
             if not isinstance(texts, list) or len(texts) != len(self.fields) or not all(isinstance(text, str | int) for text in texts):
                 raise ValueError
-            values = [_column(model, name).to_python(text) for name, text in zip(self.fields, texts, strict=True)]
+            values = [_value(model, name, text) for name, text in zip(self.fields, texts, strict=True)]
             if None in values or any(isinstance(value, str) and "\0" in value for value in values):
                 raise ValueError
-        except (ValueError, binascii.Error, RecursionError, ValidationError):
+        except (ValueError, TypeError, OverflowError, binascii.Error, RecursionError, ValidationError):
             raise bad("parameter", "afterCursor", "Not a cursor of this list.") from None
         return values
 
 
-def _column(model: type[Model], name: str) -> Field[Any, Any]:
+def _value(model: type[Model], name: str, text: str | int) -> Any:
     column = model._meta.get_field(name)
     assert isinstance(column, Field)  # lists are sorted by columns of their own
-    return column
+    value = column.to_python(text)
+    # A time that the database could not take overflows here.
+    return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 def page_links(request: Request, page: Page[Any]) -> list[Link]:

@@ -34,6 +34,10 @@ class StrictInput(serializers.Serializer[Any]):
         return values
 
 
+class NoInput(StrictInput):
+    """An empty body, or an object without fields."""
+
+
 def parameters(request: Request, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
     """Return the query's parameters; raises ProblemError naming each that is bad, unknown or sent twice."""
     given = request.query_params

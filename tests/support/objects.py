@@ -1,0 +1,91 @@
+"""One of everything that an account can have, named as openapi.json names its path parameters."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from tests.support.api import ApiCustomer
+from voiceapps.models import Account, Call, ClientSecret, Recording, WebhookAttempt, WebhookDelivery
+from voiceapps.services import clients
+from voiceapps.services.audit import Actor
+
+SECRET = "a-second-secret-of-enough-length"
+
+
+def one_of_each(customer: ApiCustomer) -> dict[str, str]:
+    """Make an application, a call with recording and delivery, and a second API client of the customer's account."""
+    application_id = customer.create(inboundSipCallsEnabled=True, passwordAuthEnabled=True)["applicationId"]
+    call = _call(customer.account_id, application_id)
+    return {
+        "accountId": customer.account_id,
+        "applicationId": application_id,
+        "callId": call.call_id,
+        "recordingId": _recording(call),
+        "deliveryId": _delivery(call),
+        **_client(customer),
+    }
+
+
+def _call(account_id: str, application_id: str) -> Call:
+    return Call.objects.create(
+        call_id=f"c-{uuid.uuid4()}"[:47],
+        account_id=account_id,
+        application_id=application_id,
+        state="disconnected",
+        sip_call_id="abc@caller",
+        from_uri="sip:caller@example.com",
+        to_uri=f"sip:{application_id}@sip-uri.localhost",
+        source_ip="203.0.113.9",
+        source_port=5060,
+        country="US",
+        started_at=datetime(2026, 11, 1, 12, tzinfo=UTC),
+        answered_at=datetime(2026, 11, 1, 12, 0, 2, tzinfo=UTC),
+        ended_at=datetime(2026, 11, 1, 12, 1, tzinfo=UTC),
+        end_class="success",
+        end_reason="caller_hangup",
+        sip_status=200,
+    )
+
+
+def _recording(call: Call) -> str:
+    path = Path(settings.RECORDINGS_DIR) / f"{uuid.uuid4()}.wav"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"RIFF....WAVE")
+    started = call.started_at + timedelta(seconds=3)
+    row = Recording.objects.create(
+        recording_id=f"r-{uuid.uuid4()}",
+        call=call,
+        path=str(path),
+        file_format="wav",
+        channels=1,
+        duration_ms=2000,
+        started_at=started,
+        ended_at=started + timedelta(seconds=2),
+    )
+    return row.recording_id
+
+
+def _delivery(call: Call) -> str:
+    row = WebhookDelivery.objects.create(
+        account_id=call.account_id,
+        call=call,
+        event_type="disconnect",
+        url="https://backend.example.com/status",
+        method="POST",
+        body={"eventType": "disconnect"},
+        state="failed",
+        created_at=timezone.now(),
+    )
+    WebhookAttempt.objects.create(delivery=row, at=timezone.now(), url=row.url, status=500, response_body="no", latency_ms=12)
+    return str(row.pk)
+
+
+def _client(customer: ApiCustomer) -> dict[str, str]:
+    account = Account.objects.get(pk=customer.account_id)
+    client = clients.ensure_client(f"second-of-{customer.account_id}", SECRET, account, actor=Actor("test"))
+    return {"clientId": client.client_id, "secretId": str(ClientSecret.objects.get(client=client).pk)}

@@ -1,0 +1,84 @@
+"""The console's button that sends a webhook again."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import reverse
+
+from tests.unit.voiceapps.builders import application, ended, facts
+from voiceapps.models import AuditEntry, WebhookDelivery
+from voiceapps.outbound import OutboundAnswer
+from voiceapps.services import webhooks
+from voiceapps.services.records import write_records
+
+pytestmark = pytest.mark.django_db
+
+BUTTON = "Send again"
+
+
+@pytest.fixture
+def delivery() -> WebhookDelivery:
+    write_records([ended(facts(application()))])
+    delivery = WebhookDelivery.objects.get()
+    webhooks.finish_attempt(delivery.pk, OutboundAnswer(410, b"", "", 1, None))
+    return delivery
+
+
+def console(*permissions: str, superuser: bool = False) -> Client:
+    user = User.objects.create(username="op", is_staff=True, is_superuser=superuser)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def page(client: Client, delivery: WebhookDelivery) -> str:
+    return client.get(reverse("admin:voiceapps_webhookdelivery_change", args=[delivery.pk])).content.decode()
+
+
+def press(client: Client, delivery: WebhookDelivery) -> int:
+    return client.post(reverse("admin:voiceapps_replay_delivery", args=[delivery.pk])).status_code
+
+
+def test_the_button_sends_it_again_in_the_operators_name(delivery: WebhookDelivery) -> None:
+    client = console(superuser=True)
+    assert BUTTON in page(client, delivery)
+    assert press(client, delivery) == 302
+    delivery.refresh_from_db()
+    assert delivery.state == "pending"
+    assert AuditEntry.objects.get(action="webhook.replay").actor == "operator op"
+    assert BUTTON not in page(client, delivery)
+
+
+def test_pressing_it_twice_is_a_message(delivery: WebhookDelivery) -> None:
+    client = console(superuser=True)
+    press(client, delivery)
+    press(client, delivery)
+    assert "still being tried" in page(client, delivery)
+    assert AuditEntry.objects.filter(action="webhook.replay").count() == 1
+
+
+def test_one_that_a_call_waited_for_has_no_button(delivery: WebhookDelivery) -> None:
+    WebhookDelivery.objects.update(synchronous=True)
+    assert BUTTON not in page(console(superuser=True), delivery)
+
+
+def test_who_may_only_look_has_no_button_and_no_way_round(delivery: WebhookDelivery) -> None:
+    client = console("view_webhookdelivery")
+    assert BUTTON not in page(client, delivery)
+    assert press(client, delivery) == 403
+    delivery.refresh_from_db()
+    assert delivery.state == "failed"
+
+
+def test_a_link_alone_sends_nothing(delivery: WebhookDelivery) -> None:
+    answer = console(superuser=True).get(reverse("admin:voiceapps_replay_delivery", args=[delivery.pk]))
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("name", ["nothing", "00000000-0000-4000-8000-000000000000"])
+def test_a_delivery_that_is_not_there_is_no_fault_of_ours(name: str) -> None:
+    answer = console(superuser=True).get(reverse("admin:voiceapps_webhookdelivery_change", args=[name]))
+    assert answer.status_code == 302

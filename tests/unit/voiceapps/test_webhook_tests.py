@@ -1,0 +1,109 @@
+"""Which requests a webhook test sends, and to whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.voiceapps.builders import application
+from voiceapps.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.services import webhook_tests, webhooks
+from voiceapps.services.webhook_tests import MAX_RUNNING, MAX_SHOWN_BODY, TooManyRunningError
+
+pytestmark = pytest.mark.django_db
+
+FALLBACK = {
+    "initiated_fallback_url": "https://b.example/initiate",
+    "initiated_fallback_method": "GET",
+    "fallback_username": "second",
+    "fallback_password": "two",
+}
+
+
+class Wire:
+    """Answers requests in turn and keeps them."""
+
+    def __init__(self, *answers: OutboundAnswer) -> None:
+        self.answers = list(answers)
+        self.sent: list[OutboundRequest] = []
+
+    def send(self, request: OutboundRequest) -> OutboundAnswer:
+        self.sent.append(request)
+        return self.answers.pop(0)
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    wire = Wire()
+    monkeypatch.setattr(webhooks, "send", wire.send)
+    return wire
+
+
+def answer(status: int | None, body: bytes = b"<Response/>") -> OutboundAnswer:
+    return OutboundAnswer(status, body, "application/xml", 7, None if status else "No answer within 4 s.")
+
+
+def test_the_request_is_the_applications_own(wire: Wire) -> None:
+    wire.answers = [answer(200)]
+    row = application(initiated_method="GET", callback_username="first", callback_password="one", callback_timeout=4.0)
+    (attempt,) = webhook_tests.run(row)
+    (sent,) = wire.sent
+    assert (sent.url, sent.method, sent.username, sent.password) == ("https://a.example/initiate", "GET", "first", "one")
+    assert (sent.timeout_seconds, sent.account_id) == (4.0, "9900000")
+    assert sent.body["eventType"] == "initiate"
+    assert sent.body["applicationId"] == str(row.pk)
+    assert len(str(sent.body["callId"])) == 47
+    assert (attempt.status, attempt.error, attempt.latency_ms) == (200, None, 7)
+
+
+@pytest.mark.parametrize("status", [None, 302, 404, 500])
+def test_the_fallback_is_tried_where_a_call_would_try_it(wire: Wire, status: int | None) -> None:
+    wire.answers = [answer(status), answer(200)]
+    first, second = webhook_tests.run(application(**FALLBACK))
+    sent = wire.sent[1]
+    assert (sent.url, sent.method, sent.username, sent.password) == ("https://b.example/initiate", "GET", "second", "two")
+    assert sent.body == wire.sent[0].body
+    assert first.error
+    assert first.check is None
+    assert second.check is not None
+
+
+def test_broken_bxml_is_an_answer_and_needs_no_fallback(wire: Wire) -> None:
+    wire.answers = [answer(200, b"<Response><Dance/></Response>")]
+    (attempt,) = webhook_tests.run(application(**FALLBACK))
+    assert attempt.error is None
+    assert attempt.check is not None
+    assert not attempt.check.valid
+
+
+def test_without_a_fallback_there_is_one_attempt(wire: Wire) -> None:
+    wire.answers = [answer(500)]
+    assert [attempt.error for attempt in webhook_tests.run(application())] == ["It answered 500."]
+
+
+def test_a_long_answer_is_shown_in_part_and_checked_whole(wire: Wire) -> None:
+    document = b"<Response>" + b" " * MAX_SHOWN_BODY + b"<Hangup/></Response>"
+    wire.answers = [answer(200, document)]
+    (attempt,) = webhook_tests.run(application())
+    assert len(attempt.body) == MAX_SHOWN_BODY
+    assert attempt.check is not None
+    assert [verb.name for verb in attempt.check.verbs] == ["Hangup"]
+
+
+def test_few_run_at_once_and_each_gives_its_place_back(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = application()
+
+    def nested(request: OutboundRequest) -> OutboundAnswer:
+        wire.sent.append(request)
+        if len(wire.sent) < MAX_RUNNING:
+            webhook_tests.run(row)
+        else:
+            with pytest.raises(TooManyRunningError):
+                webhook_tests.run(row)
+        return answer(200)
+
+    monkeypatch.setattr(webhooks, "send", nested)
+    webhook_tests.run(row)
+    assert len(wire.sent) == MAX_RUNNING
+    wire.sent.clear()
+    webhook_tests.run(row)
+    assert len(wire.sent) == MAX_RUNNING

@@ -1,0 +1,41 @@
+"""Take a bearer token from the Authorization header and from nowhere else (RFC 6750 §2.1, RFC 9700 §4.3.2)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from oauthlib.common import Request as OAuthRequest
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+
+from voiceapps.api.access.clients import ClientValidator
+
+CHALLENGE = 'Bearer realm="sipuri"'
+
+
+class InvalidTokenError(APIException):
+    """Say that a token came and is none, or none any more."""
+
+    status_code = 401
+    default_detail = "The access token is invalid, expired or revoked."
+    auth_header = f'{CHALLENGE}, error="invalid_token", error_description="{default_detail}"'
+
+
+class TokenAuthentication(BaseAuthentication):
+    """Authenticate a client by its access token."""
+
+    def authenticate(self, request: Request) -> tuple[None, Any] | None:
+        """Return the token's row, None where no token came; raises InvalidTokenError."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        asked = OAuthRequest(settings.PUBLIC_URL)
+        if not ClientValidator().validate_bearer_token(token.strip(), [], asked):
+            raise InvalidTokenError
+        return None, asked.access_token
+
+    def authenticate_header(self, _request: Request) -> str:
+        """Return the challenge for a request without a token."""
+        return CHALLENGE

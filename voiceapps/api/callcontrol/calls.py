@@ -1,0 +1,171 @@
+"""Calls as Programmable Voice shows them (call-control-api.md, D16)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from voiceapps.api.callcontrol.base import CallControlView, SpanQuery, not_found
+from voiceapps.api.openapi import operation
+from voiceapps.api.wire.errors import ProblemError, bad
+from voiceapps.api.wire.paging import MAX_CURSOR, Keyset
+from voiceapps.api.wire.strict import parameters
+from voiceapps.api.wire.times import shown_time
+from voiceapps.models import Call
+from voiceapps.rules.endings import EndReason
+
+TAG = "Calls"
+OLDEST_FIRST = Keyset(("started_at", "call_id"))
+DEFAULT_PAGE, MAX_PAGE = 1000, 10_000
+
+EXAMPLE: dict[str, object] = {
+    "applicationId": "15f99d57-f823-4718-80cc-5d95d5b83e59",
+    "accountId": "9900000",
+    "callId": "c-2f9d1b6a-7c1e4d5f-0a3b-4c6d-9e8f-1a2b3c4d5e6f",
+    "parentCallId": None,
+    "to": "sip:479fbd44-3362-45f3-bb80-284f21111be4@sip-uri.example.com",
+    "from": "sip:2001@pbx.example.net",
+    "direction": "inbound",
+    "state": "disconnected",
+    "stirShaken": None,
+    "identity": None,
+    "enqueuedTime": None,
+    "startTime": "2026-11-22T18:04:19.875Z",
+    "answerTime": "2026-11-22T18:04:20.250Z",
+    "endTime": "2026-11-22T18:04:31.250Z",
+    "disconnectCause": "hangup",
+    "errorMessage": None,
+    "errorId": None,
+    "lastUpdate": "2026-11-22T18:04:31.250Z",
+}
+
+
+class CallQuery(SpanQuery):
+    """What the list of calls can be narrowed by, and its pages."""
+
+    maxStartTime = serializers.DateTimeField(required=False, help_text="Started then or earlier.")
+    disconnectCause = serializers.CharField(required=False, max_length=64, help_text="Ended so; a cause that never occurs finds nothing.")
+    pageSize = serializers.IntegerField(required=False, default=DEFAULT_PAGE, min_value=1, max_value=MAX_PAGE)
+    pageToken = serializers.CharField(required=False, max_length=MAX_CURSOR, help_text="Taken from the `Link` header.")
+
+
+class CallStateData(serializers.Serializer[Any]):
+    """What is known of a call; what does not exist here is null."""
+
+    applicationId = serializers.UUIDField(allow_null=True, help_text="Null once the application is deleted.")
+    accountId = serializers.CharField()
+    callId = serializers.CharField()
+    parentCallId = serializers.CharField(allow_null=True)
+    to = serializers.CharField()
+    locals()["from"] = serializers.CharField()  # a keyword
+    direction = serializers.ChoiceField(["inbound"])
+    state = serializers.CharField(help_text="`initiated`, `answered` or `disconnected`.")
+    stirShaken = serializers.DictField(allow_null=True)
+    identity = serializers.CharField(allow_null=True)
+    enqueuedTime = serializers.DateTimeField(allow_null=True)
+    startTime = serializers.DateTimeField()
+    answerTime = serializers.DateTimeField(allow_null=True)
+    endTime = serializers.DateTimeField(allow_null=True)
+    disconnectCause = serializers.CharField(allow_null=True)
+    errorMessage = serializers.CharField(allow_null=True)
+    errorId = serializers.CharField(allow_null=True)
+    lastUpdate = serializers.DateTimeField()
+
+
+class CallList(CallControlView):
+    """The calls of an account."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": "calls:read"}
+
+    @operation(
+        "listCalls",
+        tag=TAG,
+        answers={200: CallStateData(many=True)},
+        example=EXAMPLE,
+        query=CallQuery,
+        errors=(400, 401, 403, 429),
+        shape="call control",
+    )
+    def get(self, request: Request, account_id: str) -> Response:
+        """List calls, the oldest first; where more are left, the header `Link` with `rel="next"` leads to them.
+
+        Ended calls do not go after the seven days that Programmable Voice keeps them.
+        """
+        query = parameters(request, CallQuery)
+        rows = Call.objects.filter(account_id=account_id, **_conditions(query))
+        try:
+            page = OLDEST_FIRST.page(rows, limit=query["pageSize"], cursor=query.get("pageToken"))
+        except ProblemError:
+            raise bad("parameter", "pageToken", "Not a token of this list.") from None
+        headers = {"Link": _next_link(request, page.next_cursor)} if page.next_cursor else {}
+        return Response([call_state(row) for row in page.rows], headers=headers)
+
+
+class CallDetail(CallControlView):
+    """One call."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": "calls:read"}
+
+    @operation(
+        "getCallState",
+        tag=TAG,
+        answers={200: CallStateData()},
+        example=EXAMPLE,
+        errors=(401, 403, 404, 429),
+        shape="call control",
+    )
+    def get(self, _request: Request, account_id: str, call_id: str) -> Response:
+        """Show where a call stands or how it ended."""
+        call = Call.objects.filter(pk=call_id, account_id=account_id).first()
+        if call is None:
+            raise not_found("Call", call_id)
+        return Response(call_state(call))
+
+
+def call_state(call: Call) -> dict[str, object]:
+    """Return a call as the wire shows it."""
+    return {
+        "applicationId": str(call.application_id) if call.application_id else None,
+        "accountId": call.account_id,
+        "callId": call.call_id,
+        "parentCallId": None,
+        "to": call.to_uri,
+        "from": call.from_uri,
+        "direction": "inbound",
+        "state": call.state,
+        "stirShaken": None,
+        "identity": None,
+        "enqueuedTime": None,
+        "startTime": shown_time(call.started_at),
+        "answerTime": shown_time(call.answered_at),
+        "endTime": shown_time(call.ended_at),
+        "disconnectCause": EndReason(call.end_reason).cause if call.end_reason else None,
+        "errorMessage": call.error_message or None,
+        "errorId": call.error_id or None,
+        "lastUpdate": shown_time(call.ended_at or call.answered_at or call.started_at),
+    }
+
+
+def _conditions(query: dict[str, Any]) -> dict[str, Any]:
+    columns = {"to": "to_uri", "from": "from_uri", "minStartTime": "started_at__gte"}
+    conditions = {column: query[name] for name, column in columns.items() if name in query}
+    if "maxStartTime" in query:
+        conditions["started_at__lte"] = _end_of_millisecond(query["maxStartTime"])
+    if "disconnectCause" in query:
+        conditions["end_reason__in"] = [reason.value for reason in EndReason if reason.cause == query["disconnectCause"]]
+    return conditions
+
+
+def _end_of_millisecond(when: datetime) -> datetime:
+    """Return the last moment that is shown as `when`: a call is found by the start time that it shows."""
+    return when.replace(microsecond=when.microsecond // 1000 * 1000 + 999)
+
+
+def _next_link(request: Request, token: str) -> str:
+    query = request.query_params.copy()
+    query["pageToken"] = token
+    return f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="next"'

@@ -1,0 +1,104 @@
+"""Refused attempts: who was turned away from an application, and by which rule."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from voiceapps.api.openapi import enveloped, operation
+from voiceapps.api.resources.admission_checks import RuleData
+from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
+from voiceapps.api.wire.envelope import ok
+from voiceapps.api.wire.fields import Ipv4Text
+from voiceapps.api.wire.paging import Keyset, PageQuery, page_links
+from voiceapps.api.wire.strict import parameters
+from voiceapps.api.wire.times import shown_time
+from voiceapps.choices import RefusalReason
+from voiceapps.models import RefusedAttempt
+
+NEWEST_FIRST = Keyset(("last_at", "id"), descending=True)
+
+_FILTERS = {"reason": "reason", "sourceIp": "source_ip", "startTime": "last_at__gte", "endTime": "last_at__lt"}
+
+EXAMPLE: dict[str, object] = {
+    "id": 4711,
+    "reason": "digest_wrong",
+    "sipStatus": 401,
+    "count": 3,
+    "firstTime": "2026-11-22T18:04:31.250Z",
+    "lastTime": "2026-11-22T18:04:49.871Z",
+    "sourceIp": "198.51.100.42",
+    "country": "US",
+    "requestUser": "15f99d57-f823-4718-80cc-5d95d5b83e59",
+    "sipCallId": "b1f0c8d2@pbx.example.com",
+    "userAgent": "ExamplePBX 21.3",
+    "trace": [{"rule": "digest", "verdict": "failed", "expected": "a valid digest for the application", "seen": "wrong"}],
+}
+
+
+class RefusedAttemptQuery(PageQuery):
+    """What the list can be narrowed by; times are compared with `lastTime`."""
+
+    reason = serializers.ChoiceField(RefusalReason, required=False)
+    sourceIp = Ipv4Text(required=False)
+    startTime = serializers.DateTimeField(required=False, help_text="From this time on (ISO 8601).")
+    endTime = serializers.DateTimeField(required=False, help_text="Before this time (ISO 8601).")
+
+
+class RefusedAttemptData(serializers.Serializer[Any]):
+    """Like attempts of one burst, with the first one's details."""
+
+    id = serializers.IntegerField()
+    reason = serializers.ChoiceField(RefusalReason)
+    sipStatus = serializers.IntegerField()
+    count = serializers.IntegerField()
+    firstTime = serializers.DateTimeField()
+    lastTime = serializers.DateTimeField()
+    sourceIp = serializers.CharField()
+    country = serializers.CharField(allow_null=True)
+    requestUser = serializers.CharField(allow_blank=True)
+    sipCallId = serializers.CharField(allow_blank=True)
+    userAgent = serializers.CharField(allow_blank=True)
+    trace = RuleData(many=True)
+
+
+class RefusedAttemptList(VoiceApplicationView):
+    """The refused attempts of one application."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": "voice-applications:read"}
+
+    @operation(
+        "listRefusedAttempts",
+        tag=TAG,
+        answers={200: enveloped("RefusedAttemptsAnswer", RefusedAttemptData(many=True))},
+        example=[EXAMPLE],
+        query=RefusedAttemptQuery,
+    )
+    def get(self, request: Request, account_id: str, application_id: UUID) -> Response:
+        """List the attempts to call this application that were refused, the latest first."""
+        query = parameters(request, RefusedAttemptQuery)
+        wanted = {column: query[name] for name, column in _FILTERS.items() if name in query}
+        rows = RefusedAttempt.objects.filter(application=self.application(), **wanted)
+        page = NEWEST_FIRST.page(rows, limit=query["limit"], cursor=query.get("afterCursor"))
+        return ok([_data(row) for row in page.rows], links=page_links(request, page))
+
+
+def _data(row: RefusedAttempt) -> dict[str, object]:
+    return {
+        "id": row.pk,
+        "reason": row.reason,
+        "sipStatus": row.status,
+        "count": row.count,
+        "firstTime": shown_time(row.first_at),
+        "lastTime": shown_time(row.last_at),
+        "sourceIp": row.source_ip,
+        "country": row.country or None,
+        "requestUser": row.request_user,
+        "sipCallId": row.sip_call_id,
+        "userAgent": row.user_agent,
+        "trace": row.trace,
+    }

@@ -1,0 +1,215 @@
+"""Webhook deliveries: what was sent for a call, what came back, and once more where it was missed."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.shortcuts import get_object_or_404
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from voiceapps.api.base import AccountView
+from voiceapps.api.openapi import enveloped, operation
+from voiceapps.api.resources.voice_applications import IDEMPOTENCY_KEY
+from voiceapps.api.wire.envelope import ok
+from voiceapps.api.wire.errors import conflict
+from voiceapps.api.wire.idempotency import once
+from voiceapps.api.wire.paging import Keyset, PageQuery, page_links
+from voiceapps.api.wire.strict import NoInput, parameters
+from voiceapps.api.wire.times import shown_time
+from voiceapps.choices import CallbackMethod, DeliveryState
+from voiceapps.models import WebhookAttempt, WebhookDelivery
+from voiceapps.services import webhooks
+from voiceapps.services.webhooks import DeliveryPendingError, NotReplayableError
+
+TAG = "Webhook deliveries"
+NEWEST_FIRST = Keyset(("created_at", "delivery_id"), descending=True)
+# Replays can add to a delivery's attempts without end; the newest tell how it stands, `attemptCount` how many there are.
+MAX_SHOWN_ATTEMPTS = 50
+
+EXAMPLE: dict[str, object] = {
+    "deliveryId": "3f0c3a0e-5f3b-4d0f-8c70-0c2f1a9b7e55",
+    "callId": "c-2f9d1b6a-7c1e4d5f-0a3b-4c6d-9e8f-1a2b3c4d5e6f",
+    "applicationId": "15f99d57-f823-4718-80cc-5d95d5b83e59",
+    "eventType": "disconnect",
+    "synchronous": False,
+    "url": "https://backend.example.com/status",
+    "method": "POST",
+    "state": "pending",
+    "createdTime": "2026-11-22T18:04:31.250Z",
+    "nextAttemptTime": "2026-11-22T18:04:36.610Z",
+    "attemptCount": 1,
+}
+ATTEMPT_EXAMPLE: dict[str, object] = {
+    "time": "2026-11-22T18:04:31.610Z",
+    "url": "https://backend.example.com/status",
+    "status": 502,
+    "latencyMs": 311,
+    "error": None,
+    "responseBody": "Bad Gateway",
+}
+_FILTERS = {
+    "state": "state",
+    "eventType": "event_type",
+    "callId": "call_id",
+    "applicationId": "call__application_id",
+    "startTime": "created_at__gte",
+    "endTime": "created_at__lt",
+}
+
+
+class DeliveryQuery(PageQuery):
+    """What the list can be narrowed by."""
+
+    state = serializers.ChoiceField(DeliveryState.choices, required=False)
+    eventType = serializers.CharField(required=False, max_length=32)
+    callId = serializers.CharField(required=False, max_length=47)
+    applicationId = serializers.UUIDField(required=False)
+    startTime = serializers.DateTimeField(required=False, help_text="Written then or later.")
+    endTime = serializers.DateTimeField(required=False, help_text="Written before then.")
+
+
+class WebhookDeliveryData(serializers.Serializer[Any]):
+    """One event on its way to a customer's backend; credentials are never part of it."""
+
+    deliveryId = serializers.UUIDField()
+    callId = serializers.CharField()
+    applicationId = serializers.UUIDField(allow_null=True, help_text="Null once the application is deleted.")
+    eventType = serializers.CharField()
+    synchronous = serializers.BooleanField(help_text="True where a call waited for the answer, whose BXML it ran.")
+    url = serializers.CharField()
+    method = serializers.ChoiceField(CallbackMethod.choices)
+    state = serializers.ChoiceField(DeliveryState.choices)
+    createdTime = serializers.DateTimeField()
+    nextAttemptTime = serializers.DateTimeField(allow_null=True, help_text="Null unless pending.")
+    attemptCount = serializers.IntegerField()
+
+
+class WebhookAttemptData(serializers.Serializer[Any]):
+    """One request and its answer."""
+
+    time = serializers.DateTimeField()
+    url = serializers.CharField()
+    status = serializers.IntegerField(allow_null=True, help_text="Null where no HTTP answer came.")
+    latencyMs = serializers.IntegerField()
+    error = serializers.CharField(allow_null=True)
+    responseBody = serializers.CharField(allow_blank=True)
+
+
+class WebhookDeliveryDetailData(WebhookDeliveryData):
+    """A delivery with all that went over the wire."""
+
+    requestBody = serializers.DictField(help_text="The event, as it was or will be sent.")
+    attempts = WebhookAttemptData(many=True, help_text=f"The newest {MAX_SHOWN_ATTEMPTS}, in the order of their time.")
+
+
+class WebhookDeliveryView(AccountView):
+    """A view of one delivery or of all."""
+
+    scopes: ClassVar[dict[str, str]] = {"GET": "calls:read", "POST": "calls:write"}
+
+    def deliveries(self) -> QuerySet[WebhookDelivery]:
+        """Return the account's deliveries with the figures that answers show; passwords stay in the database."""
+        attempts = WebhookAttempt.objects.filter(delivery=OuterRef("pk")).order_by().values("delivery")
+        # A subquery is asked for the rows of one page only, where a join would count for the whole account first.
+        counted = Subquery(attempts.annotate(number=Count("pk")).values("number"))
+        rows = WebhookDelivery.objects.filter(account_id=self.kwargs["account_id"]).defer("password")
+        return rows.annotate(attempt_count=Coalesce(counted, 0), application=F("call__application_id"))
+
+
+class WebhookDeliveryList(WebhookDeliveryView):
+    """The deliveries of an account."""
+
+    @operation(
+        "listWebhookDeliveries",
+        tag=TAG,
+        answers={200: enveloped("WebhookDeliveriesAnswer", WebhookDeliveryData(many=True))},
+        example=[EXAMPLE],
+        query=DeliveryQuery,
+        errors=(400, 401, 403, 429),
+    )
+    def get(self, request: Request, account_id: str) -> Response:
+        """List the account's webhook deliveries, the newest first."""
+        query = parameters(request, DeliveryQuery)
+        rows = self.deliveries().defer("password", "body").filter(**{_FILTERS[name]: query[name] for name in _FILTERS if name in query})
+        page = NEWEST_FIRST.page(rows, limit=query["limit"], cursor=query.get("afterCursor"))
+        return ok([_delivery_data(row) for row in page.rows], links=page_links(request, page))
+
+
+class WebhookDeliveryDetail(WebhookDeliveryView):
+    """One delivery."""
+
+    @operation(
+        "getWebhookDelivery",
+        tag=TAG,
+        answers={200: enveloped("WebhookDeliveryDetailAnswer", WebhookDeliveryDetailData())},
+        example={**EXAMPLE, "requestBody": {"eventType": "disconnect", "cause": "hangup"}, "attempts": [ATTEMPT_EXAMPLE]},
+        errors=(401, 403, 404, 429),
+    )
+    def get(self, _request: Request, account_id: str, delivery_id: UUID) -> Response:
+        """Show a delivery with its event and what each attempt brought."""
+        delivery = get_object_or_404(self.deliveries(), pk=delivery_id)
+        newest = delivery.attempts.order_by("-at", "-id")[:MAX_SHOWN_ATTEMPTS]
+        attempts = [_attempt_data(row) for row in reversed(newest)]
+        return ok({**_delivery_data(delivery), "requestBody": delivery.body, "attempts": attempts})
+
+
+class WebhookReplayList(WebhookDeliveryView):
+    """The replays of a delivery."""
+
+    @operation(
+        "replayWebhookDelivery",
+        tag=TAG,
+        request=NoInput,
+        answers={202: enveloped("WebhookReplayAnswer", WebhookDeliveryData())},
+        example=EXAMPLE,
+        headers=[IDEMPOTENCY_KEY],
+        errors=(400, 401, 403, 404, 409, 429),
+    )
+    def post(self, request: Request, account_id: str, delivery_id: UUID) -> Response:
+        """Send a delivered or failed webhook once more: same event, same message id, retries of its own."""
+        NoInput(data=request.data).is_valid(raise_exception=True)
+        delivery = get_object_or_404(self.deliveries(), pk=delivery_id)
+
+        def replay() -> Response:
+            try:
+                webhooks.replay(delivery.pk, actor=self.actor)
+            except NotReplayableError as error:
+                raise conflict("not_replayable", str(error)) from None
+            except DeliveryPendingError as error:
+                raise conflict("delivery_pending", str(error)) from None
+            return ok(_delivery_data(self.deliveries().get(pk=delivery.pk)), status=202)
+
+        return once(self, request, replay)
+
+
+def _attempt_data(attempt: WebhookAttempt) -> dict[str, object]:
+    return {
+        "time": shown_time(attempt.at),
+        "url": attempt.url,
+        "status": attempt.status,
+        "latencyMs": attempt.latency_ms,
+        "error": attempt.error or None,
+        "responseBody": attempt.response_body,
+    }
+
+
+def _delivery_data(delivery: Any) -> dict[str, object]:
+    """Show one of `deliveries()`: a row and the figures that stand beside it, which no type names."""
+    return {
+        "deliveryId": str(delivery.delivery_id),
+        "callId": delivery.call_id,
+        "applicationId": str(delivery.application) if delivery.application else None,
+        "eventType": delivery.event_type,
+        "synchronous": delivery.synchronous,
+        "url": delivery.url,
+        "method": delivery.method,
+        "state": delivery.state,
+        "createdTime": shown_time(delivery.created_at),
+        "nextAttemptTime": shown_time(delivery.next_attempt_at),
+        "attemptCount": delivery.attempt_count,
+    }

@@ -1,0 +1,138 @@
+"""Webhook tests: what an application's backend answers to a new call."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.shortcuts import get_object_or_404
+from rest_framework import serializers
+from rest_framework.exceptions import Throttled
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from callflow.bxml.lint import Check, Fault
+from voiceapps.api.access.throttles import Counter
+from voiceapps.api.base import AccountView
+from voiceapps.api.openapi import enveloped, operation
+from voiceapps.api.wire.envelope import ok
+from voiceapps.api.wire.strict import NoInput
+from voiceapps.choices import CallbackMethod
+from voiceapps.models import VoiceApplication
+from voiceapps.services import webhook_tests
+from voiceapps.services.webhook_tests import Attempt, TooManyRunningError
+
+# The requests go wherever the customer says: few enough that they hurt nobody there.
+TESTS = Counter("webhook-tests", 60)
+MAX_A_MINUTE = 10
+BUSY_SECONDS = 5
+
+EXAMPLE: dict[str, object] = {
+    "attempts": [
+        {
+            "url": "https://backend.example.com/initiate",
+            "method": "POST",
+            "status": 200,
+            "latencyMs": 83,
+            "error": None,
+            "bxml": {
+                "valid": False,
+                "verbs": [{"name": "SpeakSentence", "line": 2}],
+                "errors": [{"line": 3, "description": "<Pause> has no attribute 'lenght'."}],
+            },
+            "body": '<Response>\n<SpeakSentence>Hello.</SpeakSentence>\n<Pause lenght="2"/>\n</Response>\n',
+        }
+    ]
+}
+
+
+class BxmlFaultData(serializers.Serializer[Any]):
+    """One rule that a document breaks."""
+
+    line = serializers.IntegerField(allow_null=True)
+    description = serializers.CharField()
+
+
+class TestedVerbData(serializers.Serializer[Any]):
+    """One verb of an answer."""
+
+    name = serializers.CharField()
+    line = serializers.IntegerField()
+
+
+class TestedBxmlData(serializers.Serializer[Any]):
+    """What a call would make of an answer."""
+
+    valid = serializers.BooleanField()
+    verbs = TestedVerbData(many=True)
+    errors = BxmlFaultData(many=True)  # type: ignore[assignment]  # the wire's name; DRF means something else by it
+
+
+class WebhookTestAttemptData(serializers.Serializer[Any]):
+    """One request of a test; the second one is the fallback's."""
+
+    url = serializers.CharField()
+    method = serializers.ChoiceField(CallbackMethod.choices)
+    status = serializers.IntegerField(allow_null=True, help_text="Null where no HTTP answer came.")
+    latencyMs = serializers.IntegerField()
+    error = serializers.CharField(allow_null=True, help_text="Why a call would fail or go to the fallback, in one sentence.")
+    bxml = TestedBxmlData(allow_null=True, help_text="Null where there is an error.")
+    body = serializers.CharField(allow_blank=True, help_text="The first 4 KB of the answer as text.")
+
+
+class WebhookTestData(serializers.Serializer[Any]):
+    """What came of a test."""
+
+    attempts = WebhookTestAttemptData(many=True)
+
+
+class WebhookTestList(AccountView):
+    """The tests of an application; none is kept."""
+
+    scopes: ClassVar[dict[str, str]] = {"POST": "voice-applications:write"}
+
+    @operation(
+        "testWebhook",
+        tag="Voice applications",
+        request=NoInput,
+        answers={200: enveloped("WebhookTestAnswer", WebhookTestData())},
+        example=EXAMPLE,
+    )
+    def post(self, request: Request, account_id: str, application_id: UUID) -> Response:
+        """Send a made-up `initiate` to the application's backend and show what a call would make of the answer."""
+        NoInput(data=request.data).is_valid(raise_exception=True)
+        application = get_object_or_404(VoiceApplication, pk=application_id, account_id=account_id)
+        _count(application)
+        try:
+            attempts = webhook_tests.run(application)
+        except TooManyRunningError:
+            raise Throttled(BUSY_SECONDS) from None
+        return ok({"attempts": [_attempt_data(attempt) for attempt in attempts]})
+
+
+def fault_data(fault: Fault) -> dict[str, object]:
+    """Return a fault as the wire shows it."""
+    return {"line": fault.line, "description": fault.description}
+
+
+def _count(application: VoiceApplication) -> None:
+    """Count a test of the application; raises Throttled."""
+    if TESTS.add(str(application.pk)) > MAX_A_MINUTE:
+        raise Throttled(TESTS.remaining())
+
+
+def _attempt_data(attempt: Attempt) -> dict[str, object]:
+    return {
+        "url": attempt.url,
+        "method": attempt.method,
+        "status": attempt.status,
+        "latencyMs": attempt.latency_ms,
+        "error": attempt.error,
+        "bxml": None if attempt.check is None else _bxml_data(attempt.check),
+        "body": attempt.body,
+    }
+
+
+def _bxml_data(check: Check) -> dict[str, object]:
+    verbs = [{"name": verb.name, "line": verb.line} for verb in check.verbs]
+    return {"valid": check.valid, "verbs": verbs, "errors": [fault_data(fault) for fault in check.faults]}

@@ -1,0 +1,29 @@
+"""`manage.py tokenkey`: the next value of SIPURI_TOKEN_KEYS; put it into the environment and restart, nobody is logged out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from voiceapps import token_keys
+
+
+class Command(BaseCommand):
+    """Print a JWK Set with a fresh key in front of the current ones."""
+
+    help = "Print a JWK Set for SIPURI_TOKEN_KEYS: a fresh key, which signs, and the current ones, which go on verifying."
+    # The output goes into a file: nothing may stand beside it.
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Name the keys that have served."""
+        parser.add_argument("--drop", metavar="KID", action="append", default=[], help="leave a key out: its tokens are dead (repeatable)")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Print one line; raises CommandError where the current value is none or has no such key."""
+        try:
+            rotated = token_keys.current().with_new(options["drop"])
+        except ValueError as error:
+            raise CommandError(f"SIPURI_TOKEN_KEYS: {error}.") from error
+        self.stdout.write(rotated.as_text())

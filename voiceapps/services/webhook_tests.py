@@ -1,0 +1,116 @@
+"""Try an application's `initiate` webhook as a call would, without a call (webhooks.md section 1).
+
+The request is a call's own: same body, credentials, signature, guard and time-out, and the fallback by the engine's
+rule. Nothing is stored.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import dataclass
+from threading import BoundedSemaphore
+
+from django.conf import settings
+from django.utils import timezone
+
+from callflow.bxml.lint import Check, check
+from callflow.core import payloads
+from callflow.core.events import FetchAnswer
+from voiceapps.models import VoiceApplication
+from voiceapps.outbound import OutboundRequest
+from voiceapps.rules.records import CallFacts
+from voiceapps.services import webhooks
+
+# A test holds a thread of the web role until a slow backend has answered twice: some threads stay free for everybody else.
+MAX_RUNNING = 2
+MAX_SHOWN_BODY = 4096
+
+_seats = BoundedSemaphore(MAX_RUNNING)
+
+
+class TooManyRunningError(Exception):
+    """Say that as many tests run as may run at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request of a test; `error` says why a call could not use the answer, `check` judges the document of one that it could."""
+
+    url: str
+    method: str
+    status: int | None
+    latency_ms: int
+    error: str | None
+    check: Check | None
+    body: str
+
+
+def run(application: VoiceApplication) -> tuple[Attempt, ...]:
+    """Send a made-up `initiate`, to the fallback as well where a call would; raises TooManyRunningError."""
+    if not _seats.acquire(blocking=False):
+        raise TooManyRunningError(f"{MAX_RUNNING} webhook tests are running.")
+    try:
+        body = _sample(application)
+        first = _try(_primary(application, body))
+        if first.error is None or not application.initiated_fallback_url:
+            return (first,)
+        return (first, _try(_fallback(application, body)))
+    finally:
+        _seats.release()
+
+
+def _fallback(application: VoiceApplication, body: payloads.Payload) -> OutboundRequest:
+    return OutboundRequest(
+        url=application.initiated_fallback_url,
+        method=application.initiated_fallback_method,
+        body=body,
+        username=application.fallback_username,
+        password=application.fallback_password,
+        timeout_seconds=application.callback_timeout,
+        account_id=application.account_id,
+    )
+
+
+def _primary(application: VoiceApplication, body: payloads.Payload) -> OutboundRequest:
+    return OutboundRequest(
+        url=application.initiated_url,
+        method=application.initiated_method,
+        body=body,
+        username=application.callback_username,
+        password=application.callback_password,
+        timeout_seconds=application.callback_timeout,
+        account_id=application.account_id,
+    )
+
+
+def _sample(application: VoiceApplication) -> payloads.Payload:
+    """Return the event of a call that never was; its source is a documentation address (RFC 5737)."""
+    now = timezone.now().timestamp()
+    facts = CallFacts(
+        call_id=f"c-{secrets.token_hex(4)}-{uuid.uuid4()}",
+        application_id=str(application.pk),
+        account_id=application.account_id,
+        sip_call_id=f"{uuid.uuid4()}@webhook-test",
+        from_uri=f"sip:webhook-test@{settings.SIP_DOMAIN}",
+        to_uri=application.sip_uri or f"sip:{application.pk}@{settings.SIP_DOMAIN}",
+        source_ip="203.0.113.1",
+        source_port=5060,
+        country=None,
+        started_at=now,
+    )
+    return payloads.initiate(payloads.CallView(facts, settings.PUBLIC_URL, at=now, answered_at=None, tag=""))
+
+
+def _try(request: OutboundRequest) -> Attempt:
+    answer = webhooks.send(request)
+    problem = FetchAnswer(answer.status, answer.body, answer.error).problem()
+    return Attempt(
+        url=request.url,
+        method=request.method,
+        status=answer.status,
+        latency_ms=answer.latency_ms,
+        error=problem,
+        check=check(answer.body) if problem is None else None,
+        body=answer.body[:MAX_SHOWN_BODY].decode("utf-8", "replace"),
+    )
