@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 PEERS := curl espeak-ng sip-tester baresip bind9-dnsutils iproute2 nftables postgresql redis-server chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types layers unit daemons openapi clean
+.PHONY: help demo up test lint types layers unit daemons fuzz-api bench-api openapi clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,12 +34,21 @@ layers: .venv/dev
 	$(BIN)/lint-imports
 
 unit: .venv/dev
-	@deploy/need-packages espeak-ng
+	@deploy/need-packages espeak-ng curl
+	@command -v npm >/dev/null || deploy/need-packages nodejs npm
 	$(BIN)/pytest -n 2 tests/unit tests/contract
 
 daemons: .venv/dev
 	@deploy/need-packages $(PEERS)
 	$(BIN)/pytest -n 3 --dist loadfile tests/integration tests/browser
+
+fuzz-api: .venv/dev  ## thousands of requests made from openapi.json (some minutes)
+	@rm -f var/fuzz-api.txt; mkdir -p var
+	SIPURI_FUZZ_EXAMPLES=60 SIPURI_FUZZ_REPORT=$(CURDIR)/var/fuzz-api.txt $(BIN)/pytest -n 2 tests/contract/test_schema_fuzz.py
+	@awk '{sent += $$1; if ($$2 >= 500) bad += $$1} END {print sent " requests, " bad + 0 " answered 5xx"}' var/fuzz-api.txt
+
+bench-api: .venv/dev  ## lists of a huge account beside those of a small one (some minutes)
+	@$(BIN)/python -m bench.api
 
 openapi: .venv/dev  ## write openapi.json anew
 	$(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn --file openapi.json

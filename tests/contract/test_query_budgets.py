@@ -1,0 +1,107 @@
+"""How many queries each operation takes: a number that only a decision changes, and never the number of rows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.support.api import ApiCustomer
+from tests.support.objects import one_of_each
+from tests.support.operations import OPERATIONS, Operation, send
+from voiceapps.models import AuditEntry, Call, ClientSecret, Recording, RefusedAttempt, VoiceApplication, WebhookDelivery
+from voiceapps.services import audit
+from voiceapps.services.audit import Actor
+
+# Of these, two are the token and the account it is bound to.
+BUDGETS: dict[str, int] = {
+    "listCredentials": 3,
+    "createCredential": 13,
+    "getCredential": 3,
+    "updateCredential": 10,
+    "deleteCredential": 15,
+    "listSecrets": 3,
+    "createSecret": 11,
+    "deleteSecret": 10,
+    "listCalls": 3,
+    "getCallState": 3,
+    "listCallRecordings": 3,
+    "getCallRecording": 3,
+    "downloadCallRecording": 3,
+    "listAccountCallRecordings": 3,
+    "listAuditEntries": 3,
+    "listVoiceApplications": 3,
+    "createVoiceApplication": 10,
+    "getVoiceApplication": 3,
+    "updateVoiceApplication": 11,
+    "deleteVoiceApplication": 13,
+    "checkAdmission": 4,
+    "listRefusedAttempts": 4,
+    "getSipStatus": 6,
+    "testWebhook": 3,
+    "listWebhookDeliveries": 3,
+    "getWebhookDelivery": 4,
+    "replayWebhookDelivery": 10,
+    "checkBxml": 1,
+}
+LISTS = [operation for operation in OPERATIONS if operation.name.startswith("list")]
+ROWS = 150
+
+
+def queries(customer: ApiCustomer, operation: Operation, objects: dict[str, str]) -> int:
+    customer.token  # noqa: B018  # it is fetched once
+    with CaptureQueriesContext(connection) as seen:
+        answer = send(customer, operation, objects)
+    assert answer.status_code < 300, answer.content
+    return sum(1 for query in seen.captured_queries if not query["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN", "COMMIT")))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+def test_an_operation_takes_its_budget(customer: ApiCustomer, operation: Operation) -> None:
+    objects = one_of_each(customer)
+    VoiceApplication.objects.update(initiated_url="http://127.0.0.1:9/")
+    assert queries(customer, operation, objects) == BUDGETS[operation.name]
+
+
+@pytest.mark.parametrize("operation", LISTS, ids=lambda operation: operation.name)
+def test_a_list_of_many_takes_no_more(customer: ApiCustomer, operation: Operation) -> None:
+    objects = one_of_each(customer)
+    multiply(objects)
+    assert queries(customer, operation, objects) == BUDGETS[operation.name]
+
+
+def multiply(objects: dict[str, str]) -> None:
+    """Make many rows of everything that is listed."""
+    application = VoiceApplication.objects.get(pk=objects["applicationId"])
+    call, recording = Call.objects.get(pk=objects["callId"]), Recording.objects.get(pk=objects["recordingId"])
+    delivery = WebhookDelivery.objects.get(pk=objects["deliveryId"])
+    account = application.account
+    VoiceApplication.objects.bulk_create(
+        VoiceApplication(account=account, name=f"n{n}", initiated_url="https://a.example") for n in range(ROWS)
+    )
+    calls = []
+    for number in range(ROWS):
+        call.pk, call.started_at = f"c-{number}", call.started_at + timedelta(seconds=1)
+        calls.append(Call(**{field.attname: getattr(call, field.attname) for field in Call._meta.fields}))
+    Call.objects.bulk_create(calls)
+    for number in range(ROWS):
+        recording.pk = f"r-{number}"
+        Recording.objects.bulk_create([recording])
+        WebhookDelivery.objects.create(
+            account=account, call=calls[number], event_type="x", url="x", method="POST", body={}, created_at=delivery.created_at
+        )
+        RefusedAttempt.objects.create(
+            application=application,
+            source_ip="203.0.113.9",
+            reason="disabled",
+            status=401,
+            count=1,
+            first_at=call.started_at,
+            last_at=call.started_at,
+            trace=[],
+        )
+        audit.record(Actor("test"), "x", "y", {}, account=account.account_id)
+    assert AuditEntry.objects.count() > ROWS
+    assert ClientSecret.objects.exists()
