@@ -52,6 +52,7 @@ CACHES = {
 HTTP_BIND = e.address("SIPURI_HTTP_BIND", "127.0.0.1:8000")
 PUBLIC_URL = e.text("SIPURI_PUBLIC_URL", f"http://{HTTP_BIND[0]}:{HTTP_BIND[1]}").rstrip("/")
 ALLOWED_HOSTS = list(e.words("SIPURI_ALLOWED_HOSTS") or (PUBLIC_URL.split("://")[1].split(":")[0], "127.0.0.1", "localhost"))
+HTTP_PROXIES = e.networks("SIPURI_HTTP_PROXIES")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
@@ -114,6 +115,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "sipuri_project.request_id.RequestIdMiddleware",
+    "sipuri_project.client_address.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

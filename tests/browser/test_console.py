@@ -182,3 +182,50 @@ def test_settings_change_through_the_service(page: Page, web: Fleet, application
 from voiceapps.models import AuditEntry
 result = list(AuditEntry.objects.filter(action="application.update").values_list("actor", "changes"))"""
     assert ["operator admin", {"name": "Renamed"}] in web.python(code)
+
+
+def test_an_operator_limits_an_account(page: Page, web: Fleet) -> None:
+    page.goto(f"{web.http}/console/voiceapps/account/9900000/change/")
+    page.fill("input[name=max_calls]", "40")
+    page.fill("input[name=max_applications]", "")
+    snap(page, "account")
+    page.get_by_role("button", name="Save", exact=True).click()
+    code = """
+from voiceapps.models import Account, AuditEntry
+account = Account.objects.get(pk="9900000")
+entry = AuditEntry.objects.filter(action="account.set_limits").values("actor", "chain", "changes").get()
+result = [account.max_calls, account.max_applications, entry]"""
+    entry = {"actor": "operator admin", "chain": "9900000", "changes": {"max_calls": 40}}
+    assert web.python(code) == [40, None, entry]
+
+
+def test_an_api_client_shows_its_secrets_dates_and_no_digest(page: Page, web: Fleet) -> None:
+    page.goto(f"{web.http}/console/voiceapps/apiclient/")
+    page.get_by_role("link", name="fleet-client").click()
+    expect(page.get_by_text("9900000").first).to_be_visible()
+    assert "sipuri_hmac" not in page.content()
+    snap(page, "api-client")
+
+
+def test_a_failed_webhook_is_sent_again(page: Page, web: Fleet, call_id: str) -> None:
+    code = f"""
+from django.utils import timezone
+from voiceapps.models import WebhookDelivery
+row = WebhookDelivery.objects.create(account_id="9900000", call_id={call_id!r}, event_type="recordingComplete", method="POST",
+    url="http://127.0.0.1:9/", body={{"eventType": "recordingComplete"}}, state="failed", created_at=timezone.now())
+result = str(row.pk)"""
+    page.goto(f"{web.http}/console/voiceapps/webhookdelivery/{web.python(code)}/change/")
+    snap(page, "delivery")
+    page.get_by_role("button", name="Send again").click()
+    expect(page.get_by_text("The webhook is sent again.")).to_be_visible()
+    expect(page.get_by_role("button", name="Send again")).to_have_count(0)
+
+
+def test_the_api_pages_are_complete_without_another_host(page: Page, web: Fleet) -> None:
+    page.goto(f"{web.http}/docs/api")
+    expect(
+        page.get_by_text("createVoiceApplication").or_(page.get_by_text("/v2/accounts/{accountId}/voice-applications")).first
+    ).to_be_visible()
+    snap(page, "swagger")
+    page.goto(f"{web.http}/docs/redoc")
+    expect(page.get_by_text("Voice applications").first).to_be_visible()

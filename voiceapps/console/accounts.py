@@ -83,6 +83,7 @@ class ApiClientAdmin(ReadOnlyAdmin):
     # DOT's other columns belong to grants that nobody uses here.
     fields = readonly_fields = ("client_id", "name", "bound_to", "scopes", "created")
     inlines = (SecretInline,)
+    view_on_site = False
 
     @admin.display(description="Accounts")
     def bound_to(self, client: ApiClient) -> str:

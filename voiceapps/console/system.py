@@ -29,6 +29,6 @@ class NodeAdmin(ReadOnlyAdmin):
 class AuditEntryAdmin(ReadOnlyAdmin):
     """Every change, by whom and from where."""
 
-    list_display = ("at", "actor", "source_ip", "action", "subject", "changes")
+    list_display = ("at", "chain", "number", "actor", "source_ip", "action", "subject", "changes")
     list_filter = ("action",)
-    search_fields = ("actor", "subject")
+    search_fields = ("chain", "actor", "subject", "request_id")

@@ -85,7 +85,7 @@ class ClientSecret(models.Model):
         ordering: ClassVar[list[str]] = ["created_at"]
 
     def __str__(self) -> str:
-        return f"secret {self.secret_id} of {self.client_id}"
+        return f"secret {self.secret_id}"
 
 
 class IdempotentAnswer(models.Model):

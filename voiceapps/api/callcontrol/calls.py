@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, ClassVar
 
+from django.conf import settings
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -168,4 +169,4 @@ def _end_of_millisecond(when: datetime) -> datetime:
 def _next_link(request: Request, token: str) -> str:
     query = request.query_params.copy()
     query["pageToken"] = token
-    return f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="next"'
+    return f'<{settings.PUBLIC_URL}{request.path}?{query.urlencode()}>; rel="next"'

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Field, Model, Q, QuerySet
 from rest_framework import serializers
@@ -101,10 +102,10 @@ def _value(model: type[Model], name: str, text: str | int) -> Any:
 
 def page_links(request: Request, page: Page[Any]) -> list[Link]:
     """Return the links `self` and, where something is left, `next`."""
-    here = request.build_absolute_uri()
-    links = [link("self", here)]
+    here = settings.PUBLIC_URL + request.path
+    links = [link("self", settings.PUBLIC_URL + request.get_full_path())]
     if page.next_cursor:
         query = request.query_params.copy()
         query["afterCursor"] = page.next_cursor
-        links.append(link("next", f"{here.split('?')[0]}?{query.urlencode()}"))
+        links.append(link("next", f"{here}?{query.urlencode()}"))
     return links
