@@ -15,6 +15,19 @@ def test_the_committed_description_is_the_served_one(client: Client) -> None:
     assert json.loads(served.content) == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
 
 
+def test_every_operation_and_every_error_has_an_example() -> None:
+    bare = []
+    for path, methods in json.loads(SNAPSHOT.read_text(encoding="utf-8"))["paths"].items():
+        for method, operation in methods.items():
+            assert operation["operationId"]
+            assert operation["tags"]
+            content = {"request": operation.get("requestBody", {})} | operation["responses"]
+            for part, described in content.items():
+                kinds = [kind for kind in described.get("content", {}) if kind != "audio/vnd.wave"]
+                bare += [(method, path, part) for kind in kinds[:1] if not described["content"][kind].get("examples")]
+    assert bare == []
+
+
 def test_its_pages_come_from_this_server_alone(client: Client) -> None:
     for page in ("/docs/api", "/docs/redoc"):
         html = client.get(page).content.decode()

@@ -16,6 +16,7 @@ from voiceapps.api.wire.errors import TYPES
 Schema = Any
 Shape = Literal["envelope", "call control", "oauth"]
 
+FORM = "application/x-www-form-urlencoded"
 CLIENT_SECRET: Any = [{"clientSecret": []}, {}]
 "The security of an operation that a client proves itself at, by HTTP Basic or in the body; settings name the scheme."
 
@@ -112,7 +113,8 @@ def operation(  # noqa: PLR0913  # what an operation has
         value = {"links": [], "data": example, "errors": []} if shape == "envelope" else example
         examples.append(OpenApiExample(operation_id, value=value, response_only=True, status_codes=[str(next(iter(answers)))]))
     if request_example is not None:
-        examples.append(OpenApiExample(f"{operation_id} request", value=request_example, request_only=True))
+        kind = next(iter(request)) if isinstance(request, dict) else FORM if shape == "oauth" else "application/json"
+        examples.append(OpenApiExample(f"{operation_id} request", value=request_example, request_only=True, media_type=kind))
     responses: dict[Any, Any] = {**answers, **{status: _error(status, shape) for status in errors}}
     return extend_schema(
         operation_id=operation_id,

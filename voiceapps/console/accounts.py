@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from oauth2_provider.models import AccessToken, Grant, IDToken, RefreshToken
 from unfold.admin import TabularInline
@@ -18,7 +19,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from voiceapps.console.base import ConsoleAdmin, ReadOnlyAdmin, operator
 from voiceapps.models import Account, ApiClient, ClientSecret
 from voiceapps.outbound import signing_secret
-from voiceapps.services import accounts
+from voiceapps.services import accounts, audit
 
 for model in (User, Group, AccessToken, Grant, IDToken, RefreshToken, ApiClient):
     if admin.site.is_registered(model):
@@ -91,8 +92,32 @@ class ApiClientAdmin(ReadOnlyAdmin):
         return ", ".join(client.accounts.values_list("account_id", flat=True))
 
 
+class Audited(admin.ModelAdmin):  # type: ignore[type-arg]  # the generic form exists in the stubs only
+    """A page of Django's own, whose writes are written down beside its history."""
+
+    def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        """Write down that something was made."""
+        self._audit(request, "create", obj)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
+        """Write down which fields were changed, also that a password was."""
+        fields = [name for part in message if isinstance(part, dict) for name in part.get("changed", {}).get("fields", [])]
+        self._audit(request, "change", obj, {"fields": fields} if fields else {"message": str(message)})
+        return super().log_change(request, obj, message)
+
+    def log_deletions(self, request: HttpRequest, queryset: QuerySet[Model]) -> Any:
+        """Write down what was deleted."""
+        for row in queryset:
+            self._audit(request, "delete", row)
+        return super().log_deletions(request, queryset)
+
+    def _audit(self, request: HttpRequest, verb: str, row: Model, changes: dict[str, object] | None = None) -> None:
+        audit.record(operator(request), f"{self.opts.model_name}.{verb}", str(row), changes or {})
+
+
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[type-arg]  # the generic form exists in the stubs only
+class UserAdmin(Audited, DjangoUserAdmin, ConsoleAdmin):  # type: ignore[type-arg]  # the generic form exists in the stubs only
     """Operators."""
 
     form = UserChangeForm
@@ -101,5 +126,5 @@ class UserAdmin(DjangoUserAdmin, ConsoleAdmin):  # type: ignore[type-arg]  # the
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ConsoleAdmin):
+class GroupAdmin(Audited, DjangoGroupAdmin, ConsoleAdmin):
     """Roles of operators."""

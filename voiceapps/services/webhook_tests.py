@@ -52,33 +52,21 @@ def run(application: VoiceApplication) -> tuple[Attempt, ...]:
         raise TooManyRunningError(f"{MAX_RUNNING} webhook tests are running.")
     try:
         body = _sample(application)
-        first = _try(_primary(application, body))
+        first = _try(_request(application, body, fallback=False))
         if first.error is None or not application.initiated_fallback_url:
             return (first,)
-        return (first, _try(_fallback(application, body)))
+        return (first, _try(_request(application, body, fallback=True)))
     finally:
         _seats.release()
 
 
-def _fallback(application: VoiceApplication, body: payloads.Payload) -> OutboundRequest:
+def _request(application: VoiceApplication, body: payloads.Payload, *, fallback: bool) -> OutboundRequest:
     return OutboundRequest(
-        url=application.initiated_fallback_url,
-        method=application.initiated_fallback_method,
+        url=application.initiated_fallback_url if fallback else application.initiated_url,
+        method=application.initiated_fallback_method if fallback else application.initiated_method,
         body=body,
-        username=application.fallback_username,
-        password=application.fallback_password,
-        timeout_seconds=application.callback_timeout,
-        account_id=application.account_id,
-    )
-
-
-def _primary(application: VoiceApplication, body: payloads.Payload) -> OutboundRequest:
-    return OutboundRequest(
-        url=application.initiated_url,
-        method=application.initiated_method,
-        body=body,
-        username=application.callback_username,
-        password=application.callback_password,
+        username=application.fallback_username if fallback else application.callback_username,
+        password=application.fallback_password if fallback else application.callback_password,
         timeout_seconds=application.callback_timeout,
         account_id=application.account_id,
     )

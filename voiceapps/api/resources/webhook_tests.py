@@ -95,6 +95,7 @@ class WebhookTestList(AccountView):
         "testWebhook",
         tag="Voice applications",
         request=NoInput,
+        request_example={},
         answers={200: enveloped("WebhookTestAnswer", WebhookTestData())},
         example=EXAMPLE,
     )

@@ -1,4 +1,4 @@
-"""Two hundred rotations at once: one password is left, and every proxy knows which the moment the answer is out (D3)."""
+"""Requests at once: of two hundred rotations one password is left, and of twenty copies of a request one application (D3)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from sipproxy.sip.parser import parse_message
 from tests.support.fleet import ACCOUNT, Application, Fleet, until
 
 ROTATIONS = 200
+SIP = {"passwordAuthEnabled": True}
 AT_ONCE = 20
 
 
 @pytest.fixture
 def proxies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fleet, Fleet]]:
     """A web role with one proxy, and a second proxy on the same database."""
-    state = tmp_path_factory.mktemp("rotation")
+    state = tmp_path_factory.mktemp("races")
     nowhere = {"SIPURI_CALLFLOW_TARGETS": "sip:127.0.0.1:9"}
     first = Fleet(state, ("web", "sipproxy", "mediarelay"), nowhere)
     second = Fleet(state, ("sipproxy",), {**nowhere, "SIPURI_NODE_NAME": "second", "SIPURI_MEDIA_RELAYS": first.env["SIPURI_MEDIA_RELAYS"]})
@@ -106,6 +107,28 @@ def test_the_old_password_is_worth_nothing_the_moment_the_new_one_is_there(proxi
             assert statuses(proxy, application, old) == [407, 401]
             assert statuses(proxy, application, new) == [407, 100]
         old = new
+
+
+def test_copies_of_a_request_make_one_application_and_get_one_answer(proxies: tuple[Fleet, Fleet]) -> None:
+    fleet, _ = proxies
+    before = fleet.application()
+    body = json.dumps(
+        {"applicationName": "Once", "callInitiatedCallbackUrl": "https://a.example/", "inboundSipCallsEnabled": True} | SIP
+    ).encode()
+    headers = {"Authorization": f"Bearer {fleet._token}", "Content-Type": "application/json", "Idempotency-Key": before.application_id}
+
+    def post(_: int) -> dict[str, object]:
+        request = urllib.request.Request(f"{fleet.http}/v2/accounts/{ACCOUNT}/voice-applications", body, headers, method="POST")
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            data: dict[str, object] = json.load(answer)["data"]
+            return data
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(post, range(AT_ONCE)))
+    assert len({str(answer["applicationId"]) for answer in answers}) == 1
+    assert sum("sipAuthPassword" in answer for answer in answers) == 1
+    made = fleet.api("GET", f"/v2/accounts/{ACCOUNT}/voice-applications?applicationName=Once")["data"]
+    assert [row["applicationId"] for row in made] == [answers[0]["applicationId"]]
 
 
 def ha1(application: Application, realm: str, password: str) -> str:
