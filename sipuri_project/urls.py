@@ -3,9 +3,10 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularRedocView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularJSONAPIView
 
 from callflow.api import BxmlCheckList
+from voiceapps.api.pages import RedocPage, SwaggerPage
 
 admin.autodiscover()
 
@@ -15,8 +16,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("v2/bxml-checks", BxmlCheckList.as_view()),
     path("console/", admin.site.urls),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="schema"),
-    path("docs/api", SpectacularSwaggerView.as_view(url_name="schema")),
-    path("docs/redoc", SpectacularRedocView.as_view(url_name="schema")),
+    path("docs/api", SwaggerPage.as_view()),
+    path("docs/redoc", RedocPage.as_view()),
 ]
 
 handler404 = "voiceapps.api.fallback.not_found"

@@ -22,10 +22,15 @@ PACKAGES = {
 }
 
 
+# Where the minutes go; what is begun first is not waited for last.
+LONG = ("test_nat", "test_load", "test_demo", "test_services", "test_races")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "integration" in item.path.parts:
             item.add_marker(pytest.mark.daemons)
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import itertools
 import json
 import os
 import secrets
@@ -30,16 +31,26 @@ BOOTSTRAP = ("bootstrap", "--account", ACCOUNT, "--client-id", CLIENT, "--client
 T = TypeVar("T")
 
 
+# Below the ports that the system hands out by itself, each test worker has some of its own: what was free stays free until it is used.
+# The ports beside each are left to programs that take neighbours without being told, such as sipp.
+FIRST_PORT, PORTS_EACH = 10_000, 4_000
+_ports = itertools.cycle(range(0, PORTS_EACH, 8))
+
+
 def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> list[int]:
-    """Return ports that nobody has right now."""
-    sockets = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
-    try:
-        for sock in sockets:
-            sock.bind(("127.0.0.1", 0))
-        return [sock.getsockname()[1] for sock in sockets]
-    finally:
-        for sock in sockets:
-            sock.close()
+    """Return ports that nobody has and that no other test worker will take."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = (FIRST_PORT + worker % 5 * PORTS_EACH + offset for offset in _ports)
+    return list(itertools.islice(filter(lambda port: _is_free(port, kind), ports), count))
+
+
+def _is_free(port: int, kind: socket.SocketKind) -> bool:
+    with socket.socket(socket.AF_INET, kind) as sock:
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def until(condition: Callable[[], T | None], *, seconds: float, what: str, every: float = 0.05) -> T:
