@@ -40,7 +40,7 @@ unit: .venv/dev
 
 daemons: .venv/dev
 	@deploy/need-packages $(PEERS)
-	$(BIN)/pytest -n 3 --dist loadfile tests/integration tests/browser
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder tests/integration tests/browser
 
 fuzz-api: .venv/dev  ## thousands of requests made from openapi.json (some minutes)
 	@rm -f var/fuzz-api.txt; mkdir -p var
