@@ -6,10 +6,10 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 PEERS := curl espeak-ng sip-tester baresip bind9-dnsutils iproute2 nftables postgresql redis-server chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types layers unit daemons fuzz-api bench-api openapi clean
+.PHONY: help demo up test lint types layers unit daemons conformance fuzz-api bench-api openapi clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/demo  ## a real call through every part, told as it happens (DEMO_ONCE=1 ends after it)
 	@deploy/need-packages espeak-ng
@@ -41,6 +41,11 @@ unit: .venv/dev
 daemons: .venv/dev
 	@deploy/need-packages $(PEERS)
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder tests/integration tests/browser
+
+CORPUS ?= ../shared/conformance
+
+conformance: .venv/dev  ## messages of RFCs and real devices against the running proxy (CORPUS=DIR)
+	@$(BIN)/python -m tests.conformance $(CORPUS)
 
 fuzz-api: .venv/dev  ## thousands of requests made from openapi.json (some minutes)
 	@rm -f var/fuzz-api.txt; mkdir -p var
