@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from voiceapps.api.access.permissions import AccountMember, TokenHolder
@@ -27,7 +26,8 @@ class ClientView(APIView):
     @property
     def actor(self) -> Actor:
         """Return who acts, for the audit."""
-        return client_actor(self.request, self.client)
+        meta = self.request.META
+        return Actor(f"client {self.client.client_id}", meta.get("REMOTE_ADDR"), meta.get("HTTP_X_REQUEST_ID", ""))
 
 
 class AccountView(ClientView):
@@ -39,8 +39,3 @@ class AccountView(ClientView):
     def account(self) -> Account:
         """Return the account in the path."""
         return Account.objects.get(pk=self.kwargs["account_id"])
-
-
-def client_actor(request: Request, client: ApiClient) -> Actor:
-    """Return a client as the audit names it."""
-    return Actor(f"client {client.client_id}", request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_REQUEST_ID", ""))

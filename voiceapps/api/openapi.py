@@ -132,6 +132,11 @@ def header(name: str, text: str) -> OpenApiParameter:
     return OpenApiParameter(name, str, OpenApiParameter.HEADER, description=text)
 
 
+IDEMPOTENCY_KEY = header(
+    "Idempotency-Key", "A request that comes again with the same key within 24 hours gets the same answer, without secrets."
+)
+
+
 def _error(status: int, shape: Shape) -> OpenApiResponse:
     phrase = HTTPStatus(status).phrase
     if shape == "envelope":

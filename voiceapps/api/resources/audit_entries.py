@@ -10,8 +10,7 @@ from rest_framework.response import Response
 
 from voiceapps.api.base import AccountView
 from voiceapps.api.openapi import enveloped, operation
-from voiceapps.api.wire.envelope import ok
-from voiceapps.api.wire.paging import Keyset, PageQuery, page_links
+from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
 from voiceapps.api.wire.strict import parameters
 from voiceapps.models import AuditEntry
 from voiceapps.services import audit
@@ -71,5 +70,4 @@ class AuditEntryList(AccountView):
         """List the account's audit entries, the oldest first."""
         query = parameters(request, AuditQuery)
         wanted = {name: query[name] for name in ("action", "subject") if name in query}
-        page = IN_ORDER.page(AuditEntry.objects.filter(chain=account_id, **wanted), limit=query["limit"], cursor=query.get("afterCursor"))
-        return ok([audit.exported(row) for row in page.rows], links=page_links(request, page))
+        return answer_page(request, query, IN_ORDER, AuditEntry.objects.filter(chain=account_id, **wanted), audit.exported)

@@ -17,7 +17,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from voiceapps.api.base import ClientView
-from voiceapps.api.openapi import enveloped, header, operation
+from voiceapps.api.openapi import IDEMPOTENCY_KEY, enveloped, operation
 from voiceapps.api.resources.credential_fields import (
     CREDENTIAL,
     LISTED_SECRET,
@@ -34,7 +34,7 @@ from voiceapps.api.resources.credential_fields import (
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.errors import Problem, ProblemError, bad, conflict
 from voiceapps.api.wire.idempotency import once
-from voiceapps.api.wire.paging import Keyset, PageQuery, page_links
+from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
 from voiceapps.api.wire.strict import parameters
 from voiceapps.api.wire.times import shown_time
 from voiceapps.models import Account, ApiClient, ClientSecret
@@ -47,9 +47,6 @@ ONE = enveloped("CredentialAnswer", CredentialData())
 MANY = enveloped("CredentialsAnswer", CredentialData(many=True))
 NEW_SECRET = enveloped("MadeSecretAnswer", MadeSecretData())
 SECRETS = enveloped("SecretsAnswer", ListedSecretData(many=True))
-IDEMPOTENCY_KEY = header(
-    "Idempotency-Key", "A request that comes again with the same key within 24 hours gets the same answer, without secrets."
-)
 BY_ID = Keyset(("id",))
 
 
@@ -107,8 +104,7 @@ class CredentialList(CredentialView):
     def get(self, request: Request) -> Response:
         """List the credentials of your accounts, the oldest first."""
         query = parameters(request, PageQuery)
-        page = BY_ID.page(self.visible().prefetch_related("accounts"), limit=query["limit"], cursor=query.get("afterCursor"))
-        return ok([credential_data(row) for row in page.rows], links=page_links(request, page))
+        return answer_page(request, query, BY_ID, self.visible().prefetch_related("accounts"), credential_data)
 
     @operation(
         "createCredential",

@@ -12,9 +12,8 @@ from rest_framework.response import Response
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.admission_checks import RuleData
 from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
-from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.fields import Ipv4Text
-from voiceapps.api.wire.paging import Keyset, PageQuery, page_links
+from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
 from voiceapps.api.wire.strict import parameters
 from voiceapps.api.wire.times import shown_time
 from voiceapps.choices import RefusalReason
@@ -83,8 +82,7 @@ class RefusedAttemptList(VoiceApplicationView):
         query = parameters(request, RefusedAttemptQuery)
         wanted = {column: query[name] for name, column in _FILTERS.items() if name in query}
         rows = RefusedAttempt.objects.filter(application=self.application(), **wanted)
-        page = NEWEST_FIRST.page(rows, limit=query["limit"], cursor=query.get("afterCursor"))
-        return ok([_data(row) for row in page.rows], links=page_links(request, page))
+        return answer_page(request, query, NEWEST_FIRST, rows, _data)
 
 
 def _data(row: RefusedAttempt) -> dict[str, object]:

@@ -12,12 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from voiceapps.api.base import AccountView
-from voiceapps.api.openapi import enveloped, header, operation
+from voiceapps.api.openapi import IDEMPOTENCY_KEY, enveloped, header, operation
 from voiceapps.api.resources.voice_application_fields import EXAMPLE, VoiceApplicationData, VoiceApplicationInput, application_data
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.errors import conflict
 from voiceapps.api.wire.idempotency import once
-from voiceapps.api.wire.paging import Keyset, PageQuery, page_links
+from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
 from voiceapps.api.wire.preconditions import changed_meanwhile, entity_tag, wanted_versions
 from voiceapps.api.wire.strict import parameters
 from voiceapps.models import VoiceApplication
@@ -28,9 +28,6 @@ TAG = "Voice applications"
 ONE = enveloped("VoiceApplicationAnswer", VoiceApplicationData())
 MANY = enveloped("VoiceApplicationsAnswer", VoiceApplicationData(many=True))
 IF_MATCH = header("If-Match", "The entity tag that the application was read with; another one by now is 412.")
-IDEMPOTENCY_KEY = header(
-    "Idempotency-Key", "A request that comes again with the same key within 24 hours gets the same answer, without secrets."
-)
 ENABLED = {"inboundSipCallsEnabled": True, "passwordAuthEnabled": True, "allowedRegions": ["US"]}
 
 BY_NAME = Keyset(("name", "application_id"))
@@ -73,8 +70,7 @@ class VoiceApplicationList(VoiceApplicationView):
         rows = VoiceApplication.objects.filter(account_id=account_id)
         if name := query.get("applicationName"):
             rows = rows.filter(name__icontains=name)
-        page = BY_NAME.page(rows, limit=query["limit"], cursor=query.get("afterCursor"))
-        return ok([application_data(row) for row in page.rows], links=page_links(request, page))
+        return answer_page(request, query, BY_NAME, rows, application_data)
 
     @operation(
         "createVoiceApplication",

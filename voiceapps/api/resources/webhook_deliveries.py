@@ -13,12 +13,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from voiceapps.api.base import AccountView
-from voiceapps.api.openapi import enveloped, operation
-from voiceapps.api.resources.voice_applications import IDEMPOTENCY_KEY
+from voiceapps.api.openapi import IDEMPOTENCY_KEY, enveloped, operation
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.errors import conflict
 from voiceapps.api.wire.idempotency import once
-from voiceapps.api.wire.paging import Keyset, PageQuery, page_links
+from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
 from voiceapps.api.wire.strict import NoInput, parameters
 from voiceapps.api.wire.times import shown_time
 from voiceapps.choices import CallbackMethod, DeliveryState
@@ -136,8 +135,7 @@ class WebhookDeliveryList(WebhookDeliveryView):
         """List the account's webhook deliveries, the newest first."""
         query = parameters(request, DeliveryQuery)
         rows = self.deliveries().defer("password", "body").filter(**{_FILTERS[name]: query[name] for name in _FILTERS if name in query})
-        page = NEWEST_FIRST.page(rows, limit=query["limit"], cursor=query.get("afterCursor"))
-        return ok([_delivery_data(row) for row in page.rows], links=page_links(request, page))
+        return answer_page(request, query, NEWEST_FIRST, rows, _delivery_data)
 
 
 class WebhookDeliveryDetail(WebhookDeliveryView):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.shortcuts import get_object_or_404
 from rest_framework import serializers
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
@@ -13,8 +12,8 @@ from rest_framework.response import Response
 
 from callflow.bxml.lint import Check, Fault
 from voiceapps.api.access.throttles import Counter
-from voiceapps.api.base import AccountView
 from voiceapps.api.openapi import enveloped, operation
+from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.strict import NoInput
 from voiceapps.choices import CallbackMethod
@@ -86,14 +85,14 @@ class WebhookTestData(serializers.Serializer[Any]):
     attempts = WebhookTestAttemptData(many=True)
 
 
-class WebhookTestList(AccountView):
+class WebhookTestList(VoiceApplicationView):
     """The tests of an application; none is kept."""
 
     scopes: ClassVar[dict[str, str]] = {"POST": "voice-applications:write"}
 
     @operation(
         "testWebhook",
-        tag="Voice applications",
+        tag=TAG,
         request=NoInput,
         request_example={},
         answers={200: enveloped("WebhookTestAnswer", WebhookTestData())},
@@ -102,7 +101,7 @@ class WebhookTestList(AccountView):
     def post(self, request: Request, account_id: str, application_id: UUID) -> Response:
         """Send a made-up `initiate` to the application's backend and show what a call would make of the answer."""
         NoInput(data=request.data).is_valid(raise_exception=True)
-        application = get_object_or_404(VoiceApplication, pk=application_id, account_id=account_id)
+        application = self.application()
         _count(application)
         try:
             attempts = webhook_tests.run(application)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -19,8 +19,9 @@ from django.core.exceptions import ValidationError
 from django.db.models import Field, Model, Q, QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
+from rest_framework.response import Response
 
-from voiceapps.api.wire.envelope import Link, link
+from voiceapps.api.wire.envelope import Link, link, ok
 from voiceapps.api.wire.errors import bad
 
 DEFAULT_LIMIT, MAX_LIMIT, MAX_CURSOR = 100, 1000, 1024
@@ -100,7 +101,13 @@ def _value(model: type[Model], name: str, text: str | int) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
-def page_links(request: Request, page: Page[Any]) -> list[Link]:
+def answer_page(request: Request, query: Mapping[str, Any], keyset: Keyset, rows: QuerySet[M], show: Callable[[M], object]) -> Response:
+    """Answer the page of a list that a `PageQuery` asks for; raises ProblemError."""
+    page = keyset.page(rows, limit=query["limit"], cursor=query.get("afterCursor"))
+    return ok([show(row) for row in page.rows], links=_page_links(request, page))
+
+
+def _page_links(request: Request, page: Page[Any]) -> list[Link]:
     """Return the links `self` and, where something is left, `next`."""
     here = settings.PUBLIC_URL + request.path
     links = [link("self", settings.PUBLIC_URL + request.get_full_path())]
