@@ -7,7 +7,7 @@ from collections.abc import Callable
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from daemonkit.udp import Address, AddressUnavailable
+from daemonkit.sockets import Address, AddressUnavailable
 
 
 class ExpositionPage:

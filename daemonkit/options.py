@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from daemonkit.udp import Address
+from daemonkit.sockets import Address
 
 METRICS_HOST = "127.0.0.1"
 

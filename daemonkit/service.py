@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from daemonkit.exposition import ExpositionPage
-from daemonkit.udp import Address
+from daemonkit.sockets import Address
 
 IDLE_POLL_SECONDS = 0.05
 
@@ -26,7 +26,7 @@ class Service(Protocol):
     """What a daemon offers to its runner."""
 
     async def start(self) -> None:
-        """Open the sockets and start the tasks; raises AddressUnavailable."""
+        """Open the sockets and start the tasks; raises CannotStart."""
 
     def ready(self) -> bool:
         """Tell whether new work is welcome."""
@@ -42,7 +42,7 @@ class Service(Protocol):
 
 
 def run(service: Service, *, metrics: Address | None, registry: CollectorRegistry, drain_seconds: float = 30.0) -> int:
-    """Serve until a signal ends it and return the process's exit code; raises AddressUnavailable."""
+    """Serve until a signal ends it and return the process's exit code; raises CannotStart."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(service, metrics, registry, drain_seconds))
 

@@ -7,29 +7,13 @@ draining a plain socket costs a fifth of that.
 from __future__ import annotations
 
 import asyncio
-import errno
 import socket
 from collections.abc import Callable
 
-Address = tuple[str, int]
+from daemonkit.sockets import Address, open_udp
 
 DATAGRAM_BYTES = 65_535
 DATAGRAMS_PER_WAKE = 64
-RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
-
-_REASONS = {
-    errno.EADDRINUSE: "is already in use",
-    errno.EADDRNOTAVAIL: "is not an address of this machine",
-    errno.EACCES: "needs more rights than this user has",
-}
-
-
-class AddressUnavailable(OSError):
-    """Say in one sentence which address could not be bound and why."""
-
-    def __init__(self, transport: str, address: Address, error: OSError) -> None:
-        reason = _REASONS.get(error.errno or 0, f"cannot be bound: {error.strerror}")
-        super().__init__(f"{transport} {address[0]}:{address[1]} {reason}.")
 
 
 class UdpEndpoint:
@@ -41,16 +25,9 @@ class UdpEndpoint:
         self._on_datagram = on_datagram
         self._socket: socket.socket | None = None
 
-    def open(self) -> None:
-        """Bind the socket and start reading; raises AddressUnavailable."""
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-        try:
-            sock.bind(self.local)
-        except OSError as error:
-            sock.close()
-            raise AddressUnavailable("UDP", self.local, error) from error
+    def open(self, sock: socket.socket | None = None) -> None:
+        """Bind a socket, or take one that is bound, and start reading; raises AddressUnavailable."""
+        sock = sock or open_udp(self.local)
         self.local = sock.getsockname()
         self._socket = sock
         asyncio.get_running_loop().add_reader(sock, self._drain)

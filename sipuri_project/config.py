@@ -2,41 +2,78 @@
 
 from __future__ import annotations
 
-import socket
 from ipaddress import IPv4Address, IPv4Network
 
 from django.conf import settings
 
 from callflow.core.config import CallflowConfig
-from daemonkit.udp import Address
+from daemonkit.interfaces import default_route_address, local_addresses
+from daemonkit.sockets import Address
 from mediarelay.core.config import Interface, RelayConfig
-from sipproxy.core.config import SipProxyConfig
+from sipproxy.core.config import SipProxyConfig, TlsConfig
 from sipproxy.core.dns_config import DnsConfig
+from sipproxy.core.listener import Listener, Side, Transport
+from sipproxy.core.token import MAX_LISTENERS
 
 WILDCARD = "0.0.0.0"  # noqa: S104  # it is compared with, not bound
-# A documentation address: connecting a UDP socket to it sends nothing and tells which local address the default route uses.
-ELSEWHERE = ("192.0.2.1", 9)
 
 
-def sip_proxy_config() -> SipProxyConfig:
-    """Return the SIP proxy's configuration."""
-    public = public_sip_address()
+def sip_proxy_config(worker: int = 0) -> SipProxyConfig:
+    """Return the configuration of one worker of the SIP proxy; each has an inner port of its own."""
+    external = external_listeners()
+    inside = settings.SIP_INTERNAL_BIND[0], settings.SIP_INTERNAL_BIND[1] + worker
+    name = f"sipproxy-{settings.NODE_NAME}"
     return SipProxyConfig(
-        name=f"sipproxy-{settings.NODE_NAME}",
+        name=name if settings.SIP_WORKERS == 1 else f"{name}-{worker}",
         domain=settings.SIP_DOMAIN,
         realm=settings.SIP_REALM,
-        hosts=frozenset({settings.SIP_DOMAIN, *settings.SIP_ALIASES, public[0], settings.SIP_BIND[0]} - {WILDCARD}),
-        bind=settings.SIP_BIND,
-        public_address=public,
-        internal_bind=settings.SIP_INTERNAL_BIND,
-        internal_address=settings.SIP_INTERNAL_BIND,
-        record_route_host=settings.SIP_DOMAIN if settings.RECORD_ROUTE == "domain" else public[0],
+        hosts=frozenset({settings.SIP_DOMAIN, *settings.SIP_ALIASES, *(held.address[0] for held in external), *_bound_hosts(external)}),
+        external=external,
+        internal=Listener(Side.INTERNAL, Transport.UDP, inside, inside),
+        record_route_host=settings.SIP_DOMAIN if settings.RECORD_ROUTE == "domain" else "",
+        tls=_tls_config(),
+        worker=worker,
         callflow_targets=settings.CALLFLOW_TARGETS,
         media_relays=settings.MEDIA_RELAYS,
         nonce_key=settings.SIPURI_NONCE_KEY,
         route_key=settings.SIPURI_ROUTE_KEY,
         trusted=settings.GUARD_TRUSTED,
+        digest_allow_no_qop=settings.DIGEST_ALLOW_NO_QOP,
     )
+
+
+def external_listeners() -> tuple[Listener, ...]:
+    """Return where callers reach the proxy: UDP and TCP at the same port, TLS where it has a certificate.
+
+    A wildcard becomes one listener for each address of the machine, so that an answer leaves by the address that was asked.
+    """
+    found = [
+        Listener(Side.EXTERNAL, transport, bind, public_address(bind), index)
+        for transport in (Transport.UDP, Transport.TCP)
+        for index, bind in enumerate(_expanded(settings.SIP_BIND))
+    ]
+    if settings.SIP_TLS_CERT:
+        secure = enumerate(_expanded(settings.SIP_TLS_BIND))
+        found += [Listener(Side.EXTERNAL, Transport.TLS, bind, (public_address(bind)[0], bind[1]), index) for index, bind in secure]
+    return tuple(found)
+
+
+def _tls_config() -> TlsConfig | None:
+    if not settings.SIP_TLS_CERT:
+        return None
+    return TlsConfig(settings.SIP_TLS_CERT, settings.SIP_TLS_KEY or settings.SIP_TLS_CERT, settings.SIP_TLS_CLIENT_CA)
+
+
+def _bound_hosts(listeners: tuple[Listener, ...]) -> set[str]:
+    return {listener.bind[0] for listener in listeners}
+
+
+def _expanded(bind: Address) -> tuple[Address, ...]:
+    if bind[0] != WILDCARD:
+        return (bind,)
+    first = default_route_address()
+    others = [host for host in local_addresses() if host != first]
+    return tuple((host, bind[1]) for host in (first, *others)[:MAX_LISTENERS])
 
 
 def geo_config() -> tuple[str, tuple[tuple[IPv4Network, str], ...]]:
@@ -54,7 +91,7 @@ def relay_config() -> RelayConfig:
         external_ports=settings.RTP_PORTS,
         internal_ports=settings.RTP_INTERNAL_PORTS,
         allow_private=settings.MEDIA_ALLOW_PRIVATE,
-        own_addresses=frozenset({public_sip_address()[0]}),
+        own_addresses=frozenset(listener.address[0] for listener in external_listeners()),
     )
 
 
@@ -76,21 +113,7 @@ def dns_config() -> DnsConfig:
     return DnsConfig(name=f"sipdns-{settings.NODE_NAME}", bind=settings.DNS_BIND, domain=settings.SIP_DOMAIN)
 
 
-def public_sip_address() -> Address:
-    """Return where callers reach the proxy: as configured, as bound, or as the default route says."""
+def public_address(bind: Address) -> Address:
+    """Return how callers see an address that a listener is bound to: as configured, else as it is."""
     host, _, port = settings.SIP_PUBLIC_ADDRESS.partition(":")
-    if host:
-        return str(IPv4Address(host)), int(port or settings.SIP_BIND[1])
-    if settings.SIP_BIND[0] != WILDCARD:
-        return settings.SIP_BIND
-    return _default_route_address(), settings.SIP_BIND[1]
-
-
-def _default_route_address() -> str:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(ELSEWHERE)
-        except OSError:
-            return "127.0.0.1"
-        address: str = probe.getsockname()[0]
-        return address
+    return (str(IPv4Address(host)), int(port or bind[1])) if host else bind

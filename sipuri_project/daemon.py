@@ -10,9 +10,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from daemonkit.errors import CannotStart
 from daemonkit.options import add_daemon_options, metrics_address
 from daemonkit.service import Service, run
-from daemonkit.udp import Address, AddressUnavailable
+from daemonkit.sockets import Address
 from sipuri_project.checks import TAG
 
 
@@ -23,7 +24,7 @@ class DaemonCommand(BaseCommand):
     requires_system_checks = (TAG,)
 
     @abstractmethod
-    def make_service(self, registry: CollectorRegistry, metrics: Address | None) -> Service:
+    def make_service(self, registry: CollectorRegistry, metrics: Address | None, options: dict[str, Any]) -> Service:
         """Return the service; `metrics` is where its metrics page will be, None where it has none."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -31,12 +32,12 @@ class DaemonCommand(BaseCommand):
         add_daemon_options(parser)
 
     def handle(self, *_args: object, **options: Any) -> None:
-        """Serve; raises CommandError in one sentence where an address cannot be had."""
+        """Serve; raises CommandError in one sentence where it cannot start."""
         metrics = metrics_address(options)
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        service = self.make_service(registry, metrics)
+        service = self.make_service(registry, metrics, options)
         try:
             sys.exit(run(service, metrics=metrics, registry=registry, drain_seconds=options["drain_seconds"]))
-        except AddressUnavailable as error:
+        except CannotStart as error:
             raise CommandError(str(error)) from error

@@ -13,7 +13,7 @@ import environ
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-from daemonkit.udp import Address
+from daemonkit.sockets import Address
 
 env = environ.Env()
 
@@ -35,12 +35,12 @@ def boolean(name: str, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name}={value!r} is neither true nor false.")
 
 
-def whole(name: str, default: int) -> int:
-    """Return a whole number from 0 on."""
+def whole(name: str, default: int, *, least: int = 0, most: int = 1_000_000_000) -> int:
+    """Return a whole number within bounds."""
 
     def parse(value: str) -> int:
-        if not (value.isascii() and value.isdecimal()):
-            raise ValueError("write a whole number from 0 on")
+        if not (value.isascii() and value.isdecimal() and least <= int(value) <= most):
+            raise ValueError(f"write a whole number from {least} to {most}")
         return int(value)
 
     return _parsed(name, text(name, str(default)), parse)

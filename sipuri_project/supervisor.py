@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from daemonkit.udp import Address, AddressUnavailable
+from daemonkit.sockets import Address, AddressUnavailable
 
 START_SECONDS = 5.0
 RESTART_SECONDS = 1.0
@@ -59,6 +59,9 @@ def roles(drain_seconds: float) -> tuple[Role, ...]:
     host, port = settings.HTTP_BIND
     gunicorn = ("-m", "gunicorn", "sipuri_project.wsgi", "--bind", f"{host}:{port}", "--worker-class", "gthread", "--threads", "8")
     celery = ("-m", "celery", "-A", "sipuri_project", "worker", "-B", "--concurrency", "2", "--loglevel", "WARNING")
+    first, port_inside = settings.SIP_INTERNAL_BIND
+    inside = tuple((first, port_inside + number) for number in range(settings.SIP_WORKERS))
+    secure = (settings.SIP_TLS_BIND,) if settings.SIP_TLS_CERT else ()
     return (
         Role(
             "web", (sys.executable, *gunicorn, "--workers", "1", "--log-level", "warning"), tcp=(settings.HTTP_BIND,), outlives_calls=True
@@ -66,7 +69,7 @@ def roles(drain_seconds: float) -> tuple[Role, ...]:
         Role("worker", (sys.executable, *celery), outlives_calls=True),
         Role("mediarelay", (*manage, "runmediarelay", *drain), udp=(settings.NG_BIND,)),
         Role("callflow", (*manage, "runcallflow", *drain), udp=(settings.CALLFLOW_BIND,)),
-        Role("sipproxy", (*manage, "runsipproxy", *drain), udp=(settings.SIP_BIND, settings.SIP_INTERNAL_BIND)),
+        Role("sipproxy", (*manage, "runsipproxy", *drain), udp=(settings.SIP_BIND, *inside), tcp=(settings.SIP_BIND, *secure)),
         Role("sipdns", (*manage, "runsipdns"), udp=(settings.DNS_BIND,), tcp=(settings.DNS_BIND,)),
     )
 

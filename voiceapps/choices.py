@@ -5,10 +5,21 @@ from __future__ import annotations
 from django.db.models import TextChoices
 
 from voiceapps.rules.admission import Reason
+from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndClass, EndReason
 from voiceapps.rules.records import Role
 
-__all__ = ["CallState", "CallbackMethod", "DeliveryState", "EndClassChoice", "EndReasonChoice", "NodeRole", "NodeState", "RefusalReason"]
+__all__ = [
+    "BanReasonChoice",
+    "CallState",
+    "CallbackMethod",
+    "DeliveryState",
+    "EndClassChoice",
+    "EndReasonChoice",
+    "NodeRole",
+    "NodeState",
+    "RefusalReason",
+]
 
 
 class CallbackMethod(TextChoices):
@@ -42,10 +53,11 @@ class NodeState(TextChoices):
     DOWN = "down", "down"
 
 
-def _labels(names: type[Reason | EndClass | EndReason]) -> list[tuple[str, str]]:
+def _labels(names: type[Reason | EndClass | EndReason | BanReason]) -> list[tuple[str, str]]:
     return [(name.value, name.value.replace("_", " ")) for name in names]
 
 
+BanReasonChoice = _labels(BanReason)
 RefusalReason = _labels(Reason)
 EndClassChoice = _labels(EndClass)
 EndReasonChoice = _labels(EndReason)

@@ -36,6 +36,8 @@ class NodeView:
     state: str
     public_address: str
     internal_address: str
+    transports: tuple[tuple[str, int], ...]
+    "What a proxy speaks outside, and at which port."
     load: int
 
 
@@ -116,7 +118,14 @@ def call_application(application_id: str) -> CallApplication | None:
 def live_nodes(role: str, *, seconds: float = NODE_LIVE_SECONDS) -> tuple[NodeView, ...]:
     """Return the processes of a role that beat within so many seconds, in the order of their names."""
     rows = Node.objects.filter(role=role, seen_at__gte=timezone.now() - timedelta(seconds=seconds)).exclude(state=NodeState.DOWN)
-    return tuple(NodeView(row.name, row.role, row.state, row.public_address, row.internal_address, row.load) for row in rows)
+    return tuple(
+        NodeView(row.name, row.role, row.state, row.public_address, row.internal_address, _transports(row), row.load) for row in rows
+    )
+
+
+def _transports(row: Node) -> tuple[tuple[str, int], ...]:
+    pairs = (part.partition(":") for part in row.transports.split(",") if part)
+    return tuple((name, int(port)) for name, _, port in pairs)
 
 
 def node_pool(role: str) -> tuple[NodeView, ...]:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from callflow.adapters.applications import ApplicationReader
 from callflow.aio.server import CallflowServer
 from callflow.core.config import CallflowConfig
-from daemonkit.udp import Address
+from daemonkit.sockets import Address
 from voiceapps.door import DatabaseDoor, RecordWriter
 from voiceapps.heartbeat import Heartbeat
 from voiceapps.outbound import WebhookClient

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from callflow.core.audio import AudioSession, is_rtcp
 from callflow.core.audio_events import AudioEvent
-from daemonkit.udp import Address, AddressUnavailable, UdpEndpoint
+from daemonkit.sockets import Address, AddressUnavailable
+from daemonkit.udp import UdpEndpoint
 
 __all__ = ["MediaEndpoint"]
 

@@ -34,7 +34,7 @@ from callflow.core.sip_events import (
     PeerLost,
     SipEvent,
 )
-from daemonkit.udp import Address
+from daemonkit.sockets import Address
 from mediarelay.rtp.g711 import ULAW_SILENCE
 from sipproxy.sip import PeerError, SipUri
 

@@ -26,7 +26,7 @@ from callflow.core.sip_events import (
     PeerLost,
     SipEvent,
 )
-from daemonkit.udp import Address
+from daemonkit.sockets import Address
 from voiceapps.outbound import WebhookClient
 from voiceapps.rules.records import Record
 

@@ -10,7 +10,7 @@ from callflow.aio.recorder import RecorderPool
 from callflow.aio.sounds import SoundFetcher
 from callflow.aio.speech import Speaker
 from callflow.core.config import Application, CallflowConfig
-from daemonkit.udp import Address
+from daemonkit.sockets import Address
 from voiceapps.outbound import WebhookClient
 from voiceapps.rules.records import Record
 

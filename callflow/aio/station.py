@@ -10,7 +10,8 @@ from callflow.aio.alarm import Alarm
 from callflow.core.line import UserAgentConfig
 from callflow.core.sip_events import SipEvent
 from callflow.core.useragent import UserAgent
-from daemonkit.udp import Address, UdpEndpoint
+from daemonkit.sockets import Address
+from daemonkit.udp import UdpEndpoint
 
 Ladder = Callable[[str, bytes], None]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry
 
-from daemonkit.udp import Address
+from daemonkit.sockets import Address
 from mediarelay.aio.server import RelayServer
 from mediarelay.core.config import RelayConfig
 from mediarelay.core.events import LegFigures, SessionEnded

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 
-from daemonkit.udp import Address, UdpEndpoint
+from daemonkit.sockets import Address
+from daemonkit.udp import UdpEndpoint
 from mediarelay.aio.metrics import RelayMetrics
 from mediarelay.aio.sockets import MediaSockets
 from mediarelay.core.addresses import Side

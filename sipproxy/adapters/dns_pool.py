@@ -11,8 +11,9 @@ import structlog
 from django.db import DatabaseError
 from prometheus_client import CollectorRegistry
 
-from daemonkit.udp import Address
+from daemonkit.sockets import Address
 from sipproxy.aio.dns_server import DnsServer
+from sipproxy.aio.dns_zone import Place
 from sipproxy.core.dns_config import DnsConfig
 from voiceapps.door import DatabaseDoor, DoorBusyError, RecordWriter
 from voiceapps.heartbeat import Heartbeat
@@ -74,7 +75,7 @@ class PooledDns:
     async def _refresh_forever(self) -> None:
         while True:
             try:
-                self._server.publish(list(_addresses(await self._door.read(node_pool, "sipproxy"))))
+                self._server.publish(list(_places(await self._door.read(node_pool, "sipproxy"))))
                 self._known = True
             except (DatabaseError, DoorBusyError) as error:
                 # The last known pool is the best answer there is.
@@ -95,9 +96,9 @@ class PooledDns:
         )
 
 
-def _addresses(nodes: Iterable[NodeView]) -> Iterable[Address]:
-    """Yield the public address of each node that takes new calls."""
+def _places(nodes: Iterable[NodeView]) -> Iterable[Place]:
+    """Yield each transport of each node that takes new calls; the workers of one node are one place."""
     for node in nodes:
-        host, _, port = node.public_address.rpartition(":")
+        host = node.public_address.rpartition(":")[0]
         if node.state == "up" and host:
-            yield host, int(port)
+            yield from ((transport, host, port) for transport, port in node.transports)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry
 
-from daemonkit.udp import Address
+from daemonkit.sockets import Address
 from sipproxy.adapters.call_log import RefusalLog
 from sipproxy.adapters.directory import Directory
 from sipproxy.adapters.ended_calls import EndedCalls
@@ -23,9 +26,16 @@ class ProxyNode:
     """The service of `runsipproxy`."""
 
     def __init__(
-        self, config: SipProxyConfig, *, country_of: Callable[[str], str | None], registry: CollectorRegistry, metrics: Address | None
+        self,
+        config: SipProxyConfig,
+        *,
+        country_of: Callable[[str], str | None],
+        registry: CollectorRegistry,
+        metrics: Address | None,
+        sockets: Mapping[str, socket.socket],
     ) -> None:
         self._config = config
+        self._sockets = sockets
         self._metrics_address = f"{metrics[0]}:{metrics[1]}" if metrics else ""
         self._door = DatabaseDoor(registry=registry)
         self._writer = RecordWriter(self._door, registry=registry)
@@ -46,7 +56,8 @@ class ProxyNode:
 
     async def start(self) -> None:
         """Open the sockets and begin; raises AddressUnavailable."""
-        self._server.start()
+        await self._server.start(self._sockets)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._server.reload)
         await self._writer.start()
         self._refusals.start()
         if self._nodes:
@@ -88,8 +99,9 @@ class ProxyNode:
             name=self._config.name,
             at=time.time(),
             state="draining" if self._server.draining else "up",
-            public_address="{}:{}".format(*self._config.public_address),
-            internal_address="{}:{}".format(*self._config.internal_address),
+            public_address="{}:{}".format(*self._config.external[0].address),
+            internal_address="{}:{}".format(*self._config.internal.address),
+            transports=",".join(f"{held.transport.value.lower()}:{held.address[1]}" for held in self._config.external if held.index == 0),
             load=self._server.call_count,
             metrics_address=self._metrics_address,
         )

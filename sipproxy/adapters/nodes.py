@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 from django.db import DatabaseError
 
-from daemonkit.udp import Address
+from daemonkit.sockets import Address
 from voiceapps.door import DatabaseDoor, DoorBusyError
 from voiceapps.selectors import NodeView, node_pool
 

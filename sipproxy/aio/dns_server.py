@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from daemonkit.udp import Address, AddressUnavailable, UdpEndpoint
-from sipproxy.aio.dns_zone import Zone
+from daemonkit.sockets import Address, AddressUnavailable
+from daemonkit.udp import UdpEndpoint
+from sipproxy.aio.dns_zone import Place, Zone
 from sipproxy.core.dns_config import DnsConfig
 
 __all__ = ["DnsServer"]
@@ -33,17 +34,19 @@ class DnsServer:
         self._endpoint = UdpEndpoint(config.bind, self._on_datagram)
         self._listener: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
-        self._published: tuple[Address, ...] | None = None
+        self._published: tuple[Place, ...] | None = None
         self._queries = Counter("sipuri_dns_queries", "DNS queries answered", ("transport", "rcode"), registry=registry)
         self._ignored = Counter("sipuri_dns_ignored", "Datagrams that are no query", registry=registry)
-        Gauge("sipuri_dns_proxies", "Proxies in the zone", registry=registry).set_function(lambda: len(self._published or ()))
+        Gauge("sipuri_dns_proxies", "Proxies in the zone", registry=registry).set_function(
+            lambda: len({host for _, host, _ in self._published or ()})
+        )
 
     @property
     def address(self) -> Address:
         """Where queries are answered; the real port once started."""
         return self._endpoint.local
 
-    def publish(self, proxies: Sequence[Address]) -> None:
+    def publish(self, proxies: Sequence[Place]) -> None:
         """Answer with these proxies from now on; the zone is rebuilt only when they differ."""
         wanted = tuple(sorted(set(proxies)))
         if wanted != self._published:

@@ -1,13 +1,14 @@
 """The zone of the SIP domain: A and SRV records of the live proxies, prebuilt whenever the pool changes.
 
-The domain itself has one A record for each proxy; `_sip._udp` below it has one SRV record for each, whose target is a
-name made of the proxy's address (`ip-203-0-113-9`), because an SRV target must be a name. All answers are authoritative; what is
+The domain itself has one A record for each proxy; `_sip._udp`, `_sip._tcp` and `_sips._tcp` below it have one SRV record for
+each proxy that speaks the transport (RFC 3263 4.1). Its target is a name made of the proxy's address (`ip-203-0-113-9`),
+because an SRV target must be a name. All answers are authoritative; what is
 outside the zone is refused, as this server resolves nothing for others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
@@ -32,7 +33,10 @@ HEADER_OCTETS = 12
 PRIORITY = 10
 WEIGHT = 60
 
-Address = tuple[str, int]
+SERVICES = {"udp": ("_sip", "_udp"), "tcp": ("_sip", "_tcp"), "tls": ("_sips", "_tcp")}
+
+Place = tuple[str, str, int]
+"Where a proxy is: transport, IPv4 address, port."
 Records = Mapping[dns.rdatatype.RdataType, dns.rrset.RRset]
 
 
@@ -56,22 +60,23 @@ class Zone:
         self._soa = self._build_soa(1)
         self.publish((), serial=1)
 
-    def publish(self, proxies: Sequence[Address], *, serial: int) -> None:
-        """Replace all records by those of these proxies (IPv4 address and SIP port); `serial` is the SOA's."""
-        hosts = sorted({str(IPv4Address(host)) for host, _ in proxies})
+    def publish(self, places: Sequence[Place], *, serial: int) -> None:
+        """Replace all records by those of these proxies; `serial` is the SOA's."""
+        hosts = sorted({str(IPv4Address(host)) for _, host, _ in places})
         self._soa = self._build_soa(serial)
         ns = self._child("ns")
         apex = {dns.rdatatype.SOA: self._soa, dns.rdatatype.NS: self._rrset(self._origin, "NS", ns.to_text())}
-        names: dict[dns.name.Name, Records] = {self._origin: apex, ns: {}, self._child("_udp"): {}}
+        names: dict[dns.name.Name, Records] = {self._origin: apex, ns: {}, self._child("_udp"): {}, self._child("_tcp"): {}}
         self._targets = {self._child(_label(host)): self._rrset(self._child(_label(host)), "A", host) for host in hosts}
         names |= {name: {dns.rdatatype.A: rrset} for name, rrset in self._targets.items()}
         if self._name_server:
             names[ns] = {dns.rdatatype.A: self._rrset(ns, "A", self._name_server)}
-        service = self._child("_sip", "_udp")
-        names[service] = {}
         if hosts:
             apex[dns.rdatatype.A] = self._rrset(self._origin, "A", *hosts)
-            names[service] = {dns.rdatatype.SRV: self._build_srv(service, proxies)}
+        for transport, labels in SERVICES.items():
+            service = self._child(*labels)
+            found = {(host, port) for spoken, host, port in places if spoken == transport}
+            names[service] = {dns.rdatatype.SRV: self._build_srv(service, found)} if found else {}
         self._names = names
 
     def answer(self, wire: bytes, *, tcp: bool) -> DnsAnswer | None:
@@ -114,8 +119,8 @@ class Zone:
         ns, mailbox = self._child("ns").to_text(), self._child("hostmaster").to_text()
         return self._rrset(self._origin, "SOA", f"{ns} {mailbox} {serial} 3600 600 86400 {self._ttl}")
 
-    def _build_srv(self, name: dns.name.Name, proxies: Sequence[Address]) -> dns.rrset.RRset:
-        values = [f"{PRIORITY} {WEIGHT} {port} {self._child(_label(host)).to_text()}" for host, port in sorted(set(proxies))]
+    def _build_srv(self, name: dns.name.Name, places: Iterable[tuple[str, int]]) -> dns.rrset.RRset:
+        values = [f"{PRIORITY} {WEIGHT} {port} {self._child(_label(host)).to_text()}" for host, port in sorted(places)]
         return self._rrset(name, "SRV", *values)
 
     def _child(self, *labels: str) -> dns.name.Name:

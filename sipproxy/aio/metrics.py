@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+from sipproxy.aio.listeners import Listeners
 from sipproxy.core.events import CallRefused, RequestSeen, ResponseSent
+from sipproxy.core.listener import Transport
 from sipproxy.core.proxy import ProxyCore
 
 
 class ProxyMetrics:
     """Count events and read the core's load when asked."""
 
-    def __init__(self, core: ProxyCore, registry: CollectorRegistry) -> None:
+    def __init__(self, core: ProxyCore, listeners: Listeners, registry: CollectorRegistry) -> None:
         self._requests = Counter("sipuri_sip_requests", "New requests", ["side", "method"], registry=registry)
         self._responses = Counter("sipuri_sip_responses", "Responses to callers", ["method", "status"], registry=registry)
         self._refusals = Counter("sipuri_sip_refusals", "Refused INVITEs", ["reason"], registry=registry)
+        self._failures = Counter("sipuri_sip_failures", "Inputs that the core failed on", ["input"], registry=registry)
         gauges = {
             "sipuri_sip_calls": ("Calls up or on their way", lambda: core.load.calls),
             "sipuri_sip_transactions": ("Transactions of both sides", lambda: core.load.transactions),
@@ -24,10 +29,16 @@ class ProxyMetrics:
             "sipuri_sip_malformed": ("Messages that could not be parsed", lambda: core.drops.malformed),
             "sipuri_sip_silenced": ("Requests of sources over their limit", lambda: core.drops.silenced),
             "sipuri_sip_strangers_inside": ("Datagrams inside from no node of ours", lambda: core.drops.strangers_inside),
+            "sipuri_sip_handed_over": ("Responses that went on to the worker that waits for them", lambda: listeners.handed_over),
             "sipuri_sip_lost_acks": ("ACKs without a good token", lambda: core.drops.lost_acks),
         }
         for name, (text, read) in gauges.items():
             Gauge(name, text, registry=registry).set_function(read)
+        self._read_connections(listeners, registry)
+
+    def failed(self, what: str) -> None:
+        """Count an input that the core failed on."""
+        self._failures.labels(what).inc()
 
     def count(self, event: RequestSeen | ResponseSent) -> None:
         """Count a request or a response."""
@@ -35,6 +46,17 @@ class ProxyMetrics:
             self._requests.labels(event.side.value, event.method).inc()
         else:
             self._responses.labels(event.method, str(event.status)).inc()
+
+    def _read_connections(self, listeners: Listeners, registry: CollectorRegistry) -> None:
+        connections = Gauge("sipuri_sip_connections", "Open connections", ["transport"], registry=registry)
+        refused = Gauge("sipuri_sip_connections_refused", "Connections over a cap", ["transport"], registry=registry)
+        ended = Gauge("sipuri_sip_connections_ended", "Connections ended: silent or unreadable", ["transport"], registry=registry)
+        for transport in (Transport.TCP, Transport.TLS):
+            connections.labels(transport.value).set_function(partial(listeners.connections, transport))
+            refused.labels(transport.value).set_function(partial(listeners.counted, transport, lambda held: held.refused))
+            ended.labels(transport.value).set_function(
+                partial(listeners.counted, transport, lambda held: held.overdue + held.unreadable + held.unread)
+            )
 
     def refused(self, event: CallRefused) -> None:
         """Count a refusal."""

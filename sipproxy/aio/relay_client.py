@@ -15,7 +15,8 @@ from functools import partial
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from daemonkit.udp import Address, UdpEndpoint
+from daemonkit.sockets import Address
+from daemonkit.udp import UdpEndpoint
 from mediarelay import bencode
 
 REPEAT_SECONDS = (0.25, 0.5, 1.0)

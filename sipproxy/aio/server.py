@@ -1,28 +1,35 @@
-"""The shell around the proxy core: two sockets, one timer, and the doors that the core asks for."""
+"""The shell around the proxy core: its listeners, one timer, and the doors that the core asks for."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
+import structlog
 from prometheus_client import CollectorRegistry
 
-from daemonkit.udp import Address, UdpEndpoint
+from daemonkit.sockets import Address
+from sipproxy.aio.listeners import Listeners
 from sipproxy.aio.metrics import ProxyMetrics
 from sipproxy.aio.relay_client import RelayClient
 from sipproxy.core.config import SipProxyConfig
-from sipproxy.core.events import CallRefused, DirectoryWanted, ProxyEvent, RecordMade, RelayWanted, Side
+from sipproxy.core.events import CallRefused, DirectoryWanted, ProxyEvent, RecordMade, RelayWanted
+from sipproxy.core.listener import Listener
 from sipproxy.core.proxy import ProxyCore
 from sipproxy.core.state import Sources
 from voiceapps.rules.admission import AdmissionSnapshot
 from voiceapps.rules.records import Record
 
 Snapshots = Mapping[str, AdmissionSnapshot]
+LOGGED_OCTETS = 2_048
 AskDirectory = Callable[[Sequence[str], Callable[[Snapshots | None], None]], None]
+
+log = structlog.get_logger(__name__)
 
 
 class ProxyServer:
@@ -43,7 +50,8 @@ class ProxyServer:
         self._epoch = time.time() - time.monotonic()
         self._on_record = on_record
         self._on_refusal = on_refusal
-        self._relays = RelayClient(config.media_relays, bind_host=config.internal_bind[0], registry=registry)
+        self._relays = RelayClient(config.media_relays, bind_host=config.internal.bind[0], registry=registry)
+        self._listeners = Listeners(config, on_message=self._on_message, on_lost=self._on_lost)
         self._core = ProxyCore(
             config,
             Sources(
@@ -52,29 +60,18 @@ class ProxyServer:
                 wall=lambda at: at + self._epoch,
                 country_of=country_of,
                 choose_relay=self._relays.choose,
+                is_connected=self._listeners.is_connected,
             ),
         )
-        self._endpoints = {
-            Side.EXTERNAL: UdpEndpoint(config.bind, partial(self._on_datagram, Side.EXTERNAL)),
-            Side.INTERNAL: UdpEndpoint(config.internal_bind, partial(self._on_datagram, Side.INTERNAL)),
-        }
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._draining = False
         self._has_nodes = bool(config.callflow_targets)
-        self._metrics = ProxyMetrics(self._core, registry)
+        self._metrics = ProxyMetrics(self._core, self._listeners, registry)
 
-    def start(self) -> None:
-        """Open both sockets; raises AddressUnavailable."""
-        opened: list[UdpEndpoint] = []
-        try:
-            for endpoint in self._endpoints.values():
-                endpoint.open()
-                opened.append(endpoint)
-        except OSError:
-            for endpoint in opened:
-                endpoint.close()
-            raise
+    async def start(self, sockets: Mapping[str, socket.socket]) -> None:
+        """Open the listeners, or take their sockets by name; raises AddressUnavailable."""
+        await self._listeners.start(sockets)
         self._relays.start()
 
     def stop(self) -> None:
@@ -82,8 +79,11 @@ class ProxyServer:
         if self._timer:
             self._timer.cancel()
         self._relays.stop()
-        for endpoint in self._endpoints.values():
-            endpoint.close()
+        self._listeners.stop()
+
+    def reload(self) -> None:
+        """Read the certificate again."""
+        self._listeners.reload()
 
     def ready(self) -> bool:
         """Tell whether new calls can be served: a relay lives, a call-flow node is there, and we do not drain."""
@@ -122,14 +122,30 @@ class ProxyServer:
         self._core.forget_calls(call_ids)
         self._pump()
 
-    def _on_datagram(self, side: Side, data: bytes, address: Address) -> None:
-        self._core.receive_datagram(side, data, address, self._now())
-        self._pump()
+    def _on_message(self, listener: Listener, data: bytes, address: Address) -> None:
+        if not self._feed("message", lambda now: self._core.receive_datagram(listener, data, address, now)):
+            log.error("message_answered_with_500", listener=listener.name, source=address, data=data[:LOGGED_OCTETS])
+            self._core.answer_failure(listener, data, address)
+            self._pump()
+
+    def _on_lost(self, listener: Listener, address: Address) -> None:
+        self._feed("connection", lambda now: self._core.connection_failed(listener, address, now))
 
     def _on_timer(self) -> None:
         self._timer_at = None
-        self._core.handle_timer(self._now())
-        self._pump()
+        self._feed("timer", self._core.handle_timer)
+
+    def _feed(self, what: str, step: Callable[[float], None]) -> bool:
+        """Let the core take one input; False where it failed on it: a fault of ours must cost no other call."""
+        try:
+            step(self._now())
+        except Exception:
+            self._metrics.failed(what)
+            log.exception("input_failed", input=what)
+            return False
+        finally:
+            self._pump()
+        return True
 
     def _now(self) -> float:
         now = time.monotonic()
@@ -140,7 +156,7 @@ class ProxyServer:
         while (event := self._core.next_event()) is not None:
             self._handle(event)
         for datagram in self._core.datagrams_to_send():
-            self._endpoints[datagram.side].send(datagram.data, datagram.address)
+            self._listeners.send(datagram.listener, datagram.data, datagram.address)
         self._arm()
 
     def _arm(self) -> None:
@@ -167,9 +183,7 @@ class ProxyServer:
             self._metrics.count(event)
 
     def _on_directory(self, key: str, snapshots: Snapshots | None) -> None:
-        self._core.directory_answered(key, snapshots, self._now())
-        self._pump()
+        self._feed("directory", lambda now: self._core.directory_answered(key, snapshots, now))
 
     def _on_relay(self, key: str, reply: Mapping[bytes, object] | None) -> None:
-        self._core.relay_answered(key, reply, self._now())
-        self._pump()
+        self._feed("relay", lambda now: self._core.relay_answered(key, reply, now))

@@ -2,25 +2,36 @@
 
 A branch is a random part and an HMAC over it and what makes the request this request. The same request coming back carries
 a branch of ours that fits: a loop. One that comes back with another Request-URI is a spiral and does not fit.
+The first two digits of the random part name the worker that made the branch: a response that reached another one is handed
+to it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+from string import hexdigits
 
 from sipproxy.sip import PeerError, Request, Via
 from sipproxy.sip.via import MAGIC_COOKIE
 
 _MAC_CHARACTERS = 20
 _RANDOM_CHARACTERS = 16
+_WORKER_CHARACTERS = 2
+MAX_WORKERS = 16**_WORKER_CHARACTERS
 _LENGTH = len(MAGIC_COOKIE) + _RANDOM_CHARACTERS + _MAC_CHARACTERS
 
 
-def make_branch(request: Request, *, key: bytes, random: str) -> str:
-    """Return a branch for this request; `random` holds at least 16 hex digits."""
-    nonce = random[:_RANDOM_CHARACTERS]
+def make_branch(request: Request, *, key: bytes, random: str, worker: int = 0) -> str:
+    """Return a branch for this request; `random` holds at least 16 hex digits, `worker` is below MAX_WORKERS."""
+    nonce = f"{worker:02x}{random[: _RANDOM_CHARACTERS - _WORKER_CHARACTERS]}"
     return MAGIC_COOKIE + nonce + _mac(request, key, nonce)
+
+
+def worker_of(branch: str) -> int | None:
+    """Return the worker that made a branch, as far as it is one of ours."""
+    digits = branch[len(MAGIC_COOKIE) : len(MAGIC_COOKIE) + _WORKER_CHARACTERS]
+    return int(digits, 16) if len(branch) == _LENGTH and all(digit in hexdigits for digit in digits) else None
 
 
 def has_looped(request: Request, *, key: bytes) -> bool:

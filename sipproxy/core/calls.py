@@ -80,6 +80,11 @@ class CallBook:
             call.answered_at = now
             self._release(call)
 
+    def is_answered(self, call_id: str) -> bool:
+        """Tell whether the caller's ACK came."""
+        call = self._calls.get(call_id)
+        return call is not None and call.answered_at is not None
+
     def remove(self, call_id: str) -> Call | None:
         """Forget a call; None where it is unknown, at another proxy or forgotten before."""
         call = self._calls.pop(call_id, None)

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-Address = tuple[str, int]
+from sipproxy.core.listener import Address, Listener
+
+
+@dataclass(frozen=True, slots=True)
+class TlsConfig:
+    """Hold where TLS finds its files; they are read again when they change."""
+
+    certificate: str
+    "Path of the chain in PEM."
+    key: str
+    "Path of the private key in PEM."
+    client_ca: str = ""
+    "Path of the authorities whose certificates clients must show; empty asks for none."
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,25 +31,27 @@ class SipProxyConfig:
     "The digest realm."
     hosts: frozenset[str]
     "Every host part that means us, lower case: domain, aliases, addresses."
-    bind: Address
-    "Where callers' datagrams arrive."
-    public_address: Address
-    "How callers see `bind`."
-    internal_bind: Address
+    external: tuple[Listener, ...]
+    "Where callers' messages arrive; the first one speaks UDP and is what the pool shows."
+    internal: Listener
     "Where the call flow's datagrams arrive."
-    internal_address: Address
-    "How the call flow sees `internal_bind`."
-    record_route_host: str
-    "What Record-Route shows outside: the public address or the domain."
     callflow_targets: tuple[Address, ...]
     "Static targets; empty means the registered nodes."
     media_relays: tuple[Address, ...]
     "ng addresses."
+    worker: int
+    "Which of the node's processes this is, from 0; written into branches."
     nonce_key: bytes = field(repr=False)
     "Signs nonces."
     route_key: bytes = field(repr=False)
     "Signs route tokens and branches; the same in the whole fleet."
+    record_route_host: str = ""
+    "What Record-Route shows outside instead of the address that the caller came to."
+    tls: TlsConfig | None = None
+    "The files of the listeners that speak TLS."
     trusted: tuple[str, ...] = ()
     "CIDRs that per-source limits never touch."
+    digest_allow_no_qop: bool = False
+    "Whether clients that ignore qop (RFC 2069) may answer a challenge."
     max_unacknowledged_per_source: int = 10
     "Calls without a password that wait for their ACK, per source address (D8)."

@@ -5,11 +5,12 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from sipproxy.core.branches import make_branch
-from sipproxy.core.config import Address, SipProxyConfig
-from sipproxy.core.events import Side
-from sipproxy.core.token import RouteToken
-from sipproxy.sip import Message, NameAddr, PeerError, Request, Response
-from sipproxy.sip.uri import DEFAULT_PORT
+from sipproxy.core.config import SipProxyConfig
+from sipproxy.core.inner import PARAMETER, InnerRoute
+from sipproxy.core.listener import Address, Listener, Side, Transport
+from sipproxy.core.token import RouteToken, looks_like_token
+from sipproxy.sip import Message, NameAddr, PeerError, Request, Response, SipUri
+from sipproxy.sip.uri import DEFAULT_PORT, SECURE_PORT
 from voiceapps.rules.records import CallFacts
 
 CALL_HEADER = "P-Sipuri-Call"
@@ -56,26 +57,62 @@ def count_hop(request: Request) -> None:
     request.replace("Max-Forwards", str(_DEFAULT_HOPS if hops is None else hops - 1))
 
 
-def push_via(request: Request, local: Address, *, key: bytes, random: str) -> None:
+def push_via(request: Request, leaving: Listener, *, key: bytes, random: str, worker: int) -> None:
     """Put our Via on top."""
-    branch = make_branch(request, key=key, random=random)
-    request.prepend("Via", f"SIP/2.0/UDP {local[0]}:{local[1]};branch={branch}")
+    branch = make_branch(request, key=key, random=random, worker=worker)
+    request.prepend("Via", via_text(leaving, branch))
 
 
-def push_record_route(invite: Request, token: str, local: Address) -> None:
+def via_text(leaving: Listener, branch: str) -> str:
+    """Return a Via of ours."""
+    host, port = leaving.address
+    return f"SIP/2.0/{leaving.transport.value} {host}:{port};branch={branch}"
+
+
+def push_record_route(invite: Request, token: str, internal: Listener) -> None:
     """Put our Record-Route entry on top, as the inside sees it."""
-    invite.prepend("Record-Route", f"<sip:{token}@{local[0]}:{local[1]};lr>")
+    host, port = internal.address
+    invite.prepend("Record-Route", f"<sip:{token}@{host}:{port};lr>")
 
 
-def turn_response_outside(response: Response, request: Request, token: str, config: SipProxyConfig) -> None:
-    """Hide the inside in a response to the caller: our entry shows its outer face (RFC 5658), Contact the called URI."""
+def turn_response_outside(response: Response, request: Request, token: str, outer: str) -> None:
+    """Hide the inside in a response to the caller: our entry shows its outer face (RFC 5658), Contact the called URI.
+
+    The entries above ours are of the inside and go (`inner_route` keeps them); those below are the caller's own.
+    """
     strip_private(response)
-    if response.count("record-route"):
-        outer = f"<sip:{token}@{config.record_route_host}:{config.public_address[1]};lr>"
-        values = [outer if f"sip:{token}@" in value else value for value in response.values("record-route")]
-        response.replace_values("Record-Route", values)
+    values = response.values("record-route")
+    ours = _own_entry(values, token)
+    if values:
+        # Without ours it is a response inside a dialog, whose entries mean nothing any more (RFC 3261 12.2.1.2).
+        response.replace_values("Record-Route", [f"<{outer}>", *values[ours + 1 :]] if ours >= 0 else [])
     if response.count("contact"):
         response.replace("Contact", f"<{request.uri_text}>")
+
+
+def inner_route(response: Response, token: str) -> InnerRoute:
+    """Return the way behind the target that answered: its Contact, and the Record-Route entries above ours (RFC 3261 12.1.2)."""
+    values = response.values("record-route")
+    contact = response.contact
+    above = values[: max(_own_entry(values, token), 0)]
+    return InnerRoute(contact.uri if contact is not None else "", tuple(reversed(above)))
+
+
+def _own_entry(values: list[str], token: str) -> int:
+    return next((index for index, value in enumerate(values) if f"sip:{token}@" in value), -1)
+
+
+def follow_inner_route(request: Request, inner: InnerRoute) -> None:
+    """Send a request of the caller on the way behind a foreign target."""
+    if inner.target:
+        request.set_uri(inner.target)
+    request.replace_values("Route", list(inner.routes))
+
+
+def outer_face(listener: Listener, config: SipProxyConfig) -> str:
+    """Return host, port and parameters of our Record-Route entry as the callers of a listener see it."""
+    host, port = listener.address
+    return f"{config.record_route_host or host}:{port}{listener.transport.uri_params};lr"
 
 
 def put_vias_back(response: Response, request: Request) -> None:
@@ -83,22 +120,53 @@ def put_vias_back(response: Response, request: Request) -> None:
     response.replace_values("Via", request.headers("via"))
 
 
-def next_hop_outside(request: Request, token: RouteToken, own: Address) -> Address:
+def next_hop_outside(request: Request, token: RouteToken, own: frozenset[str]) -> tuple[Transport, Address]:
     """Return where a request towards the caller goes (D18).
 
     The next Route or the Request-URI counts only where it is a public address and the caller is not behind NAT: an address
-    within somebody's private network means nothing to us. Else the request takes the way the caller's INVITE came.
+    within somebody's private network means nothing to us. Else the request takes the way the caller's INVITE came. `own`
+    holds our addresses: nobody makes us send to ourselves.
     """
+    back = token.transport, token.caller
     if token.behind_nat:
-        return token.caller
+        return back
     routes = request.values("route")
     try:
         uri = NameAddr.parse(routes[0]).sip_uri if routes else request.uri
-        place = IPv4Address(uri.host)
+        host = IPv4Address(uri.host)
     except (PeerError, ValueError):
-        return token.caller
-    address = (str(place), uri.port or DEFAULT_PORT)
-    return address if place.is_global and not place.is_multicast and address != own else token.caller
+        return back
+    if not host.is_global or host.is_multicast or str(host) in own:
+        return back
+    transport = _transport_of(uri) or token.transport
+    return transport, (str(host), uri.port or (SECURE_PORT if transport is Transport.TLS else DEFAULT_PORT))
+
+
+def _transport_of(uri: SipUri) -> Transport | None:
+    """Return the transport that a URI names (RFC 3261 19.1.1), None where it names none that we know."""
+    if uri.scheme == "sips":
+        return Transport.TLS
+    named = (uri.param("transport") or "").upper()
+    return Transport(named) if named in Transport.__members__ else None
+
+
+def loosen_route(request: Request, hosts: frozenset[str]) -> None:
+    """Undo what a strict router did (RFC 3261 16.4): it wrote our Record-Route URI over the target, which went to the last Route.
+
+    Afterwards the request looks as if a loose router had sent it, and nobody else needs to know of strict ones.
+    """
+    routes = request.values("route")
+    if not routes:
+        return
+    try:
+        uri = request.uri
+        if uri.host_key not in hosts or not looks_like_token(uri.user or ""):
+            return
+        target = NameAddr.parse(routes[-1]).uri
+    except PeerError:
+        return
+    request.replace_values("Route", [f"<{request.uri_text}>", *routes[:-1]])
+    request.set_uri(target)
 
 
 def pop_own_route(request: Request) -> None:
@@ -108,19 +176,29 @@ def pop_own_route(request: Request) -> None:
 
 def route_user(request: Request) -> str:
     """Return the user part of the topmost Route, "" where there is none."""
-    routes = request.headers("route")
-    if not routes:
-        return ""
+    uri = _top_route(request)
+    return uri.user or "" if uri is not None else ""
+
+
+def sealed_route(request: Request) -> str:
+    """Return what our topmost Route says of the way behind the target, "" where it says nothing."""
+    uri = _top_route(request)
+    return uri.param(PARAMETER) or "" if uri is not None else ""
+
+
+def _top_route(request: Request) -> SipUri | None:
+    if not request.count("route"):
+        return None
     try:
-        return NameAddr.parse(request.values("route")[0]).sip_uri.user or ""
+        return NameAddr.parse(request.values("route")[0]).sip_uri
     except PeerError:
-        return ""
+        return None
 
 
-def is_behind_nat(request: Request, source: Address) -> bool:
-    """Tell whether the request's Via names another address than it came from."""
+def is_behind_nat(request: Request, source: Address, transport: Transport) -> bool:
+    """Tell whether the request's Via names another address than it came from; a connection's own port says nothing."""
     via = request.top_via
-    return (via.host, via.port or DEFAULT_PORT) != source
+    return via.host != source[0] or (not transport.is_stream and (via.port or DEFAULT_PORT) != source[1])
 
 
 def replace_contact(request: Request) -> None:

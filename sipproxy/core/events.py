@@ -4,31 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 
-from sipproxy.core.config import Address
+from sipproxy.core.listener import Address, Listener, Side
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.records import CallAdmitted, CallEnded, LadderMessage
 
 
-class Side(Enum):
-    """Name the two sockets."""
-
-    EXTERNAL = "external"
-    INTERNAL = "internal"
-
-    @property
-    def other(self) -> Side:
-        """Return the opposite side."""
-        return Side.INTERNAL if self is Side.EXTERNAL else Side.EXTERNAL
-
-
 @dataclass(frozen=True, slots=True)
 class Datagram:
-    """One datagram to send."""
+    """One message to send."""
 
-    side: Side
-    "The socket it leaves by."
+    listener: Listener
+    "Where it leaves; a stream's connection is the one with `address`."
     data: bytes
     "The message."
     address: Address

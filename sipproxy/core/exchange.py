@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 
-from sipproxy.core.config import Address
-from sipproxy.core.events import Side
+from sipproxy.core.listener import Address, Listener, Side
 from sipproxy.core.token import RouteToken
 from sipproxy.core.transaction_events import Key
-from sipproxy.sip import Request, Response
+from sipproxy.sip import Request
 
-ExchangeId = tuple[Side, Key]
+ExchangeId = tuple[Listener, Key]
 
 
 @dataclass(slots=True, eq=False)
 class Exchange:
     """Hold a request that was let through, from its arrival to the end of its server transaction."""
 
-    side: Side
+    listener: Listener
     "Where the request came in."
     key: Key
     "Its server transaction there."
@@ -40,8 +38,10 @@ class Exchange:
     "The dialog's token; for the first INVITE the one of the current target."
     target: Address = ("", 0)
     "Where the request went last."
+    leaving: Listener | None = None
+    "Where it leaves."
     client: Key | None = None
-    "The client transaction towards `target`."
+    "The client transaction there, towards `target`."
     tried: list[Address] = field(default_factory=list)
     "Targets that had their chance."
     abandoned: dict[Key, Address] = field(default_factory=dict)
@@ -58,14 +58,15 @@ class Exchange:
     "Whether a final response went back."
     cancelled: bool = False
     "Whether the caller cancelled."
-    busy: bool = False
-    "Whether a response waits for the relay; later ones queue up behind it."
-    waiting: deque[Response] = field(default_factory=deque)
-    "Those later ones."
     rewritten: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
     "Session descriptions that the relay rewrote already, by tag and body: repeated responses do not ask again."
 
     @property
     def id(self) -> ExchangeId:
         """Return what timers and tables know it by."""
-        return self.side, self.key
+        return self.listener, self.key
+
+    @property
+    def side(self) -> Side:
+        """Return the side the request came from."""
+        return self.listener.side

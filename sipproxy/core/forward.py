@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from sipproxy.core import edits
-from sipproxy.core.config import Address
-from sipproxy.core.events import RecordMade, Side
+from sipproxy.core.events import RecordMade
 from sipproxy.core.exchange import Exchange
 from sipproxy.core.guard import Applicant
+from sipproxy.core.inner import InnerRoute
 from sipproxy.core.limits import FAILOVER_SECONDS, RING_SECONDS
-from sipproxy.core.media import Media, Passage, has_description, is_multipart
+from sipproxy.core.listener import Address, Listener, Side
+from sipproxy.core.media import Media, Passage, Refusal, has_description
 from sipproxy.core.state import State, printable
 from sipproxy.core.token import RouteToken
 from sipproxy.core.transaction_events import Key
@@ -18,6 +19,7 @@ from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import CallAdmitted, CallFacts
 
 NO_RELAY: Address = ("", 0)
+_REFUSALS = {Refusal.UNUSABLE: EndReason.UNSUPPORTED_MEDIA, Refusal.UNAVAILABLE: EndReason.NO_MEDIA_RELAY}
 
 
 class Forward:
@@ -35,15 +37,13 @@ class Forward:
         facts = self._facts(applicant, application, country, now)
         state.tell(RecordMade(CallAdmitted(facts, state.config.name)))
         state.calls.add(facts, capped=not application.password_auth, now=now)
-        state.draw(facts.call_id, Side.EXTERNAL, request, now, came_from=applicant.source)
+        state.draw(facts.call_id, applicant.listener, request, now, came_from=applicant.source)
         relay = state.sources.choose_relay()
         exchange = self._open(
-            Side.EXTERNAL, applicant.key, request, applicant.source, facts.call_id, relay or NO_RELAY, now=now, initial=True
+            applicant.listener, applicant.key, request, applicant.source, facts.call_id, relay or NO_RELAY, now=now, initial=True
         )
         state.respond(exchange, request.make_response(100), now)
-        if is_multipart(request):
-            self.fail_call(exchange, 415, EndReason.UNSUPPORTED_MEDIA, now)
-        elif relay is None:
+        if relay is None:
             self.fail_call(exchange, 503, EndReason.NO_MEDIA_RELAY, now)
         else:
             exchange.outgoing = edits.prepare_invite(request, facts)
@@ -60,18 +60,18 @@ class Forward:
         exchange.heard = False
         exchange.token = self._token(exchange, node)
         out = exchange.outgoing.copy()
-        edits.push_record_route(out, self.sign(exchange), state.local(Side.INTERNAL))
-        self._send(exchange, out, Side.INTERNAL, node, now)
+        edits.push_record_route(out, self.sign(exchange), state.config.internal)
+        self._send(exchange, out, state.config.internal, node, now)
         state.targets.begin(node)
         exchange.counted = True
         state.timers.set(("failover", exchange.id), now + FAILOVER_SECONDS)
 
     def leave_node(self, exchange: Exchange, now: float) -> None:
         """Give the current node up: it rests, and what it still says is cancelled or hung up."""
-        if exchange.client is not None:
+        if exchange.client is not None and exchange.leaving is not None:
             self._state.targets.rest(exchange.target, now)
             exchange.abandoned[exchange.client] = exchange.target
-            self._state.layers[Side.INTERNAL].cancel(exchange.client, now)
+            self._state.layers[exchange.leaving].cancel(exchange.client, now)
             self.settle(exchange)
             exchange.client = None
 
@@ -107,51 +107,57 @@ class Forward:
 
     # Inside a dialog.
 
-    def forward_inside_dialog(self, side: Side, key: Key, request: Request, source: Address, token: RouteToken, now: float) -> None:
+    def forward_inside_dialog(self, listener: Listener, key: Key, request: Request, source: Address, token: RouteToken, now: float) -> None:
         """Send a request along its dialog; its media passes the relay first."""
         state = self._state
-        exchange = self._open(side, key, request, source, token.call_id, token.relay, now=now)
+        exchange = self._open(listener, key, request, source, token.call_id, token.relay, now=now)
         exchange.token = token
-        exchange.outgoing = self._prepare(side, request)
+        exchange.outgoing = self._prepare(listener.side, request)
         state.calls.touch(token.call_id, now)
-        state.draw(token.call_id, side, request, now, came_from=source)
+        state.draw(token.call_id, listener, request, now, came_from=source)
         if request.method == "INVITE":
             state.respond(exchange, request.make_response(100), now)
-        if not has_description(request):
-            self._send_inside_dialog(exchange, now)
-            return
         answers = request.method == "PRACK" and not token.offered
-        passage = Passage(token.call_id, token.relay, side, source, is_offer=not answers)
+        passage = Passage(token.call_id, token.relay, listener.side, source, is_offer=not answers)
 
-        def then(sdp: bytes | None, later: float) -> None:
-            if sdp is None or exchange.outgoing is None:
-                state.refuse(exchange, 503, later)
-            elif not exchange.finished:
-                exchange.outgoing.set_body(sdp)
+        def then(body: bytes | Refusal, later: float) -> None:
+            if isinstance(body, Refusal):
+                state.refuse(exchange, body.value, later)
+            elif not exchange.finished and exchange.outgoing is not None:
+                exchange.outgoing.set_body(body)
                 self._send_inside_dialog(exchange, later)
 
-        self._media.rewrite(request, passage, then, now)
+        def step(at: float) -> None:
+            if exchange.offered:
+                self._media.rewrite(request, passage, then, at)
+            else:
+                self._send_inside_dialog(exchange, at)
 
-    def forward_ack(self, side: Side, request: Request, source: Address, token: RouteToken, now: float) -> None:
+        self._media.take_turn(token.call_id, step, now)
+
+    def forward_ack(self, listener: Listener, request: Request, source: Address, token: RouteToken, now: float) -> None:
         """Send the ACK of a 2xx on, without a transaction; its description is always an answer."""
-        state = self._state
-        state.draw(token.call_id, side, request, now, came_from=source)
+        state, side = self._state, listener.side
+        state.draw(token.call_id, listener, request, now, came_from=source)
         state.calls.touch(token.call_id, now)
         if side is Side.EXTERNAL:
             state.calls.acknowledge(token.call_id, now)
         out = self._prepare(side, request)
-        if not has_description(request):
-            self._send_ack(side, out, token, now)
-            return
+        passage = Passage(token.call_id, token.relay, side, source, is_offer=False)
 
-        def then(sdp: bytes | None, later: float) -> None:
+        def then(body: bytes | Refusal, later: float) -> None:
             # Without the relay the answer would lead the media past it: the peer repeats its 2xx and gives up.
-            if sdp is not None:
-                out.set_body(sdp)
+            if isinstance(body, bytes):
+                out.set_body(body)
                 self._send_ack(side, out, token, later)
 
-        passage = Passage(token.call_id, token.relay, side, source, is_offer=False)
-        self._media.rewrite(request, passage, then, now)
+        def step(at: float) -> None:
+            if has_description(request):
+                self._media.rewrite(request, passage, then, at)
+            else:
+                self._send_ack(side, out, token, at)
+
+        self._media.take_turn(token.call_id, step, now)
 
     # Steps.
 
@@ -171,9 +177,18 @@ class Forward:
         )
 
     def _open(
-        self, side: Side, key: Key, request: Request, source: Address, call_id: str, relay: Address, *, now: float, initial: bool = False
+        self,
+        listener: Listener,
+        key: Key,
+        request: Request,
+        source: Address,
+        call_id: str,
+        relay: Address,
+        *,
+        now: float,
+        initial: bool = False,
     ) -> Exchange:
-        exchange = Exchange(side, key, request, source, call_id, relay, initial, offered=has_description(request))
+        exchange = Exchange(listener, key, request, source, call_id, relay, initial, offered=has_description(request))
         self._state.exchanges[exchange.id] = exchange
         if request.method == "INVITE":
             self._state.timers.set(("ring", exchange.id), now + RING_SECONDS)
@@ -184,42 +199,56 @@ class Forward:
             self.try_next_node(exchange, now)
             return
 
-        def then(sdp: bytes | None, later: float) -> None:
+        def then(body: bytes | Refusal, later: float) -> None:
             if exchange.finished:
                 self.release_media(exchange)
-            elif sdp is None or exchange.outgoing is None:
-                self.fail_call(exchange, 503, EndReason.NO_MEDIA_RELAY, later)
-            else:
-                exchange.outgoing.set_body(sdp)
+            elif isinstance(body, Refusal):
+                self.fail_call(exchange, body.value, _REFUSALS[body], later)
+            elif exchange.outgoing is not None:
+                exchange.outgoing.set_body(body)
                 self.try_next_node(exchange, later)
 
         passage = Passage(exchange.call_id, exchange.relay, exchange.side, exchange.source, is_offer=True)
         self._media.rewrite(exchange.request, passage, then, now)
 
     def _token(self, exchange: Exchange, node: Address) -> RouteToken:
-        request, source = exchange.request, exchange.source
-        nat = edits.is_behind_nat(request, source)
-        return RouteToken(exchange.call_id, node, exchange.relay, source, exchange.offered, nat)
+        source, listener = exchange.source, exchange.listener
+        nat = edits.is_behind_nat(exchange.request, source, listener.transport)
+        return RouteToken(exchange.call_id, node, exchange.relay, source, exchange.offered, nat, listener.transport, listener.index)
 
     def _prepare(self, side: Side, request: Request) -> Request:
         """Return a request inside a dialog as the other side gets it, but for our Via."""
         out = request.copy()
         edits.count_hop(out)
         if side is Side.EXTERNAL:
+            inner = self._inner_route(request)
             out.remove_if(("proxy-authorization", "route").__contains__)
+            if inner is not None:
+                edits.follow_inner_route(out, inner)
             return out
         edits.pop_own_route(out)
         edits.strip_private(out)
-        out.remove("Via")
+        out.remove_if(("via", "record-route").__contains__)
         if self._state.has_static_targets:
             edits.replace_contact(out)
         return out
 
-    def _way(self, side: Side, out: Request, token: RouteToken) -> tuple[Side, Address]:
+    def _inner_route(self, request: Request) -> InnerRoute | None:
+        sealed = edits.sealed_route(request) if self._state.has_static_targets else ""
+        if not sealed:
+            return None
+        key, tag = self._state.config.route_key, edits.side_tag(request, Side.EXTERNAL)
+        return InnerRoute.parse(sealed, key=key, sip_call_id=request.call_id, caller_tag=tag)
+
+    def _way(self, side: Side, out: Request, token: RouteToken) -> tuple[Listener, Address]:
+        state = self._state
         if side is Side.EXTERNAL:
-            return Side.INTERNAL, token.callflow
-        own = self._state.local(Side.EXTERNAL)
-        return Side.EXTERNAL, edits.next_hop_outside(out, token, own)
+            return state.config.internal, token.callflow
+        came_to = state.listener(token.transport, token.index)
+        if came_to.transport.is_stream and state.sources.is_connected(came_to, token.caller):
+            return came_to, token.caller
+        transport, address = edits.next_hop_outside(out, token, state.own_hosts)
+        return state.listener(transport, token.index), address
 
     def _send_inside_dialog(self, exchange: Exchange, now: float) -> None:
         if exchange.outgoing is None or exchange.token is None:
@@ -233,13 +262,13 @@ class Forward:
         self._state.layers[leaving].send_stateless(bytes(out), address)
         self._state.draw(token.call_id, leaving, out, now, sent_to=address)
 
-    def _send(self, exchange: Exchange, out: Request, leaving: Side, address: Address, now: float) -> None:
+    def _send(self, exchange: Exchange, out: Request, leaving: Listener, address: Address, now: float) -> None:
         self._push_via(out, leaving)
-        exchange.target = address
+        exchange.leaving, exchange.target = leaving, address
         exchange.client = self._state.layers[leaving].send_request(out, address, now)
         self._state.by_client[leaving, exchange.client] = exchange
         self._state.draw(exchange.call_id, leaving, out, now, sent_to=address)
 
-    def _push_via(self, out: Request, leaving: Side) -> None:
-        state = self._state
-        edits.push_via(out, state.local(leaving), key=state.config.route_key, random=state.sources.new_token())
+    def _push_via(self, out: Request, leaving: Listener) -> None:
+        config = self._state.config
+        edits.push_via(out, leaving, key=config.route_key, random=self._state.sources.new_token(), worker=config.worker)

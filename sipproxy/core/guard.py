@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sipproxy.core.config import Address
 from sipproxy.core.digest_check import DigestCheck
-from sipproxy.core.events import CallRefused, DirectoryWanted, Side
+from sipproxy.core.events import CallRefused, DirectoryWanted
 from sipproxy.core.limits import LOOKUP_SECONDS, MAX_LOOKUPS
+from sipproxy.core.listener import Address, Listener
 from sipproxy.core.nonces import NonceBook
 from sipproxy.core.quotas import Quotas
 from sipproxy.core.state import State, printable
@@ -39,6 +39,7 @@ _SCORED = (DigestState.MALFORMED, DigestState.OTHER_USER, DigestState.WRONG)
 class Applicant:
     """Hold an INVITE whose applications are being read."""
 
+    listener: Listener
     key: Key
     request: Request
     source: Address
@@ -59,24 +60,25 @@ class Guard:
         self._lookups: dict[str, Applicant] = {}
         self._timers: Timers[str] = Timers()
         self._quotas = Quotas(state.calls)
-        nonces = NonceBook(key=state.config.nonce_key, realm=state.config.realm, new_token=state.sources.new_token)
-        self._digest = DigestCheck(realm=state.config.realm, hosts=state.config.hosts, nonces=nonces)
+        config = state.config
+        nonces = NonceBook(key=config.nonce_key, realm=config.realm, new_token=state.sources.new_token)
+        self._digest = DigestCheck(realm=config.realm, hosts=config.hosts, nonces=nonces, allow_no_qop=config.digest_allow_no_qop)
 
     def __len__(self) -> int:
         return len(self._lookups)
 
-    def receive(self, request: Request, source: Address, *, limited: bool, now: float) -> None:
+    def receive(self, listener: Listener, request: Request, source: Address, *, limited: bool, now: float) -> None:
         """Take an INVITE; `limited` says that its source is over its limit."""
         state = self._state
         host = request.uri.host_key
         if host not in state.config.hosts or limited:
-            self._refuse_unread(request, source, host, limited=limited, now=now)
+            self._refuse_unread(listener, request, source, host, limited=limited, now=now)
         elif state.draining:
-            state.answer(Side.EXTERNAL, request, state.make_response(request, 503), source)
+            state.answer(listener, request, state.make_response(request, 503), source)
         elif len(self._lookups) >= MAX_LOOKUPS:
-            self._refuse_capacity(request, source, now)
+            self._refuse_capacity(listener, request, source, now)
         else:
-            self._look_up(request, source, now)
+            self._look_up(listener, request, source, now)
 
     def receive_answer(self, key: str, snapshots: Snapshots | None, now: float) -> None:
         """Take the directory's answer; None means that it has none to give."""
@@ -98,10 +100,10 @@ class Guard:
         else:
             self._refuse(applicant, application, facts, decision, now)
 
-    def cancel(self, key: Key) -> None:
+    def cancel(self, listener: Listener, key: Key) -> None:
         """End the lookup of a cancelled INVITE, if there is one."""
         for name, applicant in self._lookups.items():
-            if applicant.key == key:
+            if applicant.listener is listener and applicant.key == key:
                 del self._lookups[name]
                 self._timers.cancel(name)
                 self._finish(applicant, 487)
@@ -116,12 +118,12 @@ class Guard:
         while (key := self._timers.pop_due(now)) is not None:
             self.receive_answer(key, None, now)
 
-    def _look_up(self, request: Request, source: Address, now: float) -> None:
-        transaction = self._state.layers[Side.EXTERNAL].begin(request, source, now)
+    def _look_up(self, listener: Listener, request: Request, source: Address, now: float) -> None:
+        transaction = self._state.layers[listener].begin(request, source, now)
         if transaction is None:
             return
         key = self._state.new_key()
-        applicant = Applicant(transaction, request, source, request.uri.user_key, _user(request))
+        applicant = Applicant(listener, transaction, request, source, request.uri.user_key, _user(request))
         self._lookups[key] = applicant
         self._timers.set(key, now + LOOKUP_SECONDS)
         self._state.tell(DirectoryWanted(key, tuple({applicant.request_user: None, applicant.to_user: None})))
@@ -166,7 +168,7 @@ class Guard:
         response = self._state.make_response(applicant.request, decision.status)
         for challenge in self._digest.challenges(application, applicant.source[0], stale=decision.stale, now=now):
             response.append("Proxy-Authenticate", str(challenge))
-        self._state.finish(Side.EXTERNAL, applicant.key, applicant.request, response)
+        self._state.finish(applicant.listener, applicant.key, applicant.request, response)
 
     def _refuse(
         self, applicant: Applicant, application: AdmissionSnapshot | None, facts: RequestFacts, decision: Decision, now: float
@@ -177,7 +179,7 @@ class Guard:
         reason = decision.reason or Reason.UNKNOWN_APPLICATION
         self._tell(applicant.request, applicant.source, reason, decision.status, now, application=application, trace=decision.trace)
 
-    def _refuse_unread(self, request: Request, source: Address, host: str, *, limited: bool, now: float) -> None:
+    def _refuse_unread(self, listener: Listener, request: Request, source: Address, host: str, *, limited: bool, now: float) -> None:
         """Refuse what needs no lookup; a source over its limit hears so once, then nothing."""
         state = self._state
         if limited and not state.limits.may_be_told(source[0]):
@@ -194,16 +196,16 @@ class Guard:
             source_limited=limited,
         )
         decision = decide(facts, request_application=None, to_application=None)
-        state.answer(Side.EXTERNAL, request, state.make_response(request, decision.status), source)
+        state.answer(listener, request, state.make_response(request, decision.status), source)
         self._tell(request, source, decision.reason or Reason.FOREIGN_HOST, decision.status, now, trace=decision.trace)
 
-    def _refuse_capacity(self, request: Request, source: Address, now: float) -> None:
-        self._state.answer(Side.EXTERNAL, request, self._state.make_response(request, 503), source)
+    def _refuse_capacity(self, listener: Listener, request: Request, source: Address, now: float) -> None:
+        self._state.answer(listener, request, self._state.make_response(request, 503), source)
         self._tell(request, source, Reason.CAPACITY, 503, now)
 
     def _finish(self, applicant: Applicant, status: int) -> None:
         response = self._state.make_response(applicant.request, status)
-        self._state.finish(Side.EXTERNAL, applicant.key, applicant.request, response)
+        self._state.finish(applicant.listener, applicant.key, applicant.request, response)
 
     def _tell(
         self,

@@ -10,7 +10,7 @@ MAX_NONCES = 100_000  # nonces with a claimed count, each for NONCE_SECONDS
 MAX_FAILED_CALLS = 20_000  # Call-IDs whose failed digest is already counted
 MAX_RELAY_WAITS = 20_000  # messages that wait for a relay
 MAX_REWRITTEN = 8  # rewritten session descriptions that one exchange keeps
-MAX_WAITING_RESPONSES = 16  # responses of one transaction that wait for a relay
+MAX_TURNS = 32  # messages of one call that wait for an earlier one at the relay
 
 REQUESTS_PER_SECOND = 100.0  # unauthenticated requests from one source
 REQUEST_BURST = 300.0
@@ -25,3 +25,12 @@ NONCE_SECONDS = 60.0
 RETRY_AFTER_SECONDS = 5  # what a 503 asks for
 SETTLED_SECONDS = 60.0  # from this age on a call is looked up in the database: it may have ended without a BYE that passed here
 CALL_SECONDS = 3_660.0  # a call without any message for so long is gone: session timers speak twice as often
+
+MAX_CONNECTIONS = 4_000  # of one stream listener in one process
+MAX_CONNECTIONS_PER_SOURCE = 50
+MAX_CONNECTING = 200  # connections that we open ourselves and that are not there yet
+MAX_UNSENT_MESSAGES = 64  # for one of these
+MAX_WRITE_BUFFER = 1_048_576  # bytes that a peer may leave unread before its connection goes
+MESSAGE_SECONDS = 10.0  # how long one message, or a TLS handshake, may take to arrive in full
+IDLE_SECONDS = 300.0  # how long a connection may be silent: keep-alives in a dialog come every 25 s
+CONNECT_SECONDS = 5.0

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sipproxy.core import edits
 from sipproxy.core.branches import has_looped
-from sipproxy.core.config import Address
-from sipproxy.core.events import RequestSeen, Side
+from sipproxy.core.events import RequestSeen
 from sipproxy.core.forward import Forward
 from sipproxy.core.guard import Guard
+from sipproxy.core.listener import Address, Listener, Side
 from sipproxy.core.state import State, method_label
 from sipproxy.core.token import RouteToken, looks_like_token
 from sipproxy.sip import Request
@@ -23,65 +23,66 @@ class Lookup:
         self._guard = guard
         self._forward = forward
 
-    def receive(self, side: Side, request: Request, source: Address, now: float) -> None:
+    def receive(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         """Take a new request; may raise PeerError for a part that is read only here."""
+        side = listener.side
         self._state.tell(RequestSeen(side, method_label(request.method)))
         if request.method == "CANCEL":
-            self._answer_within_limit(side, request, 481, source, now)
+            self._answer_within_limit(listener, request, 481, source, now)
         elif request.to.tag or request.method == "ACK":
-            self._receive_inside_dialog(side, request, source, now)
+            self._receive_inside_dialog(listener, request, source, now)
         elif side is Side.INTERNAL:
-            self._receive_from_node(request, source)
+            self._receive_from_node(listener, request, source)
         else:
-            self._receive_from_stranger(request, source, now)
+            self._receive_from_stranger(listener, request, source, now)
 
-    def receive_ack(self, side: Side, request: Request, source: Address, now: float) -> None:
+    def receive_ack(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         """Take an ACK of a 2xx."""
-        token = self._token(side, request)
-        if token is None or not self._may_go_inside(side, token) or request.max_forwards == 0:
+        token = self._token(listener.side, request)
+        if token is None or not self._may_go_inside(listener.side, token) or request.max_forwards == 0:
             self._state.drops.lost_acks += 1
         else:
-            self._forward.forward_ack(side, request, source, token, now)
+            self._forward.forward_ack(listener, request, source, token, now)
 
-    def _receive_inside_dialog(self, side: Side, request: Request, source: Address, now: float) -> None:
+    def _receive_inside_dialog(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         if request.method == "ACK":
-            self.receive_ack(side, request, source, now)
+            self.receive_ack(listener, request, source, now)
             return
-        token = self._token(side, request)
+        token = self._token(listener.side, request)
         if token is None:
             status = 403 if looks_like_token(edits.route_user(request)) else 481
-            self._answer_within_limit(side, request, status, source, now)
+            self._answer_within_limit(listener, request, status, source, now)
             return
-        status = self._trouble(request) or (0 if self._may_go_inside(side, token) else 481)
+        status = self._trouble(request) or (0 if self._may_go_inside(listener.side, token) else 481)
         if status:
-            self._answer(side, request, status, source)
+            self._answer(listener, request, status, source)
             return
-        key = self._state.layers[side].begin(request, source, now)
+        key = self._state.layers[listener].begin(request, source, now)
         if key is not None:
-            self._forward.forward_inside_dialog(side, key, request, source, token, now)
+            self._forward.forward_inside_dialog(listener, key, request, source, token, now)
 
-    def _receive_from_node(self, request: Request, source: Address) -> None:
+    def _receive_from_node(self, listener: Listener, request: Request, source: Address) -> None:
         # Calls towards the outside do not start here; a node may ask whether we live.
-        self._answer(Side.INTERNAL, request, 200 if request.method == "OPTIONS" else 405, source)
+        self._answer(listener, request, 200 if request.method == "OPTIONS" else 405, source)
 
-    def _receive_from_stranger(self, request: Request, source: Address, now: float) -> None:
+    def _receive_from_stranger(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         limited = not self._state.limits.admit(source[0], now)
         if limited and request.method != "INVITE":
-            self._silence(request, source)
+            self._silence(listener, request, source)
             return
         ours = request.uri.host_key in self._state.config.hosts
         if request.method == "OPTIONS" and ours:
             response = self._state.make_response(request, 200, "Keepalive")
             response.append("Allow", ALLOW)
-            self._state.answer(Side.EXTERNAL, request, response, source)
+            self._state.answer(listener, request, response, source)
             return
         status = self._trouble(request)
         if status == 0 and request.method != "INVITE":
             status = 403 if request.method == "OPTIONS" else 405
         if status:
-            self._answer(Side.EXTERNAL, request, status, source)
+            self._answer(listener, request, status, source)
         else:
-            self._guard.receive(request, source, limited=limited, now=now)
+            self._guard.receive(listener, request, source, limited=limited, now=now)
 
     def _trouble(self, request: Request) -> int:
         """Return the status of what is wrong with a request's way, 0 where nothing is."""
@@ -102,22 +103,22 @@ class Lookup:
     def _may_go_inside(self, side: Side, token: RouteToken) -> bool:
         return side is Side.INTERNAL or self._state.targets.knows(token.callflow)
 
-    def _answer(self, side: Side, request: Request, status: int, source: Address) -> None:
+    def _answer(self, listener: Listener, request: Request, status: int, source: Address) -> None:
         response = self._state.make_response(request, status)
         if status == 405:
             response.append("Allow", ALLOW)
         if status == 420:
             response.append("Unsupported", ", ".join(request.values("proxy-require")))
-        self._state.answer(side, request, response, source)
+        self._state.answer(listener, request, response, source)
 
-    def _answer_within_limit(self, side: Side, request: Request, status: int, source: Address, now: float) -> None:
-        if side is Side.INTERNAL or self._state.limits.admit(source[0], now):
-            self._answer(side, request, status, source)
+    def _answer_within_limit(self, listener: Listener, request: Request, status: int, source: Address, now: float) -> None:
+        if listener.side is Side.INTERNAL or self._state.limits.admit(source[0], now):
+            self._answer(listener, request, status, source)
         else:
-            self._silence(request, source)
+            self._silence(listener, request, source)
 
-    def _silence(self, request: Request, source: Address) -> None:
+    def _silence(self, listener: Listener, request: Request, source: Address) -> None:
         if self._state.limits.may_be_told(source[0]):
-            self._answer(Side.EXTERNAL, request, 503, source)
+            self._answer(listener, request, 503, source)
         else:
             self._state.drops.silenced += 1

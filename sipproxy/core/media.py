@@ -6,18 +6,35 @@ PRACK after a late offer; a response's is the answer to its request's offer, and
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 
-from sipproxy.core.config import Address
-from sipproxy.core.events import RelayWanted, Side
-from sipproxy.core.limits import MAX_RELAY_WAITS
+from sipproxy.core.events import RelayWanted
+from sipproxy.core.limits import MAX_RELAY_WAITS, MAX_TURNS
+from sipproxy.core.listener import Address, Side
 from sipproxy.core.state import State
 from sipproxy.sip import Request, Response
+from sipproxy.sip.body import find_description
 
 Reply = Mapping[bytes, object]
-Then = Callable[[bytes | None, float], None]
-"Called with the rewritten description, None where the relay refused or was silent, and the time."
+
+
+class Refusal(Enum):
+    """Say why no relay takes a description, as the status that answers it."""
+
+    UNUSABLE = 488
+    "The relay cannot read it, or it names what no relay serves: the peer's affair."
+    UNAVAILABLE = 503
+    "The relay is silent or full: ours."
+
+
+Then = Callable[[bytes | Refusal, float], None]
+"Called with the body that holds the rewritten description, or why there is none, and the time."
+_FULL = (b"ran out of ports", b"limit")
+Step = Callable[[float], None]
+"What is to be done with one message, at a time."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +58,34 @@ class Media:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._waits: dict[str, Then] = {}
+        self._waits: dict[str, tuple[str, Then]] = {}
+        self._turns: dict[str, deque[Step]] = {}
 
     def __len__(self) -> int:
-        return len(self._waits)
+        return len(self._waits) + sum(map(len, self._turns.values()))
 
     def rewrite(self, message: Request | Response, passage: Passage, then: Then, now: float) -> None:
-        """Send a message's description through the relay, then call `then`."""
-        if len(self._waits) >= MAX_RELAY_WAITS:
-            then(None, now)
+        """Send a message's description through the relay, then call `then` with the body that goes on."""
+        found = find_description(message)
+        if found is None or len(self._waits) >= MAX_RELAY_WAITS:
+            then(Refusal.UNAVAILABLE, now)
             return
+        body = message.body
         key = self._state.new_key()
-        self._waits[key] = then
-        self._state.tell(RelayWanted(key, passage.relay, _command(message, passage)))
+        self._waits[key] = passage.call_id, lambda sdp, at: then(found.replaced(body, sdp) if isinstance(sdp, bytes) else sdp, at)
+        self._turns.setdefault(passage.call_id, deque())
+        self._state.tell(RelayWanted(key, passage.relay, _command(message, found.of(body), passage)))
+
+    def take_turn(self, call_id: str, step: Step, now: float) -> None:
+        """Do a step of a call as soon as no earlier message of the call waits: peers on streams rely on the order.
+
+        Behind a full queue it is done at once: over UDP nobody could rely on it anyway.
+        """
+        waiting = self._turns.get(call_id)
+        if waiting is None or len(waiting) >= MAX_TURNS:
+            step(now)
+        else:
+            waiting.append(step)
 
     def delete(self, call_id: str, relay: Address, from_tag: str) -> None:
         """End the relay's session; nobody waits for the answer, and the relay's own time-out stands behind it."""
@@ -61,25 +93,36 @@ class Media:
 
     def receive(self, key: str, reply: Reply | None, now: float) -> None:
         """Take a relay's answer; an unknown key is fine."""
-        then = self._waits.pop(key, None)
-        if then is None:
+        held = self._waits.pop(key, None)
+        if held is None:
             return
-        sdp = reply.get(b"sdp") if reply is not None and reply.get(b"result") == b"ok" else None
-        then(sdp if isinstance(sdp, bytes) else None, now)
+        call_id, then = held
+        waiting = self._turns.pop(call_id, deque())
+        then(_outcome(reply), now)
+        while waiting and call_id not in self._turns:
+            waiting.popleft()(now)
+        if waiting:
+            self._turns[call_id].extend(waiting)
+
+
+def _outcome(reply: Reply | None) -> bytes | Refusal:
+    """Return the description of a relay's answer; a relay that is full says so in words (rtpengine has no code for it)."""
+    sdp = reply.get(b"sdp") if reply is not None else None
+    if reply is None or reply.get(b"result") not in (b"ok", b"error"):
+        return Refusal.UNAVAILABLE
+    if reply[b"result"] == b"ok":
+        return sdp if isinstance(sdp, bytes) else Refusal.UNAVAILABLE
+    reason = reply.get(b"error-reason")
+    full = isinstance(reason, bytes) and any(word in reason.lower() for word in _FULL)
+    return Refusal.UNAVAILABLE if full else Refusal.UNUSABLE
 
 
 def has_description(message: Request | Response) -> bool:
-    """Tell whether a message carries a session description that the relay can read."""
-    kind = (message.header("content-type") or "").partition(";")[0].strip().lower()
-    return bool(message.body) and kind == "application/sdp"
+    """Tell whether a message carries a session description; PeerError where one may hide in a body that cannot be read."""
+    return find_description(message) is not None
 
 
-def is_multipart(message: Request | Response) -> bool:
-    """Tell whether a session description may hide in the body where the relay does not see it."""
-    return bool(message.body) and (message.header("content-type") or "").lower().startswith("multipart/")
-
-
-def _command(message: Request | Response, passage: Passage) -> dict[str, object]:
+def _command(message: Request | Response, description: bytes, passage: Passage) -> dict[str, object]:
     sent, answered = message.from_.tag, message.to.tag
     by_requester = isinstance(message, Request) is passage.is_offer
     offerer, answerer = (sent, answered) if by_requester else (answered, sent)
@@ -87,7 +130,7 @@ def _command(message: Request | Response, passage: Passage) -> dict[str, object]
         "command": "offer" if passage.is_offer else "answer",
         "call-id": passage.call_id,
         "from-tag": _tag(offerer),
-        "sdp": message.body,
+        "sdp": description,
         "direction": [passage.sender.value, passage.sender.other.value],
         "replace": ["origin", "session connection"],
         "ICE": "remove",

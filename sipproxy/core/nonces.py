@@ -18,6 +18,7 @@ from sipproxy.core.limits import MAX_NONCES, NONCE_SECONDS
 
 _HEAD = struct.Struct("!Q8s4s")
 _MAC_BYTES = 12
+_WHOLE = 2**32  # above every count: the nonce was used whole, without one
 
 Use = tuple[str, str, str]
 "What one use of a nonce is: Call-ID, CSeq and branch."
@@ -76,6 +77,12 @@ class NonceBook:
             return False
         self._claims[nonce] = (expires, count, use)
         return True
+
+    def claim_once(self, nonce: str, use: Use, now: float) -> bool:
+        """Use a nonce without a count: good for one use, and only where no count of it was claimed."""
+        self._forget_old(now)
+        held = self._claims.get(nonce)
+        return self.claim(nonce, _WHOLE, use, now) if held is None else held[1:] == (_WHOLE, use)
 
     def _forget_old(self, now: float) -> None:
         # Nonces live equally long, so the first claimed ones are the first to go.

@@ -16,14 +16,15 @@ without a good token goes nowhere. The call book counts calls and ends their rec
 One face, as every core of ours:
 
     proxy = ProxyCore(config, sources)
-    proxy.receive_datagram(side, data, address, now)
+    proxy.receive_datagram(listener, data, address, now)
     proxy.handle_timer(now)                                  # when get_timer() is due
-    for datagram in proxy.datagrams_to_send(): …             # side, data, address
+    for datagram in proxy.datagrams_to_send(): …             # listener, data, address
     while (event := proxy.next_event()) is not None: …       # events.py
     proxy.directory_answered(key, snapshots_or_None, now)
     proxy.relay_answered(key, reply_or_None, now)
     proxy.replace_nodes(up, known)                           # without static targets
     proxy.forget_calls(call_ids)                             # of settled_calls(now), those that are over: likewise
+    proxy.connection_failed(listener, address, now)          # of a stream
     proxy.drain()
 
 Nothing that a peer sends raises out of here.
@@ -31,17 +32,20 @@ Nothing that a peer sends raises out of here.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sipproxy.core import edits
-from sipproxy.core.config import Address, SipProxyConfig
-from sipproxy.core.events import Datagram, ProxyEvent, Side
+from sipproxy.core.config import SipProxyConfig
+from sipproxy.core.events import Datagram, ProxyEvent
+from sipproxy.core.exchange import ExchangeId
 from sipproxy.core.forward import Forward
 from sipproxy.core.guard import Guard
 from sipproxy.core.limits import MAX_CALLS, SETTLED_SECONDS
+from sipproxy.core.listener import Address, Listener, Side
 from sipproxy.core.lookup import Lookup
-from sipproxy.core.media import Media
+from sipproxy.core.media import Media, has_description
 from sipproxy.core.reply import Reply
 from sipproxy.core.state import Drops, Sources, State
 from sipproxy.core.transaction_events import (
@@ -82,25 +86,29 @@ class ProxyCore:
 
     # The one face.
 
-    def receive_datagram(self, side: Side, data: bytes, address: Address, now: float) -> None:
-        """Take one datagram that came to a side's socket."""
+    def receive_datagram(self, listener: Listener, data: bytes, address: Address, now: float) -> None:
+        """Take one datagram, or one framed message of a stream."""
         if is_keepalive(data):
             return
-        if side is Side.INTERNAL and not self._state.targets.knows(address):
+        if listener.side is Side.INTERNAL and not self._state.targets.knows(address):
             self._state.drops.strangers_inside += 1
             return
         try:
             message = parse_message(data)
-            self._receive(side, message, address, now)
+            self._receive(listener, message, address, now)
         except PeerError as error:
             self._state.drops.malformed += 1
             if error.request is not None:
-                self._answer_broken(side, error.request, error, address, now)
+                self._answer_broken(listener, error.request, error, address, now)
         self._drain_layers(now)
 
     def datagrams_to_send(self) -> list[Datagram]:
         """Take what is to be sent."""
-        return [Datagram(side, data, address) for side, layer in self._state.layers.items() for data, address in layer.datagrams_to_send()]
+        return [
+            Datagram(listener, data, address)
+            for listener, layer in self._state.layers.items()
+            for data, address in layer.datagrams_to_send()
+        ]
 
     def get_timer(self) -> float | None:
         """Return when `handle_timer` wants to be called, None for never."""
@@ -150,6 +158,18 @@ class ProxyCore:
         for call_id in call_ids:
             self._state.calls.remove(call_id)
 
+    def connection_failed(self, listener: Listener, address: Address, now: float) -> None:
+        """Take the news that a stream with an address is gone, or never came to be."""
+        self._state.layers[listener].fail(address, now)
+        self._drain_layers(now)
+
+    def answer_failure(self, listener: Listener, data: bytes, address: Address) -> None:
+        """Answer a request that we failed on with 500, without any state; nothing that cannot be answered."""
+        with contextlib.suppress(PeerError):
+            message = parse_message(data)
+            if isinstance(message, Request) and message.method != "ACK":
+                self._state.answer(listener, message, self._state.make_response(message, 500), address)
+
     def drain(self) -> None:
         """Refuse new calls from now on."""
         self._state.draining = True
@@ -168,60 +188,64 @@ class ProxyCore:
 
     # Inputs.
 
-    def _receive(self, side: Side, message: Request | Response, address: Address, now: float) -> None:
-        if side is Side.EXTERNAL:
+    def _receive(self, listener: Listener, message: Request | Response, address: Address, now: float) -> None:
+        if listener.side is Side.EXTERNAL:
             edits.strip_foreign(message)
+        if isinstance(message, Request) and "route" in message.keys:
+            edits.loosen_route(message, self._state.own_hosts)
         try:
-            if not self._state.layers[side].absorb(message, address, now) and isinstance(message, Request):
-                self._lookup.receive(side, message, address, now)
+            # A body that cannot be taken apart is refused before anything is kept of its message.
+            has_description(message)
+            if not self._state.layers[listener].absorb(message, address, now) and isinstance(message, Request):
+                self._lookup.receive(listener, message, address, now)
         except PeerError as error:
             request = message if isinstance(message, Request) and message.method != "ACK" else None
             raise PeerError(error.status, error.reason, request) from None
 
-    def _answer_broken(self, side: Side, request: Request, error: PeerError, address: Address, now: float) -> None:
+    def _answer_broken(self, listener: Listener, request: Request, error: PeerError, address: Address, now: float) -> None:
         limits = self._state.limits
-        if side is Side.EXTERNAL and not limits.admit(address[0], now):
+        if listener.side is Side.EXTERNAL and not limits.admit(address[0], now):
             self._state.drops.silenced += 1
             return
         try:
-            self._state.answer(side, request, request.make_response(error.status, error.reason), address)
+            self._state.answer(listener, request, request.make_response(error.status, error.reason), address)
         except PeerError:
             # Its Via is broken too: there is nobody to answer.
             return
 
     def _drain_layers(self, now: float) -> None:
-        for side, layer in self._state.layers.items():
+        for listener, layer in self._state.layers.items():
             while (event := layer.next_event()) is not None:
-                self._on_transaction_event(side, event, now)
+                self._on_transaction_event(listener, event, now)
 
-    def _on_transaction_event(self, side: Side, event: TransactionEvent, now: float) -> None:
+    def _on_transaction_event(self, listener: Listener, event: TransactionEvent, now: float) -> None:
         if isinstance(event, ResponseReceived):
-            self._reply.receive(side, event, now)
+            self._reply.receive(listener, event, now)
         elif isinstance(event, TransactionEnded):
-            self._forget(side, event.key)
+            self._forget(listener, event.key)
         elif isinstance(event, RequestTimedOut):
-            self._reply.time_out(side, event, now)
+            self._reply.time_out(listener, event, now)
         elif isinstance(event, Cancelled):
-            self._on_cancelled(side, event.key, now)
+            self._on_cancelled(listener, event.key, now)
         elif isinstance(event, AckReceived):
             # Some callers give the ACK of a 2xx the branch of its INVITE.
-            self._lookup.receive_ack(side, event.request, event.source, now)
+            self._lookup.receive_ack(listener, event.request, event.source, now)
 
-    def _on_cancelled(self, side: Side, key: Key, now: float) -> None:
-        exchange = self._state.exchanges.get((side, key))
+    def _on_cancelled(self, listener: Listener, key: Key, now: float) -> None:
+        exchange = self._state.exchanges.get((listener, key))
         if exchange is not None:
             self._reply.cancel(exchange, now)
         else:
-            self._guard.cancel(key)
+            self._guard.cancel(listener, key)
 
-    def _forget(self, side: Side, key: Key) -> None:
-        self._reply.forget_client(side, key)
-        exchange = self._state.exchanges.pop((side, key), None)
+    def _forget(self, listener: Listener, key: Key) -> None:
+        self._reply.forget_client(listener, key)
+        exchange = self._state.exchanges.pop((listener, key), None)
         if exchange is not None:
             for name in ("failover", "ring"):
                 self._state.timers.cancel((name, exchange.id))
 
-    def _ring(self, name: str, exchange_id: tuple[Side, Key], now: float) -> None:
+    def _ring(self, name: str, exchange_id: ExchangeId, now: float) -> None:
         exchange = self._state.exchanges.get(exchange_id)
         if exchange is None:
             return

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sipproxy.core import edits
-from sipproxy.core.config import Address
-from sipproxy.core.events import Side
 from sipproxy.core.exchange import Exchange
 from sipproxy.core.forward import Forward
-from sipproxy.core.limits import MAX_REWRITTEN, MAX_WAITING_RESPONSES, RING_SECONDS
-from sipproxy.core.media import Media, Passage, has_description
+from sipproxy.core.inner import PARAMETER
+from sipproxy.core.limits import MAX_REWRITTEN, RING_SECONDS
+from sipproxy.core.listener import Address, Listener, Side
+from sipproxy.core.media import Media, Passage, Refusal, has_description
 from sipproxy.core.state import State
 from sipproxy.core.transaction_events import Key, RequestTimedOut, ResponseReceived
 from sipproxy.sip import Request, Response
@@ -23,27 +25,24 @@ class Reply:
         self._media = media
         self._forward = forward
 
-    def receive(self, side: Side, event: ResponseReceived, now: float) -> None:
+    def receive(self, listener: Listener, event: ResponseReceived, now: float) -> None:
         """Take a response that one of our client transactions let through."""
-        exchange = self._state.by_client.get((side, event.key))
+        exchange = self._state.by_client.get((listener, event.key))
         if exchange is None:
             return
         response = event.response
-        self._state.draw(exchange.call_id, side, response, now, came_from=exchange.target)
+        self._state.draw(exchange.call_id, listener, response, now, came_from=exchange.target)
         if event.key in exchange.abandoned:
             if 200 <= response.status < 300:
                 self._hang_up(exchange, event.key, exchange.abandoned[event.key], response, now)
             return
         self._note(exchange, response, now)
-        if exchange.busy:
-            if len(exchange.waiting) < MAX_WAITING_RESPONSES:
-                exchange.waiting.append(response)
-        elif response.status != 100:
-            self._pass(exchange, response, now)
+        if response.status != 100:
+            self._media.take_turn(exchange.call_id, partial(self._pass, exchange, response), now)
 
-    def time_out(self, side: Side, event: RequestTimedOut, now: float) -> None:
+    def time_out(self, listener: Listener, event: RequestTimedOut, now: float) -> None:
         """Take the news that nobody answered."""
-        exchange = self._state.by_client.get((side, event.key))
+        exchange = self._state.by_client.get((listener, event.key))
         if exchange is None or event.key in exchange.abandoned:
             return
         if exchange.initial and not exchange.heard and not exchange.cancelled:
@@ -53,7 +52,7 @@ class Reply:
         elif not exchange.finished:
             # Nobody waits for a 408 any more, and RFC 4320 4.1 forbids it.
             self._conclude(exchange, 408, now)
-            self._state.layers[exchange.side].forget(exchange.key)
+            self._state.layers[exchange.listener].forget(exchange.key)
 
     def pass_over(self, exchange: Exchange, now: float) -> None:
         """Leave a silent node for the next one."""
@@ -71,21 +70,21 @@ class Reply:
     def cancel(self, exchange: Exchange, now: float) -> None:
         """Cancel hop by hop: the 487 comes from the next hop, or from us where that one is silent so far."""
         exchange.cancelled = True
-        if exchange.heard and exchange.client is not None:
-            self._state.layers[exchange.side.other].cancel(exchange.client, now)
+        if exchange.heard and exchange.client is not None and exchange.leaving is not None:
+            self._state.layers[exchange.leaving].cancel(exchange.client, now)
         elif not exchange.finished:
             self._abandon(exchange, now)
             self._fail(exchange, 487, now)
 
-    def forget_client(self, side: Side, key: Key) -> None:
+    def forget_client(self, listener: Listener, key: Key) -> None:
         """Note that a client transaction is gone."""
-        self._state.by_client.pop((side, key), None)
+        self._state.by_client.pop((listener, key), None)
 
     # Steps.
 
     def _abandon(self, exchange: Exchange, now: float) -> None:
-        if exchange.client is not None:
-            self._state.layers[exchange.side.other].cancel(exchange.client, now)
+        if exchange.client is not None and exchange.leaving is not None:
+            self._state.layers[exchange.leaving].cancel(exchange.client, now)
             exchange.abandoned[exchange.client] = exchange.target
 
     def _note(self, exchange: Exchange, response: Response, now: float) -> None:
@@ -117,20 +116,14 @@ class Reply:
         sender = exchange.side.other
         answers = exchange.offered or exchange.request.method != "INVITE"
         passage = Passage(exchange.call_id, exchange.relay, sender, exchange.target, is_offer=not answers)
-        exchange.busy = True
 
-        def then(sdp: bytes | None, later: float) -> None:
-            exchange.busy = False
-            if sdp is None:
+        def then(body: bytes | Refusal, later: float) -> None:
+            if isinstance(body, Refusal):
                 self._lose_media(exchange, response, later)
-            else:
-                if len(exchange.rewritten) < MAX_REWRITTEN:
-                    exchange.rewritten[response.to.tag, response.body] = sdp
-                self._send_back(exchange, response, sdp, later)
-            while exchange.waiting and not exchange.busy:
-                following = exchange.waiting.popleft()
-                if following.status != 100:
-                    self._pass(exchange, following, later)
+                return
+            if len(exchange.rewritten) < MAX_REWRITTEN:
+                exchange.rewritten[response.to.tag, response.body] = body
+            self._send_back(exchange, response, body, later)
 
         self._media.rewrite(response, passage, then, now)
 
@@ -153,13 +146,28 @@ class Reply:
         out = response.copy()
         edits.put_vias_back(out, exchange.request)
         if exchange.side is Side.EXTERNAL:
-            edits.turn_response_outside(out, exchange.request, self._forward.sign(exchange), self._state.config)
+            token = self._forward.sign(exchange)
+            edits.turn_response_outside(out, exchange.request, token, self._outer_entry(exchange, response, token))
         if body is not None and body != out.body:
             out.set_body(body)
+        elif response.status >= 300 and has_description(response):
+            # What the target could do instead names its own addresses, and no relay stands between.
+            out.set_body(b"")
+            out.remove("Content-Type")
         exchange.ringing = exchange.ringing or response.status < 200
         if response.is_final and not exchange.finished:
             self._conclude(exchange, response.status, now)
         self._state.respond(exchange, out, now)
+
+    def _outer_entry(self, exchange: Exchange, response: Response, token: str) -> str:
+        """Return our Record-Route URI as the caller sees it."""
+        entry = f"sip:{token}@{edits.outer_face(exchange.listener, self._state.config)}"
+        if not self._state.has_static_targets:
+            return entry
+        request = exchange.request
+        tag = edits.side_tag(request, exchange.side)
+        sealed = edits.inner_route(response, token).sign(key=self._state.config.route_key, sip_call_id=request.call_id, caller_tag=tag)
+        return f"{entry};{PARAMETER}={sealed}" if sealed else entry
 
     def _fail(self, exchange: Exchange, status: int, now: float) -> None:
         self._conclude(exchange, status, now)
@@ -175,25 +183,31 @@ class Reply:
             self._state.end_call(exchange.call_id, reason, now, status=status, ours=not exchange.heard)
         elif exchange.request.method == "BYE":
             self._forward.release_media(exchange)
-            by_caller = exchange.side is Side.EXTERNAL
-            reason = EndReason.CALLER_HANGUP if by_caller else EndReason.APPLICATION_HANGUP
-            self._state.end_call(exchange.call_id, reason, now, status=200)
+            self._end_by_bye(exchange, now)
+
+    def _end_by_bye(self, exchange: Exchange, now: float) -> None:
+        if exchange.side is Side.INTERNAL:
+            self._state.end_call(exchange.call_id, EndReason.APPLICATION_HANGUP, now, status=200)
+        elif self._state.calls.is_answered(exchange.call_id):
+            self._state.end_call(exchange.call_id, EndReason.CALLER_HANGUP, now, status=200)
+        else:
+            # A BYE in the early dialog gives the call up as a CANCEL does (RFC 3261 15.1.1).
+            self._state.end_call(exchange.call_id, EndReason.CALLER_CANCELLED, now, status=487)
 
     def _hang_up(self, exchange: Exchange, client: Key, address: Address, response: Response, now: float) -> None:
         """Acknowledge a 2xx that nobody wants and end its dialog; the BYE goes once, the ACK each time."""
-        side = exchange.side.other
-        layer = self._state.layers[side]
-        layer.send_stateless(bytes(self._own_request(exchange, response, "ACK", side)), address)
+        leaving = self._state.config.internal
+        layer = self._state.layers[leaving]
+        layer.send_stateless(bytes(self._own_request(exchange, response, "ACK", leaving)), address)
         if client not in exchange.hung_up:
             exchange.hung_up.add(client)
-            layer.send_request(self._own_request(exchange, response, "BYE", side), address, now)
+            layer.send_request(self._own_request(exchange, response, "BYE", leaving), address, now)
 
-    def _own_request(self, exchange: Exchange, response: Response, method: str, side: Side) -> Request:
+    def _own_request(self, exchange: Exchange, response: Response, method: str, leaving: Listener) -> Request:
         request = exchange.request
         number = request.cseq.number + (method == "BYE")
-        local = self._state.local(side)
         headers = [
-            ("Via", f"SIP/2.0/UDP {local[0]}:{local[1]};branch={self._state.layers[side].new_branch()}"),
+            ("Via", edits.via_text(leaving, self._state.layers[leaving].new_branch())),
             ("Max-Forwards", "70"),
             ("From", request.header("from") or ""),
             ("To", response.header("to") or ""),

@@ -10,15 +10,15 @@ from itertools import count
 from typing import Literal
 
 from sipproxy.core.calls import CallBook
-from sipproxy.core.config import Address, SipProxyConfig
-from sipproxy.core.events import ProxyEvent, RecordMade, ResponseSent, Side
+from sipproxy.core.config import SipProxyConfig
+from sipproxy.core.events import ProxyEvent, RecordMade, ResponseSent
 from sipproxy.core.exchange import Exchange, ExchangeId
 from sipproxy.core.limits import MAX_CALLS, MAX_EVENTS, RETRY_AFTER_SECONDS
+from sipproxy.core.listener import Address, Listener, Side, Transport
 from sipproxy.core.sources import SourceLimits
 from sipproxy.core.targets import Targets
 from sipproxy.core.timers import Timers
 from sipproxy.core.transaction_events import Key
-from sipproxy.core.transaction_messages import reply_address, stamp_source
 from sipproxy.core.transactions import TransactionLayer
 from sipproxy.sip import Request, Response
 from voiceapps.rules.endings import EndReason
@@ -46,6 +46,8 @@ class Sources:
     "The country of an address."
     choose_relay: Callable[[], Address | None]
     "The ng address of a relay that lives."
+    is_connected: Callable[[Listener, Address], bool]
+    "Whether a stream's connection with an address is open."
 
 
 @dataclass(slots=True)
@@ -70,18 +72,22 @@ class State:
     max_calls: int = MAX_CALLS
     draining: bool = False
     drops: Drops = field(default_factory=Drops)
-    layers: dict[Side, TransactionLayer] = field(init=False)
+    layers: dict[Listener, TransactionLayer] = field(init=False)
     targets: Targets = field(init=False)
     limits: SourceLimits = field(init=False)
     calls: CallBook = field(init=False)
     timers: Timers[tuple[str, ExchangeId]] = field(default_factory=Timers)
     exchanges: dict[ExchangeId, Exchange] = field(default_factory=dict)
-    by_client: dict[tuple[Side, Key], Exchange] = field(default_factory=dict)
+    by_client: dict[ExchangeId, Exchange] = field(default_factory=dict)
     events: deque[ProxyEvent] = field(default_factory=deque)
+    own_hosts: frozenset[str] = field(init=False)
     _serial: count[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
-        self.layers = {side: TransactionLayer(new_token=self.sources.new_token) for side in Side}
+        new_token = self.sources.new_token
+        listeners = (*self.config.external, self.config.internal)
+        self.layers = {listener: TransactionLayer(new_token=new_token, reliable=listener.transport.is_stream) for listener in listeners}
+        self.own_hosts = frozenset(listener.address[0] for listener in listeners)
         self.targets = Targets(self.config.callflow_targets)
         self.limits = SourceLimits(self.config.trusted)
         self.calls = CallBook(max_calls=self.max_calls)
@@ -91,9 +97,11 @@ class State:
         """Tell whether nobody but the proxy can end the call records."""
         return bool(self.config.callflow_targets)
 
-    def local(self, side: Side) -> Address:
-        """Return how the peers of a side see us."""
-        return self.config.public_address if side is Side.EXTERNAL else self.config.internal_address
+    def listener(self, transport: Transport, index: int) -> Listener:
+        """Return the listener outside that a token names, or the nearest thing this node has to it."""
+        external = self.config.external
+        alike = [held for held in external if held.transport is transport] or external
+        return next((held for held in alike if held.index == index), alike[0])
 
     def new_key(self) -> str:
         """Return a name for a question to the shell."""
@@ -113,17 +121,15 @@ class State:
             response.append("Retry-After", str(RETRY_AFTER_SECONDS))
         return response
 
-    def answer(self, side: Side, request: Request, response: Response, source: Address) -> None:
+    def answer(self, listener: Listener, request: Request, response: Response, source: Address) -> None:
         """Send a response without any state."""
-        stamp_source(request, source)
-        response.replace_values("Via", request.headers("via"))
-        self.layers[side].send_stateless(bytes(response), reply_address(request))
-        self._count(side, request, response)
+        self.layers[listener].answer(request, response, source)
+        self._count(listener, request, response)
 
-    def finish(self, side: Side, key: Key, request: Request, response: Response) -> None:
+    def finish(self, listener: Listener, key: Key, request: Request, response: Response) -> None:
         """Send a final response through a transaction and forget it at once."""
-        self.layers[side].finish(key, response)
-        self._count(side, request, response)
+        self.layers[listener].finish(key, response)
+        self._count(listener, request, response)
 
     def refuse(self, exchange: Exchange, status: int, now: float) -> None:
         """Send a final response of our own to a request that was let through."""
@@ -132,12 +138,12 @@ class State:
     def respond(self, exchange: Exchange, response: Response, now: float) -> None:
         """Send a response through the request's transaction."""
         exchange.finished = exchange.finished or response.is_final
-        self.layers[exchange.side].respond(exchange.key, response, now)
-        self.draw(exchange.call_id, exchange.side, response, now, sent_to=exchange.source)
-        self._count(exchange.side, exchange.request, response)
+        self.layers[exchange.listener].respond(exchange.key, response, now)
+        self.draw(exchange.call_id, exchange.listener, response, now, sent_to=exchange.source)
+        self._count(exchange.listener, exchange.request, response)
 
-    def _count(self, side: Side, request: Request, response: Response) -> None:
-        if side is Side.EXTERNAL:
+    def _count(self, listener: Listener, request: Request, response: Response) -> None:
+        if listener.side is Side.EXTERNAL:
             self.tell(ResponseSent(method_label(request.method), response.status))
 
     # Records.
@@ -145,7 +151,7 @@ class State:
     def draw(
         self,
         call_id: str,
-        side: Side,
+        listener: Listener,
         message: Request | Response,
         now: float,
         *,
@@ -153,12 +159,12 @@ class State:
         came_from: Address = ("", 0),
     ) -> None:
         """Add a message to its call's ladder; digest responses are masked."""
-        here = "{}:{}".format(*self.local(side))
+        here = "{}:{}".format(*listener.address)
         source, target = ("{}:{}".format(*came_from), here) if sent_to is None else (here, "{}:{}".format(*sent_to))
         text = _SECRET.sub(r"\1***", _readable(bytes(message)))[:MAX_LADDER_TEXT]
-        leg: Literal["caller", "callflow"] = "caller" if side is Side.EXTERNAL else "callflow"
+        leg: Literal["caller", "callflow"] = "caller" if listener.side is Side.EXTERNAL else "callflow"
         first = text.partition("\r\n")[0]
-        self.tell(RecordMade(LadderMessage(call_id, self.sources.wall(now), leg, source, target, first, text)))
+        self.tell(RecordMade(LadderMessage(call_id, self.sources.wall(now), leg, source, target, first, text, listener.transport.value)))
 
     def end_call(self, call_id: str, reason: EndReason, now: float, *, status: int | None = None, ours: bool = False) -> None:
         """Forget a call; record its end where the call flow cannot: `ours`, or static targets."""

@@ -3,7 +3,7 @@
 `MACHINE[kind][state][input]` is the next state and what to do on the way. An input that a state does not list is absorbed,
 and a timer that a state does not list stops when the state is entered.
 Over UDP the lingering states keep their full length: 64*T1 for answered INVITEs and for what a server keeps repeating,
-T4 for what a client waits out. Nothing else in the code changes a state.
+T4 for what a client waits out; over streams only the answered INVITEs linger (RFC 6026 7). Nothing else in the code changes a state.
 """
 
 from __future__ import annotations

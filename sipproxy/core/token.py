@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Self
 
-from sipproxy.core.config import Address
+from sipproxy.core.listener import Address, Transport
 from sipproxy.sip import UsageError
 
 _LAYOUT = struct.Struct("!B4s16s4sH4sH4sH")
@@ -26,7 +26,10 @@ _LENGTH = (_LAYOUT.size + _MAC_BYTES) * 4 // 3
 _CALL_ID = re.compile(r"c-([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})")
 _OFFERED = 0x01
 _BEHIND_NAT = 0x02
-# Bits 2 to 3: transport of the caller's flow (0 = UDP). Bits 4 to 7: which of the node's external sockets it came to (0).
+_TRANSPORT_SHIFT, _TRANSPORT_MASK = 2, 0x03
+_INDEX_SHIFT = 4
+_TRANSPORTS = tuple(Transport)
+MAX_LISTENERS = 16  # of one transport: what the flags have room for
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,10 @@ class RouteToken:
     "Whether that INVITE carried an offer."
     behind_nat: bool
     "Whether its Via named another address than it came from."
+    transport: Transport = Transport.UDP
+    "How it came."
+    index: int = 0
+    "To which of our addresses with that transport."
 
     @classmethod
     def parse(cls, raw: str, *, key: bytes, sip_call_id: str, caller_tag: str) -> Self | None:
@@ -59,10 +66,22 @@ class RouteToken:
         if not hmac.compare_digest(mac, _mac(payload, key, sip_call_id, caller_tag)):
             return None
         flags, first, rest, *places = _LAYOUT.unpack(payload)
+        number = flags >> _TRANSPORT_SHIFT & _TRANSPORT_MASK
+        if number >= len(_TRANSPORTS):
+            return None
         callflow, relay, caller = ((str(IPv4Address(places[index])), places[index + 1]) for index in (0, 2, 4))
         hexa = first.hex() + rest.hex()
         call_id = f"c-{hexa[:8]}-{hexa[8:16]}-{hexa[16:20]}-{hexa[20:24]}-{hexa[24:28]}-{hexa[28:]}"
-        return cls(call_id, callflow, relay, caller, bool(flags & _OFFERED), bool(flags & _BEHIND_NAT))
+        return cls(
+            call_id,
+            callflow,
+            relay,
+            caller,
+            bool(flags & _OFFERED),
+            bool(flags & _BEHIND_NAT),
+            _TRANSPORTS[number],
+            flags >> _INDEX_SHIFT,
+        )
 
     def sign(self, *, key: bytes, sip_call_id: str, caller_tag: str) -> str:
         """Return the token's text for one dialog."""
@@ -71,6 +90,7 @@ class RouteToken:
             raise UsageError("An internal call id has 47 characters.")
         name = bytes.fromhex("".join(match.groups()))
         flags = (_OFFERED if self.offered else 0) | (_BEHIND_NAT if self.behind_nat else 0)
+        flags |= _TRANSPORTS.index(self.transport) << _TRANSPORT_SHIFT | self.index << _INDEX_SHIFT
         payload = _LAYOUT.pack(flags, name[:4], name[4:], *_pack(self.callflow), *_pack(self.relay), *_pack(self.caller))
         return base64.urlsafe_b64encode(payload + _mac(payload, key, sip_call_id, caller_tag)).decode("ascii")
 

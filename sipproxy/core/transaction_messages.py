@@ -6,7 +6,7 @@ from sipproxy.core.transaction_events import Address, Key
 from sipproxy.sip import Request, Response
 
 _SERVER = "server"
-_CLIENT = "client"
+CLIENT = "client"
 
 
 def server_key(request: Request) -> Key:
@@ -22,12 +22,12 @@ def server_key(request: Request) -> Key:
 
 def client_key(request: Request) -> Key:
     """Name the client transaction of a request of ours."""
-    return _CLIENT, request.top_via.branch, request.method
+    return CLIENT, request.top_via.branch, request.method
 
 
 def response_key(response: Response) -> Key:
     """Name the client transaction that a response answers (RFC 3261 17.1.3)."""
-    return _CLIENT, response.top_via.branch, response.cseq.method
+    return CLIENT, response.top_via.branch, response.cseq.method
 
 
 def stamp_source(request: Request, source: Address) -> None:

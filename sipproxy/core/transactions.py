@@ -19,6 +19,9 @@ go where the top Via says, with `received` and `rport`. A CANCEL is answered by 
 `AckReceived` comes (RFC 3261 13.3.1.4). An ACK for a 2xx, or for nothing we know, is `AckReceived` without a key: match it
 by its dialog.
 
+With `reliable` (TCP, TLS) nothing is repeated, nothing lingers for copies that cannot come, and answers go back along the
+connection, whose far end is the request's source (RFC 3261 17.1.1.2, 18.2.2).
+
 As a client: put a Via with a fresh branch (`new_branch()`) on top and call `key = layer.send_request(request, target, now)`.
 Then come `ResponseReceived(key, response, request)`, any number of them for an INVITE (each 2xx is passed up, the ACK for it
 is the user's: `send_stateless`), or `RequestTimedOut`. `layer.cancel(key, now)` sends CANCEL as soon as that is allowed and
@@ -50,6 +53,7 @@ from sipproxy.core.transaction_events import (
     TransactionEvent,
 )
 from sipproxy.core.transaction_messages import (
+    CLIENT,
     client_key,
     make_ack,
     make_cancel,
@@ -98,7 +102,8 @@ class Counters:
 class TransactionLayer:
     """Hold all transactions of one socket; see the module's text for its use."""
 
-    def __init__(self, *, new_token: Callable[[], str], max_transactions: int = MAX_TRANSACTIONS) -> None:
+    def __init__(self, *, new_token: Callable[[], str], reliable: bool = False, max_transactions: int = MAX_TRANSACTIONS) -> None:
+        self._reliable = reliable
         self.counters = Counters()
         self._new_token = new_token
         self._max = max_transactions
@@ -208,9 +213,19 @@ class TransactionLayer:
 
     def refuse(self, request: Request, status: int, source: Address) -> None:
         """Answer a request without any state."""
+        self.answer(request, request.make_response(status, to_tag=self._new_token()), source)
+
+    def answer(self, request: Request, response: Response, source: Address) -> None:
+        """Send a response of the user's making without any state."""
         stamp_source(request, source)
-        response = request.make_response(status, to_tag=self._new_token())
-        self.send_stateless(bytes(response), reply_address(request))
+        response.replace_values("Via", request.headers("via"))
+        self.send_stateless(bytes(response), self._reply_address(request, source))
+
+    def fail(self, target: Address, now: float) -> None:
+        """Give up every request that went to an address: its connection is gone (RFC 3261 8.1.3.1)."""
+        lost = [held for held in self._transactions.values() if held.address == target and held.key[0] == CLIENT]
+        for transaction in lost:
+            self._step(transaction, Input.TIMEOUT_TIMER, None, now)
 
     # Commands of a client.
 
@@ -260,9 +275,7 @@ class TransactionLayer:
 
     def _answer_broken(self, request: Request, error: PeerError, source: Address) -> None:
         try:
-            stamp_source(request, source)
-            response = request.make_response(error.status, error.reason)
-            self.send_stateless(bytes(response), reply_address(request))
+            self.answer(request, request.make_response(error.status, error.reason), source)
         except PeerError:
             # Its Via is broken too: there is nobody to answer.
             return
@@ -272,7 +285,7 @@ class TransactionLayer:
     def _begin(self, request: Request, source: Address, *, own: bool = False) -> _Transaction:
         kind = Kind.INVITE_SERVER if request.method == "INVITE" else Kind.PLAIN_SERVER
         key = server_key(request)
-        transaction = _Transaction(key, kind, FIRST[kind], request, reply_address(request), source, own)
+        transaction = _Transaction(key, kind, FIRST[kind], request, self._reply_address(request, source), source, own)
         self._transactions[key] = transaction
         return transaction
 
@@ -287,9 +300,13 @@ class TransactionLayer:
             return transaction
         self._transactions[key] = transaction
         self._outbox.append((transaction.last, target))
-        self._timers.set((key, Input.RETRANSMIT_TIMER), now + T1)
+        if not self._reliable:
+            self._timers.set((key, Input.RETRANSMIT_TIMER), now + T1)
         self._timers.set((key, Input.TIMEOUT_TIMER), now + TIMEOUT)
         return transaction
+
+    def _reply_address(self, request: Request, source: Address) -> Address:
+        return source if self._reliable else reply_address(request)
 
     def _step(self, transaction: _Transaction, given: Input, message: Request | Response | None, now: float) -> None:
         """Move one transaction by one input."""
@@ -326,15 +343,19 @@ class TransactionLayer:
     def _arm(self, transaction: _Transaction, action: Action, now: float) -> None:
         key = transaction.key
         if action is Action.ARM_LINGER:
-            self._timers.set((key, Input.LINGER_TIMER), now + LINGER[transaction.kind, transaction.state])
+            self._timers.set((key, Input.LINGER_TIMER), now + self._linger(transaction))
         elif action is Action.ARM_TIMEOUT:
             self._timers.set((key, Input.TIMEOUT_TIMER), now + TIMEOUT)
         elif action is Action.STOP_TIMEOUT:
             self._timers.cancel((key, Input.TIMEOUT_TIMER))
-        elif action is Action.ARM_RETRANSMIT:
+        elif action is Action.ARM_RETRANSMIT and not self._reliable:
             self._timers.set((key, Input.RETRANSMIT_TIMER), now + T1)
         elif action is Action.REPEAT:
             self._timers.set((key, Input.RETRANSMIT_TIMER), now + self._next_interval(transaction))
+
+    def _linger(self, transaction: _Transaction) -> float:
+        answered = transaction.state is State.ACCEPTED
+        return LINGER[transaction.kind, transaction.state] if answered or not self._reliable else 0.0
 
     def _next_interval(self, transaction: _Transaction) -> float:
         transaction.interval *= 2

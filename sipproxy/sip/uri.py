@@ -13,6 +13,7 @@ from sipproxy.sip.grammar import HOST, Params, format_params, param, parse_param
 _URI = re.compile(rf"(sips?):(?:([^@\s<>\"]*)@)?({HOST})(?::(\d+))?(?:;([^?\s<>\"]*))?(?:\?([^\s<>\"]*))?", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 DEFAULT_PORT = 5060
+SECURE_PORT = 5061
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,15 +41,17 @@ def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> list[
     """Return ports that nobody has and that no other test worker will take."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     ports = (FIRST_PORT + worker % 5 * PORTS_EACH + offset for offset in _ports)
-    return list(itertools.islice(filter(lambda port: _is_free(port, kind), ports), count))
+    return list(itertools.islice(filter(_is_free, ports), count))
 
 
-def _is_free(port: int, kind: socket.SocketKind) -> bool:
-    with socket.socket(socket.AF_INET, kind) as sock:
-        try:
-            sock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+def _is_free(port: int) -> bool:
+    """Tell whether a port is free for UDP and for TCP: the proxy wants both."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+            except OSError:
+                return False
     return True
 
 

@@ -20,8 +20,8 @@ def tokens(prefix: str) -> Callable[[], str]:
     return lambda: f"{prefix}{next(numbers)}"
 
 
-def make_layer(prefix: str, **options: int) -> TransactionLayer:
-    return TransactionLayer(new_token=tokens(prefix), **options)
+def make_layer(prefix: str, *, reliable: bool = False, **options: int) -> TransactionLayer:
+    return TransactionLayer(new_token=tokens(prefix), reliable=reliable, **options)
 
 
 def make_request(

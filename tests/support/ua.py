@@ -50,8 +50,9 @@ class Attempt:
 class Agent:
     """What both ends share: a layer, an address, timers of their own, everything that came in."""
 
-    def __init__(self, prefix: str, local: Address, *, via: Address | None = None) -> None:
-        self.layer = make_layer(prefix)
+    def __init__(self, prefix: str, local: Address, *, via: Address | None = None, transport: str = "UDP") -> None:
+        self.layer = make_layer(prefix, reliable=transport != "UDP")
+        self.transport = transport
         self.local = local
         self.via = via or local
         self.timers: Timers[str] = Timers()
@@ -91,7 +92,7 @@ class Agent:
                 self.on_time_out(event, now)
 
     def via_header(self) -> tuple[str, str]:
-        return "Via", f"SIP/2.0/UDP {self.via[0]}:{self.via[1]};branch={self.layer.new_branch()};rport"
+        return "Via", f"SIP/2.0/{self.transport} {self.via[0]}:{self.via[1]};branch={self.layer.new_branch()};rport"
 
     def inside(
         self, leg: Leg, method: str, *, body: bytes = b"", number: int | None = None, extra: list[tuple[str, str]] | None = None
@@ -128,8 +129,10 @@ class Agent:
 class Caller(Agent):
     """Place calls, answer one challenge each, talk, hang up or be hung up on."""
 
-    def __init__(self, local: Address, proxy: Address, *, password: str = PASSWORD, via: Address | None = None) -> None:
-        super().__init__("a", local, via=via)
+    def __init__(
+        self, local: Address, proxy: Address, *, password: str = PASSWORD, via: Address | None = None, transport: str = "UDP"
+    ) -> None:
+        super().__init__("a", local, via=via, transport=transport)
         self.proxy = proxy
         self.password = password
         self.attempts: dict[str, Attempt] = {}

@@ -15,7 +15,7 @@ from voiceapps.selectors import NODE_LIVE_SECONDS
 class NodeAdmin(ReadOnlyAdmin):
     """The processes and whether their beats come."""
 
-    list_display = ("role", "name", "health", "load", "public_address", "internal_address", "seen_at")
+    list_display = ("role", "name", "health", "load", "public_address", "transports", "internal_address", "seen_at")
     list_filter = ("role",)
 
     @display(description="State", label={"up": "success", "draining": "warning", "down": "info", "silent": "danger"})

@@ -3,6 +3,7 @@
 from voiceapps.models.accounts import Account, ApiClient, ClientSecret, IdempotentAnswer
 from voiceapps.models.applications import SipCredential, VoiceApplication
 from voiceapps.models.audit import AuditChain, AuditEntry
+from voiceapps.models.bans import Ban
 from voiceapps.models.calls import Call, CallEvent, MediaLeg, Recording
 from voiceapps.models.nodes import Node
 from voiceapps.models.refusals import RefusedAttempt
@@ -13,6 +14,7 @@ __all__ = [
     "ApiClient",
     "AuditChain",
     "AuditEntry",
+    "Ban",
     "Call",
     "CallEvent",
     "ClientSecret",

@@ -77,6 +77,7 @@ class CallEvent(models.Model):
     call_id = models.CharField(max_length=47, db_index=True)
     at = models.DateTimeField()
     leg = models.CharField(max_length=8)
+    transport = models.CharField(max_length=3)
     source = models.CharField(max_length=64)
     destination = models.CharField(max_length=64)
     first_line = models.CharField(max_length=512)

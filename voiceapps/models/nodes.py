@@ -17,6 +17,7 @@ class Node(models.Model):
     state = models.CharField(max_length=8, choices=NodeState)
     public_address = models.CharField(max_length=64, blank=True)
     internal_address = models.CharField(max_length=64, blank=True)
+    transports = models.CharField(max_length=64, blank=True, help_text="What a proxy speaks outside, and the port: udp:6160,tcp:6160.")
     metrics_address = models.CharField(max_length=64, blank=True)
     load = models.PositiveIntegerField(default=0)
     seen_at = models.DateTimeField()

@@ -75,6 +75,7 @@ class LadderMessage:
     destination: str
     first_line: str
     text: str
+    transport: Literal["UDP", "TCP", "TLS"] = "UDP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,8 @@ class NodeBeat:
     internal_address: str
     load: int
     metrics_address: str
+    transports: str = ""
+    "What a proxy speaks outside: `udp:6160,tcp:6160`."
 
 
 Record = (

@@ -59,6 +59,7 @@ def end(record: r.CallEnded) -> None:
 def add_event(record: r.LadderMessage) -> None:
     """Add one message to the call's ladder."""
     CallEvent.objects.create(
+        transport=record.transport,
         call_id=record.call_id,
         at=_when(record.at),
         leg=record.leg,

@@ -17,6 +17,7 @@ def beat(record: NodeBeat) -> None:
             "state": record.state,
             "public_address": record.public_address,
             "internal_address": record.internal_address,
+            "transports": record.transports,
             "metrics_address": record.metrics_address,
             "load": record.load,
             "seen_at": datetime.fromtimestamp(record.at, UTC),

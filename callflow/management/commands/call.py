@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 from callflow.aio.phone import RATE, CallFailed, Phone, PhoneCall
 from callflow.aio.sounds import decode_sound
 from callflow.core.wav import WavError
-from daemonkit.udp import AddressUnavailable
+from daemonkit.sockets import AddressUnavailable
 from mediarelay.rtp.g711 import pcm16_to_ulaw, ulaw_to_pcm16
 
 PROMPT_OVER_SECONDS = 0.7

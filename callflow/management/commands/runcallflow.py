@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from prometheus_client import CollectorRegistry
 
 from callflow.adapters.node import CallflowNode
-from daemonkit.udp import Address
+from daemonkit.sockets import Address
 from sipuri_project.config import callflow_config
 from sipuri_project.daemon import DaemonCommand
 from voiceapps.outbound import WebhookClient
@@ -17,7 +19,7 @@ class Command(DaemonCommand):
 
     help = "Runs the call flow: SIP on SIPURI_CALLFLOW_BIND, audio on ports of the same address."
 
-    def make_service(self, registry: CollectorRegistry, metrics: Address | None) -> CallflowNode:
+    def make_service(self, registry: CollectorRegistry, metrics: Address | None, _options: dict[str, Any]) -> CallflowNode:
         """Return the node."""
         return CallflowNode(callflow_config(), metrics=metrics, new_client=_new_client, registry=registry)
 

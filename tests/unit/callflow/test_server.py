@@ -24,7 +24,8 @@ from callflow.aio.speech import Speaker
 from callflow.bxml import Webhook
 from callflow.bxml.voices import Voice
 from callflow.core.config import Application, CallflowConfig
-from daemonkit.udp import Address, UdpEndpoint
+from daemonkit.sockets import Address
+from daemonkit.udp import UdpEndpoint
 from mediarelay.rtp.g711 import pcm16_to_ulaw, ulaw_to_pcm16
 from tests.unit.callflow.link import CALL_ID, HEADER
 from voiceapps.outbound import WebhookClient

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from daemonkit.udp import Address, AddressUnavailable, UdpEndpoint
+from daemonkit.sockets import Address, AddressUnavailable
+from daemonkit.udp import UdpEndpoint
 
 
 async def test_datagrams_arrive_whole_and_empty_ones_too() -> None:

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipproxy.aio.dns_zone import MAX_UDP_ANSWER, Zone
+from sipproxy.aio.dns_zone import MAX_UDP_ANSWER, Place, Zone
 
 DOMAIN = "sip-uri.example"
-PROXIES = (("203.0.113.9", 6160), ("203.0.113.10", 6160))
+PROXIES = (("udp", "203.0.113.9", 6160), ("udp", "203.0.113.10", 6160), ("tcp", "203.0.113.9", 6160), ("tls", "203.0.113.9", 5061))
 
 
-def zone(proxies: tuple[tuple[str, int], ...] = PROXIES) -> Zone:
+def zone(proxies: tuple[Place, ...] = PROXIES) -> Zone:
     made = Zone(DOMAIN, ttl=60, name_server="203.0.113.53")
     made.publish(proxies, serial=7)
     return made
@@ -58,6 +58,12 @@ def test_the_service_has_one_target_for_each_proxy_and_its_address_beside_it() -
     assert texts(ask(zone(), f"ip-203-0-113-10.{DOMAIN}", "A").answer) == {f"ip-203-0-113-10.{DOMAIN}. 60 A 203.0.113.10"}
 
 
+def test_each_transport_has_the_proxies_that_speak_it() -> None:
+    tcp, tls = ask(zone(), f"_sip._tcp.{DOMAIN}", "SRV"), ask(zone(), f"_sips._tcp.{DOMAIN}", "SRV")
+    assert texts(tcp.answer) == {f"_sip._tcp.{DOMAIN}. 60 SRV 10 60 6160 ip-203-0-113-9.{DOMAIN}."}
+    assert texts(tls.answer) == {f"_sips._tcp.{DOMAIN}. 60 SRV 10 60 5061 ip-203-0-113-9.{DOMAIN}."}
+
+
 def test_names_are_compared_without_case() -> None:
     response = ask(zone(), "_SIP._uDp.Sip-URI.exAMPle", "SRV")
     assert len(texts(response.answer)) == 2
@@ -77,7 +83,8 @@ def test_the_zone_describes_itself() -> None:
         (f"_udp.{DOMAIN}", "SRV", dns.rcode.NOERROR),
         (f"_sip._udp.{DOMAIN}", "A", dns.rcode.NOERROR),
         (f"_sip._udp.{DOMAIN}", "NAPTR", dns.rcode.NOERROR),
-        (f"_sip._tcp.{DOMAIN}", "SRV", dns.rcode.NXDOMAIN),
+        (f"_tcp.{DOMAIN}", "SRV", dns.rcode.NOERROR),
+        (f"_sip._sctp.{DOMAIN}", "SRV", dns.rcode.NXDOMAIN),
         (f"ip-192-0-2-1.{DOMAIN}", "A", dns.rcode.NXDOMAIN),
         (f"a.b.c.{DOMAIN}", "A", dns.rcode.NXDOMAIN),
     ],
@@ -116,7 +123,7 @@ def test_any_gets_one_set() -> None:
 
 def test_an_empty_pool_is_no_data() -> None:
     empty = zone(())
-    for name, kind in ((DOMAIN, "A"), (f"_sip._udp.{DOMAIN}", "SRV")):
+    for name, kind in ((DOMAIN, "A"), (f"_sip._udp.{DOMAIN}", "SRV"), (f"_sips._tcp.{DOMAIN}", "SRV")):
         response = ask(empty, name, kind)
         assert (response.rcode(), response.answer) == (dns.rcode.NOERROR, [])
     assert ask(empty, f"ip-203-0-113-9.{DOMAIN}", "A").rcode() == dns.rcode.NXDOMAIN
@@ -128,7 +135,7 @@ def test_a_name_server_without_an_address_is_no_data() -> None:
 
 
 def test_large_answers_are_cut_to_what_the_client_takes() -> None:
-    many = zone(tuple((f"203.0.113.{number}", 6160) for number in range(1, 101)))
+    many = zone(tuple(("udp", f"203.0.113.{number}", 6160) for number in range(1, 101)))
     cut = ask(many, DOMAIN, "A")
     assert cut.flags & dns.flags.TC
     assert len(cut.to_wire()) <= 512

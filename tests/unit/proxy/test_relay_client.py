@@ -7,7 +7,8 @@ from typing import cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from daemonkit.udp import Address, UdpEndpoint
+from daemonkit.sockets import Address
+from daemonkit.udp import UdpEndpoint
 from mediarelay import bencode
 from sipproxy.aio.relay_client import MAX_PENDING, RelayClient, Reply
 

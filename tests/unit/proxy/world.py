@@ -8,7 +8,8 @@ from itertools import count
 
 from mediarelay import bencode
 from sipproxy.core.config import SipProxyConfig
-from sipproxy.core.events import CallRefused, DirectoryWanted, ProxyEvent, RecordMade, RelayWanted, Side
+from sipproxy.core.events import CallRefused, DirectoryWanted, ProxyEvent, RecordMade, RelayWanted
+from sipproxy.core.listener import Listener, Side, Transport
 from sipproxy.core.proxy import ProxyCore
 from sipproxy.core.state import Sources
 from sipproxy.sip.digest import ALGORITHMS, make_ha1
@@ -29,18 +30,24 @@ NODE_B: Address = ("10.0.0.3", 6161)
 CALLER: Address = ("198.51.100.7", 5080)
 RELAY: Address = ("10.0.0.9", 22222)
 
+# Here a place of its own: on the simulated network an address is one end.
+STREAM: Address = ("203.0.113.5", 6163)
+SECURE: Address = ("203.0.113.5", 5061)
+UDP = Listener(Side.EXTERNAL, Transport.UDP, OUTSIDE, OUTSIDE)
+TCP = Listener(Side.EXTERNAL, Transport.TCP, STREAM, STREAM)
+TLS = Listener(Side.EXTERNAL, Transport.TLS, SECURE, SECURE)
+INTERNAL = Listener(Side.INTERNAL, Transport.UDP, INSIDE, INSIDE)
+
 CONFIG = SipProxyConfig(
     name="sipproxy-test",
     domain=DOMAIN,
     realm=DOMAIN,
     hosts=frozenset({DOMAIN, OUTSIDE[0]}),
-    bind=OUTSIDE,
-    public_address=OUTSIDE,
-    internal_bind=INSIDE,
-    internal_address=INSIDE,
-    record_route_host=OUTSIDE[0],
+    external=(UDP, TCP, TLS),
+    internal=INTERNAL,
     callflow_targets=(),
     media_relays=(RELAY,),
+    worker=0,
     nonce_key=b"nonce key",
     route_key=b"route key",
 )
@@ -64,6 +71,7 @@ class World:
             wall=lambda now: 1_700_000_000 + now,
             country_of=lambda address: "US" if address.startswith("198.") else None,
             choose_relay=lambda: RELAY if self.relay_lives else None,
+            is_connected=lambda listener, address: (listener, address) in self.connected,
         )
         self.config = config
         self.core = ProxyCore(config, sources, max_calls=max_calls)
@@ -73,7 +81,11 @@ class World:
         self.directory_lives = True
         self.relay_lives = True
         self.relay_refuses: set[str] = set()
+        self.relay_reason = b"Ran out of ports."
         self.relay_answers = True
+        self.hold_relay = False
+        self.held: list[tuple[str, dict[bytes, object]]] = []
+        self.connected: set[tuple[Listener, Address]] = set()
         self.sessions: set[bytes] = set()
         self.commands: list[dict[bytes, object]] = []
         self.wanted: list[tuple[str, tuple[str, ...]]] = []
@@ -84,17 +96,17 @@ class World:
         self.lookups = 0
         self.answer_lookups = True
         self.network = Network()
-        self.network.add(self, OUTSIDE, INSIDE)
+        self.listeners = {listener.address: listener for listener in (*config.external, config.internal)}
+        self.network.add(self, *self.listeners)
 
     # The node face.
 
     def receive(self, data: bytes, source: Address, local: Address, now: float) -> None:
-        self.core.receive_datagram(Side.EXTERNAL if local == OUTSIDE else Side.INTERNAL, data, source, now)
+        self.core.receive_datagram(self.listeners[local], data, source, now)
         self.drain(now)
 
     def take(self) -> list[tuple[Address, bytes, Address]]:
-        places = {Side.EXTERNAL: OUTSIDE, Side.INTERNAL: INSIDE}
-        return [(places[item.side], item.data, item.address) for item in self.core.datagrams_to_send()]
+        return [(item.listener.address, item.data, item.address) for item in self.core.datagrams_to_send()]
 
     def timer(self) -> float | None:
         return self.core.get_timer()
@@ -138,21 +150,30 @@ class World:
         call_id = command[b"call-id"]
         name = command[b"command"].decode()
         if name in self.relay_refuses:
-            self.core.relay_answered(event.key, {b"result": b"error", b"error-reason": b"no port"}, now)
+            self.core.relay_answered(event.key, {b"result": b"error", b"error-reason": self.relay_reason}, now)
         elif name == "delete":
             self.sessions.discard(call_id)
             self.core.relay_answered(event.key, {b"result": b"ok"}, now)
         elif self.relay_answers:
             self.sessions.add(call_id)
             side = command[b"direction"][1].decode()
-            self.core.relay_answered(event.key, {b"result": b"ok", b"sdp": b"v=0 relayed to " + side.encode() + b"\r\n"}, now)
+            self.held.append((event.key, {b"result": b"ok", b"sdp": b"v=0 relayed to " + side.encode() + b"\r\n"}))
+            if not self.hold_relay:
+                self.release_relay(now)
         else:
             self.core.relay_answered(event.key, None, now)
 
+    def release_relay(self, now: float) -> None:
+        """Let out what the relay has answered so far."""
+        answers, self.held = self.held, []
+        for key, reply in answers:
+            self.core.relay_answered(key, reply, now)
+        self.drain(now)
+
     # Its peers.
 
-    def caller(self, local: Address = CALLER, **options: object) -> Caller:
-        made = Caller(local, OUTSIDE, **options)  # type: ignore[arg-type]  # options of Caller
+    def caller(self, local: Address = CALLER, *, to: Listener = UDP, **options: object) -> Caller:
+        made = Caller(local, to.address, transport=to.transport.value, **options)  # type: ignore[arg-type]  # options of Caller
         self.network.add(made, local)
         return made
 

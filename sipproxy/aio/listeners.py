@@ -1,0 +1,134 @@
+"""All listeners of one process, opened together and spoken to alike."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
+from ipaddress import IPv4Address, IPv4Network
+
+from daemonkit.sockets import Address, open_tcp, open_udp
+from daemonkit.udp import UdpEndpoint
+from sipproxy.aio.certificates import Certificates
+from sipproxy.aio.handover import Handover
+from sipproxy.aio.streams import StreamCounters, StreamEndpoint
+from sipproxy.core.config import SipProxyConfig
+from sipproxy.core.listener import Listener, Transport
+
+CERTIFICATE_SECONDS = 5.0
+
+OnMessage = Callable[[Listener, bytes, Address], None]
+
+
+class Listeners:
+    """Open, speak, close; a stream's message and a datagram arrive the same way."""
+
+    def __init__(self, config: SipProxyConfig, *, on_message: OnMessage, on_lost: Callable[[Listener, Address], None]) -> None:
+        """Read the certificate; raises CannotStart where it is none."""
+        self._certificates = None if config.tls is None else Certificates(config.tls)
+        self._trusted = tuple(IPv4Network(text) for text in config.trusted)
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._all = (*config.external, config.internal)
+        self._handover = Handover(config.worker, self._all, self._on_handed_over)
+        self._udp = {
+            listener: UdpEndpoint(listener.bind, partial(self._on_datagram, listener))
+            for listener in self._all
+            if not listener.transport.is_stream
+        }
+        self._streams = {listener: self._stream(listener) for listener in self._all if listener.transport.is_stream}
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self, sockets: Mapping[str, socket.socket]) -> None:
+        """Open every listener that `sockets` does not hold already; raises AddressUnavailable and leaves none open."""
+        with ExitStack() as opened:
+            found = dict(sockets)
+            for listener in self._all:
+                if listener.name not in found:
+                    found[listener.name] = open_tcp(listener.bind) if listener.transport.is_stream else open_udp(listener.bind)
+                opened.enter_context(found[listener.name])
+            opened.pop_all()
+        for listener, endpoint in self._udp.items():
+            endpoint.open(found[listener.name])
+        for listener, stream in self._streams.items():
+            await stream.start(found[listener.name])
+        self._handover.start(sockets)
+        if self._certificates is not None:
+            self._watch = asyncio.create_task(self._watch_certificate(self._certificates))
+
+    def stop(self) -> None:
+        """Close them all."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._handover.stop()
+        for endpoint in self._udp.values():
+            endpoint.close()
+        for stream in self._streams.values():
+            stream.stop()
+
+    def send(self, listener: Listener, data: bytes, address: Address) -> None:
+        """Send one message."""
+        endpoint = self._udp.get(listener)
+        if endpoint is not None:
+            endpoint.send(data, address)
+        else:
+            self._streams[listener].send(data, address)
+
+    def is_connected(self, listener: Listener, address: Address) -> bool:
+        """Tell whether a stream's connection with an address is open."""
+        return self._streams[listener].is_connected(address)
+
+    def reload(self) -> None:
+        """Read the certificate again."""
+        if self._certificates is not None:
+            self._certificates.reload()
+
+    # Figures.
+
+    def connections(self, transport: Transport) -> int:
+        """Return how many connections of a transport are open."""
+        return sum(len(stream) for stream in self._of(transport))
+
+    def counted(self, transport: Transport, read: Callable[[StreamCounters], int]) -> int:
+        """Return one count over all listeners of a transport."""
+        return sum(read(stream.counters) for stream in self._of(transport))
+
+    @property
+    def handed_over(self) -> int:
+        """Return how many responses went on to the worker that waited for them."""
+        return self._handover.handed_over
+
+    def _of(self, transport: Transport) -> list[StreamEndpoint]:
+        return [stream for listener, stream in self._streams.items() if listener.transport is transport]
+
+    # Inputs.
+
+    def _on_datagram(self, listener: Listener, data: bytes, address: Address) -> None:
+        if not self._handover.take(listener, data):
+            self._on_message(listener, data, address)
+
+    def _on_handed_over(self, listener: Listener, data: bytes) -> None:
+        # A response is known by its branch, whoever sent it.
+        self._on_message(listener, data, listener.address)
+
+    def _stream(self, listener: Listener) -> StreamEndpoint:
+        return StreamEndpoint(
+            on_message=partial(self._on_message, listener),
+            on_lost=partial(self._on_lost, listener),
+            is_trusted=self._is_trusted,
+            tls=self._context() if listener.transport is Transport.TLS else None,
+        )
+
+    def _context(self) -> ssl.SSLContext | None:
+        return None if self._certificates is None else self._certificates.context
+
+    def _is_trusted(self, host: str) -> bool:
+        return bool(self._trusted) and any(IPv4Address(host) in network for network in self._trusted)
+
+    async def _watch_certificate(self, certificates: Certificates) -> None:
+        while True:
+            await asyncio.sleep(CERTIFICATE_SECONDS)
+            certificates.reload_if_changed()

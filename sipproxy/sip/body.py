@@ -1,0 +1,110 @@
+"""Find a session description in a body, alone or among other parts, and put another in its place (RFC 2046 5.1, RFC 5621).
+
+The rest of the body stays as it came, octet by octet: an ISUP part, a location or a picture is not ours to touch.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sipproxy.sip.errors import PeerError
+from sipproxy.sip.grammar import param, parse_params, unquote
+from sipproxy.sip.limits import MAX_PART_DEPTH, MAX_PARTS
+from sipproxy.sip.message import Message
+from sipproxy.sip.names import key_of
+
+DESCRIPTION = "application/sdp"
+_BOUNDARY = re.compile(r"[A-Za-z0-9'()+_,\-./:=? ]{1,70}(?<! )")
+_NUMBER = re.compile(rb"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Hold where a session description lies in a body, and where the length is that its part states."""
+
+    start: int
+    end: int
+    length: tuple[int, int] | None = None
+
+    def of(self, body: bytes) -> bytes:
+        """Return the description's octets."""
+        return body[self.start : self.end]
+
+    def replaced(self, body: bytes, sdp: bytes) -> bytes:
+        """Return the body with another description in this one's place."""
+        head = body[: self.start]
+        if self.length is not None:
+            first, last = self.length
+            head = head[:first] + str(len(sdp)).encode() + head[last:]
+        return head + sdp + body[self.end :]
+
+
+def find_description(message: Message) -> Description | None:
+    """Return where a message's session description is, None where it has none.
+
+    PeerError 400 for a multipart body that cannot be taken apart: a description might hide in it.
+    """
+    if not message.body:
+        return None
+    kind = message.header("content-type") or ""
+    if _media_type(kind) == DESCRIPTION:
+        return Description(0, len(message.body))
+    return _Search(message.body).run(kind, 0, len(message.body), depth=0)
+
+
+class _Search:
+    """Walk through the parts of one body, a bounded number of them."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._parts = 0
+
+    def run(self, kind: str, start: int, end: int, *, depth: int) -> Description | None:
+        """Return the first description in a stretch of this type."""
+        if not _media_type(kind).startswith("multipart/"):
+            return None
+        if depth == MAX_PART_DEPTH:
+            raise PeerError(400, "Multipart Too Deep")
+        for part_start, part_end in self._stretches(_boundary(kind), start, end):
+            found = self._in_part(part_start, part_end, depth)
+            if found is not None:
+                return found
+        return None
+
+    def _stretches(self, boundary: bytes, start: int, end: int) -> list[tuple[int, int]]:
+        # The line break before a delimiter belongs to the delimiter.
+        marks = list(re.finditer(rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?:\r?\n|\Z)", self._body[start:end]))
+        self._parts += len(marks)
+        if len(marks) < 2 or self._parts > MAX_PARTS:
+            raise PeerError(400, "Bad Multipart Body")
+        return [(start + mark.end(), start + following.start()) for mark, following in zip(marks, marks[1:], strict=False) if not mark[1]]
+
+    def _in_part(self, start: int, end: int, depth: int) -> Description | None:
+        separator = re.compile(rb"(?:\A|\r?\n)\r?\n").search(self._body[start:end])
+        if separator is None:
+            raise PeerError(400, "Bad Multipart Body")
+        content = start + separator.end()
+        kind, length = "text/plain", None
+        position = start
+        for line in self._body[start : start + separator.start()].splitlines(keepends=True):
+            name, _, value = line.partition(b":")
+            if key_of(name) == "content-type":
+                kind = value.strip().decode("utf-8", "surrogateescape")
+            elif key_of(name) == "content-length" and (digits := _NUMBER.search(line, len(name))):
+                length = position + digits.start(), position + digits.end()
+            position += len(line)
+        if _media_type(kind) == DESCRIPTION:
+            return Description(content, end, length)
+        return self.run(kind, content, end, depth=depth + 1)
+
+
+def _media_type(kind: str) -> str:
+    return kind.partition(";")[0].strip().lower()
+
+
+def _boundary(kind: str) -> bytes:
+    text = unquote(param(parse_params(kind.partition(";")[2].strip()), "boundary") or "")
+    if _BOUNDARY.fullmatch(text) is None:
+        raise PeerError(400, "Bad Multipart Boundary")
+    return text.encode()

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import replace
+
+import pytest
+
+from sipproxy.aio.handover import HANDOVER, Handover
+from sipproxy.aio.sharing import shared_sockets
+from sipproxy.core.branches import MAX_WORKERS, make_branch, worker_of
+from sipproxy.core.listener import Listener
+from tests.support.fleet import free_ports
+from tests.support.sip import make_request
+from tests.unit.proxy.world import CONFIG, INTERNAL, TCP, UDP
+
+LISTENERS = (UDP, TCP, INTERNAL)
+
+
+def response(worker: int, *, above: str = "") -> bytes:
+    branch = make_branch(make_request(branch="z9hG4bKx"), key=b"k", random="0" * 16, worker=worker)
+    return f"SIP/2.0 200 OK\r\n{above}v : SIP/2.0/UDP 203.0.113.5:6160 ;rport; Branch={branch}\r\nVia: x;branch=z\r\n\r\n".encode()
+
+
+def test_a_branch_names_its_worker() -> None:
+    request = make_request(branch="z9hG4bKx")
+    for worker in (0, 7, MAX_WORKERS - 1):
+        assert worker_of(make_branch(request, key=b"k", random="f" * 20, worker=worker)) == worker
+    assert worker_of("z9hG4bKshort") is None
+    assert worker_of("z9hG4bKzz" + "0" * 34) is None
+
+
+async def test_a_response_goes_to_the_worker_that_waits_for_it() -> None:
+    got: asyncio.Queue[tuple[Listener, bytes]] = asyncio.Queue()
+    own, way = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    for end in (own, way):
+        end.setblocking(False)
+    first, second = (Handover(worker, LISTENERS, lambda *found: got.put_nowait(found)) for worker in (0, 1))
+    first.start({f"{HANDOVER}-1": way})
+    second.start({HANDOVER: own})
+    assert first.take(TCP, response(1, above="To: <sip:a>;branch=z9hG4bK00\r\n"))
+    assert await asyncio.wait_for(got.get(), 5) == (TCP, response(1, above="To: <sip:a>;branch=z9hG4bK00\r\n"))
+    assert first.handed_over == 1
+    for kept in (response(0), response(2), b"OPTIONS sip:a SIP/2.0\r\n\r\n", b"SIP/2.0 200 OK\r\n\r\n", b"SIP/2.0 "):
+        assert not first.take(UDP, kept)
+    assert not second.take(UDP, response(0))
+    first.stop()
+    second.stop()
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+def test_workers_share_the_outside_and_have_an_inside_each(workers: int) -> None:
+    outside, *inside = (("127.0.0.1", port) for port in free_ports(1 + workers))
+    external = (replace(UDP, bind=outside), replace(TCP, bind=outside))
+    configs = [
+        replace(CONFIG, worker=number, external=external, internal=replace(INTERNAL, bind=inside[number])) for number in range(workers)
+    ]
+    found = shared_sockets(configs)
+    for number, sockets in enumerate(found):
+        ways = {f"{HANDOVER}-{other}" for other in range(workers) if other != number}
+        assert set(sockets) == {"external-udp-0", "external-tcp-0", "internal-udp-0", HANDOVER} | ways
+        assert sockets["external-udp-0"].getsockname() == outside
+        assert sockets["internal-udp-0"].getsockname() == inside[number]
+    for sock in {sock for sockets in found for sock in sockets.values()}:
+        sock.close()

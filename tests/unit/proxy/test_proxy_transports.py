@@ -1,0 +1,241 @@
+"""The proxy core behind streams, strict routers and multipart bodies."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sipproxy.core.inner import MAX_INNER, InnerRoute
+from sipproxy.core.listener import Listener, Transport
+from sipproxy.core.transaction_events import Key
+from sipproxy.sip import NameAddr, Request, Response
+from tests.support.sip import Address
+from tests.unit.proxy.world import CALLER, CONFIG, NODE_A, STREAM, TCP, TLS, UDP, URI, World
+from voiceapps.rules.endings import EndReason
+
+
+@pytest.mark.parametrize("listener", [TCP, TLS])
+def test_a_call_over_a_stream_comes_back_along_its_connection(listener: Listener) -> None:
+    world = World()
+    caller, service = world.caller(to=listener), world.service()
+    world.connected.add((listener, CALLER))
+    caller.talk_seconds, service.talk_seconds = None, 5.0
+    attempt = caller.call(URI, world.now)
+    world.run(10)
+    assert attempt.statuses == [407, 100, 180, 200]
+    assert attempt.ended == "remote"
+    bye = caller.requests[-1]
+    assert bye.top_via.transport == listener.transport.value
+    entry = NameAddr.parse(caller.responses[-1].values("record-route")[0]).sip_uri
+    assert (entry.port, entry.param("transport")) == (listener.address[1], listener.transport.value.lower())
+    world.run(70)
+    assert world.is_empty()
+
+
+def test_over_a_stream_nothing_is_repeated() -> None:
+    world = World()
+    caller, service = world.caller(to=TCP), world.service()
+    service.silent = True
+    sent: list[bytes] = []
+    take = world.take
+
+    def listen() -> list[tuple[Address, bytes, Address]]:
+        taken = take()
+        sent.extend(data for place, data, _ in taken if place == STREAM)
+        return taken
+
+    world.take = listen  # type: ignore[method-assign]  # the test listens
+    caller.password = "wrong"  # noqa: S105  # of no value
+    caller.call(URI, world.now)
+    world.run(40)
+    assert [data.split(b" ")[1] for data in sent] == [b"407", b"401"]
+    assert world.is_empty()
+
+
+def test_a_lost_connection_ends_the_requests_that_went_along_it() -> None:
+    world = World()
+    caller, service = world.caller(to=TCP), world.service()
+    world.connected.add((TCP, CALLER))
+    caller.talk_seconds = None
+    attempt = caller.call(URI, world.now)
+    world.run(1)
+    del world.network.places[CALLER]
+    service.send_inside(service.legs[attempt.call_id], "UPDATE", world.now)
+    world.run(0.1)
+    assert world.core.load.exchanges == 1 + 1
+    world.core.connection_failed(TCP, CALLER, world.now)
+    world.run(0.1)
+    assert world.core.load.exchanges == 1
+
+
+def test_without_its_connection_a_public_contact_is_tried() -> None:
+    public: Address = ("8.8.4.4", 5070)
+    world = World()
+    caller, service = world.caller(public, to=TCP), world.service()
+    caller.talk_seconds, service.talk_seconds = None, 2.0
+    world.applications = [replace(world.applications[0], allowed_regions=())]
+    attempt = caller.call(URI, world.now)
+    world.run(5)
+    assert (TCP, public) not in world.connected
+    assert attempt.ended == "remote"
+
+
+def test_the_contact_may_name_another_transport() -> None:
+    public: Address = ("8.8.4.4", 5070)
+    world = World()
+    caller, service = world.caller(public), world.service()
+    caller.talk_seconds = None
+    attempt = caller.call(URI, world.now)
+    world.run(1)
+    leg = service.legs[attempt.call_id]
+    leg.target = f"sip:desk@{public[0]}:{public[1]};transport=tcp"
+    service.send_inside(leg, "BYE", world.now)
+    world.run(1)
+    assert caller.requests[-1].top_via.transport == "TCP"
+
+
+def test_a_strict_router_in_front_is_understood() -> None:
+    world = World()
+    caller, service = world.caller(), world.service()
+    caller.talk_seconds = None
+    attempt = caller.call(URI, world.now)
+    world.run(1)
+    leg = attempt.leg
+    assert leg is not None
+    ours, target = NameAddr.parse(leg.routes[0]).uri, leg.target
+    leg.routes, leg.target = [f"<{target}>"], ours
+    caller.send_inside(leg, "INFO", world.now)
+    world.run(1)
+    info = service.requests[-1]
+    assert (info.method, info.uri_text, info.count("route")) == ("INFO", target, 0)
+    assert caller.responses[-1].status == 200
+
+
+def test_a_request_uri_of_ours_without_a_route_is_no_strict_router() -> None:
+    world = World()
+    caller = world.caller()
+    world.service()
+    caller.talk_seconds = None
+    attempt = caller.call(URI, world.now)
+    world.run(1)
+    leg = attempt.leg
+    assert leg is not None
+    leg.target, leg.routes = NameAddr.parse(leg.routes[0]).uri, []
+    caller.send_inside(leg, "INFO", world.now)
+    world.run(1)
+    assert caller.responses[-1].status == 481
+
+
+def test_of_a_multipart_body_the_description_is_relayed_and_the_rest_kept() -> None:
+    world = World()
+    caller, service = world.caller(), world.service()
+    body = b"--b\r\nContent-Type: application/isup\r\n\r\n\x01\x02\r\n--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--b--\r\n"
+    request = Request.build("INVITE", URI, [], body)
+    caller.call(URI, world.now, body=b"", extra=[("Content-Type", "multipart/mixed;boundary=b")])
+    attempt = caller.attempts["call-1@198.51.100.7"]
+    assert attempt.request is not None
+    attempt.request.set_body(request.body)
+    world.run(2)
+    invite = service.requests[0]
+    assert invite.body == body.replace(b"v=0\r\n", b"v=0 relayed to internal\r\n")
+    assert invite.header("content-length") == str(len(invite.body))
+
+
+def test_messages_of_one_call_keep_their_order() -> None:
+    world = World()
+    caller, service = world.caller(), world.service()
+    caller.talk_seconds = None
+    attempt = caller.call(URI, world.now)
+    world.run(1)
+    leg = attempt.leg
+    assert leg is not None
+    world.hold_relay = True
+    caller.send_inside(leg, "UPDATE", world.now, body=b"v=0\r\n")
+    caller.send_inside(leg, "INFO", world.now)
+    world.run(0.2)
+    assert [request.method for request in service.requests[-2:]] == ["INVITE", "ACK"]
+    world.release_relay(world.now)
+    world.run(0.2)
+    assert [request.method for request in service.requests[-2:]] == ["UPDATE", "INFO"]
+
+
+def test_a_refusals_description_stays_inside() -> None:
+    world = World()
+    caller, service = world.caller(), world.service()
+    service.status = 488
+    service.ring_body = b""
+    answer = service.on_invite
+
+    def with_body(key: Key, request: Request, now: float) -> None:
+        answer(key, request, now)
+        for _, _, final in service._invites.values():  # noqa: SLF001  # the service's own answer gets a body
+            final.set_body(b"v=0\r\nc=IN IP4 10.0.0.2\r\n", "application/sdp")
+
+    service.on_invite = with_body  # type: ignore[method-assign]  # the test adds a body
+    caller.call(URI, world.now)
+    world.run(2)
+    assert caller.responses[-1].status == 488
+    assert (caller.responses[-1].body, caller.responses[-1].header("content-type")) == (b"", None)
+
+
+def test_a_description_that_no_relay_serves_is_the_callers_fault() -> None:
+    world = World()
+    world.relay_refuses, world.relay_reason = {"offer"}, b"The media address is IPv6, which is not supported."
+    caller, service = world.caller(), world.service()
+    attempt = caller.call(URI, world.now)
+    world.run(1)
+    assert attempt.statuses == [407, 100, 488]
+    assert [(record.reason, record.sip_status) for record in world.ended] == [(EndReason.UNSUPPORTED_MEDIA, 488)]
+    assert service.requests == []
+
+
+def test_the_way_behind_a_foreign_target_travels_with_the_dialog() -> None:
+    world = World(replace(CONFIG, callflow_targets=(NODE_A,)))
+    caller, service = world.caller(), world.service(foreign=True)
+    caller.talk_seconds = None
+    behind = "<sip:10.0.0.2:6161;lr;ftag=1>"
+    respond = service.layer.respond
+
+    def record_route(key: Key, response: Response, now: float) -> None:
+        if response.count("record-route") and behind not in response.values("record-route"):
+            response.prepend("Record-Route", f"<sip:10.0.0.77;lr>, {behind}")
+        respond(key, response, now)
+
+    service.layer.respond = record_route  # type: ignore[method-assign]  # a proxy before the service
+    attempt = caller.call(URI, world.now)
+    world.run(1)
+    leg = attempt.leg
+    assert leg is not None
+    assert (len(leg.routes), leg.target) == (1, URI)
+    assert not any(b"10.0.0." in bytes(response) for response in caller.responses)
+    ack = next(request for request in service.requests if request.method == "ACK")
+    caller.send_inside(leg, "INFO", world.now)
+    world.run(1)
+    for request in (ack, service.requests[-1]):
+        assert request.uri_text == "sip:robot@10.0.0.2:6161"
+        assert request.values("route") == [behind, "<sip:10.0.0.77;lr>"]
+    leg.routes = [leg.routes[0].replace(";in=", ";in=A")]
+    caller.send_inside(leg, "INFO", world.now)
+    world.run(1)
+    assert (service.requests[-1].uri_text, service.requests[-1].count("route")) == (URI, 0)
+
+
+def test_a_way_that_is_too_long_does_not_travel() -> None:
+    inner = InnerRoute("sip:" + "a" * MAX_INNER)
+    assert inner.sign(key=b"k", sip_call_id="c", caller_tag="t") == ""
+    inner = InnerRoute("sip:robot@10.0.0.2", ("<sip:10.0.0.3;lr>",))
+    text = inner.sign(key=b"k", sip_call_id="c", caller_tag="t")
+    assert InnerRoute.parse(text, key=b"k", sip_call_id="c", caller_tag="t") == inner
+    for key, call_id, tag in ((b"l", "c", "t"), (b"k", "d", "t"), (b"k", "c", "u")):
+        assert InnerRoute.parse(text, key=key, sip_call_id=call_id, caller_tag=tag) is None
+    assert InnerRoute.parse("A" * 3 * MAX_INNER, key=b"k", sip_call_id="c", caller_tag="t") is None
+    assert InnerRoute.parse("", key=b"k", sip_call_id="c", caller_tag="t") is None
+    assert InnerRoute.parse("§", key=b"k", sip_call_id="c", caller_tag="t") is None
+
+
+def test_a_node_without_tls_answers_a_token_of_one_that_has_it() -> None:
+    world = World(replace(CONFIG, external=(UDP, TCP)))
+    state = world.core._state  # noqa: SLF001  # the choice has no other face
+    assert state.listener(Transport.TLS, 3) is UDP
+    assert state.listener(Transport.TCP, 3) is TCP

@@ -1,0 +1,256 @@
+"""Connections on real sockets: caps, clocks, keep-alives, TLS with a certificate that is renewed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from daemonkit.errors import CannotStart
+from daemonkit.sockets import Address, open_tcp
+from sipproxy.aio import streams
+from sipproxy.aio.certificates import Certificates
+from sipproxy.aio.streams import StreamEndpoint
+from sipproxy.core.config import TlsConfig
+
+OPTIONS = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 0\r\n\r\n"
+ANSWER = b"SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n"
+SECONDS = 5.0
+
+
+class Shell:
+    """What the proxy is to an endpoint: it notes what comes and answers each message."""
+
+    def __init__(self, *, trusted: bool = False, tls: ssl.SSLContext | None = None) -> None:
+        self.messages: list[tuple[bytes, Address]] = []
+        self.lost: list[Address] = []
+        self.changed = asyncio.Event()
+        self.endpoint = StreamEndpoint(on_message=self.receive, on_lost=self.lose, is_trusted=lambda _host: trusted, tls=tls)
+        self.address: Address = ("", 0)
+
+    async def start(self) -> None:
+        sock = open_tcp(("127.0.0.1", 0))
+        self.address = sock.getsockname()
+        await self.endpoint.start(sock)
+
+    def receive(self, data: bytes, address: Address) -> None:
+        self.messages.append((data, address))
+        self.endpoint.send(ANSWER, address)
+        self.changed.set()
+
+    def lose(self, address: Address) -> None:
+        self.lost.append(address)
+        self.changed.set()
+
+    async def until_lost(self, count: int = 1) -> None:
+        async with asyncio.timeout(SECONDS):
+            while len(self.lost) < count:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@pytest.fixture
+async def shell() -> AsyncIterator[Shell]:
+    made = Shell()
+    await made.start()
+    yield made
+    made.endpoint.stop()
+
+
+async def test_an_answer_goes_back_along_the_connection(shell: Shell) -> None:
+    reader, writer = await asyncio.open_connection(*shell.address)
+    writer.write(OPTIONS[:20])
+    await writer.drain()
+    writer.write(OPTIONS[20:] + OPTIONS + b"\r\n\r\n")
+    assert await asyncio.wait_for(reader.readexactly(2 * len(ANSWER) + 2), SECONDS) == ANSWER + ANSWER + b"\r\n"
+    assert [data for data, _ in shell.messages] == [OPTIONS, OPTIONS]
+    own = writer.get_extra_info("sockname")
+    assert shell.endpoint.is_connected(own)
+    writer.close()
+    await shell.until_lost()
+    assert (shell.lost, len(shell.endpoint)) == ([own], 0)
+
+
+async def test_a_stream_that_cannot_be_cut_is_closed(shell: Shell) -> None:
+    reader, writer = await asyncio.open_connection(*shell.address)
+    writer.write(b"OPTIONS sip:a SIP/2.0\r\n\r\n")
+    assert await asyncio.wait_for(reader.read(), SECONDS) == b""
+    assert shell.endpoint.counters.unreadable == 1
+    writer.close()
+
+
+async def test_one_source_has_a_share_of_the_connections(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_CONNECTIONS_PER_SOURCE", 2)
+    held = [await asyncio.open_connection(*shell.address) for _ in range(2)]
+    for _, writer in held:
+        writer.write(OPTIONS)
+    for reader, _ in held:
+        await asyncio.wait_for(reader.readexactly(len(ANSWER)), SECONDS)
+    reader, writer = await asyncio.open_connection(*shell.address)
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await asyncio.wait_for(reader.readexactly(1), SECONDS)
+    assert (shell.endpoint.counters.refused, len(shell.endpoint)) == (1, 2)
+    for _, each in [*held, (reader, writer)]:
+        each.close()
+    await shell.until_lost(2)
+
+
+async def test_there_is_a_cap_on_all_of_them_even_for_trusted_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(streams, "MAX_CONNECTIONS_PER_SOURCE", 0)
+    shell = Shell(trusted=True)
+    await shell.start()
+    reader, writer = await asyncio.open_connection(*shell.address)
+    writer.write(OPTIONS)
+    await asyncio.wait_for(reader.readexactly(len(ANSWER)), SECONDS)
+    second, other = await asyncio.open_connection(*shell.address)
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await asyncio.wait_for(second.readexactly(1), SECONDS)
+    assert shell.endpoint.counters.refused == 1
+    writer.close()
+    other.close()
+    shell.endpoint.stop()
+
+
+@pytest.mark.parametrize("said", [b"", OPTIONS[:10], OPTIONS + OPTIONS[:10]])
+async def test_a_message_must_arrive_in_time(shell: Shell, monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
+    monkeypatch.setattr(streams, "MESSAGE_SECONDS", 0.05)
+    reader, writer = await asyncio.open_connection(*shell.address)
+    writer.write(said)
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await asyncio.wait_for(reader.readexactly(1000), SECONDS)
+    assert shell.endpoint.counters.overdue == 1
+    writer.close()
+
+
+async def test_silence_ends_a_connection(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "IDLE_SECONDS", 0.05)
+    reader, writer = await asyncio.open_connection(*shell.address)
+    writer.write(OPTIONS)
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await asyncio.wait_for(reader.readexactly(1000), SECONDS)
+    assert shell.endpoint.counters.overdue == 1
+    writer.close()
+
+
+async def test_who_does_not_read_is_dropped(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_WRITE_BUFFER", 0)
+    reader, writer = await asyncio.open_connection(*shell.address)
+    writer.write(OPTIONS)
+    await asyncio.wait_for(reader.readexactly(len(ANSWER)), SECONDS)
+    while not shell.lost:
+        shell.endpoint.send(b"x" * 100_000, writer.get_extra_info("sockname"))
+        await asyncio.sleep(0)
+    assert shell.endpoint.counters.unread == 1
+    writer.close()
+
+
+async def test_a_connection_is_opened_for_a_message(shell: Shell) -> None:
+    other = Shell()
+    await other.start()
+    other.endpoint.send(OPTIONS, shell.address)
+    other.endpoint.send(OPTIONS, shell.address)
+    async with asyncio.timeout(SECONDS):
+        while len(other.messages) < 2:
+            other.changed.clear()
+            await other.changed.wait()
+    assert (len(shell.messages), len(other.endpoint)) == (2, 1)
+    other.endpoint.stop()
+
+
+async def test_an_address_without_a_listener_is_lost(shell: Shell) -> None:
+    free = open_tcp(("127.0.0.1", 0))
+    nobody = free.getsockname()
+    free.close()
+    shell.endpoint.send(OPTIONS, nobody)
+    await shell.until_lost()
+    assert shell.lost == [nobody]
+
+
+def certificate(folder: Path, name: str) -> TlsConfig:
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run([*command, "-subj", f"/CN={name}", *files], check=True, capture_output=True)
+    return TlsConfig(str(folder / "cert.pem"), str(folder / "key.pem"))
+
+
+def client(config: TlsConfig) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=config.certificate)
+    context.check_hostname = False
+    return context
+
+
+async def test_tls_shows_the_certificate_that_is_there_now(tmp_path: Path) -> None:
+    config = certificate(tmp_path, "first.example")
+    certificates = Certificates(config)
+    shell = Shell(tls=certificates.context)
+    await shell.start()
+
+    async def subject() -> str:
+        reader, writer = await asyncio.open_connection(*shell.address, ssl=client(config))
+        writer.write(OPTIONS)
+        assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), SECONDS) == ANSWER
+        shown = writer.get_extra_info("peercert")
+        assert writer.get_extra_info("ssl_object").version() in {"TLSv1.2", "TLSv1.3"}
+        writer.close()
+        return str(shown["subject"][0][0][1])
+
+    assert await subject() == "first.example"
+    certificate(tmp_path, "second.example")
+    for path in (config.certificate, config.key):
+        os.utime(path, ns=(1, 1))
+    certificates.reload_if_changed()
+    assert await subject() == "second.example"
+    shell.endpoint.stop()
+
+
+async def test_a_broken_renewal_keeps_the_old_certificate(tmp_path: Path) -> None:
+    config = certificate(tmp_path, "first.example")
+    trusted = client(config)
+    certificates = Certificates(config)
+    shell = Shell(tls=certificates.context)
+    await shell.start()
+    Path(config.certificate).write_text("no certificate")
+    certificates.reload()
+    reader, writer = await asyncio.open_connection(*shell.address, ssl=trusted)
+    writer.write(OPTIONS)
+    assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), SECONDS) == ANSWER
+    writer.close()
+    shell.endpoint.stop()
+
+
+async def test_over_tls_no_connection_is_opened(tmp_path: Path) -> None:
+    shell = Shell(tls=Certificates(certificate(tmp_path, "first.example")).context)
+    await shell.start()
+    shell.endpoint.send(OPTIONS, ("127.0.0.1", 9))
+    await shell.until_lost()
+    assert shell.lost == [("127.0.0.1", 9)]
+    shell.endpoint.stop()
+
+
+async def test_clients_may_have_to_show_a_certificate(tmp_path: Path) -> None:
+    config = certificate(tmp_path, "both.example")
+    shell = Shell(tls=Certificates(TlsConfig(config.certificate, config.key, config.certificate)).context)
+    await shell.start()
+    context = client(config)
+    reader, writer = await asyncio.open_connection(*shell.address, ssl=context)
+    writer.write(OPTIONS)
+    with pytest.raises((ssl.SSLError, ConnectionResetError, asyncio.IncompleteReadError)):
+        await asyncio.wait_for(reader.readexactly(1), SECONDS)
+    assert shell.messages == []
+    context.load_cert_chain(config.certificate, config.key)
+    reader, writer = await asyncio.open_connection(*shell.address, ssl=context)
+    writer.write(OPTIONS)
+    assert await asyncio.wait_for(reader.readexactly(len(ANSWER)), SECONDS) == ANSWER
+    writer.close()
+    shell.endpoint.stop()
+
+
+def test_a_certificate_that_is_not_there_keeps_the_proxy_from_starting(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match="TLS has no usable certificate in /nowhere.pem with the key in /nowhere.key"):
+        Certificates(TlsConfig("/nowhere.pem", "/nowhere.key"))

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+
+from sipproxy.sip import PeerError, Request
+from sipproxy.sip.body import find_description
+from sipproxy.sip.limits import MAX_PARTS
+
+SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\n"
+ISUP = b"\x01\x00\r\n--nearly\x00\xff"
+MIXED = (
+    b'preamble\r\n--b+1\r\nContent-Type: application/isup;version="itu-t"\r\n\r\n' + ISUP + b"\r\n--b+1\r\n"
+    b"c: application/sdp\r\nContent-Length: 32\r\nContent-Disposition: session\r\n\r\n" + SDP + b"\r\n--b+1--\r\nafter"
+)
+NESTED = (
+    b"--out\r\nContent-Type: multipart/related; boundary=in\r\n\r\n--in\r\n\r\ntext\r\n--in\r\nContent-Type: application/sdp\r\n\r\n"
+    + SDP
+    + b"\r\n--in--\r\n--out--"
+)
+
+
+def message(kind: str, body: bytes) -> Request:
+    return Request.build("INVITE", "sip:a@b", [("Content-Type", kind)] if kind else [], body)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/sdp", SDP),
+        ("Application/SDP ;charset=utf-8", SDP),
+        ('multipart/mixed; boundary="b+1"', MIXED),
+        ("multipart/mixed;boundary=out", NESTED),
+        ("multipart/alternative;boundary=x", b"--x\nContent-Type:application/sdp\n\n" + SDP + b"\n--x--\n"),
+    ],
+)
+def test_the_description_is_found_and_nothing_else_changes(kind: str, body: bytes) -> None:
+    found = find_description(message(kind, body))
+    assert found is not None
+    assert found.of(body) == SDP
+    other = found.replaced(body, b"v=0 relayed")
+    assert other == body.replace(b"Content-Length: 32", b"Content-Length: 11").replace(SDP, b"v=0 relayed")
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("", SDP),
+        ("text/plain", SDP),
+        ("application/sdp", b""),
+        ("multipart/mixed;boundary=b", b"--b\r\nContent-Type: text/plain\r\n\r\nx\r\n--b--"),
+    ],
+)
+def test_other_bodies_have_none(kind: str, body: bytes) -> None:
+    assert find_description(message(kind, body)) is None
+
+
+def deep(levels: int) -> bytes:
+    body = b"Content-Type: application/sdp\r\n\r\n" + SDP
+    for _ in range(levels):
+        body = b"Content-Type: multipart/mixed;boundary=b\r\n\r\n--b\r\n" + body + b"\r\n--b--"
+    return body.partition(b"\r\n\r\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/mixed", MIXED),
+        ('multipart/mixed;boundary=""', MIXED),
+        ("multipart/mixed;boundary=" + "b" * 71, MIXED),
+        ("multipart/mixed;boundary=other", MIXED),
+        ("multipart/mixed;boundary=b", b"--b\r\nno blank line\r\n--b--"),
+        ("multipart/mixed;boundary=b", b"\r\n--b\r\n\r\nx" * (MAX_PARTS + 1) + b"\r\n--b--"),
+        ("multipart/mixed;boundary=b", deep(4)),
+    ],
+)
+def test_a_body_that_cannot_be_taken_apart_is_refused(kind: str, body: bytes) -> None:
+    with pytest.raises(PeerError):
+        find_description(message(kind, body))
