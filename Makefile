@@ -3,10 +3,10 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install -qq --disable-pip-version-check
-PEERS := curl espeak-ng sip-tester baresip bind9-dnsutils iproute2 nftables postgresql redis-server chromium
+PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-modules bind9-dnsutils iproute2 nftables postgresql redis-server chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types layers unit daemons conformance fuzz-api bench-api openapi clean
+.PHONY: help demo up test lint types layers unit daemons conformance fuzz fuzz-api bench-api bench-signalling openapi clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ CORPUS ?= ../shared/conformance
 conformance: .venv/dev  ## messages of RFCs and real devices against the running proxy (CORPUS=DIR)
 	@$(BIN)/python -m tests.conformance $(CORPUS)
 
+fuzz: .venv/dev  ## a million damaged messages, headers, digests and descriptions (some minutes)
+	@$(BIN)/python -m tests.fuzz --inputs 1000000
+
 fuzz-api: .venv/dev  ## thousands of requests made from openapi.json (some minutes)
 	@rm -f var/fuzz-api.txt; mkdir -p var
 	SIPURI_FUZZ_EXAMPLES=60 SIPURI_FUZZ_REPORT=$(CURDIR)/var/fuzz-api.txt $(BIN)/pytest -n 2 tests/contract/test_schema_fuzz.py
@@ -54,6 +57,10 @@ fuzz-api: .venv/dev  ## thousands of requests made from openapi.json (some minut
 
 bench-api: .venv/dev  ## lists of a huge account beside those of a small one (some minutes)
 	@$(BIN)/python -m bench.api
+
+bench-signalling: .venv/dev  ## calls beside Kamailio, rtpengine and PostgreSQL (a quarter of an hour)
+	@deploy/need-packages sip-tester postgresql kamailio kamailio-postgres-modules rtpengine-daemon
+	@$(BIN)/python -m bench.signalling
 
 openapi: .venv/dev  ## write openapi.json anew
 	$(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn --file openapi.json

@@ -13,6 +13,7 @@ from mediarelay.core.config import Interface, RelayConfig
 from sipproxy.core.config import SipProxyConfig, TlsConfig
 from sipproxy.core.dns_config import DnsConfig
 from sipproxy.core.listener import Listener, Side, Transport
+from sipproxy.core.mac import mac_key
 from sipproxy.core.token import MAX_LISTENERS
 
 WILDCARD = "0.0.0.0"  # noqa: S104  # it is compared with, not bound
@@ -35,8 +36,8 @@ def sip_proxy_config(worker: int = 0) -> SipProxyConfig:
         worker=worker,
         callflow_targets=settings.CALLFLOW_TARGETS,
         media_relays=settings.MEDIA_RELAYS,
-        nonce_key=settings.SIPURI_NONCE_KEY,
-        route_key=settings.SIPURI_ROUTE_KEY,
+        nonce_key=mac_key(settings.SIPURI_NONCE_KEY),
+        route_key=mac_key(settings.SIPURI_ROUTE_KEY),
         trusted=settings.GUARD_TRUSTED,
         digest_allow_no_qop=settings.DIGEST_ALLOW_NO_QOP,
     )

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import UUID
 
-from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Count, Q
 from django.utils import timezone
 
 from voiceapps.choices import CallState, NodeState
 from voiceapps.models import Call, CallEvent, MediaLeg, Node, VoiceApplication, WebhookAttempt
-from voiceapps.rules.admission import AdmissionSnapshot
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.limits import CallCount, Limits
 
 NODE_LIVE_SECONDS = 10.0
 POOL_SECONDS = 120.0
 MAX_PER_QUERY = 500
-
-# An unknown user asks the database like a known one, so that time tells nothing (D2).
-_NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,32 +49,6 @@ class CallApplication:
     fallback_password: str = field(repr=False)
     status_url: str
     timeout_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyRun:
-    """A proxy process, which counts the calls that it admitted since its start itself."""
-
-    name: str
-    since: datetime
-
-
-def admission_snapshots(users: Sequence[str], *, asking: ProxyRun | None) -> dict[str, AdmissionSnapshot]:
-    """Return the applications that these SIP user parts name, by the user part in lower case.
-
-    One query, and a second one where one of them or its account has a limit of concurrent calls: then the snapshot carries the live calls
-    that `asking` does not hold, with None all of them.
-    """
-    ids = [_canonical_uuid(user) for user in users]
-    named = Q(sip_alias__in=ids) | Q(application_id__in=ids)
-    applications = list(VoiceApplication.objects.filter(named).select_related("credential", "account"))
-    elsewhere = _calls_elsewhere(applications, asking)
-    wanted = {user.lower() for user in users}
-    found: dict[str, AdmissionSnapshot] = {}
-    for application in applications:
-        snapshot = _admission_snapshot(application, elsewhere)
-        found.update(dict.fromkeys(snapshot.users & wanted, snapshot))
-    return found
 
 
 def ended_calls(call_ids: Sequence[str]) -> frozenset[str]:
@@ -135,62 +100,6 @@ def node_pool(role: str) -> tuple[NodeView, ...]:
     never in the pool, and who calls a dead one notices within a second.
     """
     return live_nodes(role) or live_nodes(role, seconds=POOL_SECONDS)
-
-
-def _calls_elsewhere(applications: Sequence[VoiceApplication], asking: ProxyRun | None) -> dict[str | UUID | None, int]:
-    """Return live calls that the asking proxy does not count itself, by application id and by account id, where one is limited."""
-    limited = [row for row in applications if row.max_calls is not None or row.account.max_calls is not None]
-    if not limited:
-        return {}
-    live = Call.objects.filter(~Q(state=CallState.DISCONNECTED), account_id__in={row.account_id for row in limited}).order_by()
-    if all(row.account.max_calls is None for row in limited):
-        live = live.filter(application_id__in=[row.pk for row in limited])
-    if asking is not None:
-        # A call without a node was reported by its call flow first; its proxy, perhaps the one that asks, reports it within a moment.
-        live = live.exclude(Q(proxy_node="") | Q(proxy_node=asking.name, started_at__gte=asking.since))
-    found: Counter[str | UUID | None] = Counter()
-    for account_id, application_id, count in live.values_list("account_id", "application_id").annotate(Count("pk")):
-        found[account_id] += count
-        found[application_id] += count
-    return found
-
-
-def _admission_snapshot(application: VoiceApplication, elsewhere: Mapping[str | UUID | None, int]) -> AdmissionSnapshot:
-    account = application.account
-    users = {str(application.application_id)} | ({str(application.sip_alias)} if application.sip_alias else set())
-    return AdmissionSnapshot(
-        application_id=str(application.application_id),
-        account_id=application.account_id,
-        enabled=application.inbound_sip_enabled,
-        users=frozenset(users),
-        password_auth=application.password_auth_enabled,
-        allowed_source_ips=tuple(application.allowed_source_ips),
-        allowed_regions=tuple(application.allowed_regions),
-        digest_algorithms=tuple(application.digest_algorithms),
-        ha1=_ha1(application),
-        application_limits=Limits(application.max_calls, application.max_calls_per_second),
-        account_limits=Limits(account.max_calls, account.max_calls_per_second),
-        calls_elsewhere=CallCount(
-            0 if application.max_calls is None else elsewhere.get(application.pk, 0),
-            0 if account.max_calls is None else elsewhere.get(account.pk, 0),
-        ),
-    )
-
-
-def _ha1(application: VoiceApplication) -> tuple[tuple[str, str, str], ...]:
-    try:
-        stored = application.credential.secrets
-    except ObjectDoesNotExist:
-        return ()
-    return tuple((username, algorithm, digest) for username, algorithm, digest in json.loads(stored))
-
-
-def _canonical_uuid(user: str) -> UUID:
-    try:
-        value = UUID(user)
-    except ValueError:
-        return _NOBODY
-    return value if str(value) == user.lower() else _NOBODY
 
 
 @dataclass(frozen=True, slots=True)

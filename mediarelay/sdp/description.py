@@ -126,7 +126,8 @@ class SessionDescription:
             raise ValueError("The session description has too many media lines.")
         head = _Section(lines, 0, starts[0] if starts else len(lines))
         bounds = pairwise([*starts, len(lines)])
-        media = tuple(_parse_media(_Section(lines, start, end), head) for start, end in bounds)
+        direction = head.direction() or "sendrecv"
+        media = tuple(_parse_media(_Section(lines, start, end), head.connections, direction) for start, end in bounds)
         origins = tuple(index for index, line in enumerate(lines) if line.startswith(b"o="))
         return cls(lines, origins, head.connections, media)
 
@@ -176,12 +177,12 @@ def _parse_connection(line: bytes, index: int) -> Connection:
     return Connection(index, parts[1].decode(), parts[2].split(b"/")[0].decode("latin-1"))
 
 
-def _parse_media(section: _Section, head: _Section) -> Media:
+def _parse_media(section: _Section, inherited: tuple[Connection, ...], direction: Direction) -> Media:
     parts = section.lines[section.start][2:].split()
     if len(parts) < 4:
         raise ValueError("A media line is malformed.")
     kind, port, protocol, formats = parts[0], parts[1], parts[2], tuple(name.decode("latin-1") for name in parts[3:])
-    connections = section.connections or head.connections
+    connections = section.connections or inherited
     media = Media(
         line=section.start,
         kind=kind.decode("latin-1"),
@@ -192,7 +193,7 @@ def _parse_media(section: _Section, head: _Section) -> Media:
         own_connections=section.connections,
         rtcp=_parse_rtcp(section),
         rtcp_mux=section.attribute(b"rtcp-mux") is not None,
-        direction=section.direction() or head.direction() or "sendrecv",
+        direction=section.direction() or direction,
         clock_rate=_parse_clock_rate(section, formats),
     )
     if media.live and media.connection is None:

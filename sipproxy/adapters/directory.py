@@ -14,9 +14,9 @@ from django.db import DatabaseError
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from voiceapps.admission_reads import ProxyRun, admission_snapshots
 from voiceapps.door import DatabaseDoor, DoorBusyError
 from voiceapps.rules.admission import AdmissionSnapshot
-from voiceapps.selectors import ProxyRun, admission_snapshots
 
 MAX_WAITING = 5_000
 MAX_PER_QUERY = 200

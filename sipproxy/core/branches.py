@@ -1,6 +1,6 @@
 """Our Via branches: unguessable, and recognised when a request comes round again (RFC 3261 16.3 step 4).
 
-A branch is a random part and an HMAC over it and what makes the request this request. The same request coming back carries
+A branch is a random part and a tag over it and what makes the request this request. The same request coming back carries
 a branch of ours that fits: a loop. One that comes back with another Request-URI is a spiral and does not fit.
 The first two digits of the random part name the worker that made the branch: a response that reached another one is handed
 to it.
@@ -8,10 +8,10 @@ to it.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from string import hexdigits
 
+from sipproxy.core.mac import make_tag
 from sipproxy.sip import PeerError, Request, Via
 from sipproxy.sip.via import MAGIC_COOKIE
 
@@ -54,4 +54,4 @@ def _fits(value: str, request: Request, key: bytes) -> bool:
 
 def _mac(request: Request, key: bytes, nonce: str) -> str:
     facts = "\n".join((nonce, request.uri_text, request.from_.tag, request.to.tag, request.call_id, str(request.cseq.number)))
-    return hmac.digest(key, b"branch" + facts.encode("utf-8", "surrogateescape"), hashlib.sha256).hex()[:_MAC_CHARACTERS]
+    return make_tag(key, b"branch", facts.encode("utf-8", "surrogateescape"), size=_MAC_CHARACTERS // 2).hex()

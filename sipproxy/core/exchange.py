@@ -36,6 +36,8 @@ class Exchange:
     "The edited request without its hop: what a next target gets too."
     token: RouteToken | None = None
     "The dialog's token; for the first INVITE the one of the current target."
+    signed: str = ""
+    "That token's text."
     target: Address = ("", 0)
     "Where the request went last."
     leaving: Listener | None = None

@@ -59,8 +59,9 @@ class Forward:
         exchange.tried.append(node)
         exchange.heard = False
         exchange.token = self._token(exchange, node)
+        exchange.signed = self._sign(exchange, exchange.token)
         out = exchange.outgoing.copy()
-        edits.push_record_route(out, self.sign(exchange), state.config.internal)
+        edits.push_record_route(out, exchange.signed, state.config.internal)
         self._send(exchange, out, state.config.internal, node, now)
         state.targets.begin(node)
         exchange.counted = True
@@ -97,13 +98,10 @@ class Forward:
             exchange.counted = False
             self._state.targets.end(exchange.target)
 
-    def sign(self, exchange: Exchange) -> str:
-        """Return the text of the exchange's token."""
-        if exchange.token is None:
-            return ""
+    def _sign(self, exchange: Exchange, token: RouteToken) -> str:
         request = exchange.request
         tag = edits.side_tag(request, exchange.side)
-        return exchange.token.sign(key=self._state.config.route_key, sip_call_id=request.call_id, caller_tag=tag)
+        return token.sign(key=self._state.config.route_key, sip_call_id=request.call_id, caller_tag=tag)
 
     # Inside a dialog.
 
@@ -111,7 +109,7 @@ class Forward:
         """Send a request along its dialog; its media passes the relay first."""
         state = self._state
         exchange = self._open(listener, key, request, source, token.call_id, token.relay, now=now)
-        exchange.token = token
+        exchange.token, exchange.signed = token, edits.route_user(request)
         exchange.outgoing = self._prepare(listener.side, request)
         state.calls.touch(token.call_id, now)
         state.draw(token.call_id, listener, request, now, came_from=source)

@@ -2,7 +2,7 @@
 
 Our own call flow is found by the token alone. A static target may be a proxy with others behind it: it has a Contact and
 Record-Route entries of its own, which the outside must not follow. They travel as a parameter of our Record-Route entry,
-bound by an HMAC to the dialog, and become Request-URI and Route again when a request comes back. Where the request is sent
+bound by a tag to the dialog, and become Request-URI and Route again when a request comes back. Where the request is sent
 is still the token's affair, so nobody can be reached by them.
 """
 
@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import Self
+
+from sipproxy.core.mac import make_tag
 
 MAX_INNER = 1_024  # octets of all URIs together: a dialog that needs more is reached without them
 PARAMETER = "in"
@@ -54,4 +55,4 @@ class InnerRoute:
 
 def _mac(payload: bytes, key: bytes, sip_call_id: str, caller_tag: str) -> bytes:
     dialog = f"{sip_call_id}\n{caller_tag}".encode("utf-8", "surrogateescape")
-    return hmac.digest(key, b"inner" + payload + b"\n" + dialog, hashlib.sha256)[:_MAC_BYTES]
+    return make_tag(key, b"inner", payload + b"\n" + dialog, size=_MAC_BYTES)

@@ -1,6 +1,6 @@
 """Nonces that need no memory until they were used well (D4).
 
-A nonce is its time, 64 random bits, its issuing process and an HMAC over these with the source address and the realm. It is
+A nonce is its time, 64 random bits, its issuing process and a tag over these with the source address and the realm. It is
 checked without state. Only a *correct* digest claims its count, so a stranger cannot fill the table.
 """
 
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import struct
 from collections import OrderedDict
 from collections.abc import Callable
 
 from sipproxy.core.limits import MAX_NONCES, NONCE_SECONDS
+from sipproxy.core.mac import make_tag
 
 _HEAD = struct.Struct("!Q8s4s")
 _MAC_BYTES = 12
@@ -93,4 +93,4 @@ class NonceBook:
             del self._claims[nonce]
 
     def _mac(self, head: bytes, source_ip: str) -> bytes:
-        return hmac.digest(self._key, head + source_ip.encode() + b"\n" + self._realm, hashlib.sha256)[:_MAC_BYTES]
+        return make_tag(self._key, b"nonce", head + source_ip.encode() + b"\n" + self._realm, size=_MAC_BYTES)

@@ -146,8 +146,7 @@ class Reply:
         out = response.copy()
         edits.put_vias_back(out, exchange.request)
         if exchange.side is Side.EXTERNAL:
-            token = self._forward.sign(exchange)
-            edits.turn_response_outside(out, exchange.request, token, self._outer_entry(exchange, response, token))
+            edits.turn_response_outside(out, exchange.request, exchange.signed, self._outer_entry(exchange, response))
         if body is not None and body != out.body:
             out.set_body(body)
         elif response.status >= 300 and has_description(response):
@@ -159,14 +158,14 @@ class Reply:
             self._conclude(exchange, response.status, now)
         self._state.respond(exchange, out, now)
 
-    def _outer_entry(self, exchange: Exchange, response: Response, token: str) -> str:
+    def _outer_entry(self, exchange: Exchange, response: Response) -> str:
         """Return our Record-Route URI as the caller sees it."""
-        entry = f"sip:{token}@{edits.outer_face(exchange.listener, self._state.config)}"
+        entry = f"sip:{exchange.signed}@{edits.outer_face(exchange.listener, self._state.config)}"
         if not self._state.has_static_targets:
             return entry
-        request = exchange.request
+        request, key = exchange.request, self._state.config.route_key
         tag = edits.side_tag(request, exchange.side)
-        sealed = edits.inner_route(response, token).sign(key=self._state.config.route_key, sip_call_id=request.call_id, caller_tag=tag)
+        sealed = edits.inner_route(response, exchange.signed).sign(key=key, sip_call_id=request.call_id, caller_tag=tag)
         return f"{entry};{PARAMETER}={sealed}" if sealed else entry
 
     def _fail(self, exchange: Exchange, status: int, now: float) -> None:

@@ -1,7 +1,7 @@
 """The route token: what a proxy must know of a dialog, carried by the dialog itself (D18).
 
 It is the user part of our Record-Route entry, so every request inside the dialog brings it back to any proxy of the fleet.
-64 characters of base64url: 39 bytes of facts and 9 bytes of HMAC over the facts, the Call-ID and the caller's tag. An
+64 characters of base64url: 39 bytes of facts and a tag of 9 bytes over the facts, the Call-ID and the caller's tag. An
 outsider can read it but neither forge it nor use it in another dialog.
 """
 
@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 import struct
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import Self
 
 from sipproxy.core.listener import Address, Transport
+from sipproxy.core.mac import make_tag
 from sipproxy.sip import UsageError
 
 _LAYOUT = struct.Struct("!B4s16s4sH4sH4sH")
@@ -69,7 +68,7 @@ class RouteToken:
         number = flags >> _TRANSPORT_SHIFT & _TRANSPORT_MASK
         if number >= len(_TRANSPORTS):
             return None
-        callflow, relay, caller = ((str(IPv4Address(places[index])), places[index + 1]) for index in (0, 2, 4))
+        callflow, relay, caller = ((_dotted(places[index]), places[index + 1]) for index in (0, 2, 4))
         hexa = first.hex() + rest.hex()
         call_id = f"c-{hexa[:8]}-{hexa[8:16]}-{hexa[16:20]}-{hexa[20:24]}-{hexa[24:28]}-{hexa[28:]}"
         return cls(
@@ -100,10 +99,14 @@ def looks_like_token(user: str) -> bool:
     return len(user) == _LENGTH
 
 
+def _dotted(packed: bytes) -> str:
+    return ".".join(map(str, packed))
+
+
 def _pack(address: Address) -> tuple[bytes, int]:
-    return IPv4Address(address[0]).packed, address[1]
+    return bytes(map(int, address[0].split("."))), address[1]
 
 
 def _mac(payload: bytes, key: bytes, sip_call_id: str, caller_tag: str) -> bytes:
     dialog = f"{sip_call_id}\n{caller_tag}".encode("utf-8", "surrogateescape")
-    return hmac.digest(key, b"token" + payload + dialog, hashlib.sha256)[:_MAC_BYTES]
+    return make_tag(key, b"token", payload + dialog, size=_MAC_BYTES)

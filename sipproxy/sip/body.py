@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sipproxy.sip.errors import PeerError
 from sipproxy.sip.grammar import param, parse_params, unquote
-from sipproxy.sip.limits import MAX_PART_DEPTH, MAX_PARTS
+from sipproxy.sip.limits import MAX_HEADERS, MAX_PART_DEPTH, MAX_PARTS
 from sipproxy.sip.message import Message
 from sipproxy.sip.names import key_of
 
@@ -87,13 +87,17 @@ class _Search:
         content = start + separator.end()
         kind, length = "text/plain", None
         position = start
-        for line in self._body[start : start + separator.start()].splitlines(keepends=True):
+        lines = self._body[start : start + separator.start()].split(b"\n", MAX_HEADERS)
+        if len(lines) > MAX_HEADERS:
+            raise PeerError(400, "Too Many Headers In A Part")
+        for line in lines:
             name, _, value = line.partition(b":")
-            if key_of(name) == "content-type":
+            key = key_of(name)
+            if key == "content-type":
                 kind = value.strip().decode("utf-8", "surrogateescape")
-            elif key_of(name) == "content-length" and (digits := _NUMBER.search(line, len(name))):
+            elif key == "content-length" and (digits := _NUMBER.search(line, len(name))):
                 length = position + digits.start(), position + digits.end()
-            position += len(line)
+            position += len(line) + 1
         if _media_type(kind) == DESCRIPTION:
             return Description(content, end, length)
         return self.run(kind, content, end, depth=depth + 1)

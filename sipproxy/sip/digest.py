@@ -47,7 +47,7 @@ class Challenge:
     def parse(cls, raw: str) -> Self:
         """Read a Proxy-Authenticate or WWW-Authenticate value; PeerError 400 when it is no Digest challenge."""
         fields = read_fields(raw)
-        if "realm" not in fields or "nonce" not in fields:
+        if not fields.get("realm") or not fields.get("nonce"):
             raise PeerError(400, "Bad Challenge")
         return cls(
             realm=fields["realm"],
@@ -64,7 +64,7 @@ class Challenge:
             parts.append(f"opaque={quote(self.opaque)}")
         parts.append(f"algorithm={self.algorithm}")
         if self.qop:
-            parts.append(f'qop="{",".join(self.qop)}"')
+            parts.append(f"qop={quote(','.join(self.qop))}")
         if self.stale:
             parts.append("stale=true")
         return "Digest " + ", ".join(parts)
@@ -100,16 +100,17 @@ class Credentials:
         missing = next((name for name in _REQUIRED if not fields.get(name)), None)
         if missing is not None:
             raise PeerError(400, f"Digest Without {missing.title()}")
+        algorithm, qop = _algorithm(fields.get("algorithm", MD5)), fields.get("qop", "").lower()
         made = cls(
             username=_username(fields),
             realm=fields["realm"],
             nonce=fields["nonce"],
             uri=fields["uri"],
             response=fields["response"].lower(),
-            algorithm=_algorithm(fields.get("algorithm", MD5)),
-            qop=fields.get("qop", "").lower(),
-            nc=fields.get("nc", ""),
-            cnonce=fields.get("cnonce", ""),
+            algorithm=algorithm,
+            qop=qop,
+            nc=fields.get("nc", "") if qop else "",
+            cnonce=fields.get("cnonce", "") if qop or algorithm not in ALGORITHMS else "",
             opaque=fields.get("opaque", ""),
             userhash=fields.get("userhash", "").lower() == "true",
         )
@@ -151,7 +152,7 @@ class Credentials:
     @property
     def count(self) -> int:
         """Return the nonce count, 0 when there is none."""
-        return int(self.nc, 16) if self.qop else 0
+        return int(self.nc, 16) if self.nc else 0
 
     @property
     def is_session(self) -> bool:

@@ -17,7 +17,7 @@ Params = tuple[tuple[str, str | None], ...]
 TOKEN = r"[A-Za-z0-9\-.!%*_+`'~]+"  # noqa: S105  the RFC calls it token; it is no password
 QUOTED = r'"(?:[^"\\]++|\\.)*+"'
 # hostname is liberal about underscores, which many private networks use.
-HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*))"
+HOST = r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*+))"
 
 _TOKEN = re.compile(TOKEN)
 _HOST = re.compile(HOST)
@@ -90,6 +90,8 @@ def split_values(text: str) -> list[str]:
         match = _PIECE.match(text, position)
         if match is None:
             raise PeerError(400, "Unbalanced Quotes")
+        if len(values) >= MAX_VALUES:
+            raise PeerError(400, "Too Many Values")
         if match[0] == ",":
             values.append("".join(current).strip())
             current = []

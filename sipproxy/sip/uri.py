@@ -10,7 +10,8 @@ from sipproxy.sip.errors import PeerError
 from sipproxy.sip.grammar import HOST, Params, format_params, param, parse_params, parse_port, with_param
 
 # The user part may hold `;` and `?` (RFC 3261 25.1), so the last `@` before the host decides where it ends.
-_URI = re.compile(rf"(sips?):(?:([^@\s<>\"]*)@)?({HOST})(?::(\d+))?(?:;([^?\s<>\"]*))?(?:\?([^\s<>\"]*))?", re.IGNORECASE)
+_BAD = r"\s\x00-\x1f\x7f<>\""
+_URI = re.compile(rf"(sips?):(?:([^@{_BAD}]*+)@)?({HOST})(?::(\d++))?(?:;([^?{_BAD}]*+))?(?:\?([^{_BAD}]*+))?", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 DEFAULT_PORT = 5060
 SECURE_PORT = 5061

@@ -19,6 +19,8 @@ PACKAGES = {
     "ip": "iproute2",
     "nft": "nftables",
     "espeak-ng": "espeak-ng",
+    "kamailio": "kamailio",
+    "linphonec": "linphone-cli",
 }
 
 

@@ -1,18 +1,24 @@
-"""SIP stacks that nobody here wrote: sipp and baresip against the running system."""
+"""SIP stacks that nobody here wrote: sipp, baresip, linphone and Kamailio against the running system."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from callflow.aio.phone import Phone
 from tests.support.backend import TestBackend
 from tests.support.fleet import Application, Fleet, free_ports, until
+from tests.support.kamailio import kamailio, proxy_address
 
 SCENARIOS = Path(__file__).parents[1] / "data" / "sipp"
+TRANSPORTS = ("udp",)
+PHONE_SECONDS = 30
 TALK = "<Response><SpeakSentence>Good morning to the peer at the other end of this line.</SpeakSentence><Pause duration='20'/></Response>"
 TONE = bytes(range(256)) * 40
 BRIEF = "<Response><SpeakSentence>Good bye.</SpeakSentence></Response>"
@@ -82,28 +88,115 @@ result = [(row.reason, row.trace) for row in RefusedAttempt.objects.filter(appli
     assert {result["rule"]: result["verdict"] for result in trace}["digest"] == "failed"
 
 
-def test_baresip_talks(fleet: Fleet, backend: TestBackend, application: Application, tmp_path: Path) -> None:
-    backend.documents["/initiate"] = BRIEF
-    (tmp_path / "config").write_text(_baresip_config())
-    proxy = "{}:{}".format(*fleet.sip)
-    account = (
-        f"<sip:{application.application_id}@sip-uri.localhost>;regint=0;auth_user={application.application_id};"
-        f'auth_pass={application.password};outbound="sip:{proxy};transport=udp";audio_codecs=PCMU\n'
-    )
-    (tmp_path / "accounts").write_text(account)
-    (tmp_path / "contacts").write_text("")
-    command = ["baresip", "-f", str(tmp_path), "-e", f"/dial {application.sip_uri}", "-t", "15"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert "Call established" in ran.stdout, ran.stdout[-3000:]
+@pytest.fixture(params=["directly", "through Kamailio"])
+def next_hop(request: pytest.FixtureRequest, fleet: Fleet, tmp_path: Path, transport: str) -> Iterator[str]:
+    """What a phone takes for its proxy: ours, or a border controller in front of it, which speaks to us as the phone would."""
+    proxy = proxy_address(fleet, transport)
+    if request.param == "directly":
+        yield "{}:{};transport={}".format(*proxy, transport)
+        return
+    with kamailio(tmp_path, proxy=proxy, transport=transport) as sbc:
+        yield "{}:{};transport=udp".format(*sbc.front)
+
+
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def ended_well(fleet: Fleet, backend: TestBackend) -> None:
+    """Check the call that a phone made: it was answered and hung up on, and its row says so."""
     event = backend.wait("disconnect")[0]
     assert event["cause"] == "hangup"
     assert "answerTime" in event
+    code = (
+        f"from voiceapps.models import Call\nresult = list(Call.objects.filter(pk={event['callId']!r}).values_list('state', 'end_class'))"
+    )
+    assert fleet.python(code) == [["disconnected", "success"]]
+
+
+def test_baresip_talks(fleet: Fleet, backend: TestBackend, application: Application, tmp_path: Path, next_hop: str) -> None:
+    backend.documents["/initiate"] = BRIEF
+    (tmp_path / "config").write_text(_baresip_config())
+    account = (
+        f"<sip:{application.application_id}@sip-uri.localhost>;regint=0;auth_user={application.application_id};"
+        f'auth_pass={application.password};outbound="sip:{next_hop}";audio_codecs=PCMU\n'
+    )
+    (tmp_path / "accounts").write_text(account)
+    (tmp_path / "contacts").write_text("")
+    said = talk(["baresip", "-f", str(tmp_path), "-e", f"/dial {application.sip_uri}"], tmp_path, until="session closed")
+    assert "Call established" in said, said[-3000:]
+    ended_well(fleet, backend)
+
+
+def test_linphone_talks(fleet: Fleet, backend: TestBackend, application: Application, tmp_path: Path, next_hop: str) -> None:
+    backend.documents["/initiate"] = BRIEF
+    (tmp_path / "rc").write_text(_linphone_config(application, next_hop))
+    (tmp_path / ".local" / "share" / "linphone").mkdir(parents=True)
+    keyboard = f"soundcard use files\ncall {application.sip_uri}\n"
+    said = talk(["linphonec", "-c", "rc"], tmp_path, keyboard, until=" ended ")
+    assert " connected." in said, said[-3000:]
+    ended_well(fleet, backend)
+
+
+def talk(command: list[str], directory: Path, keyboard: str = "", *, until: str) -> str:
+    """Run a phone until it says that its call is over, then quit it; returns what it said."""
+    assert shutil.which(command[0]), f"This test needs a Debian package: {command[0]}"
+    environment = os.environ | {"HOME": str(directory)}
+    phone = subprocess.Popen(
+        command, cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert phone.stdin is not None
+    assert phone.stdout is not None
+    # A phone that stays silent is ended, which ends the reading.
+    watchdog = Timer(PHONE_SECONDS, phone.kill)
+    watchdog.start()
+    phone.stdin.write(keyboard)
+    phone.stdin.flush()
+    said = ""
+    for line in phone.stdout:
+        said += line
+        if until in line:
+            break
+    phone.terminate()
+    phone.communicate()
+    watchdog.cancel()
+    return said
+
+
+def _linphone_config(application: Application, next_hop: str) -> str:
+    sip, media = free_ports(2)
+    return f"""[sip]
+sip_port={sip}
+sip_tcp_port={sip + 2}
+sip_tls_port=0
+bind_address=127.0.0.1
+use_ipv6=0
+ipv6_migration_done=1
+auto_net_state_mon=0
+default_proxy=0
+verify_server_certs=0
+verify_server_cn=0
+[rtp]
+audio_rtp_port={media}
+[proxy_0]
+reg_proxy=<sip:{next_hop};lr>
+reg_route=<sip:{next_hop};lr>
+reg_identity=sip:{application.application_id}@sip-uri.localhost
+reg_sendregister=0
+[auth_info_0]
+username={application.application_id}
+passwd={application.password}
+realm=sip-uri.localhost
+domain=sip-uri.localhost
+"""
 
 
 def _baresip_config() -> str:
     return """module_path /usr/lib/baresip/modules
 sip_listen 127.0.0.1:0
 net_interface 127.0.0.1
+sip_verify_server no
 audio_source aubridge,nil
 audio_player aubridge,nil
 module g711.so

@@ -45,7 +45,8 @@ class Server:
         """Write a proxy's row; its heart beats far into the future."""
         with closing(sqlite3.connect(self.database, timeout=20)) as database, database:
             database.execute(
-                "INSERT INTO voiceapps_node (name, role, state, public_address, internal_address, transports, metrics_address, load, seen_at)"
+                "INSERT INTO voiceapps_node"
+                " (name, role, state, public_address, internal_address, transports, metrics_address, load, seen_at)"
                 " VALUES (?, 'sipproxy', ?, ?, '', 'udp:6160', '', 0, '2999-01-01 00:00:00')"
                 " ON CONFLICT (name) DO UPDATE SET state = excluded.state",
                 (name, state, address),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from voiceapps.bulk import BulkInsert
 from voiceapps.models import Call
 from voiceapps.rules.records import CallFacts
 
@@ -11,22 +12,28 @@ MAX_URI = 1024
 MAX_CALL_ID = 512
 
 
-def ensure(call: CallFacts) -> None:
-    """Create the call unless it is there."""
-    Call.objects.get_or_create(
-        call_id=call.call_id,
-        defaults={
-            "account_id": call.account_id,
-            "application_id": call.application_id or None,
-            "sip_call_id": storable(call.sip_call_id)[:MAX_CALL_ID],
-            "from_uri": storable(call.from_uri)[:MAX_URI],
-            "to_uri": storable(call.to_uri)[:MAX_URI],
-            "source_ip": call.source_ip,
-            "source_port": call.source_port,
-            "country": call.country or "",
-            "started_at": datetime.fromtimestamp(call.started_at, UTC),
-        },
-    )
+_UNLESS_THERE = BulkInsert(Call, key=("call_id",))
+
+
+def ensure(*calls: CallFacts) -> None:
+    """Create the calls that are not there yet."""
+    _UNLESS_THERE.write([call_row(call) for call in calls])
+
+
+def call_row(call: CallFacts) -> dict[str, object]:
+    """Return what a call's facts put into its row."""
+    return {
+        "call_id": call.call_id,
+        "account_id": call.account_id,
+        "application_id": call.application_id or None,
+        "sip_call_id": storable(call.sip_call_id)[:MAX_CALL_ID],
+        "from_uri": storable(call.from_uri)[:MAX_URI],
+        "to_uri": storable(call.to_uri)[:MAX_URI],
+        "source_ip": call.source_ip,
+        "source_port": call.source_port,
+        "country": call.country or "",
+        "started_at": datetime.fromtimestamp(call.started_at, UTC),
+    }
 
 
 def storable(text: str) -> str:

@@ -6,27 +6,43 @@ the first one makes the row. The first end wins.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from django.db import transaction
 from django.utils import timezone
 
+from voiceapps.bulk import BulkInsert, BulkUpdate
 from voiceapps.choices import CallState
 from voiceapps.models import Call, CallEvent, MediaLeg, Recording
 from voiceapps.rules import records as r
 from voiceapps.rules.endings import EndReason
 from voiceapps.selectors import live_nodes
 from voiceapps.services import webhooks
-from voiceapps.services.call_rows import ensure, storable
+from voiceapps.services.call_rows import call_row, ensure, storable
 
 # A call whose node went silent is over; a new call gets this long to reach its call-flow node.
 SILENT_NODE_SECONDS = 60.0
 MAX_LINE = 512
 
 
-def admit(record: r.CallAdmitted) -> None:
-    """Create the call as the proxy admitted it."""
-    ensure(record.call)
-    Call.objects.filter(pk=record.call.call_id).update(proxy_node=record.node)
+_END_COLUMNS = ("state", "answered_at", "ended_at", "end_class", "end_reason", "sip_status", "error_message", "error_id", "tag")
+_ADMITTED = BulkInsert(Call, key=("call_id",), update=("proxy_node",))
+_ENDED = BulkUpdate(Call, _END_COLUMNS)
+_EVENTS = BulkInsert(CallEvent)
+_MEDIA = BulkInsert(
+    MediaLeg,
+    key=("call_id", "leg"),
+    update=(
+        *("node", "at", "packets_in", "bytes_in", "packets_out", "lost", "jitter_ms"),
+        *("payload_type", "advertised", "observed", "final"),
+    ),
+)
+
+
+def admit(records: Sequence[r.CallAdmitted]) -> None:
+    """Create the calls as the proxy admitted them."""
+    _ADMITTED.write([call_row(record.call) | {"proxy_node": record.node} for record in records])
 
 
 def answer(record: r.CallAnswered) -> None:
@@ -36,58 +52,82 @@ def answer(record: r.CallAnswered) -> None:
     waiting.update(state=CallState.ANSWERED, answered_at=_when(record.at), callflow_node=record.node)
 
 
-def end(record: r.CallEnded) -> None:
-    """End the call and put its disconnect webhook into the outbox; a second end changes nothing."""
-    ensure(record.call)
-    reason = record.reason
-    ended = Call.objects.filter(pk=record.call.call_id).exclude(state=CallState.DISCONNECTED)
-    changed = ended.update(
-        state=CallState.DISCONNECTED,
-        answered_at=_when(record.answered_at) if record.answered_at else None,
-        ended_at=_when(record.at),
-        end_class=reason.end_class.value,
-        end_reason=reason.value,
-        sip_status=record.sip_status,
-        error_message=record.error_message or "",
-        error_id=record.error_id or "",
-        tag=record.tag or "",
+def end(records: Sequence[r.CallEnded]) -> int:
+    """End calls, put their disconnect webhooks into the outbox and return how many ended; a second end changes nothing."""
+    first = {record.call.call_id: record for record in reversed(records)}
+    states = _locked_states(first)
+    missing = [record.call for call_id, record in first.items() if call_id not in states]
+    if missing:
+        ensure(*missing)
+        states |= _locked_states(call.call_id for call in missing)
+    changed = [call_id for call_id in first if states.get(call_id, CallState.DISCONNECTED) != CallState.DISCONNECTED]
+    _ENDED.write((call_id, _end_row(first[call_id])) for call_id in changed)
+    wanting = Call.objects.select_related("application").filter(pk__in=changed, application__status_url__gt="")
+    for call in wanting.order_by("started_at") if changed else ():
+        webhooks.queue_disconnect(call)
+    return len(changed)
+
+
+def _locked_states(call_ids: Iterable[str]) -> dict[str, str]:
+    # In one order, so that two processes never wait for each other.
+    rows = Call.objects.select_for_update().filter(pk__in=sorted(call_ids)).order_by("pk")
+    return dict(rows.values_list("pk", "state"))
+
+
+def _end_row(record: r.CallEnded) -> dict[str, object]:
+    return {
+        "state": CallState.DISCONNECTED,
+        "answered_at": _when(record.answered_at) if record.answered_at else None,
+        "ended_at": _when(record.at),
+        "end_class": record.reason.end_class.value,
+        "end_reason": record.reason.value,
+        "sip_status": record.sip_status,
+        "error_message": record.error_message or "",
+        "error_id": record.error_id or "",
+        "tag": record.tag or "",
+    }
+
+
+def add_events(records: Sequence[r.LadderMessage]) -> None:
+    """Add messages to their calls' ladders."""
+    _EVENTS.write(
+        [
+            {
+                "call_id": record.call_id,
+                "at": _when(record.at),
+                "leg": record.leg,
+                "transport": record.transport,
+                "source": record.source,
+                "destination": record.destination,
+                "first_line": storable(record.first_line)[:MAX_LINE],
+                "text": storable(record.text),
+            }
+            for record in records
+        ]
     )
-    if changed:
-        webhooks.queue_disconnect(Call.objects.select_related("application").get(pk=record.call.call_id))
 
 
-def add_event(record: r.LadderMessage) -> None:
-    """Add one message to the call's ladder."""
-    CallEvent.objects.create(
-        transport=record.transport,
-        call_id=record.call_id,
-        at=_when(record.at),
-        leg=record.leg,
-        source=record.source,
-        destination=record.destination,
-        first_line=record.first_line[:MAX_LINE],
-        text=storable(record.text),
-    )
-
-
-def report_media(record: r.MediaReport) -> None:
-    """Replace the figures of one side of a call."""
-    MediaLeg.objects.update_or_create(
-        call_id=record.call_id,
-        leg=record.leg,
-        defaults={
-            "node": record.node,
-            "at": _when(record.at),
-            "packets_in": record.packets_in,
-            "bytes_in": record.bytes_in,
-            "packets_out": record.packets_out,
-            "lost": record.lost,
-            "jitter_ms": record.jitter_ms,
-            "payload_type": record.payload_type,
-            "advertised": record.advertised,
-            "observed": record.observed,
-            "final": record.final,
-        },
+def report_media(records: Sequence[r.MediaReport]) -> None:
+    """Replace the figures of sides of calls."""
+    _MEDIA.write(
+        [
+            {
+                "call_id": record.call_id,
+                "leg": record.leg,
+                "node": record.node,
+                "at": _when(record.at),
+                "packets_in": record.packets_in,
+                "bytes_in": record.bytes_in,
+                "packets_out": record.packets_out,
+                "lost": record.lost,
+                "jitter_ms": record.jitter_ms,
+                "payload_type": record.payload_type,
+                "advertised": record.advertised,
+                "observed": record.observed,
+                "final": record.final,
+            }
+            for record in records
+        ]
     )
 
 
@@ -113,12 +153,9 @@ def sweep() -> int:
     live = {node.name for role in ("sipproxy", "callflow") for node in live_nodes(role, seconds=SILENT_NODE_SECONDS)}
     silent_since = timezone.now() - timedelta(seconds=SILENT_NODE_SECONDS)
     stranded = Call.objects.exclude(state=CallState.DISCONNECTED).filter(started_at__lt=silent_since)
-    ended = 0
-    for call in stranded:
-        if (call.callflow_node or call.proxy_node) not in live:
-            end(_node_lost(call))
-            ended += 1
-    return ended
+    lost = [_node_lost(call) for call in stranded if (call.callflow_node or call.proxy_node) not in live]
+    with transaction.atomic():
+        return end(lost)
 
 
 def _node_lost(call: Call) -> r.CallEnded:

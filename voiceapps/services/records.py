@@ -13,17 +13,29 @@ from voiceapps.services import calls, nodes, refusals, webhooks
 
 log = structlog.get_logger(__name__)
 
-_WRITERS: dict[type, Callable[[Any], None]] = {
+Writer = Callable[[Sequence[Any]], object]
+
+
+def _one_by_one(write: Callable[[Any], None]) -> Writer:
+    def write_all(records: Sequence[Any]) -> None:
+        for record in records:
+            write(record)
+
+    return write_all
+
+
+# In this order: a call is there before it ends, whatever the order of the reports.
+_WRITERS: dict[type, Writer] = {
     r.CallAdmitted: calls.admit,
-    r.CallAnswered: calls.answer,
+    r.CallAnswered: _one_by_one(calls.answer),
     r.CallEnded: calls.end,
-    r.LadderMessage: calls.add_event,
+    r.LadderMessage: calls.add_events,
     r.MediaReport: calls.report_media,
-    r.RecordingStored: calls.store_recording,
-    r.RefusalSeen: refusals.add,
-    r.WebhookFetched: webhooks.add_fetched,
-    r.StatusEventQueued: webhooks.queue_status_event,
-    r.NodeBeat: nodes.beat,
+    r.RecordingStored: _one_by_one(calls.store_recording),
+    r.RefusalSeen: _one_by_one(refusals.add),
+    r.WebhookFetched: _one_by_one(webhooks.add_fetched),
+    r.StatusEventQueued: _one_by_one(webhooks.queue_status_event),
+    r.NodeBeat: _one_by_one(nodes.beat),
 }
 
 
@@ -31,8 +43,10 @@ def write_records(batch: Sequence[r.Record]) -> None:
     """Write a batch, all or nothing; if one record is bad, write the others one by one. Raises OperationalError."""
     try:
         with transaction.atomic():
-            for record in batch:
-                _WRITERS[type(record)](record)
+            for kind, write in _WRITERS.items():
+                alike = [record for record in batch if type(record) is kind]
+                if alike:
+                    write(alike)
     except (IntegrityError, DataError, ValueError):
         for record in batch:
             _write_alone(record)
@@ -41,6 +55,6 @@ def write_records(batch: Sequence[r.Record]) -> None:
 def _write_alone(record: r.Record) -> None:
     try:
         with transaction.atomic():
-            _WRITERS[type(record)](record)
+            _WRITERS[type(record)]([record])
     except (IntegrityError, DataError, ValueError) as error:
         log.error("record_refused", record=type(record).__name__, error=str(error))

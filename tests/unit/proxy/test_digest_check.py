@@ -36,7 +36,8 @@ class Desk:
             new_token=lambda: hashlib.sha256(f"{mark}.{next(numbers)}".encode()).hexdigest(),
             max_nonces=max_nonces,
         )
-        self.check = DigestCheck(realm=realm, hosts=frozenset({DOMAIN}), nonces=nonces, allow_no_qop=allow_no_qop)
+        options = {"allow_no_qop": True} if allow_no_qop else {}
+        self.check = DigestCheck(realm=realm, hosts=frozenset({DOMAIN}), nonces=nonces, **options)
 
     def challenge(self, algorithm: str = MD5, *, now: float = 0.0) -> Challenge:
         offered = self.check.challenges(self.application, SOURCE, stale=False, now=now)[0]

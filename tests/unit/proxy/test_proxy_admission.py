@@ -408,7 +408,7 @@ def test_broken_requests_are_limited_too(world: World, stranger: Stranger) -> No
 
 
 def test_control_characters_do_not_reach_the_records(world: World, stranger: Stranger) -> None:
-    stranger.status("INVITE", f"sip:no%41body\x07@{DOMAIN}", User_Agent="a\x1b[31m\udcff\x00")
+    stranger.status("INVITE", f"sip:no%41body\udcfe@{DOMAIN}", User_Agent="a\x1b[31m\udcff\x00")
     refusal = world.refusals[0]
     assert refusal.user_agent.isprintable()
     assert refusal.request_user.isprintable()

@@ -4,7 +4,7 @@ import pytest
 
 from sipproxy.sip import PeerError, Request
 from sipproxy.sip.body import find_description
-from sipproxy.sip.limits import MAX_PARTS
+from sipproxy.sip.limits import MAX_HEADERS, MAX_PARTS
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\n"
 ISUP = b"\x01\x00\r\n--nearly\x00\xff"
@@ -70,6 +70,7 @@ def deep(levels: int) -> bytes:
         ("multipart/mixed;boundary=other", MIXED),
         ("multipart/mixed;boundary=b", b"--b\r\nno blank line\r\n--b--"),
         ("multipart/mixed;boundary=b", b"\r\n--b\r\n\r\nx" * (MAX_PARTS + 1) + b"\r\n--b--"),
+        ("multipart/mixed;boundary=b", b"--b\r\n" + b"l:1\r\n" * (MAX_HEADERS + 1) + b"\r\nx\r\n--b--"),
         ("multipart/mixed;boundary=b", deep(4)),
     ],
 )

@@ -59,7 +59,24 @@ def test_values_parse_or_are_refused(text: str) -> None:
             continue
 
 
-@pytest.mark.parametrize("raw", ["", "sip:", "sip:@h", "sip:a@", "sip:a@h:99999", "sip:a b@h", "sip:a@h;;", "sip:[::1", "nonsense"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "",
+        "sip:",
+        "sip:@h",
+        "sip:a@",
+        "sip:a@h:99999",
+        "sip:a@h:\u0661",
+        "sip:a b@h",
+        "sip:a\x00@h",
+        "sip:a@h;\x01",
+        "sip:a@h?\x7f",
+        "sip:a@h;;",
+        "sip:[::1",
+        "nonsense",
+    ],
+)
 def test_bad_uris(raw: str) -> None:
     with pytest.raises(PeerError) as caught:
         SipUri.parse(raw)

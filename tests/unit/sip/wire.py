@@ -1,10 +1,39 @@
-"""Wire samples and small builders for the grammar's tests."""
+"""Wire samples, their table of verdicts, and small builders for the grammar's tests.
+
+`tests/data/wire/index.tsv` has one row for each file: what the parser makes of it (`ok` or the status of the refusal), what a
+proxy answers that knows one application with a password (a status, or `silence`), and fields by their names in tshark,
+several values joined by `|`. `NAME_broken.sip` differs from `NAME.sip` in one place.
+"""
 
 from __future__ import annotations
 
+import csv
+import json
+from dataclasses import dataclass, field
 from pathlib import Path
 
-DATA = Path(__file__).parents[2] / "data" / "sip"
+DATA = Path(__file__).parents[2] / "data" / "wire"
+OK, SILENCE = "ok", "silence"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one file has to get."""
+
+    file: str
+    parse: str
+    answer: str
+    fields: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def broken(self) -> bool:
+        return self.file.endswith("_broken.sip")
+
+
+def verdicts() -> list[Verdict]:
+    with (DATA / "index.tsv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    return [Verdict(row["file"], row["parse"], row["answer"], json.loads(row["fields"] or "{}")) for row in rows]
 
 
 def sample(name: str) -> bytes:

@@ -15,6 +15,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from voiceapps.admission_reads import admission_snapshots
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
 from voiceapps.api.wire.envelope import ok
@@ -26,7 +27,6 @@ from voiceapps.models import Call, VoiceApplication
 from voiceapps.rules.admission import AdmissionSnapshot, Decision, DigestState, Outcome, RequestFacts, decide
 from voiceapps.rules.limits import CallCount, Usage, apply_limits
 from voiceapps.rules.regions import COUNTRIES
-from voiceapps.selectors import admission_snapshots
 
 DIGEST_STATES = [(state.value, state.value.replace("_", " ")) for state in DigestState]
 OUTCOMES = [(outcome.value, outcome.value) for outcome in Outcome]

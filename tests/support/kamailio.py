@@ -1,0 +1,80 @@
+"""Kamailio as the session border controller of a test, in front of the proxy or behind it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.fleet import Fleet, free_ports, until
+from tests.support.sipp import is_open
+
+CONFIG = Path(__file__).parents[1] / "data" / "kamailio" / "sbc.cfg"
+
+
+@dataclass(frozen=True)
+class Sbc:
+    """A running Kamailio."""
+
+    front: tuple[str, int]
+    "What callers are told to use; goes on to the proxy."
+    behind: tuple[str, int]
+    "What a proxy has as its target; goes on to the callee."
+    log: Path
+
+
+def proxy_address(fleet: Fleet, transport: str) -> tuple[str, int]:
+    """Return where a proxy takes a transport's connections or datagrams."""
+    host, _, port = fleet.env["SIPURI_SIP_TLS_BIND" if transport == "tls" else "SIPURI_SIP_BIND"].rpartition(":")
+    return host, int(port)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Two PEM files; Kamailio shows the same ones as the proxy and checks none."""
+
+    certificate: Path
+    key: Path
+
+
+@contextmanager
+def kamailio(  # noqa: PLR0913  # the neighbours, each by its name
+    directory: Path,
+    *,
+    proxy: tuple[str, int],
+    callee: int = 9,
+    behind: int = 0,
+    transport: str = "udp",
+    certificate: Certificate | None = None,
+) -> Iterator[Sbc]:
+    """Run Kamailio between callers and `proxy`, to which it speaks `transport`, and between a proxy and the callee's port.
+
+    `behind` is its port for the latter, where that has to be known before; `certificate` is needed for TLS.
+    """
+    program = shutil.which("kamailio")
+    assert program is not None, "This test needs a Debian package: apt-get install --no-install-recommends kamailio"
+    front, free, tls = free_ports(3)
+    sbc = Sbc(("127.0.0.1", front), ("127.0.0.1", behind or free), directory / "kamailio.log")
+    defines = [f"FRONT={front}", f"BEHIND={sbc.behind[1]}", f'CALLEE="sip:127.0.0.1:{callee}"']
+    defines.append(f'PROXY="sip:{proxy[0]}:{proxy[1]};transport={transport}"')
+    defines += [] if transport == "udp" else ["WITH_TCP"]
+    if certificate is not None:
+        defines += ["WITH_TLS", f"TLS_PORT={tls}", f'CERTIFICATE="{certificate.certificate}"', f'KEY="{certificate.key}"']
+    # -DD: in the foreground; -E: log to stderr. Little memory, so that the start is quick.
+    command = [program, "-f", str(CONFIG), "-DD", "-E", "-m", "24", "-M", "8", "-Y", str(directory), "-w", str(directory)]
+    with sbc.log.open("wb") as log:
+        process = subprocess.Popen([*command, *(f"-A{define}" for define in defines)], cwd=directory, stdout=log, stderr=log)
+    try:
+        until(lambda: _is_up(process, sbc), seconds=15, what=f"Kamailio, see {sbc.log}", every=0.02)
+        yield sbc
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def _is_up(process: subprocess.Popen[bytes], sbc: Sbc) -> bool:
+    assert process.poll() is None, sbc.log.read_text(errors="replace")[-3000:]
+    return is_open(sbc.front[1]) and is_open(sbc.behind[1])

@@ -1,0 +1,187 @@
+"""Threats 8 to 10 (authentication) at the proxy's front door; nonces of other workers, and clocks that jump, are test_digest_check.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from sipproxy.sip import Challenge, Credentials, Request, Response, parse_message
+from sipproxy.sip.digest import MD5, MD5_SESS, SHA256, SHA256_SESS, answer_challenge
+from tests.support.ua import PASSWORD
+from tests.unit.proxy.world import ALIAS, APP, CALLER, CONFIG, DOMAIN, OUTSIDE, URI, World, application
+from voiceapps.rules.admission import Reason
+
+Change = Callable[[Credentials], Credentials]
+SERIAL = count(1)
+
+
+def invite(
+    world: World, authorization: str = "", *, call_id: str = "", number: int = 1, to: str = URI, after: float = 0.0
+) -> Response | None:
+    """Send an INVITE and return the answer."""
+    serial = next(SERIAL)
+    headers = [
+        ("Via", f"SIP/2.0/UDP {CALLER[0]}:{CALLER[1]};branch=z9hG4bK{call_id or serial}{number}"),
+        ("From", "<sip:a@pbx.example>;tag=f"),
+        ("To", f"<{to}>"),
+        ("Call-ID", call_id or str(serial)),
+        ("CSeq", f"{number} INVITE"),
+    ]
+    if authorization:
+        headers.append(("Proxy-Authorization", authorization))
+    world.receive(bytes(Request.build("INVITE", URI, headers)), CALLER, OUTSIDE, world.now + after)
+    answers = [parse_message(data) for place, data, _ in world.take() if place == OUTSIDE]
+    return answers[0] if answers and isinstance(answers[0], Response) else None
+
+
+def status(world: World, authorization: Credentials | str = "", **options: object) -> int:
+    answer = invite(world, str(authorization), **options)  # type: ignore[arg-type]  # options of invite
+    return answer.status if answer else 0
+
+
+def challenge(world: World) -> Challenge:
+    answer = invite(world)
+    assert answer is not None
+    return Challenge.parse(answer.header("proxy-authenticate") or "")
+
+
+def credentials(world: World, *, user: str = ALIAS, method: str = "INVITE", uri: str = URI, password: str = PASSWORD) -> Credentials:
+    return answer_challenge(challenge(world), username=user, password=password, method=method, uri=uri, cnonce="c")
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    made.service()
+    return made
+
+
+# 8
+
+
+@pytest.mark.parametrize("text", ["", " ", 'Digest realm="other.example", username="x"'])
+def test_item_8_without_credentials_for_us_there_is_a_fresh_challenge(world: World, text: str) -> None:
+    answer = invite(world, text)
+    assert answer is not None
+    expected = 401 if text == " " else 407
+    assert answer.status == expected
+    assert (answer.header("proxy-authenticate") is None) == (expected == 401)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, 100),
+        ({"password": "other"}, 401),
+        ({"method": "REGISTER"}, 401),
+        ({"uri": f"sip:{ALIAS}@elsewhere.example"}, 401),
+        ({"uri": f"sip:other@{DOMAIN}"}, 401),
+        ({"user": APP}, 100),
+        ({"user": "somebody"}, 403),
+        ({"user": "somebody", "password": "other"}, 403),
+    ],
+)
+def test_item_8_each_part_of_an_answer_counts(world: World, options: dict[str, str], expected: int) -> None:
+    assert status(world, credentials(world, **options)) == expected
+
+
+def test_item_8_the_to_user_must_name_the_same_application(world: World) -> None:
+    assert status(world, credentials(world), to=f"sip:other@{DOMAIN}") == 403
+    assert [refusal.reason for refusal in world.refusals] == [Reason.USER_MISMATCH]
+
+
+def test_item_8_a_wrong_password_and_an_unknown_application_look_the_same(world: World) -> None:
+    wrong = invite(world, str(credentials(world, password="other")))
+    good = str(credentials(world))
+    world.applications = []
+    unknown = invite(world, good)
+    assert wrong is not None
+    assert unknown is not None
+    assert (wrong.status, wrong.reason, wrong.keys) == (unknown.status, unknown.reason, unknown.keys)
+
+
+# 9
+
+
+def test_item_9_a_replay_is_stale_and_a_retransmission_is_none(world: World) -> None:
+    answer = str(credentials(world))
+    assert status(world, answer, call_id="a") == 100
+    assert status(world, answer, call_id="b") == 407
+    assert status(world, answer, call_id="a", number=2) == 407
+    assert len(world.admitted) == 1
+
+
+def test_item_9_counts_only_go_up(world: World) -> None:
+    asked = challenge(world)
+    counted = [answer_challenge(asked, username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c", count=n) for n in (2, 1, 3)]
+    assert [status(world, answer) for answer in counted] == [100, 407, 100]
+
+
+@pytest.mark.parametrize(
+    "change", [lambda nonce: nonce[:-1] + "_", lambda nonce: "A" * len(nonce), lambda nonce: nonce + "A", lambda nonce: "\u0416"]
+)
+def test_item_9_a_forged_nonce_is_stale_and_no_guess(world: World, change: Callable[[str], str]) -> None:
+    asked = challenge(world)
+    forged = replace(asked, nonce=change(asked.nonce))
+    answer = invite(world, str(answer_challenge(forged, username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c")))
+    assert answer is not None
+    assert (answer.status, Challenge.parse(answer.header("proxy-authenticate") or "").stale) == (407, True)
+    assert world.refusals == []
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(59.0, 100), (61.0, 407), (3_600.0, 407)])
+def test_item_9_a_nonce_lives_a_minute(world: World, seconds: float, expected: int) -> None:
+    assert status(world, credentials(world), after=seconds) == expected
+
+
+def test_item_9_a_nonce_from_before_the_key_was_rotated_is_stale(world: World) -> None:
+    answer = credentials(world)
+    assert status(World(replace(CONFIG, nonce_key=b"new key")), answer) == 407
+
+
+# 10
+
+
+def test_item_10_a_weaker_algorithm_than_the_application_takes_is_wrong(world: World) -> None:
+    world.applications = [application(digest_algorithms=(SHA256,))]
+    strong = credentials(world)
+    assert strong.algorithm == SHA256
+    for weak in (MD5, MD5_SESS):
+        answered = answer_challenge(
+            replace(challenge(world), algorithm=weak), username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c"
+        )
+        assert status(world, answered) == 401
+    assert status(world, strong) == 100
+
+
+@pytest.mark.parametrize(("offered", "answered"), [(MD5, MD5_SESS), (SHA256, SHA256_SESS)])
+def test_item_10_session_variants_enter(world: World, offered: str, answered: str) -> None:
+    world.applications = [application(digest_algorithms=(offered,))]
+    asked = replace(challenge(world), algorithm=answered)
+    assert status(world, answer_challenge(asked, username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c")) == 100
+
+
+def text(change: tuple[str, str]) -> Callable[[Credentials], str]:
+    return lambda answer: str(answer).replace(*change)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (text(("qop=auth", "qop=auth-int")), 401),
+        (text(("qop=auth, nc=00000001, ", "")), 401),
+        (text(("algorithm=MD5", "algorithm=MD4")), 401),
+        (text(("algorithm=MD5", "algorithm=SHA-512-256")), 401),
+        (text(("algorithm=MD5", "algorithm=MD5, algorithm=MD5")), 401),
+        (text(("nc=00000001", "nc=00000001, userhash=true")), 401),
+        (text(('cnonce="c"', f'cnonce="{"c" * 2_000}"')), 401),
+        (text(('cnonce="c"', f'cnonce="{"c" * 60_000}"')), 400),
+        (text(("Digest ", "Digest " + "a=b, " * 100)), 401),
+    ],
+)
+def test_item_10_odd_answers_are_refused(world: World, change: Callable[[Credentials], str], expected: int) -> None:
+    assert status(world, change(credentials(world))) == expected
+    assert world.admitted == []
