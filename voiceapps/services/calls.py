@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from voiceapps.bulk import BulkInsert, BulkUpdate
+from voiceapps.bulk import BulkInsert
 from voiceapps.choices import CallState
 from voiceapps.models import Call, CallEvent, MediaLeg, Recording
 from voiceapps.rules import records as r
@@ -28,7 +28,7 @@ MAX_LINE = 512
 
 _END_COLUMNS = ("state", "answered_at", "ended_at", "end_class", "end_reason", "sip_status", "error_message", "error_id", "tag")
 _ADMITTED = BulkInsert(Call, key=("call_id",), update=("proxy_node",))
-_ENDED = BulkUpdate(Call, _END_COLUMNS)
+_ENDED = BulkInsert(Call, key=("call_id",), update=_END_COLUMNS)
 _EVENTS = BulkInsert(CallEvent)
 _MEDIA = BulkInsert(
     MediaLeg,
@@ -61,7 +61,7 @@ def end(records: Sequence[r.CallEnded]) -> int:
         ensure(*missing)
         states |= _locked_states(call.call_id for call in missing)
     changed = [call_id for call_id in first if states.get(call_id, CallState.DISCONNECTED) != CallState.DISCONNECTED]
-    _ENDED.write((call_id, _end_row(first[call_id])) for call_id in changed)
+    _ENDED.write([call_row(first[call_id].call) | _end_row(first[call_id]) for call_id in changed])
     wanting = Call.objects.select_related("application").filter(pk__in=changed, application__status_url__gt="")
     for call in wanting.order_by("started_at") if changed else ():
         webhooks.queue_disconnect(call)
