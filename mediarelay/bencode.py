@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from operator import itemgetter
 
 __all__ = ["MAX_DEPTH", "MAX_LENGTH", "decode", "encode"]
 
@@ -17,8 +18,9 @@ MAX_LENGTH = 65_535
 MAX_DEPTH = 16
 """Lists and dictionaries inside each other; rtpengine's own answers use seven."""
 
+_NAME = itemgetter(0)
 _INTEGER = re.compile(rb"i(0|-?[1-9][0-9]{0,18})e")
-_LENGTH = re.compile(rb"(0|[1-9][0-9]{0,4}):")
+_LENGTH_DIGITS = 5
 
 
 def encode(value: object) -> bytes:
@@ -86,42 +88,52 @@ def _read_list(data: bytes, position: int, depth: int) -> tuple[list[object], in
 
 
 def _read_string(data: bytes, position: int) -> tuple[bytes, int]:
-    match = _LENGTH.match(data, position)
-    if match is None:
+    colon = data.find(b":", position, position + _LENGTH_DIGITS + 1)
+    digits = data[position:colon]
+    if colon < 0 or not digits.isdigit() or (digits != b"0" and digits.startswith(b"0")):
         raise ValueError("The bencode document is truncated or malformed.")
-    end = match.end() + int(match[1])
+    end = colon + 1 + int(digits)
     if end > len(data):
         raise ValueError("A bencode string is truncated.")
-    return data[match.end() : end], end
+    return data[colon + 1 : end], end
 
 
 def _write(value: object, out: list[bytes], depth: int) -> None:
-    if isinstance(value, str):
-        value = value.encode()
-    if isinstance(value, bytes):
-        out.append(b"%d:%b" % (len(value), value))
-    elif isinstance(value, int) and not isinstance(value, bool):
+    # The usual types first, by their very type: nearly all of a document is strings in one dictionary.
+    kind = type(value)
+    if kind is bytes:
+        out.append(b"%d:%b" % (len(value), value))  # type: ignore[arg-type, str-format]  # `kind` says so
+    elif kind is str:
+        data = value.encode()  # type: ignore[attr-defined]  # `kind` says so
+        out.append(b"%d:%b" % (len(data), data))
+    elif isinstance(value, int) and kind is not bool:
         out.append(b"i%de" % value)
-    elif isinstance(value, Mapping | list | tuple):
-        if depth == 0:
-            raise ValueError("The bencode document is nested too deeply.")
-        _write_container(value, out, depth - 1)
+    elif isinstance(value, dict | Mapping):
+        _write_dict(value, out, _inside(depth))
+    elif isinstance(value, list | tuple):
+        _write_list(value, out, _inside(depth))
     else:
-        raise TypeError(f"Bencode has no notation for {type(value).__name__}.")
+        raise TypeError(f"Bencode has no notation for {kind.__name__}.")
 
 
-def _write_container(value: Mapping[object, object] | list[object] | tuple[object, ...], out: list[bytes], depth: int) -> None:
-    if not isinstance(value, Mapping):
-        out.append(b"l")
-        for item in value:
-            _write(item, out, depth)
-        out.append(b"e")
-        return
+def _inside(depth: int) -> int:
+    if depth == 0:
+        raise ValueError("The bencode document is nested too deeply.")
+    return depth - 1
+
+
+def _write_list(items: list[object] | tuple[object, ...], out: list[bytes], depth: int) -> None:
+    out.append(b"l")
+    for item in items:
+        _write(item, out, depth)
+    out.append(b"e")
+
+
+def _write_dict(entries: Mapping[object, object], out: list[bytes], depth: int) -> None:
     out.append(b"d")
-    entries = {_key(key): item for key, item in value.items()}
-    for name in sorted(entries):
-        _write(name, out, depth)
-        _write(entries[name], out, depth)
+    for name, item in sorted(((_key(key), item) for key, item in entries.items()), key=_NAME):
+        out.append(b"%d:%b" % (len(name), name))
+        _write(item, out, depth)
     out.append(b"e")
 
 

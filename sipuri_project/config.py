@@ -10,7 +10,7 @@ from callflow.core.config import CallflowConfig
 from daemonkit.interfaces import default_route_address, local_addresses
 from daemonkit.sockets import Address
 from mediarelay.core.config import Interface, RelayConfig
-from sipproxy.core.config import SipProxyConfig, TlsConfig
+from sipproxy.core.config import HepConfig, SipProxyConfig, TlsConfig
 from sipproxy.core.dns_config import DnsConfig
 from sipproxy.core.listener import Listener, Side, Transport
 from sipproxy.core.mac import mac_key
@@ -39,7 +39,11 @@ def sip_proxy_config(worker: int = 0) -> SipProxyConfig:
         nonce_key=mac_key(settings.SIPURI_NONCE_KEY),
         route_key=mac_key(settings.SIPURI_ROUTE_KEY),
         trusted=settings.GUARD_TRUSTED,
+        guard_silent=settings.GUARD_SILENT,
+        guard_kernel=settings.GUARD_KERNEL == "auto",
         digest_allow_no_qop=settings.DIGEST_ALLOW_NO_QOP,
+        stores_messages=settings.MESSAGE_STORE_DAYS > 0,
+        hep=_hep_config(),
     )
 
 
@@ -63,6 +67,12 @@ def _tls_config() -> TlsConfig | None:
     if not settings.SIP_TLS_CERT:
         return None
     return TlsConfig(settings.SIP_TLS_CERT, settings.SIP_TLS_KEY or settings.SIP_TLS_CERT, settings.SIP_TLS_CLIENT_CA)
+
+
+def _hep_config() -> HepConfig | None:
+    if settings.HEP_COLLECTOR is None:
+        return None
+    return HepConfig(*settings.HEP_COLLECTOR, agent_id=settings.HEP_ID, key=settings.HEP_KEY.encode())
 
 
 def _bound_hosts(listeners: tuple[Listener, ...]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network
@@ -16,6 +17,8 @@ from django.core.exceptions import ImproperlyConfigured
 from daemonkit.sockets import Address
 
 env = environ.Env()
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 
 T = TypeVar("T")
 
@@ -67,6 +70,19 @@ def address(name: str, default: str) -> Address:
 def addresses(name: str, default: str = "", *, prefix: str = "") -> tuple[Address, ...]:
     """Return a list of `ip:port`, each with an optional prefix such as `sip:` or `udp:`."""
     return tuple(_parsed(name, word, lambda value: _address(value.removeprefix(prefix))) for word in words(name, default))
+
+
+def endpoint(name: str) -> tuple[str, int] | None:
+    """Return `host:port` as a pair, the host an IPv4 address or a name; None where it is empty."""
+
+    def parse(value: str) -> tuple[str, int]:
+        host, _, port = value.rpartition(":")
+        if not _HOST.fullmatch(host) or not port.isdecimal() or not 0 < int(port) <= 65_535:
+            raise ValueError("write an IPv4 address or a name, and a port, such as homer.example.net:9060")
+        return host, int(port)
+
+    value = text(name)
+    return _parsed(name, value, parse) if value else None
 
 
 def interface(name: str, default: str) -> tuple[str, str]:

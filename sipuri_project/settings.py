@@ -80,7 +80,13 @@ RECORD_ROUTE = e.choice("SIPURI_RECORD_ROUTE", "address", ("address", "domain"))
 CALLFLOW_BIND = e.address("SIPURI_CALLFLOW_BIND", "127.0.0.1:6161")
 CALLFLOW_TARGETS = e.addresses("SIPURI_CALLFLOW_TARGETS", prefix="sip:")
 GUARD_TRUSTED = e.networks("SIPURI_GUARD_TRUSTED")
+GUARD_SILENT = e.boolean("SIPURI_GUARD_SILENT", False)
+GUARD_KERNEL = e.choice("SIPURI_GUARD_KERNEL", "auto", ("auto", "off"))
 GEOIP_DB = e.text("SIPURI_GEOIP_DB")
+HEP_COLLECTOR = e.endpoint("SIPURI_HEP")
+HEP_ID = e.whole("SIPURI_HEP_ID", 2001, most=2**32 - 1)
+HEP_KEY = e.text("SIPURI_HEP_KEY")
+MESSAGE_STORE_DAYS = e.whole("SIPURI_MESSAGE_STORE_DAYS", 7, most=365)
 REGION_OVERRIDES = e.region_overrides("SIPURI_REGION_OVERRIDES")
 DNS_BIND = e.address("SIPURI_DNS_BIND", "127.0.0.1:10053")
 
@@ -219,6 +225,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-webhooks": {"task": "voiceapps.tasks.sweep_webhooks", "schedule": 5.0},
     "sweep-calls": {"task": "voiceapps.tasks.sweep_calls", "schedule": 10.0},
     "sweep-tokens": {"task": "voiceapps.tasks.sweep_tokens", "schedule": 600.0},
+    "sweep-messages": {"task": "voiceapps.tasks.sweep_messages", "schedule": 3600.0},
     "sweep-answers": {"task": "voiceapps.tasks.sweep_idempotent_answers", "schedule": 3600.0},
     "beat": {"task": "voiceapps.tasks.beat", "schedule": 5.0},
 }

@@ -1,5 +1,5 @@
 """Where Django's admin looks for the console."""
 
-from voiceapps.console import accounts, applications, calls, refusals, system, webhooks
+from voiceapps.console import accounts, applications, bans, calls, refusals, system, webhooks
 
-__all__ = ["accounts", "applications", "calls", "refusals", "system", "webhooks"]
+__all__ = ["accounts", "applications", "bans", "calls", "refusals", "system", "webhooks"]

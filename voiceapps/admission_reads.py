@@ -19,6 +19,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Count, Q
 
+from voiceapps.bulk import fetch_prepared
 from voiceapps.choices import CallState
 from voiceapps.models import Call, SipCredential, VoiceApplication
 from voiceapps.rules.admission import AdmissionSnapshot
@@ -62,9 +63,7 @@ def admission_snapshots(users: Sequence[str], *, asking: ProxyRun | None) -> dic
     """
     ids = tuple({_canonical_uuid(user) for user in users})
     prepared = [_ID.get_db_prep_value(value, connection) for value in ids]
-    with connection.cursor() as cursor:
-        cursor.execute(_statement(connection.vendor, len(ids)), [*prepared, *prepared])
-        snapshots = [_snapshot(row) for row in cursor.fetchall()]
+    snapshots = [_snapshot(row) for row in fetch_prepared(_statement(connection.vendor, len(ids)), [*prepared, *prepared])]
     elsewhere = _calls_elsewhere(snapshots, asking)
     wanted = {user.lower() for user in users}
     found: dict[str, AdmissionSnapshot] = {}

@@ -11,6 +11,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import local
+from time import monotonic
 from typing import TypeVar
 
 import structlog
@@ -27,6 +29,7 @@ MAX_QUEUED_RECORDS = 50_000
 MAX_BATCH = 500
 FLUSH_SECONDS = 0.1
 RETRY_SECONDS = 1.0
+CHECK_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -67,16 +70,33 @@ class DatabaseDoor:
             self._queued -= 1
 
 
+class _Thread(local):
+    """What a thread of the pool knows of its connection."""
+
+    checked_at = -CHECK_SECONDS
+
+
+_thread = _Thread()
+
+
 def _once(function: Callable[..., T], args: tuple[object, ...]) -> T:
-    close_old_connections()
-    return function(*args)
+    # Django asks the server whether it lives each time; within moments of the last answer that is a query for nothing.
+    now = monotonic()
+    if now - _thread.checked_at >= CHECK_SECONDS:
+        _thread.checked_at = now
+        close_old_connections()
+    try:
+        return function(*args)
+    except OperationalError:
+        # The next job starts with a connection of its own.
+        connection.close()
+        raise
 
 
 def _read_twice(function: Callable[..., T], args: tuple[object, ...]) -> T:
     try:
         return _once(function, args)
     except OperationalError:
-        connection.close()
         return function(*args)
 
 

@@ -10,12 +10,19 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from voiceapps.choices import CallState, NodeState
-from voiceapps.models import Call, CallEvent, MediaLeg, Node, VoiceApplication, WebhookAttempt
+from voiceapps.models import Ban, Call, CallEvent, MediaLeg, Node, VoiceApplication, WebhookAttempt
+from voiceapps.pcap import StoredMessage
+from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.records import SourceBanned
 
 NODE_LIVE_SECONDS = 10.0
 POOL_SECONDS = 120.0
 MAX_PER_QUERY = 500
+MAX_ACTIVE_BANS = 10_000
+MAX_LADDER = 500  # messages that the page of one call shows
+MAX_MESSAGES = 10_000  # of one call in a capture: a caller may send without end
+MESSAGES_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +63,14 @@ def ended_calls(call_ids: Sequence[str]) -> frozenset[str]:
     chunks = (call_ids[start : start + MAX_PER_QUERY] for start in range(0, len(call_ids), MAX_PER_QUERY))
     over = Call.objects.filter(state=CallState.DISCONNECTED).order_by()
     return frozenset(call_id for chunk in chunks for call_id in over.filter(pk__in=chunk).values_list("pk", flat=True))
+
+
+def active_bans() -> tuple[SourceBanned, ...]:
+    """Return the bans that last, those that last longest first and no more than `MAX_ACTIVE_BANS`."""
+    rows = Ban.objects.filter(expires_at__gt=timezone.now()).order_by("-expires_at")[:MAX_ACTIVE_BANS]
+    return tuple(
+        SourceBanned(row.source_ip, BanReason(row.reason), row.node, row.banned_at.timestamp(), row.expires_at.timestamp()) for row in rows
+    )
 
 
 def call_application(application_id: str) -> CallApplication | None:
@@ -193,9 +208,16 @@ def call_report(call_id: str) -> CallReport | None:
 
 
 def _ladder(call_id: str, start: datetime) -> Iterator[LadderLine]:
-    for event in CallEvent.objects.filter(call_id=call_id):
+    for event in CallEvent.objects.filter(call_id=call_id)[:MAX_LADDER]:
         seconds = (event.at - start).total_seconds()
         yield LadderLine(seconds, event.leg, event.source, event.destination, event.first_line, event.text)
+
+
+def call_messages(call_id: str) -> Iterator[StoredMessage]:
+    """Yield the first `MAX_MESSAGES` stored messages of a call in their order; few of them are in memory at once."""
+    rows = CallEvent.objects.filter(call_id=call_id).values_list("at", "transport", "source", "destination", "text")
+    for at, transport, source, destination, text in rows[:MAX_MESSAGES].iterator(MESSAGES_AT_ONCE):
+        yield StoredMessage(at, transport, source, destination, text)
 
 
 def _webhooks(call: Call, start: datetime) -> Iterator[WebhookLine]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 from celery import shared_task
@@ -31,6 +32,12 @@ def sweep_webhooks() -> None:
 def sweep_calls() -> None:
     """End the calls whose node is gone."""
     calls.sweep()
+
+
+@shared_task
+def sweep_messages() -> None:
+    """Forget the SIP messages that are kept long enough."""
+    calls.sweep_messages(timedelta(days=settings.MESSAGE_STORE_DAYS))
 
 
 @shared_task

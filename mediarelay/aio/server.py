@@ -107,9 +107,10 @@ class RelayServer:
 
     def _rearm(self) -> None:
         due = self._relay.get_timer()
-        if due == self._due:
+        if due is None or self._loop is None or (self._due is not None and self._due <= due):
+            # A call that comes early is cheaper than a new one for each command.
             return
         if self._timer is not None:
             self._timer.cancel()
         self._due = due
-        self._timer = self._loop.call_at(due, self._on_timer, due) if due is not None and self._loop is not None else None
+        self._timer = self._loop.call_at(due, self._on_timer, due)

@@ -11,11 +11,14 @@ from collections.abc import Callable, Mapping
 from prometheus_client import CollectorRegistry
 
 from daemonkit.sockets import Address
+from sipproxy.adapters.bans import FleetBans
 from sipproxy.adapters.call_log import RefusalLog
 from sipproxy.adapters.directory import Directory
 from sipproxy.adapters.ended_calls import EndedCalls
 from sipproxy.adapters.nodes import CallflowNodes
+from sipproxy.aio.kernel_set import KernelSet
 from sipproxy.aio.server import ProxyServer
+from sipproxy.core.bans import BanChange
 from sipproxy.core.config import SipProxyConfig
 from voiceapps.door import DatabaseDoor, RecordWriter
 from voiceapps.heartbeat import Heartbeat
@@ -46,8 +49,12 @@ class ProxyNode:
             country_of=country_of,
             on_record=self._writer.put,
             on_refusal=self._refusals.add,
+            on_bans=self._on_bans,
             registry=registry,
         )
+        self._bans = FleetBans(self._door, self._server.replace_bans)
+        # One worker speaks to the kernel for all: the others' bans reach it by the database.
+        self._kernel = KernelSet(config.external, registry=registry) if config.guard_kernel and config.worker == 0 else None
         # With static targets nobody but this proxy knows of a call's end.
         self._nodes = None if config.callflow_targets else CallflowNodes(self._door, self._server.replace_nodes)
         self._ended = EndedCalls(self._door, settled=self._server.settled_calls, forget=self._server.forget_calls)
@@ -56,6 +63,7 @@ class ProxyNode:
 
     async def start(self) -> None:
         """Open the sockets and begin; raises AddressUnavailable."""
+        await self._bans.start()
         await self._server.start(self._sockets)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._server.reload)
         await self._writer.start()
@@ -63,6 +71,8 @@ class ProxyNode:
         if self._nodes:
             await self._nodes.start()
             self._ended.start()
+        if self._kernel:
+            await self._kernel.start()
         self._heartbeat.start()
 
     def ready(self) -> bool:
@@ -83,11 +93,18 @@ class ProxyNode:
         if self._nodes:
             self._nodes.stop()
             self._ended.stop()
+        self._bans.stop()
         self._server.stop()
+        if self._kernel:
+            await self._kernel.stop()
         self._refusals.stop()
         await self._heartbeat.stop()
         await self._writer.close()
         await self._door.close()
+
+    def _on_bans(self, change: BanChange) -> None:
+        if self._kernel:
+            self._kernel.apply(change)
 
     def _describe(self) -> NodeBeat | None:
         self._served = self._served or self._server.ready()

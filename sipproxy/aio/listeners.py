@@ -26,12 +26,20 @@ OnMessage = Callable[[Listener, bytes, Address], None]
 class Listeners:
     """Open, speak, close; a stream's message and a datagram arrive the same way."""
 
-    def __init__(self, config: SipProxyConfig, *, on_message: OnMessage, on_lost: Callable[[Listener, Address], None]) -> None:
+    def __init__(
+        self,
+        config: SipProxyConfig,
+        *,
+        on_message: OnMessage,
+        on_lost: Callable[[Listener, Address], None],
+        is_banned: Callable[[str], bool],
+    ) -> None:
         """Read the certificate; raises CannotStart where it is none."""
         self._certificates = None if config.tls is None else Certificates(config.tls)
         self._trusted = tuple(IPv4Network(text) for text in config.trusted)
         self._on_message = on_message
         self._on_lost = on_lost
+        self._is_banned = is_banned
         self._all = (*config.external, config.internal)
         self._handover = Handover(config.worker, self._all, self._on_handed_over)
         self._udp = {
@@ -119,6 +127,7 @@ class Listeners:
             on_message=partial(self._on_message, listener),
             on_lost=partial(self._on_lost, listener),
             is_trusted=self._is_trusted,
+            is_banned=self._is_banned,
             tls=self._context() if listener.transport is Transport.TLS else None,
         )
 

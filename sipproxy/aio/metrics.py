@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -10,6 +11,7 @@ from sipproxy.aio.listeners import Listeners
 from sipproxy.core.events import CallRefused, RequestSeen, ResponseSent
 from sipproxy.core.listener import Transport
 from sipproxy.core.proxy import ProxyCore
+from sipproxy.sip.status import REASONS
 
 
 class ProxyMetrics:
@@ -28,6 +30,10 @@ class ProxyMetrics:
             "sipuri_sip_relay_waits": ("Messages that wait for a relay", lambda: core.load.relay_waits),
             "sipuri_sip_malformed": ("Messages that could not be parsed", lambda: core.drops.malformed),
             "sipuri_sip_silenced": ("Requests of sources over their limit", lambda: core.drops.silenced),
+            "sipuri_sip_crowded": ("Datagrams that found too many waiting before them", lambda: core.drops.crowded),
+            "sipuri_sip_bans": ("Sources that are kept out", lambda: core.count_bans(time.monotonic())),
+            "sipuri_sip_banned_drops": ("Messages of banned sources that the proxy dropped", lambda: core.drops.banned),
+            "sipuri_sip_foreign_drops": ("Requests for hosts that are not ours, dropped without an answer", lambda: core.drops.foreign),
             "sipuri_sip_strangers_inside": ("Datagrams inside from no node of ours", lambda: core.drops.strangers_inside),
             "sipuri_sip_handed_over": ("Responses that went on to the worker that waits for them", lambda: listeners.handed_over),
             "sipuri_sip_lost_acks": ("ACKs without a good token", lambda: core.drops.lost_acks),
@@ -45,7 +51,7 @@ class ProxyMetrics:
         if isinstance(event, RequestSeen):
             self._requests.labels(event.side.value, event.method).inc()
         else:
-            self._responses.labels(event.method, str(event.status)).inc()
+            self._responses.labels(event.method, status_label(event.status)).inc()
 
     def _read_connections(self, listeners: Listeners, registry: CollectorRegistry) -> None:
         connections = Gauge("sipuri_sip_connections", "Open connections", ["transport"], registry=registry)
@@ -61,3 +67,8 @@ class ProxyMetrics:
     def refused(self, event: CallRefused) -> None:
         """Count a refusal."""
         self._refusals.labels(event.reason.value).inc()
+
+
+def status_label(status: int) -> str:
+    """Return a status for a label: by itself where an RFC names it, else by its class, as a target may answer with any number."""
+    return str(status) if status in REASONS else f"{status // 100}xx"

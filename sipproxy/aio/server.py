@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import socket
 import time
@@ -14,16 +15,19 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from daemonkit.sockets import Address
+from sipproxy.aio.hep import HepExporter
+from sipproxy.aio.intake import Intake
 from sipproxy.aio.listeners import Listeners
 from sipproxy.aio.metrics import ProxyMetrics
 from sipproxy.aio.relay_client import RelayClient
+from sipproxy.core.bans import BanChange
 from sipproxy.core.config import SipProxyConfig
-from sipproxy.core.events import CallRefused, DirectoryWanted, ProxyEvent, RecordMade, RelayWanted
-from sipproxy.core.listener import Listener
+from sipproxy.core.events import BansChanged, CallRefused, DirectoryWanted, MessageSeen, ProxyEvent, RecordMade, RelayWanted
+from sipproxy.core.listener import Listener, Side
 from sipproxy.core.proxy import ProxyCore
 from sipproxy.core.state import Sources
 from voiceapps.rules.admission import AdmissionSnapshot
-from voiceapps.rules.records import Record
+from voiceapps.rules.records import Record, SourceBanned
 
 Snapshots = Mapping[str, AdmissionSnapshot]
 LOGGED_OCTETS = 2_048
@@ -43,6 +47,7 @@ class ProxyServer:
         country_of: Callable[[str], str | None],
         on_record: Callable[[Record], None],
         on_refusal: Callable[[CallRefused], None],
+        on_bans: Callable[[BanChange], None],
         registry: CollectorRegistry,
     ) -> None:
         self._ask_directory = ask_directory
@@ -50,12 +55,14 @@ class ProxyServer:
         self._epoch = time.time() - time.monotonic()
         self._on_record = on_record
         self._on_refusal = on_refusal
+        self._on_bans = on_bans
         self._relays = RelayClient(config.media_relays, bind_host=config.internal.bind[0], registry=registry)
-        self._listeners = Listeners(config, on_message=self._on_message, on_lost=self._on_lost)
+        self._exporter = HepExporter(config.hep, registry) if config.hep else None
+        self._listeners = Listeners(config, on_message=self._on_message, on_lost=self._on_lost, is_banned=self._is_banned)
         self._core = ProxyCore(
             config,
             Sources(
-                new_token=lambda: secrets.token_hex(10),
+                new_token=lambda: os.urandom(10).hex(),
                 new_call_id=lambda: f"c-{secrets.token_hex(4)}-{uuid.uuid4()}",
                 wall=lambda at: at + self._epoch,
                 country_of=country_of,
@@ -63,6 +70,7 @@ class ProxyServer:
                 is_connected=self._listeners.is_connected,
             ),
         )
+        self._intake = Intake(handle=self._take, is_known=self._is_known, on_full=self._on_crowded)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._draining = False
@@ -71,6 +79,8 @@ class ProxyServer:
 
     async def start(self, sockets: Mapping[str, socket.socket]) -> None:
         """Open the listeners, or take their sockets by name; raises AddressUnavailable."""
+        if self._exporter:
+            await self._exporter.start()
         await self._listeners.start(sockets)
         self._relays.start()
 
@@ -80,6 +90,8 @@ class ProxyServer:
             self._timer.cancel()
         self._relays.stop()
         self._listeners.stop()
+        if self._exporter:
+            self._exporter.stop()
 
     def reload(self) -> None:
         """Read the certificate again."""
@@ -122,7 +134,29 @@ class ProxyServer:
         self._core.forget_calls(call_ids)
         self._pump()
 
+    def replace_bans(self, bans: Sequence[SourceBanned]) -> None:
+        """Take the bans of the whole fleet."""
+        self._feed("bans", lambda now: self._core.replace_bans(bans, now))
+
+    def _is_banned(self, source_ip: str) -> bool:
+        return self._core.is_banned(source_ip, time.monotonic())
+
     def _on_message(self, listener: Listener, data: bytes, address: Address) -> None:
+        # What another worker handed over comes from our own address.
+        if listener.side is Side.INTERNAL or listener.transport.is_stream or address == listener.address:
+            self._take(listener, data, address)
+        elif not self._core.drops_unread(data, address, time.monotonic()):
+            self._intake.put(listener, data, address)
+        elif self._core.has_events:
+            self._pump()
+
+    def _on_crowded(self, source_ip: str) -> None:
+        self._core.count_crowded(source_ip, time.monotonic())
+
+    def _is_known(self, source_ip: str) -> bool:
+        return self._core.is_known(source_ip, time.monotonic())
+
+    def _take(self, listener: Listener, data: bytes, address: Address) -> None:
         if not self._feed("message", lambda now: self._core.receive_datagram(listener, data, address, now)):
             log.error("message_answered_with_500", listener=listener.name, source=address, data=data[:LOGGED_OCTETS])
             self._core.answer_failure(listener, data, address)
@@ -161,17 +195,19 @@ class ProxyServer:
 
     def _arm(self) -> None:
         wanted = self._core.get_timer()
-        if wanted == self._timer_at:
+        if wanted is None or (self._timer_at is not None and self._timer_at <= wanted):
+            # A call that comes early is cheaper than a new one for each message: the core then simply asks again.
             return
         if self._timer:
             self._timer.cancel()
         self._timer_at = wanted
-        # The loop may call a moment early; the core then simply asks again.
-        self._timer = None if wanted is None else asyncio.get_running_loop().call_later(wanted - time.monotonic(), self._on_timer)
+        self._timer = asyncio.get_running_loop().call_later(wanted - time.monotonic(), self._on_timer)
 
     def _handle(self, event: ProxyEvent) -> None:
         if isinstance(event, RecordMade):
             self._on_record(event.record)
+        elif isinstance(event, MessageSeen):
+            self._export(event)
         elif isinstance(event, DirectoryWanted):
             self._ask_directory(event.users, partial(self._on_directory, event.key))
         elif isinstance(event, RelayWanted):
@@ -179,8 +215,14 @@ class ProxyServer:
         elif isinstance(event, CallRefused):
             self._metrics.refused(event)
             self._on_refusal(event)
+        elif isinstance(event, BansChanged):
+            self._on_bans(event.change)
         else:
             self._metrics.count(event)
+
+    def _export(self, message: MessageSeen) -> None:
+        if self._exporter:
+            self._exporter.send(message)
 
     def _on_directory(self, key: str, snapshots: Snapshots | None) -> None:
         self._feed("directory", lambda now: self._core.directory_answered(key, snapshots, now))

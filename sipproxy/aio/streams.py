@@ -5,7 +5,7 @@ to that address goes back along it. Where none is open, TCP connects anew; TLS d
 a certificate could prove. A connection that ends is told to the core, which gives up the requests that went along it.
 
 Each connection is bounded: one message must arrive within ten seconds of its first octet, silence ends after five
-minutes, a peer that does not read is dropped, and one source has a share of the connections only.
+minutes, a peer that does not read is dropped, one source has a share of the connections only, and a banned one has none.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class StreamCounters:
 
     accepted: int = 0
     refused: int = 0
-    "Connections over a cap."
+    "Connections over a cap, or of banned sources."
     overdue: int = 0
     "Connections that were silent for too long, or in the middle of a message."
     unreadable: int = 0
@@ -65,12 +65,14 @@ class StreamEndpoint:
         on_message: Callable[[bytes, Address], None],
         on_lost: Callable[[Address], None],
         is_trusted: Callable[[str], bool],
+        is_banned: Callable[[str], bool],
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.counters = StreamCounters()
         self._on_message = on_message
         self._on_lost = on_lost
         self._is_trusted = is_trusted
+        self.is_banned = is_banned
         self._tls = tls
         self._server: asyncio.Server | None = None
         self._open: dict[Address, _Connection] = {}
@@ -116,10 +118,10 @@ class StreamEndpoint:
     # Connections.
 
     def opened(self, connection: _Connection) -> bool:
-        """Take a connection that has come up; False where a cap forbids it."""
+        """Take a connection that has come up; False where a cap or a ban forbids it."""
         host = connection.address[0]
         crowded = self._per_source[host] >= MAX_CONNECTIONS_PER_SOURCE and not self._is_trusted(host)
-        if crowded or len(self._open) >= MAX_CONNECTIONS:
+        if crowded or self.is_banned(host) or len(self._open) >= MAX_CONNECTIONS:
             self.counters.refused += 1
             return False
         self.counters.accepted += 1
@@ -146,7 +148,7 @@ class StreamEndpoint:
         return _Connection(self)
 
     def _connect(self, address: Address) -> _Attempt | None:
-        if self._tls is not None or len(self._attempts) >= MAX_CONNECTING:
+        if self._tls is not None or len(self._attempts) >= MAX_CONNECTING or self.is_banned(address[0]):
             return None
         attempt = self._attempts[address] = _Attempt(asyncio.create_task(self._open_to(address)))
         return attempt
@@ -160,7 +162,12 @@ class StreamEndpoint:
             self._attempts.pop(address)
             self._on_lost(address)
             return
-        for data in self._attempts.pop(address).unsent:
+        unsent = self._attempts.pop(address).unsent
+        if address not in self._open:
+            # A cap forbade it: to send would connect again.
+            self._on_lost(address)
+            return
+        for data in unsent:
             self.send(data, address)
 
 
@@ -190,6 +197,9 @@ class _Connection(asyncio.Protocol):
         self._look_at_clock()
 
     def data_received(self, data: bytes) -> None:
+        if self._endpoint.is_banned(self.address[0]):
+            self.abort()
+            return
         try:
             messages = self._framing.feed(data)
         except PeerError:
@@ -229,8 +239,16 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """End the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def _look_at_clock(self) -> None:
         loop = asyncio.get_running_loop()
+        if self._endpoint.is_banned(self.address[0]):
+            self.abort()
+            return
         due = min(self._idle_due, self._message_due or self._idle_due)
         if due <= loop.time() and self._transport is not None:
             self._endpoint.counters.overdue += 1

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from sipproxy.core.limits import CALL_SECONDS, MAX_CALLS
+from sipproxy.core.listener import Address
 from sipproxy.core.timers import Timers
 from voiceapps.rules.limits import CallCount
 from voiceapps.rules.records import CallFacts
@@ -24,8 +25,14 @@ class Call:
     "Whether it still counts against its source until the ACK."
     added_at: float
     "When it was admitted."
+    node: Address | None = None
+    "The call-flow node that has it."
     answered_at: float | None = None
     "When the caller's ACK came."
+    accepted: bool = False
+    "Whether a 2xx went to the caller."
+    given_up: bool = False
+    "Whether the caller said BYE before that."
 
 
 class CallBook:
@@ -68,6 +75,17 @@ class CallBook:
             self._waiting[facts.source_ip] += 1
         self._timers.set(facts.call_id, now + CALL_SECONDS)
 
+    def move(self, call_id: str, node: Address) -> None:
+        """Note the node that a call goes to."""
+        call = self._calls.get(call_id)
+        if call is not None:
+            call.node = node
+
+    def is_left(self, call_id: str, node: Address) -> bool:
+        """Tell whether a call of ours was taken from a node, whose requests it concerns no longer."""
+        call = self._calls.get(call_id)
+        return call is not None and call.node is not None and call.node != node
+
     def touch(self, call_id: str, now: float) -> None:
         """Note that a call's parties still speak."""
         if call_id in self._calls:
@@ -80,10 +98,22 @@ class CallBook:
             call.answered_at = now
             self._release(call)
 
-    def is_answered(self, call_id: str) -> bool:
-        """Tell whether the caller's ACK came."""
+    def accept(self, call_id: str) -> None:
+        """Note that a 2xx went to the caller."""
         call = self._calls.get(call_id)
-        return call is not None and call.answered_at is not None
+        if call is not None:
+            call.accepted = True
+
+    def give_up(self, call_id: str) -> None:
+        """Note the caller's BYE; before the answer it gives the call up as a CANCEL does (RFC 3261 15.1.1)."""
+        call = self._calls.get(call_id)
+        if call is not None and not call.accepted:
+            call.given_up = True
+
+    def is_given_up(self, call_id: str) -> bool:
+        """Tell whether the caller said BYE before the call was answered."""
+        call = self._calls.get(call_id)
+        return call is not None and call.given_up
 
     def remove(self, call_id: str) -> Call | None:
         """Forget a call; None where it is unknown, at another proxy or forgotten before."""

@@ -20,6 +20,20 @@ class TlsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HepConfig:
+    """Hold where copies of messages go, in HEP version 3."""
+
+    host: str
+    "An IPv4 address or a name."
+    port: int
+    "UDP."
+    agent_id: int
+    "Tells the collector who sends, 32 bits."
+    key: bytes = field(default=b"", repr=False)
+    "What the collector wants to see; empty sends none."
+
+
+@dataclass(frozen=True, slots=True)
 class SipProxyConfig:
     """Hold what one proxy process needs to know; addresses are (IPv4, port)."""
 
@@ -50,8 +64,21 @@ class SipProxyConfig:
     tls: TlsConfig | None = None
     "The files of the listeners that speak TLS."
     trusted: tuple[str, ...] = ()
-    "CIDRs that per-source limits never touch."
+    "CIDRs that per-source limits and bans never touch."
+    guard_silent: bool = False
+    "Whether requests from outside that name a host which is not ours get no answer."
+    guard_kernel: bool = False
+    "Whether the kernel drops what comes from banned sources, where we may ask it to."
     digest_allow_no_qop: bool = False
     "Whether clients that ignore qop (RFC 2069) may answer a challenge."
     max_unacknowledged_per_source: int = 10
     "Calls without a password that wait for their ACK, per source address (D8)."
+    stores_messages: bool = True
+    "Whether the database keeps the messages of calls."
+    hep: HepConfig | None = None
+    "Who else gets them."
+
+    @property
+    def exports_messages(self) -> bool:
+        """Tell whether somebody beside the database wants each message."""
+        return self.hep is not None

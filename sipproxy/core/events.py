@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sipproxy.core.listener import Address, Listener, Side
+from sipproxy.core.bans import BanChange
+from sipproxy.core.listener import Address, Listener, Side, Transport
 from voiceapps.rules.admission import Reason, RuleResult
-from voiceapps.rules.records import CallAdmitted, CallEnded, LadderMessage
+from voiceapps.rules.records import CallAdmitted, CallEnded, LadderMessage, SourceBanned
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,26 @@ class CallRefused:
 class RecordMade:
     """Fired for each record that the database should hold."""
 
-    record: CallAdmitted | CallEnded | LadderMessage
+    record: CallAdmitted | CallEnded | LadderMessage | SourceBanned
     "The record, times in seconds since the epoch."
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSeen:
+    """Fired for each message of a call where a collector wants copies."""
+
+    call_id: str
+    "The internal call id."
+    at: float
+    "Seconds since the epoch."
+    transport: Transport
+    "How it travelled."
+    source: Address
+    "Who sent it."
+    destination: Address
+    "Who got it."
+    data: bytes
+    "The message, its secrets masked."
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,4 +117,12 @@ class ResponseSent:
     "The status."
 
 
-ProxyEvent = DirectoryWanted | RelayWanted | CallRefused | RecordMade | RequestSeen | ResponseSent
+@dataclass(frozen=True, slots=True)
+class BansChanged:
+    """Fired when sources are banned, here or elsewhere, or bans are lifted; not when one ends by itself."""
+
+    change: BanChange
+    "The difference."
+
+
+ProxyEvent = DirectoryWanted | RelayWanted | CallRefused | RecordMade | MessageSeen | RequestSeen | ResponseSent | BansChanged

@@ -57,6 +57,7 @@ class Forward:
             self.fail_call(exchange, 503, EndReason.NO_CALLFLOW, now)
             return
         exchange.tried.append(node)
+        state.calls.move(exchange.call_id, node)
         exchange.heard = False
         exchange.token = self._token(exchange, node)
         exchange.signed = self._sign(exchange, exchange.token)
@@ -112,6 +113,8 @@ class Forward:
         exchange.token, exchange.signed = token, edits.route_user(request)
         exchange.outgoing = self._prepare(listener.side, request)
         state.calls.touch(token.call_id, now)
+        if request.method == "BYE" and listener.side is Side.EXTERNAL:
+            state.calls.give_up(token.call_id)
         state.draw(token.call_id, listener, request, now, came_from=source)
         if request.method == "INVITE":
             state.respond(exchange, request.make_response(100), now)

@@ -72,7 +72,7 @@ class Guard:
         state = self._state
         host = request.uri.host_key
         if host not in state.config.hosts or limited:
-            self._refuse_unread(listener, request, source, host, limited=limited, now=now)
+            self._refuse_unread(listener, request, source, limited=limited, now=now)
         elif state.draining:
             state.answer(listener, request, state.make_response(request, 503), source)
         elif len(self._lookups) >= MAX_LOOKUPS:
@@ -148,6 +148,7 @@ class Guard:
         decision = self._apply_cap(apply_limits(decision, application, self._quotas.usage(application, now)), application, facts)
         if decision.outcome is Outcome.ADMIT:
             self._quotas.count(application, now)
+            self._welcome(facts.source_ip, application, now)
             self._on_admitted(applicant, application, facts.country, now)
             return
         self._finish(applicant, decision.status)
@@ -174,30 +175,52 @@ class Guard:
         self, applicant: Applicant, application: AdmissionSnapshot | None, facts: RequestFacts, decision: Decision, now: float
     ) -> None:
         if facts.digest in _SCORED:
-            self._state.limits.count_failure(applicant.source[0], applicant.request.call_id, now)
+            self._score(applicant, facts.digest, now)
         self._finish(applicant, decision.status)
         reason = decision.reason or Reason.UNKNOWN_APPLICATION
         self._tell(applicant.request, applicant.source, reason, decision.status, now, application=application, trace=decision.trace)
 
-    def _refuse_unread(self, listener: Listener, request: Request, source: Address, host: str, *, limited: bool, now: float) -> None:
+    def _score(self, applicant: Applicant, digest: DigestState, now: float) -> None:
+        """Count a failure; it leads to a ban only where the source cannot be forged, as it used a nonce that it got, or a connection."""
+        state, source_ip = self._state, applicant.source[0]
+        counted = state.limits.count_failure(source_ip, applicant.request.call_id, now)
+        if counted and (digest is not DigestState.MALFORMED or applicant.listener.transport.is_stream):
+            state.ban(state.bans.count(source_ip, 1.0, now))
+
+    def _welcome(self, source_ip: str, application: AdmissionSnapshot, now: float) -> None:
+        """Note an admitted call; only a password makes up for wrong passwords."""
+        self._state.bans.note_call(source_ip, now)
+        if application.password_auth:
+            self._state.bans.forgive(source_ip)
+            self._state.limits.forgive(source_ip)
+
+    def record_foreign(self, request: Request, source: Address, now: float) -> None:
+        """Record an INVITE for a host that is not ours and that gets no answer."""
+        decision = decide(self._unread_facts(request, source, limited=False), request_application=None, to_application=None)
+        self._tell(request, source, Reason.FOREIGN_HOST, 0, now, trace=decision.trace)
+
+    def _refuse_unread(self, listener: Listener, request: Request, source: Address, *, limited: bool, now: float) -> None:
         """Refuse what needs no lookup; a source over its limit hears so once, then nothing."""
         state = self._state
         if limited and not state.limits.may_be_told(source[0]):
             state.drops.silenced += 1
             return
-        facts = RequestFacts(
+        decision = decide(self._unread_facts(request, source, limited=limited), request_application=None, to_application=None)
+        state.answer(listener, request, state.make_response(request, decision.status), source)
+        self._tell(request, source, decision.reason or Reason.FOREIGN_HOST, decision.status, now, trace=decision.trace)
+
+    def _unread_facts(self, request: Request, source: Address, *, limited: bool) -> RequestFacts:
+        host = request.uri.host_key
+        return RequestFacts(
             host=printable(host),
-            host_is_ours=host in state.config.hosts,
+            host_is_ours=host in self._state.config.hosts,
             request_user=printable(request.uri.user_key),
             to_user=printable(_user(request)),
             source_ip=source[0],
-            country=state.sources.country_of(source[0]),
+            country=self._state.sources.country_of(source[0]),
             digest=DigestState.ABSENT,
             source_limited=limited,
         )
-        decision = decide(facts, request_application=None, to_application=None)
-        state.answer(listener, request, state.make_response(request, decision.status), source)
-        self._tell(request, source, decision.reason or Reason.FOREIGN_HOST, decision.status, now, trace=decision.trace)
 
     def _refuse_capacity(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         self._state.answer(listener, request, self._state.make_response(request, 503), source)

@@ -39,7 +39,7 @@ class Lookup:
     def receive_ack(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         """Take an ACK of a 2xx."""
         token = self._token(listener.side, request)
-        if token is None or not self._may_go_inside(listener.side, token) or request.max_forwards == 0:
+        if token is None or not self._may_pass(listener.side, token) or request.max_forwards == 0:
             self._state.drops.lost_acks += 1
         else:
             self._forward.forward_ack(listener, request, source, token, now)
@@ -53,7 +53,7 @@ class Lookup:
             status = 403 if looks_like_token(edits.route_user(request)) else 481
             self._answer_within_limit(listener, request, status, source, now)
             return
-        status = self._trouble(request) or (0 if self._may_go_inside(listener.side, token) else 481)
+        status = self._trouble(request) or (0 if self._may_pass(listener.side, token) else 481)
         if status:
             self._answer(listener, request, status, source)
             return
@@ -66,7 +66,10 @@ class Lookup:
         self._answer(listener, request, 200 if request.method == "OPTIONS" else 405, source)
 
     def _receive_from_stranger(self, listener: Listener, request: Request, source: Address, now: float) -> None:
-        limited = not self._state.limits.admit(source[0], now)
+        limited = not self._state.admits(source[0], now)
+        if self._state.ignores(listener, request, source):
+            self._ignore(request, source, now)
+            return
         if limited and request.method != "INVITE":
             self._silence(listener, request, source)
             return
@@ -100,8 +103,11 @@ class Lookup:
             caller_tag=edits.side_tag(request, side),
         )
 
-    def _may_go_inside(self, side: Side, token: RouteToken) -> bool:
-        return side is Side.INTERNAL or self._state.targets.knows(token.callflow)
+    def _may_pass(self, side: Side, token: RouteToken) -> bool:
+        if side is Side.INTERNAL:
+            # A node that was passed over must not end, or lead the media of, the call that another one has.
+            return not self._state.calls.is_left(token.call_id, token.callflow)
+        return self._state.targets.knows(token.callflow)
 
     def _answer(self, listener: Listener, request: Request, status: int, source: Address) -> None:
         response = self._state.make_response(request, status)
@@ -112,10 +118,20 @@ class Lookup:
         self._state.answer(listener, request, response, source)
 
     def _answer_within_limit(self, listener: Listener, request: Request, status: int, source: Address, now: float) -> None:
-        if listener.side is Side.INTERNAL or self._state.limits.admit(source[0], now):
+        if listener.side is Side.INTERNAL:
+            self._answer(listener, request, status, source)
+        elif self._state.ignores(listener, request, source):
+            self._state.admits(source[0], now)
+            self._state.drops.foreign += 1
+        elif self._state.admits(source[0], now):
             self._answer(listener, request, status, source)
         else:
             self._silence(listener, request, source)
+
+    def _ignore(self, request: Request, source: Address, now: float) -> None:
+        self._state.drops.foreign += 1
+        if request.method == "INVITE":
+            self._guard.record_foreign(request, source, now)
 
     def _silence(self, listener: Listener, request: Request, source: Address) -> None:
         if self._state.limits.may_be_told(source[0]):

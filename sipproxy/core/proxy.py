@@ -24,6 +24,7 @@ One face, as every core of ours:
     proxy.relay_answered(key, reply_or_None, now)
     proxy.replace_nodes(up, known)                           # without static targets
     proxy.forget_calls(call_ids)                             # of settled_calls(now), those that are over: likewise
+    proxy.replace_bans(bans, now)                            # that the database holds, also of other proxies
     proxy.connection_failed(listener, address, now)          # of a stream
     proxy.drain()
 
@@ -37,8 +38,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sipproxy.core import edits
+from sipproxy.core.bans import Ban
 from sipproxy.core.config import SipProxyConfig
-from sipproxy.core.events import Datagram, ProxyEvent
+from sipproxy.core.events import BansChanged, Datagram, ProxyEvent
 from sipproxy.core.exchange import ExchangeId
 from sipproxy.core.forward import Forward
 from sipproxy.core.guard import Guard
@@ -60,6 +62,7 @@ from sipproxy.core.transaction_events import (
 from sipproxy.sip import PeerError, Request, Response, is_keepalive, parse_message
 from voiceapps.rules.admission import AdmissionSnapshot
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.records import SourceBanned
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,8 @@ class ProxyCore:
         if listener.side is Side.INTERNAL and not self._state.targets.knows(address):
             self._state.drops.strangers_inside += 1
             return
+        if listener.side is Side.EXTERNAL and self.drops_unread(data, address, now):
+            return
         try:
             message = parse_message(data)
             self._receive(listener, message, address, now)
@@ -101,6 +106,31 @@ class ProxyCore:
             if error.request is not None:
                 self._answer_broken(listener, error.request, error, address, now)
         self._drain_layers(now)
+
+    def drops_unread(self, data: bytes, address: Address, now: float) -> bool:
+        """Tell whether a message from outside is worth no look, and count it then: its source is banned, or is met with silence."""
+        state = self._state
+        if state.bans.is_banned(address[0], now):
+            state.drops.banned += 1
+            return True
+        if state.silences(address[0], data, now):
+            state.drops.silenced += 1
+            return True
+        return False
+
+    @property
+    def has_events(self) -> bool:
+        """Tell whether there is something to tell."""
+        return bool(self._state.events)
+
+    def is_known(self, source_ip: str, now: float) -> bool:
+        """Tell whether a source goes before strangers: it is trusted, or had a call admitted a short while ago."""
+        return self._state.bans.is_caller(source_ip, now) or self._state.limits.is_trusted(source_ip)
+
+    def count_crowded(self, source_ip: str, now: float) -> None:
+        """Count a datagram that had to be dropped as too many wait; who has very many of these is banned for a flood."""
+        self._state.drops.crowded += 1
+        self._state.ban(self._state.bans.count_refused(source_ip, now))
 
     def datagrams_to_send(self) -> list[Datagram]:
         """Take what is to be sent."""
@@ -158,6 +188,22 @@ class ProxyCore:
         for call_id in call_ids:
             self._state.calls.remove(call_id)
 
+    def replace_bans(self, bans: Iterable[SourceBanned], now: float) -> None:
+        """Take the bans that the database holds: of all proxies and of operators."""
+        offset = self._state.sources.wall(now) - now
+        known = (Ban(ban.source_ip, ban.reason, ban.at - offset, ban.until - offset) for ban in bans)
+        change = self._state.bans.replace(known, now)
+        if change.banned or change.lifted:
+            self._state.tell(BansChanged(change))
+
+    def is_banned(self, source_ip: str, now: float) -> bool:
+        """Tell whether a source is kept out."""
+        return self._state.bans.is_banned(source_ip, now)
+
+    def count_bans(self, now: float) -> int:
+        """Return how many sources are kept out."""
+        return self._state.bans.active(now)
+
     def connection_failed(self, listener: Listener, address: Address, now: float) -> None:
         """Take the news that a stream with an address is gone, or never came to be."""
         self._state.layers[listener].fail(address, now)
@@ -203,9 +249,11 @@ class ProxyCore:
             raise PeerError(error.status, error.reason, request) from None
 
     def _answer_broken(self, listener: Listener, request: Request, error: PeerError, address: Address, now: float) -> None:
-        limits = self._state.limits
-        if listener.side is Side.EXTERNAL and not limits.admit(address[0], now):
+        if listener.side is Side.EXTERNAL and not self._state.admits(address[0], now):
             self._state.drops.silenced += 1
+            return
+        if self._state.ignores(listener, request, address):
+            self._state.drops.foreign += 1
             return
         try:
             self._state.answer(listener, request, request.make_response(error.status, error.reason), address)

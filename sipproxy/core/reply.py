@@ -31,7 +31,8 @@ class Reply:
         if exchange is None:
             return
         response = event.response
-        self._state.draw(exchange.call_id, listener, response, now, came_from=exchange.target)
+        came_from = exchange.abandoned.get(event.key, exchange.target)
+        self._state.draw(exchange.call_id, listener, response, now, came_from=came_from)
         if event.key in exchange.abandoned:
             if 200 <= response.status < 300:
                 self._hang_up(exchange, event.key, exchange.abandoned[event.key], response, now)
@@ -155,6 +156,8 @@ class Reply:
             out.remove("Content-Type")
         exchange.ringing = exchange.ringing or response.status < 200
         if response.is_final and not exchange.finished:
+            if exchange.initial and response.status < 300:
+                self._state.calls.accept(exchange.call_id)
             self._conclude(exchange, response.status, now)
         self._state.respond(exchange, out, now)
 
@@ -178,7 +181,8 @@ class Reply:
         self._state.timers.cancel(("ring", exchange.id))
         if exchange.initial and status >= 300:
             self._forward.release_media(exchange)
-            reason = EndReason.CALLER_CANCELLED if exchange.cancelled else EndReason.TARGET_REFUSED
+            cancelled = exchange.cancelled or self._state.calls.is_given_up(exchange.call_id)
+            reason = EndReason.CALLER_CANCELLED if cancelled else EndReason.TARGET_REFUSED
             self._state.end_call(exchange.call_id, reason, now, status=status, ours=not exchange.heard)
         elif exchange.request.method == "BYE":
             self._forward.release_media(exchange)
@@ -187,11 +191,10 @@ class Reply:
     def _end_by_bye(self, exchange: Exchange, now: float) -> None:
         if exchange.side is Side.INTERNAL:
             self._state.end_call(exchange.call_id, EndReason.APPLICATION_HANGUP, now, status=200)
-        elif self._state.calls.is_answered(exchange.call_id):
-            self._state.end_call(exchange.call_id, EndReason.CALLER_HANGUP, now, status=200)
-        else:
-            # A BYE in the early dialog gives the call up as a CANCEL does (RFC 3261 15.1.1).
+        elif self._state.calls.is_given_up(exchange.call_id):
             self._state.end_call(exchange.call_id, EndReason.CALLER_CANCELLED, now, status=487)
+        else:
+            self._state.end_call(exchange.call_id, EndReason.CALLER_HANGUP, now, status=200)
 
     def _hang_up(self, exchange: Exchange, client: Key, address: Address, response: Response, now: float) -> None:
         """Acknowledge a 2xx that nobody wants and end its dialog; the BYE goes once, the ACK each time."""

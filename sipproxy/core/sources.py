@@ -33,11 +33,11 @@ class TokenBuckets:
     def __len__(self) -> int:
         return len(self._levels)
 
-    def take(self, key: str, rate: Rate, now: float) -> bool:
-        """Use one token; False where none is left."""
+    def take(self, key: str, rate: Rate, now: float, tokens: float = 1.0) -> bool:
+        """Use tokens; False where there are not so many left."""
         level = self.level(key, rate, now)
-        taken = level >= 1.0
-        self._levels[key] = (level - 1.0 if taken else level, now)
+        taken = level >= tokens
+        self._levels[key] = (level - tokens if taken else level, now)
         self._levels.move_to_end(key)
         if len(self._levels) > self._max:
             self._levels.popitem(last=False)
@@ -47,6 +47,10 @@ class TokenBuckets:
         """Return how many tokens are left."""
         held = self._levels.get(key)
         return rate.burst if held is None else min(rate.burst, held[0] + (now - held[1]) * rate.per_second)
+
+    def forget(self, key: str) -> None:
+        """Fill a bucket again; an unknown key is fine."""
+        self._levels.pop(key, None)
 
 
 class SourceLimits:
@@ -64,12 +68,18 @@ class SourceLimits:
 
     def admit(self, source_ip: str, now: float) -> bool:
         """Count one unauthenticated request; False where the source is over a limit."""
-        if self._is_trusted(source_ip):
+        if self.is_trusted(source_ip):
             return True
         if self._failures.level(source_ip, FAILURES, now) >= 1.0 and self._requests.take(source_ip, REQUESTS, now):
             self._told.pop(source_ip, None)
             return True
         return False
+
+    def is_silenced(self, source_ip: str, now: float) -> bool:
+        """Tell whether a source is over a limit and has heard so: nothing that this limit counts would be answered."""
+        if source_ip not in self._told:
+            return False
+        return self._failures.level(source_ip, FAILURES, now) < 1.0 or self._requests.level(source_ip, REQUESTS, now) < 1.0
 
     def may_be_told(self, source_ip: str) -> bool:
         """Tell once per overload that a refusal may be sent; after that a flood meets silence."""
@@ -80,15 +90,21 @@ class SourceLimits:
             self._told.popitem(last=False)
         return True
 
-    def count_failure(self, source_ip: str, sip_call_id: str, now: float) -> None:
-        """Count a failed digest, once for each Call-ID: some phones send the same wrong answer fifteen times."""
+    def count_failure(self, source_ip: str, sip_call_id: str, now: float) -> bool:
+        """Count a failed digest, once for each Call-ID: some phones send the same wrong answer fifteen times. Tell whether it counted."""
         call = (source_ip, sip_call_id)
-        if self._is_trusted(source_ip) or call in self._failed_calls:
-            return
+        if self.is_trusted(source_ip) or call in self._failed_calls:
+            return False
         self._failed_calls[call] = None
         if len(self._failed_calls) > MAX_FAILED_CALLS:
             self._failed_calls.popitem(last=False)
         self._failures.take(source_ip, FAILURES, now)
+        return True
 
-    def _is_trusted(self, source_ip: str) -> bool:
+    def forgive(self, source_ip: str) -> None:
+        """Forget the failures of a source that knows its password."""
+        self._failures.forget(source_ip)
+
+    def is_trusted(self, source_ip: str) -> bool:
+        """Tell whether no limit touches a source."""
         return bool(self._trusted) and any(IPv4Address(source_ip) in network for network in self._trusted)

@@ -7,12 +7,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Literal
 
+from sipproxy.core.bans import Ban, BanBook, BanChange
 from sipproxy.core.calls import CallBook
 from sipproxy.core.config import SipProxyConfig
-from sipproxy.core.events import ProxyEvent, RecordMade, ResponseSent
+from sipproxy.core.events import BansChanged, ProxyEvent, RecordMade, ResponseSent
 from sipproxy.core.exchange import Exchange, ExchangeId
+from sipproxy.core.ladder import Ladder
 from sipproxy.core.limits import MAX_CALLS, MAX_EVENTS, RETRY_AFTER_SECONDS
 from sipproxy.core.listener import Address, Listener, Side, Transport
 from sipproxy.core.sources import SourceLimits
@@ -20,16 +21,19 @@ from sipproxy.core.targets import Targets
 from sipproxy.core.timers import Timers
 from sipproxy.core.transaction_events import Key
 from sipproxy.core.transactions import TransactionLayer
-from sipproxy.sip import Request, Response
+from sipproxy.sip import PeerError, Request, Response
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import CallEnded, LadderMessage
+from voiceapps.rules.records import CallEnded, SourceBanned
 
 METHODS = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE")
-MAX_LADDER_TEXT = 8_192
+# Requests that begin something: with one tag, From's, they belong to no dialog.
+_OF_STRANGERS = tuple(f"{method} ".encode() for method in METHODS if method not in {"ACK", "CANCEL"}) + (
+    b"REGISTER ",
+    b"SUBSCRIBE ",
+    b"PUBLISH ",
+)
 # Controls, and what turns the direction of writing round on a page.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_SECRET = re.compile(r'(?im)^((?:proxy-)?authorization[ \t]*:.*?\bresponse[ \t]*=[ \t]*"?)[^",\s]*')
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,16 @@ class Drops:
     malformed: int = 0
     silenced: int = 0
     "Requests of sources over their limit."
+    crowded: int = 0
+    "Datagrams that found the line in front of the proxy full."
     strangers_inside: int = 0
     "Datagrams on the internal socket from no node of ours."
     lost_acks: int = 0
     "ACKs without a token, or with a forged one."
+    banned: int = 0
+    "Messages of banned sources."
+    foreign: int = 0
+    "Requests for hosts that are not ours, where these are to get no answer."
 
 
 @dataclass(slots=True)
@@ -75,7 +85,9 @@ class State:
     layers: dict[Listener, TransactionLayer] = field(init=False)
     targets: Targets = field(init=False)
     limits: SourceLimits = field(init=False)
+    bans: BanBook = field(init=False)
     calls: CallBook = field(init=False)
+    ladder: Ladder = field(init=False)
     timers: Timers[tuple[str, ExchangeId]] = field(default_factory=Timers)
     exchanges: dict[ExchangeId, Exchange] = field(default_factory=dict)
     by_client: dict[ExchangeId, Exchange] = field(default_factory=dict)
@@ -90,7 +102,9 @@ class State:
         self.own_hosts = frozenset(listener.address[0] for listener in listeners)
         self.targets = Targets(self.config.callflow_targets)
         self.limits = SourceLimits(self.config.trusted)
+        self.bans = BanBook(is_trusted=self.limits.is_trusted)
         self.calls = CallBook(max_calls=self.max_calls)
+        self.ladder = Ladder(self.config, wall=self.sources.wall, tell=self.tell)
 
     @property
     def has_static_targets(self) -> bool:
@@ -111,6 +125,40 @@ class State:
         """Queue an event."""
         if len(self.events) < MAX_EVENTS:
             self.events.append(event)
+
+    # Sources.
+
+    def admits(self, source_ip: str, now: float) -> bool:
+        """Count one unauthenticated request; False where the source is over a limit, which bans it where it goes on."""
+        if self.limits.admit(source_ip, now):
+            return True
+        self.ban(self.bans.count_refused(source_ip, now))
+        return False
+
+    def silences(self, source_ip: str, data: bytes, now: float) -> bool:
+        """Tell whether a message is of a flood that meets silence anyway, so that it need not be read; counts it then."""
+        if not self.limits.is_silenced(source_ip, now) or not data.startswith(_OF_STRANGERS) or data.lower().count(b"tag") > 1:
+            return False
+        self.ban(self.bans.count_refused(source_ip, now))
+        return True
+
+    def ban(self, ban: Ban | None) -> None:
+        """Tell of a ban that was made here, if one was."""
+        if ban is None:
+            return
+        at, until = self.sources.wall(ban.at), self.sources.wall(ban.until)
+        self.tell(RecordMade(SourceBanned(ban.source_ip, ban.reason, self.config.name, at, until)))
+        self.tell(BansChanged(BanChange(banned=(ban,))))
+
+    def ignores(self, listener: Listener, request: Request, source: Address) -> bool:
+        """Tell whether a request names a host that is not ours and gets no answer for it."""
+        if not self.config.guard_silent or listener.side is Side.INTERNAL or self.limits.is_trusted(source[0]):
+            return False
+        try:
+            return request.uri.host_key not in self.config.hosts
+        except PeerError:
+            # It names no host at all.
+            return True
 
     # Responses.
 
@@ -158,13 +206,8 @@ class State:
         sent_to: Address | None = None,
         came_from: Address = ("", 0),
     ) -> None:
-        """Add a message to its call's ladder; digest responses are masked."""
-        here = "{}:{}".format(*listener.address)
-        source, target = ("{}:{}".format(*came_from), here) if sent_to is None else (here, "{}:{}".format(*sent_to))
-        text = _SECRET.sub(r"\1***", _readable(bytes(message)))[:MAX_LADDER_TEXT]
-        leg: Literal["caller", "callflow"] = "caller" if listener.side is Side.EXTERNAL else "callflow"
-        first = text.partition("\r\n")[0]
-        self.tell(RecordMade(LadderMessage(call_id, self.sources.wall(now), leg, source, target, first, text, listener.transport.value)))
+        """Add a message to its call's ladder: one that came from an address, or one that was sent to one."""
+        self.ladder.draw(call_id, listener, message, now, came_from=came_from, sent_to=sent_to)
 
     def end_call(self, call_id: str, reason: EndReason, now: float, *, status: int | None = None, ours: bool = False) -> None:
         """Forget a call; record its end where the call flow cannot: `ours`, or static targets."""
@@ -184,11 +227,6 @@ def method_label(method: str) -> str:
 def printable(text: str) -> str:
     """Replace control characters and octets that are no text: neither a database nor a terminal should meet them."""
     return text if text.isascii() and text.isprintable() else _CONTROL.sub("\ufffd", _decoded(text))
-
-
-def _readable(data: bytes) -> str:
-    """Return a message as text for a page: lines stay lines."""
-    return _CONTROL_BUT_LINES.sub("\ufffd", data.decode("utf-8", "replace"))
 
 
 def _decoded(text: str) -> str:

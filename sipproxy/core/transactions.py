@@ -35,11 +35,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sipproxy.core.limits import MAX_EVENTS, MAX_TRANSACTIONS
 from sipproxy.core.tables import FIRST, LINGER, MACHINE, T1, T2, TIMEOUT, Action, Input, Kind, State
 from sipproxy.core.timers import Timers
+from sipproxy.core.transaction import Counters, Transaction
 from sipproxy.core.transaction_events import (
     AckMissing,
     AckReceived,
@@ -69,36 +69,6 @@ _TIMER_INPUTS = (Input.RETRANSMIT_TIMER, Input.TIMEOUT_TIMER, Input.LINGER_TIMER
 _CAPPED = (Kind.PLAIN_CLIENT, Kind.INVITE_SERVER)
 
 
-@dataclass(slots=True, eq=False)
-class _Transaction:
-    key: Key
-    kind: Kind
-    state: State
-    request: Request
-    address: Address
-    source: Address
-    own: bool = False  # a CANCEL or its answer: the layer's affair, not the user's
-    last: bytes = b""
-    interval: float = T1
-    wants_cancel: bool = False
-    failure: Response | None = None
-
-
-@dataclass(slots=True)
-class Counters:
-    """Count what the layer met; each only grows."""
-
-    malformed: int = 0
-    refused: int = 0
-    "Requests turned away because the table was full."
-    stray: int = 0
-    "Responses and ACKs that belong to nothing."
-    retransmissions: int = 0
-    "Requests that came again."
-    repeats: int = 0
-    "Messages that we sent again."
-
-
 class TransactionLayer:
     """Hold all transactions of one socket; see the module's text for its use."""
 
@@ -107,7 +77,7 @@ class TransactionLayer:
         self.counters = Counters()
         self._new_token = new_token
         self._max = max_transactions
-        self._transactions: dict[Key, _Transaction] = {}
+        self._transactions: dict[Key, Transaction] = {}
         self._timers: Timers[tuple[Key, Input]] = Timers()
         self._events: deque[TransactionEvent] = deque()
         self._outbox: list[tuple[bytes, Address]] = []
@@ -282,17 +252,17 @@ class TransactionLayer:
 
     # The machine.
 
-    def _begin(self, request: Request, source: Address, *, own: bool = False) -> _Transaction:
+    def _begin(self, request: Request, source: Address, *, own: bool = False) -> Transaction:
         kind = Kind.INVITE_SERVER if request.method == "INVITE" else Kind.PLAIN_SERVER
         key = server_key(request)
-        transaction = _Transaction(key, kind, FIRST[kind], request, self._reply_address(request, source), source, own)
+        transaction = Transaction(key, kind, FIRST[kind], request, self._reply_address(request, source), source, own)
         self._transactions[key] = transaction
         return transaction
 
-    def _send(self, request: Request, target: Address, now: float, *, own: bool) -> _Transaction:
+    def _send(self, request: Request, target: Address, now: float, *, own: bool) -> Transaction:
         kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.PLAIN_CLIENT
         key = client_key(request)
-        transaction = _Transaction(key, kind, FIRST[kind], request, target, target, own, bytes(request))
+        transaction = Transaction(key, kind, FIRST[kind], request, target, target, own, bytes(request))
         if len(self._transactions) >= self._max:
             self.counters.refused += 1
             self._report(transaction, RequestTimedOut(key, request))
@@ -308,7 +278,7 @@ class TransactionLayer:
     def _reply_address(self, request: Request, source: Address) -> Address:
         return source if self._reliable else reply_address(request)
 
-    def _step(self, transaction: _Transaction, given: Input, message: Request | Response | None, now: float) -> None:
+    def _step(self, transaction: Transaction, given: Input, message: Request | Response | None, now: float) -> None:
         """Move one transaction by one input."""
         step = MACHINE[transaction.kind][transaction.state].get(given)
         if step is None:
@@ -325,7 +295,7 @@ class TransactionLayer:
                 if timer not in heard:
                     self._timers.cancel((transaction.key, timer))
 
-    def _act(self, transaction: _Transaction, action: Action, message: Request | Response | None, now: float) -> None:
+    def _act(self, transaction: Transaction, action: Action, message: Request | Response | None, now: float) -> None:
         if action is Action.SEND and message is not None:
             transaction.last = bytes(message)
             self._outbox.append((transaction.last, transaction.address))
@@ -340,7 +310,7 @@ class TransactionLayer:
             self._report_timeout(transaction)
         self._arm(transaction, action, now)
 
-    def _arm(self, transaction: _Transaction, action: Action, now: float) -> None:
+    def _arm(self, transaction: Transaction, action: Action, now: float) -> None:
         key = transaction.key
         if action is Action.ARM_LINGER:
             self._timers.set((key, Input.LINGER_TIMER), now + self._linger(transaction))
@@ -353,48 +323,48 @@ class TransactionLayer:
         elif action is Action.REPEAT:
             self._timers.set((key, Input.RETRANSMIT_TIMER), now + self._next_interval(transaction))
 
-    def _linger(self, transaction: _Transaction) -> float:
+    def _linger(self, transaction: Transaction) -> float:
         answered = transaction.state is State.ACCEPTED
         return LINGER[transaction.kind, transaction.state] if answered or not self._reliable else 0.0
 
-    def _next_interval(self, transaction: _Transaction) -> float:
+    def _next_interval(self, transaction: Transaction) -> float:
         transaction.interval *= 2
         if transaction.kind in _CAPPED:
             slow = transaction.state is State.PROCEEDING
             transaction.interval = T2 if slow else min(transaction.interval, T2)
         return transaction.interval
 
-    def _repeat(self, transaction: _Transaction) -> None:
+    def _repeat(self, transaction: Transaction) -> None:
         if transaction.last:
             self.counters.repeats += 1
             self._outbox.append((transaction.last, transaction.address))
 
-    def _send_cancel(self, invite: _Transaction, now: float) -> None:
+    def _send_cancel(self, invite: Transaction, now: float) -> None:
         cancel = make_cancel(invite.request)
         if client_key(cancel) in self._transactions:
             return
         self._send(cancel, invite.address, now, own=True)
         self._timers.set((invite.key, Input.TIMEOUT_TIMER), now + TIMEOUT)
 
-    def _pass_up(self, transaction: _Transaction, message: Request | Response | None) -> None:
+    def _pass_up(self, transaction: Transaction, message: Request | Response | None) -> None:
         if isinstance(message, Response):
             self._report(transaction, ResponseReceived(transaction.key, message, transaction.request))
         elif message is not None:
             self._report(transaction, AckReceived(message, transaction.source))
 
-    def _report_timeout(self, transaction: _Transaction) -> None:
+    def _report_timeout(self, transaction: Transaction) -> None:
         if transaction.kind is Kind.INVITE_SERVER:
             self._report(transaction, AckMissing(transaction.key))
         else:
             self._report(transaction, RequestTimedOut(transaction.key, transaction.request))
 
-    def _end(self, transaction: _Transaction) -> None:
+    def _end(self, transaction: Transaction) -> None:
         del self._transactions[transaction.key]
         for timer in _TIMER_INPUTS:
             self._timers.cancel((transaction.key, timer))
         self._report(transaction, TransactionEnded(transaction.key))
 
-    def _report(self, transaction: _Transaction, event: TransactionEvent) -> None:
+    def _report(self, transaction: Transaction, event: TransactionEvent) -> None:
         if not transaction.own:
             self._tell(event)
 

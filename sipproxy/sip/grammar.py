@@ -8,6 +8,7 @@ could share characters with what follows are possessive.
 from __future__ import annotations
 
 import re
+from operator import methodcaller
 
 from sipproxy.sip.errors import PeerError
 from sipproxy.sip.limits import MAX_PARAMS, MAX_VALUES
@@ -22,6 +23,9 @@ HOST = r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*+))"
 _TOKEN = re.compile(TOKEN)
 _HOST = re.compile(HOST)
 _PARAM = re.compile(rf"\s*+({TOKEN})\s*+(?:=\s*+({QUOTED}|[^\s;\",<>]*+)\s*+)?(?:;|$)", re.DOTALL)
+# What nearly all parameters are, without blanks and quotes, needs no search for each of them.
+_PLAIN_PARAMS = re.compile(rf"{TOKEN}(?:=[^\s;\",<>]*+)?(?:;{TOKEN}(?:=[^\s;\",<>]*+)?)*+")
+_PARTED = methodcaller("partition", "=")
 _PIECE = re.compile(rf"{QUOTED}|<[^>]*>|[^\",<]+|,", re.DOTALL)
 
 
@@ -46,6 +50,8 @@ def parse_params(text: str) -> Params:
     """Read `a=1;b;c="x"`, without the leading semicolon; values stay as they were written."""
     if not text:
         return ()
+    if _PLAIN_PARAMS.fullmatch(text) is not None:
+        return _plain_params(text)
     parts: list[tuple[str, str | None]] = []
     position = 0
     while position < len(text):
@@ -55,6 +61,13 @@ def parse_params(text: str) -> Params:
         parts.append((match[1], match[2]))
         position = match.end()
     return tuple(parts)
+
+
+def _plain_params(text: str) -> Params:
+    pieces = text.split(";")
+    if len(pieces) > MAX_PARAMS:
+        raise PeerError(400, "Bad Parameter")
+    return tuple((name, value if equals else None) for name, equals, value in map(_PARTED, pieces))
 
 
 def format_params(params: Params) -> str:

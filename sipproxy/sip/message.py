@@ -19,20 +19,20 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 from sipproxy.sip.cseq import CSeq
 from sipproxy.sip.errors import PeerError, UsageError
 from sipproxy.sip.grammar import has_line_break, is_token, split_values
+from sipproxy.sip.memo import remembered
 from sipproxy.sip.nameaddr import NameAddr
-from sipproxy.sip.names import key
+from sipproxy.sip.names import SPELLED, key
 from sipproxy.sip.status import reason_phrase
 from sipproxy.sip.uri import SipUri
 from sipproxy.sip.via import Via
 
 _FOLD = re.compile(rb"[ \t]*+\r\n[ \t]++")
 _COPIED = ("via", "from", "to", "call-id", "cseq")
-_T = TypeVar("_T")
 _M = TypeVar("_M", bound="Message")
 
 Headers = Iterable[tuple[str, str]]
@@ -46,7 +46,7 @@ class Message(ABC):
     def __init__(self, keys: list[str], lines: list[bytes], body: bytes) -> None:
         self._keys = keys
         self._lines = lines
-        self._typed: dict[str, object] = {}
+        self._typed: dict[str, Any] = {}
         self.body = body
 
     def fill(self, keys: list[str], lines: list[bytes]) -> None:
@@ -72,8 +72,10 @@ class Message(ABC):
 
     def headers(self, name: str) -> list[str]:
         """Return the value of each field of this name, in order."""
-        wanted = key(name)
-        return [_value(line) for held, line in zip(self._keys, self._lines, strict=True) if held == wanted]
+        wanted, keys = key(name), self._keys
+        if wanted not in keys:
+            return []
+        return [_value(self._lines[index]) for index, held in enumerate(keys) if held == wanted]
 
     def values(self, name: str) -> list[str]:
         """Return all values of a list header such as Via or Route, commas split, in order."""
@@ -83,30 +85,50 @@ class Message(ABC):
         """Return how many fields have this name."""
         return self._keys.count(key(name))
 
+    def not_single(self, held: Iterable[str]) -> str | None:
+        """Return the first of these keys that is not there exactly once, None where all are."""
+        count = self._keys.count
+        return next((name for name in held if count(name) != 1), None)
+
     @property
     def call_id(self) -> str:
         """Return the Call-ID (RFC 3261 20.8)."""
-        return self._once("call-id", lambda: self._first("call-id") or "")
+        held: str | None = self._typed.get("call-id")
+        if held is None:
+            held = self._typed["call-id"] = self._first("call-id") or ""
+        return held
 
     @property
     def cseq(self) -> CSeq:
         """Return the CSeq."""
-        return self._once("cseq", lambda: CSeq.parse(self._required("cseq")))
+        held: CSeq | None = self._typed.get("cseq")
+        if held is None:
+            held = self._typed["cseq"] = _read_cseq(self._line_of("cseq"))
+        return held
 
     @property
     def from_(self) -> NameAddr:
         """Return the From address."""
-        return self._once("from", lambda: NameAddr.parse(self._required("from")))
+        held: NameAddr | None = self._typed.get("from")
+        if held is None:
+            held = self._typed["from"] = _read_address(self._line_of("from"))
+        return held
 
     @property
     def to(self) -> NameAddr:
         """Return the To address."""
-        return self._once("to", lambda: NameAddr.parse(self._required("to")))
+        held: NameAddr | None = self._typed.get("to")
+        if held is None:
+            held = self._typed["to"] = _read_address(self._line_of("to"))
+        return held
 
     @property
     def top_via(self) -> Via:
         """Return the topmost Via value."""
-        return self._once("via", lambda: Via.parse(split_values(self._required("via"))[0]))
+        held: Via | None = self._typed.get("via")
+        if held is None:
+            held = self._typed["via"] = _read_via(self._line_of("via"))
+        return held
 
     @property
     def contact(self) -> NameAddr | None:
@@ -120,17 +142,11 @@ class Message(ABC):
         except ValueError:
             return None
 
-    def _required(self, name: str) -> str:
-        text = self._first(name)
-        if not text:
-            raise PeerError(400, f"Missing {name.title()}")
-        return text
-
-    def _once(self, name: str, parse: Callable[[], _T]) -> _T:
-        held = self._typed.get(name)
-        if held is None:
-            held = self._typed[name] = parse()
-        return cast(_T, held)
+    def _line_of(self, wanted: str) -> bytes:
+        try:
+            return self._lines[self._keys.index(wanted)]
+        except ValueError:
+            raise PeerError(400, f"Missing {wanted.title()}") from None
 
     # Editing.
 
@@ -158,15 +174,14 @@ class Message(ABC):
             self.append(name, value)
             return
         position = self._keys.index(wanted)
-        self.remove(name)
-        self._keys.insert(position, wanted)
-        self._lines.insert(position, _line(name, value))
+        self._lines[position] = _line(name, value)
+        self._drop(wanted, position + 1)
 
     def replace_values(self, name: str, values: list[str]) -> None:
         """Give a list header these values, one field each, where its first field stood."""
         wanted = key(name)
         position = self._keys.index(wanted) if wanted in self._keys else len(self._keys)
-        self.remove(name)
+        self._drop(wanted, position)
         self._keys[position:position] = [wanted] * len(values)
         self._lines[position:position] = [_line(name, value) for value in values]
 
@@ -184,18 +199,26 @@ class Message(ABC):
 
     def remove(self, name: str) -> None:
         """Remove every field of this name."""
-        wanted = key(name)
-        if wanted in self._keys:
-            self.remove_if(wanted.__eq__)
+        self._drop(key(name), 0)
+
+    def _drop(self, wanted: str, start: int) -> None:
+        """Remove the fields of one key from a position on."""
+        keys = self._keys
+        self._typed.pop(wanted, None)
+        while wanted in keys[start:]:
+            position = keys.index(wanted, start)
+            del keys[position], self._lines[position]
 
     def remove_if(self, unwanted: Callable[[str], bool]) -> None:
         """Remove every field whose key the function names."""
-        kept = [index for index, held in enumerate(self._keys) if not unwanted(held)]
-        if len(kept) == len(self._keys):
+        gone = {held for held in set(self._keys) if unwanted(held)}
+        if not gone:
             return
+        kept = [index for index, held in enumerate(self._keys) if held not in gone]
         self._keys = [self._keys[index] for index in kept]
         self._lines = [self._lines[index] for index in kept]
-        self._typed.clear()
+        for held in gone:
+            self._typed.pop(held, None)
 
     def set_body(self, body: bytes, content_type: str | None = None) -> None:
         """Replace the body with its Content-Length, and the Content-Type where one is given."""
@@ -235,7 +258,10 @@ class Request(Message):
     @property
     def uri(self) -> SipUri:
         """Return the Request-URI in parts; PeerError 416 where it is no SIP URI."""
-        return self._once("", lambda: SipUri.parse(self.uri_text))
+        held: SipUri | None = self._typed.get("")
+        if held is None:
+            held = self._typed[""] = SipUri.parse(self.uri_text)
+        return held
 
     def set_uri(self, uri: str) -> None:
         """Replace the Request-URI."""
@@ -307,6 +333,24 @@ class Response(Message):
         return f"SIP/2.0 {self.status} {self.reason}".encode("utf-8", "surrogateescape")
 
 
+# By the line as it came, so that a line seen before costs neither decoding nor parsing.
+
+
+@remembered
+def _read_address(line: bytes) -> NameAddr:
+    return NameAddr.parse(_value(line))
+
+
+@remembered
+def _read_cseq(line: bytes) -> CSeq:
+    return CSeq.parse(_value(line))
+
+
+@remembered
+def _read_via(line: bytes) -> Via:
+    return Via.parse(split_values(_value(line))[0])
+
+
 def _value(line: bytes) -> str:
     raw = line.partition(b":")[2]
     if b"\r\n" in raw:
@@ -315,6 +359,6 @@ def _value(line: bytes) -> str:
 
 
 def _line(name: str, value: str) -> bytes:
-    if has_line_break(value) or not is_token(name):
+    if has_line_break(value) or not (name in SPELLED or is_token(name)):
         raise UsageError(f"The header {name} must not hold line breaks.")
     return f"{name}: {value}".encode("utf-8", "surrogateescape")

@@ -41,7 +41,7 @@ KNOWN_KEYS: dict[bytes, str] = {name.encode(): name.lower() for name in _WELL_KN
 KNOWN_KEYS |= {name.lower().encode(): name.lower() for name in _WELL_KNOWN}
 KNOWN_KEYS |= {letter.encode(): key for letter, key in COMPACT.items()}
 KNOWN_KEYS |= {letter.upper().encode(): key for letter, key in COMPACT.items()}
-_SPELLED = {raw.decode(): held for raw, held in KNOWN_KEYS.items()}
+SPELLED = {raw.decode(): held for raw, held in KNOWN_KEYS.items()}
 
 _TOKEN = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]+")
 
@@ -56,7 +56,7 @@ def key_of(raw: bytes) -> str | None:
 
 def key(name: str) -> str:
     """Return the key of a name that our own code spells."""
-    known = _SPELLED.get(name)
+    known = SPELLED.get(name)
     if known is not None:
         return known
     lowered = name.lower()

@@ -129,9 +129,9 @@ def _unfolded(lines: list[bytes]) -> list[bytes]:
 
 
 def _check(message: Request | Response) -> None:
-    for name in _SINGLE:
-        if message.count(name) != 1:
-            raise PeerError(400, f"{name.title()} Must Be There Once")
+    name = message.not_single(_SINGLE)
+    if name is not None:
+        raise PeerError(400, f"{name.title()} Must Be There Once")
     if not message.call_id:
         raise PeerError(400, "Empty Call-ID")
     _ = message.top_via, message.from_, message.to

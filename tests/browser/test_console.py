@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.support.fleet import Application, Fleet
+from tests.support.pcap import read_capture
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -26,6 +27,7 @@ MODELS = (
     "account",
     "apiclient",
     "auditentry",
+    "ban",
     "call",
     "callevent",
     "medialeg",
@@ -39,6 +41,7 @@ MODELS = (
 SEED = """
 import time
 from voiceapps.rules.admission import Reason, RuleResult
+from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import *
 from voiceapps.services.records import write_records
@@ -56,6 +59,8 @@ write_records([
     WebhookFetched(call, "initiate", now + 0.1, url, "POST", asked, 200, "<Response/>", 12, None),
     CallEnded(call, "callflow", now + 11, EndReason.CALLER_HANGUP, now + 1, 200, None, None, None),
     RefusalSeen({app!r}, "198.51.100.7", Reason.IP_NOT_ALLOWED, 401, 3, now, now, "DE", {evil!r}, "x", {evil!r}, trace),
+    SourceBanned("198.51.100.66", BanReason.WRONG_PASSWORD, "sipproxy-one", now, now + 600),
+    SourceBanned("198.51.100.67", BanReason.FLOOD, "sipproxy-two", now - 60, now - 30),
 ])
 result = call.call_id
 """
@@ -139,6 +144,12 @@ def test_the_call_page_shows_ladder_media_and_webhooks(page: Page, web: Fleet, c
     expect(page.get_by_text(f"User-Agent: {EVIL}")).to_be_visible()
     assert page.title() != "owned"
     snap(page, "call")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download PCAP").click()
+    assert download.value.suggested_filename == f"{call_id}.pcap"
+    first, second = read_capture(Path(download.value.path()).read_bytes())
+    assert (first.payload, second.payload) == (f"User-Agent: {EVIL}".encode(), b"")
+    assert (first.source, first.destination) == (("203.0.113.9", 5060), ("198.51.100.1", 6160))
 
 
 def test_a_refusal_shows_reason_seen_and_expected(page: Page, web: Fleet, call_id: str) -> None:
@@ -207,6 +218,31 @@ def test_an_api_client_shows_its_secrets_dates_and_no_digest(page: Page, web: Fl
     expect(page.get_by_text("9900000").first).to_be_visible()
     assert "sipuri_hmac" not in page.content()
     snap(page, "api-client")
+
+
+def test_an_operator_places_a_ban_and_lifts_it(page: Page, web: Fleet, call_id: str) -> None:
+    bans = f"{web.http}/console/voiceapps/ban/"
+    page.goto(f"{bans}add/")
+    page.fill("input[name=source_ip]", "nowhere")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Write an IPv4 address")).to_be_visible()
+    snap(page, "ban-add")
+    page.fill("input[name=source_ip]", "203.0.113.200")
+    page.fill("input[name=minutes]", "15")
+    page.get_by_role("button", name="Save", exact=True).click()
+    row = page.locator("tr", has_text="203.0.113.200")
+    for text in ("operator", "console", "in force"):
+        expect(row).to_contain_text(text)
+    snap(page, "bans")
+    row.locator("input[name=_selected_action]").check()
+    page.select_option("select[name=action]", "lift")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text("Lifted")).to_be_visible()
+    expect(row).to_have_count(0)
+    code = """
+from voiceapps.models import AuditEntry
+result = list(AuditEntry.objects.filter(action__startswith="ban.").order_by("number").values_list("actor", "action", "subject"))"""
+    assert web.python(code) == [["operator admin", verb, "203.0.113.200"] for verb in ("ban.place", "ban.lift")]
 
 
 def test_a_failed_webhook_is_sent_again(page: Page, web: Fleet, call_id: str) -> None:

@@ -7,44 +7,60 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kamailio import Sbc, kamailio, proxy_address
+from tests.support.fleet import free_ports
+from tests.support.kamailio import Certificate, Sbc, kamailio, make_certificate, proxy_address, tls_environment
 from tests.support.sipp import ANSWER, INSIDE, OFFER, OUTSIDE, Party, Scene, Stage, beside, callee, changed, has, never_says, says, scene
 
-TRANSPORTS = ("udp",)
+TRANSPORTS = ("udp", "tcp", "tls")
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with scene(tmp_path_factory.mktemp("scene")) as made:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[Scene]:
+    with scene(tmp_path_factory.mktemp("scene"), targets=1, **tls_environment(certificate)) as made:
         yield made
 
 
 @pytest.fixture(scope="module", params=TRANSPORTS)
-def sbc(here: Scene, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Sbc]:
-    """One Kamailio for both places."""
-    with kamailio(
-        tmp_path_factory.mktemp("sbc"), proxy=proxy_address(here.fleet, request.param), callee=here.port, transport=request.param
-    ) as made:
+def in_front_sbc(
+    here: Scene, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Sbc]:
+    """Kamailio between the callers and the proxy, to which it speaks the transport."""
+    place, proxy = tmp_path_factory.mktemp("sbc"), proxy_address(here.fleet, request.param)
+    shown = certificate if request.param == "tls" else None
+    with kamailio(place, proxy=proxy, callee=here.port, transport=request.param, certificate=shown) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def before_sbc(here: Scene, sbc: Sbc) -> Iterator[Scene]:
+def before_sbc(here: Scene, certificate: Certificate) -> Iterator[Scene]:
     """A proxy whose only target is Kamailio."""
-    with beside(here, targets=[sbc.behind[1]]) as made:
+    with beside(here, targets=free_ports(1), **tls_environment(certificate)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def sbc(here: Scene, before_sbc: Scene, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sbc]:
+    """That Kamailio; as sipp knows no TLS, it is also in front, for the callers who want to speak it."""
+    place, proxy = tmp_path_factory.mktemp("sbc"), proxy_address(before_sbc.fleet, "tls")
+    with kamailio(place, proxy=proxy, callee=here.port, behind=before_sbc.port, transport="tls", certificate=certificate) as made:
         yield made
 
 
 @pytest.fixture
-def in_front(here: Scene, sbc: Sbc, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path, sbc.front)
+def in_front(here: Scene, in_front_sbc: Sbc, tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path, in_front_sbc.front)
     yield stage
     stage.close()
 
 
-@pytest.fixture
-def behind(before_sbc: Scene, tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path, before_sbc.fleet.sip)
+@pytest.fixture(params=TRANSPORTS)
+def behind(before_sbc: Scene, sbc: Sbc, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
+    stage = Stage(tmp_path, sbc.front) if request.param == "tls" else Stage(tmp_path, before_sbc.fleet.sip, request.param)
     yield stage
     stage.close()
 

@@ -14,10 +14,10 @@ import pytest
 from callflow.aio.phone import Phone
 from tests.support.backend import TestBackend
 from tests.support.fleet import Application, Fleet, free_ports, until
-from tests.support.kamailio import kamailio, proxy_address
+from tests.support.kamailio import kamailio, make_certificate, proxy_address, tls_environment
 
 SCENARIOS = Path(__file__).parents[1] / "data" / "sipp"
-TRANSPORTS = ("udp",)
+TRANSPORTS = ("udp", "tcp", "tls")
 PHONE_SECONDS = 30
 TALK = "<Response><SpeakSentence>Good morning to the peer at the other end of this line.</SpeakSentence><Pause duration='20'/></Response>"
 TONE = bytes(range(256)) * 40
@@ -88,20 +88,29 @@ result = [(row.reason, row.trace) for row in RefusedAttempt.objects.filter(appli
     assert {result["rule"]: result["verdict"] for result in trace}["digest"] == "failed"
 
 
-@pytest.fixture(params=["directly", "through Kamailio"])
-def next_hop(request: pytest.FixtureRequest, fleet: Fleet, tmp_path: Path, transport: str) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def secured(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """One more proxy of the system, which has a certificate."""
+    certificate = make_certificate(tmp_path_factory.mktemp("certificate"))
+    names = {"SIPURI_MEDIA_RELAYS": fleet.env["SIPURI_MEDIA_RELAYS"], "SIPURI_NODE_NAME": "secured"}
+    made = Fleet(fleet.state, ("sipproxy",), {**names, **tls_environment(certificate)})
+    try:
+        made.spawn("sipproxy")
+        until(made._ready, seconds=30, what="the second proxy", every=0.1)
+        yield made
+    finally:
+        codes = made.stop()
+    assert codes["sipproxy"] == 0, made.log("sipproxy")[-4000:]
+
+
+@pytest.fixture(params=[*TRANSPORTS, "through Kamailio"])
+def next_hop(request: pytest.FixtureRequest, secured: Fleet, tmp_path: Path) -> Iterator[str]:
     """What a phone takes for its proxy: ours, or a border controller in front of it, which speaks to us as the phone would."""
-    proxy = proxy_address(fleet, transport)
-    if request.param == "directly":
-        yield "{}:{};transport={}".format(*proxy, transport)
+    if request.param in TRANSPORTS:
+        yield "{}:{};transport={}".format(*proxy_address(secured, request.param), request.param)
         return
-    with kamailio(tmp_path, proxy=proxy, transport=transport) as sbc:
+    with kamailio(tmp_path, proxy=proxy_address(secured, "udp")) as sbc:
         yield "{}:{};transport=udp".format(*sbc.front)
-
-
-@pytest.fixture(params=TRANSPORTS)
-def transport(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
 
 
 def ended_well(fleet: Fleet, backend: TestBackend) -> None:
@@ -169,7 +178,7 @@ def _linphone_config(application: Application, next_hop: str) -> str:
     return f"""[sip]
 sip_port={sip}
 sip_tcp_port={sip + 2}
-sip_tls_port=0
+sip_tls_port={sip + 4}
 bind_address=127.0.0.1
 use_ipv6=0
 ipv6_migration_done=1

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.sipp import ANSWER, INSIDE, OFFER, OUTSIDE, Party, Scene, Stage, callee, has, never_says, says, scene
 
-TRANSPORTS = ("udp",)
+TRANSPORTS = ("udp", "tcp")
 # Without sipp's own repeats, and with every repeat of the proxy as a message of its own.
 AS_IT_COMES = ("-nr",)
 OUR_RESPONSE_BYTES = 1_300

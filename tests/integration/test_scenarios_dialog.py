@@ -10,7 +10,7 @@ import pytest
 from tests.support.fleet import free_ports
 from tests.support.sipp import ANSWER, INSIDE, OFFER, OUTSIDE, Party, Scene, Stage, beside, callee, changed, has, never_says, says, scene
 
-TRANSPORTS = ("udp",)
+TRANSPORTS = ("udp", "tcp")
 RELIABLE = ("Require: 100rel", "RSeq: 1")
 ALAW_OFFER = OFFER.replace("RTP/AVP 0 101", "RTP/AVP 8").replace("rtpmap:0 PCMU", "rtpmap:8 PCMA").replace(" 1 1 IN", " 1 2 IN")
 ALAW_ANSWER = ANSWER.replace("RTP/AVP 0", "RTP/AVP 8").replace("rtpmap:0 PCMU", "rtpmap:8 PCMA").replace(" 1 1 IN", " 1 2 IN")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from daemonkit.udp import UdpEndpoint
 from tests.support.fleet import Fleet, free_ports, until
+from tests.support.hep import HepPacket, decode
 from tests.support.sip import Address
 from tests.support.ua import Agent, Attempt, Caller, Service
 
@@ -70,9 +72,23 @@ def targets() -> tuple[Address, Address]:
 
 
 @pytest.fixture(scope="module")
-def daemons(tmp_path_factory: pytest.TempPathFactory, targets: tuple[Address, Address]) -> Iterator[Fleet]:
-    listed = ",".join(f"sip:{host}:{port}" for host, port in targets)
-    fleet = Fleet(tmp_path_factory.mktemp("proxy"), ("web", "sipproxy", "mediarelay"), {"SIPURI_CALLFLOW_TARGETS": listed})
+def collector() -> Iterator[socket.socket]:
+    """Where copies of all messages go."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.setblocking(False)
+        yield sock
+
+
+@pytest.fixture(scope="module")
+def daemons(tmp_path_factory: pytest.TempPathFactory, targets: tuple[Address, Address], collector: socket.socket) -> Iterator[Fleet]:
+    environment = {
+        "SIPURI_CALLFLOW_TARGETS": ",".join(f"sip:{host}:{port}" for host, port in targets),
+        "SIPURI_HEP": f"localhost:{collector.getsockname()[1]}",
+        "SIPURI_HEP_ID": "77",
+        "SIPURI_HEP_KEY": "collect",
+    }
+    fleet = Fleet(tmp_path_factory.mktemp("proxy"), ("web", "sipproxy", "mediarelay"), environment)
     try:
         fleet.start()
         yield fleet
@@ -129,6 +145,39 @@ result = [call.state, call.end_reason, lines]"""
 def _ended(fleet: Fleet, code: str) -> tuple[str, str, list[tuple[str, str, str]]] | None:
     found: tuple[str, str, list[tuple[str, str, str]]] = fleet.python(code)
     return found if found[0] == "disconnected" else None
+
+
+async def test_a_collector_gets_every_message_of_a_call(
+    daemons: Fleet, service: Service, phone: OnSocket, collector: socket.socket
+) -> None:
+    application = daemons.application()
+    attempt = await place(phone, daemons, application.sip_uri, application.password)
+    assert attempt.ended == "local"
+    code = f"""
+from voiceapps.models import Call, CallEvent
+call = Call.objects.get(application_id={application.application_id!r})
+ladder = list(CallEvent.objects.filter(call_id=call.call_id).values_list("source", "destination", "text"))
+result = [call.state, call.call_id, ladder]"""
+    _, call_id, ladder = await asyncio.to_thread(until, lambda: _ended(daemons, code), seconds=10, what="the record of the call")
+    packets = [packet for packet in collected(collector) if packet.correlation == call_id]
+    # Both came off one drawing of the message, but by different ways: the database, and the wire.
+    told = [("{}:{}".format(*packet.source), "{}:{}".format(*packet.destination), packet.payload.decode()) for packet in packets]
+    assert sorted(told) == sorted(tuple(line) for line in ladder)
+    caller, inside = phone.agent.local, ("127.0.0.1", int(daemons.env["SIPURI_SIP_INTERNAL_BIND"].rpartition(":")[2]))
+    ways = {(packet.source, packet.destination) for packet in packets}
+    assert ways >= {(caller, daemons.sip), (daemons.sip, caller), (inside, service.local), (service.local, inside)}
+    assert {(packet.agent_id, packet.key, packet.protocol) for packet in packets} == {(77, b"collect", 17)}
+    methods = [text.split(" ")[0] for source, target, text in told if source == "{}:{}".format(*caller)]
+    assert methods == ["INVITE", "ACK", "BYE"]
+
+
+def collected(collector: socket.socket) -> Iterator[HepPacket]:
+    """Take what has arrived; the call is in the database by now, its copies left before."""
+    while True:
+        try:
+            yield decode(collector.recv(65_535))
+        except BlockingIOError:
+            return
 
 
 async def test_a_rotated_password_and_a_disabled_uri_end_at_once(daemons: Fleet, service: Service, phone: OnSocket) -> None:

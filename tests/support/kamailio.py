@@ -40,6 +40,25 @@ class Certificate:
     key: Path
 
 
+def make_certificate(directory: Path, name: str = "127.0.0.1") -> Certificate:
+    """Make a key and a certificate that it signed itself, for a day."""
+    made = Certificate(directory / "certificate.pem", directory / "key.pem")
+    kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1")
+    names = ("-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1")
+    command = ["openssl", "req", "-x509", *kind, *names, "-keyout", str(made.key), "-out", str(made.certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return made
+
+
+def tls_environment(certificate: Certificate) -> dict[str, str]:
+    """Return what lets a proxy speak TLS on a port of its own."""
+    return {
+        "SIPURI_SIP_TLS_BIND": f"127.0.0.1:{free_ports(1)[0]}",
+        "SIPURI_SIP_TLS_CERT": str(certificate.certificate),
+        "SIPURI_SIP_TLS_KEY": str(certificate.key),
+    }
+
+
 @contextmanager
 def kamailio(  # noqa: PLR0913  # the neighbours, each by its name
     directory: Path,

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path
+from django.utils.http import content_disposition_header
 from unfold.decorators import display
 
+from voiceapps import pcap
 from voiceapps.console.base import ReadOnlyAdmin
 from voiceapps.models import Call, CallEvent, MediaLeg, Recording
-from voiceapps.selectors import call_report
+from voiceapps.selectors import call_messages, call_report
 
 _CLASS_COLOURS = {
     "success": "success",
@@ -59,6 +65,21 @@ class CallAdmin(ReadOnlyAdmin):
         """Add the report that the page shows."""
         context = {"report": call_report(object_id), **(extra_context or {})}
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
+        return response
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the capture's address."""
+        own = [path("<path:call_id>/pcap/", self.admin_site.admin_view(self.capture), name="voiceapps_call_pcap")]
+        urls: list[URLPattern] = own + super().get_urls()
+        return urls
+
+    def capture(self, request: HttpRequest, call_id: str) -> HttpResponseBase:
+        """Send the stored messages as a capture file; who may see the call's page may have it."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        call = get_object_or_404(Call, pk=call_id)
+        response = StreamingHttpResponse(pcap.capture(call_messages(call.call_id)), content_type=pcap.CONTENT_TYPE)
+        response["Content-Disposition"] = content_disposition_header(True, f"{call.call_id}.pcap")
         return response
 
 

@@ -9,6 +9,7 @@ _GROUPS = {
     "Calls": (
         ("Calls", "call", "call"),
         ("Refused attempts", "block", "refusedattempt"),
+        ("Bans", "gpp_bad", "ban"),
         ("Webhooks", "webhook", "webhookdelivery"),
         ("Recordings", "graphic_eq", "recording"),
     ),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from voiceapps.rules.admission import Reason, RuleResult
+from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndReason
 
 Role = Literal["worker", "sipproxy", "mediarelay", "callflow", "sipdns"]
@@ -116,6 +117,17 @@ class RefusalSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceBanned:
+    """A proxy keeps a source out until a moment."""
+
+    source_ip: str
+    reason: BanReason
+    node: str
+    at: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookFetched:
     """A webhook that the call waited for, with its answer (D10)."""
 
@@ -182,6 +194,7 @@ Record = (
     | LadderMessage
     | MediaReport
     | RefusalSeen
+    | SourceBanned
     | WebhookFetched
     | StatusEventQueued
     | RecordingStored

@@ -24,6 +24,8 @@ from voiceapps.services.call_rows import call_row, ensure, storable
 # A call whose node went silent is over; a new call gets this long to reach its call-flow node.
 SILENT_NODE_SECONDS = 60.0
 MAX_LINE = 512
+SWEPT_AT_ONCE = 1_000
+"Rows that one statement removes: the next writer need not wait for a whole day's messages."
 
 
 _END_COLUMNS = ("state", "answered_at", "ended_at", "end_class", "end_reason", "sip_status", "error_message", "error_id", "tag")
@@ -55,23 +57,25 @@ def answer(record: r.CallAnswered) -> None:
 def end(records: Sequence[r.CallEnded]) -> int:
     """End calls, put their disconnect webhooks into the outbox and return how many ended; a second end changes nothing."""
     first = {record.call.call_id: record for record in reversed(records)}
-    states = _locked_states(first)
-    missing = [record.call for call_id, record in first.items() if call_id not in states]
+    there = _locked(first)
+    missing = [record.call for call_id, record in first.items() if call_id not in there]
     if missing:
         ensure(*missing)
-        states |= _locked_states(call.call_id for call in missing)
-    changed = [call_id for call_id in first if states.get(call_id, CallState.DISCONNECTED) != CallState.DISCONNECTED]
+        there |= _locked(call.call_id for call in missing)
+    changed = [call_id for call_id, (state, _) in there.items() if state != CallState.DISCONNECTED]
     _ENDED.write([call_row(first[call_id].call) | _end_row(first[call_id]) for call_id in changed])
-    wanting = Call.objects.select_related("application").filter(pk__in=changed, application__status_url__gt="")
-    for call in wanting.order_by("started_at") if changed else ():
-        webhooks.queue_disconnect(call)
+    wanting = [call_id for call_id in changed if there[call_id][1]]
+    if wanting:
+        for call in Call.objects.select_related("application").filter(pk__in=wanting).order_by("started_at"):
+            webhooks.queue_disconnect(call)
     return len(changed)
 
 
-def _locked_states(call_ids: Iterable[str]) -> dict[str, str]:
+def _locked(call_ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
+    """Return state and status URL of the calls that are there, which nobody else changes until we have."""
     # In one order, so that two processes never wait for each other.
-    rows = Call.objects.select_for_update().filter(pk__in=sorted(call_ids)).order_by("pk")
-    return dict(rows.values_list("pk", "state"))
+    rows = Call.objects.select_for_update(of=("self",)).filter(pk__in=sorted(call_ids)).order_by("pk")
+    return {call_id: (state, url) for call_id, state, url in rows.values_list("pk", "state", "application__status_url")}
 
 
 def _end_row(record: r.CallEnded) -> dict[str, object]:
@@ -156,6 +160,24 @@ def sweep() -> int:
     lost = [_node_lost(call) for call in stranded if (call.callflow_node or call.proxy_node) not in live]
     with transaction.atomic():
         return end(lost)
+
+
+def sweep_messages(keep: timedelta) -> int:
+    """Forget the messages that are older and return how many these were.
+
+    Rows are looked at in the order they were written, which is nearly that of their times, until a thousand in a row are
+    young: no index on the time is needed, and no pass over the whole table.
+    """
+    oldest = timezone.now() - keep
+    rows = CallEvent.objects.order_by("pk").values_list("pk", flat=True)
+    removed = last = 0
+    while pks := list(rows.filter(pk__gt=last)[:SWEPT_AT_ONCE]):
+        first, last = pks[0], pks[-1]
+        count, _ = CallEvent.objects.filter(pk__range=(first, last), at__lt=oldest).delete()
+        removed += count
+        if not count:
+            break
+    return removed
 
 
 def _node_lost(call: Call) -> r.CallEnded:

@@ -9,7 +9,7 @@ import structlog
 from django.db import DataError, IntegrityError, transaction
 
 from voiceapps.rules import records as r
-from voiceapps.services import calls, nodes, refusals, webhooks
+from voiceapps.services import bans, calls, nodes, refusals, webhooks
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +36,7 @@ _WRITERS: dict[type, Writer] = {
     r.WebhookFetched: _one_by_one(webhooks.add_fetched),
     r.StatusEventQueued: _one_by_one(webhooks.queue_status_event),
     r.NodeBeat: _one_by_one(nodes.beat),
+    r.SourceBanned: _one_by_one(bans.ban),
 }
 
 

@@ -21,6 +21,13 @@ from sipuri_project import environment as e
         (lambda n: e.address(n, "127.0.0.1:1"), "127.0.0.1:70000"),
         (lambda n: e.address(n, "127.0.0.1:1"), "127.0.0.1"),
         (lambda n: e.addresses(n, prefix="sip:"), "sip:1.2.3.4"),
+        (e.endpoint, "homer.example.net"),
+        (e.endpoint, "homer.example.net:0"),
+        (e.endpoint, "homer_one:9060"),
+        (e.endpoint, "::1:9060"),
+        (e.endpoint, "-homer:9060"),
+        (e.endpoint, "h" * 64 + ":9060"),
+        (lambda n: e.whole(n, 7, most=365), "366"),
         (lambda n: e.interface(n, "127.0.0.1"), "eth0"),
         (lambda n: e.port_range(n, "1-2"), "40000-30000"),
         (lambda n: e.port_range(n, "1-2"), "80-90"),
@@ -39,6 +46,12 @@ def test_good_values(monkeypatch: pytest.MonkeyPatch) -> None:
     assert e.interface("A", "") == ("10.0.0.1", "203.0.113.9")
     monkeypatch.setenv("A", "sip:10.0.0.1:6161, sip:10.0.0.2:6161")
     assert e.addresses("A", prefix="sip:") == (("10.0.0.1", 6161), ("10.0.0.2", 6161))
+
+
+def test_an_endpoint_may_have_a_name_or_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A", "homer-1.example.net:9060")
+    monkeypatch.setenv("B", "192.0.2.1:65535")
+    assert (e.endpoint("A"), e.endpoint("B"), e.endpoint("SIPURI_NOT_SET")) == (("homer-1.example.net", 9060), ("192.0.2.1", 65535), None)
 
 
 def test_processes_that_start_together_share_one_key(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from sipproxy.core.limits import FAILURE_BURST, LOOKUP_SECONDS, MAX_LOOKUPS, REQUEST_BURST
+from sipproxy.core.limits import BAN_SCORE, LOOKUP_SECONDS, MAX_LOOKUPS, REQUEST_BURST
 from sipproxy.sip import Challenge, Credentials, Request, parse_message
 from sipproxy.sip.digest import MD5, SHA256, answer_challenge
 from tests.support.sip import Address
@@ -362,7 +362,7 @@ def test_algorithms_are_the_applications_choice(world: World, stranger: Stranger
 def test_password_guessing_ends_in_silence(world: World, stranger: Stranger) -> None:
     challenge = stranger.challenge()
     guesses = [stranger.try_digest(stranger.answer(challenge, password=str(number)), call_id=str(number)) for number in range(80)]
-    assert guesses == [401] * int(FAILURE_BURST) + [503] + [0] * (79 - int(FAILURE_BURST))
+    assert guesses == [401] * (int(BAN_SCORE) + 1) + [0] * (79 - int(BAN_SCORE))
     assert Stranger(world, ("198.51.100.8", 5080)).status() == 407
 
 

@@ -11,7 +11,8 @@ from sipproxy.core.listener import Listener, Transport
 from sipproxy.core.transaction_events import Key
 from sipproxy.sip import NameAddr, Request, Response
 from tests.support.sip import Address
-from tests.unit.proxy.world import CALLER, CONFIG, NODE_A, STREAM, TCP, TLS, UDP, URI, World
+from tests.support.ua import Leg
+from tests.unit.proxy.world import CALLER, CONFIG, NODE_A, NODE_B, STREAM, TCP, TLS, UDP, URI, World
 from voiceapps.rules.endings import EndReason
 
 
@@ -239,3 +240,76 @@ def test_a_node_without_tls_answers_a_token_of_one_that_has_it() -> None:
     state = world.core._state  # noqa: SLF001  # the choice has no other face
     assert state.listener(Transport.TLS, 3) is UDP
     assert state.listener(Transport.TCP, 3) is TCP
+
+
+@pytest.mark.parametrize(("late", "role"), [(False, b"offer"), (True, b"answer")])
+def test_a_prack_answers_a_late_offer_and_offers_otherwise(late: bool, role: bytes) -> None:
+    world = World()
+    caller, service = world.caller(), world.service()
+    service.ring_body, service.answer_delay = b"v=0\r\n", 30.0
+    attempt = caller.call(URI, world.now, body=b"" if late else None)
+    world.run(1)
+    ringing = caller.responses[-1]
+    assert ringing.status == 180
+    assert world.commands[-1][b"command"] == (b"offer" if late else b"answer")
+    request = attempt.request
+    assert request is not None
+    routes = list(reversed(ringing.values("record-route")))
+    early = Leg(attempt.call_id, request.header("from") or "", ringing.header("to") or "", URI, routes, caller.proxy, request.cseq.number)
+    caller.send_inside(early, "PRACK", world.now, body=b"v=0\r\n")
+    world.run(1)
+    assert service.requests[-1].method == "PRACK"
+    prack = next(command for command in reversed(world.commands) if command[b"direction"] == [b"external", b"internal"])
+    assert prack[b"command"] == role
+
+
+def test_a_bye_in_the_early_dialog_gives_the_call_up() -> None:
+    world = World(replace(CONFIG, callflow_targets=(NODE_A,)))
+    caller, service = world.caller(), world.service()
+    service.answer_delay = 30.0
+    attempt = caller.call(URI, world.now)
+    world.run(1)
+    ringing, request = caller.responses[-1], attempt.request
+    assert request is not None
+    routes = list(reversed(ringing.values("record-route")))
+    early = Leg(attempt.call_id, request.header("from") or "", ringing.header("to") or "", URI, routes, caller.proxy, request.cseq.number)
+    service.legs[attempt.call_id] = early
+    caller.send_inside(early, "BYE", world.now)
+    world.run(1)
+    assert [(record.reason, record.sip_status, record.answered_at) for record in world.ended] == [(EndReason.CALLER_CANCELLED, 487, None)]
+
+
+def test_a_fault_of_ours_is_answered_with_500_and_an_ack_never() -> None:
+    world = World()
+    invite = caller_invite()
+    world.core.answer_failure(UDP, invite, CALLER)
+    world.core.answer_failure(UDP, invite.replace(b"INVITE", b"ACK"), CALLER)
+    world.core.answer_failure(UDP, b"noise", CALLER)
+    assert [item.data.split(b"\r\n")[0] for item in world.core.datagrams_to_send()] == [b"SIP/2.0 500 Server Internal Error"]
+
+
+def caller_invite() -> bytes:
+    world = World()
+    attempt = world.caller().call(URI, 0.0)
+    assert attempt.request is not None
+    return bytes(attempt.request)
+
+
+def test_a_node_that_was_passed_over_cannot_end_the_call_of_another() -> None:
+    world = World(nodes=(NODE_A, NODE_B))
+    caller, first, second = world.caller(), world.service(NODE_A), world.service(NODE_B, prefix="n")
+    caller.talk_seconds = None
+    first.silent, first.answer_delay = True, 0.0
+    attempt = caller.call(URI, world.now)
+    world.run(1.2)
+    assert second.requests
+    first.silent = False
+    world.run(1)
+    leg = first.legs[attempt.call_id]
+    deletes = sum(command[b"command"] == b"delete" for command in world.commands)
+    first.send_inside(leg, "BYE", world.now)
+    world.run(1)
+    assert first.responses[-1].status == 481
+    assert sum(command[b"command"] == b"delete" for command in world.commands) == deletes
+    assert attempt.statuses[-1] == 200
+    assert not attempt.ended

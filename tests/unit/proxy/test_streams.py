@@ -29,8 +29,11 @@ class Shell:
     def __init__(self, *, trusted: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.messages: list[tuple[bytes, Address]] = []
         self.lost: list[Address] = []
+        self.banned: set[str] = set()
         self.changed = asyncio.Event()
-        self.endpoint = StreamEndpoint(on_message=self.receive, on_lost=self.lose, is_trusted=lambda _host: trusted, tls=tls)
+        self.endpoint = StreamEndpoint(
+            on_message=self.receive, on_lost=self.lose, is_trusted=lambda _host: trusted, is_banned=self.banned.__contains__, tls=tls
+        )
         self.address: Address = ("", 0)
 
     async def start(self) -> None:
@@ -170,6 +173,46 @@ async def test_an_address_without_a_listener_is_lost(shell: Shell) -> None:
     shell.endpoint.send(OPTIONS, nobody)
     await shell.until_lost()
     assert shell.lost == [nobody]
+
+
+async def test_a_banned_source_gets_no_connection(shell: Shell) -> None:
+    shell.banned.add("127.0.0.1")
+    reader, writer = await asyncio.open_connection(*shell.address)
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await asyncio.wait_for(reader.readexactly(1), SECONDS)
+    assert (shell.endpoint.counters.refused, len(shell.endpoint)) == (1, 0)
+    writer.close()
+
+
+@pytest.mark.parametrize("says", [OPTIONS, b""])
+async def test_a_source_that_is_banned_loses_its_connection(shell: Shell, monkeypatch: pytest.MonkeyPatch, says: bytes) -> None:
+    if not says:
+        monkeypatch.setattr(streams, "MESSAGE_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection(*shell.address)
+    writer.write(OPTIONS)
+    await asyncio.wait_for(reader.readexactly(len(ANSWER)), SECONDS)
+    shell.banned.add("127.0.0.1")
+    writer.write(says)
+    await shell.until_lost()
+    assert (len(shell.messages), shell.endpoint.counters.overdue) == (1, 0)
+    writer.close()
+
+
+async def test_no_connection_is_opened_to_a_banned_source(shell: Shell) -> None:
+    other = Shell()
+    other.banned.add("127.0.0.1")
+    other.endpoint.send(OPTIONS, shell.address)
+    await other.until_lost()
+    assert (other.lost, shell.endpoint.counters.accepted) == ([shell.address], 0)
+
+
+async def test_a_connection_of_ours_over_a_cap_is_lost_and_not_tried_for_ever(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MAX_CONNECTIONS_PER_SOURCE", 0)
+    other = Shell()
+    other.endpoint.send(OPTIONS, shell.address)
+    await other.until_lost()
+    assert (other.lost, other.endpoint.counters.refused, other.messages) == ([shell.address], 1, [])
+    other.endpoint.stop()
 
 
 def certificate(folder: Path, name: str) -> TlsConfig:

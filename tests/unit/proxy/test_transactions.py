@@ -358,3 +358,25 @@ def test_loss_reordering_and_duplication_are_healed(seed: int) -> None:
     assert len(set(server.served)) == 100
     assert len(client.layer) == len(server.layer) == 0
     assert client.timer() is server.timer() is None
+
+
+def test_over_a_stream_nothing_is_sent_twice_and_nothing_lingers() -> None:
+    layer = make_layer("r", reliable=True)
+    invite = make_request(branch="z9hG4bKs1")
+    key = layer.begin(invite, ("198.51.100.1", 40_000), 0.0)
+    assert key is not None
+    layer.respond(key, invite.make_response(486, to_tag="t"), 0.0)
+    layer.handle_timer(10.0)
+    assert [address for _, address in layer.datagrams_to_send()] == [("198.51.100.1", 40_000)]
+    layer.receive_message(make_request("ACK", branch="z9hG4bKs1", to_tag="t"), ("198.51.100.1", 40_000), 10.0)
+    layer.handle_timer(10.0)
+    assert len(layer) == 0
+
+
+def test_a_lost_connection_is_a_time_out_for_what_went_along_it() -> None:
+    layer = make_layer("r", reliable=True)
+    lost = layer.send_request(make_request("OPTIONS", branch="z9hG4bKs2"), ("198.51.100.1", 5060), 0.0)
+    kept = layer.send_request(make_request("OPTIONS", branch="z9hG4bKs3"), ("198.51.100.2", 5060), 0.0)
+    layer.fail(("198.51.100.1", 5060), 1.0)
+    assert [type(event).__name__ for event in events(layer)] == ["RequestTimedOut", "TransactionEnded"]
+    assert (len(layer), lost == kept) == (1, False)

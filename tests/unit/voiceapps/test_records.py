@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from bandwidth.models import DisconnectCallback
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from tests.unit.voiceapps.builders import STARTED, application, ended, facts
-from voiceapps.models import Call, MediaLeg, Node, RefusedAttempt, WebhookDelivery
+from voiceapps import selectors, tasks
+from voiceapps.models import Call, CallEvent, MediaLeg, Node, RefusedAttempt, WebhookDelivery
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import CallAdmitted, CallAnswered, LadderMessage, MediaReport, NodeBeat, RefusalSeen, WebhookFetched
@@ -70,6 +73,16 @@ def test_text_from_strangers_fits_the_columns() -> None:
     assert report.ladder[0].text == "a\\0b"
 
 
+def test_the_page_of_a_call_shows_a_bounded_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selectors, "MAX_LADDER", 2)
+    call = facts(application())
+    messages = [LadderMessage(call.call_id, STARTED + number, "caller", "a:1", "b:2", f"line {number}", "") for number in range(3)]
+    write_records([CallAdmitted(call, "p"), *messages])
+    report = call_report(call.call_id)
+    assert report is not None
+    assert [line.first_line for line in report.ladder] == ["line 0", "line 1"]
+
+
 def test_media_figures_are_replaced_by_later_ones() -> None:
     report = MediaReport("c-1", "relay", STARTED, "external", 10, 1600, 9, 0, 1.5, 0, "a:1", "b:2", final=False)
     write_records([report, replace(report, packets_in=20, final=True)])
@@ -108,6 +121,28 @@ def test_the_sweeper_ends_what_a_dead_node_left() -> None:
     assert calls.sweep() == 1
     assert Call.objects.get(pk=call.call_id).end_reason == "node_lost"
     assert Call.objects.get(pk=alive.call_id).state == "answered"
+
+
+def test_messages_are_kept_for_so_many_days(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    monkeypatch.setattr(calls, "SWEPT_AT_ONCE", 3)
+    now, day = time.time(), 86_400
+    # Nearly in the order of their times: nodes write in batches, and one may have waited for the database.
+    ages = [9, 8, 6.9, 9, 8, 7.1, 3, 7.2, 2, 1, 0, 0, 0]
+    write_records([LadderMessage("c-1", now - age * day, "caller", "a:1", "b:2", str(age), "") for age in ages])
+    settings.MESSAGE_STORE_DAYS = 7
+    tasks.sweep_messages()
+    assert list(CallEvent.objects.order_by("pk").values_list("first_line", flat=True)) == ["6.9", "3", "2", "1", "0", "0", "0"]
+    tasks.sweep_messages()
+    assert CallEvent.objects.count() == 7
+    settings.MESSAGE_STORE_DAYS = 0
+    tasks.sweep_messages()
+    assert not CallEvent.objects.exists()
+
+
+def test_the_sweep_of_messages_stops_at_the_young_ones(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    write_records([LadderMessage("c-1", time.time(), "caller", "a:1", "b:2", "", "") for _ in range(3_000)])
+    with django_assert_num_queries(2):
+        assert calls.sweep_messages(timedelta(days=1)) == 0
 
 
 def test_a_webhook_may_be_reported_before_its_call() -> None:

@@ -1,0 +1,53 @@
+"""Know the bans of the whole fleet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+from django.db import DatabaseError
+
+from voiceapps.door import DatabaseDoor, DoorBusyError
+from voiceapps.rules.records import SourceBanned
+from voiceapps.selectors import active_bans
+
+REFRESH_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+class FleetBans:
+    """Tell `on_bans` each second which sources are banned, by any proxy or by an operator.
+
+    A database that does not answer changes nothing: the bans known last stay in force until they end.
+    """
+
+    def __init__(self, door: DatabaseDoor, on_bans: Callable[[Sequence[SourceBanned]], None]) -> None:
+        self._door = door
+        self._on_bans = on_bans
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read once and go on reading."""
+        await self.refresh()
+        self._task = asyncio.create_task(self._refresh_forever())
+
+    def stop(self) -> None:
+        """Stop reading."""
+        if self._task:
+            self._task.cancel()
+
+    async def refresh(self) -> None:
+        """Read once."""
+        try:
+            bans = await self._door.read(active_bans)
+        except (DatabaseError, DoorBusyError) as error:
+            log.warning("bans_unavailable", error=str(error))
+            return
+        self._on_bans(bans)
+
+    async def _refresh_forever(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            await self.refresh()

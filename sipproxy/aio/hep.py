@@ -1,0 +1,59 @@
+"""Send copies of messages to a collector; it may be slow, deaf or gone, and no call notices."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from daemonkit.sockets import Address
+from daemonkit.udp import UdpEndpoint
+from sipproxy.core.config import HepConfig
+from sipproxy.core.events import MessageSeen
+from sipproxy.core.hep import encode
+
+RESOLVE_SECONDS = 3.0
+
+log = structlog.get_logger(__name__)
+
+
+class HepExporter:
+    """Encode and send; what could not be sent is counted and gone."""
+
+    def __init__(self, config: HepConfig, registry: CollectorRegistry) -> None:
+        self._config = config
+        self._collector: Address | None = None
+        self._unresolved = 0
+        self._endpoint = UdpEndpoint(("0.0.0.0", 0), self._ignore)
+        self._sent = Counter("sipuri_hep_messages", "Messages handed to the HEP collector's address", registry=registry)
+        errors = Gauge("sipuri_hep_errors", "Messages that could not be sent to the HEP collector", registry=registry)
+        errors.set_function(lambda: self._endpoint.errors + self._unresolved)
+
+    async def start(self) -> None:
+        """Look the collector's name up once and open a socket; without an answer nothing is sent until the next start."""
+        self._endpoint.open()
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                found = await loop.getaddrinfo(self._config.host, self._config.port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
+        except (OSError, TimeoutError) as error:
+            log.error("hep_collector_unknown", host=self._config.host, error=str(error))
+            return
+        self._collector = str(found[0][4][0]), self._config.port
+
+    def stop(self) -> None:
+        """Close the socket."""
+        self._endpoint.close()
+
+    def send(self, message: MessageSeen) -> None:
+        """Send a copy; never waits and never raises."""
+        if self._collector is None:
+            self._unresolved += 1
+            return
+        self._endpoint.send(encode(message, agent_id=self._config.agent_id, key=self._config.key), self._collector)
+        self._sent.inc()
+
+    def _ignore(self, data: bytes, address: Address) -> None:
+        """Drop what comes back: a collector answers nothing."""

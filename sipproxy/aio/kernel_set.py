@@ -1,0 +1,152 @@
+"""Let the kernel drop what comes from banned sources, by an nftables set with timeouts.
+
+The table belongs to one proxy and is named after its port. It is made at the start, in place of one that a killed process
+left, and deleted at the stop; its elements end by themselves. Changes are gathered and go through one `nft -f -` at a time, in
+a thread. Where we may not do this, or nft fails, a line in the log says why and the proxy alone drops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+
+from sipproxy.core.bans import BanChange
+from sipproxy.core.limits import MAX_BANS
+from sipproxy.core.listener import Listener
+
+BATCH_SECONDS = 0.1
+RETRY_SECONDS = 5.0
+NFT_SECONDS = 10.0
+# Elements that ended stay until the kernel looks at them.
+SET_SIZE = 2 * MAX_BANS
+_CAP_NET_ADMIN = 12
+_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+
+log = structlog.get_logger(__name__)
+
+Run = Callable[[str], str]
+
+
+class KernelSet:
+    """Mirror bans in the kernel; `run` gives a script to nft and returns what it complains about."""
+
+    def __init__(self, external: Sequence[Listener], *, registry: CollectorRegistry, run: Run | None = None) -> None:
+        self._table = f"inet sipuri_guard_{external[0].bind[1]}"
+        self._binds = sorted({listener.bind for listener in external})
+        self._run = run or run_nft
+        self._wanted: dict[str, float] = {}
+        self._changed: dict[str, None] = {}
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        # One thread: what was begun is over before the table is deleted.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="nft")
+        self._given_up = False
+        Gauge("sipuri_sip_kernel_bans", "1 where the kernel drops what banned sources send", registry=registry).set_function(
+            lambda: float(self.is_on)
+        )
+
+    @property
+    def is_on(self) -> bool:
+        """Tell whether the kernel drops."""
+        return self._task is not None
+
+    async def start(self) -> None:
+        """Make the table with the bans that are known already; where that is not possible, say why."""
+        self._changed.clear()
+        trouble = missing() or await self._nft(self._whole())
+        if trouble:
+            log.info("kernel_bans_off", missing=trouble)
+            self._given_up = True
+            self._wanted.clear()
+            return
+        self._task = asyncio.create_task(self._write_forever())
+
+    async def stop(self) -> None:
+        """Delete the table."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+            await self._nft(f"delete table {self._table}\n")
+        self._given_up = True
+        self._pool.shutdown(wait=False)
+
+    def apply(self, change: BanChange) -> None:
+        """Take a change of the bans; it is in the kernel a moment later."""
+        if self._given_up:
+            return
+        for ban in change.banned:
+            self._wanted[ban.source_ip] = ban.until
+        for source_ip in change.lifted:
+            self._wanted.pop(source_ip, None)
+        self._changed |= dict.fromkeys((*(ban.source_ip for ban in change.banned), *change.lifted))
+        self._wake.set()
+
+    async def _write_forever(self) -> None:
+        while True:
+            await self._wake.wait()
+            await asyncio.sleep(BATCH_SECONDS)
+            self._wake.clear()
+            script, self._changed = self._difference(self._changed), {}
+            while trouble := await self._nft(script):
+                log.warning("kernel_bans_failed", error=trouble)
+                await asyncio.sleep(RETRY_SECONDS)
+                script, self._changed = self._whole(), {}
+
+    async def _nft(self, script: str) -> str:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, script)
+
+    # Scripts.
+
+    def _whole(self) -> str:
+        places = ", ".join(f"{host} . {port}" for host, port in self._binds)
+        return (
+            f"table {self._table}\ndelete table {self._table}\ntable {self._table} {{\n"
+            f" set banned {{ type ipv4_addr; flags timeout; size {SET_SIZE}; }}\n"
+            " chain input { type filter hook input priority raw; policy accept;\n"
+            f"  ip saddr @banned meta l4proto {{ tcp, udp }} ip daddr . th dport {{ {places} }} counter drop\n }}\n}}\n"
+            f"{self._add(self._wanted)}"
+        )
+
+    def _difference(self, changed: Iterable[str]) -> str:
+        """Return a script that works whether the elements are there or not: adding one that is there is no error, deleting one is."""
+        names = tuple(changed)
+        return f"{self._command('add', names)}{self._command('delete', names)}{self._add(names)}"
+
+    def _add(self, sources: Iterable[str]) -> str:
+        """Add those that are still wanted; forget those that ended."""
+        now = time.monotonic()
+        self._wanted = {source_ip: until for source_ip, until in self._wanted.items() if until > now}
+        lasting = [(source_ip, self._wanted[source_ip] - now) for source_ip in sources if source_ip in self._wanted]
+        return self._command("add", [f"{source_ip} timeout {max(1, round(seconds))}s" for source_ip, seconds in lasting])
+
+    def _command(self, verb: str, elements: Sequence[str]) -> str:
+        return f"{verb} element {self._table} banned {{ {', '.join(elements)} }}\n" if elements else ""
+
+
+def missing() -> str:
+    """Return what keeps us from asking the kernel, empty where nothing does."""
+    if shutil.which("nft", path=_PATH) is None:
+        return "the program nft (Debian's package nftables)"
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    rights = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)
+    return "" if rights >> _CAP_NET_ADMIN & 1 else "the capability CAP_NET_ADMIN"
+
+
+def run_nft(script: str) -> str:
+    """Give a script to nft, all or nothing; return what it says against it."""
+    try:
+        ran = subprocess.run(
+            ["nft", "-f", "-"], input=script, env={"PATH": _PATH}, capture_output=True, text=True, timeout=NFT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"nft: {error}"
+    return (ran.stderr.strip() or f"nft ended with {ran.returncode}") if ran.returncode else ""

@@ -1,0 +1,73 @@
+"""A call's messages as the proxy saw them: records for the database, copies for a collector, secrets masked in both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Literal
+
+from sipproxy.core.config import SipProxyConfig
+from sipproxy.core.events import MessageSeen, ProxyEvent, RecordMade
+from sipproxy.core.listener import Address, Listener, Side
+from sipproxy.sip import Request, Response
+from voiceapps.rules.records import LadderMessage
+
+MAX_LADDER_TEXT = 8_192
+# A field up to its line's end, folds included. The line break before it is a literal: the search runs from one to the next.
+_VALUE = rb"(?:[^\r\n]++|\r?\n[ \t]|\r(?!\n))*+"
+_CREDENTIAL = re.compile(rb"(?i)\n(?:proxy-)?auth(?:orization[ \t]*:(" + _VALUE + rb")|entication-info[ \t]*:" + _VALUE + rb")")
+_DIGEST = re.compile(rb"(?i)\s*digest\b")
+_PROOF = re.compile(rb'(?is)\b((?:response|rspauth)\s*=\s*)(?:"(?:[^"\\]|\\.)*+"?|[^",\s]*)')
+# Controls, and what turns the direction of writing round on a page.
+_CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_ORDINARY = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+
+
+class Ladder:
+    """Tell each message of a call to whoever keeps or watches calls; idle where nobody does."""
+
+    def __init__(self, config: SipProxyConfig, *, wall: Callable[[float], float], tell: Callable[[ProxyEvent], None]) -> None:
+        self._stores = config.stores_messages
+        self._exports = config.exports_messages
+        self._wall = wall
+        self._tell = tell
+
+    def draw(
+        self, call_id: str, listener: Listener, message: Request | Response, now: float, *, came_from: Address, sent_to: Address | None
+    ) -> None:
+        """Add a message that came from an address to a listener, or left a listener for one."""
+        if not (self._stores or self._exports):
+            return
+        here = listener.address
+        ends = (came_from, here) if sent_to is None else (here, sent_to)
+        data, at = masked(bytes(message)), self._wall(now)
+        if self._exports:
+            self._tell(MessageSeen(call_id, at, listener.transport, *ends, data))
+        if self._stores:
+            self._tell(RecordMade(_record(call_id, at, listener, *ends, data)))
+
+
+def _record(call_id: str, at: float, listener: Listener, source: Address, target: Address, data: bytes) -> LadderMessage:
+    text = _readable(data[:MAX_LADDER_TEXT])
+    leg: Literal["caller", "callflow"] = "caller" if listener.side is Side.EXTERNAL else "callflow"
+    first = text.partition("\r\n")[0]
+    return LadderMessage(call_id, at, leg, "{}:{}".format(*source), "{}:{}".format(*target), first, text, listener.transport.value)
+
+
+def masked(data: bytes) -> bytes:
+    """Return a message without the proofs in its credentials: digest responses, and all that another scheme sends."""
+    return _CREDENTIAL.sub(_mask_field, data) if b"auth" in data.lower() else data
+
+
+def _mask_field(field: re.Match[bytes]) -> bytes:
+    value = field[1]
+    if value and not _DIGEST.match(value):
+        return bytes(field[0].removesuffix(value) + b" ***")
+    return bytes(_PROOF.sub(rb'\1"***"', field[0]))
+
+
+def _readable(data: bytes) -> str:
+    """Return a message as text for a page: lines stay lines."""
+    if not data.translate(None, _ORDINARY):
+        return data.decode("ascii")
+    return _CONTROL_BUT_LINES.sub("\ufffd", data.decode("utf-8", "replace"))

@@ -1,0 +1,41 @@
+"""One transaction as the layer keeps it, and what the layer counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sipproxy.core.tables import T1, Kind, State
+from sipproxy.core.transaction_events import Address, Key
+from sipproxy.sip import Request, Response
+
+
+@dataclass(slots=True, eq=False)
+class Transaction:
+    """Hold one request and what was last sent for it."""
+
+    key: Key
+    kind: Kind
+    state: State
+    request: Request
+    address: Address
+    source: Address
+    own: bool = False  # a CANCEL or its answer: the layer's affair, not the user's
+    last: bytes = b""
+    interval: float = T1
+    wants_cancel: bool = False
+    failure: Response | None = None
+
+
+@dataclass(slots=True)
+class Counters:
+    """Count what the layer met; each only grows."""
+
+    malformed: int = 0
+    refused: int = 0
+    "Requests turned away because the table was full."
+    stray: int = 0
+    "Responses and ACKs that belong to nothing."
+    retransmissions: int = 0
+    "Requests that came again."
+    repeats: int = 0
+    "Messages that we sent again."

@@ -1,0 +1,107 @@
+"""Two proxies, their adapters and one database: what one learns the other knows, and what an operator lifts ends at both."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from django.db import OperationalError
+from prometheus_client import CollectorRegistry
+
+from sipproxy.adapters import bans as adapter
+from sipproxy.adapters.bans import FleetBans
+from sipproxy.core.bans import BanBook
+from sipproxy.core.limits import BAN_SCORE
+from tests.unit.proxy.world import World
+from voiceapps.door import DatabaseDoor
+from voiceapps.models import Ban
+from voiceapps.rules.bans import BanReason
+from voiceapps.rules.records import SourceBanned
+from voiceapps.services import bans
+from voiceapps.services.audit import Actor
+from voiceapps.services.records import write_records
+
+SOURCE = "198.51.100.7"
+OPERATOR = Actor("operator test")
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[DatabaseDoor]:
+    door = DatabaseDoor(registry=CollectorRegistry())
+    yield door
+    await door.close()
+
+
+def proxy(door: DatabaseDoor) -> tuple[World, FleetBans]:
+    world = World()
+    # The world's clock began in 2023; the database's bans last as long from now.
+    epoch = 1_700_000_000
+
+    def take(found: Sequence[SourceBanned]) -> None:
+        offset = time.time() - epoch - world.now
+        shifted = [SourceBanned(ban.source_ip, ban.reason, ban.node, ban.at - offset, ban.until - offset) for ban in found]
+        world.core.replace_bans(shifted, world.now)
+
+    return world, FleetBans(door, take)
+
+
+def learned() -> SourceBanned:
+    book = BanBook(is_trusted=lambda _source_ip: False)
+    ban = book.count(SOURCE, BAN_SCORE + 1, 0.0)
+    assert ban is not None
+    return SourceBanned(SOURCE, ban.reason, "sipproxy-one", time.time() + ban.at, time.time() + ban.until)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_ban_reaches_the_other_proxy_and_is_lifted_at_both(door: DatabaseDoor) -> None:
+    proxies = [proxy(door), proxy(door)]
+    await door.write(write_records, [learned()])
+    for world, fleet in proxies:
+        await fleet.refresh()
+        assert world.core.is_banned(SOURCE, world.now)
+    await door.write(lambda: bans.lift(Ban.objects.get(), actor=OPERATOR))
+    for world, fleet in proxies:
+        await fleet.refresh()
+        assert not world.core.is_banned(SOURCE, world.now)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_proxy_that_starts_knows_the_bans_at_once(door: DatabaseDoor) -> None:
+    await door.write(lambda: bans.place(SOURCE, 5, actor=OPERATOR))
+    world, fleet = proxy(door)
+    await fleet.start()
+    fleet.stop()
+    assert world.core.is_banned(SOURCE, world.now + 299)
+    assert not world.core.is_banned(SOURCE, world.now + 301)
+
+
+async def test_a_database_that_is_away_lifts_nothing(door: DatabaseDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> tuple[SourceBanned, ...]:
+        raise OperationalError("the server went away")
+
+    world, fleet = proxy(door)
+    at = 1_700_000_000 + world.now
+    world.core.replace_bans([SourceBanned(SOURCE, BanReason.OPERATOR, "", at, at + 60)], world.now)
+    monkeypatch.setattr(adapter, "active_bans", broken)
+    await fleet.refresh()
+    assert world.core.is_banned(SOURCE, world.now)
+
+
+async def test_it_reads_by_itself_until_it_is_stopped(door: DatabaseDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    twice = asyncio.Event()
+
+    def take(_bans: Sequence[SourceBanned]) -> None:
+        told.append(1)
+        if len(told) > 1:
+            twice.set()
+
+    monkeypatch.setattr(adapter, "active_bans", tuple)
+    monkeypatch.setattr(adapter, "REFRESH_SECONDS", 0)
+    fleet = FleetBans(door, take)
+    await fleet.start()
+    async with asyncio.timeout(10):
+        await twice.wait()
+    fleet.stop()

@@ -1,0 +1,176 @@
+"""What of a call's messages is kept and shown to others, and what never is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sipproxy.core.config import HepConfig
+from sipproxy.core.events import MessageSeen, ProxyEvent, RecordMade
+from sipproxy.core.ladder import MAX_LADDER_TEXT, Ladder, masked
+from sipproxy.sip import Request
+from tests.unit.proxy.world import CALLER, CONFIG, INTERNAL, NODE_A, OUTSIDE, TLS, UDP, URI, World
+from voiceapps.rules.records import LadderMessage
+
+CALL = "c-95ac8d6e-1a31c52e-b38f-4198-93c1-000000000001"
+HEP = HepConfig("192.0.2.1", 9060, 2001)
+SECRET = "0123456789abcdef"
+LINE = b"INVITE sip:a@b SIP/2.0\r\n"
+
+
+def drawn(*, stores: bool = True, hep: HepConfig | None = None, body: bytes = b"", **headers: str) -> list[ProxyEvent]:
+    events: list[ProxyEvent] = []
+    ladder = Ladder(replace(CONFIG, stores_messages=stores, hep=hep), wall=lambda at: 1_000 + at, tell=events.append)
+    request = Request.build("INVITE", "sip:a@b", [("Via", "SIP/2.0/UDP a"), *headers.items()], body)
+    ladder.draw(CALL, TLS, request, 5.0, came_from=CALLER, sent_to=None)
+    return events
+
+
+def record(events: list[ProxyEvent]) -> LadderMessage:
+    (event,) = events
+    assert isinstance(event, RecordMade)
+    assert isinstance(event.record, LadderMessage)
+    return event.record
+
+
+def copy(events: list[ProxyEvent]) -> MessageSeen:
+    (event,) = events
+    assert isinstance(event, MessageSeen)
+    return event
+
+
+@pytest.mark.parametrize(("stores", "hep", "kinds"), [
+    (False, None, []),
+    (True, None, [RecordMade]),
+    (False, HEP, [MessageSeen]),
+    (True, HEP, [MessageSeen, RecordMade]),
+])  # fmt: skip
+def test_only_who_is_asked_for_gets_a_message(stores: bool, hep: HepConfig | None, kinds: list[type]) -> None:
+    assert [type(event) for event in drawn(stores=stores, hep=hep)] == kinds
+
+
+def test_a_message_that_nobody_wants_is_not_even_written_out() -> None:
+    class Untouched(Request):
+        def __bytes__(self) -> bytes:
+            raise AssertionError("It was written out.")
+
+    ladder = Ladder(replace(CONFIG, stores_messages=False), wall=lambda at: at, tell=lambda event: None)
+    ladder.draw(CALL, UDP, Untouched("BYE", "sip:a", [], [], b""), 1.0, came_from=CALLER, sent_to=None)
+
+
+def test_a_record_and_a_copy_say_the_same() -> None:
+    kept, sent = record(drawn(Subject="hello")), copy(drawn(Subject="hello", stores=False, hep=HEP))
+    assert (kept.at, kept.source, kept.destination, kept.transport) == (1005.0, "198.51.100.7:5080", "203.0.113.5:5061", "TLS")
+    assert (sent.at, sent.source, sent.destination, sent.transport) == (1005.0, CALLER, TLS.address, TLS.transport)
+    assert sent.call_id == kept.call_id == CALL
+    assert kept.text.encode() == sent.data
+    assert kept.first_line == "INVITE sip:a@b SIP/2.0"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        f'Authorization: Digest username="a", response="{SECRET}", uri="sip:a"',
+        f"Proxy-Authorization: Digest response={SECRET}",
+        f'AUTHORIZATION : digest qop=auth,\r\n\tresponse\r\n = "{SECRET}"',
+        f'Authorization:\r\n Digest response="a", RESPONSE="{SECRET}"',
+        f'Authorization: Digest response="\\"{SECRET}"',
+        f'Authorization: Digest response="{SECRET}',
+        f'Authorization: Digest username="\r", response="{SECRET}"',
+        f'Authentication-Info: nextnonce="b", rspauth="{SECRET}"',
+        f"proxy-authentication-info: rspauth={SECRET}",
+        f"Authorization: Basic {SECRET}",
+        f"Authorization: {SECRET}",
+        f"Authorization: response={SECRET}",
+    ],
+)
+def test_proofs_are_masked_and_nothing_else(field: str) -> None:
+    before, after = b"Subject: response=1\r\n", b"\r\nVia: x;response=2\r\n\r\nresponse=3"
+    clean = masked(LINE + before + field.encode() + after)
+    assert SECRET.encode() not in clean
+    assert b"***" in clean
+    assert clean.startswith(LINE + before)
+    assert clean.endswith(after)
+
+
+@pytest.mark.parametrize("field", ["Authorization:", 'Proxy-Authenticate: Digest nonce="response=1"', "X: author response=1"])
+def test_what_proves_nothing_stays(field: str) -> None:
+    message = LINE + field.encode() + b"\r\nVia: x\r\n\r\n"
+    assert masked(message) == message
+
+
+def test_a_message_inside_a_message_is_masked_too() -> None:
+    body = f'SIP/2.0 200 OK\r\nAuthorization: Digest response="{SECRET}"\r\n'.encode()
+    assert SECRET not in record(drawn(body=body)).text
+
+
+@given(
+    st.lists(
+        st.sampled_from(['"', "\\", "\r\n ", "\r\n", "\r", "\n", ",", "=", " ", "response", "Digest", "\nAuthorization:", "x"]), max_size=40
+    )
+)
+def test_masking_breaks_no_line_that_bears_no_secret(parts: list[str]) -> None:
+    message = LINE + "".join(parts).encode() + b"\r\nVia: x\r\n\r\n"
+    clean = masked(message)
+    assert clean.endswith(b"\r\nVia: x\r\n\r\n")
+    assert masked(clean) == clean
+
+
+def test_what_is_kept_is_text_of_a_bearable_length() -> None:
+    kept = record(drawn(Subject="a\x00b\u202ec", body=b"\xff" * 20_000)).text
+    assert MAX_LADDER_TEXT - 3 < len(kept) <= MAX_LADDER_TEXT
+    assert "a\ufffdb\ufffdc" in kept
+    assert kept.startswith("INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP a\r\n")
+
+
+def test_controls_are_no_text_where_all_is_ascii() -> None:
+    assert "Subject: a\ufffdb\tc" in record(drawn(Subject="a\x1bb\tc")).text
+
+
+def test_no_secret_hides_behind_the_cut() -> None:
+    for padding in range(MAX_LADDER_TEXT - 120, MAX_LADDER_TEXT):
+        kept = record(drawn(Subject="x" * padding, Authorization=f'Digest response="{SECRET}"')).text
+        assert SECRET[:4] not in kept
+
+
+def whole_call(**changes: object) -> Iterator[ProxyEvent]:
+    world = World(replace(CONFIG, **changes))  # type: ignore[arg-type]  # fields of the configuration
+    world.service()
+    events: list[ProxyEvent] = []
+    handle = world.on_event
+
+    def keep(event: ProxyEvent, now: float) -> None:
+        events.append(event)
+        if not isinstance(event, MessageSeen):
+            handle(event, now)
+
+    world.on_event = keep  # type: ignore[method-assign]  # the test looks over its shoulder
+    attempt = world.caller().call(URI, world.now)
+    world.run(5)
+    assert attempt.statuses == [407, 100, 180, 200]
+    return iter(events)
+
+
+def test_a_call_is_exported_message_by_message() -> None:
+    seen = [event for event in whole_call(hep=HEP, stores_messages=False) if isinstance(event, MessageSeen)]
+    ways = [(event.source, event.destination, event.data.split(b" ")[0 if b"SIP/2.0\r\n" in event.data[:200] else 1]) for event in seen]
+    outside, inside = OUTSIDE, INTERNAL.address
+    assert sorted(ways) == sorted(
+        [
+            *((CALLER, outside, method) for method in (b"INVITE", b"ACK", b"BYE")),
+            *((outside, CALLER, status) for status in (b"100", b"180", b"200", b"200")),
+            *((inside, NODE_A, method) for method in (b"INVITE", b"ACK", b"BYE")),
+            *((NODE_A, inside, status) for status in (b"180", b"200", b"200")),
+        ]
+    )
+    assert any(b'response="***"' in event.data for event in seen)
+
+
+def test_a_call_without_a_store_is_recorded_without_messages() -> None:
+    records = [event.record for event in whole_call(stores_messages=False) if isinstance(event, RecordMade)]
+    assert not any(isinstance(made, LadderMessage) for made in records)
+    assert len(records) == 1

@@ -1,0 +1,102 @@
+"""Whatever strangers send, the labels of our figures come from closed sets: a scrape must not grow with them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from sipproxy.aio.listeners import Listeners
+from sipproxy.aio.metrics import ProxyMetrics, status_label
+from sipproxy.aio.streams import StreamCounters
+from sipproxy.core.events import CallRefused, ProxyEvent, RequestSeen, ResponseSent
+from sipproxy.core.listener import Side, Transport
+from sipproxy.core.state import METHODS
+from sipproxy.sip.status import REASONS
+from tests.fuzz.calls import seeds_of_a_call
+from tests.fuzz.mutate import mutate
+from tests.unit.proxy.world import CALLER, INSIDE, NODE_A, OUTSIDE, URI, World
+from voiceapps.rules.admission import Reason
+
+INPUTS = 400
+METHOD_NAMES = {*METHODS, "OTHER"}
+ALLOWED = {
+    "side": {side.value for side in Side},
+    "method": METHOD_NAMES,
+    "status": {*map(str, REASONS), "1xx", "2xx", "3xx", "4xx", "5xx", "6xx"},
+    "reason": {reason.value for reason in Reason},
+    "transport": {transport.value for transport in Transport},
+    "input": {"message", "connection", "timer", "directory", "relay"},
+}
+
+
+class Streams:
+    """Listeners without sockets."""
+
+    handed_over = 0
+
+    def connections(self, transport: Transport) -> int:
+        return 0
+
+    def counted(self, transport: Transport, read: Callable[[StreamCounters], int]) -> int:
+        return read(StreamCounters())
+
+
+class Counted(World):
+    """A world whose events are counted as the shell counts them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.registry = CollectorRegistry()
+        self.metrics = ProxyMetrics(self.core, cast(Listeners, Streams()), self.registry)
+
+    def on_event(self, event: ProxyEvent, now: float) -> None:
+        if isinstance(event, RequestSeen | ResponseSent):
+            self.metrics.count(event)
+        elif isinstance(event, CallRefused):
+            self.metrics.refused(event)
+        super().on_event(event, now)
+
+    def labels(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for family in self.registry.collect():
+            for sample in family.samples:
+                for name, value in sample.labels.items():
+                    found.setdefault(name, set()).add(value)
+        return found
+
+
+def test_no_label_is_a_strangers_word() -> None:
+    dice = random.Random(5)
+    world = Counted()
+    seeds = [*seeds_of_a_call(), b"SPAM sip:a@sip.example SIP/2.0\r\nCSeq: 1 SPAM\r\n\r\n"]
+    for number in range(INPUTS):
+        data = mutate(seeds, dice).replace(b"INVITE", b"SPAM%d" % number if number % 3 == 0 else b"INVITE")
+        inside = dice.random() < 0.3
+        world.receive(data, NODE_A if inside else CALLER, INSIDE if inside else OUTSIDE, number * 0.3)
+        world.take()
+        world.ring(number * 0.3)
+    found = world.labels()
+    assert found.keys() <= ALLOWED.keys()
+    assert {name: values - ALLOWED[name] for name, values in found.items()} == dict.fromkeys(found, set())
+    assert {"OTHER", "INVITE"} <= found["method"]
+    assert found["status"]
+
+
+@pytest.mark.parametrize(("status", "label"), [(486, "486"), (499, "4xx"), (599, "5xx"), (699, "6xx")])
+def test_a_status_that_nobody_defined_counts_with_its_class(status: int, label: str) -> None:
+    world = Counted()
+    service, caller = world.service(), world.caller()
+    service.status = status
+    attempt = caller.call(URI, world.now)
+    world.run(1)
+    assert attempt.statuses[-1] == status
+    labels = {"method": "INVITE", "status": label}
+    assert world.registry.get_sample_value("sipuri_sip_responses_total", labels) == 1
+
+
+def test_there_are_few_labels_for_statuses() -> None:
+    assert {status_label(status) for status in range(100, 700)} == ALLOWED["status"]
