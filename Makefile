@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-modules bind9-dnsutils iproute2 nftables postgresql redis-server chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types layers unit daemons conformance fuzz fuzz-api bench-api bench-signalling openapi clean
+.PHONY: help demo up test lint types layers unit daemons conformance simulate fuzz fuzz-api bench-api bench-flood bench-signalling openapi clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ CORPUS ?= ../shared/conformance
 conformance: .venv/dev  ## messages of RFCs and real devices against the running proxy (CORPUS=DIR)
 	@$(BIN)/python -m tests.conformance $(CORPUS)
 
+simulate: .venv/dev  ## 10,000 calls over a network that loses a fifth (some minutes; SIPURI_SIMULATION_SEED=N)
+	SIPURI_SIMULATED_CALLS=10000 $(BIN)/pytest -p no:cacheprovider tests/unit/proxy/test_simulation.py --timeout 1200
+
 fuzz: .venv/dev  ## a million damaged messages, headers, digests and descriptions (some minutes)
 	@$(BIN)/python -m tests.fuzz --inputs 1000000
 
@@ -57,6 +60,10 @@ fuzz-api: .venv/dev  ## thousands of requests made from openapi.json (some minut
 
 bench-api: .venv/dev  ## lists of a huge account beside those of a small one (some minutes)
 	@$(BIN)/python -m bench.api
+
+bench-flood: .venv/dev  ## strangers by the thousand beside a few callers (some minutes)
+	@deploy/need-packages sip-tester nftables
+	@$(BIN)/python -m bench.flood
 
 bench-signalling: .venv/dev  ## calls beside Kamailio, rtpengine and PostgreSQL (a quarter of an hour)
 	@deploy/need-packages sip-tester postgresql kamailio kamailio-postgres-modules rtpengine-daemon

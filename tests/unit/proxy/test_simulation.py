@@ -18,9 +18,9 @@ from tests.unit.proxy.world import World
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import CallEnded
 
-CALLS = int(os.environ.get("SIPURI_SIMULATED_CALLS", "1000"))
+CALLS = int(os.environ.get("SIPURI_SIMULATED_CALLS", "500"))
 SEED = int(os.environ.get("SIPURI_SIMULATION_SEED", "20260"))
-STREAM_CALLS = 500
+STREAM_CALLS = 200
 BATCHES = 5
 SLACK_SECONDS = 0.1  # for a relay that answers
 
