@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-modules bind9-dnsutils iproute2 nftables postgresql redis-server chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types layers unit daemons conformance simulate fuzz fuzz-api bench-api bench-flood bench-signalling openapi clean
+.PHONY: help demo up test lint types layers unit daemons conformance peers simulate fuzz fuzz-api bench-api bench-flood bench-signalling openapi clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ CORPUS ?= ../shared/conformance
 
 conformance: .venv/dev  ## messages of RFCs and real devices against the running proxy (CORPUS=DIR)
 	@$(BIN)/python -m tests.conformance $(CORPUS)
+
+peers: .venv/dev  ## scenarios, Kamailio and phones over every transport (some minutes)
+	@deploy/need-packages $(PEERS)
+	SIPURI_EVERY_TRANSPORT=1 $(BIN)/pytest -n 3 --dist loadfile tests/integration/test_scenarios.py tests/integration/test_scenarios_dialog.py \
+		tests/integration/test_kamailio.py tests/integration/test_peers.py
 
 simulate: .venv/dev  ## 10,000 calls over a network that loses a fifth (some minutes; SIPURI_SIMULATION_SEED=N)
 	SIPURI_SIMULATED_CALLS=10000 $(BIN)/pytest -p no:cacheprovider tests/unit/proxy/test_simulation.py --timeout 1200

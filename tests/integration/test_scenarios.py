@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.kamailio import EVERY_TRANSPORT
 from tests.support.sipp import ANSWER, INSIDE, OFFER, OUTSIDE, Party, Scene, Stage, callee, has, never_says, says, scene
 
-TRANSPORTS = ("udp", "tcp")
+TRANSPORTS = ("udp", "tcp") if EVERY_TRANSPORT else ("udp",)
 # Without sipp's own repeats, and with every repeat of the proxy as a message of its own.
 AS_IT_COMES = ("-nr",)
 OUR_RESPONSE_BYTES = 1_300

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from tests.support.fleet import Fleet, free_ports, until
 from tests.support.sipp import is_open
 
 CONFIG = Path(__file__).parents[1] / "data" / "kamailio" / "sbc.cfg"
+
+# `make test` has nine minutes: what the transports have in common is tried over one or two of them there, over all by `make peers`.
+EVERY_TRANSPORT = "SIPURI_EVERY_TRANSPORT" in os.environ
 
 
 @dataclass(frozen=True)
