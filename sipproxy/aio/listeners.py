@@ -8,7 +8,6 @@ import ssl
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
-from ipaddress import IPv4Address, IPv4Network
 
 from daemonkit.sockets import Address, open_tcp, open_udp
 from daemonkit.udp import UdpEndpoint
@@ -17,6 +16,7 @@ from sipproxy.aio.handover import Handover
 from sipproxy.aio.streams import StreamCounters, StreamEndpoint
 from sipproxy.core.config import SipProxyConfig
 from sipproxy.core.listener import Listener, Transport
+from sipproxy.core.sources import trusted_sources
 
 CERTIFICATE_SECONDS = 5.0
 
@@ -36,7 +36,7 @@ class Listeners:
     ) -> None:
         """Read the certificate; raises CannotStart where it is none."""
         self._certificates = None if config.tls is None else Certificates(config.tls)
-        self._trusted = tuple(IPv4Network(text) for text in config.trusted)
+        self._is_trusted = trusted_sources(config.trusted)
         self._on_message = on_message
         self._on_lost = on_lost
         self._is_banned = is_banned
@@ -133,9 +133,6 @@ class Listeners:
 
     def _context(self) -> ssl.SSLContext | None:
         return None if self._certificates is None else self._certificates.context
-
-    def _is_trusted(self, host: str) -> bool:
-        return bool(self._trusted) and any(IPv4Address(host) in network for network in self._trusted)
 
     async def _watch_certificate(self, certificates: Certificates) -> None:
         while True:

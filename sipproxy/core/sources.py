@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
 
 from sipproxy.core.limits import FAILURE_BURST, FAILURES_PER_SECOND, MAX_FAILED_CALLS, MAX_SOURCES, REQUEST_BURST, REQUESTS_PER_SECOND
+
+MAX_REMEMBERED = 4_096  # addresses known to be trusted or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,22 @@ class TokenBuckets:
         self._levels.pop(key, None)
 
 
+def trusted_sources(networks: tuple[str, ...]) -> Callable[[str], bool]:
+    """Return what tells whether no limit touches a source; asked for each datagram several times, so it remembers."""
+    trusted = tuple(IPv4Network(text) for text in networks)
+
+    @lru_cache(maxsize=MAX_REMEMBERED)
+    def is_trusted(source_ip: str) -> bool:
+        return any(IPv4Address(source_ip) in network for network in trusted)
+
+    return is_trusted if trusted else lambda _source_ip: False
+
+
 class SourceLimits:
     """Tell which sources ask too much or guess passwords; trusted ones never do."""
 
     def __init__(self, trusted: tuple[str, ...]) -> None:
-        self._trusted = tuple(IPv4Network(text) for text in trusted)
+        self.is_trusted = trusted_sources(trusted)
         self._requests = TokenBuckets()
         self._failures = TokenBuckets()
         self._told: OrderedDict[str, None] = OrderedDict()
@@ -104,7 +119,3 @@ class SourceLimits:
     def forgive(self, source_ip: str) -> None:
         """Forget the failures of a source that knows its password."""
         self._failures.forget(source_ip)
-
-    def is_trusted(self, source_ip: str) -> bool:
-        """Tell whether no limit touches a source."""
-        return bool(self._trusted) and any(IPv4Address(source_ip) in network for network in self._trusted)

@@ -178,7 +178,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate, ta
 
 
 def spawn_proxy(fleet: Fleet) -> None:
-    port = free_ports(1, socket.SOCK_STREAM)[0]
+    port = free_ports(1)[0]
     fleet.metrics |= {"sipproxy": port, **{f"worker {number}": port + 1 + number for number in range(WORKERS)}}
     command = [sys.executable, "manage.py", "runsipproxy", "--metrics-port", str(port), "--drain-seconds", "60"]
     with (fleet.state / "sipproxy.log").open("ab") as log:

@@ -37,7 +37,7 @@ FIRST_PORT, PORTS_EACH = 10_000, 4_000
 _ports = itertools.cycle(range(0, PORTS_EACH, 8))
 
 
-def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_DGRAM) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return ports that nobody has and that no other test worker will take."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     ports = (FIRST_PORT + worker % 5 * PORTS_EACH + offset for offset in _ports)
@@ -107,7 +107,7 @@ class Fleet:
 
     def __post_init__(self) -> None:
         udp = free_ports(5)
-        (http,) = free_ports(1, socket.SOCK_STREAM)
+        (http,) = free_ports(1)
         self.sip = ("127.0.0.1", udp[0])
         self.http = f"http://127.0.0.1:{http}"
         self.dns = ("127.0.0.1", udp[4])
@@ -153,7 +153,7 @@ class Fleet:
         elif role == "worker":
             command = ["-m", "celery", "-A", "sipuri_project", "worker", "-B", "--concurrency", "1", "--loglevel", "WARNING"]
         elif role != "all":
-            (self.metrics[role],) = free_ports(1, socket.SOCK_STREAM)
+            (self.metrics[role],) = free_ports(1)
             command = ["manage.py", f"run{role}", "--metrics-port", str(self.metrics[role]), "--drain-seconds", "3"]
         with (self.state / f"{role}.log").open("ab") as log:
             self.processes[role] = subprocess.Popen(
