@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sipproxy.core.calls import CallBook
@@ -32,6 +32,7 @@ def test_new_calls_are_counted_for_those_that_have_a_rate_and_fade() -> None:
 
 @settings(deadline=None)
 @given(st.integers(1, 30), st.lists(st.floats(0.0, 1.0), max_size=8))
+@example(15, [1.0, 0.3333333333333333])
 def test_no_more_than_the_limit_enters_at_once_however_long_the_pause(limit: int, pauses: list[float]) -> None:
     quotas = Quotas(CallBook())
     asked = application(account_limits=Limits(max_calls_per_second=limit))
