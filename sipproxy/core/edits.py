@@ -75,7 +75,7 @@ def push_record_route(invite: Request, token: str, internal: Listener) -> None:
     invite.prepend("Record-Route", f"<sip:{token}@{host}:{port};lr>")
 
 
-def turn_response_outside(response: Response, request: Request, token: str, outer: str) -> None:
+def turn_response_outside(response: Response, called: str, token: str, outer: str) -> None:
     """Hide the inside in a response to the caller: our entry shows its outer face (RFC 5658), Contact the called URI.
 
     The entries above ours are of the inside and go (`inner_route` keeps them); those below are the caller's own.
@@ -87,15 +87,23 @@ def turn_response_outside(response: Response, request: Request, token: str, oute
         # Without ours it is a response inside a dialog, whose entries mean nothing any more (RFC 3261 12.2.1.2).
         response.replace_values("Record-Route", [f"<{outer}>", *values[ours + 1 :]] if ours >= 0 else [])
     if response.count("contact"):
-        response.replace("Contact", f"<{request.uri_text}>")
+        response.replace("Contact", f"<{called}>")
 
 
 def inner_route(response: Response, token: str) -> InnerRoute:
     """Return the way behind the target that answered: its Contact, and the Record-Route entries above ours (RFC 3261 12.1.2)."""
     values = response.values("record-route")
-    contact = response.contact
     above = values[: max(_own_entry(values, token), 0)]
-    return InnerRoute(contact.uri if contact is not None else "", tuple(reversed(above)))
+    return InnerRoute(contact_uri(response), tuple(reversed(above)))
+
+
+def contact_uri(response: Response) -> str:
+    """Return the Contact's URI, "" where there is none that can be read."""
+    try:
+        contact = response.contact
+    except PeerError:
+        return ""
+    return contact.uri if contact is not None else ""
 
 
 def _own_entry(values: list[str], token: str) -> int:
@@ -109,10 +117,27 @@ def follow_inner_route(request: Request, inner: InnerRoute) -> None:
     request.replace_values("Route", list(inner.routes))
 
 
-def outer_face(listener: Listener, config: SipProxyConfig) -> str:
-    """Return host, port and parameters of our Record-Route entry as the callers of a listener see it."""
+def outer_entry(response: Response, token: str, listener: Listener, config: SipProxyConfig) -> str:
+    """Return our Record-Route URI as callers see it; with static targets it holds the way behind the one that answered."""
     host, port = listener.address
-    return f"{config.record_route_host or host}:{port}{listener.transport.uri_params};lr"
+    entry = f"sip:{token}@{config.record_route_host or host}:{port}{listener.transport.uri_params};lr"
+    if not config.callflow_targets:
+        return entry
+    tag = response.from_.tag
+    sealed = inner_route(response, token).sign(key=config.route_key, sip_call_id=response.call_id, caller_tag=tag)
+    return f"{entry};{PARAMETER}={sealed}" if sealed else entry
+
+
+def recorded_token(response: Response) -> str:
+    """Return the user part of our Record-Route entry in a response that a request of ours brought about, "" where there is none."""
+    for value in response.values("record-route"):
+        try:
+            user = NameAddr.parse(value).sip_uri.user or ""
+        except PeerError:
+            continue
+        if looks_like_token(user):
+            return user
+    return ""
 
 
 def put_vias_back(response: Response, request: Request) -> None:

@@ -32,7 +32,7 @@ class Forward:
     # The first INVITE.
 
     def start_call(self, applicant: Applicant, application: AdmissionSnapshot, country: str | None, now: float) -> None:
-        """Take an admitted INVITE: 100, relay, node."""
+        """Take an admitted INVITE: relay, node, 100."""
         state, request = self._state, applicant.request
         facts = self._facts(applicant, application, country, now)
         state.tell(RecordMade(CallAdmitted(facts, state.config.name)))
@@ -42,7 +42,6 @@ class Forward:
         exchange = self._open(
             applicant.listener, applicant.key, request, applicant.source, facts.call_id, relay or NO_RELAY, now=now, initial=True
         )
-        state.respond(exchange, request.make_response(100), now)
         if relay is None:
             self.fail_call(exchange, 503, EndReason.NO_MEDIA_RELAY, now)
         else:
@@ -64,6 +63,10 @@ class Forward:
         out = exchange.outgoing.copy()
         edits.push_record_route(out, exchange.signed, state.config.internal)
         self._send(exchange, out, state.config.internal, node, now)
+        if len(exchange.tried) == 1:
+            # Only now: until a node has it, the caller's repeating is what brings the call through the death of this process. A relay
+            # that is slower than 17.2.1's 200 ms costs a repetition, which is absorbed.
+            state.respond(exchange, exchange.request.make_response(100), now)
         state.targets.begin(node)
         exchange.counted = True
         state.timers.set(("failover", exchange.id), now + FAILOVER_SECONDS)

@@ -48,6 +48,7 @@ from sipproxy.core.limits import MAX_CALLS, SETTLED_SECONDS
 from sipproxy.core.listener import Address, Listener, Side
 from sipproxy.core.lookup import Lookup
 from sipproxy.core.media import Media, has_description
+from sipproxy.core.recovery import Recovery
 from sipproxy.core.reply import Reply
 from sipproxy.core.state import Drops, Sources, State
 from sipproxy.core.transaction_events import (
@@ -56,6 +57,7 @@ from sipproxy.core.transaction_events import (
     Key,
     RequestTimedOut,
     ResponseReceived,
+    StraySuccess,
     TransactionEnded,
     TransactionEvent,
 )
@@ -84,6 +86,7 @@ class ProxyCore:
         self._media = Media(self._state)
         self._forward = Forward(self._state, self._media)
         self._reply = Reply(self._state, self._media, self._forward)
+        self._recovery = Recovery(self._state, self._media)
         self._guard = Guard(self._state, on_admitted=self._forward.start_call)
         self._lookup = Lookup(self._state, self._guard, self._forward)
 
@@ -264,13 +267,19 @@ class ProxyCore:
     def _drain_layers(self, now: float) -> None:
         for listener, layer in self._state.layers.items():
             while (event := layer.next_event()) is not None:
-                self._on_transaction_event(listener, event, now)
+                try:
+                    self._on_transaction_event(listener, event, now)
+                except PeerError:
+                    # A part that is read only now.
+                    self._state.drops.malformed += 1
 
     def _on_transaction_event(self, listener: Listener, event: TransactionEvent, now: float) -> None:
         if isinstance(event, ResponseReceived):
             self._reply.receive(listener, event, now)
         elif isinstance(event, TransactionEnded):
             self._forget(listener, event.key)
+        elif isinstance(event, StraySuccess):
+            self._recovery.receive(listener, event.response, now)
         elif isinstance(event, RequestTimedOut):
             self._reply.time_out(listener, event, now)
         elif isinstance(event, Cancelled):

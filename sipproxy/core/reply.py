@@ -7,7 +7,6 @@ from functools import partial
 from sipproxy.core import edits
 from sipproxy.core.exchange import Exchange
 from sipproxy.core.forward import Forward
-from sipproxy.core.inner import PARAMETER
 from sipproxy.core.limits import MAX_REWRITTEN, RING_SECONDS
 from sipproxy.core.listener import Address, Listener, Side
 from sipproxy.core.media import Media, Passage, Refusal, has_description
@@ -26,11 +25,12 @@ class Reply:
         self._forward = forward
 
     def receive(self, listener: Listener, event: ResponseReceived, now: float) -> None:
-        """Take a response that one of our client transactions let through."""
+        """Take a response that one of our client transactions let through; raises PeerError where it cannot be turned round."""
         exchange = self._state.by_client.get((listener, event.key))
         if exchange is None:
             return
         response = event.response
+        _ = response.values("record-route")
         came_from = exchange.abandoned.get(event.key, exchange.target)
         self._state.draw(exchange.call_id, listener, response, now, came_from=came_from)
         if event.key in exchange.abandoned:
@@ -147,7 +147,8 @@ class Reply:
         out = response.copy()
         edits.put_vias_back(out, exchange.request)
         if exchange.side is Side.EXTERNAL:
-            edits.turn_response_outside(out, exchange.request, exchange.signed, self._outer_entry(exchange, response))
+            outer = edits.outer_entry(response, exchange.signed, exchange.listener, self._state.config)
+            edits.turn_response_outside(out, exchange.request.uri_text, exchange.signed, outer)
         if body is not None and body != out.body:
             out.set_body(body)
         elif response.status >= 300 and has_description(response):
@@ -160,16 +161,6 @@ class Reply:
                 self._state.calls.accept(exchange.call_id)
             self._conclude(exchange, response.status, now)
         self._state.respond(exchange, out, now)
-
-    def _outer_entry(self, exchange: Exchange, response: Response) -> str:
-        """Return our Record-Route URI as the caller sees it."""
-        entry = f"sip:{exchange.signed}@{edits.outer_face(exchange.listener, self._state.config)}"
-        if not self._state.has_static_targets:
-            return entry
-        request, key = exchange.request, self._state.config.route_key
-        tag = edits.side_tag(request, exchange.side)
-        sealed = edits.inner_route(response, exchange.signed).sign(key=key, sip_call_id=request.call_id, caller_tag=tag)
-        return f"{entry};{PARAMETER}={sealed}" if sealed else entry
 
     def _fail(self, exchange: Exchange, status: int, now: float) -> None:
         self._conclude(exchange, status, now)
@@ -216,5 +207,4 @@ class Reply:
             ("Call-ID", request.call_id),
             ("CSeq", f"{number} {method}"),
         ]
-        contact = response.contact
-        return Request.build(method, contact.uri if contact is not None else request.uri_text, headers)
+        return Request.build(method, edits.contact_uri(response) or request.uri_text, headers)

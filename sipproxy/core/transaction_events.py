@@ -45,6 +45,14 @@ class ResponseReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class StraySuccess:
+    """Fired for a 2xx to an INVITE that belongs to no transaction: RFC 6026 forbids to forward it, unless the user knows it as its own."""
+
+    response: Response
+    "The response."
+
+
+@dataclass(frozen=True, slots=True)
 class Cancelled:
     """Fired when the peer cancels an INVITE that has no final response yet; the CANCEL is already answered."""
 
@@ -78,4 +86,4 @@ class TransactionEnded:
     "The transaction that is gone."
 
 
-TransactionEvent = NewRequest | AckReceived | ResponseReceived | Cancelled | RequestTimedOut | AckMissing | TransactionEnded
+TransactionEvent = NewRequest | AckReceived | ResponseReceived | StraySuccess | Cancelled | RequestTimedOut | AckMissing | TransactionEnded

@@ -49,6 +49,7 @@ from sipproxy.core.transaction_events import (
     NewRequest,
     RequestTimedOut,
     ResponseReceived,
+    StraySuccess,
     TransactionEnded,
     TransactionEvent,
 )
@@ -137,7 +138,7 @@ class TransactionLayer:
     def absorb(self, message: Request | Response, source: Address, now: float) -> bool:
         """Give a message to the transaction it belongs to; tell whether there was one.
 
-        Responses that belong to nothing are dropped: RFC 6026 forbids forwarding them.
+        Responses that belong to nothing are dropped; the user hears of a 2xx to an INVITE.
         """
         if isinstance(message, Response):
             self._absorb_response(message, now)
@@ -226,6 +227,8 @@ class TransactionLayer:
         transaction = self._transactions.get(response_key(response))
         if transaction is None:
             self.counters.stray += 1
+            if response.status // 100 == 2 and response.cseq.method == "INVITE":
+                self._tell(StraySuccess(response))
             return
         self._step(transaction, _response_input(response), response, now)
         if transaction.wants_cancel and response.status < 200 and transaction.state is State.PROCEEDING:

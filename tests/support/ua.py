@@ -171,7 +171,7 @@ class Caller(Agent):
         again = request.copy()
         again.replace("Via", self.via_header()[1])
         again.replace("CSeq", f"{request.cseq.number + 1} INVITE")
-        again.append("Proxy-Authorization", str(credentials))
+        again.replace("Proxy-Authorization", str(credentials))
         attempt.request = again
         attempt.tries += 1
         attempt.key = self.layer.send_request(again, self.proxy, now)

@@ -186,7 +186,7 @@ def test_a_description_that_no_relay_serves_is_the_callers_fault() -> None:
     caller, service = world.caller(), world.service()
     attempt = caller.call(URI, world.now)
     world.run(1)
-    assert attempt.statuses == [407, 100, 488]
+    assert attempt.statuses == [407, 488]
     assert [(record.reason, record.sip_status) for record in world.ended] == [(EndReason.UNSUPPORTED_MEDIA, 488)]
     assert service.requests == []
 

@@ -13,6 +13,7 @@ from sipproxy.core.transaction_events import (
     NewRequest,
     RequestTimedOut,
     ResponseReceived,
+    StraySuccess,
     TransactionEnded,
     TransactionEvent,
 )
@@ -248,10 +249,11 @@ def test_rfc2543_clients_are_matched_by_what_they_repeat() -> None:
     assert kinds(layer) == [NewRequest]
 
 
-def test_a_stray_response_is_dropped() -> None:
+def test_of_stray_responses_only_a_2xx_to_an_invite_is_told() -> None:
     layer = make_layer("c")
     layer.receive_datagram(sample("ok.sip"), SERVER, 0.0)
-    assert (events(layer), layer.datagrams_to_send(), layer.counters.stray) == ([], [], 1)
+    layer.receive_datagram(sample("ok.sip").replace(b"200 OK", b"180 Ringing"), SERVER, 0.0)
+    assert (kinds(layer), layer.datagrams_to_send(), layer.counters.stray) == ([StraySuccess], [], 2)
 
 
 def test_finished_requests_leave_nothing() -> None:

@@ -65,7 +65,7 @@ class World:
     def __init__(self, config: SipProxyConfig = CONFIG, *, max_calls: int = 1000, nodes: tuple[Address, ...] = (NODE_A,)) -> None:
         numbers = count(1)
         self.seed = count(1)
-        sources = Sources(
+        self.sources = Sources(
             new_token=lambda: hashlib.sha256(str(next(self.seed)).encode()).hexdigest()[:32],
             new_call_id=lambda: f"c-95ac8d6e-1a31c52e-b38f-4198-93c1-{next(numbers):012x}",
             wall=lambda now: 1_700_000_000 + now,
@@ -74,9 +74,9 @@ class World:
             is_connected=lambda listener, address: (listener, address) in self.connected,
         )
         self.config = config
-        self.core = ProxyCore(config, sources, max_calls=max_calls)
-        if not config.callflow_targets:
-            self.core.replace_nodes(nodes, nodes)
+        self.nodes = nodes
+        self.max_calls = max_calls
+        self.restart()
         self.applications = [application()]
         self.directory_lives = True
         self.relay_lives = True
@@ -98,6 +98,12 @@ class World:
         self.network = Network()
         self.listeners = {listener.address: listener for listener in (*config.external, config.internal)}
         self.network.add(self, *self.listeners)
+
+    def restart(self) -> None:
+        """Begin anew with nothing in memory, as after `kill -9`; the sockets stay."""
+        self.core = ProxyCore(self.config, self.sources, max_calls=self.max_calls)
+        if not self.config.callflow_targets:
+            self.core.replace_nodes(self.nodes, self.nodes)
 
     # The node face.
 

@@ -1,0 +1,60 @@
+"""Answers to calls whose transaction is gone, because the process that held it died.
+
+A node repeats its 2xx until the ACK comes (RFC 3261 13.3.1.4). After `kill -9` the worker that took the dead one's place gets it, and
+knows nothing of the call; the caller has heard 100 and repeats nothing. RFC 6026 8.5 forbids to forward such an answer, as anybody
+could have made it up. Not this one: it comes from a node, and its Record-Route brings back the token that we signed for this
+very dialog. The token names the relay, which still has the session, and the answer's own Vias lead to the caller.
+"""
+
+from __future__ import annotations
+
+from sipproxy.core import edits
+from sipproxy.core.listener import Listener, Side
+from sipproxy.core.media import Media, Passage, Refusal, has_description
+from sipproxy.core.state import State
+from sipproxy.core.token import RouteToken
+from sipproxy.sip import Response
+
+
+class Recovery:
+    """Send such answers on."""
+
+    def __init__(self, state: State, media: Media) -> None:
+        self._state = state
+        self._media = media
+
+    def receive(self, listener: Listener, response: Response, now: float) -> None:
+        """Take a 2xx to an INVITE that no transaction waits for; dropped where it is not of a dialog of ours. Raises PeerError."""
+        signed = edits.recorded_token(response) if listener.side is Side.INTERNAL and response.count("via") > 1 else ""
+        token = self._read(signed, response)
+        if token is None or self._state.calls.is_left(token.call_id, token.callflow):
+            return
+        out = response.copy()
+        out.replace_top_value("Via", None)
+        listener = self._state.listener(token.transport, token.index)
+        address = token.caller if listener.transport.is_stream else out.top_via.reply_address()
+        edits.turn_response_outside(out, response.to.uri, signed, edits.outer_entry(response, signed, listener, self._state.config))
+        self._state.draw(token.call_id, listener, response, now, came_from=token.callflow)
+        passage = Passage(token.call_id, token.relay, Side.INTERNAL, token.callflow, is_offer=not token.offered)
+
+        def then(body: bytes | Refusal, later: float) -> None:
+            # The node repeats its answer: a relay that was silent once is asked again.
+            if isinstance(body, bytes):
+                out.set_body(body)
+                send(later)
+
+        def send(later: float) -> None:
+            self._state.layers[listener].send_stateless(bytes(out), address)
+            self._state.draw(token.call_id, listener, out, later, sent_to=address)
+
+        def step(at: float) -> None:
+            if has_description(response):
+                self._media.rewrite(response, passage, then, at)
+            else:
+                send(at)
+
+        self._media.take_turn(token.call_id, step, now)
+
+    def _read(self, signed: str, response: Response) -> RouteToken | None:
+        key = self._state.config.route_key
+        return RouteToken.parse(signed, key=key, sip_call_id=response.call_id, caller_tag=response.from_.tag)
