@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal
 
@@ -13,6 +14,8 @@ from sipproxy.sip import Request, Response
 from voiceapps.rules.records import LadderMessage
 
 MAX_LADDER_TEXT = 8_192
+MAX_STORED = 500  # messages of one call: as many as its page shows
+MAX_COUNTED = 4_096  # calls whose messages are counted, those that spoke last
 # A field up to its line's end, folds included. The line break before it is a literal: the search runs from one to the next.
 _VALUE = rb"(?:[^\r\n]++|\r?\n[ \t]|\r(?!\n))*+"
 _CREDENTIAL = re.compile(rb"(?i)\n(?:proxy-)?auth(?:orization[ \t]*:(" + _VALUE + rb")|entication-info[ \t]*:" + _VALUE + rb")")
@@ -31,9 +34,17 @@ class Ladder:
         self._exports = config.exports_messages
         self._wall = wall
         self._tell = tell
+        self._stored: OrderedDict[str, int] = OrderedDict()
 
     def draw(
-        self, call_id: str, listener: Listener, message: Request | Response, now: float, *, came_from: Address, sent_to: Address | None
+        self,
+        call_id: str,
+        listener: Listener,
+        message: Request | Response | bytes,
+        now: float,
+        *,
+        came_from: Address,
+        sent_to: Address | None,
     ) -> None:
         """Add a message that came from an address to a listener, or left a listener for one."""
         if not (self._stores or self._exports):
@@ -43,8 +54,16 @@ class Ladder:
         data, at = masked(bytes(message)), self._wall(now)
         if self._exports:
             self._tell(MessageSeen(call_id, at, listener.transport, *ends, data))
-        if self._stores:
+        if self._stores and self._has_room(call_id):
             self._tell(RecordMade(_record(call_id, at, listener, *ends, data)))
+
+    def _has_room(self, call_id: str) -> bool:
+        """Count a message of a call; False where it has so many that a peer must be filling our database."""
+        count = self._stored[call_id] = self._stored.get(call_id, 0) + 1
+        self._stored.move_to_end(call_id)
+        if len(self._stored) > MAX_COUNTED:
+            self._stored.popitem(last=False)
+        return count <= MAX_STORED
 
 
 def _record(call_id: str, at: float, listener: Listener, source: Address, target: Address, data: bytes) -> LadderMessage:

@@ -55,6 +55,7 @@ from sipproxy.core.transaction_events import (
     AckReceived,
     Cancelled,
     Key,
+    MessageHandled,
     RequestTimedOut,
     ResponseReceived,
     StraySuccess,
@@ -278,6 +279,8 @@ class ProxyCore:
             self._reply.receive(listener, event, now)
         elif isinstance(event, TransactionEnded):
             self._forget(listener, event.key)
+        elif isinstance(event, MessageHandled):
+            self._draw(listener, event, now)
         elif isinstance(event, StraySuccess):
             self._recovery.receive(listener, event.response, now)
         elif isinstance(event, RequestTimedOut):
@@ -287,6 +290,13 @@ class ProxyCore:
         elif isinstance(event, AckReceived):
             # Some callers give the ACK of a 2xx the branch of its INVITE.
             self._lookup.receive_ack(listener, event.request, event.source, now)
+
+    def _draw(self, listener: Listener, event: MessageHandled, now: float) -> None:
+        of = listener, event.key
+        exchange = self._state.exchanges.get(of) or self._state.by_client.get(of)
+        if exchange is not None:
+            to = event.address if event.sent else None
+            self._state.draw(exchange.call_id, listener, event.data, now, came_from=event.address, sent_to=to)
 
     def _on_cancelled(self, listener: Listener, key: Key, now: float) -> None:
         exchange = self._state.exchanges.get((listener, key))

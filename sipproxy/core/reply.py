@@ -191,10 +191,14 @@ class Reply:
         """Acknowledge a 2xx that nobody wants and end its dialog; the BYE goes once, the ACK each time."""
         leaving = self._state.config.internal
         layer = self._state.layers[leaving]
-        layer.send_stateless(bytes(self._own_request(exchange, response, "ACK", leaving)), address)
+        ack = self._own_request(exchange, response, "ACK", leaving)
+        layer.send_stateless(bytes(ack), address)
+        self._state.draw(exchange.call_id, leaving, ack, now, sent_to=address)
         if client not in exchange.hung_up:
             exchange.hung_up.add(client)
-            layer.send_request(self._own_request(exchange, response, "BYE", leaving), address, now)
+            bye = self._own_request(exchange, response, "BYE", leaving)
+            layer.send_request(bye, address, now)
+            self._state.draw(exchange.call_id, leaving, bye, now, sent_to=address)
 
     def _own_request(self, exchange: Exchange, response: Response, method: str, leaving: Listener) -> Request:
         request = exchange.request

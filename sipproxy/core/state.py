@@ -98,7 +98,11 @@ class State:
     def __post_init__(self) -> None:
         new_token = self.sources.new_token
         listeners = (*self.config.external, self.config.internal)
-        self.layers = {listener: TransactionLayer(new_token=new_token, reliable=listener.transport.is_stream) for listener in listeners}
+        watched = self.config.stores_messages or self.config.exports_messages
+        self.layers = {
+            listener: TransactionLayer(new_token=new_token, reliable=listener.transport.is_stream, watched=watched)
+            for listener in listeners
+        }
         self.own_hosts = frozenset(listener.address[0] for listener in listeners)
         self.targets = Targets(self.config.callflow_targets)
         self.limits = SourceLimits(self.config.trusted)
@@ -200,7 +204,7 @@ class State:
         self,
         call_id: str,
         listener: Listener,
-        message: Request | Response,
+        message: Request | Response | bytes,
         now: float,
         *,
         sent_to: Address | None = None,

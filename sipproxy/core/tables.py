@@ -76,7 +76,7 @@ Table = dict[State, dict[Input, Next]]
 _GONE: Next = (State.TERMINATED, ())
 _TIMED_OUT: Next = (State.TERMINATED, (Action.REPORT_TIMEOUT,))
 _ANSWERED: tuple[Action, ...] = (Action.PASS, Action.ARM_LINGER)
-_FAILED: tuple[Action, ...] = (Action.ACK, Action.PASS, Action.ARM_LINGER)
+_FAILED: tuple[Action, ...] = (Action.PASS, Action.ACK, Action.ARM_LINGER)
 
 INVITE_CLIENT: Table = {  # RFC 3261 figure 5, RFC 6026 figure 5
     State.CALLING: {

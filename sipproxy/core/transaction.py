@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sipproxy.core.tables import T1, Kind, State
+from sipproxy.core.tables import LINGER, T1, T2, Kind, State
 from sipproxy.core.transaction_events import Address, Key
 from sipproxy.sip import Request, Response
+
+_CAPPED = (Kind.PLAIN_CLIENT, Kind.INVITE_SERVER)
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +26,17 @@ class Transaction:
     interval: float = T1
     wants_cancel: bool = False
     failure: Response | None = None
+
+    def linger(self, *, reliable: bool) -> float:
+        """Return how long it stays after its end; over streams only an answered INVITE does (RFC 6026 7)."""
+        return 0.0 if reliable and self.state is not State.ACCEPTED else LINGER[self.kind, self.state]
+
+    def next_interval(self) -> float:
+        """Return how long the next repetition waits: twice as long each time, up to T2 but for an INVITE."""
+        self.interval *= 2
+        if self.kind in _CAPPED:
+            self.interval = T2 if self.state is State.PROCEEDING else min(self.interval, T2)
+        return self.interval
 
 
 @dataclass(slots=True)

@@ -79,6 +79,20 @@ class AckMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageHandled:
+    """Fired, where the user watches, for a message that the layer took or sent by itself: a repetition, an ACK, a CANCEL and its 200."""
+
+    key: Key
+    "The transaction it belongs to; of a CANCEL, that of its INVITE."
+    data: bytes
+    "The message."
+    address: Address
+    "Where it came from, or went."
+    sent: bool
+    "Whether it went."
+
+
+@dataclass(frozen=True, slots=True)
 class TransactionEnded:
     """Fired as the last event of each transaction: its key means nothing afterwards."""
 
@@ -86,4 +100,14 @@ class TransactionEnded:
     "The transaction that is gone."
 
 
-TransactionEvent = NewRequest | AckReceived | ResponseReceived | StraySuccess | Cancelled | RequestTimedOut | AckMissing | TransactionEnded
+TransactionEvent = (
+    NewRequest
+    | AckReceived
+    | ResponseReceived
+    | StraySuccess
+    | Cancelled
+    | RequestTimedOut
+    | AckMissing
+    | MessageHandled
+    | TransactionEnded
+)

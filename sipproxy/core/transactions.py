@@ -37,7 +37,7 @@ from collections import deque
 from collections.abc import Callable
 
 from sipproxy.core.limits import MAX_EVENTS, MAX_TRANSACTIONS
-from sipproxy.core.tables import FIRST, LINGER, MACHINE, T1, T2, TIMEOUT, Action, Input, Kind, State
+from sipproxy.core.tables import FIRST, MACHINE, T1, TIMEOUT, Action, Input, Kind, State
 from sipproxy.core.timers import Timers
 from sipproxy.core.transaction import Counters, Transaction
 from sipproxy.core.transaction_events import (
@@ -46,6 +46,7 @@ from sipproxy.core.transaction_events import (
     Address,
     Cancelled,
     Key,
+    MessageHandled,
     NewRequest,
     RequestTimedOut,
     ResponseReceived,
@@ -67,14 +68,16 @@ from sipproxy.sip import PeerError, Request, Response, is_keepalive, parse_messa
 from sipproxy.sip.via import MAGIC_COOKIE
 
 _TIMER_INPUTS = (Input.RETRANSMIT_TIMER, Input.TIMEOUT_TIMER, Input.LINGER_TIMER)
-_CAPPED = (Kind.PLAIN_CLIENT, Kind.INVITE_SERVER)
 
 
 class TransactionLayer:
     """Hold all transactions of one socket; see the module's text for its use."""
 
-    def __init__(self, *, new_token: Callable[[], str], reliable: bool = False, max_transactions: int = MAX_TRANSACTIONS) -> None:
+    def __init__(
+        self, *, new_token: Callable[[], str], reliable: bool = False, watched: bool = False, max_transactions: int = MAX_TRANSACTIONS
+    ) -> None:
         self._reliable = reliable
+        self._watched = watched
         self.counters = Counters()
         self._new_token = new_token
         self._max = max_transactions
@@ -151,7 +154,7 @@ class TransactionLayer:
             return False
         if message.method != "ACK":
             self.counters.retransmissions += 1
-        self._step(transaction, Input.ACK if message.method == "ACK" else Input.REQUEST, message, now)
+        self._take(transaction, Input.ACK if message.method == "ACK" else Input.REQUEST, message, now)
         return True
 
     def begin(self, request: Request, source: Address, now: float) -> Key | None:
@@ -230,7 +233,7 @@ class TransactionLayer:
             if response.status // 100 == 2 and response.cseq.method == "INVITE":
                 self._tell(StraySuccess(response))
             return
-        self._step(transaction, _response_input(response), response, now)
+        self._take(transaction, _response_input(response), response, now)
         if transaction.wants_cancel and response.status < 200 and transaction.state is State.PROCEEDING:
             self._send_cancel(transaction, now)
 
@@ -241,7 +244,9 @@ class TransactionLayer:
             return False
         stamp_source(cancel, source)
         own = self._begin(cancel, source, own=True)
+        self._show(own, cancel, sent=False)
         self._step(own, Input.SUCCESS, cancel.make_response(200, to_tag=self._new_token()), now)
+        self._show(own, own.last, sent=True)
         if invite.state is State.PROCEEDING:
             self._tell(Cancelled(invite.key))
         return True
@@ -281,6 +286,14 @@ class TransactionLayer:
     def _reply_address(self, request: Request, source: Address) -> Address:
         return source if self._reliable else reply_address(request)
 
+    def _take(self, transaction: Transaction, given: Input, message: Request | Response, now: float) -> None:
+        """Move one transaction by a message of its peer; one that the user does not get is shown."""
+        if self._watched:
+            _, actions = MACHINE[transaction.kind][transaction.state].get(given, (None, ()))
+            if transaction.own or Action.PASS not in actions:
+                self._show(transaction, message, sent=False)
+        self._step(transaction, given, message, now)
+
     def _step(self, transaction: Transaction, given: Input, message: Request | Response | None, now: float) -> None:
         """Move one transaction by one input."""
         step = MACHINE[transaction.kind][transaction.state].get(given)
@@ -308,7 +321,9 @@ class TransactionLayer:
             self._repeat(transaction)
         elif action is Action.ACK and isinstance(message, Response):
             transaction.failure = transaction.failure or message
-            self._outbox.append((make_ack(transaction.request, transaction.failure), transaction.address))
+            ack = make_ack(transaction.request, transaction.failure)
+            self._outbox.append((ack, transaction.address))
+            self._show(transaction, ack, sent=True)
         elif action is Action.REPORT_TIMEOUT:
             self._report_timeout(transaction)
         self._arm(transaction, action, now)
@@ -316,7 +331,7 @@ class TransactionLayer:
     def _arm(self, transaction: Transaction, action: Action, now: float) -> None:
         key = transaction.key
         if action is Action.ARM_LINGER:
-            self._timers.set((key, Input.LINGER_TIMER), now + self._linger(transaction))
+            self._timers.set((key, Input.LINGER_TIMER), now + transaction.linger(reliable=self._reliable))
         elif action is Action.ARM_TIMEOUT:
             self._timers.set((key, Input.TIMEOUT_TIMER), now + TIMEOUT)
         elif action is Action.STOP_TIMEOUT:
@@ -324,29 +339,19 @@ class TransactionLayer:
         elif action is Action.ARM_RETRANSMIT and not self._reliable:
             self._timers.set((key, Input.RETRANSMIT_TIMER), now + T1)
         elif action is Action.REPEAT:
-            self._timers.set((key, Input.RETRANSMIT_TIMER), now + self._next_interval(transaction))
-
-    def _linger(self, transaction: Transaction) -> float:
-        answered = transaction.state is State.ACCEPTED
-        return LINGER[transaction.kind, transaction.state] if answered or not self._reliable else 0.0
-
-    def _next_interval(self, transaction: Transaction) -> float:
-        transaction.interval *= 2
-        if transaction.kind in _CAPPED:
-            slow = transaction.state is State.PROCEEDING
-            transaction.interval = T2 if slow else min(transaction.interval, T2)
-        return transaction.interval
+            self._timers.set((key, Input.RETRANSMIT_TIMER), now + transaction.next_interval())
 
     def _repeat(self, transaction: Transaction) -> None:
         if transaction.last:
             self.counters.repeats += 1
             self._outbox.append((transaction.last, transaction.address))
+            self._show(transaction, transaction.last, sent=True)
 
     def _send_cancel(self, invite: Transaction, now: float) -> None:
         cancel = make_cancel(invite.request)
         if client_key(cancel) in self._transactions:
             return
-        self._send(cancel, invite.address, now, own=True)
+        self._show(self._send(cancel, invite.address, now, own=True), cancel, sent=True)
         self._timers.set((invite.key, Input.TIMEOUT_TIMER), now + TIMEOUT)
 
     def _pass_up(self, transaction: Transaction, message: Request | Response | None) -> None:
@@ -366,6 +371,12 @@ class TransactionLayer:
         for timer in _TIMER_INPUTS:
             self._timers.cancel((transaction.key, timer))
         self._report(transaction, TransactionEnded(transaction.key))
+
+    def _show(self, transaction: Transaction, message: Request | Response | bytes, *, sent: bool) -> None:
+        if self._watched:
+            place, branch, method = transaction.key
+            key = (place, branch, "INVITE" if transaction.own else method)
+            self._tell(MessageHandled(key, bytes(message), transaction.address if sent else transaction.source, sent))
 
     def _report(self, transaction: Transaction, event: TransactionEvent) -> None:
         if not transaction.own:

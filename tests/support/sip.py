@@ -8,6 +8,7 @@ from itertools import count
 from math import inf
 from typing import Protocol
 
+from sipproxy.core.limits import MAX_TRANSACTIONS
 from sipproxy.core.transactions import TransactionLayer
 from sipproxy.sip import Request
 
@@ -20,8 +21,8 @@ def tokens(prefix: str) -> Callable[[], str]:
     return lambda: f"{prefix}{next(numbers)}"
 
 
-def make_layer(prefix: str, *, reliable: bool = False, **options: int) -> TransactionLayer:
-    return TransactionLayer(new_token=tokens(prefix), reliable=reliable, **options)
+def make_layer(prefix: str, *, reliable: bool = False, watched: bool = False, max_transactions: int = MAX_TRANSACTIONS) -> TransactionLayer:
+    return TransactionLayer(new_token=tokens(prefix), reliable=reliable, watched=watched, max_transactions=max_transactions)
 
 
 def make_request(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sipproxy.core.config import HepConfig
 from sipproxy.core.events import MessageSeen, ProxyEvent, RecordMade
-from sipproxy.core.ladder import MAX_LADDER_TEXT, Ladder, masked
+from sipproxy.core.ladder import MAX_COUNTED, MAX_LADDER_TEXT, Ladder, masked
 from sipproxy.sip import Request
 from tests.unit.proxy.world import CALLER, CONFIG, INTERNAL, NODE_A, OUTSIDE, TLS, UDP, URI, World
 from voiceapps.rules.records import LadderMessage
@@ -174,3 +174,10 @@ def test_a_call_without_a_store_is_recorded_without_messages() -> None:
     records = [event.record for event in whole_call(stores_messages=False) if isinstance(event, RecordMade)]
     assert not any(isinstance(made, LadderMessage) for made in records)
     assert len(records) == 1
+
+
+def test_the_calls_that_are_counted_are_bounded() -> None:
+    ladder = Ladder(CONFIG, wall=lambda at: at, tell=lambda event: None)
+    for number in range(MAX_COUNTED + 5):
+        ladder.draw(f"c-{number}", UDP, LINE, 1.0, came_from=CALLER, sent_to=None)
+    assert len(ladder._stored) == MAX_COUNTED

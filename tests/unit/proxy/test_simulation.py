@@ -10,6 +10,7 @@ from types import MemberDescriptorType
 
 import pytest
 
+from sipproxy.core.ladder import MAX_COUNTED
 from sipproxy.core.limits import FAILOVER_SECONDS, MAX_FAILED_CALLS, MAX_NONCES, MAX_RATED, MAX_SOURCES
 from sipproxy.core.proxy import ProxyCore
 from tests.unit.proxy.simulated_ends import Ended, Plan, Talk, outcome_of
@@ -86,6 +87,7 @@ STAYS = {
     "_state.bans._points._levels": MAX_SOURCES,
     "_state.bans._refused._levels": MAX_SOURCES,
     "_state.bans._called": MAX_SOURCES,
+    "_state.ladder._stored": MAX_COUNTED,
     "_guard._digest._nonces._claims": MAX_NONCES,
     "_guard._quotas._applications._levels": MAX_RATED,
     "_guard._quotas._accounts._levels": MAX_RATED,
