@@ -46,7 +46,8 @@ class Daemons:
 
     def kernel_drops(self) -> int:
         """Return how many packets the kernel has dropped, 0 where it does not."""
-        table = f"sipuri_guard_{self.caller.proxy[1]}"
+        host, port = self.caller.proxy
+        table = f"sipuri_guard_{host.replace('.', '_')}_{port}"
         shown = subprocess.run(["nft", "-j", "list", "table", "inet", table], capture_output=True, text=True, check=False)
         if shown.returncode:
             return 0

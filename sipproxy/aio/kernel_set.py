@@ -1,6 +1,6 @@
 """Let the kernel drop what comes from banned sources, by an nftables set with timeouts.
 
-The table belongs to one proxy and is named after its port. It is made at the start, in place of one that a killed process
+The table belongs to one proxy and is named after its address. It is made at the start, in place of one that a killed process
 left, and deleted at the stop; its elements end by themselves. Changes are gathered and go through one `nft -f -` at a time, in
 a thread. Where we may not do this, or nft fails, a line in the log says why and the proxy alone drops.
 """
@@ -40,7 +40,8 @@ class KernelSet:
     """Mirror bans in the kernel; `run` gives a script to nft and returns what it complains about."""
 
     def __init__(self, external: Sequence[Listener], *, registry: CollectorRegistry, run: Run | None = None) -> None:
-        self._table = f"inet sipuri_guard_{external[0].bind[1]}"
+        host, port = external[0].bind
+        self._table = f"inet sipuri_guard_{host.replace('.', '_')}_{port}"
         self._binds = sorted({listener.bind for listener in external})
         self._run = run or run_nft
         self._wanted: dict[str, float] = {}

@@ -5,11 +5,12 @@ Nothing here routes: a request inside a dialog follows its token, at this proxy 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
-from sipproxy.core.limits import CALL_SECONDS, MAX_CALLS
+from sipproxy.core.limits import CALL_SECONDS, MAX_CALLS, MAX_OVER
 from sipproxy.core.listener import Address
+from sipproxy.core.tables import TIMEOUT
 from sipproxy.core.timers import Timers
 from voiceapps.rules.limits import CallCount
 from voiceapps.rules.records import CallFacts
@@ -45,6 +46,7 @@ class CallBook:
         self._of_application: Counter[str] = Counter()
         self._of_account: Counter[str] = Counter()
         self._timers: Timers[str] = Timers()
+        self._over: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -124,6 +126,16 @@ class CallBook:
             _count_down(self._of_application, call.facts.application_id)
             _count_down(self._of_account, call.facts.account_id)
         return call
+
+    def close(self, call_id: str, now: float) -> None:
+        """Note that a call just ended: what its parties sent meanwhile is still on its way."""
+        while self._over and (next(iter(self._over.values())) <= now or len(self._over) >= MAX_OVER):
+            self._over.popitem(last=False)
+        self._over[call_id] = now + TIMEOUT
+
+    def is_over(self, call_id: str, now: float) -> bool:
+        """Tell whether a call ended here less than 64*T1 ago."""
+        return self._over.get(call_id, now) > now
 
     def get_timer(self) -> float | None:
         """Return when the next call is to be given up."""

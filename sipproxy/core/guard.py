@@ -181,10 +181,11 @@ class Guard:
         self._tell(applicant.request, applicant.source, reason, decision.status, now, application=application, trace=decision.trace)
 
     def _score(self, applicant: Applicant, digest: DigestState, now: float) -> None:
-        """Count a failure; it leads to a ban only where the source cannot be forged, as it used a nonce that it got, or a connection."""
+        """Count a failure where the source cannot be forged, as it used a nonce that it got, or a connection; ban who has too many."""
+        if digest is DigestState.MALFORMED and not applicant.listener.transport.is_stream:
+            return
         state, source_ip = self._state, applicant.source[0]
-        counted = state.limits.count_failure(source_ip, applicant.request.call_id, now)
-        if counted and (digest is not DigestState.MALFORMED or applicant.listener.transport.is_stream):
+        if state.limits.count_failure(source_ip, applicant.request.call_id, now):
             state.ban(state.bans.count(source_ip, 1.0, now))
 
     def _welcome(self, source_ip: str, application: AdmissionSnapshot, now: float) -> None:

@@ -14,6 +14,7 @@ MAX_WAITING_KNOWN = 2_000  # those of sources that had a call admitted a short w
 MAX_PAST_BANS = 20_000  # sources whose next ban lasts longer
 MAX_RELAY_WAITS = 20_000  # messages that wait for a relay
 MAX_REWRITTEN = 8  # rewritten session descriptions that one exchange keeps
+MAX_OVER = 20_000  # calls that ended a moment ago
 MAX_TURNS = 32  # messages of one call that wait for an earlier one at the relay
 
 REQUESTS_PER_SECOND = 100.0  # unauthenticated requests from one source

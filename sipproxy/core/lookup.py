@@ -53,7 +53,9 @@ class Lookup:
             status = 403 if looks_like_token(edits.route_user(request)) else 481
             self._answer_within_limit(listener, request, status, source, now)
             return
-        status = self._trouble(request) or (0 if self._may_pass(listener.side, token) else 481)
+        status = self._trouble(request) or (
+            0 if self._may_pass(listener.side, token) and not self._comes_late(request, token, now) else 481
+        )
         if status:
             self._answer(listener, request, status, source)
             return
@@ -108,6 +110,10 @@ class Lookup:
             # A node that was passed over must not end, or lead the media of, the call that another one has.
             return not self._state.calls.is_left(token.call_id, token.callflow)
         return self._state.targets.knows(token.callflow)
+
+    def _comes_late(self, request: Request, token: RouteToken, now: float) -> bool:
+        """Tell whether an offer was overtaken by its call's end: it would open a session at the relay that nobody closes."""
+        return request.method in {"INVITE", "UPDATE"} and self._state.calls.is_over(token.call_id, now)
 
     def _answer(self, listener: Listener, request: Request, status: int, source: Address) -> None:
         response = self._state.make_response(request, status)

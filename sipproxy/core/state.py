@@ -216,6 +216,8 @@ class State:
     def end_call(self, call_id: str, reason: EndReason, now: float, *, status: int | None = None, ours: bool = False) -> None:
         """Forget a call; record its end where the call flow cannot: `ours`, or static targets."""
         call = self.calls.remove(call_id)
+        if call is not None:
+            self.calls.close(call_id, now)
         if call is None or not (ours or self.has_static_targets):
             return
         answered = None if call.answered_at is None else self.sources.wall(call.answered_at)

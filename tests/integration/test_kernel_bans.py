@@ -16,7 +16,7 @@ from tests.support.sipp import ANSWER, OFFER, Party, Scene, Stage, callee, scene
 
 SERVER, FLOODER, CALLER = "sipuri-guarded", "sipuri-flooder", "sipuri-caller"
 SERVER_ADDRESS, CALLER_ADDRESS, FLOODER_ADDRESS = "198.51.100.1", "198.51.100.2", "203.0.113.2"
-TABLE = ("inet", "sipuri_guard_6160")
+TABLE = ("inet", "sipuri_guard_198_51_100_1_6160")
 FLOOD = f"""
 import socket, time
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -118,13 +118,11 @@ class SimulatedWorld(World):
         self.wire = Wire()
         self.silences = 0
         self.most_calls = 0
-        self.over: set[bytes] = set()
 
     def forget(self) -> None:
         """Forget what was told of calls that are over."""
         for told in (self.commands, self.refusals, self.admitted, self.ended):
             told.clear()
-        self.over.clear()
         self.wire = Wire()
 
     @property
@@ -162,8 +160,6 @@ class SimulatedWorld(World):
         if isinstance(event, RecordMade) and isinstance(event.record, LadderMessage):
             return
         super().on_event(event, now)
-        if isinstance(event, RecordMade) and isinstance(event.record, CallEnded):
-            self.over.add(event.record.call.call_id.encode())
         if (self.wanted or self.held) and self.answers_at == inf:
             self.answers_at = now + self.dice.uniform(0, 0.05)
 
@@ -174,9 +170,6 @@ class SimulatedWorld(World):
             self.core.relay_answered(event.key, {b"result": b"error", b"error-reason": b"Unknown call-id"}, now)
             return
         super().on_relay(event, now)
-        if str(call_id).encode() in self.over:
-            # An offer that comes after its call's end opens a session that only the relay's own time-out ends.
-            self.sessions.discard(str(call_id).encode())
 
     def release_relay(self, now: float) -> None:
         """Let out what the relay has answered; now and then it was silent instead."""

@@ -3,7 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sipproxy.core.calls import CallBook
-from sipproxy.core.limits import CALL_SECONDS
+from sipproxy.core.limits import CALL_SECONDS, MAX_OVER
+from sipproxy.core.tables import TIMEOUT
 from sipproxy.core.targets import Targets
 from voiceapps.rules.limits import CallCount
 from voiceapps.rules.records import CallFacts
@@ -94,3 +95,13 @@ def test_a_node_that_takes_no_calls_is_still_known() -> None:
     targets.replace((), ())
     assert not targets.knows(A)
     assert targets.choose((), 0.0) is None
+
+
+def test_a_call_that_ended_is_known_for_a_while() -> None:
+    book = CallBook()
+    book.close("1", 0.0)
+    assert (book.is_over("1", 1.0), book.is_over("1", TIMEOUT), book.is_over("2", 1.0)) == (True, False, False)
+    for number in range(MAX_OVER + 5):
+        book.close(f"c-{number}", TIMEOUT)
+    assert len(book._over) == MAX_OVER
+    assert not book.is_over("c-0", TIMEOUT + 1)

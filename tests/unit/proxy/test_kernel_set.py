@@ -15,6 +15,7 @@ from tests.unit.proxy.world import TCP, UDP
 from voiceapps.rules.bans import BanReason
 
 SECONDS = 5.0
+TABLE = "inet sipuri_guard_203_0_113_5_6160"
 SOURCE, OTHER = "198.51.100.7", "198.51.100.8"
 
 
@@ -61,10 +62,10 @@ async def test_the_table_replaces_a_stale_one_and_goes_at_the_end(nft: Nft) -> N
     assert registry.get_sample_value("sipuri_sip_kernel_bans") == 1.0
     await made.stop()
     whole, end = nft.scripts
-    assert whole.startswith("table inet sipuri_guard_6160\ndelete table inet sipuri_guard_6160\ntable inet sipuri_guard_6160 {")
+    assert whole.startswith(f"table {TABLE}\ndelete table {TABLE}\ntable {TABLE} {{")
     assert "ip daddr . th dport { 203.0.113.5 . 6160, 203.0.113.5 . 6163 } counter drop" in whole
-    assert whole.endswith(f"add element inet sipuri_guard_6160 banned {{ {SOURCE} timeout 60s }}\n")
-    assert end == "delete table inet sipuri_guard_6160\n"
+    assert whole.endswith(f"add element {TABLE} banned {{ {SOURCE} timeout 60s }}\n")
+    assert end == f"delete table {TABLE}\n"
     assert registry.get_sample_value("sipuri_sip_kernel_bans") == 0.0
 
 
@@ -74,9 +75,9 @@ async def test_changes_that_come_together_are_one_script(nft: Nft) -> None:
     made.apply(BanChange(banned=(banned(), banned(OTHER, 30.0))))
     made.apply(BanChange(lifted=(OTHER,)))
     add, delete, anew = (await nft.until(2)).splitlines()
-    assert add == f"add element inet sipuri_guard_6160 banned {{ {SOURCE}, {OTHER} }}"
-    assert delete == f"delete element inet sipuri_guard_6160 banned {{ {SOURCE}, {OTHER} }}"
-    assert anew == f"add element inet sipuri_guard_6160 banned {{ {SOURCE} timeout 60s }}"
+    assert add == f"add element {TABLE} banned {{ {SOURCE}, {OTHER} }}"
+    assert delete == f"delete element {TABLE} banned {{ {SOURCE}, {OTHER} }}"
+    assert anew == f"add element {TABLE} banned {{ {SOURCE} timeout 60s }}"
     await made.stop()
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from sipproxy.core.tables import TIMEOUT
 from sipproxy.sip import NameAddr, Request
 from tests.support.sip import Address
 from tests.support.ua import sdp
@@ -154,6 +155,25 @@ def test_reinvites_of_both_sides_pass_the_relay() -> None:
     assert caller.requests[0].body == b"v=0 relayed to external\r\n"
     assert service.responses[-1].cseq.method == "OPTIONS"
     assert service.responses[-1].status == 200
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+@pytest.mark.parametrize("late", [False, True])
+def test_an_offer_that_its_calls_end_overtook_opens_no_session(method: str, late: bool) -> None:
+    world = World()
+    caller, service = world.caller(), world.service()
+    attempt = caller.call(URI, world.now)
+    world.run(3)
+    assert attempt.ended == "local"
+    assert attempt.leg is not None
+    if late:
+        world.run(TIMEOUT)
+    key = caller.send_inside(attempt.leg, method, world.now, body=sdp(CALLER[0]))
+    assert key
+    world.run(1)
+    assert caller.responses[-1].status == (200 if late else 481)
+    reached = any(request.method == method and request.to.tag for request in service.requests)
+    assert (reached, bool(world.sessions)) == (late, late)
 
 
 def test_an_answer_in_the_ringing_is_asked_for_once() -> None:

@@ -11,7 +11,7 @@ from types import MemberDescriptorType
 import pytest
 
 from sipproxy.core.ladder import MAX_COUNTED
-from sipproxy.core.limits import FAILOVER_SECONDS, MAX_FAILED_CALLS, MAX_NONCES, MAX_RATED, MAX_SOURCES
+from sipproxy.core.limits import FAILOVER_SECONDS, MAX_FAILED_CALLS, MAX_NONCES, MAX_OVER, MAX_RATED, MAX_SOURCES
 from sipproxy.core.proxy import ProxyCore
 from tests.unit.proxy.simulated_ends import Ended, Plan, Talk, outcome_of
 from tests.unit.proxy.simulation import NODES, SimulatedWorld, Simulation
@@ -88,6 +88,7 @@ STAYS = {
     "_state.bans._refused._levels": MAX_SOURCES,
     "_state.bans._called": MAX_SOURCES,
     "_state.ladder._stored": MAX_COUNTED,
+    "_state.calls._over": MAX_OVER,
     "_guard._digest._nonces._claims": MAX_NONCES,
     "_guard._quotas._applications._levels": MAX_RATED,
     "_guard._quotas._accounts._levels": MAX_RATED,

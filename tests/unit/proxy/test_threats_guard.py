@@ -183,6 +183,12 @@ def test_item_14_a_forged_datagram_bans_nobody() -> None:
     assert world.bans == []
 
 
+def test_item_14_forged_digests_do_not_use_up_what_the_source_may_fail(world: Fort) -> None:
+    for _ in range(3 * ENOUGH):
+        world.send(malformed())
+    assert world.status(world.credentials(PASSWORD)) == 100
+
+
 def test_item_14_over_a_connection_a_digest_that_cannot_be_read_counts(world: Fort) -> None:
     for _ in range(ENOUGH + 1):
         world.send(malformed(), to=TCP)
