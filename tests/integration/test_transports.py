@@ -30,6 +30,7 @@ SECONDS = 20.0
 WORKERS = 2
 PHONES = 16
 BORES = 50
+REPLAYS = 100
 _numbers = count(2)
 
 
@@ -297,6 +298,54 @@ def test_the_calls_of_one_worker_outlive_the_other(fleet: Fleet, street: Street,
     orphan.hang_up(again)
     street.until(lambda: again.ended, "that call ended")
     assert fleet.gauge("sipproxy", "sipuri_worker_restarts_total") == 1
+
+
+def test_a_call_that_was_ringing_at_a_dead_worker_is_answered(fleet: Fleet, street: Street, service: Service) -> None:
+    service.answer_delay = 1.0
+    phone = street.phone()
+    attempt = phone.dial()
+    street.until(lambda: 180 in attempt.statuses, "the ringing")
+    os.kill(process_of(fleet, worker_of(fleet, service, attempt)), signal.SIGKILL)
+    street.until(lambda: attempt.call_id in service.acked, "the answer by the worker that took its place")
+    phone.hang_up(attempt)
+    street.until(lambda: attempt.ended, "the call ended")
+    assert attempt.ended == "local"
+
+
+def test_a_captured_authorization_makes_no_second_call(fleet: Fleet, street: Street, service: Service) -> None:
+    phone = street.phone()
+    attempt = phone.dial()
+    street.until(lambda: attempt.tries, "the challenge answered")
+    captured = bytes(attempt.request or b"")
+    assert b"Proxy-Authorization" in captured
+    copies = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(REPLAYS)]
+    heard: dict[int, bytes] = {}
+
+    def all_heard() -> bool:
+        for number, sock in enumerate(copies):
+            with suppress(BlockingIOError):
+                heard.setdefault(number, sock.recv(65_535)[:11])
+        return len(heard) == REPLAYS and attempt.call_id in service.acked
+
+    try:
+        for number, sock in enumerate(copies):
+            sock.setblocking(False)
+            sock.bind((phone.caller.local[0], 0))
+            sock.sendto(captured, phone.caller.proxy)
+            # The same bytes belong to the call itself; with a transaction and a dialog of its own it would be another one.
+            changed = captured.replace(b"branch=z9hG4bK", b"branch=z9hG4bKcopy%d" % number).replace(
+                b"Call-ID: ", b"Call-ID: copy%d" % number
+            )
+            sock.sendto(changed, phone.caller.proxy)
+        street.until(all_heard, "an answer to every copy")
+        assert set(heard.values()) == {b"SIP/2.0 407"}
+        invites = [request for request in service.requests if request.method == "INVITE"]
+        assert [request.call_id for request in invites] == [attempt.call_id]
+    finally:
+        for sock in copies:
+            sock.close()
+        phone.hang_up(attempt)
+        street.until(lambda: attempt.ended, "the call ended")
 
 
 def test_a_new_certificate_costs_no_call(fleet: Fleet, street: Street, service: Service, certificate: Certificate, tmp_path: Path) -> None:
