@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from functools import partial
+from functools import cache, partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -22,6 +22,9 @@ class ProxyMetrics:
         self._responses = Counter("sipuri_sip_responses", "Responses to callers", ["method", "status"], registry=registry)
         self._refusals = Counter("sipuri_sip_refusals", "Refused INVITEs", ["reason"], registry=registry)
         self._failures = Counter("sipuri_sip_failures", "Inputs that the core failed on", ["input"], registry=registry)
+        # Several times a call: found once, a counter is kept.
+        self._request_of = cache(lambda side, method: self._requests.labels(side.value, method))
+        self._response_of = cache(lambda method, status: self._responses.labels(method, status_label(status)))
         gauges = {
             "sipuri_sip_calls": ("Calls up or on their way", lambda: core.load.calls),
             "sipuri_sip_transactions": ("Transactions of both sides", lambda: core.load.transactions),
@@ -49,9 +52,9 @@ class ProxyMetrics:
     def count(self, event: RequestSeen | ResponseSent) -> None:
         """Count a request or a response."""
         if isinstance(event, RequestSeen):
-            self._requests.labels(event.side.value, event.method).inc()
+            self._request_of(event.side, event.method).inc()
         else:
-            self._responses.labels(event.method, status_label(event.status)).inc()
+            self._response_of(event.method, event.status).inc()
 
     def _read_connections(self, listeners: Listeners, registry: CollectorRegistry) -> None:
         connections = Gauge("sipuri_sip_connections", "Open connections", ["transport"], registry=registry)

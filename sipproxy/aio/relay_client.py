@@ -37,7 +37,7 @@ class _Pending:
 
     relay: Address
     datagram: bytes
-    on_reply: OnReply
+    on_reply: OnReply | None
     repeats: int = 0
     timer: asyncio.TimerHandle | None = None
 
@@ -83,10 +83,11 @@ class RelayClient:
         self._turn += 1
         return live[self._turn % len(live)] if live else None
 
-    def send(self, relay: Address, command: Mapping[str, object], on_reply: OnReply) -> None:
-        """Send a command; `on_reply` gets the answer's dictionary, or None when no answer came in time."""
+    def send(self, relay: Address, command: Mapping[str, object], on_reply: OnReply | None) -> None:
+        """Send a command; `on_reply` gets the answer's dictionary, or None when no answer came in time; without it none is read."""
         if len(self._pending) >= MAX_PENDING:
-            on_reply(None)
+            if on_reply:
+                on_reply(None)
             return
         cookie = secrets.token_hex(8).encode()
         pending = _Pending(relay, cookie + b" " + bencode.encode(command), on_reply)
@@ -109,24 +110,22 @@ class RelayClient:
             return
         del self._pending[cookie]
         self._timeouts.inc()
-        pending.on_reply(None)
+        if pending.on_reply:
+            pending.on_reply(None)
 
     def _on_datagram(self, data: bytes, address: Address) -> None:
         cookie, _, body = data.partition(b" ")
         pending = self._pending.get(cookie)
         if pending is None or pending.relay != address:
             return
-        try:
-            reply = bencode.decode(body)
-        except ValueError as error:
-            log.warning("relay_answer_malformed", relay=address, error=str(error))
-            return
-        if not isinstance(reply, dict):
+        reply = _read(body, address) if pending.on_reply else {}
+        if reply is None:
             return
         del self._pending[cookie]
         if pending.timer:
             pending.timer.cancel()
-        pending.on_reply(reply)
+        if pending.on_reply:
+            pending.on_reply(reply)
 
     async def _ping_forever(self) -> None:
         while True:
@@ -142,3 +141,13 @@ class RelayClient:
         elif number > self._heard[relay]:
             # An older ping that times out only now says nothing of a relay that has come up since.
             self._missed[relay] += 1
+
+
+def _read(body: bytes, relay: Address) -> Reply | None:
+    """Return an answer's dictionary, None where it is none: the command is then repeated."""
+    try:
+        reply = bencode.decode(body)
+    except ValueError as error:
+        log.warning("relay_answer_malformed", relay=relay, error=str(error))
+        return None
+    return reply if isinstance(reply, dict) else None

@@ -26,6 +26,7 @@ from sipproxy.core.events import BansChanged, CallRefused, DirectoryWanted, Mess
 from sipproxy.core.listener import Listener, Side
 from sipproxy.core.proxy import ProxyCore
 from sipproxy.core.state import Sources
+from sipproxy.core.tables import T1
 from voiceapps.rules.admission import AdmissionSnapshot
 from voiceapps.rules.records import Record, SourceBanned
 
@@ -194,6 +195,9 @@ class ProxyServer:
         self._arm()
 
     def _arm(self) -> None:
+        if self._timer_at is not None and self._timer_at <= time.monotonic() + T1:
+            # No timer that counts is set for sooner, and this one asks again.
+            return
         wanted = self._core.get_timer()
         if wanted is None or (self._timer_at is not None and self._timer_at <= wanted):
             # A call that comes early is cheaper than a new one for each message: the core then simply asks again.
@@ -211,7 +215,8 @@ class ProxyServer:
         elif isinstance(event, DirectoryWanted):
             self._ask_directory(event.users, partial(self._on_directory, event.key))
         elif isinstance(event, RelayWanted):
-            self._relays.send(event.relay, event.command, partial(self._on_relay, event.key))
+            # The statistics in the answer to a delete, say, are for nobody here.
+            self._relays.send(event.relay, event.command, partial(self._on_relay, event.key) if event.key else None)
         elif isinstance(event, CallRefused):
             self._metrics.refused(event)
             self._on_refusal(event)

@@ -201,23 +201,14 @@ def pop_own_route(request: Request) -> None:
 
 def route_user(request: Request) -> str:
     """Return the user part of the topmost Route, "" where there is none."""
-    uri = _top_route(request)
+    uri = request.top_route
     return uri.user or "" if uri is not None else ""
 
 
 def sealed_route(request: Request) -> str:
     """Return what our topmost Route says of the way behind the target, "" where it says nothing."""
-    uri = _top_route(request)
+    uri = request.top_route
     return uri.param(PARAMETER) or "" if uri is not None else ""
-
-
-def _top_route(request: Request) -> SipUri | None:
-    if not request.count("route"):
-        return None
-    try:
-        return NameAddr.parse(request.values("route")[0]).sip_uri
-    except PeerError:
-        return None
 
 
 def is_behind_nat(request: Request, source: Address, transport: Transport) -> bool:

@@ -10,18 +10,19 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import TypeVar
 
+K = TypeVar("K", bytes, str)
 V = TypeVar("V")
 
 MAX_REMEMBERED = 4_096  # values of one type
-MAX_LINE = 256  # octets of one
+MAX_LINE = 512  # octets of one
 
 
-def remembered(parse: Callable[[bytes], V]) -> Callable[[bytes], V]:
+def remembered(parse: Callable[[K], V]) -> Callable[[K], V]:
     """Return a parser that looks up what it parsed before; what it refuses is refused anew each time."""
     lookup = lru_cache(maxsize=MAX_REMEMBERED)(parse)
 
     @wraps(parse)
-    def read(raw: bytes) -> V:
+    def read(raw: K) -> V:
         return lookup(raw) if len(raw) <= MAX_LINE else parse(raw)
 
     return read

@@ -260,8 +260,16 @@ class Request(Message):
         """Return the Request-URI in parts; PeerError 416 where it is no SIP URI."""
         held: SipUri | None = self._typed.get("")
         if held is None:
-            held = self._typed[""] = SipUri.parse(self.uri_text)
+            held = self._typed[""] = _read_uri(self.uri_text)
         return held
+
+    @property
+    def top_route(self) -> SipUri | None:
+        """Return the URI of the topmost Route, None where there is none that can be read."""
+        try:
+            return _read_route(self._lines[self._keys.index("route")])
+        except (PeerError, ValueError):
+            return None
 
     def set_uri(self, uri: str) -> None:
         """Replace the Request-URI."""
@@ -344,6 +352,16 @@ def _read_address(line: bytes) -> NameAddr:
 @remembered
 def _read_cseq(line: bytes) -> CSeq:
     return CSeq.parse(_value(line))
+
+
+@remembered
+def _read_route(line: bytes) -> SipUri:
+    return NameAddr.parse(split_values(_value(line))[0]).sip_uri
+
+
+@remembered
+def _read_uri(text: str) -> SipUri:
+    return SipUri.parse(text)
 
 
 @remembered
