@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from typing import Protocol
 
@@ -18,6 +19,8 @@ from daemonkit.exposition import ExpositionPage
 from daemonkit.sockets import Address
 
 IDLE_POLL_SECONDS = 0.05
+# Nearly all that a daemon makes for a message is freed by counting before the collector looks: it need not look every 700 objects.
+YOUNG_OBJECTS = 20_000
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +54,9 @@ async def _serve(service: Service, metrics: Address | None, registry: CollectorR
     signals = _Signals()
     page = ExpositionPage(metrics, registry, service.ready) if metrics else None
     await service.start()
+    # What is there now stays to the end; the collector need not go through Django's objects again and again.
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
     try:
         if page:
             await page.start()

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
-from voiceapps.bulk import BulkInsert
+from voiceapps.bulk import BulkInsert, BulkUpdate, fetch_prepared
 from voiceapps.choices import CallState
 from voiceapps.models import Call, CallEvent, MediaLeg, Recording
 from voiceapps.rules import records as r
@@ -30,7 +31,7 @@ SWEPT_AT_ONCE = 1_000
 
 _END_COLUMNS = ("state", "answered_at", "ended_at", "end_class", "end_reason", "sip_status", "error_message", "error_id", "tag")
 _ADMITTED = BulkInsert(Call, key=("call_id",), update=("proxy_node",))
-_ENDED = BulkInsert(Call, key=("call_id",), update=_END_COLUMNS)
+_ENDED = BulkUpdate(Call, update=_END_COLUMNS)
 _EVENTS = BulkInsert(CallEvent)
 _MEDIA = BulkInsert(
     MediaLeg,
@@ -63,7 +64,7 @@ def end(records: Sequence[r.CallEnded]) -> int:
         ensure(*missing)
         there |= _locked(call.call_id for call in missing)
     changed = [call_id for call_id, (state, _) in there.items() if state != CallState.DISCONNECTED]
-    _ENDED.write([call_row(first[call_id].call) | _end_row(first[call_id]) for call_id in changed])
+    _ENDED.write({call_id: _end_row(first[call_id]) for call_id in changed})
     wanting = [call_id for call_id in changed if there[call_id][1]]
     if wanting:
         for call in Call.objects.select_related("application").filter(pk__in=wanting).order_by("started_at"):
@@ -73,9 +74,16 @@ def end(records: Sequence[r.CallEnded]) -> int:
 
 def _locked(call_ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
     """Return state and status URL of the calls that are there, which nobody else changes until we have."""
+    ids = sorted(call_ids)
+    return {call_id: (state, url) for call_id, state, url in fetch_prepared(_lock_statement(connection.vendor, len(ids)), ids)}
+
+
+@lru_cache(maxsize=512)
+def _lock_statement(_vendor: str, count: int) -> str:
     # In one order, so that two processes never wait for each other.
-    rows = Call.objects.select_for_update(of=("self",)).filter(pk__in=sorted(call_ids)).order_by("pk")
-    return {call_id: (state, url) for call_id, state, url in rows.values_list("pk", "state", "application__status_url")}
+    rows = Call.objects.select_for_update(of=("self",)).filter(pk__in=[str(number) for number in range(count)]).order_by("pk")
+    statement: str = rows.values_list("pk", "state", "application__status_url").query.sql_with_params()[0]
+    return statement
 
 
 def _end_row(record: r.CallEnded) -> dict[str, object]:

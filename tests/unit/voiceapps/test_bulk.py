@@ -5,7 +5,7 @@ from django.db import IntegrityError
 from pytest_django import DjangoAssertNumQueries
 
 from tests.unit.voiceapps.builders import application, ended, facts
-from voiceapps.bulk import ROWS_PER_STATEMENT, BulkInsert
+from voiceapps.bulk import BulkInsert, BulkUpdate
 from voiceapps.models import Call, CallEvent
 from voiceapps.rules.records import CallAdmitted
 from voiceapps.services.call_rows import call_row
@@ -31,11 +31,13 @@ def test_a_taken_key_changes_the_named_columns_only() -> None:
     assert Call.objects.values_list("proxy_node", "country").get() == ("b", "US")
 
 
-def test_more_rows_than_one_statement_holds() -> None:
+def test_an_update_changes_the_named_columns_of_the_named_rows() -> None:
     row = application()
-    count = ROWS_PER_STATEMENT + 1
-    BulkInsert(Call, key=("call_id",)).write([call_row(facts(row, number)) for number in range(count)])
-    assert Call.objects.count() == count
+    BulkInsert(Call).write([call_row(facts(row, number)) for number in range(3)])
+    first, second, _ = (facts(row, number).call_id for number in range(3))
+    BulkUpdate(Call, update=("tag", "sip_status")).write({first: {"tag": "a", "sip_status": 200, "country": "DE"}, second: {"tag": "b"}})
+    found = Call.objects.order_by("call_id").values_list("tag", "sip_status", "country")
+    assert list(found) == [("a", 200, "US"), ("b", None, "US"), ("", None, "US")]
 
 
 def test_without_a_key_a_taken_one_is_an_error() -> None:
