@@ -65,7 +65,7 @@ class Options:
 def options() -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.signalling", description=__doc__)
-    parser.add_argument("--cpu-rate", type=int, default=100, help="calls a second while CPU is measured")
+    parser.add_argument("--cpu-rate", type=int, default=50, help="calls a second while CPU is measured: below both knees")
     parser.add_argument("--seconds", type=float, help="length of such a run (15; 5 with --quick)")
     parser.add_argument("--rounds", type=int, help="runs of each side (5; 1 with --quick or --ours-only)")
     parser.add_argument("--knee-seconds", type=float, default=8, help="length of a run in the search for the knee")

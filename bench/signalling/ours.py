@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -119,4 +120,5 @@ def _addresses(callee: int) -> dict[str, str]:
         "SIPURI_MEDIA_INTERNAL": OUR_ADDRESS,
         "SIPURI_CALLFLOW_TARGETS": f"sip:{SIPP_ADDRESS}:{callee}",
         "SIPURI_GUARD_TRUSTED": "127.0.0.0/8",
+        "SIPURI_SIP_WORKERS": str(os.cpu_count() or 1),
     }

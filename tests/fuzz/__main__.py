@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
+from math import ceil
 
 from tests.fuzz.engine import SLOW_SECONDS, Outcome, run_share, save
 from tests.fuzz.targets import TARGETS
@@ -38,7 +39,7 @@ def _options() -> argparse.Namespace:
 def _run(seed: int, inputs: int, processes: int, names: tuple[str, ...]) -> dict[str, Outcome]:
     outcomes = {name: Outcome() for name in names}
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        shares = [pool.submit(run_share, seed * 100 + number, inputs // processes, names) for number in range(processes)]
+        shares = [pool.submit(run_share, seed * 100 + number, ceil(inputs / processes), names) for number in range(processes)]
         for share in shares:
             _add(outcomes, share.result())
     return outcomes

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 from random import Random
 from types import FrameType
@@ -56,7 +57,7 @@ def run_share(seed: int, inputs: int, names: tuple[str, ...]) -> dict[str, Outco
     """Run one process's share of inputs through the named targets."""
     signal.signal(signal.SIGVTALRM, _on_alarm)
     total = sum(TARGETS[name].share for name in names)
-    return {name: run_target(TARGETS[name], Random(f"{seed} {name}"), round(inputs * TARGETS[name].share / total)) for name in names}
+    return {name: run_target(TARGETS[name], Random(f"{seed} {name}"), ceil(inputs * TARGETS[name].share / total)) for name in names}
 
 
 def run_target(target: Target, random: Random, inputs: int) -> Outcome:
