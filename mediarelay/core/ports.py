@@ -76,8 +76,10 @@ class PortPool:
         """Free the pairs whose time has come, oldest first, and return them: their sockets may be closed."""
         due: list[int] = []
         for port in self._due(now):
-            if self._scarce(len(due)) or self._waiting[port].released_at + QUARANTINE_SECONDS <= now:
-                due.append(port)
+            if not self._scarce(len(due)) and self._waiting[port].released_at + QUARANTINE_SECONDS > now:
+                # The younger ones behind it have no better case, and there may be thousands of them.
+                break
+            due.append(port)
         for port in due:
             del self._waiting[port]
             self._free.append(port)

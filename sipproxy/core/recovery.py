@@ -25,7 +25,7 @@ class Recovery:
 
     def receive(self, listener: Listener, response: Response, now: float) -> None:
         """Take a 2xx to an INVITE that no transaction waits for; dropped where it is not of a dialog of ours. Raises PeerError."""
-        signed = edits.recorded_token(response) if listener.side is Side.INTERNAL and response.count("via") > 1 else ""
+        signed = edits.recorded_token(response) if listener.side is Side.INTERNAL and len(response.values("via")) > 1 else ""
         token = self._read(signed, response)
         if token is None or self._state.calls.is_left(token.call_id, token.callflow):
             return

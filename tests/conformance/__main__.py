@@ -1,4 +1,4 @@
-"""`make conformance CORPUS=DIR`: read every message as tshark did, then send it to a running proxy and judge the answer."""
+"""`make conformance CORPUS=DIR`: read every message as tshark did, send it to a running proxy, and descriptions through a running relay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.conformance import oracle
+from tests.conformance import descriptions, oracle
 from tests.conformance.corpus import DEVIATIONS, SILENCE, Message, messages
 from tests.support.fleet import Fleet, free_ports
 
@@ -36,7 +36,9 @@ def main() -> int:
         fleet = Fleet(Path(state), ("sipproxy", "mediarelay"), nowhere)
         try:
             fleet.start()
-            return _run(fleet, list(messages(corpus))) or differs
+            host, _, port = fleet.env["SIPURI_NG_BIND"].partition(":")
+            wrong = descriptions.report(corpus, (host, int(port)))
+            return _run(fleet, list(messages(corpus))) or wrong or differs
         finally:
             fleet.stop()
 

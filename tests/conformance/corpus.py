@@ -46,14 +46,15 @@ class Message:
 
 def messages(corpus: Path) -> Iterator[Message]:
     """Yield every SIP message of the corpus."""
-    for row in _rows(corpus / "torture"):
+    for row in rows(corpus / "torture"):
         allowed = {SILENCE} if row["kind"] == "response" else set(row["reply_codes_that_pass"].split("|"))
         yield _message(corpus / "torture", row["file"], frozenset(allowed))
-    for row in _rows(corpus / "sip-traffic"):
+    for row in rows(corpus / "sip-traffic"):
         yield _message(corpus / "sip-traffic", row["file"], CLASSES[row["expect"]])
 
 
-def _rows(folder: Path) -> list[dict[str, str]]:
+def rows(folder: Path) -> list[dict[str, str]]:
+    """Return the table of a folder."""
     with (folder / "index.tsv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 

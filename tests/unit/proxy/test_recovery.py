@@ -82,8 +82,9 @@ def answers_to(world: World, listener: Listener, change: tuple[bytes, bytes]) ->
 NOTHING = (b"SIP/2.0", b"SIP/2.0")
 
 
-def test_it_is_sent_where_the_invite_came_from() -> None:
-    (sent,) = answers_to(World(), INTERNAL, NOTHING)
+@pytest.mark.parametrize("change", [NOTHING, (b"\r\nVia: SIP/2.0/UDP 198", b", SIP/2.0/UDP 198")], ids=["two Vias", "one line of Vias"])
+def test_it_is_sent_where_the_invite_came_from(change: tuple[bytes, bytes]) -> None:
+    (sent,) = answers_to(World(), INTERNAL, change)
     assert (sent.listener, sent.address) == (UDP, CALLER)
     message = parse_message(sent.data)
     assert message.headers("record-route")[0].endswith(f"@{OUTSIDE[0]}:{OUTSIDE[1]};lr>")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,24 @@ def test_when_ports_are_scarce_the_oldest_quiet_ones_return_after_two_seconds() 
     # Three are quiet for long enough, the first is not; two are what it takes to leave the fifth.
     assert ports.expire(5.5) == drawn[1:4]
     assert ports.free == 3
+
+
+def test_an_expiry_looks_at_the_oldest_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = pool(30000, 39999)
+    for second in range(1_000):
+        port = ports.take()
+        assert port is not None
+        ports.release(port, second * 0.01)
+    asked: list[int] = []
+    is_scarce = PortPool._scarce
+
+    def counted(held: PortPool, regained: int) -> bool:
+        asked.append(regained)
+        return is_scarce(held, regained)
+
+    monkeypatch.setattr(PortPool, "_scarce", counted)
+    assert len(ports.expire(QUARANTINE_SECONDS + 0.015)) == 2
+    assert len(asked) == 3
 
 
 def test_only_as_many_return_early_as_are_needed() -> None:
