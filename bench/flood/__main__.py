@@ -1,8 +1,9 @@
 """A flood beside authenticated calls: none of the calls may fail, their set-up p95 stays under 200 ms, memory stays flat.
 
-Four parts: requests of 200 loopback addresses, each below its bucket; ten times as many of 20 addresses, which the kernel drops once
-the proxy has banned them; the first again while a worker is killed; then the highest rate that the calls survive, from addresses
-below their buckets. The senders run at low priority on the same cores: what they really sent is printed. The last line is one JSON object.
+After calm, and a while in which bounded tables fill, four parts: requests of 200 loopback addresses, each below its bucket; ten times as
+many of 20 addresses, which the kernel drops once the proxy has banned them; the first again while a worker is killed; then the highest
+rate that the calls survive, from addresses below their buckets. The senders run at low priority on the same cores: what they really sent
+is printed. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -169,6 +170,7 @@ def measure(bench: Bench, proxy: Daemons, seconds: float, search_seconds: float)
     """Return the figures of every part."""
     figures: dict[str, object] = {
         "calm": bench.run("calm", None, min(seconds, 10)),
+        "filling": bench.run("filling", Flood(2_000, 200, 50), 2 * seconds),
         "below_their_buckets": bench.run("below", Flood(2_000, 200, 10), seconds),
         "above_their_buckets": bench.run("above", Flood(20_000, 20, 20, senders=2), seconds),
         "with_a_worker_killed": bench.run("killed", Flood(2_000, 200, 30), seconds, beside=bench.kill_worker),
