@@ -17,7 +17,8 @@ MAX_LADDER_TEXT = 8_192
 MAX_STORED = 500  # messages of one call: as many as its page shows
 MAX_COUNTED = 4_096  # calls whose messages are counted, those that spoke last
 # A field up to its line's end, folds included. The line break before it is a literal: the search runs from one to the next.
-_VALUE = rb"(?:[^\r\n]++|\r?\n[ \t]|\r(?!\n))*+"
+# Nothing follows it, so it never turns back. It must not be possessive: Debian 12's Python (3.11.2) loses its place in such a group.
+_VALUE = rb"(?:[^\r\n]++|\r?\n[ \t]|\r(?!\n))*"
 _CREDENTIAL = re.compile(rb"(?i)\n(?:proxy-)?auth(?:orization[ \t]*:(" + _VALUE + rb")|entication-info[ \t]*:" + _VALUE + rb")")
 _DIGEST = re.compile(rb"(?i)\s*digest\b")
 _PROOF = re.compile(rb'(?is)\b((?:response|rspauth)\s*=\s*)(?:"(?:[^"\\]|\\.)*+"?|[^",\s]*)')
