@@ -1,4 +1,4 @@
-"""Remember what a header line means.
+"""Remember what a header line or a Request-URI means.
 
 The messages of one call repeat the same From, To and Via lines a dozen times, and values are immutable: the same line is the
 same value. Only short lines are remembered, a bounded number of them, the oldest unused ones go first.
