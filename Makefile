@@ -10,10 +10,10 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 PIP := $(BIN)/pip install -qq --disable-pip-version-check
-PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-modules bind9-dnsutils iproute2 nftables postgresql redis-server chromium
+PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-modules rtpengine-daemon bind9-dnsutils iproute2 nftables postgresql redis-server chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types layers unit daemons conformance peers simulate fuzz fuzz-api bench-api bench-flood bench-signalling openapi clean
+.PHONY: help demo up test lint types layers unit daemons conformance peers simulate fuzz fuzz-api bench-api bench-flood bench-media bench-signalling openapi clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,10 @@ bench-api: .venv/dev  ## lists of a huge account beside those of a small one (so
 bench-flood: .venv/dev  ## strangers by the thousand beside a few callers (some minutes)
 	@deploy/need-packages sip-tester nftables
 	@$(BIN)/python -m bench.flood
+
+bench-media: .venv/dev  ## packets beside plain forwarding and rtpengine (root; a quarter of an hour)
+	@deploy/need-packages iproute2 nftables rtpengine-daemon
+	@$(BIN)/python -m bench.media
 
 bench-signalling: .venv/dev  ## calls beside Kamailio, rtpengine and PostgreSQL (a quarter of an hour)
 	@deploy/need-packages sip-tester postgresql kamailio kamailio-postgres-modules rtpengine-daemon

@@ -22,6 +22,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from daemonkit.sockets import Address
 
+STEADY_SECONDS = 10.0
+"""A worker that has run so long is started again at once."""
 RESTART_SECONDS = 0.5
 POLL_SECONDS = 0.5
 ANSWER_SECONDS = 2.0
@@ -118,12 +120,14 @@ class WorkerPool:
     async def _keep(self, worker: _Worker) -> None:
         while not self._draining:
             worker.process = await self._spawn(worker)
+            began = asyncio.get_running_loop().time()
             code = await worker.process.wait()
             worker.ready = False
             if not self._draining:
                 self._restarts.inc()
                 log.error("worker_ended", worker=worker.number, code=code)
-                await asyncio.sleep(RESTART_SECONDS)
+                if asyncio.get_running_loop().time() - began < STEADY_SECONDS:
+                    await asyncio.sleep(RESTART_SECONDS)
 
     async def _spawn(self, worker: _Worker) -> asyncio.subprocess.Process:
         numbers = {name: sock.fileno() for name, sock in worker.sockets.items()}

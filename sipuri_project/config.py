@@ -9,14 +9,21 @@ from django.conf import settings
 from callflow.core.config import CallflowConfig
 from daemonkit.interfaces import default_route_address, local_addresses
 from daemonkit.sockets import Address
-from mediarelay.core.config import Interface, RelayConfig
+from mediarelay.core.config import Interface, PlaneChoice, RelayConfig, port_share
 from sipproxy.core.config import HepConfig, SipProxyConfig, TlsConfig
 from sipproxy.core.dns_config import DnsConfig
 from sipproxy.core.listener import Listener, Side, Transport
 from sipproxy.core.mac import mac_key
+from sipproxy.core.relays import Relay
 from sipproxy.core.token import MAX_LISTENERS
 
 WILDCARD = "0.0.0.0"  # noqa: S104  # it is compared with, not bound
+
+
+MARKS_EACH = 1 << 20
+"""Packet marks of one worker of the relay: 16 of them fill the 24 bits behind SIPURI_MEDIA_MARK_BASE."""
+FIRST_LOG_GROUP = 62
+"""The nflog group of the first worker; the others have those after it."""
 
 
 def sip_proxy_config(worker: int = 0) -> SipProxyConfig:
@@ -35,7 +42,7 @@ def sip_proxy_config(worker: int = 0) -> SipProxyConfig:
         tls=_tls_config(),
         worker=worker,
         callflow_targets=settings.CALLFLOW_TARGETS,
-        media_relays=settings.MEDIA_RELAYS,
+        media_relays=tuple(Relay(address, weight) for address, weight in settings.MEDIA_RELAYS),
         nonce_key=mac_key(settings.SIPURI_NONCE_KEY),
         route_key=mac_key(settings.SIPURI_ROUTE_KEY),
         trusted=settings.GUARD_TRUSTED,
@@ -92,17 +99,25 @@ def geo_config() -> tuple[str, tuple[tuple[IPv4Network, str], ...]]:
     return settings.GEOIP_DB, settings.REGION_OVERRIDES
 
 
-def relay_config() -> RelayConfig:
-    """Return the media relay's configuration."""
+def relay_config(worker: int = 0) -> RelayConfig:
+    """Return the configuration of one worker of the media relay; each has its part of the ports and of the marks."""
+    name = f"mediarelay-{settings.NODE_NAME}"
+    workers = settings.MEDIA_WORKERS
+    base = settings.MEDIA_MARK_BASE + worker * MARKS_EACH
     return RelayConfig(
-        name=f"mediarelay-{settings.NODE_NAME}",
+        name=name if workers == 1 else f"{name}-{worker}",
         ng_bind=settings.NG_BIND,
         external=Interface(*settings.MEDIA_EXTERNAL),
         internal=Interface(*settings.MEDIA_INTERNAL),
-        external_ports=settings.RTP_PORTS,
-        internal_ports=settings.RTP_INTERNAL_PORTS,
+        external_ports=port_share(settings.RTP_PORTS, worker, workers),
+        internal_ports=port_share(settings.RTP_INTERNAL_PORTS, worker, workers),
         allow_private=settings.MEDIA_ALLOW_PRIVATE,
         own_addresses=frozenset(listener.address[0] for listener in external_listeners()),
+        worker=worker,
+        plane=PlaneChoice(settings.MEDIA_PLANE),
+        marks=range(base, base + MARKS_EACH),
+        log_group=FIRST_LOG_GROUP + worker,
+        journal=str(settings.VAR_DIR / f"relay-{settings.NG_BIND[1]}-{worker}.journal"),
     )
 
 

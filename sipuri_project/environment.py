@@ -17,6 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from daemonkit.sockets import Address
 
 env = environ.Env()
+MAX_WEIGHT = 1_000
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 
@@ -49,6 +50,18 @@ def whole(name: str, default: int, *, least: int = 0, most: int = 1_000_000_000)
     return _parsed(name, text(name, str(default)), parse)
 
 
+def mark_base(name: str, default: str) -> int:
+    """Return the first of 2^24 packet marks: a number whose last 24 bits are 0, and not 0 itself."""
+
+    def parse(value: str) -> int:
+        base = int(value, 0)
+        if not 0 < base <= 0xFF00_0000 or base & 0x00FF_FFFF:
+            raise ValueError("write a number from 0x01000000 to 0xff000000 that ends in six zeros")
+        return base
+
+    return _parsed(name, text(name, default), parse)
+
+
 def choice(name: str, default: str, allowed: Sequence[str]) -> str:
     """Return one of the allowed words."""
     value = text(name, default)
@@ -70,6 +83,21 @@ def address(name: str, default: str) -> Address:
 def addresses(name: str, default: str = "", *, prefix: str = "") -> tuple[Address, ...]:
     """Return a list of `ip:port`, each with an optional prefix such as `sip:` or `udp:`."""
     return tuple(_parsed(name, word, lambda value: _address(value.removeprefix(prefix))) for word in words(name, default))
+
+
+def weighted_addresses(name: str, default: str = "", *, prefix: str = "") -> tuple[tuple[Address, int], ...]:
+    """Return a list of `ip:port` or `ip:port=weight`, each with an optional prefix, as pairs; a weight is 1 to 1000, 1 where none is."""
+
+    def parse(value: str) -> tuple[Address, int]:
+        place, weighs, weight = value.removeprefix(prefix).partition("=")
+        if weighs and not (weight.isascii() and weight.isdecimal() and 1 <= int(weight) <= MAX_WEIGHT):
+            raise ValueError(f"write the weight as a whole number from 1 to {MAX_WEIGHT}")
+        return _address(place), int(weight or 1)
+
+    found = tuple(_parsed(name, word, parse) for word in words(name, default))
+    if len(dict(found)) < len(found):
+        raise ImproperlyConfigured(f"{name}={text(name, default)!r} names an address twice.")
+    return found
 
 
 def endpoint(name: str) -> tuple[str, int] | None:

@@ -91,12 +91,15 @@ REGION_OVERRIDES = e.region_overrides("SIPURI_REGION_OVERRIDES")
 DNS_BIND = e.address("SIPURI_DNS_BIND", "127.0.0.1:10053")
 
 # Media
-MEDIA_RELAYS = e.addresses("SIPURI_MEDIA_RELAYS", "udp:127.0.0.1:22222", prefix="udp:")
+MEDIA_RELAYS = e.weighted_addresses("SIPURI_MEDIA_RELAYS", "udp:127.0.0.1:22222", prefix="udp:")
 NG_BIND = e.address("SIPURI_NG_BIND", "127.0.0.1:22222")
 MEDIA_EXTERNAL = e.interface("SIPURI_MEDIA_EXTERNAL", "127.0.0.1")
 MEDIA_INTERNAL = e.interface("SIPURI_MEDIA_INTERNAL", "127.0.0.1")
 RTP_PORTS = e.port_range("SIPURI_RTP_PORTS", "30000-40000")
 RTP_INTERNAL_PORTS = e.port_range("SIPURI_RTP_INTERNAL_PORTS", "40002-60000")
+MEDIA_PLANE = e.choice("SIPURI_MEDIA_PLANE", "auto", ("auto", "kernel", "userspace"))
+MEDIA_WORKERS = e.whole("SIPURI_MEDIA_WORKERS", 1, least=1, most=16)
+MEDIA_MARK_BASE = e.mark_base("SIPURI_MEDIA_MARK_BASE", "0x51000000")
 MEDIA_ALLOW_PRIVATE = e.boolean("SIPURI_MEDIA_ALLOW_PRIVATE", False)
 
 # Webhooks and recordings

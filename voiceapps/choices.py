@@ -29,6 +29,10 @@ class CallbackMethod(TextChoices):
     POST = "POST", "POST"
 
 
+MEDIA = "RTP"
+"""In the place of a transport: what a relay noticed, among a call's SIP messages."""
+
+
 class CallState(TextChoices):
     """Where a call stands (call-control API)."""
 

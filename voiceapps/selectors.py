@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from voiceapps.choices import CallState, NodeState
+from voiceapps.choices import MEDIA, CallState, NodeState
 from voiceapps.models import Ban, Call, CallEvent, MediaLeg, Node, VoiceApplication, WebhookAttempt
 from voiceapps.pcap import StoredMessage
 from voiceapps.rules.bans import BanReason
@@ -138,6 +138,9 @@ class MediaFigures:
     packets_out: int
     lost: int
     jitter_ms: float
+    rtt_ms: float | None
+    mos: float | None
+    plane: str
     advertised: str
     observed: str
 
@@ -199,7 +202,10 @@ def call_report(call_id: str) -> CallReport | None:
         setup_seconds=(call.answered_at - start).total_seconds() if call.answered_at else None,
         ladder=tuple(_ladder(call_id, start)),
         media=tuple(
-            MediaFigures(leg.leg, leg.packets_in, leg.packets_out, leg.lost, leg.jitter_ms, leg.advertised, leg.observed)
+            MediaFigures(
+                *(leg.leg, leg.packets_in, leg.packets_out, leg.lost, leg.jitter_ms, leg.rtt_ms, leg.mos, leg.plane),
+                *(leg.advertised, leg.observed),
+            )
             for leg in MediaLeg.objects.filter(call_id=call_id)
         ),
         webhooks=tuple(_webhooks(call, start)),
@@ -215,7 +221,9 @@ def _ladder(call_id: str, start: datetime) -> Iterator[LadderLine]:
 
 def call_messages(call_id: str) -> Iterator[StoredMessage]:
     """Yield the first `MAX_MESSAGES` stored messages of a call in their order; few of them are in memory at once."""
-    rows = CallEvent.objects.filter(call_id=call_id).values_list("at", "transport", "source", "destination", "text")
+    rows = (
+        CallEvent.objects.filter(call_id=call_id).exclude(transport=MEDIA).values_list("at", "transport", "source", "destination", "text")
+    )
     for at, transport, source, destination, text in rows[:MAX_MESSAGES].iterator(MESSAGES_AT_ONCE):
         yield StoredMessage(at, transport, source, destination, text)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import Sequence
 
@@ -11,10 +12,10 @@ from prometheus_client import CollectorRegistry
 from daemonkit.sockets import Address
 from mediarelay.aio.server import RelayServer
 from mediarelay.core.config import RelayConfig
-from mediarelay.core.events import LegFigures, SessionEnded
+from mediarelay.core.events import LegFigures, OneWayAudio, SessionEnded
 from voiceapps.door import DatabaseDoor, RecordWriter
 from voiceapps.heartbeat import Heartbeat
-from voiceapps.rules.records import MediaReport, NodeBeat
+from voiceapps.rules.records import MediaNotice, MediaReport, NodeBeat
 
 __all__ = ["ReportingRelay"]
 
@@ -24,18 +25,20 @@ REPORT_SECONDS = 10.0
 class ReportingRelay:
     """The service of `runmediarelay`."""
 
-    def __init__(self, config: RelayConfig, *, registry: CollectorRegistry, metrics: Address | None) -> None:
+    def __init__(
+        self, config: RelayConfig, *, registry: CollectorRegistry, metrics: Address | None, commands: socket.socket | None = None
+    ) -> None:
         self._config = config
         self._metrics_address = f"{metrics[0]}:{metrics[1]}" if metrics else ""
         self._door = DatabaseDoor(registry=registry)
         self._writer = RecordWriter(self._door, registry=registry)
-        self._server = RelayServer(config, registry=registry, on_ended=self._on_ended)
+        self._server = RelayServer(config, registry=registry, on_ended=self._on_ended, on_one_way=self._on_one_way, commands=commands)
         self._heartbeat = Heartbeat(self._writer, self._describe)
         self._reports: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the sockets and begin to report; raises AddressUnavailable."""
-        self._server.start()
+        await self._server.start()
         await self._writer.start()
         self._heartbeat.start()
         self._reports = asyncio.create_task(self._report_forever())
@@ -60,7 +63,7 @@ class ReportingRelay:
         for call_id, figures in self._server.figures().items():
             self._report(call_id, figures, final=True)
         await self._heartbeat.stop()
-        self._server.stop()
+        await self._server.stop()
         await self._writer.close()
         await self._door.close()
 
@@ -87,6 +90,19 @@ class ReportingRelay:
     def _on_ended(self, event: SessionEnded) -> None:
         self._report(event.call_id, event.figures, final=True)
 
+    def _on_one_way(self, event: OneWayAudio) -> None:
+        text = f"No audio comes from here. {event.cause}" if event.silent else "Audio comes from here again."
+        self._writer.put(
+            MediaNotice(
+                call_id=event.call_id,
+                at=time.time(),
+                leg=event.side.value,
+                source=event.source,
+                destination=event.local,
+                text=text,
+            )
+        )
+
     def _report(self, call_id: str, figures: Sequence[LegFigures], *, final: bool) -> None:
         for leg in figures:
             self._writer.put(
@@ -100,6 +116,10 @@ class ReportingRelay:
                     packets_out=leg.packets_out,
                     lost=leg.lost,
                     jitter_ms=leg.jitter_ms,
+                    rtt_ms=leg.rtt_ms,
+                    mos=leg.mos,
+                    ssrc_changes=leg.ssrc_changes,
+                    plane=leg.plane,
                     payload_type=leg.payload_type,
                     advertised=leg.advertised,
                     observed=leg.observed,

@@ -33,16 +33,20 @@ class RelayMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Return the figures of this moment."""
-        yield GaugeMetricFamily("sipuri_relay_sessions", "Sessions relayed now", len(self._relay.sessions))
+        yield GaugeMetricFamily("sipuri_relay_sessions", "Sessions relayed now", len(self._relay.table))
         yield GaugeMetricFamily("sipuri_relay_sockets", "Media sockets open", len(self._sockets))
+        yield GaugeMetricFamily("sipuri_relay_kernel_flows", "Directions that the kernel forwards", len(self._relay.offload))
+        yield GaugeMetricFamily("sipuri_relay_kernel_on", "1 where the kernel takes flows", float(self._relay.offload.on))
+        yield CounterMetricFamily("sipuri_relay_kernel_lost_streams", "Streams that the kernel lost", self._relay.offload.lost_streams)
+        yield _counter("sipuri_relay_ignored", "Keys and flags of commands that change nothing", "name", self._relay.ignored.items())
         yield self._ports()
         yield self._locked()
         yield from self._traffic()
-        yield _counter("sipuri_relay_dropped_packets", "Datagrams not relayed", "reason", self._relay.drops.items())
-        yield _counter("sipuri_relay_sessions_ended", "Sessions ended", "cause", self._relay.ended.items())
+        yield _counter("sipuri_relay_dropped_packets", "Datagrams not relayed", "reason", self._relay.table.drops.items())
+        yield _counter("sipuri_relay_sessions_ended", "Sessions ended", "cause", self._relay.table.ended.items())
         yield self._commands()
         yield CounterMetricFamily("sipuri_relay_malformed_commands", "Datagrams without a cookie", self._relay.malformed_commands)
-        yield CounterMetricFamily("sipuri_relay_bind_failures", "Pairs that did not bind", self._relay.allocator.failures)
+        yield CounterMetricFamily("sipuri_relay_bind_failures", "Pairs that did not bind", self._relay.table.allocator.failures)
         yield CounterMetricFamily("sipuri_relay_socket_errors", "Reads and sends that failed", self._sockets.errors)
 
     def _commands(self) -> Metric:
@@ -53,7 +57,7 @@ class RelayMetrics(Collector):
 
     def _locked(self) -> Metric:
         family = GaugeMetricFamily("sipuri_relay_locked_streams", "Streams by how their source was learned", labels=("rank",))
-        ranks = [leg.learner.rank for session in self._relay.sessions.values() for legs in session.streams.values() for leg in legs]
+        ranks = [leg.learner.rank for session in self._relay.table for stream in session.streams.values() for leg in stream.legs]
         for rank in Rank:
             family.add_metric((rank.name.lower(),), ranks.count(rank))
         family.add_metric(("none",), ranks.count(None))
@@ -61,7 +65,7 @@ class RelayMetrics(Collector):
 
     def _ports(self) -> Metric:
         family = GaugeMetricFamily("sipuri_relay_port_pairs", "Pairs of media ports", labels=("side", "state"))
-        for side, pool in self._relay.allocator.pools.items():
+        for side, pool in self._relay.table.allocator.pools.items():
             family.add_metric((side.value, "free"), pool.free)
             family.add_metric((side.value, "in_use"), pool.in_use)
             family.add_metric((side.value, "quarantined"), pool.quarantined)

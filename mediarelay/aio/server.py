@@ -4,35 +4,61 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
 from collections.abc import Callable
+from pathlib import Path
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from daemonkit.sockets import Address
 from daemonkit.udp import UdpEndpoint
+from mediarelay.aio.command_endpoint import CommandEndpoint
+from mediarelay.aio.journal import JournalFile
+from mediarelay.aio.kernel_plane import KernelPlane
 from mediarelay.aio.metrics import RelayMetrics
 from mediarelay.aio.sockets import MediaSockets
 from mediarelay.core.addresses import Side
 from mediarelay.core.config import RelayConfig
-from mediarelay.core.events import LegFigures, PairReleased, PairWanted, SessionEnded
+from mediarelay.core.events import Event, KernelEvent, LegFigures, OneWayAudio, PairReleased, PairWanted, SessionChanged, SessionEnded
+from mediarelay.core.journal import Record
+from mediarelay.core.kernel_flow import KernelFlow
 from mediarelay.core.relay import MediaRelay
 
 __all__ = ["RelayServer"]
 
+log = structlog.get_logger(__name__)
+
 
 class RelayServer:
-    """A relay with its ng socket and its media ports; `on_ended` hears of every session that is gone."""
+    """A relay with its ng socket and its media ports; `on_ended` and `on_one_way` hear of sessions.
 
-    def __init__(self, config: RelayConfig, *, registry: CollectorRegistry, on_ended: Callable[[SessionEnded], None]) -> None:
+    A worker gets its commands from the front by the socket `commands`, a relay on its own by its ng address.
+    """
+
+    def __init__(
+        self,
+        config: RelayConfig,
+        *,
+        registry: CollectorRegistry,
+        on_ended: Callable[[SessionEnded], None],
+        on_one_way: Callable[[OneWayAudio], None],
+        commands: socket.socket | None = None,
+    ) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._due: float | None = None
         self._draining = False
         self._hosts = {Side.EXTERNAL: config.external.local, Side.INTERNAL: config.internal.local}
         self._on_ended = on_ended
+        self._on_one_way = on_one_way
         self._relay = MediaRelay(config, choose=secrets.randbelow)
-        self._sockets = MediaSockets(self._relay, self._clock)
-        self._endpoint = UdpEndpoint(config.ng_bind, self._on_datagram)
+        self._sockets = MediaSockets(self._relay, self._clock, self._pump)
+        self._plane = KernelPlane(config, self._relay.offload, self._clock)
+        self._journal = JournalFile(Path(config.journal), self._plane.fingerprint) if config.journal else None
+        self._endpoint = (
+            CommandEndpoint(commands, config.ng_bind, self._on_datagram) if commands else UdpEndpoint(config.ng_bind, self._on_datagram)
+        )
         self._metrics = RelayMetrics(self._relay, self._sockets, registry)
 
     @property
@@ -43,16 +69,23 @@ class RelayServer:
     @property
     def session_count(self) -> int:
         """Sessions that are relayed now."""
-        return len(self._relay.sessions)
+        return len(self._relay.table)
 
     def figures(self) -> dict[str, tuple[LegFigures, ...]]:
         """Return what each live session's sides have seen so far."""
         return self._relay.figures()
 
-    def start(self) -> None:
-        """Open the ng socket; raises AddressUnavailable."""
+    async def start(self) -> None:
+        """Take up what a killed process has left and open the ng socket; raises CannotStart."""
         self._loop = asyncio.get_running_loop()
+        records, same_rules = self._journal.load() if self._journal else ([], False)
+        self._resume(records)
+        await self._plane.start(keep=same_rules and bool(records))
+        self._adopt(records)
+        if self._journal:
+            self._journal.open()
         self._endpoint.open()
+        self._pump()
 
     def ready(self) -> bool:
         """Tell whether offers for new calls are welcome."""
@@ -67,15 +100,43 @@ class RelayServer:
         """Tell whether no session is left."""
         return self._relay.idle()
 
-    def stop(self) -> None:
-        """Close all sockets."""
+    async def stop(self) -> None:
+        """Close all sockets and leave nothing behind."""
         if self._timer is not None:
             self._timer.cancel()
         self._endpoint.close()
+        await self._plane.stop()
         self._sockets.close()
+        if self._journal:
+            self._journal.close()
 
     def _clock(self) -> float:
         return self._loop.time() if self._loop is not None else 0.0
+
+    def _resume(self, records: list[Record]) -> None:
+        now = self._clock()
+        for record in records:
+            try:
+                pairs = self._relay.restore(record, now)
+            except ValueError as error:
+                log.error("session_not_resumed", error=str(error))
+                continue
+            if not all(self._sockets.open_pair(self._hosts[side], port) for side, port in pairs):
+                self._relay.give_up(record["call"], now)
+        if records:
+            log.info("sessions_resumed", sessions=len(self._relay.table))
+
+    def _adopt(self, records: list[Record]) -> None:
+        """Keep the kernel's flows that belong to a session, remove the others."""
+        carried = self._plane.flows()
+
+        def is_carried(flows: tuple[KernelFlow, ...]) -> bool:
+            return all(carried.get(flow.mark) == flow for flow in flows)
+
+        for record in records:
+            self._relay.adopt(record, is_carried, self._clock())
+        known = self._relay.offload.marks()
+        self._plane.remove(tuple(flow for mark, flow in carried.items() if mark not in known))
 
     def _on_datagram(self, data: bytes, address: Address) -> None:
         self._relay.receive_datagram(data, address, self._clock())
@@ -89,16 +150,26 @@ class RelayServer:
 
     def _pump(self) -> None:
         while (event := self._relay.next_event()) is not None:
-            if isinstance(event, PairWanted):
-                self._bind(event)
-            elif isinstance(event, PairReleased):
-                self._sockets.close_pair(self._hosts[event.side], event.port)
-            elif isinstance(event, SessionEnded):
-                self._metrics.count_ended(event)
-                self._on_ended(event)
+            self._handle(event)
         for data, address in self._relay.datagrams_to_send():
             self._endpoint.send(data, address)
         self._rearm()
+
+    def _handle(self, event: Event) -> None:
+        if isinstance(event, PairWanted):
+            self._bind(event)
+        elif isinstance(event, PairReleased):
+            self._sockets.close_pair(self._hosts[event.side], event.port)
+        elif isinstance(event, SessionChanged):
+            if self._journal:
+                self._journal.put(event.call_id, self._relay.record_of(event.call_id))
+        elif isinstance(event, SessionEnded):
+            self._metrics.count_ended(event)
+            self._on_ended(event)
+        elif isinstance(event, OneWayAudio):
+            self._on_one_way(event)
+        elif isinstance(event, KernelEvent):
+            self._plane.handle(event)
 
     def _bind(self, wanted: PairWanted) -> None:
         bound = self._sockets.open_pair(self._hosts[wanted.side], wanted.port)

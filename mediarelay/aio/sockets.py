@@ -20,13 +20,14 @@ DATAGRAM_BYTES = 65_535
 
 
 class MediaSockets:
-    """The bound ports of a relay."""
+    """The bound ports of a relay; `on_events` is called when packets have made the core ask for something."""
 
-    def __init__(self, relay: MediaRelay, clock: Callable[[], float]) -> None:
+    def __init__(self, relay: MediaRelay, clock: Callable[[], float], on_events: Callable[[], None]) -> None:
         self.errors = 0
         """Reads and sends that the system refused."""
         self._relay = relay
         self._clock = clock
+        self._on_events = on_events
         self._sockets: dict[Address, socket.socket] = {}
         self._buffer = bytearray(DATAGRAM_BYTES)
         self._view = memoryview(self._buffer)
@@ -62,6 +63,11 @@ class MediaSockets:
             self.close_pair(host, port & ~1)
 
     def _drain(self, sock: socket.socket, local: Address) -> None:
+        self._relay_waiting(sock, local)
+        if self._relay.has_events():
+            self._on_events()
+
+    def _relay_waiting(self, sock: socket.socket, local: Address) -> None:
         receive, buffer, now = self._relay.receive_media, self._buffer, self._clock()
         for _ in range(DATAGRAMS_PER_WAKE):
             try:

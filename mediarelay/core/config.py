@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
-__all__ = ["Address", "Interface", "RelayConfig"]
+__all__ = ["Address", "Interface", "PlaneChoice", "RelayConfig", "port_share"]
 
 Address = tuple[str, int]
 
@@ -17,6 +18,16 @@ class Interface:
     """IPv4 address that the media sockets are bound to."""
     advertised: str
     """IPv4 address written into session descriptions; differs from `local` behind a 1:1 NAT."""
+
+
+class PlaneChoice(StrEnum):
+    """Who is to forward media (D7)."""
+
+    AUTO = "auto"
+    """The kernel where it can, else we."""
+    KERNEL = "kernel"
+    """The kernel; where it cannot, the relay does not start."""
+    USERSPACE = "userspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +50,15 @@ class RelayConfig:
     """Send to and learn private addresses on the external side; for labs."""
     own_addresses: frozenset[str] = field(default_factory=frozenset)
     """Addresses of this fleet beyond those of the interfaces; never a media target on the external side."""
+    worker: int = 0
+    """Which of several relays behind one ng address this is."""
+    plane: PlaneChoice = PlaneChoice.USERSPACE
+    marks: range = range(0x5100_0000, 0x5110_0000)
+    """Packet marks that this relay may put on packets in the kernel; a power of two of them, beginning at a multiple of it."""
+    log_group: int = 62
+    """The group to which the kernel copies packets for us."""
+    journal: str = ""
+    """The file that holds what a restart needs; empty for none."""
     session_timeout: float = 120.0
     """Seconds without a packet after which a session that is not on hold is removed."""
 
@@ -49,3 +69,16 @@ class RelayConfig:
                 raise ValueError(f"The port range {first}-{last} is not within 1024-65535.")
         if self.external.local == self.internal.local and external[0] <= internal[1] and internal[0] <= external[1]:
             raise ValueError("The external and the internal port range overlap on one address.")
+        count = len(self.marks)
+        if count & (count - 1) or self.marks.start % count or not 0 < self.marks.start < self.marks.stop <= 1 << 32:
+            raise ValueError("The packet marks are not a power of two of them, beginning at a multiple of it.")
+
+
+def port_share(ports: tuple[int, int], worker: int, workers: int) -> tuple[int, int]:
+    """Return one worker's share of a port range, whole pairs; raises ValueError where there is less than one for each."""
+    first = ports[0] + ports[0] % 2
+    pairs = (ports[1] - first + 1) // 2 // workers
+    if not pairs:
+        raise ValueError(f"The port range {ports[0]}-{ports[1]} has no pair for each of {workers} workers.")
+    start = first + 2 * pairs * worker
+    return start, start + 2 * pairs - 1

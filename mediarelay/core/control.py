@@ -2,30 +2,36 @@
 
 A datagram is `cookie SP dictionary`. A reply repeats the cookie. A client that hears nothing sends the same datagram
 again, so replies are remembered and a repeated cookie gets the same octets without the command running twice.
+
+Clients spell keys in several ways: `delete delay`, `delete-delay`, `SIP source address`, `sip-source-address`. All are
+folded into one, lower case with hyphens; of two spellings of one key the first counts.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from mediarelay.bencode import decode, encode
-from mediarelay.core.addresses import Side
 from mediarelay.core.config import Address
-from mediarelay.core.limits import MAX_COOKIE, MAX_REPLIES, MAX_SDP, MAX_TEXT, REPLY_SECONDS
+from mediarelay.core.limits import MAX_COOKIE, MAX_REPLIES, MAX_TEXT, REPLY_SECONDS
 
-__all__ = ["Command", "MediaCommand", "ReplyCache", "split_cookie"]
+__all__ = ["MAX_BODY", "Command", "ReplyCache", "fold", "split_cookie"]
 
-NAT_FLAG = "sipuri-learn-nat"
-"""Allows rank 4 of D8; set where the application says `mediaLearning: "nat"`."""
+MAX_BODY = 65_507 - MAX_COOKIE - 1
+"""Octets of a reply after its cookie: what one datagram of UDP over IPv4 holds."""
+
+_INTEGER = re.compile(rb"-?[0-9]{1,18}")
+_TOO_LONG = {"result": "error", "error-reason": "The reply does not fit a datagram."}
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command; `fields` holds text and octets as `bytes`."""
+    """One command; `fields` holds text and octets as `bytes`, by folded key."""
 
     fields: Mapping[bytes, object]
     as_json: bool
@@ -34,9 +40,12 @@ class Command:
     def parse(cls, body: bytes) -> Self:
         """Return the command in a datagram after its cookie; raises ValueError with a sentence."""
         as_json = body.startswith(b"{")
-        fields = _decode_json(body) if as_json else decode(body)
-        if not isinstance(fields, dict):
+        values = _decode_json(body) if as_json else decode(body)
+        if not isinstance(values, dict):
             raise ValueError("The command is not a dictionary.")
+        fields: dict[bytes, object] = {}
+        for key, value in values.items():
+            fields.setdefault(fold(key), value)
         return cls(fields, as_json)
 
     @property
@@ -46,77 +55,65 @@ class Command:
         return value.decode("latin-1") if isinstance(value, bytes) else ""
 
     def octets(self, key: str) -> bytes:
-        """Return the value of `key`, which must be there; raises ValueError."""
-        value = self.fields.get(key.encode())
-        if not isinstance(value, bytes) or not value:
+        """Return the octets of `key`, which must be there; raises ValueError."""
+        value = self._text_octets(key)
+        if not value:
             raise ValueError(f"The command has no {key}.")
         return value
 
     def require(self, key: str) -> str:
         """Return the text of `key`, which must be there and of bearable length; raises ValueError."""
-        value = self.octets(key)
+        value = self.text(key)
+        if value is None:
+            raise ValueError(f"The command has no {key}.")
+        return value
+
+    def text(self, key: str) -> str | None:
+        """Return the text of `key`, None where there is none or an empty one; raises ValueError."""
+        value = self._text_octets(key)
         if len(value) > MAX_TEXT:
             raise ValueError(f"The {key} is too long.")
         try:
-            return value.decode()
+            return value.decode() or None
         except UnicodeDecodeError:
             raise ValueError(f"The {key} is not UTF-8.") from None
 
-    def text(self, key: str) -> str | None:
-        """Return the text of `key`, or None; raises ValueError when it is too long."""
-        return self.require(key) if isinstance(self.fields.get(key.encode()), bytes) else None
-
     def texts(self, key: str) -> tuple[str, ...]:
-        """Return the texts in the list of `key`; what is no text is left out."""
-        values = self.fields.get(key.encode())
-        items = values if isinstance(values, list) else []
-        return tuple(item.decode("utf-8", "replace") for item in items if isinstance(item, bytes))
+        """Return the texts in the list of `key`, of which a single text is one; raises ValueError where it holds anything else."""
+        value = self.fields.get(key.encode(), [])
+        items = value if isinstance(value, list) else [value]
+        texts = tuple(item.decode("utf-8", "replace") for item in items if isinstance(item, bytes))
+        if len(texts) != len(items):
+            raise ValueError(f"The {key} must be a list of texts.")
+        return texts
 
     def number(self, key: str, default: int) -> int:
-        """Return the integer of `key`, or `default`."""
-        value = self.fields.get(key.encode())
-        return value if isinstance(value, int) else default
+        """Return the integer of `key`, written as such or as text, or `default`; raises ValueError."""
+        value = self.fields.get(key.encode(), default)
+        if isinstance(value, bytes) and _INTEGER.fullmatch(value):
+            return int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValueError(f"The {key} must be an integer.")
+        return value
 
     def write(self, values: Mapping[str, object]) -> bytes:
-        """Return a reply's body in the notation of the command."""
+        """Return a reply's body in the notation of the command; one that fits no datagram becomes an error that says so."""
+        try:
+            body = self._write(values)
+        except ValueError:
+            return self._write(_TOO_LONG)
+        return body if len(body) <= MAX_BODY else self._write(_TOO_LONG)
+
+    def _text_octets(self, key: str) -> bytes:
+        value = self.fields.get(key.encode(), b"")
+        if not isinstance(value, bytes):
+            raise ValueError(f"The {key} must be text.")
+        return value
+
+    def _write(self, values: Mapping[str, object]) -> bytes:
         if not self.as_json:
             return encode(values)
-        return json.dumps(values, default=_json_text, separators=(",", ":")).encode()
-
-
-@dataclass(frozen=True, slots=True)
-class MediaCommand:
-    """What `offer` and `answer` say beyond the session description."""
-
-    call_id: str
-    from_tag: str
-    to_tag: str | None
-    sdp: bytes
-    direction: tuple[Side, Side] | None
-    received_from: str | None
-    """The IPv4 address that the SIP message came from."""
-    origin: bool
-    remove_ice: bool
-    learn_nat: bool
-
-    @classmethod
-    def parse(cls, command: Command) -> Self:
-        """Return the fields of an offer or answer; raises ValueError with a sentence."""
-        received = command.texts("received-from")
-        sdp = command.octets("sdp")
-        if len(sdp) > MAX_SDP:
-            raise ValueError("The session description is too long.")
-        return cls(
-            call_id=command.require("call-id"),
-            from_tag=command.require("from-tag"),
-            to_tag=command.text("to-tag"),
-            sdp=sdp,
-            direction=_parse_direction(command.texts("direction")),
-            received_from=received[1] if len(received) == 2 and received[0] == "IP4" else None,
-            origin="origin" in command.texts("replace"),
-            remove_ice=command.text("ICE") == "remove",
-            learn_nat=NAT_FLAG in command.texts("flags"),
-        )
+        return json.dumps(values, default=_json_text, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
 
 
 class ReplyCache:
@@ -141,6 +138,11 @@ class ReplyCache:
             self._replies.popitem(last=False)
 
 
+def fold(name: bytes) -> bytes:
+    """Return the one spelling of a key or flag: lower case, hyphens for blanks and underscores."""
+    return name.lower().replace(b" ", b"-").replace(b"_", b"-")
+
+
 def split_cookie(data: bytes) -> tuple[bytes, bytes]:
     """Return the cookie and the rest of a datagram; raises ValueError when there is no cookie to answer with."""
     cookie, space, body = data.partition(b" ")
@@ -163,16 +165,6 @@ def _json_text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     raise TypeError(f"JSON has no notation for {type(value).__name__}.")
-
-
-def _parse_direction(names: tuple[str, ...]) -> tuple[Side, Side] | None:
-    if not names:
-        return None
-    try:
-        first, second = (Side(name) for name in names)
-    except ValueError:
-        raise ValueError("The direction must name two of the interfaces external and internal.") from None
-    return first, second
 
 
 def _to_octets(value: object) -> object:

@@ -6,8 +6,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mediarelay.core.addresses import Side
+from mediarelay.core.kernel_flow import KernelFlow
 
-__all__ = ["EndCause", "Event", "LegFigures", "PairReleased", "PairWanted", "SessionEnded", "SessionOpened"]
+__all__ = [
+    "CheckWanted",
+    "CountsWanted",
+    "EndCause",
+    "Event",
+    "FlowsEnded",
+    "FlowsWanted",
+    "KernelEvent",
+    "LegFigures",
+    "OneWayAudio",
+    "PairReleased",
+    "PairWanted",
+    "SessionChanged",
+    "SessionEnded",
+    "SessionOpened",
+]
 
 
 class EndCause(StrEnum):
@@ -15,6 +31,8 @@ class EndCause(StrEnum):
 
     DELETED = "deleted"
     TIMEOUT = "timeout"
+    LOST = "lost"
+    """Its ports could not be had again after a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +45,16 @@ class LegFigures:
     packets_out: int
     bytes_out: int
     lost: int
+    """Packets that this side sent and we did not get."""
     jitter_ms: float
+    rtt_ms: float | None
+    """To this side and back, where its RTCP tells."""
+    mos: float | None
+    """How what this side sends sounds here (E-model), from 1 to 4.4; None before there is enough of it."""
+    ssrc_changes: int
     payload_type: int | None
+    plane: str
+    """Who forwards now: `userspace`, or `kernel` where it carries all streams."""
     advertised: str
     """`address:port` of the session description, or empty."""
     observed: str
@@ -68,4 +94,57 @@ class SessionEnded:
     figures: tuple[LegFigures, ...]
 
 
-Event = PairWanted | PairReleased | SessionOpened | SessionEnded
+@dataclass(frozen=True, slots=True)
+class OneWayAudio:
+    """Fired when one side of a stream is not heard though the other is, and when it is heard again."""
+
+    call_id: str
+    side: Side
+    """The side that is silent."""
+    stream: int
+    """Index of the media section."""
+    silent: bool
+    source: str
+    """`address:port` that its audio comes from or should, empty where neither is known."""
+    local: str
+    """`address:port` of ours that it should come to."""
+    cause: str
+    """What the likely cause is, a sentence; empty when the side is heard again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanged:
+    """Fired when a session is to be written down as it is now, or forgotten where it is gone."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsWanted:
+    """Asks the kernel to forward flows, all or none; answered by `Offload.installed`."""
+
+    flows: tuple[KernelFlow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowsEnded:
+    """Asks the kernel to forward flows no more; answered by `Offload.ended` with their last counts."""
+
+    number: int
+    flows: tuple[KernelFlow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CountsWanted:
+    """Asks for the counts of all flows in the kernel; answered by `Offload.counted`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckWanted:
+    """Asks what came in and what left of flows that are new in the kernel; answered by `Offload.checked`."""
+
+    flows: tuple[KernelFlow, ...]
+
+
+KernelEvent = FlowsWanted | FlowsEnded | CountsWanted | CheckWanted
+Event = PairWanted | PairReleased | SessionOpened | SessionEnded | SessionChanged | OneWayAudio | KernelEvent

@@ -15,6 +15,7 @@ from struct import Struct
 from mediarelay.core.addresses import AddressPolicy
 from mediarelay.core.config import Address
 from mediarelay.core.learning import Arrival, Learner
+from mediarelay.core.reports import Reports
 from mediarelay.rtp.packet import Kind, classify, is_well_formed
 from mediarelay.rtp.stats import ReceiveStats
 
@@ -48,13 +49,15 @@ _DROP_OF_KIND = {Kind.STUN: Drop.STUN, Kind.DTLS: Drop.DTLS, Kind.OTHER: Drop.MA
 class Flow(ABC):
     """One local port: counters, and the flow on the other side that it feeds."""
 
-    __slots__ = ("bytes_in", "bytes_out", "drops", "learner", "local", "packets_in", "packets_out", "peer")
+    __slots__ = ("bytes_in", "bytes_out", "drops", "learner", "local", "packets_in", "packets_out", "peer", "rtcp_peer")
 
     def __init__(self, local: Address, learner: Learner, drops: Counter[Drop]) -> None:
         self.local = local
         self.learner = learner
         self.drops = drops
         self.peer: Flow | None = None
+        self.rtcp_peer: Flow | None = None
+        """Where RTCP leaves that comes to an RTP port."""
         self.packets_in = self.bytes_in = self.packets_out = self.bytes_out = 0
 
     @property
@@ -65,6 +68,12 @@ class Flow(ABC):
     @abstractmethod
     def receive(self, data: Buffer, size: int, source: Address, now: float) -> Flow | None:
         """Judge the first `size` octets of `data`; return the flow to send them from, or None."""
+
+    def receive_carried(self, packets: int, octets: int, since: float, now: float) -> None:
+        """Count what the kernel has forwarded from this port between two moments."""
+        self.packets_in += packets
+        self.bytes_in += octets
+        self.learner.last_at = now
 
     def _drop(self, reason: Drop) -> None:
         self.drops[reason] += 1
@@ -83,14 +92,20 @@ class Flow(ABC):
 
 
 class RtpFlow(Flow):
-    """An RTP port; RTCP that shares it (RFC 5761) is relayed through it."""
+    """An RTP port; RTCP that shares it (RFC 5761) is relayed, too."""
 
-    __slots__ = ("payload_type", "rtcp", "stats")
+    __slots__ = ("is_dtls", "payload_type", "payload_types", "reports", "rtcp", "stats")
 
-    def __init__(self, local: Address, learner: Learner, drops: Counter[Drop], clock_rate: int) -> None:
+    def __init__(self, local: Address, learner: Learner, drops: Counter[Drop], clock_rate: int, reports: Reports, *, is_dtls: bool) -> None:
         super().__init__(local, learner, drops)
+        self.reports = reports
         self.stats = ReceiveStats(clock_rate)
         self.payload_type: int | None = None
+        """That of the last packet."""
+        self.payload_types: set[int] = set()
+        """Those of all packets."""
+        self.is_dtls = is_dtls
+        """Whether the ends agree on their keys here (RFC 5764): their handshake passes as it is."""
         self.rtcp = 0
         """RTCP datagrams that came on this port."""
 
@@ -103,15 +118,33 @@ class RtpFlow(Flow):
                 return None
             if kind is Kind.RTCP:
                 self.rtcp += 1
-                return self._forward_only()
+                self.reports.receive(bytes(data[:size]), now)
+                return _towards(self.rtcp_peer)
+            if kind is Kind.DTLS:
+                return _towards(self.peer)
         _, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
         learner.last_at = now
-        self.payload_type = second & 0x7F
+        if second & 0x7F != self.payload_type:
+            self._note_payload_type(second & 0x7F)
         self.stats.update(ssrc, sequence, timestamp, now)
         return self._pass(size)
 
-    def _forward_only(self) -> Flow | None:
-        return self.peer if self.peer is not None and self.peer.target is not None else None
+    def receive_carried(self, packets: int, octets: int, since: float, now: float) -> None:
+        """Count it in the statistics, too; see `Flow.receive_carried`."""
+        super().receive_carried(packets, octets, since, now)
+        self.stats.count_carried(packets, since, now)
+
+    def sample(self, packet: Buffer, now: float) -> None:
+        """Look at a copy of a packet that the kernel has forwarded."""
+        if len(packet) < 12:
+            return
+        _, second, sequence, timestamp, ssrc = _HEADER.unpack_from(packet)
+        self._note_payload_type(second & 0x7F)
+        self.stats.sample(ssrc, sequence, timestamp, now)
+
+    def _note_payload_type(self, payload_type: int) -> None:
+        self.payload_type = payload_type
+        self.payload_types.add(payload_type)
 
     def _inspect(self, data: Buffer, size: int, source: Address, now: float) -> Kind | None:
         """Return what an uncommon datagram is when it may pass, else drop it and return None."""
@@ -123,6 +156,10 @@ class RtpFlow(Flow):
             self._drop(Drop.STRANGER)
         elif kind is Kind.RTCP and _is_rtcp(data, size):
             if source == self.learner.source:
+                return kind
+            self._drop(Drop.STRANGER)
+        elif kind is Kind.DTLS and self.is_dtls:
+            if self.learner.admit(Arrival(source), now):
                 return kind
             self._drop(Drop.STRANGER)
         else:
@@ -147,12 +184,14 @@ class PlainFlow(Flow):
 class RtcpFlow(Flow):
     """The RTCP port beside an RTP port: it believes the address that RTP has locked, and nobody before that."""
 
-    __slots__ = ("_policy", "_source", "advertised", "last_at")
+    __slots__ = ("_policy", "advertised", "last_at", "reports", "source")
 
-    def __init__(self, local: Address, learner: Learner, drops: Counter[Drop], policy: AddressPolicy) -> None:
+    def __init__(self, local: Address, learner: Learner, drops: Counter[Drop], policy: AddressPolicy, reports: Reports) -> None:
         super().__init__(local, learner, drops)
+        self.reports = reports
         self._policy = policy
-        self._source: Address | None = None
+        self.source: Address | None = None
+        """Where RTCP comes from."""
         self.last_at = 0.0
         self.advertised: Address | None = None
         """What `a=rtcp` said, if anything."""
@@ -163,7 +202,7 @@ class RtcpFlow(Flow):
         media = self.learner.target
         if media is None:
             return None
-        for known in (self._source, self.advertised):
+        for known in (self.source, self.advertised):
             if known is not None and known[0] == media[0]:
                 return known
         below = (media[0], media[1] + 1)
@@ -179,21 +218,26 @@ class RtcpFlow(Flow):
             kind = classify(data, size)
             self._drop(_DROP_OF_KIND.get(kind, Drop.MALFORMED))
             return None
-        if source != self._source and not self._admit(source, now):
+        if source != self.source and not self._admit(source, now):
             self._drop(Drop.STRANGER)
             return None
         self.last_at = now
+        self.reports.receive(bytes(data[:size]), now)
         return self._pass(size)
 
     def _admit(self, source: Address, now: float) -> bool:
         media = self.learner.source
         if media is None or source[0] != media[0] or not self._policy.permits(source):
             return False
-        known = self._source
+        known = self.source
         if known is not None and known[0] == source[0] and now - self.last_at < RTCP_SILENCE_SECONDS:
             return False
-        self._source = source
+        self.source = source
         return True
+
+
+def _towards(peer: Flow | None) -> Flow | None:
+    return peer if peer is not None and peer.target is not None else None
 
 
 def _is_rtcp(data: Buffer, size: int) -> bool:

@@ -14,6 +14,7 @@ where that cannot hurt a third party: to a trusted peer, or to an SDP address th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -69,26 +70,31 @@ class _Run:
 
 
 class Learner:
-    """The endpoint of one stream of one peer: advertised, locked, and where to send."""
+    """The endpoint of one stream of one peer: advertised, locked, and where to send; `on_change` hears when one of these changes."""
 
     __slots__ = (
-        "_nat",
+        "_on_change",
         "_policy",
         "_run",
-        "_signalling",
         "advertised",
+        "carried",
         "last_at",
         "locked_at",
+        "nat",
         "payload_types",
         "rank",
+        "refused",
+        "signalling",
         "source",
         "target",
     )
 
-    def __init__(self, policy: AddressPolicy) -> None:
+    def __init__(self, policy: AddressPolicy, on_change: Callable[[], None]) -> None:
         self._policy = policy
-        self._signalling: str | None = None
-        self._nat = False
+        self._on_change = on_change
+        self.signalling: str | None = None
+        """The address that the SIP messages come from."""
+        self.nat = False
         self._run: _Run | None = None
         self.advertised: Address | None = None
         self.payload_types: frozenset[int] = frozenset()
@@ -97,6 +103,10 @@ class Learner:
         self.rank: Rank | None = None
         self.locked_at = 0.0
         self.last_at = 0.0
+        self.refused: Address | None = None
+        """Who sent well-formed packets last that were not accepted."""
+        self.carried = False
+        """Whether the kernel forwards what the locked source sends: such packets are not seen here."""
 
     def describe(self, advertised: Address | None, signalling: str | None, *, nat: bool = False) -> None:
         """Take over what a session description and its SIP message say.
@@ -105,14 +115,15 @@ class Learner:
         the old target stays in use until the new one is known.
         """
         advertised = advertised or self.advertised
-        signalling = signalling or self._signalling
-        self._nat = nat and not (advertised is not None and self._policy.counts_as_public(advertised[0]))
-        if (advertised, signalling) == (self.advertised, self._signalling):
+        signalling = signalling or self.signalling
+        self.nat = nat and not (advertised is not None and self._policy.counts_as_public(advertised[0]))
+        if (advertised, signalling) == (self.advertised, self.signalling):
             return
-        self.advertised, self._signalling = advertised, signalling
+        self.advertised, self.signalling = advertised, signalling
         self.source = self.rank = self._run = None
         if advertised is not None and self._may_send_first(advertised):
             self.target = advertised
+        self._on_change()
 
     def admit(self, arrival: Arrival, now: float) -> bool:
         """Tell whether a well-formed packet is accepted; takes or moves the lock as the rules say."""
@@ -120,6 +131,7 @@ class Learner:
             return True
         rank = self._rank_of(arrival.source)
         if rank is None or not self._policy.permits(arrival.source):
+            self.refused = arrival.source
             return False
         if self.rank is None:
             earned = rank is not Rank.NAT or self._earn_nat(arrival)
@@ -140,6 +152,10 @@ class Learner:
         """Tell whether a new port at the locked address has shown that it replaces the silent old one."""
         if self.source is None or arrival.source[0] != self.source[0]:
             return False
+        if self.carried:
+            # Whether the old port is silent can only be seen here.
+            self._on_change()
+            return False
         if now - self.last_at < SILENCE_SECONDS:
             self._run = None
             return False
@@ -158,17 +174,18 @@ class Learner:
         self.rank = rank
         self.last_at = now
         self._run = None
+        self._on_change()
 
     def _may_send_first(self, advertised: Address) -> bool:
         if not self._policy.permits(advertised):
             return False
-        return self._policy.trusted or advertised[0] == self._signalling
+        return self._policy.trusted or advertised[0] == self.signalling
 
     def _rank_of(self, source: Address) -> Rank | None:
         if source == self.advertised:
             return Rank.EXACT
         if self.advertised is not None and source[0] == self.advertised[0]:
             return Rank.SDP_ADDRESS
-        if source[0] == self._signalling:
+        if source[0] == self.signalling:
             return Rank.SIP_SOURCE
-        return Rank.NAT if self._nat else None
+        return Rank.NAT if self.nat else None

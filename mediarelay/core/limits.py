@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "MAX_BRANCHES",
     "MAX_COOKIE",
     "MAX_LISTED_CALLS",
     "MAX_LISTED_OCTETS",
@@ -18,6 +19,8 @@ MAX_SESSIONS = 10_000
 """Sessions at once; the ports run out before."""
 MAX_STREAMS = 8
 """Live streams of one session; each costs one pair of ports on each side."""
+MAX_BRANCHES = 16
+"""Branches of an INVITE that share one session."""
 MAX_TEXT = 512
 """Characters of a call id or tag."""
 MAX_COOKIE = 128

@@ -61,6 +61,14 @@ class PortPool:
         self._in_use.add(port)
         return port
 
+    def claim(self, port: int) -> None:
+        """Take one pair that a session has from before a restart; raises ValueError where it is not free."""
+        try:
+            self._free.remove(port)
+        except ValueError:
+            raise ValueError(f"Port {port} is not free.") from None
+        self._in_use.add(port)
+
     def release(self, port: int, now: float) -> None:
         """Put a pair in use to the back of the queue."""
         self._in_use.remove(port)

@@ -19,12 +19,15 @@ from dataclasses import dataclass, field
 from mediarelay.core.addresses import AddressPolicy, Side
 from mediarelay.core.config import Address
 from mediarelay.core.events import LegFigures
-from mediarelay.core.flow import Drop, Flow, PlainFlow, RtcpFlow, RtpFlow
-from mediarelay.core.learning import Learner
-from mediarelay.sdp.description import Media, SessionDescription
+from mediarelay.core.flow import Drop, Flow, RtpFlow
+from mediarelay.core.stream import Carrier, Leg, MuxOffer, Plane, Stream
+from mediarelay.rtp.quality import mean_opinion_score
+from mediarelay.sdp.description import SessionDescription
+from mediarelay.sdp.rtcp_mux import RtcpMux
 
-__all__ = ["Leg", "Party", "Session", "TakePair"]
+__all__ = ["Party", "Session", "TakePair"]
 
+SCORED_PACKETS = 50
 TakePair = Callable[[Side], Address]
 """Hands out one bound pair of a side: its address and RTP port."""
 
@@ -36,47 +39,11 @@ class Party:
     side: Side
     policy: AddressPolicy
     tag: str | None = None
+    label: str | None = None
+    """A name that the client gave it, shown in `query`."""
     on_hold: bool = False
-
-
-class Leg:
-    """One party's end of one stream: two local ports and what was learned about the far ones."""
-
-    def __init__(self, local: Address, media: Media, policy: AddressPolicy, drops: Counter[Drop]) -> None:
-        self.learner = Learner(policy)
-        self.rtp = self._media_flow(local, media, drops)
-        self.rtcp = RtcpFlow((local[0], local[1] + 1), self.learner, drops, policy)
-
-    def describe(self, media: Media, signalling: str | None, *, nat: bool) -> None:
-        """Take over what the party's own description says about where it listens."""
-        connection = media.connection
-        address = connection.address if connection is not None and not connection.unspecified else None
-        self.learner.describe((address, media.port) if address else None, signalling, nat=nat)
-        if media.rtcp is not None and address:
-            self.rtcp.describe((media.rtcp.address or address, media.rtcp.port))
-
-    def join(self, other: Leg) -> None:
-        """Let what comes in here leave there, and the other way round."""
-        self.rtp.peer, other.rtp.peer = other.rtp, self.rtp
-        self.rtcp.peer, other.rtcp.peer = other.rtcp, self.rtcp
-
-    def flows(self) -> tuple[Flow, Flow]:
-        """Return the RTP and the RTCP flow."""
-        return self.rtp, self.rtcp
-
-    def retype(self, media: Media) -> None:
-        """Follow a stream that turns from voice to fax or back; ports, lock and counts stay."""
-        old = self.rtp
-        if media.is_rtp == isinstance(old, RtpFlow):
-            return
-        self.rtp = self._media_flow(old.local, media, old.drops)
-        self.rtp.packets_in, self.rtp.bytes_in = old.packets_in, old.bytes_in
-        self.rtp.packets_out, self.rtp.bytes_out = old.packets_out, old.bytes_out
-
-    def _media_flow(self, local: Address, media: Media, drops: Counter[Drop]) -> RtpFlow | PlainFlow:
-        if media.is_rtp:
-            return RtpFlow(local, self.learner, drops, media.clock_rate)
-        return PlainFlow(local, self.learner, drops)
+    listens_only: bool = False
+    """Whether it has said that it sends nothing."""
 
 
 @dataclass(slots=True)
@@ -88,8 +55,14 @@ class Session:
     drops: Counter[Drop]
     touched_at: float
     """When a command last came; with the packets this is what the timeout looks at."""
-    streams: dict[int, tuple[Leg, Leg]] = field(default_factory=dict)
-    """Legs by index of the media section, in the order of `parties`."""
+    on_change: Callable[[Session, Stream], None]
+    """Hears when something was learned about a stream."""
+    streams: dict[int, Stream] = field(default_factory=dict)
+    """Streams by index of the media section; their legs are in the order of `parties`."""
+    delete_at: float | None = None
+    """When the session ends, where a `delete` has asked for a delay."""
+    branches: set[str] = field(default_factory=set)
+    """Branches of the INVITE that share the session (`via-branch`)."""
     payload_types: dict[int, frozenset[int]] = field(default_factory=dict)
     """What the last offer named, by index of the media section."""
 
@@ -112,77 +85,118 @@ class Session:
         wanted = [index for index, media in enumerate(description.media) if media.live and index not in self.streams]
         return [party.side for _ in wanted for party in self.parties]
 
-    def offer(self, offerer: int, description: SessionDescription, signalling: str | None, *, nat: bool, take: TakePair) -> list[int]:
+    def offer(
+        self, offerer: int, description: SessionDescription, signalling: str | None, *, nat: bool, sip_source: bool, take: TakePair
+    ) -> list[int]:
         """Take over an offer and return the RTP ports that its receiver is to see, 0 for dead streams."""
+        first, second = self.parties
         for index, media in enumerate(description.media):
             self.payload_types[index] = media.payload_types
             if media.live and index not in self.streams:
-                self._add_stream(index, media, take)
+                self.add_stream(index, (take(first.side), take(second.side)), Carrier.of(media))
             elif media.live:
-                self._retype_stream(index, media)
-        return self._describe(offerer, description, signalling, nat=nat)
+                self.streams[index].retype(Carrier.of(media))
+        return self._describe(offerer, description, signalling, nat=nat, sip_source=sip_source)
 
-    def answer(self, answerer: int, description: SessionDescription, signalling: str | None, *, nat: bool) -> list[int]:
+    def add_stream(self, index: int, locals_: tuple[Address, Address], carrier: Carrier) -> Stream:
+        """Begin a stream whose ports are bound."""
+        first, second = self.parties
+        stream = Stream(self.call_id, locals_, carrier, (first.policy, second.policy), self.drops, self._stream_changed)
+        self.streams[index] = stream
+        return stream
+
+    def answer(self, answerer: int, description: SessionDescription, signalling: str | None, *, nat: bool, sip_source: bool) -> list[int]:
         """Take over an answer and return the RTP ports that the offerer is to see, 0 for dead streams."""
         for index, media in enumerate(description.media):
-            legs = self.streams.get(index)
-            if legs is not None:
+            stream = self.streams.get(index)
+            if stream is not None:
                 answered = media.payload_types & self.payload_types.get(index, frozenset())
-                for leg in legs:
+                for leg in stream.legs:
                     leg.learner.payload_types = answered
-        return self._describe(answerer, description, signalling, nat=nat)
+        return self._describe(answerer, description, signalling, nat=nat, sip_source=sip_source)
 
     def covers(self, description: SessionDescription) -> bool:
         """Tell whether every live stream of an answer was offered."""
         return all(index in self.streams for index, media in enumerate(description.media) if media.live)
 
-    def drop_dead_streams(self, description: SessionDescription) -> list[tuple[Leg, Leg]]:
+    def offer_mux(self, description: SessionDescription, wishes: frozenset[RtcpMux]) -> list[bool | None]:
+        """Take over what an offer says of RTP and RTCP on one port; return for each section whether its receiver is to see that.
+
+        None leaves the section as it came.
+        """
+        shown: list[bool | None] = []
+        for index, media in enumerate(description.media):
+            stream = self.streams.get(index)
+            if stream is None or not media.is_rtp:
+                shown.append(None)
+                continue
+            stream.mux = MuxOffer.of(media.rtcp_mux, wishes)
+            shown.append(stream.mux.shown)
+        return shown
+
+    def settle_mux(self, answerer: int, description: SessionDescription) -> list[bool | None]:
+        """Take over what an answer says of it; return for each section whether the offerer is to see that."""
+        shown: list[bool | None] = []
+        for index, media in enumerate(description.media):
+            stream = self.streams.get(index)
+            shown.append(stream.settle_mux(answerer, media.rtcp_mux) if stream is not None and media.is_rtp else None)
+        return shown
+
+    def pairs(self) -> list[tuple[Side, int]]:
+        """Return side and RTP port of every pair."""
+        legs = ((party.side, leg) for stream in self.streams.values() for party, leg in zip(self.parties, stream.legs, strict=True))
+        return [(side, leg.rtp.local[1]) for side, leg in legs]
+
+    def drop_dead_streams(self, description: SessionDescription) -> list[Stream]:
         """Remove and return the streams that an answer refused or ended."""
         dead = [index for index, media in enumerate(description.media) if not media.live and index in self.streams]
         return [self.streams.pop(index) for index in dead]
 
     def legs(self, party: int) -> Iterator[Leg]:
         """Yield the legs of one party, in the order of the media sections."""
-        return (self.streams[index][party] for index in sorted(self.streams))
+        return (self.streams[index].legs[party] for index in sorted(self.streams))
 
     def flows(self) -> Iterator[Flow]:
         """Yield every flow."""
-        return (flow for legs in self.streams.values() for leg in legs for flow in leg.flows())
+        return (flow for stream in self.streams.values() for flow in stream.flows())
 
     def last_activity(self) -> float:
         """Return when a command or an accepted packet last came."""
-        packets = (max(leg.learner.last_at, leg.rtcp.last_at) for legs in self.streams.values() for leg in legs)
-        return max(self.touched_at, max(packets, default=0.0))
+        return max(self.touched_at, max((stream.last_activity() for stream in self.streams.values()), default=0.0))
 
     def figures(self) -> tuple[LegFigures, ...]:
         """Return what both parties' legs have seen."""
-        return tuple(_figures(party.side, list(self.legs(index))) for index, party in enumerate(self.parties))
+        carried = bool(self.streams) and all(stream.plane is Plane.KERNEL for stream in self.streams.values())
+        plane = Plane.KERNEL if carried else Plane.USERSPACE
+        return tuple(_figures(party.side, list(self.legs(index)), plane) for index, party in enumerate(self.parties))
 
-    def _add_stream(self, index: int, media: Media, take: TakePair) -> None:
-        first, second = (Leg(take(party.side), media, party.policy, self.drops) for party in self.parties)
-        first.join(second)
-        self.streams[index] = (first, second)
+    def _stream_changed(self, stream: Stream) -> None:
+        self.on_change(self, stream)
 
-    def _retype_stream(self, index: int, media: Media) -> None:
-        first, second = self.streams[index]
-        first.retype(media)
-        second.retype(media)
-        first.join(second)
-
-    def _describe(self, speaker: int, description: SessionDescription, signalling: str | None, *, nat: bool) -> list[int]:
+    def _describe(self, speaker: int, description: SessionDescription, signalling: str | None, *, nat: bool, sip_source: bool) -> list[int]:
         party = self.parties[speaker]
         live = [media for media in description.media if media.live]
         party.on_hold = bool(live) and all(media.on_hold for media in live)
+        party.listens_only = bool(live) and all(media.direction in ("recvonly", "inactive") for media in live)
         ports = []
         for index, media in enumerate(description.media):
-            legs = self.streams.get(index) if media.live else None
-            if legs is not None:
-                legs[speaker].describe(media, signalling, nat=nat)
-            ports.append(legs[1 - speaker].rtp.local[1] if legs is not None else 0)
+            stream = self.streams.get(index) if media.live else None
+            if stream is not None:
+                stream.legs[speaker].describe(media, signalling, nat=nat, sip_source=sip_source)
+            ports.append(stream.legs[1 - speaker].rtp.local[1] if stream is not None else 0)
         return ports
 
 
-def _figures(side: Side, legs: list[Leg]) -> LegFigures:
+def _score(leg: Leg) -> float | None:
+    """Return how what a leg receives sounds, None before a second of it."""
+    rtp = leg.rtp
+    if not isinstance(rtp, RtpFlow) or rtp.packets_in < SCORED_PACKETS:
+        return None
+    lost = rtp.stats.lost
+    return mean_opinion_score(100 * lost / (lost + rtp.packets_in), rtp.stats.jitter_ms, leg.reports.rtt_ms or 0.0)
+
+
+def _figures(side: Side, legs: list[Leg], plane: Plane) -> LegFigures:
     media = [leg.rtp for leg in legs]
     rtp = [flow for flow in media if isinstance(flow, RtpFlow)]
     first = legs[0].learner if legs else None
@@ -194,7 +208,11 @@ def _figures(side: Side, legs: list[Leg]) -> LegFigures:
         bytes_out=sum(flow.bytes_out for flow in media),
         lost=sum(flow.stats.lost for flow in rtp),
         jitter_ms=rtp[0].stats.jitter_ms if rtp else 0.0,
+        rtt_ms=legs[0].reports.rtt_ms if legs else None,
+        mos=_score(legs[0]) if legs else None,
+        ssrc_changes=sum(flow.stats.ssrc_changes for flow in rtp),
         payload_type=rtp[0].payload_type if rtp else None,
+        plane=plane.value,
         advertised=_text(first.advertised if first else None),
         observed=_text(first.source if first else None),
     )

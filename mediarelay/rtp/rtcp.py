@@ -249,6 +249,8 @@ def _parse_one(packet_type: int, count: int, body: bytes) -> RtcpPacket:
 def _without_padding(body: bytes) -> bytes:
     if not body or not 0 < body[-1] <= len(body):
         raise ValueError("The RTCP padding is longer than the packet.")
+    if body[-1] % 4:
+        raise ValueError("The RTCP padding is not a multiple of four octets.")
     return body[: -body[-1]]
 
 

@@ -2,6 +2,10 @@
 
 One object follows one flow. A new SSRC, or a jump that two packets in a row confirm, begins a new count; the loss of
 the counts before it is kept.
+
+Where the kernel forwards a flow, only samples of its packets come here, and now and then how many there were. A sample
+says how many packets were sent until it; how many had come by then is read off the two counts around it. So the loss of
+such a flow may be wrong by a packet or two at any moment, and no more after an hour.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ __all__ = ["ReceiveStats"]
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
 _NO_SEQUENCE = -1
+_STATE = ("ssrc", "ssrc_changes", "received", "_lost_before", "_jitter", "_base", "_highest", "_cycles", "_received", "_carried_lost")
 
 
 class ReceiveStats:
@@ -18,6 +23,7 @@ class ReceiveStats:
 
     __slots__ = (
         "_base",
+        "_carried_lost",
         "_cycles",
         "_expected_prior",
         "_highest",
@@ -27,13 +33,17 @@ class ReceiveStats:
         "_received",
         "_received_prior",
         "_retry",
+        "_sampled",
         "_transit",
         "received",
         "ssrc",
+        "ssrc_changes",
     )
 
     def __init__(self, clock_rate: int = 8000) -> None:
         self.ssrc: int | None = None
+        self.ssrc_changes = 0
+        """How often another source has taken the place of the last."""
         self.received = 0
         self._rate = clock_rate
         self._lost_before = 0
@@ -42,6 +52,8 @@ class ReceiveStats:
         self._received = self._received_prior = self._expected_prior = 0
         self._retry = _NO_SEQUENCE
         self._transit: int | None = None
+        self._sampled: tuple[float, int] | None = None
+        self._carried_lost: int | None = None
 
     @property
     def jitter(self) -> int:
@@ -61,7 +73,7 @@ class ReceiveStats:
     @property
     def lost(self) -> int:
         """Packets expected and not received since the beginning; duplicates do not make it negative."""
-        return self._lost_before + self._lost_now()
+        return self._lost_before + (self._lost_now() if self._carried_lost is None else self._carried_lost)
 
     def fraction_lost(self) -> int:
         """Return the loss since the last call as a share of 256, and begin the next interval (A.3)."""
@@ -75,8 +87,43 @@ class ReceiveStats:
     def update(self, ssrc: int, sequence: int, timestamp: int, now: float) -> None:
         """Count one packet that arrived at `now` (monotonic seconds)."""
         self.received += 1
+        self._carried_lost = None
         if ssrc != self.ssrc:
             self._restart(ssrc, sequence)
+        if not self._advance(sequence):
+            self.received -= 1
+            return
+        self._received += 1
+        self._measure(timestamp, now)
+
+    def sample(self, ssrc: int, sequence: int, timestamp: int, now: float) -> None:
+        """Look at one of many packets; `count_carried` counts it."""
+        if ssrc != self.ssrc:
+            self._restart(ssrc, sequence)
+        if self._advance(sequence):
+            self._measure(timestamp, now)
+            self._sampled = now, self._expected()
+
+    def count_carried(self, packets: int, since: float, now: float) -> None:
+        """Count packets that came between two moments and of which samples at most were seen."""
+        if self._sampled is not None and since <= self._sampled[0] <= now:
+            at, expected = self._sampled
+            come = self._received + packets * (at - since) / (now - since) if now > since else self._received
+            self._carried_lost = max(0, round(expected - come))
+        self.received += packets
+        self._received += packets
+
+    def state(self) -> list[float | int | None]:
+        """Return what `resume` needs, as numbers."""
+        return [getattr(self, name) for name in _STATE]
+
+    def resume(self, state: list[float | int | None]) -> None:
+        """Go on from what `state` has returned."""
+        for name, value in zip(_STATE, state, strict=True):
+            setattr(self, name, value)
+
+    def _advance(self, sequence: int) -> bool:
+        """Follow the sequence number; False where it jumps and a second packet has to confirm that."""
         step = (sequence - self._highest) & 0xFFFF
         if step < _MAX_DROPOUT:
             if sequence < self._highest:
@@ -85,10 +132,12 @@ class ReceiveStats:
         elif step <= 0x10000 - _MAX_MISORDER:
             if sequence != self._retry:
                 self._retry = (sequence + 1) & 0xFFFF
-                self.received -= 1
-                return
-            self._restart(ssrc, sequence)
-        self._received += 1
+                return False
+            self._restart(self.ssrc, sequence)
+        return True
+
+    def _measure(self, timestamp: int, now: float) -> None:
+        """Follow the jitter (A.8)."""
         transit = int(now * self._rate) - timestamp
         if self._transit is not None:
             step = (transit - self._transit) & 0xFFFF_FFFF
@@ -103,8 +152,10 @@ class ReceiveStats:
     def _lost_now(self) -> int:
         return max(0, self._expected() - self._received)
 
-    def _restart(self, ssrc: int, sequence: int) -> None:
-        self._lost_before += self._lost_now()
+    def _restart(self, ssrc: int | None, sequence: int) -> None:
+        self._lost_before += self._lost_now() if self._carried_lost is None else self._carried_lost
+        self._carried_lost = None
+        self.ssrc_changes += self.ssrc is not None and ssrc != self.ssrc
         self.ssrc = ssrc
         self._base = self._highest = sequence
         self._cycles = self._received = self._received_prior = self._expected_prior = 0

@@ -2,13 +2,14 @@
 
 The lines are kept as they came, terminators included. Parsing notes only what a relay must know: the origin, the
 connection lines, the media lines with their ports, and the attributes that carry addresses. Everything else is
-somebody else's business and is neither checked nor changed.
+somebody else's business and is neither checked nor changed. Only what a lenient reader could take for another line is
+refused, because an address in it would pass the relay: a bare carriage return, a NUL, blanks around a line's type.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
@@ -21,9 +22,20 @@ MAX_MEDIA = 32
 """Media lines of one description; each live one costs two pairs of ports."""
 
 _NUMBER = re.compile(rb"[0-9]{1,5}")
+_RTPMAP = re.compile(rb"\s*([0-9]{1,3})\s+[^/]*/([0-9]{1,7})(?:[/\s]|\Z)")
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
-_DIRECTIONS = (b"sendrecv", b"sendonly", b"recvonly", b"inactive")
-_CLOCK_RATE = 8000
+_SCOPE = re.compile(rb"/[0-9]{1,3}(?:/[0-9]{1,5})?")
+"""What may follow the address of a connection line: the TTL and the number of addresses."""
+_TORN = re.compile(rb"\0|\r(?!\n|\Z)")
+_BLANK = re.compile(rb"(?m)^(?:[ \t\v\f]+[A-Za-z][ \t\v\f]*=|[A-Za-z][ \t\v\f]+=)")
+_ATTRIBUTE = re.compile(rb"a=\s*([^:\s]*)")
+_DIRECTIONS = frozenset((b"sendrecv", b"sendonly", b"recvonly", b"inactive"))
+_DEFAULT_RATE = 8000
+_STATIC_RATES = {
+    6: 16_000, 10: 44_100, 11: 44_100, 14: 90_000, 16: 11_025, 17: 22_050, 25: 90_000, 26: 90_000, 28: 90_000, 31: 90_000, 32: 90_000,
+    33: 90_000, 34: 90_000,
+}  # fmt: skip
+"""Clock rates of the static payload types that are not 8000 (RFC 3551 section 6)."""
 
 Direction = str
 """One of `sendrecv`, `sendonly`, `recvonly`, `inactive`."""
@@ -54,7 +66,6 @@ class Connection:
 class RtcpAttribute:
     """An `a=rtcp` line (RFC 3605)."""
 
-    line: int
     port: int
     address: str | None
 
@@ -64,6 +75,8 @@ class Media:
     """One media section."""
 
     line: int
+    end: int
+    """Index of the line after its last."""
     kind: str
     port: int
     protocol: str
@@ -74,8 +87,8 @@ class Media:
     rtcp: RtcpAttribute | None
     rtcp_mux: bool
     direction: Direction
-    clock_rate: int
-    """Timestamp units a second of the first format."""
+    clock_rates: Mapping[int, int]
+    """Timestamp units a second by RTP payload type, in the order of the formats."""
 
     @property
     def live(self) -> bool:
@@ -88,9 +101,19 @@ class Media:
         return "RTP/" in self.protocol
 
     @property
+    def is_dtls(self) -> bool:
+        """Whether the ends agree on keys by DTLS on the stream's port (RFC 5764)."""
+        return "TLS/" in self.protocol
+
+    @property
+    def clock_rate(self) -> int:
+        """Timestamp units a second of the first payload type."""
+        return next(iter(self.clock_rates.values()), _DEFAULT_RATE)
+
+    @property
     def payload_types(self) -> frozenset[int]:
         """The RTP payload types that are offered or accepted."""
-        return frozenset(int(name) for name in self.formats if name.isdecimal() and int(name) < 128)
+        return frozenset(self.clock_rates)
 
     @property
     def on_hold(self) -> bool:
@@ -104,6 +127,8 @@ class SessionDescription:
     """A parsed description; `lines` joined by line feeds are the received octets."""
 
     lines: tuple[bytes, ...]
+    names: tuple[bytes, ...]
+    """For each line the name of its attribute in lower case, empty where it is none."""
     origins: tuple[int, ...]
     """Indexes of the origin lines; a second one is wrong, yet it would show an address all the same."""
     connections: tuple[Connection, ...]
@@ -117,19 +142,15 @@ class SessionDescription:
         A live stream must have a connection line that is not IPv6.
         """
         lines = tuple(raw.split(b"\n"))
-        if len(lines) > MAX_LINES:
-            raise ValueError("The session description has too many lines.")
-        if not lines[0].startswith(b"v="):
-            raise ValueError("The body is not a session description.")
-        starts = [index for index, line in enumerate(lines) if line.startswith(b"m=")]
+        _check_lines(raw, lines)
+        names = tuple([_attribute_name(line) if line[:2] == b"a=" else b"" for line in lines])
+        starts = [at for at, line in enumerate(lines) if line[:2] == b"m="]
         if len(starts) > MAX_MEDIA:
             raise ValueError("The session description has too many media lines.")
-        head = _Section(lines, 0, starts[0] if starts else len(lines))
-        bounds = pairwise([*starts, len(lines)])
-        direction = head.direction() or "sendrecv"
-        media = tuple(_parse_media(_Section(lines, start, end), head.connections, direction) for start, end in bounds)
-        origins = tuple(index for index, line in enumerate(lines) if line.startswith(b"o="))
-        return cls(lines, origins, head.connections, media)
+        head = _Section(lines, names, 0, starts[0] if starts else len(lines))
+        media = tuple(_parse_media(_Section(lines, names, start, end), head) for start, end in pairwise([*starts, len(lines)]))
+        origins = tuple([at for at, line in enumerate(lines) if line[:2] == b"o="])
+        return cls(lines, names, origins, head.connections, media)
 
     def __bytes__(self) -> bytes:
         return b"\n".join(self.lines)
@@ -138,63 +159,75 @@ class SessionDescription:
 class _Section:
     """A run of lines: the session's head or one medium."""
 
-    def __init__(self, lines: tuple[bytes, ...], start: int, end: int) -> None:
-        self.lines, self.start, self.end = lines, start, end
-        self.connections = tuple(_parse_connection(lines[at], at) for at in self._starting(b"c="))
-
-    def attribute(self, name: bytes) -> int | None:
-        """Return the index of the first `a=name` or `a=name:…`."""
-        for at in self._starting(b"a=" + name):
-            if self.lines[at][2 + len(name) :].rstrip()[:1] in (b"", b":"):
-                return at
-        return None
+    def __init__(self, lines: tuple[bytes, ...], names: tuple[bytes, ...], start: int, end: int) -> None:
+        self.lines, self.names, self.start, self.end = lines[start:end], names[start:end], start, end
+        self.connections = tuple([_parse_connection(line, start + at) for at, line in enumerate(self.lines) if line[:2] == b"c="])
 
     def direction(self) -> Direction | None:
-        """Return the section's direction attribute, or None."""
-        found = [name for name in _DIRECTIONS if self.attribute(name) is not None]
-        return found[-1].decode() if found else None
+        """Return the section's last direction attribute, or None."""
+        return next((name.decode() for name in reversed(self.names) if name in _DIRECTIONS), None)
 
-    def find(self, prefix: bytes) -> int | None:
-        """Return the index of the first line that begins with `prefix`."""
-        return next(self._starting(prefix), None)
-
-    def _starting(self, prefix: bytes) -> Iterator[int]:
-        return (at for at in range(self.start, self.end) if self.lines[at].startswith(prefix))
+    def values(self, name: bytes) -> list[bytes]:
+        """Return what follows the colon of each `a=name:…`."""
+        return [line.partition(b":")[2] for line, known in zip(self.lines, self.names, strict=True) if known == name]
 
 
-def _parse_clock_rate(section: _Section, formats: tuple[str, ...]) -> int:
-    prefix = b"a=rtpmap:%b " % (formats[0].encode() if formats else b"")
-    at = section.find(prefix)
-    parts = section.lines[at][len(prefix) :].split(b"/") if at is not None else []
-    rate = parts[1].strip() if len(parts) > 1 else b""
-    return int(rate) if rate.isdigit() and 0 < len(rate) < 8 and int(rate) else _CLOCK_RATE
+def _attribute_name(line: bytes) -> bytes:
+    match = _ATTRIBUTE.match(line)
+    return match[1].lower() if match else b""
+
+
+def _check_lines(raw: bytes, lines: tuple[bytes, ...]) -> None:
+    if len(lines) > MAX_LINES:
+        raise ValueError("The session description has too many lines.")
+    if not lines[0].startswith(b"v="):
+        raise ValueError("The body is not a session description.")
+    if _TORN.search(raw):
+        raise ValueError("A line of the session description holds a NUL or a bare carriage return.")
+    if _BLANK.search(raw):
+        raise ValueError("A line of the session description has a blank before its equals sign.")
+
+
+def _parse_clock_rates(section: _Section, formats: Iterable[str]) -> dict[int, int]:
+    """Return the clock rate of each payload type: mapped, static, or the usual one."""
+    mapped: dict[int, int] = {}
+    for match in map(_RTPMAP.match, section.values(b"rtpmap")):
+        if match and int(match[2]):
+            mapped.setdefault(int(match[1]), int(match[2]))
+    types = [int(name) for name in formats if len(name) < 4 and name.isdecimal()]
+    return {number: mapped.get(number) or _STATIC_RATES.get(number, _DEFAULT_RATE) for number in types if number < 128}
 
 
 def _parse_connection(line: bytes, index: int) -> Connection:
     parts = line[2:].split()
     if len(parts) != 3 or parts[0] != b"IN" or parts[1] not in (b"IP4", b"IP6"):
         raise ValueError("A connection line is malformed.")
-    return Connection(index, parts[1].decode(), parts[2].split(b"/")[0].decode("latin-1"))
+    host, slash, _ = parts[2].partition(b"/")
+    if slash and not _SCOPE.fullmatch(parts[2], len(host)):
+        raise ValueError("A connection line is malformed.")
+    return Connection(index, parts[1].decode(), host.decode("latin-1"))
 
 
-def _parse_media(section: _Section, inherited: tuple[Connection, ...], direction: Direction) -> Media:
-    parts = section.lines[section.start][2:].split()
+def _parse_media(section: _Section, head: _Section) -> Media:
+    parts = section.lines[0][2:].split()
     if len(parts) < 4:
         raise ValueError("A media line is malformed.")
-    kind, port, protocol, formats = parts[0], parts[1], parts[2], tuple(name.decode("latin-1") for name in parts[3:])
-    connections = section.connections or inherited
+    kind, protocol, *formats = (word.decode("latin-1") for word in (parts[0], *parts[2:]))
+    connections = section.connections or head.connections
+    rtcp = [_parse_rtcp(value) for value in section.values(b"rtcp")]
     media = Media(
         line=section.start,
-        kind=kind.decode("latin-1"),
-        port=_parse_port(port.split(b"/")[0]),
-        protocol=protocol.decode("latin-1"),
-        formats=formats,
+        end=section.end,
+        kind=kind,
+        port=_parse_port(parts[1].split(b"/")[0]),
+        protocol=protocol,
+        formats=tuple(formats),
         connection=connections[0] if connections else None,
         own_connections=section.connections,
-        rtcp=_parse_rtcp(section),
-        rtcp_mux=section.attribute(b"rtcp-mux") is not None,
-        direction=section.direction() or direction,
-        clock_rate=_parse_clock_rate(section, formats),
+        rtcp=rtcp[0] if rtcp else None,
+        rtcp_mux=b"rtcp-mux" in section.names,
+        direction=section.direction() or head.direction() or "sendrecv",
+        clock_rates=_parse_clock_rates(section, formats),
     )
     if media.live and media.connection is None:
         raise ValueError("A media section has no connection line.")
@@ -209,12 +242,9 @@ def _parse_port(raw: bytes) -> int:
     return int(raw)
 
 
-def _parse_rtcp(section: _Section) -> RtcpAttribute | None:
-    at = section.attribute(b"rtcp")
-    if at is None:
-        return None
-    parts = section.lines[at].partition(b":")[2].split()
+def _parse_rtcp(value: bytes) -> RtcpAttribute:
+    parts = value.split()
     if len(parts) not in (1, 4):
         raise ValueError("An a=rtcp line is malformed.")
     host = parts[3].decode("latin-1") if len(parts) == 4 else None
-    return RtcpAttribute(at, _parse_port(parts[0]), host if host and _IPV4.fullmatch(host) else None)
+    return RtcpAttribute(_parse_port(parts[0]), host if host and _IPV4.fullmatch(host) else None)

@@ -1,46 +1,76 @@
-"""Put the relay's addresses and ports into a session description and leave every other octet as it came."""
+"""Put the relay's addresses and ports into a session description and leave every other octet as it came.
+
+Gone is what would lead media around the relay or does not hold behind it: everything of ICE, alternative connections,
+source filters, and bundling, because each section has ports of its own here.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
 
 from mediarelay.sdp.description import Connection, Media, SessionDescription
 
-__all__ = ["rewrite"]
+__all__ = ["Placement", "rewrite"]
 
-_ICE = frozenset(
-    (
-        b"candidate", b"remote-candidates", b"end-of-candidates", b"ice-ufrag", b"ice-pwd", b"ice-options", b"ice-lite",
-        b"ice-mismatch", b"ice-pacing", b"ice2", b"alt",
-    )
-)  # fmt: skip
-"""Attributes of ICE (RFC 8839), and `alt`, with which older softphones did the same."""
-_FILTERS = frozenset((b"source-filter",))
-"""Attributes that name who may send (RFC 4570): through a relay the answer is always the relay."""
+_AROUND = frozenset((b"alt", b"altc", b"ccap", b"ice2", b"source-filter", b"bundle-only"))
+"""Other ways to a party: older softphones' `alt`, RFC 6947, RFC 7006, ICE, who may send (RFC 4570), RFC 8843."""
+_MUX = frozenset((b"rtcp-mux", b"rtcp-mux-only"))
+_BEFORE_ATTRIBUTES = (b"i=", b"c=", b"b=", b"k=")
+"""What may stand between a media line and its attributes (RFC 8866 section 5)."""
+_ADDRESS = re.compile(rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 
 
-def rewrite(
-    description: SessionDescription, address: str, ports: Sequence[int], *, origin: bool = False, remove_ice: bool = False
-) -> bytes:
-    """Return the description with `address` for every connection and `ports[i]` for live stream i.
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the receiver of a description finds the relay."""
 
-    `ports` holds one RTP port for each media section; RTCP is the next one. The port of a section that has none stays
-    0, its addresses are replaced all the same. `0.0.0.0` stays, because it says hold. `origin` replaces the address of
-    the origin line too, `remove_ice` drops what would lead media around the relay.
+    address: str
+    ports: Sequence[int]
+    """One RTP port for each media section, 0 for none; RTCP is the next one."""
+    origin: bool = False
+    """Whether the origin line's address is replaced, too."""
+    mux: Sequence[bool | None] | None = None
+    """For each media section whether `a=rtcp-mux` stands there; None leaves it as it came."""
+
+
+def rewrite(description: SessionDescription, placement: Placement) -> bytes:
+    """Return the description with the relay's address for every connection and its ports for the live streams.
+
+    A section whose port is 0 keeps it, its addresses are replaced all the same. `0.0.0.0` stays, because it says hold.
     """
-    lines: list[bytes | None] = list(description.lines)
-    for index in description.origins if origin else ():
-        lines[index] = _with_origin(description.lines[index], address)
+    head = description.media[0].line if description.media else len(description.lines)
+    lines: list[bytes | None] = [
+        None if name and _is_dropped(name, line, at < head) else line
+        for at, (name, line) in enumerate(zip(description.names, description.lines, strict=True))
+    ]
+    for at in description.origins if placement.origin else ():
+        lines[at] = _with_origin(description.lines[at], placement.address)
     for connection in description.connections:
-        _replace_connection(lines, connection, address)
-    for media, port in zip(description.media, ports, strict=True):
-        _replace_media(lines, media, address, port)
-    dropped = _FILTERS | _ICE if remove_ice else _FILTERS
-    return b"\n".join(line for line in lines if line is not None and _attribute_name(line) not in dropped)
+        _replace_connection(lines, connection, placement.address)
+    wanted: Iterable[bool | None] = repeat(None, len(description.media)) if placement.mux is None else placement.mux
+    for media, port, mux in zip(description.media, placement.ports, wanted, strict=True):
+        _replace_media(lines, media, placement.address, port)
+        _replace_rtcp(lines, description, media, placement.address, port if _shares_port(media, mux) else port + 1)
+        _replace_mux(lines, description, media, mux)
+    return b"\n".join(line for line in lines if line is not None)
 
 
-def _attribute_name(line: bytes) -> bytes:
-    return line[2:].partition(b":")[0].strip() if line.startswith(b"a=") else b""
+def _is_dropped(name: bytes, line: bytes, in_head: bool) -> bool:
+    if name == b"group":
+        return line.partition(b":")[2].split()[:1] == [b"BUNDLE"]
+    if name == b"acap":
+        # A capability (RFC 5939) is an attribute that may come true.
+        inner = [word.partition(b":")[0].lower() for word in line.partition(b":")[2].split()[1:2]]
+        return inner == [b"rtcp"] or any(map(_leads_around, inner))
+    # RFC 3605 knows `rtcp` only in media sections; elsewhere its address has no port of ours to go with.
+    return _leads_around(name) or (in_head and name == b"rtcp")
+
+
+def _leads_around(name: bytes) -> bool:
+    return name in _AROUND or name.startswith(b"ice-") or b"candidate" in name
 
 
 def _replace_connection(lines: list[bytes | None], connection: Connection, address: str) -> None:
@@ -52,30 +82,56 @@ def _replace_media(lines: list[bytes | None], media: Media, address: str, port: 
     for connection in media.own_connections:
         _replace_connection(lines, connection, address)
     if media.live:
-        lines[media.line] = _with_port(lines[media.line], port)
-    if media.rtcp is not None:
-        line = lines[media.rtcp.line] or b""
-        rtcp_port = port + 1 if media.live else media.rtcp.port
-        tail = b" IN IP4 " + address.encode() if b" IN " in line else b""
-        lines[media.rtcp.line] = b"a=rtcp:%d" % rtcp_port + tail + _ending(line)
+        lines[media.line] = _with_port(lines[media.line] or b"", port)
+
+
+def _replace_mux(lines: list[bytes | None], description: SessionDescription, media: Media, wanted: bool | None) -> None:
+    if wanted is False:
+        for at in range(media.line, media.end):
+            if description.names[at] in _MUX:
+                lines[at] = None
+    elif wanted and not media.rtcp_mux:
+        at = media.line
+        while at + 1 < media.end and description.lines[at + 1].startswith(_BEFORE_ATTRIBUTES):
+            at += 1
+        line = lines[at] or b""
+        lines[at] = line + b"\na=rtcp-mux" + _ending(line)
+
+
+def _replace_rtcp(lines: list[bytes | None], description: SessionDescription, media: Media, address: str, port: int) -> None:
+    for at in range(media.line, media.end) if media.rtcp is not None else ():
+        if description.names[at] == b"rtcp":
+            lines[at] = _with_rtcp(description.lines[at], media, address, port)
+
+
+def _shares_port(media: Media, mux: bool | None) -> bool:
+    """Tell whether `a=rtcp` names the RTP port; else it says where RTCP goes without multiplexing (RFC 5761 section 5.1.1)."""
+    multiplexed = media.rtcp_mux if mux is None else mux
+    return multiplexed and media.rtcp is not None and media.rtcp.port == media.port
 
 
 def _with_origin(line: bytes, address: str) -> bytes:
-    """Return the origin line with its last three words replaced; a malformed one is replaced whole."""
-    words = line[2:].split()
-    if len(words) < 6:
-        return b"o=- 0 0 IN IP4 " + address.encode() + _ending(line)
-    return b"o=" + b" ".join(words[:-3]) + b" IN IP4 " + address.encode() + _ending(line)
+    """Return the origin line with its address replaced; no other word of it shows an address, and a malformed line is replaced whole."""
+    words = line[2:].split()[:-3]
+    if len(words) < 3 or any(_ADDRESS.search(word) for word in words[1:]):
+        words = [b"-", b"0", b"0"]
+    elif _ADDRESS.search(words[0]):
+        words[0] = b"-"
+    return b"o=" + b" ".join(words) + b" IN IP4 " + address.encode() + _ending(line)
 
 
-def _with_port(line: bytes | None, port: int) -> bytes | None:
+def _with_port(line: bytes, port: int) -> bytes:
     """Return the media line with its port word replaced and the rest, spacing included, as it came."""
-    if line is None:
-        return None
     kind, word = line[2:].split()[:2]
     start = line.index(word, line.index(kind, 2) + len(kind))
-    end = start + len(word)
-    return line[:start] + b"%d" % port + line[end:]
+    return line[:start] + b"%d" % port + line[start + len(word) :]
+
+
+def _with_rtcp(line: bytes, media: Media, address: str, port: int) -> bytes:
+    words = line.partition(b":")[2].split()
+    number = b"%d" % port if media.live else words[0]
+    tail = b" IN IP4 " + address.encode() if len(words) == 4 else b""
+    return b"a=rtcp:" + number + tail + _ending(line)
 
 
 def _ending(line: bytes | None) -> bytes:

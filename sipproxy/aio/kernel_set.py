@@ -8,28 +8,22 @@ a thread. Where we may not do this, or nft fails, a line in the log says why and
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
+from daemonkit.nft import missing, run_nft
 from sipproxy.core.bans import BanChange
 from sipproxy.core.limits import MAX_BANS
 from sipproxy.core.listener import Listener
 
 BATCH_SECONDS = 0.1
 RETRY_SECONDS = 5.0
-NFT_SECONDS = 10.0
 # Elements that ended stay until the kernel looks at them.
 SET_SIZE = 2 * MAX_BANS
-_CAP_NET_ADMIN = 12
-_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 log = structlog.get_logger(__name__)
 
@@ -131,23 +125,3 @@ class KernelSet:
 
     def _command(self, verb: str, elements: Sequence[str]) -> str:
         return f"{verb} element {self._table} banned {{ {', '.join(elements)} }}\n" if elements else ""
-
-
-def missing() -> str:
-    """Return what keeps us from asking the kernel, empty where nothing does."""
-    if shutil.which("nft", path=_PATH) is None:
-        return "the program nft (Debian's package nftables)"
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    rights = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:")), 0)
-    return "" if rights >> _CAP_NET_ADMIN & 1 else "the capability CAP_NET_ADMIN"
-
-
-def run_nft(script: str) -> str:
-    """Give a script to nft, all or nothing; return what it says against it."""
-    try:
-        ran = subprocess.run(
-            ["nft", "-f", "-"], input=script, env={"PATH": _PATH}, capture_output=True, text=True, timeout=NFT_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"nft: {error}"
-    return (ran.stderr.strip() or f"nft ended with {ran.returncode}") if ran.returncode else ""

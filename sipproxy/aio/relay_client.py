@@ -1,7 +1,7 @@
 """Speak the ng protocol to media relays (D6): one datagram per command, a cookie that pairs it with its answer.
 
 A command that gets no answer is repeated with the same cookie, so the relay does it once. Each relay is pinged; one that
-missed its pings gets no new call.
+missed its pings gets no new call until it answers again, while the commands of its calls still go to it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from daemonkit.sockets import Address
 from daemonkit.udp import UdpEndpoint
 from mediarelay import bencode
+from sipproxy.core.relays import Relay, RelayTurns
 
 REPEAT_SECONDS = (0.25, 0.5, 1.0)
 PING_SECONDS = 2.0
@@ -45,18 +46,19 @@ class _Pending:
 class RelayClient:
     """Send commands to relays and choose a live one for each new call."""
 
-    def __init__(self, relays: tuple[Address, ...], *, bind_host: str, registry: CollectorRegistry) -> None:
-        self._relays = relays
-        self._missed = dict.fromkeys(relays, MISSED_PINGS)
-        self._heard = dict.fromkeys(relays, 0)
+    def __init__(self, relays: tuple[Relay, ...], *, bind_host: str, registry: CollectorRegistry) -> None:
+        self._turns = RelayTurns(relays)
+        self._missed = {relay.address: MISSED_PINGS for relay in relays}
+        self._heard = dict.fromkeys(self._missed, 0)
         self._pings = 0
         self._endpoint = UdpEndpoint((bind_host, 0), self._on_datagram)
         self._pending: dict[bytes, _Pending] = {}
-        self._turn = 0
         self._pinger: asyncio.Task[None] | None = None
         self._timeouts = Counter("sipuri_relay_timeouts", "ng commands that no relay answered", registry=registry)
         Gauge("sipuri_relay_commands", "ng commands that wait for an answer", registry=registry).set_function(lambda: len(self._pending))
-        Gauge("sipuri_relays_live", "Relays that answer their pings", registry=registry).set_function(lambda: len(self._live()))
+        lives = Gauge("sipuri_relay_live", "Whether a relay answers its pings", ["relay"], registry=registry)
+        for relay in self._missed:
+            lives.labels("{}:{}".format(*relay)).set_function(partial(self._is_live, relay))
 
     def start(self) -> None:
         """Open the socket and start pinging."""
@@ -78,10 +80,8 @@ class RelayClient:
         return bool(self._live())
 
     def choose(self) -> Address | None:
-        """Return the next live relay in turn, None when there is none."""
-        live = self._live()
-        self._turn += 1
-        return live[self._turn % len(live)] if live else None
+        """Return the live relay whose turn it is, None when there is none."""
+        return self._turns.next(self._live())
 
     def send(self, relay: Address, command: Mapping[str, object], on_reply: OnReply | None) -> None:
         """Send a command; `on_reply` gets the answer's dictionary, or None when no answer came in time; without it none is read."""
@@ -95,7 +95,10 @@ class RelayClient:
         self._transmit(cookie, pending)
 
     def _live(self) -> list[Address]:
-        return [relay for relay in self._relays if self._missed[relay] < MISSED_PINGS]
+        return [relay for relay in self._missed if self._is_live(relay)]
+
+    def _is_live(self, relay: Address) -> bool:
+        return self._missed[relay] < MISSED_PINGS
 
     def _transmit(self, cookie: bytes, pending: _Pending) -> None:
         self._endpoint.send(pending.datagram, pending.relay)
@@ -130,7 +133,7 @@ class RelayClient:
     async def _ping_forever(self) -> None:
         while True:
             self._pings += 1
-            for relay in self._relays:
+            for relay in self._missed:
                 self.send(relay, {"command": "ping"}, partial(self._on_pong, relay, self._pings))
             await asyncio.sleep(PING_SECONDS if self._live() else SEARCH_SECONDS)
 

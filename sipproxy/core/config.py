@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sipproxy.core.listener import Address, Listener
+from sipproxy.core.relays import Relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ class SipProxyConfig:
     "Where the call flow's datagrams arrive."
     callflow_targets: tuple[Address, ...]
     "Static targets; empty means the registered nodes."
-    media_relays: tuple[Address, ...]
-    "ng addresses."
+    media_relays: tuple[Relay, ...]
+    "The relays among which new calls are shared out."
     worker: int
     "Which of the node's processes this is, from 0; written into branches."
     nonce_key: bytes = field(repr=False)

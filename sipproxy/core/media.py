@@ -32,7 +32,7 @@ class Refusal(Enum):
 
 Then = Callable[[bytes | Refusal, float], None]
 "Called with the body that holds the rewritten description, or why there is none, and the time."
-_FULL = (b"ran out of ports", b"limit")
+_FULL = (b"ran out of ports", b"too many sessions", b"draining", b"limit")
 Step = Callable[[float], None]
 "What is to be done with one message, at a time."
 

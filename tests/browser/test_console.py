@@ -54,8 +54,16 @@ write_records([
     CallAdmitted(call, "proxy"), CallAnswered(call, "callflow", now + 1),
     LadderMessage(call.call_id, now, "caller", "203.0.113.9:5060", "198.51.100.1:6160", "INVITE sip:x SIP/2.0", "User-Agent: " + {evil!r}),
     LadderMessage(call.call_id, now + 1, "caller", "198.51.100.1:6160", "203.0.113.9:5060", "SIP/2.0 200 OK", ""),
-    MediaReport(call.call_id, "relay", now, "external", 500, 80000, 498, 2, 1.25, 0, "10.0.0.5:4000", "203.0.113.9:4711", True),
-    MediaReport(call.call_id, "relay", now, "internal", 498, 79680, 500, 0, 0.5, 0, "127.0.0.1:5000", "127.0.0.1:5000", True),
+    MediaReport(
+        call.call_id, "relay", now, "external", 500, 80000, 498, 2, 1.25, 38.5, 4.2, 0, "kernel", 0, "10.0.0.5:4000", "203.0.113.9:47", True
+    ),
+    MediaReport(
+        call.call_id, "relay", now, "internal", 498, 79680, 500, 0, 0.5, None, 4.4, 0, "kernel", 0, "127.0.0.1:5000", "127.0.0.1:5000", True
+    ),
+    MediaNotice(
+        call.call_id, now + 4, "external", "10.0.0.5:4000", "198.51.100.1:30000",
+        "No audio comes from here. The session description says 10.0.0.5:4000, packets come from 203.0.113.9:47."
+    ),
     WebhookFetched(call, "initiate", now + 0.1, url, "POST", asked, 200, "<Response/>", 12, None),
     CallEnded(call, "callflow", now + 11, EndReason.CALLER_HANGUP, now + 1, 200, None, None, None),
     RefusalSeen({app!r}, "198.51.100.7", Reason.IP_NOT_ALLOWED, 401, 3, now, now, "DE", {evil!r}, "x", {evil!r}, trace),
@@ -138,7 +146,7 @@ def test_every_list_opens(page: Page, web: Fleet, call_id: str, model: str) -> N
 
 def test_the_call_page_shows_ladder_media_and_webhooks(page: Page, web: Fleet, call_id: str) -> None:
     page.goto(f"{web.http}/console/voiceapps/call/{call_id}/change/")
-    for text in ("INVITE sip:x SIP/2.0", "203.0.113.9:4711", "10.0.0.5:4000", "initiate", "caller hangup"):
+    for text in ("INVITE sip:x SIP/2.0", "203.0.113.9:47", "10.0.0.5:4000", "initiate", "caller hangup"):
         expect(page.get_by_text(text).first).to_be_attached()
     page.get_by_text("INVITE sip:x SIP/2.0").click()
     expect(page.get_by_text(f"User-Agent: {EVIL}")).to_be_visible()

@@ -21,8 +21,11 @@ WORDS: tuple[bytes, ...] = (
     b"username*=UTF-8''%C3%A4", b"stale=true", b"realm=", b"nonce=", b"uri=", b"response=",
     b"v=0", b"m=audio 4000 RTP/AVP 0", b"m=audio 0 RTP/AVP 0", b"c=IN IP4 0.0.0.0", b"c=IN IP6 ::1", b"c=IN IP4 224.2.1.1/127",
     b"a=rtcp:5 IN IP4 192.0.2.1", b"a=rtcp-mux", b"a=candidate:1 1 UDP 1 192.0.2.1 9 typ host", b"a=sendonly", b"o=- 1 1 IN IP4 192.0.2.1",
+    b"a=Candidate:1 1 UDP 1 192.0.2.1 9 typ host", b"a=rtcp-mux-only", b"a=bundle-only", b"a=group:BUNDLE 0", b"a=acap:1 rtcp:5",
+    b"i5e", b"le", b"null", b"true", b"1e400", b"[5]", b"{}", b'"flags":["SIP source address","replace-origin"],',
+    b'"rtcp-mux":["offer","reject"],', b'"delete delay":"9",', b'"media-address":"192.0.2.66",', b'"to-tag":"b",',
 )  # fmt: skip
-"""Texts that matter somewhere in SIP, digest or SDP."""
+"""Texts that matter somewhere in SIP, digest, SDP or ng commands."""
 
 _NUMBER = re.compile(rb"[0-9]+")
 _BOUNDARY = re.compile(rb"[,;=:<>@\" \r\n]")

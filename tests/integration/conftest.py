@@ -21,11 +21,12 @@ PACKAGES = {
     "espeak-ng": "espeak-ng",
     "kamailio": "kamailio",
     "linphonec": "linphone-cli",
+    "rtpengine": "rtpengine-daemon",
 }
 
 
 # Where the minutes go; what is begun first is not waited for last.
-LONG = ("test_nat", "test_load", "test_demo", "test_services", "test_races")
+LONG = ("test_nat", "test_load", "test_demo", "test_services", "test_races", "test_rtpengine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fleet import ROOT, until
-from tests.support.netns import _inside, _wire, run
+from tests.support.netns import _wire, inside, run
 from tests.support.sipp import ANSWER, OFFER, Party, Scene, Stage, callee, scene
 
 SERVER, FLOODER, CALLER = "sipuri-guarded", "sipuri-flooder", "sipuri-caller"
@@ -38,7 +38,7 @@ def server(root: None) -> Iterator[None]:
         _wire(CALLER, f"{CALLER_ADDRESS}/24", SERVER, f"{SERVER_ADDRESS}/24", "calls")
         _wire(FLOODER, f"{FLOODER_ADDRESS}/24", SERVER, "203.0.113.1/24", "flood")
         run(f"ip -n {FLOODER} route add default via 203.0.113.1")
-        with _inside(SERVER):
+        with inside(SERVER):
             yield
     finally:
         for name in (SERVER, FLOODER, CALLER):

@@ -56,6 +56,7 @@ def start(folder: Path, **changes: str) -> Relay:
         "SIPURI_NG_BIND": f"127.0.0.1:{ng_port}",
         "SIPURI_NODE_NAME": "test",
         "SIPURI_MEDIA_ALLOW_PRIVATE": "true",
+        "SIPURI_MEDIA_PLANE": "userspace",
         "SIPURI_RTP_PORTS": "21000-21199",
         "SIPURI_RTP_INTERNAL_PORTS": "22000-22199",
         **changes,

@@ -125,6 +125,8 @@ class Fleet:
             "SIPURI_DNS_BIND": f"127.0.0.1:{udp[4]}",
             "SIPURI_REGION_OVERRIDES": "127.0.0.0/8=US,10.0.0.0/8=US",
             "SIPURI_MEDIA_ALLOW_PRIVATE": "true",
+            # Tests that kill processes would leave rules in this machine's kernel; those of the kernel plane have namespaces.
+            "SIPURI_MEDIA_PLANE": "userspace",
             "SIPURI_WEBHOOK_ALLOW_PRIVATE": "true",
             **self.environment,
         }

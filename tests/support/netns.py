@@ -36,7 +36,7 @@ def behind_nat() -> Iterator[None]:
             run(f"ip netns exec {ROUTER} sysctl -q -w {setting}")
         rules = "table ip nat { chain post { type nat hook postrouting priority 100; oifname outside masquerade; }; }"
         subprocess.run(["ip", "netns", "exec", ROUTER, "nft", rules], check=True, capture_output=True)
-        with _inside(SERVER):
+        with inside(SERVER):
             yield
     finally:
         for name in (SERVER, ROUTER, PHONE):
@@ -52,7 +52,7 @@ def _wire(host: str, address: str, router: str, gateway: str, name: str) -> None
 
 
 @contextmanager
-def _inside(name: str) -> Iterator[None]:
+def inside(name: str) -> Iterator[None]:
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     there = os.open(f"/run/netns/{name}", os.O_RDONLY)
     try:

@@ -6,7 +6,9 @@ through, send a second one that must: a relay keeps the order of packets that ta
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import secrets
 import socket
 from struct import pack
 
@@ -34,9 +36,9 @@ def packet(sequence: int, payload: bytes = b"\xff" * 160, *, ssrc: int = 7, payl
 class Endpoint:
     """One RTP socket of a pretended phone."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((host, 0))
+        self._socket.bind((host, port))
         self._socket.settimeout(5)
         self.address: Address = self._socket.getsockname()
 
@@ -54,6 +56,17 @@ class Endpoint:
         """Return the next datagram and where it came from; raises TimeoutError after five seconds."""
         return self._socket.recvfrom(65_535)
 
+    def waiting(self) -> list[bytes]:
+        """Return what has come and was not read."""
+        found: list[bytes] = []
+        patience = self._socket.gettimeout()
+        self._socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                found.append(self._socket.recv(65_535))
+        self._socket.settimeout(patience)
+        return found
+
     def sdp(self, *lines: str, host: str | None = None, port: int | None = None) -> bytes:
         """Return a description of this endpoint, or one that lies about it."""
         host, port = host or self.address[0], port or self.address[1]
@@ -66,7 +79,8 @@ class NgClient:
 
     def __init__(self, relay: Address) -> None:
         self.relay = relay
-        self._cookies = itertools.count(1)
+        # A relay may remember an answer by its cookie alone: rtpengine does.
+        self._cookies = (f"{secrets.token_hex(4)}-{number}".encode() for number in itertools.count())
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self._socket.settimeout(TRY_SECONDS)
@@ -80,7 +94,7 @@ class NgClient:
     def command(self, name: str, /, **fields: object) -> dict[bytes, object]:
         """Run one command, repeated until it is answered; raises TimeoutError."""
         named = {key.replace("_", "-"): value for key, value in fields.items()}
-        cookie = b"%d" % next(self._cookies)
+        cookie = next(self._cookies)
         datagram = cookie + b" " + encode({"command": name, **named})
         for _ in range(TRIES):
             self.raw(datagram)

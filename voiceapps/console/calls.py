@@ -95,7 +95,20 @@ class CallEventAdmin(ReadOnlyAdmin):
 class MediaLegAdmin(ReadOnlyAdmin):
     """What relays counted."""
 
-    list_display = ("at", "call_id", "leg", "packets_in", "packets_out", "lost", "jitter_ms", "observed", "advertised")
+    list_display = (
+        "at",
+        "call_id",
+        "leg",
+        "packets_in",
+        "packets_out",
+        "lost",
+        "jitter_ms",
+        "rtt_ms",
+        "mos",
+        "plane",
+        "observed",
+        "advertised",
+    )
     search_fields = ("call_id",)
 
 

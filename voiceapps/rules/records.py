@@ -91,11 +91,35 @@ class MediaReport:
     bytes_in: int
     packets_out: int
     lost: int
+    """Packets that this side sent and the relay did not get."""
     jitter_ms: float
+    rtt_ms: float | None
+    """From the relay to this side and back, where its RTCP tells."""
+    mos: float | None
+    """How what this side sends sounds at the relay (E-model), from 1 to 4.4."""
+    ssrc_changes: int
+    plane: str
+    """Who forwards: `userspace` or `kernel`."""
     payload_type: int | None
     advertised: str
     observed: str
     final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MediaNotice:
+    """Something that the relay noticed about a call's media; it stands among the call's SIP messages."""
+
+    call_id: str
+    at: float
+    leg: Literal["external", "internal"]
+    """The side that it is about."""
+    source: str
+    """`address:port` that its media comes from, as far as known."""
+    destination: str
+    """`address:port` of the relay on that side."""
+    text: str
+    """One sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +217,7 @@ Record = (
     | CallEnded
     | LadderMessage
     | MediaReport
+    | MediaNotice
     | RefusalSeen
     | SourceBanned
     | WebhookFetched

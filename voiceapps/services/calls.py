@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from voiceapps.bulk import BulkInsert, BulkUpdate, fetch_prepared
-from voiceapps.choices import CallState
+from voiceapps.choices import MEDIA, CallState
 from voiceapps.models import Call, CallEvent, MediaLeg, Recording
 from voiceapps.rules import records as r
 from voiceapps.rules.endings import EndReason
@@ -25,6 +25,8 @@ from voiceapps.services.call_rows import call_row, ensure, storable
 # A call whose node went silent is over; a new call gets this long to reach its call-flow node.
 SILENT_NODE_SECONDS = 60.0
 MAX_LINE = 512
+_LEGS = {"external": "caller", "internal": "callflow"}
+"The sides of a relay, as a ladder names them."
 SWEPT_AT_ONCE = 1_000
 "Rows that one statement removes: the next writer need not wait for a whole day's messages."
 
@@ -38,7 +40,7 @@ _MEDIA = BulkInsert(
     key=("call_id", "leg"),
     update=(
         *("node", "at", "packets_in", "bytes_in", "packets_out", "lost", "jitter_ms"),
-        *("payload_type", "advertised", "observed", "final"),
+        *("rtt_ms", "mos", "ssrc_changes", "plane", "payload_type", "advertised", "observed", "final"),
     ),
 )
 
@@ -119,6 +121,25 @@ def add_events(records: Sequence[r.LadderMessage]) -> None:
     )
 
 
+def note_media(records: Sequence[r.MediaNotice]) -> None:
+    """Put notices of relays among the messages of their calls."""
+    _EVENTS.write(
+        [
+            {
+                "call_id": record.call_id,
+                "at": _when(record.at),
+                "leg": _LEGS[record.leg],
+                "transport": MEDIA,
+                "source": record.source,
+                "destination": record.destination,
+                "first_line": record.text[:MAX_LINE],
+                "text": "",
+            }
+            for record in records
+        ]
+    )
+
+
 def report_media(records: Sequence[r.MediaReport]) -> None:
     """Replace the figures of sides of calls."""
     _MEDIA.write(
@@ -133,6 +154,10 @@ def report_media(records: Sequence[r.MediaReport]) -> None:
                 "packets_out": record.packets_out,
                 "lost": record.lost,
                 "jitter_ms": record.jitter_ms,
+                "rtt_ms": record.rtt_ms,
+                "mos": record.mos,
+                "ssrc_changes": record.ssrc_changes,
+                "plane": record.plane,
                 "payload_type": record.payload_type,
                 "advertised": record.advertised,
                 "observed": record.observed,

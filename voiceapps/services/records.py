@@ -31,6 +31,7 @@ _WRITERS: dict[type, Writer] = {
     r.CallEnded: calls.end,
     r.LadderMessage: calls.add_events,
     r.MediaReport: calls.report_media,
+    r.MediaNotice: calls.note_media,
     r.RecordingStored: _one_by_one(calls.store_recording),
     r.RefusalSeen: _one_by_one(refusals.add),
     r.WebhookFetched: _one_by_one(webhooks.add_fetched),

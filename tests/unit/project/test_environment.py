@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from daemonkit.sockets import Address
 from sipuri_project import environment as e
+
+
+def relays(name: str) -> tuple[tuple[Address, int], ...]:
+    return e.weighted_addresses(name, prefix="udp:")
 
 
 @pytest.mark.parametrize(
@@ -21,6 +26,15 @@ from sipuri_project import environment as e
         (lambda n: e.address(n, "127.0.0.1:1"), "127.0.0.1:70000"),
         (lambda n: e.address(n, "127.0.0.1:1"), "127.0.0.1"),
         (lambda n: e.addresses(n, prefix="sip:"), "sip:1.2.3.4"),
+        (relays, "udp:127.0.0.1:22222=0"),
+        (relays, "udp:127.0.0.1:22222=1001"),
+        (relays, "udp:127.0.0.1:22222="),
+        (relays, "udp:127.0.0.1:22222=-1"),
+        (relays, "udp:127.0.0.1:22222=1.5"),
+        (relays, "udp:127.0.0.1:22222=\u0663"),
+        (relays, "udp:relay.example:22222=2"),
+        (relays, "udp:127.0.0.1=2"),
+        (relays, "udp:127.0.0.1:22222=2,udp:127.0.0.1:22222=3"),
         (e.endpoint, "homer.example.net"),
         (e.endpoint, "homer.example.net:0"),
         (e.endpoint, "homer_one:9060"),
@@ -46,6 +60,11 @@ def test_good_values(monkeypatch: pytest.MonkeyPatch) -> None:
     assert e.interface("A", "") == ("10.0.0.1", "203.0.113.9")
     monkeypatch.setenv("A", "sip:10.0.0.1:6161, sip:10.0.0.2:6161")
     assert e.addresses("A", prefix="sip:") == (("10.0.0.1", 6161), ("10.0.0.2", 6161))
+
+
+def test_addresses_may_have_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A", "udp:10.0.0.1:22222=1000, 10.0.0.1:22223, udp:10.0.0.2:22222=1")
+    assert relays("A") == ((("10.0.0.1", 22222), 1000), (("10.0.0.1", 22223), 1), (("10.0.0.2", 22222), 1))
 
 
 def test_an_endpoint_may_have_a_name_or_be_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,9 +113,3 @@ async def test_where_it_cannot_it_says_why_and_stays_out(nft: Nft, monkeypatch: 
     made.apply(BanChange(banned=(banned(),)))
     await made.stop()
     assert (len(nft.scripts), registry.get_sample_value("sipuri_sip_kernel_bans"), made._wanted) == (asked, 0.0, {})
-
-
-def test_a_program_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_set, "_PATH", "/nowhere")
-    assert kernel_set.missing() == "the program nft (Debian's package nftables)"
-    assert "nft" in kernel_set.run_nft("list tables")

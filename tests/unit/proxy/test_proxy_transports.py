@@ -191,6 +191,15 @@ def test_a_description_that_no_relay_serves_is_the_callers_fault() -> None:
     assert service.requests == []
 
 
+@pytest.mark.parametrize("reason", [b"Ran out of ports.", b"Too many sessions.", b"draining", b"Parallel session limit reached"])
+def test_a_relay_that_takes_no_more_calls_is_our_fault(reason: bytes) -> None:
+    world = World()
+    world.relay_refuses, world.relay_reason = {"offer"}, reason
+    attempt = world.caller().call(URI, world.now)
+    world.run(1)
+    assert attempt.statuses == [407, 503]
+
+
 def test_the_way_behind_a_foreign_target_travels_with_the_dialog() -> None:
     world = World(replace(CONFIG, callflow_targets=(NODE_A,)))
     caller, service = world.caller(), world.service(foreign=True)

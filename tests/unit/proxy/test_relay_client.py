@@ -10,13 +10,15 @@ from prometheus_client import CollectorRegistry
 from daemonkit.sockets import Address
 from daemonkit.udp import UdpEndpoint
 from mediarelay import bencode
+from sipproxy.aio import relay_client
 from sipproxy.aio.relay_client import MAX_PENDING, RelayClient, Reply
+from sipproxy.core.relays import Relay
 
 HOST = "127.0.0.1"
 
 
-class Relay:
-    """A relay's ng socket: it answers, or ignores the first datagrams of each cookie."""
+class NgSocket:
+    """A relay's: it answers, or ignores the first datagrams of each cookie."""
 
     def __init__(self) -> None:
         self.endpoint = UdpEndpoint((HOST, 0), self._on_datagram)
@@ -38,16 +40,16 @@ class Relay:
 
 
 @pytest.fixture
-async def relay() -> AsyncIterator[Relay]:
-    relay = Relay()
+async def relay() -> AsyncIterator[NgSocket]:
+    relay = NgSocket()
     relay.endpoint.open()
     yield relay
     relay.endpoint.close()
 
 
 @pytest.fixture
-async def client(relay: Relay) -> AsyncIterator[RelayClient]:
-    client = RelayClient((relay.endpoint.local,), bind_host=HOST, registry=CollectorRegistry())
+async def client(relay: NgSocket) -> AsyncIterator[RelayClient]:
+    client = RelayClient((Relay(relay.endpoint.local),), bind_host=HOST, registry=CollectorRegistry())
     client.start()
     yield client
     client.stop()
@@ -60,11 +62,11 @@ async def ask(client: RelayClient, relay: Address, command: str = "offer") -> Re
         return await answered
 
 
-async def test_a_command_is_answered(relay: Relay, client: RelayClient) -> None:
+async def test_a_command_is_answered(relay: NgSocket, client: RelayClient) -> None:
     assert await ask(client, relay.endpoint.local) == {b"result": b"ok"}
 
 
-async def test_a_lost_command_is_repeated_with_its_cookie(relay: Relay, client: RelayClient) -> None:
+async def test_a_lost_command_is_repeated_with_its_cookie(relay: NgSocket, client: RelayClient) -> None:
     relay.deaf = 1
     assert await ask(client, relay.endpoint.local) == {b"result": b"ok"}
     offers = [cookie for cookie, command in relay.seen if command == b"offer"]
@@ -72,18 +74,18 @@ async def test_a_lost_command_is_repeated_with_its_cookie(relay: Relay, client: 
     assert len(set(offers)) == 1
 
 
-async def test_silence_is_none(relay: Relay, client: RelayClient) -> None:
+async def test_silence_is_none(relay: NgSocket, client: RelayClient) -> None:
     relay.deaf = 99
     assert await ask(client, relay.endpoint.local) is None
     assert [command for _, command in relay.seen].count(b"offer") == 3
 
 
-async def test_garbage_and_strangers_change_nothing(relay: Relay, client: RelayClient) -> None:
+async def test_garbage_and_strangers_change_nothing(relay: NgSocket, client: RelayClient) -> None:
     relay.garbage = True
     assert await ask(client, relay.endpoint.local) == {b"result": b"ok"}
 
 
-async def test_only_a_relay_that_answers_pings_is_chosen(relay: Relay, client: RelayClient) -> None:
+async def test_only_a_relay_that_answers_pings_is_chosen(relay: NgSocket, client: RelayClient) -> None:
     assert client.choose() is None
     await ask(client, relay.endpoint.local, "ping")
     async with asyncio.timeout(10):
@@ -92,7 +94,47 @@ async def test_only_a_relay_that_answers_pings_is_chosen(relay: Relay, client: R
     assert client.choose() == relay.endpoint.local
 
 
-async def test_commands_in_flight_are_bounded(relay: Relay, client: RelayClient) -> None:
+@pytest.fixture
+async def second(relay: NgSocket) -> AsyncIterator[NgSocket]:
+    second = NgSocket()
+    second.endpoint.open()
+    yield second
+    second.endpoint.close()
+
+
+async def test_a_relay_that_falls_silent_gets_no_call_until_it_answers(
+    relay: NgSocket, second: NgSocket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_client, "REPEAT_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(relay_client, "PING_SECONDS", 0.02)
+    heavy, light = relay.endpoint.local, second.endpoint.local
+    registry = CollectorRegistry()
+    client = RelayClient((Relay(heavy, 2), Relay(light)), bind_host=HOST, registry=registry)
+
+    async def lives(*expected: Address) -> None:
+        async with asyncio.timeout(10):
+            while _live(registry) != {"{}:{}".format(*place): float(place in expected) for place in (heavy, light)}:
+                await asyncio.sleep(0.005)
+
+    client.start()
+    await lives(heavy, light)
+    assert [client.choose() for _ in range(6)] == [heavy, light, heavy] * 2
+    relay.deaf = 10**9
+    await lives(light)
+    assert [client.choose() for _ in range(4)] == [light] * 4
+    assert client.alive()
+    relay.deaf = 0
+    await lives(heavy, light)
+    assert [client.choose() for _ in range(6)].count(heavy) == 4
+    client.stop()
+
+
+def _live(registry: CollectorRegistry) -> dict[str, float]:
+    (family,) = (family for family in registry.collect() if family.name == "sipuri_relay_live")
+    return {sample.labels["relay"]: sample.value for sample in family.samples}
+
+
+async def test_commands_in_flight_are_bounded(relay: NgSocket, client: RelayClient) -> None:
     relay.deaf = 99
     answers: list[Reply | None] = []
     for _ in range(MAX_PENDING + 10):

@@ -11,6 +11,7 @@ from sipproxy.core.config import SipProxyConfig
 from sipproxy.core.events import CallRefused, DirectoryWanted, ProxyEvent, RecordMade, RelayWanted
 from sipproxy.core.listener import Listener, Side, Transport
 from sipproxy.core.proxy import ProxyCore
+from sipproxy.core.relays import Relay
 from sipproxy.core.state import Sources
 from sipproxy.sip.digest import ALGORITHMS, make_ha1
 from tests.support.sip import Address, Network
@@ -46,7 +47,7 @@ CONFIG = SipProxyConfig(
     external=(UDP, TCP, TLS),
     internal=INTERNAL,
     callflow_targets=(),
-    media_relays=(RELAY,),
+    media_relays=(Relay(RELAY),),
     worker=0,
     nonce_key=b"nonce key",
     route_key=b"route key",

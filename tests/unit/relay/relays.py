@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from mediarelay.bencode import decode, encode
 from mediarelay.core.addresses import Side
 from mediarelay.core.config import Address, Interface, RelayConfig
-from mediarelay.core.events import Event, PairReleased, PairWanted
+from mediarelay.core.events import Event, KernelEvent, PairReleased, PairWanted
 from mediarelay.core.relay import MediaRelay
 
 DATA = Path(__file__).parents[2] / "data" / "sdp"
@@ -44,6 +45,8 @@ class Bench:
         self.now = 100.0
         self.bound: set[tuple[Side, int]] = set()
         self.events: list[Event] = []
+        self.on_kernel: Callable[[KernelEvent], None] | None = None
+        """Answers what is asked of the kernel."""
         self._unbindable = unbindable
         self._cookie = 0
 
@@ -75,6 +78,9 @@ class Bench:
                 self.relay.port_bound(event.side, event.port, self.now)
             elif isinstance(event, PairReleased):
                 self.bound.discard((event.side, event.port))
+            elif isinstance(event, KernelEvent):
+                assert self.on_kernel is not None
+                self.on_kernel(event)
 
     def advance(self, seconds: float) -> None:
         """Let time pass, with every timer in between."""

@@ -1,31 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from mediarelay.bencode import encode
-from mediarelay.core.addresses import Side
-from mediarelay.core.control import Command, MediaCommand, ReplyCache, split_cookie
-from mediarelay.core.limits import MAX_COOKIE, MAX_REPLIES, MAX_SDP, MAX_TEXT, REPLY_SECONDS
-
-OFFER = {
-    "command": "offer",
-    "call-id": "c-1",
-    "from-tag": "a",
-    "sdp": b"v=0\xe9",
-    "direction": ["external", "internal"],
-    "replace": ["origin", "session connection"],
-    "ICE": "remove",
-    "received-from": ["IP4", "192.0.2.1"],
-    "flags": ["sipuri-learn-nat"],
-}
-
-
-def test_an_offer_in_bencode_and_json() -> None:
-    ask = MediaCommand.parse(Command.parse(encode(OFFER)))
-    assert ask == MediaCommand("c-1", "a", None, b"v=0\xe9", (Side.EXTERNAL, Side.INTERNAL), "192.0.2.1", True, True, True)
-    text = Command.parse('{"command":"offer","call-id":"c-1","from-tag":"a","sdp":"v=0é","flags":[]}'.encode())
-    assert text.as_json
-    assert MediaCommand.parse(text) == MediaCommand("c-1", "a", None, "v=0é".encode(), None, None, False, False, False)
+from mediarelay.bencode import decode, encode
+from mediarelay.core.control import MAX_BODY, Command, ReplyCache, split_cookie
+from mediarelay.core.limits import MAX_COOKIE, MAX_REPLIES, MAX_TEXT, REPLY_SECONDS
 
 
 def test_replies_use_the_notation_of_the_command() -> None:
@@ -35,32 +16,72 @@ def test_replies_use_the_notation_of_the_command() -> None:
         Command.parse(b"{}").write({"result": object()})
 
 
+def test_a_reply_always_fits_a_datagram() -> None:
+    reason = "The reply does not fit a datagram."
+    # Octets that are no UTF-8 grow when JSON writes them.
+    for octets in (b"\xff" * 30_000, bytes(20_000)):
+        assert json.loads(Command.parse(b"{}").write({"sdp": octets})) == {"result": "error", "error-reason": reason}
+    for size in (MAX_BODY, 2 * MAX_BODY):
+        assert decode(Command.parse(b"de").write({"sdp": bytes(size)})) == {b"result": b"error", b"error-reason": reason.encode()}
+    assert json.loads(Command.parse(b"{}").write({"sdp": ("é" * 30_000).encode()})) == {"sdp": "é" * 30_000}
+
+
 @pytest.mark.parametrize("body", [b"", b"le", b"{", b"[]", b"[" * 60_000, b'{"a":' * 30_000, b"\xff", b"d3:fooe"])
 def test_what_is_no_command(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"\.$"):
         Command.parse(body)
 
 
+@pytest.mark.parametrize("key", ["delete-delay", "delete delay", "delete_delay", "Delete-Delay"])
+@pytest.mark.parametrize("value", [7, "7"])
+def test_a_key_has_many_spellings_and_a_number_two(key: str, value: object) -> None:
+    for body in (encode({key: value}), json.dumps({key: value}).encode()):
+        assert Command.parse(body).number("delete-delay", 0) == 7
+
+
+def test_of_two_spellings_the_first_counts() -> None:
+    # Kamailio sends both.
+    assert Command.parse(b"d12:delete delayi5e12:delete-delay1:6e").number("delete-delay", 0) == 5
+
+
+@pytest.mark.parametrize("value", [True, None, 1.5, "", "1.5", "x", "9" * 19, [], {}])
+def test_what_is_no_number(value: object) -> None:
+    with pytest.raises(ValueError, match=r"^The limit must be an integer\.$"):
+        Command.parse(json.dumps({"limit": value}).encode()).number("limit", 0)
+
+
+def test_a_text_may_be_missing_or_empty() -> None:
+    command = Command.parse(encode({"to-tag": ""}))
+    assert command.text("to-tag") is command.text("label") is None
+    for key in ("to-tag", "call-id"):
+        with pytest.raises(ValueError, match=f"^The command has no {key}\\.$"):
+            command.require(key)
+        with pytest.raises(ValueError, match=f"^The command has no {key}\\.$"):
+            command.octets(key)
+
+
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("value", "sentence"),
     [
-        ({"call-id": b""}, "The command has no call-id."),
-        ({"call-id": 7}, "The command has no call-id."),
-        ({"from-tag": "x" * (MAX_TEXT + 1)}, "The from-tag is too long."),
-        ({"to-tag": b"\xff"}, "The to-tag is not UTF-8."),
-        ({"sdp": b"v" * (MAX_SDP + 1)}, "The session description is too long."),
-        ({"direction": ["external"]}, "The direction must name two of the interfaces"),
-        ({"direction": ["external", "pub"]}, "The direction must name two of the interfaces"),
+        (5, "The label must be text."),
+        ([], "The label must be text."),
+        (b"\xff", "The label is not UTF-8."),
+        ("x" * (MAX_TEXT + 1), "The label is too long."),
     ],
 )
-def test_what_an_offer_must_say(change: dict[str, object], sentence: str) -> None:
+def test_what_is_no_text(value: object, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        MediaCommand.parse(Command.parse(encode({**OFFER, **change})))
+        Command.parse(encode({"label": value})).text("label")
 
 
-@pytest.mark.parametrize("received", [["IP6", "::1"], ["IP4"], "IP4", [["IP4"], 1]])
-def test_only_an_ipv4_source_is_used(received: object) -> None:
-    assert MediaCommand.parse(Command.parse(encode({**OFFER, "received-from": received}))).received_from is None
+def test_lists_of_texts() -> None:
+    command = Command.parse(encode({"flags": ["a", b"\xff"], "replace": "origin", "direction": ["external", 5], "rtcp-mux": {}}))
+    assert command.texts("flags") == ("a", "\N{REPLACEMENT CHARACTER}")
+    assert command.texts("replace") == ("origin",)
+    assert command.texts("received-from") == ()
+    for key in ("direction", "rtcp-mux"):
+        with pytest.raises(ValueError, match=f"^The {key} must be a list of texts\\.$"):
+            command.texts(key)
 
 
 def test_cookies() -> None:

@@ -18,7 +18,7 @@ def policy(*, trusted: bool = False, allow_private: bool = False, sockets: froze
 
 
 def learner(sdp: Address | None = SDP, sip: str | None = SIP, *, nat: bool = False, rules: AddressPolicy | None = None) -> Learner:
-    made = Learner(rules or policy())
+    made = Learner(rules or policy(), lambda: None)
     made.describe(sdp, sip, nat=nat)
     return made
 

@@ -33,12 +33,12 @@ def test_no_label_is_a_strangers_word() -> None:
     dice = random.Random(6)
     bench = Bench()
     registry = CollectorRegistry()
-    RelayMetrics(bench.relay, MediaSockets(bench.relay, lambda: bench.now), registry)
+    RelayMetrics(bench.relay, MediaSockets(bench.relay, lambda: bench.now, bench.pump), registry)
     fields = {"call-id": "c-1", "from-tag": "a", "to-tag": "b", "sdp": sdp(CALLER, 4000), "direction": ["external", "internal"]}
     commands = [encode({"command": name, **fields}) for name in (*COMMANDS, "evil")]
     for number in range(INPUTS):
         bench.raw(b"%d " % number + (mutate(commands, dice) if number % 2 else dice.choice(commands)))
-        for local in list(bench.relay.flows):
+        for local in list(bench.relay.table.flows):
             packet = mutate([rtp(number)], dice)
             bench.relay.receive_media(local, packet, len(packet), (CALLER, 4000), bench.now)
         bench.advance(0.1)

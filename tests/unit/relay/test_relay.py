@@ -11,7 +11,8 @@ from mediarelay.core.addresses import Side
 from mediarelay.core.events import EndCause, SessionEnded, SessionOpened
 from mediarelay.core.flow import Drop
 from mediarelay.core.limits import MAX_LISTED_OCTETS, MAX_STREAMS, MAX_TEXT
-from mediarelay.core.relay import HOLD_SECONDS
+from mediarelay.core.session import Session
+from mediarelay.core.sessions import HOLD_SECONDS
 from tests.unit.relay.relays import CALLER, DATA, ENGINE, Bench, ports_in, rtp, sdp
 
 PHONE = (CALLER, 5000)
@@ -22,6 +23,11 @@ def call(bench: Bench) -> tuple[int, int]:
     """Set a call up and return its external and its internal port."""
     inside = bench.offer()
     return bench.answer(), inside
+
+
+def the_session(bench: Bench) -> Session:
+    (session,) = bench.relay.table
+    return session
 
 
 def test_ping() -> None:
@@ -57,7 +63,7 @@ def test_nothing_is_sent_to_an_unproven_victim() -> None:
     outside = bench.answer()
     for number in range(50):
         assert bench.media(inside, rtp(number), NODE) is None
-    assert bench.relay.drops[Drop("no_target")] == 50
+    assert bench.relay.table.drops[Drop("no_target")] == 50
     assert bench.media(outside, rtp(1), (CALLER, 7000)) is not None
     assert bench.media(inside, rtp(51), NODE) == (("10.0.0.1", outside), (CALLER, 7000))
 
@@ -74,7 +80,7 @@ def test_a_spray_from_a_third_address_gets_and_gives_nothing() -> None:
             bench.media(outside, rtp(number), PHONE)
         sent = bench.media(inside, rtp(number), NODE)
         assert sent is None or sent[1] == PHONE
-    assert bench.relay.drops[Drop("stranger")] == 400
+    assert bench.relay.table.drops[Drop("stranger")] == 400
 
 
 def test_rtcp_follows_the_media() -> None:
@@ -97,7 +103,7 @@ def test_rtcp_goes_where_sdp_says_at_the_address_of_the_media() -> None:
     bench = Bench()
     bench.offer(sdp(CALLER, 5000, "a=rtcp:5055"))
     outside = bench.answer(sdp(ENGINE, 6000, "a=rtcp:6077 IN IP4 192.0.2.1"))
-    (session,) = bench.relay.sessions.values()
+    (session,) = bench.relay.table
     (phone,), (node,) = list(session.legs(0)), list(session.legs(1))
     assert phone.rtcp.target == (CALLER, 5055)
     assert node.rtcp.target == (ENGINE, 6001)
@@ -105,13 +111,49 @@ def test_rtcp_goes_where_sdp_says_at_the_address_of_the_media() -> None:
     assert phone.rtcp.target == (CALLER, 5055)
 
 
-def test_rtcp_on_the_media_port_is_relayed_there() -> None:
+def test_a_dtls_handshake_passes_where_the_description_asks_for_it() -> None:
     bench = Bench()
-    outside, inside = call(bench)
-    report = b"\x80\xc9\0\1\0\0\0\1" + bytes(8)
-    assert bench.media(outside, report, PHONE) is None
+    hello = b"\x16\xfe\xfd" + bytes(40)
+    secure = "m=audio {port} UDP/TLS/RTP/SAVPF 0"
+    inside = bench.offer(sdp(CALLER, 5000, media=secure))
+    outside = bench.answer(sdp(ENGINE, 6000, media=secure))
+    assert bench.media(outside, hello, ("192.0.2.66", 5000)) is None
+    assert bench.media(outside, hello, PHONE) == (("10.0.0.1", inside), NODE)
+    assert bench.media(inside, hello, NODE) == (("10.0.0.1", outside), PHONE)
+    assert bench.media(outside, rtp(1), PHONE) == (("10.0.0.1", inside), NODE)
+
+
+REPORT = b"\x80\xc9\0\1\0\0\0\1" + bytes(8)
+
+
+@pytest.mark.parametrize(
+    ("offered", "wishes", "answered", "shown", "told", "leaves_by_rtp"),
+    [
+        (True, [], True, True, True, True),
+        (True, [], False, True, False, False),
+        (False, [], False, False, False, False),
+        (True, ["demux"], False, False, True, False),
+        (True, ["reject"], False, False, False, False),
+        (True, ["accept"], False, True, True, False),
+        (False, ["offer"], True, True, False, True),
+    ],
+)
+def test_rtcp_on_the_media_port_goes_where_the_far_end_expects_it(  # noqa: PLR0913  # one row, one name a column
+    offered: bool, wishes: list[str], answered: bool, shown: bool, told: bool, leaves_by_rtp: bool
+) -> None:
+    bench = Bench()
+    mux = ("a=rtcp-mux",)
+    body = sdp(CALLER, 5000, *(mux if offered else ()))
+    reply = bench.ng("offer", call_id="c-1", from_tag="a", sdp=body, direction=["external", "internal"], rtcp_mux=wishes)
+    (inside,) = ports_in(reply[b"sdp"])
+    assert (b"a=rtcp-mux\r\n" in bytes(reply[b"sdp"])) == shown  # type: ignore[call-overload]  # it is
+    reply = bench.ng("answer", call_id="c-1", from_tag="a", to_tag="b", sdp=sdp(ENGINE, 6000, *(mux if answered else ())))
+    assert (b"a=rtcp-mux\r\n" in bytes(reply[b"sdp"])) == told  # type: ignore[call-overload]  # it is
+    (outside,) = ports_in(reply[b"sdp"])
+    assert bench.media(outside, REPORT, PHONE) is None, "before RTP nobody is believed"
     bench.media(outside, rtp(1), PHONE)
-    assert bench.media(outside, report, PHONE) == (("10.0.0.1", inside), NODE)
+    beside = 0 if leaves_by_rtp else 1
+    assert bench.media(outside, REPORT, PHONE) == (("10.0.0.1", inside + beside), (ENGINE, 6000 + beside))
     assert bench.media(outside, b"\x80\xc9\0\x77" + bytes(12), PHONE) is None
 
 
@@ -132,7 +174,7 @@ def test_malformed_packets_are_dropped_by_name_and_do_not_harm_the_call(packet: 
     bench = Bench()
     outside, _ = call(bench)
     assert bench.media(outside, packet, PHONE) is None
-    assert bench.relay.drops[Drop(reason)] == 1
+    assert bench.relay.table.drops[Drop(reason)] == 1
     assert bench.media(outside, rtp(1), PHONE) is not None
     assert bench.media(outside, packet, PHONE) is None
 
@@ -152,13 +194,13 @@ def test_ports_stay_through_hold_and_reoffers_from_both_sides() -> None:
     bench.media(outside, rtp(1), PHONE)
     assert bench.offer(sdp(CALLER, 5000, "a=sendonly")) == inside
     assert bench.answer(sdp(ENGINE, 6000, "a=recvonly")) == outside
-    assert bench.relay.sessions["c-1"].on_hold
+    assert the_session(bench).on_hold
     assert bench.media(inside, rtp(2), NODE) == (("10.0.0.1", outside), PHONE)
     reply = bench.ng("offer", call_id="c-1", from_tag="b", to_tag="a", sdp=sdp(ENGINE, 6000), direction=["internal", "external"])
     assert ports_in(reply[b"sdp"]) == [outside]
     reply = bench.ng("answer", call_id="c-1", from_tag="b", to_tag="a", sdp=sdp(CALLER, 5000))
     assert ports_in(reply[b"sdp"]) == [inside]
-    assert not bench.relay.sessions["c-1"].on_hold
+    assert not the_session(bench).on_hold
 
 
 def test_hold_by_address_keeps_the_lock() -> None:
@@ -166,7 +208,7 @@ def test_hold_by_address_keeps_the_lock() -> None:
     outside, inside = call(bench)
     bench.media(outside, rtp(1), PHONE)
     bench.offer(sdp("0.0.0.0", 5000))
-    assert bench.relay.sessions["c-1"].on_hold
+    assert the_session(bench).on_hold
     assert bench.media(inside, rtp(2), NODE) == (("10.0.0.1", outside), PHONE)
 
 
@@ -209,15 +251,15 @@ def test_video_and_fax_are_relayed_alike_and_a_refused_stream_gives_its_ports_ba
     bench = Bench(allow_private=True)
     body = (DATA / "ice_video_fax.sdp").read_bytes()
     reply = bench.ng("offer", call_id="c-1", from_tag="a", sdp=body, direction=["external", "internal"], ICE="remove", replace=["origin"])
-    assert bench.relay.allocator.pools[Side.EXTERNAL].in_use == 3
+    assert bench.relay.table.allocator.pools[Side.EXTERNAL].in_use == 3
     answer = sdp(ENGINE, 6000) + b"m=video 0 RTP/AVP 97\r\nm=image 6004 udptl t38\r\nm=audio 0 RTP/AVP 3\r\n"
     ports = ports_in(bench.ng("answer", call_id="c-1", from_tag="a", to_tag="b", sdp=answer)[b"sdp"])
-    assert bench.relay.allocator.pools[Side.EXTERNAL].in_use == 2
+    assert bench.relay.table.allocator.pools[Side.EXTERNAL].in_use == 2
     assert ports[1] == ports[3] == 0
     assert isinstance(reply[b"sdp"], bytes)
     inside = [int(line.split()[1]) for line in reply[b"sdp"].split(b"\n") if line.startswith(b"m=")]
     assert bench.media(inside[2], b"\0\1fax", (ENGINE, 6004)) is None
-    assert bench.relay.drops[Drop("no_target")] == 1
+    assert bench.relay.table.drops[Drop("no_target")] == 1
     assert bench.media(inside[2], b"", (ENGINE, 6004)) is None
     assert bench.media(inside[2], b"fax", ("192.0.2.1", 6004)) is None
 
@@ -241,7 +283,7 @@ def test_delete_answers_with_totals_and_quarantines_the_ports() -> None:
     bench.media(inside, rtp(1), NODE)
     reply = bench.ng("delete", call_id="c-1", from_tag="a")
     assert reply[b"totals"] == {b"RTP": {b"packets": 4, b"bytes": 688, b"errors": 0}, b"RTCP": {b"packets": 0, b"bytes": 0, b"errors": 0}}
-    ended = bench.events[-1]
+    (ended,) = (event for event in bench.events if isinstance(event, SessionEnded))
     assert isinstance(ended, SessionEnded)
     assert ended.cause is EndCause.DELETED
     external, internal = ended.figures
@@ -250,13 +292,13 @@ def test_delete_answers_with_totals_and_quarantines_the_ports() -> None:
     assert (internal.packets_in, internal.packets_out) == (1, 3)
     assert bench.relay.idle()
     assert bench.media(outside, rtp(6), PHONE) is None
-    assert bench.relay.drops[Drop("late")] == 1
+    assert bench.relay.table.drops[Drop("late")] == 1
     assert (Side.EXTERNAL, outside) in bench.bound
     bench.advance(31)
     assert bench.bound == set()
-    assert all(pool.free == pool.size for pool in bench.relay.allocator.pools.values())
+    assert all(pool.free == pool.size for pool in bench.relay.table.allocator.pools.values())
     assert bench.relay.get_timer() is None
-    assert bench.relay.flows == {}
+    assert bench.relay.table.flows == {}
 
 
 def test_delete_of_something_else_changes_nothing() -> None:
@@ -264,7 +306,7 @@ def test_delete_of_something_else_changes_nothing() -> None:
     call(bench)
     assert b"warning" in bench.ng("delete", call_id="c-2", from_tag="a")
     assert b"warning" in bench.ng("delete", call_id="c-1", from_tag="z")
-    assert list(bench.relay.sessions) == ["c-1"]
+    assert [session.call_id for session in bench.relay.table] == ["c-1"]
     assert b"warning" not in bench.ng("delete", call_id="c-1", from_tag="b", to_tag="a")
 
 
@@ -318,7 +360,7 @@ def test_a_repeated_cookie_gets_the_same_reply_and_runs_once() -> None:
     fields = {"command": "offer", "call-id": "c-1", "from-tag": "a", "sdp": sdp(CALLER, 5000), "direction": ["external", "internal"]}
     datagram = b"same " + encode(fields)
     assert bench.raw(datagram) == bench.raw(datagram)
-    assert bench.relay.allocator.pools[Side.EXTERNAL].in_use == 1
+    assert bench.relay.table.allocator.pools[Side.EXTERNAL].in_use == 1
     assert bench.relay.commands["offer", "ok"] == 1
 
 
@@ -369,7 +411,7 @@ def test_bad_descriptions_are_refused_and_keep_nothing(body: bytes, reason: byte
     reply = bench.ng("offer", call_id="c-1", from_tag="a", sdp=body, direction=["external", "internal"])
     assert reply == {b"result": b"error", b"error-reason": reason}
     assert bench.relay.idle()
-    assert bench.relay.allocator.pools[Side.EXTERNAL].in_use == 0
+    assert bench.relay.table.allocator.pools[Side.EXTERNAL].in_use == 0
 
 
 def test_an_answer_must_fit_the_offer() -> None:
@@ -392,11 +434,11 @@ def test_an_empty_pool_is_an_error_and_recovers_to_exactly_full() -> None:
     refused = bench.ng("offer", call_id="c-9", from_tag="a", sdp=sdp(CALLER, 5000), direction=["internal", "external"])
     assert refused[b"error-reason"] == b"Ran out of ports."
     # The internal pair of the refused offer went to quarantine.
-    assert bench.relay.allocator.pools[Side.INTERNAL].quarantined == 1
+    assert bench.relay.table.allocator.pools[Side.INTERNAL].quarantined == 1
     for number in range(4):
         bench.ng("delete", call_id=f"c-{number}", from_tag="a")
     bench.advance(31)
-    assert [(pool.free, pool.size) for pool in bench.relay.allocator.pools.values()] == [(4, 4), (50, 50)]
+    assert [(pool.free, pool.size) for pool in bench.relay.table.allocator.pools.values()] == [(4, 4), (50, 50)]
 
 
 def test_scarce_ports_return_when_they_are_wanted() -> None:
@@ -411,7 +453,7 @@ def test_ports_that_do_not_bind_are_skipped() -> None:
     bench = Bench(external_ports=(30000, 30005), unbindable=frozenset({30000, 30002}))
     bench.offer()
     assert bench.answer() == 30004
-    assert bench.relay.allocator.failures <= 2
+    assert bench.relay.table.allocator.failures <= 2
     other = Bench(external_ports=(30000, 30001), unbindable=frozenset({30000}))
     refused = other.ng("offer", call_id="c-1", from_tag="a", sdp=sdp(CALLER, 5000), direction=["external", "internal"])
     assert refused[b"error-reason"] == b"Ran out of ports."
@@ -429,7 +471,7 @@ def test_silent_sessions_end_and_sessions_on_hold_last_longer() -> None:
     assert not bench.relay.idle()
     bench.advance(20)
     assert bench.relay.idle()
-    assert bench.relay.ended[EndCause.TIMEOUT] == 1
+    assert bench.relay.table.ended[EndCause.TIMEOUT] == 1
 
 
 def test_a_draining_relay_serves_what_it_has() -> None:
@@ -445,7 +487,7 @@ def test_a_draining_relay_serves_what_it_has() -> None:
 
 
 def test_sessions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mediarelay.core.relay.MAX_SESSIONS", 1)
+    monkeypatch.setattr("mediarelay.core.commands.MAX_SESSIONS", 1)
     bench = Bench()
     bench.offer()
     refused = bench.ng("offer", call_id="c-2", from_tag="a", sdp=sdp(CALLER, 5000), direction=["external", "internal"])

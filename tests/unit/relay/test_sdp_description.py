@@ -27,6 +27,28 @@ def test_a_softphone() -> None:
     assert bytes(description) == (DATA / "softphone.sdp").read_bytes()
 
 
+def test_a_browser() -> None:
+    description = load("browser.sdp")
+    audio, bundled, held = description.media
+    assert (audio.is_rtp, audio.rtcp_mux, audio.clock_rates) == (True, True, {111: 48_000, 0: 8_000, 110: 48_000})
+    assert audio.clock_rate == 48_000
+    assert audio.payload_types == {0, 110, 111}
+    assert (bundled.live, bundled.line, bundled.end) == (False, audio.end, held.line)
+    assert (held.port, held.on_hold, held.rtcp_mux, len(held.own_connections)) == (50103, True, False, 2)
+    assert held.rtcp is not None
+    assert (held.rtcp.port, held.rtcp.address) == (50200, None)
+    assert held.connection is not None
+    assert held.connection.address == "10.20.30.44"
+
+
+def test_clock_rates_are_mapped_static_or_the_usual_one() -> None:
+    head = b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 96 10 97 98 0 * 128 %b\r\n" % (b"9" * 5_000)
+    maps = b"a=rtpmap:96 L16/16000/2\r\na=rtpmap:97 x/0\r\na=rtpmap:98 y/99999999\r\na=rtpmap:96 z/1\r\na=rtpmap:0\r\n"
+    (audio,) = SessionDescription.parse(head + maps).media
+    assert audio.clock_rates == {96: 16_000, 10: 44_100, 97: 8_000, 98: 8_000, 0: 8_000}
+    assert audio.clock_rate == 16_000
+
+
 def test_video_fax_and_a_refused_stream() -> None:
     audio, video, fax, refused = load("ice_video_fax.sdp").media
     assert audio.connection is not None
@@ -56,6 +78,7 @@ def test_the_session_may_hold_all_streams() -> None:
         ("softphone_broken.sdp", "A media section has no connection line."),
         ("ice_video_fax_broken.sdp", "An a=rtcp line is malformed."),
         ("ipv6.sdp", "The media address is IPv6, which is not supported."),
+        ("browser_broken.sdp", "A line of the session description has a blank before its equals sign."),
     ],
 )
 def test_broken_twins_are_refused(name: str, sentence: str) -> None:
@@ -73,6 +96,15 @@ def test_broken_twins_are_refused(name: str, sentence: str) -> None:
         (b"4010", b"492170", "A port in the session description is malformed"),
         (b"c=IN IP4", b"c=TN RFC2543", "A connection line is malformed"),
         (b"c=IN IP4 192.168.7.20", b"c=IN IP4", "A connection line is malformed"),
+        (b"c=IN IP4 192.168.7.20", b"c=IN IP4 0.0.0.0/192.168.7.20", "A connection line is malformed"),
+        (b"c=IN IP4 192.168.7.20", b"c=IN IP4 224.2.1.1/", "A connection line is malformed"),
+        (b"a=sendrecv", b"a=rtcp:1\r\na=rtcp:x", "A port in the session description is malformed"),
+        (b"a=sendrecv", b"a=rtcp 4011 IN IP4 192.168.7.20", "An a=rtcp line is malformed"),
+        (b"a=sendrecv", b"\ta=candidate:1", "has a blank before its equals sign"),
+        (b"c=IN", b"c =IN", "has a blank before its equals sign"),
+        (b"\r\n", b"\r", "holds a NUL or a bare carriage return"),
+        (b"a=sendrecv", b"a=x\ra=candidate:1", "holds a NUL or a bare carriage return"),
+        (b"a=sendrecv", b"a=x\0a=candidate:1", "holds a NUL or a bare carriage return"),
     ],
 )
 def test_what_is_refused(before: bytes, after: bytes, sentence: str) -> None:
@@ -90,6 +122,19 @@ def test_lines_and_media_are_bounded() -> None:
         SessionDescription.parse(many + media)
     with pytest.raises(ValueError, match="too many lines"):
         SessionDescription.parse(raw + b"a=x\r\n" * MAX_LINES)
+
+
+@pytest.mark.parametrize(("host", "address"), [("10.0.0.1/127", "10.0.0.1"), ("10.0.0.1/127/3", "10.0.0.1"), ("fax.example", None)])
+def test_a_scope_is_no_part_of_the_address(host: str, address: str | None) -> None:
+    raw = (DATA / "softphone.sdp").read_bytes().replace(b"c=IN IP4 192.168.7.20", b"c=IN IP4 " + host.encode())
+    connection = SessionDescription.parse(raw).media[0].connection
+    assert connection is not None
+    assert connection.address == address
+
+
+def test_blank_lines_and_a_truncated_end_are_borne() -> None:
+    raw = (DATA / "softphone.sdp").read_bytes() + b"\r\n \r\na=x\r"
+    assert bytes(SessionDescription.parse(raw)) == raw
 
 
 @pytest.mark.parametrize("host", ["256.1.1.1", "1.2.3", "1.2.3.4.", "01.2.3.4", "host.example", "1.2.3.4.5"])

@@ -81,6 +81,7 @@ def test_broken_twins_are_refused(name: str, sentence: str) -> None:
         (b"\x81\xca\0\2\0\0\0\1\1\1a\1", "item is truncated"),
         (b"\x82\xcb\0\1\0\0\0\1", "goodbye is truncated"),
         (b"\xa0\xc9\0\1\0\0\0\0", "padding is longer"),
+        (b"\xa1\xcd\0\1\0\0\0\1", "not a multiple of four"),
         (b"\x80\xcc\0\0" * (MAX_PACKETS + 1), "too many packets"),
     ],
 )

@@ -84,7 +84,7 @@ def test_the_page_of_a_call_shows_a_bounded_ladder(monkeypatch: pytest.MonkeyPat
 
 
 def test_media_figures_are_replaced_by_later_ones() -> None:
-    report = MediaReport("c-1", "relay", STARTED, "external", 10, 1600, 9, 0, 1.5, 0, "a:1", "b:2", final=False)
+    report = MediaReport("c-1", "relay", STARTED, "external", 10, 1600, 9, 0, 1.5, None, 4.3, 0, "userspace", 0, "a:1", "b:2", final=False)
     write_records([report, replace(report, packets_in=20, final=True)])
     assert MediaLeg.objects.get().packets_in == 20
 

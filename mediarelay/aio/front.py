@@ -1,0 +1,85 @@
+"""A relay of several workers: one ng address, read here, and a process for each share of the calls (D14)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from prometheus_client import CollectorRegistry
+
+from daemonkit.sockets import Address
+from daemonkit.udp import UdpEndpoint
+from daemonkit.workers import WorkerPool
+from mediarelay.aio.command_endpoint import CommandEndpoint, command_ways
+from mediarelay.core.front import CommandFront
+
+__all__ = ["COMMANDS", "RelayFront"]
+
+COMMANDS = "commands"
+"""Name of the socket by which a worker gets its commands."""
+
+
+class RelayFront:
+    """The service that keeps a relay's workers running and hands them their commands."""
+
+    def __init__(
+        self, command: Sequence[str], workers: int, ng_bind: Address, *, metrics: Address | None, registry: CollectorRegistry
+    ) -> None:
+        self._core = CommandFront(workers)
+        self._endpoint = UdpEndpoint(ng_bind, self._on_datagram)
+        ways = command_ways(workers)
+        self._ways = [CommandEndpoint(ours, ng_bind, partial(self._on_reply, number)) for number, (ours, _) in enumerate(ways)]
+        theirs = [{COMMANDS: end} for _, end in ways]
+        self._pool = WorkerPool(command, open_sockets=lambda: theirs, metrics=metrics, registry=registry)
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Open the ng socket and start the workers; raises AddressUnavailable."""
+        self._endpoint.open()
+        for way in self._ways:
+            way.open()
+        await self._pool.start()
+
+    def ready(self) -> bool:
+        """Tell whether every worker takes new calls."""
+        return self._pool.ready()
+
+    def drain(self) -> None:
+        """Let every worker finish what it has."""
+        self._pool.drain()
+
+    def idle(self) -> bool:
+        """Tell whether every worker has ended."""
+        return self._pool.idle()
+
+    async def stop(self) -> None:
+        """End the workers and close everything."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._pool.stop()
+        for way in self._ways:
+            way.close()
+        self._endpoint.close()
+
+    def _on_datagram(self, data: bytes, address: Address) -> None:
+        self._core.receive_datagram(data, address, asyncio.get_running_loop().time())
+        self._pump()
+
+    def _on_reply(self, worker: int, data: bytes, address: Address) -> None:
+        self._core.receive_reply(worker, data, address)
+        self._pump()
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._core.handle_timer(asyncio.get_running_loop().time())
+        self._pump()
+
+    def _pump(self) -> None:
+        for worker, data, client in self._core.for_workers():
+            self._ways[worker].send(data, client)
+        for data, client in self._core.datagrams_to_send():
+            self._endpoint.send(data, client)
+        due = self._core.get_timer()
+        if self._timer is None and due is not None:
+            self._timer = asyncio.get_running_loop().call_at(due, self._on_timer)

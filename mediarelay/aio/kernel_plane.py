@@ -1,0 +1,258 @@
+"""The kernel plane of one relay: make it, prove it, answer the core's questions, take it away.
+
+At the start a packet is sent each way through the real rules, between sockets on the real addresses. Where anything is
+missing the relay forwards by itself and says in one sentence why. A plane that fails later is given up, and tried again
+half a minute after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_address
+from pathlib import Path
+
+import structlog
+
+from daemonkit.errors import CannotStart
+from daemonkit.nft import missing, run_nft
+from mediarelay.aio.kernel_table import KernelTable
+from mediarelay.aio.netlink import ROUTE, KernelRefused, NetlinkSocket
+from mediarelay.aio.packet_samples import PacketSamples
+from mediarelay.core.config import Address, PlaneChoice, RelayConfig
+from mediarelay.core.events import CheckWanted, CountsWanted, FlowsEnded, FlowsWanted, KernelEvent
+from mediarelay.core.kernel_flow import KernelFlow
+from mediarelay.core.kernel_script import create_script, delete_script, table_name
+from mediarelay.core.offload import Offload
+from mediarelay.netlink.messages import NetlinkError
+from mediarelay.netlink.routing_rules import ask_rules, read_mark
+
+__all__ = ["KernelPlane", "PlaneMissing"]
+
+RETRY_SECONDS = 30.0
+PROBE_SECONDS = 0.5
+PROBE = b"\x80\x00" + bytes(170)
+_FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+
+log = structlog.get_logger(__name__)
+
+
+class PlaneMissing(CannotStart):
+    """Say in one sentence why the kernel cannot carry media."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The kernel cannot forward media: {reason}")
+        self.reason = reason
+
+
+class KernelPlane:
+    """Do in the kernel what an `Offload` asks; `clock` is the loop's."""
+
+    def __init__(self, config: RelayConfig, offload: Offload, clock: Callable[[], float]) -> None:
+        self._config = config
+        self._offload = offload
+        self._clock = clock
+        self._table: KernelTable | None = None
+        self._samples: PacketSamples | None = None
+        self._retry: asyncio.Task[None] | None = None
+        # One thread: what was begun is over before the table is deleted.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="nft")
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this relay's rules from those of another version or configuration."""
+        return hashlib.sha256(create_script(self._config).encode()).hexdigest()
+
+    async def start(self, *, keep: bool) -> None:
+        """Make the plane, or keep the table that is there; raises PlaneMissing where it is required and cannot be."""
+        if self._config.plane is PlaneChoice.USERSPACE:
+            self._offload.stay_out("SIPURI_MEDIA_PLANE says userspace.")
+            return
+        try:
+            await self._open(keep=keep)
+        except PlaneMissing as error:
+            if self._config.plane is PlaneChoice.KERNEL:
+                raise
+            self._offload.stay_out(error.reason)
+            log.info("media_plane", plane="userspace", missing=error.reason)
+        else:
+            log.info("media_plane", plane="kernel", table=table_name(self._config))
+
+    async def stop(self) -> None:
+        """Take the rules away."""
+        if self._retry is not None:
+            self._retry.cancel()
+        if self._table is not None:
+            self._close()
+            await self._nft(delete_script(self._config))
+        self._pool.shutdown(wait=False)
+
+    def flows(self) -> dict[int, KernelFlow]:
+        """Return what the kernel carries, by mark; nothing where it carries nothing."""
+        try:
+            return self._table.flows() if self._table is not None else {}
+        except (KernelRefused, NetlinkError):
+            return {}
+
+    def remove(self, flows: tuple[KernelFlow, ...]) -> None:
+        """Remove flows that no session has."""
+        if self._table is not None and flows:
+            try:
+                self._table.end(flows)
+            except (KernelRefused, NetlinkError) as error:
+                self._fail(error)
+
+    def handle(self, event: KernelEvent) -> None:
+        """Do what an event asks and answer it."""
+        if self._table is None:
+            self._offload.failed(self._offload.trouble, self._clock())
+            return
+        try:
+            self._answer(self._table, event)
+        except (KernelRefused, NetlinkError) as error:
+            self._fail(error)
+
+    def _answer(self, table: KernelTable, event: KernelEvent) -> None:
+        offload = self._offload
+        if isinstance(event, FlowsWanted):
+            table.install(event.flows)
+            offload.installed(event.flows, self._clock())
+        elif isinstance(event, FlowsEnded):
+            offload.ended(event, table.end(event.flows), self._clock())
+        elif isinstance(event, CountsWanted):
+            offload.counted(table.counts(), self._clock())
+        elif isinstance(event, CheckWanted):
+            lost = offload.lost_streams
+            offload.checked(table.check(event.flows), self._clock())
+            if offload.lost_streams > lost:
+                log.error("media_lost_in_kernel", streams=offload.lost_streams, hint="Does another table drop what is forwarded?")
+
+    def _fail(self, error: Exception) -> None:
+        """Forward everything here again and try to begin anew later."""
+        log.error("media_plane_failed", error=str(error))
+        self._close()
+        self._offload.failed(f"The kernel refused: {error}.", self._clock())
+        self._retry = asyncio.create_task(self._open_again())
+
+    def _close(self) -> None:
+        if self._samples is not None:
+            self._samples.close()
+            self._samples = None
+        if self._table is not None:
+            self._table.close()
+            self._table = None
+
+    async def _open_again(self) -> None:
+        # What is still there would forward flows that the core believes to be ours.
+        await self._nft(delete_script(self._config))
+        while self._table is None:
+            await asyncio.sleep(RETRY_SECONDS)
+            try:
+                await self._open(keep=False)
+            except PlaneMissing as error:
+                log.warning("media_plane", plane="userspace", missing=error.reason)
+
+    async def _open(self, *, keep: bool) -> None:
+        """Make the table and prove it; raises PlaneMissing."""
+        if reason := _what_is_missing(self._config):
+            raise PlaneMissing(reason)
+        table = KernelTable(table_name(self._config))
+        if not (keep and _is_there(table)) and (trouble := await self._nft(create_script(self._config))):
+            table.close()
+            raise PlaneMissing(f"nft says: {trouble}.")
+        try:
+            self._table = table
+            self._samples = PacketSamples(self._config.log_group, self._on_sample)
+            arrived = await self._probe(self._table)
+        except (KernelRefused, NetlinkError, OSError) as error:
+            await self._abandon(f"{error}.")
+        else:
+            if not arrived:
+                await self._abandon("packets sent through its rules did not arrive.")
+            self._offload.start()
+
+    async def _abandon(self, reason: str) -> None:
+        self._close()
+        await self._nft(delete_script(self._config))
+        raise PlaneMissing(reason)
+
+    def _on_sample(self, mark: int, packet: bytes) -> None:
+        self._offload.sample(mark, packet, self._clock())
+
+    async def _nft(self, script: str) -> str:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, run_nft, script)
+
+    async def _probe(self, table: KernelTable) -> bool:
+        """Send a packet each way between the two addresses; tell whether both arrived as they should."""
+        config = self._config
+        outside: Address = (config.external.local, config.external_ports[0])
+        inside: Address = (config.internal.local, config.internal_ports[0])
+        with _socket(config.external.local) as caller, _socket(config.internal.local) as node:
+            ends: tuple[Address, Address] = (caller.getsockname(), node.getsockname())
+            flows = (
+                KernelFlow(config.marks[-2], ends[0], outside, inside, ends[1]),
+                KernelFlow(config.marks[-1], ends[1], inside, outside, ends[0]),
+            )
+            table.install(flows)
+            try:
+                there = await _arrives(caller, outside, node, inside)
+                return there and await _arrives(node, inside, caller, outside)
+            finally:
+                table.end(flows)
+
+
+def _is_there(table: KernelTable) -> bool:
+    try:
+        table.flows()
+    except (KernelRefused, NetlinkError):
+        return False
+    return True
+
+
+def _socket(host: str) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    sock.bind((host, 0))
+    return sock
+
+
+async def _arrives(sender: socket.socket, to: Address, receiver: socket.socket, comes_from: Address) -> bool:
+    sender.sendto(PROBE, to)
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            data, source = await asyncio.get_running_loop().sock_recvfrom(receiver, len(PROBE) + 1)
+    except TimeoutError:
+        return False
+    return data == PROBE and source == comes_from
+
+
+def _what_is_missing(config: RelayConfig) -> str:
+    """Return in one sentence what the plane needs and this machine has not, empty where it has all."""
+    lacking = missing()
+    if lacking:
+        return f"{lacking} is missing."
+    external, internal = (ip_address(side.local).is_loopback for side in (config.external, config.internal))
+    if internal and not external:
+        return f"what comes from outside cannot go to {config.internal.local}; SIPURI_MEDIA_INTERNAL must be an address of an interface."
+    if not internal and _FORWARDING.read_text(encoding="ascii").strip() != "1":
+        return "net.ipv4.ip_forward is not 1."
+    return _mark_conflict(config.marks)
+
+
+def _mark_conflict(marks: range) -> str:
+    netlink = NetlinkSocket(ROUTE)
+    try:
+        found = [read_mark(message) for message in netlink.ask(ask_rules(netlink.next_sequence()))]
+    except (KernelRefused, NetlinkError) as error:
+        return f"the routing rules cannot be read: {error}."
+    finally:
+        netlink.close()
+    for mark, mask in filter(None, found):
+        # Which bits our marks share with each other: all but those that number them.
+        fixed = 0xFFFF_FFFF ^ (len(marks) - 1)
+        if (mark ^ marks.start) & mask & fixed == 0:
+            return f"a routing rule looks at packets with the mark {mark:#x}; set SIPURI_MEDIA_MARK_BASE to others."
+    return ""

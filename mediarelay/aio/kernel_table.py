@@ -1,0 +1,126 @@
+"""The kernel's maps of one relay: flows in, flows out, and what they have counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from socket import inet_aton, inet_ntoa
+from struct import Struct
+
+from mediarelay.aio.netlink import NETFILTER, NetlinkSocket
+from mediarelay.core.config import Address
+from mediarelay.core.kernel_flow import Check, Counts, KernelFlow
+from mediarelay.netlink.set_elements import MAX_ASKED, MAX_ELEMENTS, Element, SetChange, dump, get, read_elements, write_batch
+
+__all__ = ["KernelTable"]
+
+HEADER_OCTETS = 28
+"""Of IP and UDP, which the kernel counts and we do not."""
+_FLOW, _DADDR, _DPORT, _SADDR, _SPORT = "m_flow", "m_daddr", "m_dport", "m_saddr", "m_sport"
+
+_MARK = Struct("=I")
+_PORT = Struct("!H")
+_KEY_PORT = Struct("!HH")
+
+
+class KernelTable:
+    """Flows in one table; every call raises KernelRefused where the kernel does not do it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._netlink = NetlinkSocket(NETFILTER)
+
+    def close(self) -> None:
+        """Let go of the kernel; the table stays."""
+        self._netlink.close()
+
+    def install(self, flows: Sequence[KernelFlow]) -> None:
+        """Forward flows, all or none."""
+        for part in _parts(flows):
+            marks = [_MARK.pack(flow.mark) for flow in part]
+            ends = {
+                _DADDR: [inet_aton(flow.target[0]) for flow in part],
+                _DPORT: [_PORT.pack(flow.target[1]) for flow in part],
+                _SADDR: [inet_aton(flow.via[0]) for flow in part],
+                _SPORT: [_PORT.pack(flow.via[1]) for flow in part],
+            }
+            changes = [SetChange(name, add=list(zip(marks, values, strict=True))) for name, values in ends.items()]
+            keys = SetChange(_FLOW, add=[(_key(flow), mark) for flow, mark in zip(part, marks, strict=True)])
+            self._change([*changes, keys])
+
+    def end(self, flows: Sequence[KernelFlow]) -> dict[int, Counts]:
+        """Forward flows no more; return their last counts by mark.
+
+        Their keys go first: after that nothing is counted any more, and the counts are whole.
+        """
+        counts: dict[int, Counts] = {}
+        for part in _parts(flows):
+            marks = [_MARK.pack(flow.mark) for flow in part]
+            self._change([SetChange(_FLOW, delete=[_key(flow) for flow in part])])
+            counts |= _counts(self._get(_SADDR, marks))
+            self._change([SetChange(name, delete=marks) for name in (_DADDR, _DPORT, _SADDR, _SPORT)])
+        return counts
+
+    def counts(self) -> dict[int, Counts]:
+        """Return what has left of every flow, by mark."""
+        return _counts(self._dump(_SADDR))
+
+    def check(self, flows: Sequence[KernelFlow]) -> dict[int, Check]:
+        """Return what came in and what left of some flows, by mark."""
+        found: dict[int, Check] = {}
+        for part in _parts(flows):
+            came = {_mark(element.data): element.packets for element in self._get(_FLOW, [_key(flow) for flow in part])}
+            left = _counts(self._get(_SADDR, [_MARK.pack(flow.mark) for flow in part]))
+            found |= {mark: Check(came.get(mark, 0), counts) for mark, counts in left.items()}
+        return found
+
+    def flows(self) -> dict[int, KernelFlow]:
+        """Return every flow by mark; raises KernelRefused where there is no table."""
+        ends = {name: {_mark(element.key): element.data for element in self._dump(name)} for name in (_DADDR, _DPORT, _SADDR, _SPORT)}
+        found = {}
+        for element in self._dump(_FLOW):
+            mark = _mark(element.data)
+            if all(mark in values for values in ends.values()):
+                source, local = _read_key(element.key)
+                via = inet_ntoa(ends[_SADDR][mark]), _port(ends[_SPORT][mark])
+                target = inet_ntoa(ends[_DADDR][mark]), _port(ends[_DPORT][mark])
+                found[mark] = KernelFlow(mark, source, local, via, target)
+        return found
+
+    def _change(self, changes: Sequence[SetChange]) -> None:
+        self._netlink.ask(write_batch(self._name, changes, self._netlink.next_sequence()))
+
+    def _get(self, name: str, keys: Sequence[bytes]) -> list[Element]:
+        parts = (keys[start : start + MAX_ASKED] for start in range(0, len(keys), MAX_ASKED))
+        return [element for part in parts for element in self._elements(get(self._name, name, part, self._netlink.next_sequence()))]
+
+    def _dump(self, name: str) -> list[Element]:
+        return self._elements(dump(self._name, name, self._netlink.next_sequence()))
+
+    def _elements(self, question: bytes) -> list[Element]:
+        return [element for message in self._netlink.ask(question) for element in read_elements(message)]
+
+
+def _parts(flows: Sequence[KernelFlow]) -> Iterable[Sequence[KernelFlow]]:
+    return (flows[start : start + MAX_ELEMENTS] for start in range(0, len(flows), MAX_ELEMENTS))
+
+
+def _counts(elements: Iterable[Element]) -> dict[int, Counts]:
+    return {_mark(element.key): Counts(element.packets, element.octets - HEADER_OCTETS * element.packets) for element in elements}
+
+
+def _key(flow: KernelFlow) -> bytes:
+    # Each part of a concatenation fills whole words.
+    ends = (inet_aton(host) + _KEY_PORT.pack(port, 0) for host, port in (flow.source, flow.local))
+    return b"".join(ends)
+
+
+def _read_key(key: bytes) -> tuple[Address, Address]:
+    return (inet_ntoa(key[:4]), _port(key[4:6])), (inet_ntoa(key[8:12]), _port(key[12:14]))
+
+
+def _mark(raw: bytes) -> int:
+    return int(_MARK.unpack(raw)[0])
+
+
+def _port(raw: bytes) -> int:
+    return int(_PORT.unpack(raw[:2])[0])

@@ -1,0 +1,82 @@
+"""A netlink socket: the kernel answers while it is asked, so a question and its answer are one call."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+
+from mediarelay.netlink.messages import DONE, Message
+
+__all__ = ["NETFILTER", "ROUTE", "KernelRefused", "NetlinkSocket"]
+
+ROUTE, NETFILTER = 0, 12
+READ_OCTETS = 1 << 17
+SEND_BUFFER_OCTETS = 4 << 20
+
+
+class KernelRefused(Exception):
+    """The kernel does not do what it was asked; the text is its reason."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(os.strerror(number))
+        self.number = number
+
+
+class NetlinkSocket:
+    """Ask one family of netlink; raises OSError where the system has none."""
+
+    def __init__(self, family: int) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_OCTETS)
+        self._socket.setblocking(False)
+        self._socket.bind((0, 0))
+        self._sequence = 0
+
+    def fileno(self) -> int:
+        """Return the descriptor, for an event loop."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Close it."""
+        self._socket.close()
+
+    def next_sequence(self) -> int:
+        """Return a number that tells a question's answers from others."""
+        self._sequence += 1
+        return self._sequence
+
+    def ask(self, question: bytes) -> list[Message]:
+        """Send a question whose messages have the last number; return its answers. Raises KernelRefused, NetlinkError."""
+        try:
+            self._socket.send(question)
+            answers = [message for message in self._read_all() if message.sequence == self._sequence]
+        except OSError as error:
+            # ENOBUFS here means that answers are lost, perhaps a refusal.
+            raise KernelRefused(error.errno or errno.EIO) from error
+        for answer in answers:
+            if answer.error:
+                raise KernelRefused(answer.error)
+        return [answer for answer in answers if answer.error is None and answer.kind != DONE]
+
+    def read(self) -> list[Message]:
+        """Return what has come; empty where nothing has. Raises NetlinkError."""
+        try:
+            return self._receive()
+        except OSError as error:
+            # Copies that nobody read in time are lost, and said to be.
+            if error.errno != errno.ENOBUFS:
+                raise
+            return []
+
+    def _read_all(self) -> list[Message]:
+        found: list[Message] = []
+        while messages := self._receive():
+            found.extend(messages)
+        return found
+
+    def _receive(self) -> list[Message]:
+        try:
+            return list(Message.parse_all(self._socket.recv(READ_OCTETS)))
+        except BlockingIOError:
+            return []

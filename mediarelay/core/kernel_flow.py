@@ -1,0 +1,65 @@
+"""What the kernel forwards: one direction of a stream, what it counts of it, and the marks that tell flows apart."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mediarelay.core.config import Address
+
+__all__ = ["Check", "Counts", "KernelFlow", "Marks"]
+
+
+class Counts(NamedTuple):
+    """Packets that the kernel sent on, and the octets of their payloads."""
+
+    packets: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFlow:
+    """What comes from `source` to `local` leaves from `via` to `target`."""
+
+    mark: int
+    """Put on each packet on its way; unique in the relay."""
+    source: Address
+    local: Address
+    via: Address
+    target: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What the kernel has seen of a flow that has just been given to it."""
+
+    came: int
+    """Packets that matched the flow's source and port."""
+    left: Counts
+
+
+class Marks:
+    """Marks of one relay: fresh ones first, then those that were given back, oldest first."""
+
+    def __init__(self, marks: range) -> None:
+        self._fresh = marks
+        self._claimed: set[int] = set()
+        self._returned: deque[int] = deque()
+
+    def take(self) -> int:
+        """Return a mark that no flow has; raises IndexError where all are in use."""
+        while self._fresh:
+            mark, self._fresh = self._fresh[0], self._fresh[1:]
+            if mark not in self._claimed:
+                return mark
+        return self._returned.popleft()
+
+    def claim(self, mark: int) -> None:
+        """Set a mark aside that a flow has from before."""
+        self._claimed.add(mark)
+
+    def give_back(self, mark: int) -> None:
+        """Let a mark be used again."""
+        self._claimed.discard(mark)
+        self._returned.append(mark)

@@ -1,0 +1,81 @@
+"""Notice within three seconds that one side of a call is heard and the other is not, and say why that may be.
+
+A side counts as silent when nothing that it sent was accepted for two seconds since the last description, though the
+other side speaks, nobody has put the call on hold, and it has not just sent comfort noise.
+"""
+
+from __future__ import annotations
+
+from mediarelay.core.addresses import is_public
+from mediarelay.core.events import OneWayAudio
+from mediarelay.core.flow import RtpFlow
+from mediarelay.core.session import Session
+from mediarelay.core.stream import Leg, Stream
+
+__all__ = ["OneWayWatch"]
+
+SILENT_SECONDS = 2.0
+SPEAKING_SECONDS = 1.5
+COMFORT_NOISE = 13
+
+
+class OneWayWatch:
+    """Remembers which silences it has told of, so each is told once, and its end once."""
+
+    def __init__(self) -> None:
+        self._silent: dict[Stream, set[int]] = {}
+
+    def look(self, session: Session, now: float) -> list[OneWayAudio]:
+        """Return what is new about a session."""
+        found = []
+        for index, stream in session.streams.items():
+            known = self._silent.get(stream, set())
+            for party in (0, 1):
+                silent = session.answered and self._is_one_way(session, stream, party, now)
+                heard = now - stream.legs[party].learner.last_at < SILENT_SECONDS
+                if silent and party not in known:
+                    self._silent.setdefault(stream, set()).add(party)
+                    found.append(self._told(session, index, party, now, silent=True))
+                elif heard and party in known:
+                    known.discard(party)
+                    found.append(self._told(session, index, party, now, silent=False))
+        return found
+
+    def forget(self, session: Session) -> None:
+        """Forget a session that ends."""
+        for stream in session.streams.values():
+            self._silent.pop(stream, None)
+
+    def _is_one_way(self, session: Session, stream: Stream, party: int, now: float) -> bool:
+        silent, speaking = stream.legs[party], stream.legs[1 - party]
+        if session.parties[1 - party].on_hold or session.parties[party].listens_only:
+            return False
+        if not isinstance(silent.rtp, RtpFlow) or silent.rtp.payload_type == COMFORT_NOISE:
+            return False
+        since = max(silent.learner.last_at, session.touched_at)
+        return now - since >= SILENT_SECONDS and now - speaking.learner.last_at < SPEAKING_SECONDS
+
+    def _told(self, session: Session, index: int, party: int, now: float, *, silent: bool) -> OneWayAudio:
+        leg = session.streams[index].legs[party]
+        known = leg.learner.source or leg.learner.advertised
+        return OneWayAudio(
+            call_id=session.call_id,
+            side=session.parties[party].side,
+            stream=index,
+            silent=silent,
+            source="{}:{}".format(*known) if known else "",
+            local="{}:{}".format(*leg.rtp.local),
+            cause=_likely_cause(leg, now) if silent else "",
+        )
+
+
+def _likely_cause(leg: Leg, now: float) -> str:
+    learner = leg.learner
+    said = "{}:{}".format(*learner.advertised) if learner.advertised else "no address"
+    if learner.refused is not None:
+        return f"The session description says {said}, packets come from {learner.refused[0]}:{learner.refused[1]}."
+    if leg.rtp.packets_in and learner.source is not None:
+        return f"Nothing has come from {learner.source[0]}:{learner.source[1]} for {now - learner.last_at:.0f} s."
+    if learner.advertised is not None and not is_public(learner.advertised[0]):
+        return f"The session description says {said}, a private address, and nothing has come to port {leg.rtp.local[1]}."
+    return f"The session description says {said}, and nothing has come to port {leg.rtp.local[1]}: a firewall may drop it."

@@ -1,0 +1,67 @@
+"""What the RTCP of a call says on its way through: round trips and how a party hears the other (RFC 3550 section 6.4).
+
+The relay is in the middle: the time between a sender report that went to a party and the report block in which that party
+answers it, less what the party says it has waited, is the way from the relay to the party and back.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from mediarelay.rtp.quality import QualityLog, mean_opinion_score
+from mediarelay.rtp.rtcp import ReceiverReport, ReportBlock, SenderReport, parse_compound
+
+__all__ = ["MAX_SENDER_REPORTS", "Reports"]
+
+MAX_SENDER_REPORTS = 8
+"""Sender reports that wait for their answers; they come every few seconds."""
+MAX_RTT_SECONDS = 10.0
+_UNITS = 65_536
+"""In a second of the times that reports carry."""
+
+
+class Reports:
+    """What one party has reported; `clock_rate` is that of the stream that it hears."""
+
+    __slots__ = ("_sent", "clock_rate", "jitter_ms", "lost", "peer", "quality", "rtt_ms")
+
+    def __init__(self, clock_rate: int) -> None:
+        self.clock_rate = clock_rate
+        self.peer: Reports | None = None
+        self.rtt_ms: float | None = None
+        """To this party and back, by its last report."""
+        self.lost: int | None = None
+        """Packets that it says it has not got, since its beginning."""
+        self.jitter_ms = 0.0
+        self.quality = QualityLog()
+        """How the other party sounds to this one."""
+        self._sent: OrderedDict[int, float] = OrderedDict()
+
+    def receive(self, datagram: bytes, now: float) -> None:
+        """Read RTCP that this party has sent; what cannot be read says nothing."""
+        try:
+            packets = parse_compound(datagram)
+        except ValueError:
+            return
+        for packet in packets:
+            if isinstance(packet, SenderReport) and self.peer is not None:
+                self.peer._note_sender_report(packet.ntp >> 16 & 0xFFFF_FFFF, now)
+            if isinstance(packet, SenderReport | ReceiverReport):
+                for block in packet.blocks:
+                    self._note_block(block, now)
+
+    def _note_sender_report(self, middle: int, now: float) -> None:
+        self._sent[middle] = now
+        while len(self._sent) > MAX_SENDER_REPORTS:
+            self._sent.popitem(last=False)
+
+    def _note_block(self, block: ReportBlock, now: float) -> None:
+        sent_at = self._sent.get(block.last_sr) if block.last_sr else None
+        if sent_at is not None:
+            seconds = now - sent_at - block.delay_since_last_sr / _UNITS
+            # A party that lies about its waiting has no round trip.
+            if 0 <= seconds <= MAX_RTT_SECONDS:
+                self.rtt_ms = 1000 * seconds
+        self.lost = max(0, block.packets_lost)
+        self.jitter_ms = 1000 * block.jitter / self.clock_rate
+        self.quality.add(mean_opinion_score(100 * block.fraction_lost / 256, self.jitter_ms, self.rtt_ms or 0.0))

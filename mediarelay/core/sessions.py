@@ -1,0 +1,179 @@
+"""The sessions of one relay: made, looked up by call and by port, watched, ended.
+
+An end takes as long as the kernel needs to say what it has counted; see `offload`. The session is out of reach of
+commands at once, its ports serve until then.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+
+from mediarelay.core.addresses import AddressPolicy, Side
+from mediarelay.core.allocation import Allocator
+from mediarelay.core.config import Address, RelayConfig
+from mediarelay.core.events import EndCause, Event, SessionChanged, SessionEnded, SessionOpened
+from mediarelay.core.flow import Drop, Flow
+from mediarelay.core.offload import Offload, Then
+from mediarelay.core.one_way import OneWayWatch
+from mediarelay.core.ports import PortPool
+from mediarelay.core.session import Party, Session
+from mediarelay.core.stream import Stream
+
+__all__ = ["SessionTable"]
+
+HOLD_SECONDS = 3600.0
+"""How long a session on hold may be silent."""
+SWEEP_SECONDS = 1.0
+
+
+class SessionTable:
+    """All sessions and the ports, flows and kernel flows that they have; `choose(n)` returns a random number below n."""
+
+    def __init__(self, config: RelayConfig, choose: Callable[[int], int]) -> None:
+        self._config = config
+        self._interfaces = {Side.EXTERNAL: config.external, Side.INTERNAL: config.internal}
+        self._policies = {side: self._policy(side) for side in Side}
+        self._by_call: dict[str, Session] = {}
+        self._changed: dict[str, None] = {}
+        self._sweep_at: float | None = None
+        self.flows: dict[Address, Flow] = {}
+        self.events: deque[Event] = deque()
+        pools = {Side.EXTERNAL: PortPool(config.external_ports, choose), Side.INTERNAL: PortPool(config.internal_ports, choose)}
+        self.allocator = Allocator(pools, self.events)
+        self.offload = Offload(config.marks, self.events)
+        self.drops: Counter[Drop] = Counter()
+        self.ended: Counter[EndCause] = Counter()
+        self._one_way = OneWayWatch()
+
+    def __len__(self) -> int:
+        return len(self._by_call)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._by_call.values())
+
+    def get(self, call_id: str) -> Session | None:
+        """Return the session of a call, or None."""
+        return self._by_call.get(call_id)
+
+    def new(self, call_id: str, sides: tuple[Side, Side], now: float) -> Session:
+        """Return a session that is not in the table yet."""
+        first, second = (Party(side, self._policies[side]) for side in sides)
+        return Session(call_id, (first, second), self.drops, now, self._stream_changed)
+
+    def register(self, session: Session, now: float) -> None:
+        """Put a session into the table, or the ports that it got since."""
+        if session.call_id not in self._by_call:
+            self._by_call[session.call_id] = session
+            self.events.append(SessionOpened(session.call_id))
+        for flow in session.flows():
+            self.flows[flow.local] = flow
+        self.note_change(session)
+        if self._sweep_at is None:
+            self._sweep_at = now + SWEEP_SECONDS
+
+    def resume(self, session: Session, now: float) -> list[tuple[Side, int]]:
+        """Put a session back that was there before a restart; return its pairs, which are bound next."""
+        pairs = session.pairs()
+        for side, port in pairs:
+            self.allocator.pools[side].claim(port)
+        self.register(session, now)
+        return pairs
+
+    def note_change(self, session: Session) -> None:
+        """Have a session written down again."""
+        self._changed[session.call_id] = None
+
+    def drop_streams(self, session: Session, streams: Iterable[Stream], now: float) -> None:
+        """End streams that a session has lost."""
+        gone = list(streams)
+        self.offload.take_back(gone, lambda at: self._release(session, gone, at), now)
+
+    def end(self, session: Session, cause: EndCause, now: float, then: Then | None = None) -> None:
+        """End a session; `then` is called when its figures are final."""
+
+        def finish(at: float) -> None:
+            self._release(session, list(session.streams.values()), at)
+            self.ended[cause] += 1
+            self.events.append(SessionEnded(session.call_id, cause, session.figures()))
+            self.note_change(session)
+            if then is not None:
+                then(at)
+
+        del self._by_call[session.call_id]
+        self._one_way.forget(session)
+        self.offload.take_back(session.streams.values(), finish, now)
+
+    def note_late(self, local: Address, now: float) -> None:
+        """Count a datagram for a port that no session has."""
+        self.drops[Drop.LATE] += 1
+        for side, interface in self._interfaces.items():
+            if interface.local == local[0]:
+                self.allocator.pools[side].note_packet(local[1], now)
+
+    def next_event(self) -> Event | None:
+        """Return the next event, or None; what has changed is told when nothing else is to be done."""
+        if self.events:
+            return self.events.popleft()
+        if self._changed:
+            call_id = next(iter(self._changed))
+            del self._changed[call_id]
+            return SessionChanged(call_id)
+        return None
+
+    def has_events(self) -> bool:
+        """Tell whether `next_event` has something to say."""
+        return bool(self.events or self._changed)
+
+    def next_due(self) -> float | None:
+        """Return when `handle_timer` is next worth a call, or None."""
+        times = (self.allocator.next_expiry(), self.offload.next_due(), self._sweep_at)
+        return min((at for at in times if at is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Free quarantined ports, move streams between planes, look for silence."""
+        self.allocator.expire(now)
+        self.offload.handle_timer(now)
+        if self._sweep_at is not None and now >= self._sweep_at:
+            for session in list(self._by_call.values()):
+                self._sweep(session, now)
+            self._sweep_at = now + SWEEP_SECONDS if self._by_call else None
+
+    def _sweep(self, session: Session, now: float) -> None:
+        if session.delete_at is not None and now >= session.delete_at:
+            self.end(session, EndCause.DELETED, now)
+        elif self._is_dead(session, now):
+            self.end(session, EndCause.TIMEOUT, now)
+        else:
+            self.events.extend(self._one_way.look(session, now))
+
+    def _is_dead(self, session: Session, now: float) -> bool:
+        timeout = self._config.session_timeout
+        return now - session.last_activity() >= (max(timeout, HOLD_SECONDS) if session.on_hold else timeout)
+
+    def _policy(self, side: Side) -> AddressPolicy:
+        config = self._config
+        own = {address for interface in self._interfaces.values() for address in (interface.local, interface.advertised)}
+        return AddressPolicy(
+            trusted=side is Side.INTERNAL,
+            allow_private=config.allow_private,
+            own_addresses=config.own_addresses | own,
+            is_own_socket=self._is_own_socket,
+        )
+
+    def _is_own_socket(self, address: Address) -> bool:
+        if address in self.flows:
+            return True
+        host, port = address
+        return any((face.local, port) in self.flows for face in self._interfaces.values() if face.advertised == host)
+
+    def _release(self, session: Session, streams: list[Stream], now: float) -> None:
+        for stream in streams:
+            for party, leg in zip(session.parties, stream.legs, strict=True):
+                for flow in leg.flows():
+                    del self.flows[flow.local]
+                self.allocator.release(party.side, leg.rtp.local[1], now)
+
+    def _stream_changed(self, session: Session, stream: Stream) -> None:
+        self.offload.stream_changed(stream)
+        self.note_change(session)

@@ -1,0 +1,228 @@
+"""One media section of a call: for each party a leg, which is a pair of local ports and what was learned of the far ones."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple, Self
+
+from mediarelay.core.addresses import AddressPolicy
+from mediarelay.core.config import Address
+from mediarelay.core.flow import Drop, Flow, PlainFlow, RtcpFlow, RtpFlow
+from mediarelay.core.kernel_flow import Counts, KernelFlow
+from mediarelay.core.learning import Learner
+from mediarelay.core.reports import Reports
+from mediarelay.sdp.description import Media
+from mediarelay.sdp.rtcp_mux import RtcpMux
+
+__all__ = ["Carrier", "Leg", "MuxOffer", "Plane", "Stream"]
+
+FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 60.0
+
+
+class Plane(Enum):
+    """Who forwards a stream."""
+
+    USERSPACE = "userspace"
+    KERNEL = "kernel"
+    LEAVING = "leaving"
+    """The kernel still does; it has been told to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class MuxOffer:
+    """What was offered about RTP and RTCP on one port (RFC 5761)."""
+
+    wanted: bool
+    """Whether the offerer would do it."""
+    shown: bool
+    """Whether the answerer was asked to."""
+    accepted: bool | None
+    """Whether the offerer hears yes or no whatever the answer is; None where the answer decides."""
+
+    @classmethod
+    def of(cls, wanted: bool, wishes: frozenset[RtcpMux]) -> Self:
+        """Return what an offer and the wishes of a client make of it, as rtpengine reads them."""
+        shown = wanted and not wishes & {RtcpMux.DEMUX, RtcpMux.REJECT}
+        shown = shown or bool(wishes & {RtcpMux.OFFER, RtcpMux.REQUIRE})
+        accepted = None
+        if RtcpMux.REJECT in wishes:
+            accepted = False
+        elif wishes & {RtcpMux.DEMUX, RtcpMux.ACCEPT}:
+            accepted = True
+        return cls(wanted, shown, accepted)
+
+
+class Carrier(NamedTuple):
+    """What a stream's packets are."""
+
+    is_rtp: bool
+    clock_rate: int
+    """Timestamp units a second."""
+    is_dtls: bool = False
+
+    @classmethod
+    def of(cls, media: Media) -> Self:
+        """Return what a media section says."""
+        return cls(media.is_rtp, media.clock_rate, media.is_dtls)
+
+
+class Leg:
+    """One party's end of one stream; `on_change` hears of each change of what was learned."""
+
+    def __init__(
+        self, local: Address, carrier: Carrier, policy: AddressPolicy, drops: Counter[Drop], on_change: Callable[[], None]
+    ) -> None:
+        self.learner = Learner(policy, on_change)
+        self.reports = Reports(carrier.clock_rate)
+        self.rtp = self._media_flow(local, carrier, drops)
+        self.rtcp = RtcpFlow((local[0], local[1] + 1), self.learner, drops, policy, self.reports)
+        self.muxed = False
+        """Whether this party sends and expects RTCP on its RTP port."""
+
+    def describe(self, media: Media, signalling: str | None, *, nat: bool, sip_source: bool = False) -> None:
+        """Take over what the party's own description says about where it listens.
+
+        `sip_source` puts the address that the SIP message came from in the place of the description's.
+        """
+        connection = media.connection
+        address = connection.address if connection is not None and not connection.unspecified else None
+        if sip_source and address and signalling:
+            address = signalling
+        self.learner.describe((address, media.port) if address else None, signalling, nat=nat)
+        if media.rtcp is not None and address:
+            self.rtcp.describe((media.rtcp.address or address, media.rtcp.port))
+
+    def flows(self) -> tuple[Flow, Flow]:
+        """Return the RTP and the RTCP flow."""
+        return self.rtp, self.rtcp
+
+    def retype(self, carrier: Carrier) -> None:
+        """Follow a stream that turns from voice to fax or back; ports, lock and counts stay."""
+        old = self.rtp
+        self.rtp = self._media_flow(old.local, carrier, old.drops)
+        self.rtp.packets_in, self.rtp.bytes_in = old.packets_in, old.bytes_in
+        self.rtp.packets_out, self.rtp.bytes_out = old.packets_out, old.bytes_out
+
+    def _media_flow(self, local: Address, carrier: Carrier, drops: Counter[Drop]) -> RtpFlow | PlainFlow:
+        if carrier.is_rtp:
+            return RtpFlow(local, self.learner, drops, carrier.clock_rate, self.reports, is_dtls=carrier.is_dtls)
+        return PlainFlow(local, self.learner, drops)
+
+
+class Stream:
+    """The legs of both parties, and who forwards between them; `on_change` hears of what may move it to another plane."""
+
+    def __init__(
+        self,
+        call_id: str,
+        locals_: tuple[Address, Address],
+        carrier: Carrier,
+        policies: tuple[AddressPolicy, AddressPolicy],
+        drops: Counter[Drop],
+        on_change: Callable[[Stream], None],
+    ) -> None:
+        self._on_change = on_change
+        self.call_id = call_id
+        self.carrier = carrier
+        self.mux = MuxOffer(wanted=False, shown=False, accepted=None)
+        self.plane = Plane.USERSPACE
+        self.kernel_flows: tuple[KernelFlow, ...] = ()
+        """What the kernel carries, by the index of the party that sends it."""
+        self.counted: list[Counts] = []
+        """The counters of these flows when they were last read."""
+        self.counted_at = 0.0
+        self.noted = False
+        """Whether it waits for its turn to enter the kernel."""
+        self.barred = False
+        """Whether it has to stay in userspace: it has ended, or the kernel lost its packets."""
+        self.retry_at = 0.0
+        """When the kernel may next be asked."""
+        self._retry_seconds = FIRST_RETRY_SECONDS
+        first, second = (Leg(at, carrier, policy, drops, self._changed) for at, policy in zip(locals_, policies, strict=True))
+        self.legs: tuple[Leg, Leg] = (first, second)
+        self.join()
+
+    def flows(self) -> Iterator[Flow]:
+        """Yield every flow."""
+        return (flow for leg in self.legs for flow in leg.flows())
+
+    def retype(self, carrier: Carrier) -> None:
+        """Follow a stream that turns from voice to fax or back."""
+        if (carrier.is_rtp, carrier.is_dtls) == (self.carrier.is_rtp, self.carrier.is_dtls):
+            return
+        self.carrier = carrier
+        for leg in self.legs:
+            leg.retype(carrier)
+        self.join()
+        self._changed()
+
+    def settle_mux(self, answerer: int, answered: bool) -> bool:
+        """Take over an answer about RTCP on the RTP port; return what the offerer is told."""
+        theirs = self.mux.shown and answered
+        ours = self.mux.wanted and (theirs if self.mux.accepted is None else self.mux.accepted)
+        self.legs[answerer].muxed, self.legs[1 - answerer].muxed = theirs, ours
+        self.join()
+        return ours
+
+    def last_activity(self) -> float:
+        """Return when a packet was last accepted, 0 for never."""
+        return max(max(leg.learner.last_at, leg.rtcp.last_at) for leg in self.legs)
+
+    def settled_at(self) -> float | None:
+        """Return when both ends were known and sent RTP, None where that is not so."""
+        learners = [leg.learner for leg in self.legs]
+        if self.barred or any(learner.source is None for learner in learners) or not self.carrier.is_rtp:
+            return None
+        return max(learner.locked_at for learner in learners)
+
+    def directions(self, marks: tuple[int, int]) -> tuple[KernelFlow, ...]:
+        """Return what the kernel is to carry once both ends are known, each direction with its mark."""
+        flows = []
+        for index, mark in enumerate(marks):
+            sender, receiver = self.legs[index], self.legs[1 - index]
+            source, target = sender.learner.source, receiver.learner.source
+            if source is not None and target is not None:
+                flows.append(KernelFlow(mark, source, sender.rtp.local, receiver.rtp.local, target))
+        return tuple(flows)
+
+    def enter_kernel(self, flows: tuple[KernelFlow, ...], counted: list[Counts], now: float) -> None:
+        """Leave forwarding to the kernel, which has counted so much already."""
+        self.plane, self.kernel_flows = Plane.KERNEL, flows
+        self.counted, self.counted_at = counted, now
+        for leg in self.legs:
+            leg.learner.carried = True
+
+    def leave_kernel(self, now: float) -> None:
+        """Forward here again; each time it takes longer until the kernel is asked once more."""
+        self.plane, self.kernel_flows = Plane.USERSPACE, ()
+        for leg in self.legs:
+            leg.learner.carried = False
+            # How long the source is silent is counted from here: what came before was not seen.
+            leg.learner.last_at = now
+        self.retry_at = now + self._retry_seconds
+        self._retry_seconds = min(2 * self._retry_seconds, LAST_RETRY_SECONDS)
+
+    def count(self, index: int, counts: Counts, now: float) -> None:
+        """Take the counter of one direction: what is new was received by one leg and sent by the other."""
+        before = self.counted[index]
+        packets, octets = counts.packets - before.packets, counts.octets - before.octets
+        self.counted[index] = counts
+        if packets > 0:
+            self.legs[index].rtp.receive_carried(packets, octets, self.counted_at, now)
+            peer = self.legs[1 - index].rtp
+            peer.packets_out += packets
+            peer.bytes_out += octets
+
+    def join(self) -> None:
+        """Let what comes in at one leg leave from the other."""
+        first, second = self.legs
+        for here, there in ((first, second), (second, first)):
+            here.reports.peer = there.reports
+            here.rtp.peer = there.rtp
+            here.rtp.rtcp_peer = here.rtcp.peer = there.rtp if there.muxed else there.rtcp
+
+    def _changed(self) -> None:
+        self._on_change(self)

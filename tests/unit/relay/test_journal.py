@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mediarelay.aio.journal import SLACK_LINES, JournalFile
+from mediarelay.core.events import SessionChanged
+from mediarelay.core.journal import Record
+from tests.unit.relay.relays import CALLER, ENGINE, Bench, rtp, sdp
+from tests.unit.relay.test_offload import Kernel, carried_call
+
+PHONE, NODE = (CALLER, 5000), (ENGINE, 6000)
+
+
+def kept(bench: Bench) -> Record:
+    """Return the session's record as a file would give it back."""
+    record = bench.relay.record_of("c-1")
+    assert record is not None
+    value: Record = json.loads(json.dumps(record))
+    return value
+
+
+def restarted(bench: Bench, record: Record) -> Bench:
+    """Return a relay that has taken up a session of another."""
+    later = Bench()
+    later.now = bench.now + 3
+    later.relay.restore(record, later.now)
+    later.pump()
+    return later
+
+
+def test_a_session_goes_on_where_it_was() -> None:
+    bench = Bench()
+    inside = bench.offer(sdp(CALLER, 5000, "a=rtcp:5009", "a=sendrecv"), label="caller", via_branch="z9")
+    outside = bench.answer()
+    for number in (1, 2, 5):
+        bench.media(outside, rtp(number), PHONE)
+    bench.media(inside, rtp(1, ssrc=9), NODE)
+    later = restarted(bench, kept(bench))
+    assert [session.figures() for session in later.relay.table] == [session.figures() for session in bench.relay.table]
+    assert kept(later) == kept(bench)
+    assert later.media(outside, rtp(6), PHONE) == (("10.0.0.1", inside), NODE)
+    assert later.media(outside, rtp(6), ("192.0.2.66", 5000)) is None
+    assert later.ng("query", call_id="c-1")[b"tags"][b"a"][b"label"] == b"caller"  # type: ignore[index]  # it is a dictionary
+    assert later.offer() == inside
+    later.ng("delete", call_id="c-1", from_tag="a", to_tag="b")
+    later.advance(31)
+    assert all(pool.free == pool.size for pool in later.relay.table.allocator.pools.values())
+    assert (later.relay.table.flows, later.bound) == ({}, set())
+
+
+def test_what_the_kernel_carries_is_adopted_with_its_counts() -> None:
+    bench = Bench()
+    kernel = Kernel(bench)
+    carried_call(bench)
+    kernel.forward(PHONE, 100)
+    bench.advance(1)
+    record = kept(bench)
+    kernel.forward(PHONE, 11)
+    later = restarted(bench, record)
+    again = Kernel(later)
+    again.flows, again.came, again.left = kernel.flows, kernel.came, kernel.left
+    later.relay.adopt(record, lambda flows: all(again.flows.get(flow.mark) == flow for flow in flows), later.now)
+    assert later.relay.offload.marks() == set(kernel.flows)
+    later.advance(1)
+    assert next(iter(later.relay.table)).figures()[0].packets_in == 3 + 111
+    used = later.relay.offload.marks()
+    later.ng("offer", call_id="c-2", from_tag="a", sdp=sdp(CALLER, 7000), direction=["external", "internal"])
+    later.ng("answer", call_id="c-2", from_tag="a", to_tag="b", sdp=sdp(ENGINE, 8000))
+    other = later.relay.table.get("c-2")
+    assert other is not None
+    first, second = (leg.rtp.local[1] for leg in other.streams[0].legs)
+    later.media(first, rtp(1), (CALLER, 7000))
+    later.media(second, rtp(1, ssrc=9), (ENGINE, 8000))
+    later.advance(0.5)
+    assert len(later.relay.offload) == 4
+    assert {flow.mark for flow in other.streams[0].kernel_flows}.isdisjoint(used)
+
+
+def test_flows_that_are_not_as_written_down_are_not_adopted() -> None:
+    bench = Bench()
+    Kernel(bench)
+    carried_call(bench)
+    later = restarted(bench, kept(bench))
+    later.relay.adopt(kept(bench), lambda flows: False, later.now)
+    assert len(later.relay.offload) == 0
+
+
+@pytest.mark.parametrize("key", ["parties", "streams", "touched_at"])
+def test_a_damaged_record_is_refused(key: str) -> None:
+    bench = Bench()
+    bench.offer()
+    record = kept(bench)
+    del record[key]
+    with pytest.raises(ValueError, match="damaged"):
+        Bench().relay.restore(record, 1.0)
+
+
+def test_two_sessions_cannot_have_one_port() -> None:
+    bench = Bench()
+    bench.offer()
+    later = restarted(bench, kept(bench))
+    with pytest.raises(ValueError, match="is not free"):
+        later.relay.restore({**kept(bench), "call": "c-2"}, later.now)
+
+
+def test_every_change_is_told() -> None:
+    bench = Bench()
+
+    def told() -> int:
+        count = sum(isinstance(event, SessionChanged) for event in bench.events)
+        bench.events.clear()
+        return count
+
+    inside = bench.offer()
+    assert told() == 1
+    outside = bench.answer()
+    assert told() == 1
+    for port, source in ((outside, PHONE), (inside, NODE)):
+        bench.media(port, rtp(1), source)
+        bench.pump()
+        assert told() == 1
+        bench.media(port, rtp(2), source)
+        bench.pump()
+        assert told() == 0
+    bench.ng("delete", call_id="c-1", from_tag="a")
+    assert told() == 1
+    assert bench.relay.record_of("c-1") is None
+
+
+# The file.
+
+
+def test_a_file_gives_back_what_is_still_true(tmp_path: Path) -> None:
+    path = tmp_path / "var" / "relay.journal"
+    journal = JournalFile(path, "rules-1")
+    assert journal.load() == ([], False)
+    journal.open()
+    for number in (1, 2, 3):
+        journal.put(f"c-{number}", {"call": f"c-{number}", "streams": {}})
+    journal.put("c-2", {"call": "c-2", "streams": {"0": 1}})
+    journal.put("c-1", None)
+    assert JournalFile(path, "rules-1").load() == ([{"call": "c-3", "streams": {}}, {"call": "c-2", "streams": {"0": 1}}], True)
+    assert JournalFile(path, "rules-2").load()[1] is False
+    path.write_text(path.read_text() + '{"call":"c-3","str')
+    assert len(JournalFile(path, "rules-1").load()[0]) == 2
+    journal.close()
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", ["", "\n", "[]\n", "junk\n{}", '{"boot":"another","rules":"rules-1"}\n{"call":"c","streams":{}}'])
+def test_a_file_of_another_boot_or_of_nobody_is_nothing(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "relay.journal"
+    path.write_text(content)
+    assert JournalFile(path, "rules-1").load() == ([], False)
+
+
+def test_lines_of_no_meaning_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "relay.journal"
+    journal = JournalFile(path, "rules-1")
+    journal.open()
+    journal.put("c-1", {"call": "c-1", "streams": {}})
+    path.write_text(path.read_text() + '[]\n5\n{"call":[]}\n{}\nnull\n')
+    assert len(JournalFile(path, "rules-1").load()[0]) == 1
+
+
+def test_the_file_does_not_grow_without_end(tmp_path: Path) -> None:
+    path = tmp_path / "relay.journal"
+    journal = JournalFile(path, "rules-1")
+    journal.open()
+    for number in range(3 * SLACK_LINES):
+        journal.put("c-1", {"call": "c-1", "streams": {}, "n": number})
+    assert len(path.read_text().splitlines()) <= SLACK_LINES + 6
+    assert JournalFile(path, "rules-1").load()[0] == [{"call": "c-1", "streams": {}, "n": 3 * SLACK_LINES - 1}]
