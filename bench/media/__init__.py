@@ -1,0 +1,1 @@
+"""The cost of relaying a packet: plain forwarding, rtpengine and both planes of our relay."""

@@ -1,0 +1,191 @@
+"""What carries the packets between the ends: plain forwarding, rtpengine, our relay in either plane."""
+
+from __future__ import annotations
+
+import os
+import signal
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Protocol
+
+from bench.media.endpoint import media_ports
+from bench.media.namespaces import CALLER_ADDRESS, ENGINE_ADDRESS, INSIDE_ADDRESS, OUTSIDE_ADDRESS
+from bench.signalling.processes import Program, trees
+from tests.support.fleet import START_SECONDS, Fleet, until
+from tests.support.ng import NgClient
+
+# In the relay's namespace there is nobody else.
+NG_PORT, CLI_PORT = 22222, 9900
+KERNEL_FLOWS = "sipuri_relay_kernel_flows"
+_starts = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where an end sends the packets of each flow."""
+
+    host: str
+    ports: list[int]
+
+
+class Carrier(Protocol):
+    """A way from the caller to the engine and back, for as many flows as there have to be."""
+
+    def ways(self, flows: int) -> tuple[Way, Way]:
+        """Return where the caller and where the engine sends; makes the calls that are missing."""
+
+    def unsettled(self, flows: int) -> str:
+        """Say what is not yet as it has to be for measuring, empty if all is."""
+
+    def cpu(self) -> float:
+        """Return the CPU seconds that its processes have used."""
+
+
+class Plain:
+    """The system's own forwarding."""
+
+    def ways(self, flows: int) -> tuple[Way, Way]:
+        """Return the ends' own addresses."""
+        ports = list(media_ports(flows))
+        return Way(ENGINE_ADDRESS, ports), Way(CALLER_ADDRESS, ports)
+
+    def unsettled(self, _flows: int) -> str:
+        """Say nothing: it is always there."""
+        return ""
+
+    def cpu(self) -> float:
+        """Return 0: it has no process."""
+        return 0.0
+
+
+@dataclass
+class Relay:
+    """A relay that speaks the ng protocol; `kernel_flows` counts what it forwards in the kernel, None where nothing has to be."""
+
+    ng: NgClient
+    pid: int
+    kernel_flows: Callable[[], float] | None = None
+    _ways: tuple[Way, Way] = field(init=False, default_factory=lambda: (Way(OUTSIDE_ADDRESS, []), Way(INSIDE_ADDRESS, [])))
+
+    def ways(self, flows: int) -> tuple[Way, Way]:
+        """Return the relay's ports."""
+        outside, inside = self._ways
+        for port in media_ports(flows)[len(outside.ports) :]:
+            host, number = self.ng.offer(str(port), sdp(CALLER_ADDRESS, port), **{"received-from": ["IP4", CALLER_ADDRESS]})
+            _check(host, inside.host)
+            inside.ports.append(number)
+            host, number = self.ng.answer(str(port), sdp(ENGINE_ADDRESS, port))
+            _check(host, outside.host)
+            outside.ports.append(number)
+        return Way(outside.host, outside.ports[:flows]), Way(inside.host, inside.ports[:flows])
+
+    def unsettled(self, flows: int) -> str:
+        """Say how many directions are not in the kernel that have to be."""
+        found = self.kernel_flows() if self.kernel_flows else 2 * flows
+        return "" if found >= 2 * flows else f"{found:g} of {2 * flows} directions are in the kernel"
+
+    def cpu(self) -> float:
+        """Return what the relay and its workers have used."""
+        return sum(stat.cpu for stat in trees({"relay": self.pid})["relay"])
+
+    def end_calls(self) -> None:
+        """Delete every call."""
+        for port in media_ports(len(self._ways[0].ports)):
+            self.ng.delete(str(port))
+
+
+def sdp(host: str, port: int) -> bytes:
+    """Return the description of one end of a call."""
+    lines = ["v=0", f"o=- 1 1 IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0", f"m=audio {port} RTP/AVP 0", "a=sendrecv", ""]
+    return "\r\n".join(lines).encode()
+
+
+def _check(found: str, expected: str) -> None:
+    if found != expected:
+        raise RuntimeError(f"The relay names {found} in its SDP, not {expected}.")
+
+
+@contextmanager
+def _plain(_directory: Path, _workers: int | None) -> Iterator[Carrier]:
+    yield Plain()
+
+
+@contextmanager
+def _rtpengine(directory: Path, _workers: int | None) -> Iterator[Carrier]:
+    # Its default timeouts would end a call while others are made.
+    command = [
+        *("rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=3", "--table=-1"),
+        *(f"--interface=external/{OUTSIDE_ADDRESS}", f"--interface=internal/{INSIDE_ADDRESS}"),
+        *(f"--listen-ng=127.0.0.1:{NG_PORT}", f"--listen-cli=127.0.0.1:{CLI_PORT}", "--port-min=30000", "--port-max=60000"),
+        *("--timeout=3600", "--silent-timeout=3600", f"--pidfile={directory / 'rtpengine.pid'}"),
+    ]
+    program = Program(command, directory=directory, log="rtpengine.log")
+    try:
+        with NgClient(("127.0.0.1", NG_PORT)) as ng:
+            try:
+                ng.command("ping")
+            except TimeoutError as error:
+                raise RuntimeError(f"rtpengine does not answer:\n{program.log.read_text()[-2000:]}") from error
+            yield Relay(ng, program.pid)
+    finally:
+        program.stop(signal.SIGTERM)
+
+
+def _ours(plane: str) -> Callable[[Path, int | None], AbstractContextManager[Carrier]]:
+    @contextmanager
+    def start(directory: Path, workers: int | None) -> Iterator[Carrier]:
+        fleet = Fleet(directory / f"ours-{next(_starts)}", ("mediarelay",), _environment(plane, workers))
+        fleet.prepare()
+        try:
+            fleet.spawn("mediarelay")
+            until(fleet._ready, seconds=START_SECONDS, what=f"our relay ready, see {fleet.state}", every=0.1)
+            with NgClient(("127.0.0.1", NG_PORT)) as ng:
+                page = fleet.metrics["mediarelay"]
+                relay = Relay(ng, fleet.processes["mediarelay"].pid, (lambda: _kernel_flows(page)) if plane == "kernel" else None)
+                yield relay
+                # It drains at its end, and waits for calls that are left.
+                relay.end_calls()
+        finally:
+            fleet.stop()
+
+    return start
+
+
+def _environment(plane: str, workers: int | None) -> dict[str, str]:
+    environment = {
+        "SIPURI_MEDIA_PLANE": plane,
+        "SIPURI_MEDIA_EXTERNAL": OUTSIDE_ADDRESS,
+        "SIPURI_MEDIA_INTERNAL": INSIDE_ADDRESS,
+        "SIPURI_MEDIA_ALLOW_PRIVATE": "true",
+        "SIPURI_NG_BIND": f"127.0.0.1:{NG_PORT}",
+    }
+    return environment | ({} if workers is None else {"SIPURI_MEDIA_WORKERS": str(workers)})
+
+
+def _kernel_flows(port: int) -> float:
+    """Return the figure of the relay's page, or of its workers' pages, which follow."""
+    alone, *workers = (_gauge(number) for number in range(port, port + 1 + (os.cpu_count() or 1)))
+    return max(alone, sum(workers))
+
+
+def _gauge(port: int) -> float:
+    """Return the sum of a page's samples, 0 where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:  # noqa: S310  # our own page
+            lines = page.read().decode().splitlines()
+    except OSError:
+        return 0.0
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.split(" ")[0].split("{")[0] == KERNEL_FLOWS)
+
+
+PLAIN, PEER, USERSPACE, KERNEL = "plain", "rtpengine", "ours-userspace", "ours-kernel"
+CARRIERS: Mapping[str, Callable[[Path, int | None], AbstractContextManager[Carrier]]] = {
+    PLAIN: _plain,
+    PEER: _rtpengine,
+    USERSPACE: _ours("userspace"),
+    KERNEL: _ours("kernel"),
+}

@@ -1,0 +1,163 @@
+"""`python -m bench.media.endpoint`: one end of all flows, a socket each; sends or counts RTP as its standard input says.
+
+A command is a line of JSON, `{"do": …}`, and so is the answer to it; the end of the input ends the program. Each packet
+carries the sender's monotonic clock, which all network namespaces of a machine share.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import resource
+import select
+import socket
+import time
+from array import array
+from collections.abc import Callable
+from struct import Struct
+from typing import Any
+
+from bench.media.pacing import TICK_SECONDS, Pacer
+from bench.signalling.figures import percentile
+
+PACKET_BYTES = 172
+FIRST_PORT = 10_000
+# So that no packet is lost at the ends. Beyond rmem_max only root may ask, by the option of this number (socket(7)).
+SO_RCVBUFFORCE, RECEIVE_BYTES = 33, 2**20
+QUIET_SECONDS = 0.1
+_HEADER = Struct("!BBHIIQ")
+_CLOCK = Struct("!Q")
+_CLOCK_AT = 12
+INPUT = 0
+
+
+def media_ports(flows: int) -> range:
+    """Return the port of each flow; those between are left to RTCP."""
+    return range(FIRST_PORT, FIRST_PORT + 2 * flows, 2)
+
+
+class Endpoint:
+    """The sockets of one end; its packets bear the SSRCs from `ssrc` on, those it waits for the ones from `far_ssrc` on."""
+
+    def __init__(self, host: str, flows: int, ssrc: int, far_ssrc: int) -> None:
+        self._sockets = [_bound(host, port) for port in media_ports(flows)]
+        self._ssrc = ssrc
+        self._lap = 0
+        self._refused = 0
+        self._delays = array("q")
+        self._poll = select.epoll()
+        self._poll.register(INPUT, select.EPOLLIN)
+        self._flow_of = {sock.fileno(): number for number, sock in enumerate(self._sockets)}
+        self._receivers: dict[int, Callable[[bytearray], int]] = {sock.fileno(): sock.recv_into for sock in self._sockets}
+        self._ssrcs = {sock.fileno(): (far_ssrc + number).to_bytes(4, "big") for number, sock in enumerate(self._sockets)}
+        for sock in self._sockets:
+            self._poll.register(sock, select.EPOLLIN)
+
+    def connect(self, host: str, ports: list[int]) -> dict[str, Any]:
+        """Send the first flows to these ports, and hear nobody else there."""
+        for sock, port in zip(self._sockets, ports, strict=False):
+            sock.connect((host, port))
+        return {}
+
+    def send(self, flows: int, rate: float, seconds: float) -> dict[str, Any]:
+        """Send over the first so many flows in turn, beginning with the first; the answer has seconds and CPU seconds."""
+        pacer = Pacer(rate)
+        self._refused = sent = 0
+        cpu, began = _cpu(), time.monotonic()
+        tick = began
+        while tick - began < seconds:
+            count = pacer.due(tick - began)
+            self._send_some(sent, count, flows)
+            sent += count
+            if (pause := tick + TICK_SECONDS - time.monotonic()) > 0:
+                time.sleep(pause)
+            tick = time.monotonic()
+        self._lap += sent // flows + 1
+        return {"sent": sent, "seconds": tick - began, "refused": self._refused, "cpu": _cpu() - cpu}
+
+    def _send_some(self, first: int, count: int, flows: int) -> None:
+        packet = bytearray(b"\xff" * PACKET_BYTES)
+        sockets, pack_into, clock, lap_before, ssrc = self._sockets, _HEADER.pack_into, time.monotonic_ns, self._lap, self._ssrc
+        for number in range(first, first + count):
+            lap, flow = divmod(number, flows)
+            lap += lap_before
+            pack_into(packet, 0, 0x80, 0, lap & 0xFFFF, lap * 160 & 0xFFFFFFFF, ssrc + flow, clock())
+            try:
+                sockets[flow].send(packet)
+            except OSError:
+                self._refused += 1  # It counts as sent, so as lost.
+
+    def receive(self, flows: int) -> dict[str, Any]:
+        """Count until the input says more and no packet has come for a while; a stray is one of another flow, or not ours."""
+        _say({})
+        cpu = _cpu()
+        self._delays = array("q")
+        counts, strays, ended = dict.fromkeys(self._flow_of, 0), 0, False
+        packet = bytearray(2 * PACKET_BYTES)
+        receivers, ssrcs, late = self._receivers, self._ssrcs, self._delays.append
+        unpack_from, clock = _CLOCK.unpack_from, time.monotonic_ns
+        while (events := self._poll.poll(QUIET_SECONDS)) or not ended:
+            for descriptor, _ in events:
+                if descriptor == INPUT:
+                    ended = True
+                    self._poll.unregister(INPUT)
+                    continue
+                size = receivers[descriptor](packet)
+                if size != PACKET_BYTES or packet[8:12] != ssrcs[descriptor]:
+                    strays += 1
+                    continue
+                late(clock() - unpack_from(packet, _CLOCK_AT)[0])
+                counts[descriptor] += 1
+        self._poll.register(INPUT, select.EPOLLIN)
+        received = list(counts.values())
+        strays += sum(received[flows:])
+        return {"received": received[:flows], "strays": strays, "cpu": _cpu() - cpu}
+
+    def delays(self) -> dict[str, Any]:
+        """Return the delays, in milliseconds, of what was received last."""
+        return {f"p{percent}": percentile(self._delays, percent) / 1e6 for percent in (50, 99)}
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BYTES)
+    sock.bind((host, port))
+    return sock
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def _say(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)  # noqa: T201  # this program's output
+
+
+def main() -> None:
+    """Open the sockets and do what the input says."""
+    parser = argparse.ArgumentParser(prog="python -m bench.media.endpoint")
+    for name, kind in (("host", str), ("flows", int), ("ssrc", int), ("far-ssrc", int), ("core", int)):
+        parser.add_argument(f"--{name}", type=kind, required=True)
+    given = parser.parse_args()
+    os.sched_setaffinity(0, {given.core})
+    endpoint = Endpoint(given.host, given.flows, given.ssrc, given.far_ssrc)
+    commands: dict[str, Callable[..., dict[str, Any]]] = {
+        "connect": endpoint.connect,
+        "send": endpoint.send,
+        "receive": endpoint.receive,
+        "delays": endpoint.delays,
+    }
+    # A collection in the middle would look like a delay; nothing here makes cycles.
+    gc.disable()
+    # Unbuffered: what is not read yet must stay visible to epoll.
+    with open(INPUT, "rb", buffering=0) as lines:
+        while line := lines.readline():
+            command = json.loads(line)
+            _say(commands[command.pop("do")](**command))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""What is made of the runs: cost, added cost, added delay, the rate to compare at; nothing here reads a clock or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.media.pacing import Delivery
+
+# The rate of the comparison: not more than this part of what plain forwarding carries, and of what each other way carries.
+PLAIN_SHARE, WAY_SHARE = 0.8, 0.9
+# A sender that sends less than this part of what it was asked for has not shown that the rate passes.
+HELD_SHARE = 0.98
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Packets from the caller to the engine, over so many flows in turn, for so many seconds."""
+
+    flows: int
+    asked: float
+    seconds: float
+    delivery: Delivery
+    strays: int
+    """Packets that came to a flow that was not theirs, or changed."""
+    cpu: float
+    """CPU seconds of the whole machine, beyond what it uses idle."""
+    cpu_of: Mapping[str, float]
+    """CPU seconds of the processes; what the kernel does for no process in particular is nobody's."""
+    delay: Mapping[str, float]
+    """Milliseconds from the caller's program to the engine's."""
+
+    @property
+    def rate(self) -> float:
+        """Packets a second that were sent."""
+        return self.delivery.sent / self.seconds
+
+    @property
+    def held(self) -> bool:
+        """Whether the caller could send at the rate it was asked for."""
+        return self.rate >= HELD_SHARE * self.asked
+
+    @property
+    def complete(self) -> bool:
+        """Whether each packet arrived once, unchanged, and nothing else did."""
+        return not self.delivery.lost and not self.delivery.surplus and not self.strays
+
+    @property
+    def clean(self) -> bool:
+        """Whether the rate passes."""
+        return self.held and self.complete
+
+    @property
+    def lost_share(self) -> float:
+        """The part of the packets that did not arrive."""
+        return self.delivery.lost / max(1, self.delivery.sent)
+
+    def per_packet(self, cpu: float) -> float:
+        """Return CPU seconds as microseconds for each packet delivered."""
+        return cpu * 1e6 / self.delivery.received
+
+    @property
+    def cost(self) -> float:
+        """CPU microseconds of the machine for each packet delivered."""
+        return self.per_packet(self.cpu)
+
+
+@dataclass(slots=True)
+class Turn:
+    """One carrier in one round: a run for each number of flows; at half its own highest rate a run, and one of plain forwarding."""
+
+    runs: dict[int, Run] = field(default_factory=dict)
+    half: tuple[Run, Run] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The highest rate, in packets a second, that a carrier passed without loss, and what stopped it above: loss or the sender."""
+
+    rate: float
+    by: str
+
+
+def costs(turns: Sequence[Turn], flows: int) -> list[float]:
+    """Return the cost of a packet in each round."""
+    return [turn.runs[flows].cost for turn in turns]
+
+
+def added(turns: Sequence[Turn], plain: Sequence[Turn], flows: int) -> list[float]:
+    """Return what a carrier's packet costs above one that is only forwarded, round by round."""
+    return [mine - base for mine, base in zip(costs(turns, flows), costs(plain, flows), strict=True)]
+
+
+def added_delay(turn: Turn, percentile: str) -> float:
+    """Return the milliseconds above plain forwarding at the same rate; raises ValueError for a turn that did not measure them."""
+    if turn.half is None:
+        raise ValueError("The delay was not measured in this turn.")
+    mine, plain = turn.half
+    return mine.delay[percentile] - plain.delay[percentile]
+
+
+def common_rate(cap: float, plain: float, others: Mapping[str, float]) -> tuple[int, str]:
+    """Return the rate to compare at and what bounds it: the cap, plain forwarding, or the carrier that loses packets first."""
+    bounds = {"cap": cap, "plain": PLAIN_SHARE * plain, **{name: WAY_SHARE * limit for name, limit in others.items()}}
+    bound = min(bounds, key=lambda name: bounds[name])
+    return int(bounds[bound]), bound

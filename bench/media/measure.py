@@ -1,0 +1,187 @@
+"""Runs of packets, the search for the highest rate without loss, and rounds in which all carriers have their turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from bench.media.carriers import PLAIN, Carrier
+from bench.media.cpu import read_cpu
+from bench.media.ends import End, Ends
+from bench.media.figures import Limit, Run, Turn
+from bench.media.pacing import Delivery
+from bench.signalling.figures import knee_search
+
+# A first step that even a loaded machine passes, and a limit that no Python sender reaches.
+FIRST_RATE, MAX_RATE = 8_000, 256_000
+# Both ends of a call speak until all flows are as they have to be: as a phone does, but no more in all than any carrier passes.
+TALK_RATE_EACH, MAX_TALK_RATE, TALK_SECONDS = 50, 6_000, 1.0
+SETTLE_SECONDS = 60
+WARM_UP_SECONDS, IDLE_SECONDS = 1.0, 3.0
+# What the first round may lose at most, at the second try: with more the comparison is made at a lower rate.
+MAX_LOST_SHARE = 0.0005
+Start = Callable[[], AbstractContextManager[Carrier]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Numbers of flows, seconds of a run and of a step in the search, and the number of rounds."""
+
+    few: int
+    many: int
+    seconds: float
+    search_seconds: float
+    rounds: int
+
+
+class Lossy(Exception):
+    """Say which carrier loses packets at which rate."""
+
+
+class Bench:
+    """Two ends, and what the machine uses when they rest."""
+
+    def __init__(self, ends: Ends) -> None:
+        self._ends = ends
+        self._idle = 0.0
+
+    def measure_idle(self, seconds: float) -> float:
+        """Learn how many cores are busy when nothing is sent and no relay runs, and return it."""
+        before = read_cpu()
+        time.sleep(seconds)
+        after = read_cpu()
+        self._idle = before.busy_until(after) / (after.at - before.at)
+        return self._idle
+
+    def prepare(self, carrier: Carrier, flows: int) -> None:
+        """Make the calls, and let both ends speak until each hears the other; raises RuntimeError."""
+        for end, way in zip((self._ends.caller, self._ends.engine), carrier.ways(flows), strict=True):
+            end.ask("connect", host=way.host, ports=way.ports)
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while problem := self._talk(flows) or carrier.unsettled(flows):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"Not ready within {SETTLE_SECONDS} s: {problem}.")
+
+    def run(self, carrier: Carrier, flows: int, rate: float, seconds: float) -> Run:
+        """Send from the caller to the engine."""
+        caller, engine = self._ends.caller, self._ends.engine
+        relay_cpu = carrier.cpu()
+        engine.ask("receive", flows=flows)
+        before = read_cpu()
+        sent = caller.ask("send", flows=flows, rate=rate, seconds=seconds)
+        engine.tell("delays")
+        got = engine.answer()
+        after = read_cpu()
+        return Run(
+            flows=flows,
+            asked=rate,
+            seconds=sent["seconds"],
+            delivery=Delivery.count(sent["sent"], got["received"]),
+            strays=got["strays"],
+            cpu=before.busy_until(after) - self._idle * (after.at - before.at),
+            cpu_of={"sender": sent["cpu"], "receiver": got["cpu"], "relay": carrier.cpu() - relay_cpu},
+            delay=engine.answer(),
+        )
+
+    def better_of_two(self, carrier: Carrier, flows: int, rate: float, seconds: float) -> Run:
+        """Run once more if packets are lost: a moment in which the machine had other work says nothing of the carrier."""
+        first = self.run(carrier, flows, rate, seconds)
+        if first.clean:
+            return first
+        second = self.run(carrier, flows, rate, seconds)
+        return min(first, second, key=lambda run: (not run.clean, run.lost_share))
+
+    def limit(self, carrier: Carrier, flows: int, seconds: float) -> Limit:
+        """Search the highest rate without loss."""
+        steps = knee_search(FIRST_RATE, MAX_RATE)
+        rate, best, by = next(steps), 0.0, "search"
+        while True:
+            run = self.better_of_two(carrier, flows, rate, seconds)
+            if run.clean:
+                best = max(best, run.rate)
+            else:
+                by = "sender" if run.complete else "loss"
+            try:
+                rate = steps.send(run.clean)
+            except StopIteration:
+                return Limit(best, by)
+
+    def _talk(self, flows: int) -> str:
+        """Let both ends speak for a while; say who did not hear whom."""
+        rate = min(TALK_RATE_EACH * flows, MAX_TALK_RATE)
+        seconds = max(TALK_SECONDS, 2 * flows / rate)
+        both = {"caller": self._ends.caller, "engine": self._ends.engine}
+        for end in both.values():
+            end.tell("send", flows=flows, rate=rate, seconds=seconds)
+        for end in both.values():
+            end.answer()
+        deaf = {name: self._heard(end, flows).count(0) for name, end in both.items()}
+        return ", ".join(f"the {name} hears nothing on {count} of {flows} flows" for name, count in deaf.items() if count)
+
+    def _heard(self, end: End, flows: int) -> list[int]:
+        """Return how many packets wait in each flow."""
+        end.ask("receive", flows=flows)
+        end.tell("delays")
+        received: list[int] = end.answer()["received"]
+        end.answer()
+        return received
+
+
+class Rounds:
+    """All carriers in turn, so many times, over a few flows and over many."""
+
+    def __init__(self, bench: Bench, starts: Mapping[str, Start], plan: Plan, say: Callable[[str], None]) -> None:
+        self._bench = bench
+        self._starts = starts
+        self._plan = plan
+        self._say = say
+        self.idle: list[float] = []
+        """Cores that were busy before each round, when they should not have been."""
+
+    def limits(self) -> dict[str, Limit]:
+        """Search the highest rate of each carrier."""
+        found = {}
+        for name, start in self._starts.items():
+            with start() as carrier:
+                self._bench.prepare(carrier, self._plan.few)
+                found[name] = self._bench.limit(carrier, self._plan.few, self._plan.search_seconds)
+            self._say(f"{name}: {found[name].rate:.0f} packets/s without loss, then {found[name].by}")
+        return found
+
+    def run(self, rate: float, limits: Mapping[str, Limit], *, strict: bool) -> dict[str, list[Turn]]:
+        """Return the turns of each carrier; if `strict`, raises Lossy where one loses too much in the first round."""
+        turns: dict[str, list[Turn]] = {name: [] for name in self._starts}
+        self.idle = []
+        names = list(self._starts)
+        for number in range(self._plan.rounds):
+            self.idle.append(self._bench.measure_idle(IDLE_SECONDS))
+            self._say(f"round {number + 1}: {self.idle[-1]:.3f} cores are busy before anything is sent")
+            # Each begins a round once: whoever comes first meets another machine than who comes last.
+            shift = number % len(names)
+            for name in names[shift:] + names[:shift]:
+                turns[name].append(self._turn(name, rate, limits, strict=strict and number == 0))
+        return turns
+
+    def _turn(self, name: str, rate: float, limits: Mapping[str, Limit], *, strict: bool) -> Turn:
+        turn, half = Turn(), None
+        with self._starts[name]() as carrier:
+            for flows in (self._plan.few, self._plan.many):
+                self._bench.prepare(carrier, flows)
+                self._bench.run(carrier, flows, rate, WARM_UP_SECONDS)
+                run = turn.runs[flows] = self._bench.better_of_two(carrier, flows, rate, self._plan.seconds)
+                self._say(f"  {name}, {flows} flows: {run.cost:.2f} µs a packet, {run.delivery.lost} of {run.delivery.sent} lost")
+                if strict and (run.lost_share > MAX_LOST_SHARE or not run.held):
+                    raise Lossy(f"{name}, {flows} flows: {run.rate:.0f} of {rate:.0f} packets/s sent, {run.lost_share:.1%} lost")
+                if flows == self._plan.few and name in limits and name != PLAIN:
+                    half = self._bench.run(carrier, flows, limits[name].rate / 2, self._plan.seconds)
+        if half:
+            turn.half = half, self._plain_beside(half)
+        return turn
+
+    def _plain_beside(self, run: Run) -> Run:
+        """Return a run of plain forwarding like another, now that no relay stands in its way."""
+        with self._starts[PLAIN]() as plain:
+            self._bench.prepare(plain, run.flows)
+            return self._bench.run(plain, run.flows, run.asked, self._plan.seconds)

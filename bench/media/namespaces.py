@@ -1,0 +1,73 @@
+"""Three hosts in a row, each a network namespace: caller, relay, engine."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+CALLER, RELAY, ENGINE = NAMES = ("sipuri-bench-caller", "sipuri-bench-relay", "sipuri-bench-engine")
+CALLER_ADDRESS, OUTSIDE_ADDRESS = "10.201.0.2", "10.201.0.1"
+ENGINE_ADDRESS, INSIDE_ADDRESS = "10.202.0.2", "10.202.0.1"
+CLONE_NEWNET = 0x40000000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class NetworkError(Exception):
+    """Say in one sentence why there is no network."""
+
+
+@contextmanager
+def network() -> Iterator[None]:
+    """Build the hosts, with this thread and the programs it starts on the relay's; raises NetworkError."""
+    made = []
+    try:
+        for name in NAMES:
+            _ip("netns", "add", name)
+            made.append(name)
+            _ip("-n", name, "link", "set", "lo", "up")
+        _wire(CALLER, CALLER_ADDRESS, "outside", OUTSIDE_ADDRESS)
+        _wire(ENGINE, ENGINE_ADDRESS, "inside", INSIDE_ADDRESS)
+        with _inside(RELAY):
+            Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+            yield
+    finally:
+        for name in made:
+            subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
+
+
+def _wire(host: str, address: str, link: str, gateway: str) -> None:
+    """Join a host to the relay's and lead all that it sends there."""
+    _ip("-n", host, "link", "add", "up0", "type", "veth", "peer", "name", link, "netns", RELAY)
+    for name, device, own in ((host, "up0", address), (RELAY, link, gateway)):
+        _ip("-n", name, "address", "add", f"{own}/24", "dev", device)
+        _ip("-n", name, "link", "set", device, "up")
+    _ip("-n", host, "route", "add", "default", "via", gateway)
+
+
+def _ip(*arguments: str) -> None:
+    ran = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise NetworkError(f"'ip {' '.join(arguments)}' failed: {ran.stderr.strip()}")
+
+
+@contextmanager
+def _inside(name: str) -> Iterator[None]:
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    there = os.open(f"/run/netns/{name}", os.O_RDONLY)
+    try:
+        _enter(there)
+        yield
+    finally:
+        _enter(home)
+        os.close(there)
+        os.close(home)
+
+
+def _enter(descriptor: int) -> None:
+    if _libc.setns(descriptor, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")

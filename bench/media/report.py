@@ -1,0 +1,90 @@
+"""Put what was measured into one object and into a table for people."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bench.media.carriers import KERNEL, PEER, PLAIN, USERSPACE
+from bench.media.figures import Limit, Run, Turn, added, added_delay, costs
+from bench.media.measure import Plan
+from bench.signalling.figures import pairwise_ratios, spread
+
+Figures = dict[str, Any]
+PLANES = {"kernel": KERNEL, "userspace": USERSPACE}
+PERCENTILES = ("p50", "p99")
+
+
+def figures(turns: Sequence[Turn], plain: Sequence[Turn], plan: Plan, limit: Limit | None) -> Figures:
+    """Return a carrier's figures by name: CPU in microseconds for each packet, delays in milliseconds, rates in packets a second."""
+    found: Figures = {}
+    for flows in (plan.few, plan.many):
+        found[f"{flows}_flows"] = _over_flows([turn.runs[flows] for turn in turns])
+        if turns is not plain:
+            found[f"{flows}_flows"]["added_cpu_us"] = spread(added(turns, plain, flows))
+    if limit:
+        found["highest_rate_without_loss"] = round(limit.rate)
+        found["stopped_by"] = limit.by
+    halves = [turn.half[0] for turn in turns if turn.half]
+    if halves:
+        found["at_half_of_it"] = {
+            "rate": round(statistics.median(run.rate for run in halves)),
+            "lost": sum(run.delivery.lost for run in halves),
+            "delay_ms": {name: spread([run.delay[name] for run in halves]) for name in PERCENTILES},
+            "added_delay_ms": {name: spread([added_delay(turn, name) for turn in turns]) for name in PERCENTILES},
+        }
+    return found
+
+
+def _over_flows(runs: Sequence[Run]) -> Figures:
+    return {
+        "cpu_us": spread([run.cost for run in runs]),
+        "cpu_us_of": {name: spread([run.per_packet(run.cpu_of[name]) for run in runs]) for name in runs[0].cpu_of},
+        "rate": round(statistics.median(run.rate for run in runs)),
+        "sent": sum(run.delivery.sent for run in runs),
+        "lost": sum(run.delivery.lost for run in runs),
+        "strays": sum(run.strays for run in runs),
+        "delay_ms": {name: spread([run.delay[name] for run in runs]) for name in PERCENTILES},
+    }
+
+
+def ratios(turns: Mapping[str, Sequence[Turn]], plan: Plan) -> Figures:
+    """Return each plane's added CPU divided by rtpengine's, and the kernel plane's figures of many flows divided by those of few."""
+    found: Figures = {}
+    plain = turns[PLAIN]
+    for flows, suffix in ((plan.few, ""), (plan.many, f"_{plan.many}_flows")):
+        for plane, name in PLANES.items():
+            if name in turns and PEER in turns:
+                both = added(turns[name], plain, flows), added(turns[PEER], plain, flows)
+                found[f"{plane}_cpu_per_packet{suffix}"] = spread(pairwise_ratios(*both))
+    if KERNEL in turns:
+        kernel = turns[KERNEL]
+        found[f"kernel_cost_{plan.many}_to_{plan.few}_flows"] = spread(pairwise_ratios(costs(kernel, plan.many), costs(kernel, plan.few)))
+        found[f"kernel_added_{plan.many}_to_{plan.few}_flows"] = spread(
+            pairwise_ratios(added(kernel, plain, plan.many), added(kernel, plain, plan.few))
+        )
+        found[f"plain_cost_{plan.many}_to_{plan.few}_flows"] = spread(pairwise_ratios(costs(plain, plan.many), costs(plain, plan.few)))
+    return found
+
+
+def table(sides: Mapping[str, Figures], of_all: Figures) -> Iterator[str]:
+    """Yield the lines of the table: a figure, then each carrier's median and its spread."""
+    yield f"{'':40}" + "".join(f"{name:>26}" for name in sides)
+    rows = [dict(_lines(side)) for side in sides.values()]
+    for label in dict.fromkeys(label for row in rows for label in row):
+        yield f"{label:40}" + "".join(f"{row.get(label, ''):>26}" for row in rows)
+    for label, value in _lines(of_all):
+        yield f"{label:40}{value:>26}"
+
+
+def _lines(values: Figures, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield label and text of each figure, however deep it lies."""
+    for name, value in values.items():
+        label = f"{prefix}{name}".replace("_", " ")
+        if isinstance(value, dict) and "median" in value:
+            yield label, f"{value['median']:.4g} ({value['min']:.4g}…{value['max']:.4g})"
+        elif isinstance(value, dict):
+            yield from _lines(value, f"{label}, ")
+        else:
+            yield label, str(value)
