@@ -13,7 +13,7 @@ PIP := $(BIN)/pip install -qq --disable-pip-version-check
 PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-modules rtpengine-daemon bind9-dnsutils iproute2 nftables postgresql redis-server chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types layers unit daemons conformance peers simulate fuzz fuzz-api bench-api bench-flood bench-media bench-signalling openapi clean
+.PHONY: help demo up test lint types layers unit daemons conformance peers simulate soak-media fuzz fuzz-media fuzz-api bench-api bench-flood bench-media bench-signalling openapi clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,8 +62,15 @@ peers: .venv/dev  ## scenarios, Kamailio and phones over every transport (some m
 simulate: .venv/dev  ## 10,000 calls over a network that loses a fifth (some minutes; SIPURI_SIMULATION_SEED=N)
 	SIPURI_SIMULATED_CALLS=10000 $(BIN)/pytest -p no:cacheprovider tests/unit/proxy/test_simulation.py --timeout 1200
 
+soak-media: .venv/dev  ## 100,000 short sessions through the relay, after which it holds nothing (root; some minutes)
+	@deploy/need-packages iproute2 nftables
+	@$(BIN)/python -m tests.soak.media_sessions
+
 fuzz: .venv/dev  ## a million damaged messages, headers, digests and descriptions (some minutes)
 	@$(BIN)/python -m tests.fuzz --inputs 1000000
+
+fuzz-media: .venv/dev  ## a million damaged ng commands, descriptions and packets (ten minutes)
+	@$(BIN)/python -m tests.fuzz --inputs 1000000 --target ng --target sdp --target rtp --target rtcp
 
 fuzz-api: .venv/dev  ## thousands of requests made from openapi.json (some minutes)
 	@rm -f var/fuzz-api.txt; mkdir -p var

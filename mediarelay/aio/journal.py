@@ -6,10 +6,13 @@ machine that has started since is told by its boot id. Now and then the file is 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
 from typing import Any, TextIO
+
+import structlog
 
 from mediarelay.core.journal import Record
 
@@ -17,7 +20,11 @@ __all__ = ["JournalFile"]
 
 SLACK_LINES = 2_000
 MAX_OCTETS = 1 << 28
+RETRY_SHARE = 8
+"""A file that fell behind is tried again after so many changes: one for every eight sessions."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+log = structlog.get_logger(__name__)
 
 
 class JournalFile:
@@ -27,8 +34,11 @@ class JournalFile:
         self._path = path
         self._head = {"boot": _BOOT_ID.read_text(encoding="ascii").strip(), "rules": fingerprint}
         self._lines: dict[str, str] = {}
+        self._is_open = False
         self._file: TextIO | None = None
+        """None where the disk has refused a change: then the file is behind."""
         self._written = 0
+        """Lines in the file, or changes since it fell behind."""
 
     def load(self) -> tuple[list[Record], bool]:
         """Return the sessions of before, and whether the rules in the kernel are still ours.
@@ -59,36 +69,64 @@ class JournalFile:
         """Begin a new file; raises OSError."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._rewrite()
+        self._is_open = True
 
     def put(self, call_id: str, record: Record | None) -> None:
-        """Write a session down as it is now, or that it is gone; raises OSError."""
-        if self._file is None:
+        """Write a session down as it is now, or that it is gone; what a full disk does not take is written when it does."""
+        if not self._is_open:
             return
         line = json.dumps(record or {"call": call_id}, separators=(",", ":"))
         if record is None:
             self._lines.pop(call_id, None)
         else:
             self._lines[call_id] = line
-        if self._written >= 4 * len(self._lines) + SLACK_LINES:
-            self._rewrite()
-            return
-        self._file.write(line + "\n")
-        self._file.flush()
         self._written += 1
+        try:
+            self._write(line)
+        except OSError as error:
+            self._let_go(error)
 
     def close(self) -> None:
         """Remove the file: what ends in order leaves nothing to take up."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._is_open:
+            self._is_open = False
+            self._let_go(None)
+            self._path.with_suffix(".new").unlink(missing_ok=True)
             self._path.unlink(missing_ok=True)
 
+    def _write(self, line: str) -> None:
+        """Add a line; where the file is behind, write all of it anew, but seldom: each time costs as much as there are sessions."""
+        if self._file is None:
+            if RETRY_SHARE * self._written >= len(self._lines):
+                self._rewrite()
+                log.info("journal_written_again")
+        elif self._written > 4 * len(self._lines) + SLACK_LINES:
+            self._rewrite()
+        else:
+            self._file.write(line + "\n")
+            self._file.flush()
+
+    def _let_go(self, error: OSError | None) -> None:
+        if error is not None and self._file is not None:
+            log.error("journal_not_written", error=str(error))
+        file, self._file = self._file, None
+        self._written = 0
+        if file is not None:
+            with contextlib.suppress(OSError):
+                file.close()
+
     def _rewrite(self) -> None:
+        new = self._path.with_suffix(".new")
+        file = new.open("w", encoding="utf-8")
+        try:
+            file.write("".join(f"{line}\n" for line in (json.dumps(self._head), *self._lines.values())))
+            file.flush()
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.close()
+            raise
+        os.replace(new, self._path)
         if self._file is not None:
             self._file.close()
-        new = self._path.with_suffix(".new")
-        self._file = new.open("w", encoding="utf-8")
-        self._file.write("".join(f"{line}\n" for line in (json.dumps(self._head), *self._lines.values())))
-        self._file.flush()
-        os.replace(new, self._path)
+        self._file = file
         self._written = len(self._lines)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from pathlib import Path
+from typing import NoReturn
 
 import structlog
 
@@ -58,6 +59,7 @@ class KernelPlane:
         self._table: KernelTable | None = None
         self._samples: PacketSamples | None = None
         self._retry: asyncio.Task[None] | None = None
+        self._made = False
         # One thread: what was begun is over before the table is deleted.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="nft")
 
@@ -85,8 +87,8 @@ class KernelPlane:
         """Take the rules away."""
         if self._retry is not None:
             self._retry.cancel()
-        if self._table is not None:
-            self._close()
+        self._close()
+        if self._made:
             await self._nft(delete_script(self._config))
         self._pool.shutdown(wait=False)
 
@@ -159,14 +161,21 @@ class KernelPlane:
         """Make the table and prove it; raises PlaneMissing."""
         if reason := _what_is_missing(self._config):
             raise PlaneMissing(reason)
-        table = KernelTable(table_name(self._config))
+        try:
+            table = KernelTable(table_name(self._config))
+        except OSError as error:
+            raise PlaneMissing(f"netfilter has no netlink here: {error.strerror}.") from error
+        self._made = True
         if not (keep and _is_there(table)) and (trouble := await self._nft(create_script(self._config))):
             table.close()
             raise PlaneMissing(f"nft says: {trouble}.")
+        self._table = table
         try:
-            self._table = table
             self._samples = PacketSamples(self._config.log_group, self._on_sample)
-            arrived = await self._probe(self._table)
+        except (KernelRefused, NetlinkError, OSError) as error:
+            await self._abandon(f"the nflog group {self._config.log_group} cannot be read ({error}); another program may have it.")
+        try:
+            arrived = await self._probe(table)
         except (KernelRefused, NetlinkError, OSError) as error:
             await self._abandon(f"{error}.")
         else:
@@ -174,7 +183,7 @@ class KernelPlane:
                 await self._abandon("packets sent through its rules did not arrive.")
             self._offload.start()
 
-    async def _abandon(self, reason: str) -> None:
+    async def _abandon(self, reason: str) -> NoReturn:
         self._close()
         await self._nft(delete_script(self._config))
         raise PlaneMissing(reason)
@@ -220,11 +229,12 @@ def _socket(host: str) -> socket.socket:
 
 
 async def _arrives(sender: socket.socket, to: Address, receiver: socket.socket, comes_from: Address) -> bool:
-    sender.sendto(PROBE, to)
     try:
+        sender.sendto(PROBE, to)
         async with asyncio.timeout(PROBE_SECONDS):
             data, source = await asyncio.get_running_loop().sock_recvfrom(receiver, len(PROBE) + 1)
-    except TimeoutError:
+    except (TimeoutError, PermissionError):
+        # A firewall may say no at once.
         return False
     return data == PROBE and source == comes_from
 
@@ -243,7 +253,10 @@ def _what_is_missing(config: RelayConfig) -> str:
 
 
 def _mark_conflict(marks: range) -> str:
-    netlink = NetlinkSocket(ROUTE)
+    try:
+        netlink = NetlinkSocket(ROUTE)
+    except OSError as error:
+        return f"the routing rules cannot be read: {error.strerror}."
     try:
         found = [read_mark(message) for message in netlink.ask(ask_rules(netlink.next_sequence()))]
     except (KernelRefused, NetlinkError) as error:

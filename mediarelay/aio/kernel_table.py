@@ -97,7 +97,7 @@ class KernelTable:
         return self._elements(dump(self._name, name, self._netlink.next_sequence()))
 
     def _elements(self, question: bytes) -> list[Element]:
-        return [element for message in self._netlink.ask(question) for element in read_elements(message)]
+        return list(read_elements(self._netlink.ask(question)))
 
 
 def _parts(flows: Sequence[KernelFlow]) -> Iterable[Sequence[KernelFlow]]:

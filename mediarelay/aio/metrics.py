@@ -73,7 +73,7 @@ class RelayMetrics(Collector):
 
     def _traffic(self) -> Iterator[Metric]:
         packets, octets = dict(self._ended_packets), dict(self._ended_octets)
-        for figures in self._relay.figures().values():
+        for figures in self._relay.figures(session.call_id for session in self._relay.table).values():
             _add(figures, packets, octets)
         yield _counter("sipuri_relay_packets", "Media packets accepted", "side", ((side.value, n) for side, n in packets.items()))
         yield _counter("sipuri_relay_octets", "Media octets accepted", "side", ((side.value, n) for side, n in octets.items()))

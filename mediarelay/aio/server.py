@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import structlog
@@ -71,9 +71,13 @@ class RelayServer:
         """Sessions that are relayed now."""
         return len(self._relay.table)
 
-    def figures(self) -> dict[str, tuple[LegFigures, ...]]:
-        """Return what each live session's sides have seen so far."""
-        return self._relay.figures()
+    def calls(self) -> list[str]:
+        """Return the ids of all live sessions."""
+        return [session.call_id for session in self._relay.table]
+
+    def figures(self, call_ids: Iterable[str]) -> dict[str, tuple[LegFigures, ...]]:
+        """Return what the sides of live sessions have seen so far."""
+        return self._relay.figures(call_ids)
 
     async def start(self) -> None:
         """Take up what a killed process has left and open the ng socket; raises CannotStart."""

@@ -18,7 +18,7 @@ from typing import Self
 
 from mediarelay.bencode import decode, encode
 from mediarelay.core.config import Address
-from mediarelay.core.limits import MAX_COOKIE, MAX_REPLIES, MAX_TEXT, REPLY_SECONDS
+from mediarelay.core.limits import MAX_COOKIE, MAX_REPLIES, MAX_REPLY_OCTETS, MAX_TEXT, REPLY_SECONDS
 
 __all__ = ["MAX_BODY", "Command", "ReplyCache", "fold", "split_cookie"]
 
@@ -117,9 +117,10 @@ class Command:
 
 
 class ReplyCache:
-    """Replies by sender and cookie, bounded in number and age."""
+    """Replies by sender and cookie, bounded in number, octets and age."""
 
     def __init__(self) -> None:
+        self._octets = 0
         self._replies: OrderedDict[tuple[Address, bytes], tuple[float, bytes]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -132,10 +133,14 @@ class ReplyCache:
 
     def put(self, sender: Address, cookie: bytes, reply: bytes, now: float) -> None:
         """Remember a reply; the oldest make room."""
+        self._octets += len(reply) - len(self._replies.pop((sender, cookie), (0.0, b""))[1])
         self._replies[sender, cookie] = (now, reply)
-        self._replies.move_to_end((sender, cookie))
-        while len(self._replies) > MAX_REPLIES or now - next(iter(self._replies.values()))[0] >= REPLY_SECONDS:
-            self._replies.popitem(last=False)
+        while self._is_full() or now - next(iter(self._replies.values()))[0] >= REPLY_SECONDS:
+            _, (_, oldest) = self._replies.popitem(last=False)
+            self._octets -= len(oldest)
+
+    def _is_full(self) -> bool:
+        return len(self._replies) > MAX_REPLIES or self._octets > MAX_REPLY_OCTETS
 
 
 def fold(name: bytes) -> bytes:

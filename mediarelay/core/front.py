@@ -108,7 +108,10 @@ class CommandFront:
 
     def _finish(self, cookie: bytes) -> None:
         gathering = self._gathering.pop(cookie)
-        merged = _MERGERS[gathering.command.name](gathering.command, gathering.replies)
+        try:
+            merged = _MERGERS[gathering.command.name](gathering.command, gathering.replies)
+        except ValueError as error:
+            merged = {"result": "error", "error-reason": str(error)}
         self._reply(gathering.cookie, gathering.command, merged, gathering.sender)
 
     def _reply(self, cookie: bytes, command: Command, reply: Reply, addr: Address) -> None:

@@ -4,8 +4,8 @@ What comes from a flow's source to its port gets the flow's mark and, on the way
 the way out its source becomes the port that the far end knows. `prerouting` and `postrouting` see what comes from and
 goes to other machines, `output` and `input` what this one sends and hears itself. What it sends to itself has left by
 `postrouting` when `input` sees it, and would be counted twice there. Only plain RTP is taken: RTCP, STUN, anything with
-an extension, padding or contributing sources, and whatever came without a checksum, which the rewriting would break,
-goes to the sockets.
+an extension, padding or contributing sources, fragments, of which only the first has ports, and whatever came without a
+checksum, which the rewriting would break, goes to the sockets.
 
 One in 64 packets is copied to us, its first octets; the packet itself goes its way.
 """
@@ -38,7 +38,7 @@ def create_script(config: RelayConfig) -> str:
     ports = ", ".join(f"{first}-{last}" for first, last in (config.external_ports, config.internal_ports))
     # `jump` wants its line to end.
     take = (
-        f"  udp dport {{ {ports} }} udp checksum != 0 udp length >= 20 @th,64,8 0x80 @th,72,8 != 192-223"
+        f"  udp dport {{ {ports} }} ip frag-off & 0x3fff == 0 udp checksum != 0 udp length >= 20 @th,64,8 0x80 @th,72,8 != 192-223"
         " meta mark set ip saddr . udp sport . ip daddr . udp dport map @m_flow jump to_far\n"
     )
     ours = f"  meta mark & {_mask(config.marks):#010x} == {config.marks.start:#010x} jump from_relay\n"

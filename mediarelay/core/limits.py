@@ -8,6 +8,7 @@ __all__ = [
     "MAX_LISTED_CALLS",
     "MAX_LISTED_OCTETS",
     "MAX_REPLIES",
+    "MAX_REPLY_OCTETS",
     "MAX_SDP",
     "MAX_SESSIONS",
     "MAX_STREAMS",
@@ -27,6 +28,8 @@ MAX_COOKIE = 128
 """Octets of the cookie before a command."""
 MAX_REPLIES = 8_192
 """Replies remembered for repeated commands."""
+MAX_REPLY_OCTETS = 1 << 25
+"""Octets of these replies."""
 REPLY_SECONDS = 10.0
 """How long a reply is remembered; a client gives up earlier."""
 MAX_SDP = 32_768

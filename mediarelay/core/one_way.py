@@ -29,6 +29,9 @@ class OneWayWatch:
         """Return what is new about a session."""
         found = []
         for index, stream in session.streams.items():
+            first, second = stream.legs
+            if min(first.learner.last_at, second.learner.last_at) > now - SPEAKING_SECONDS and stream not in self._silent:
+                continue
             known = self._silent.get(stream, set())
             for party in (0, 1):
                 silent = session.answered and self._is_one_way(session, stream, party, now)

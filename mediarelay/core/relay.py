@@ -10,7 +10,7 @@ port and returns the flow to send from, and the shell sends.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from mediarelay.core.addresses import Side
@@ -106,9 +106,10 @@ class MediaRelay:
         """Tell whether no session is left."""
         return not len(self.table)
 
-    def figures(self) -> dict[str, tuple[LegFigures, ...]]:
-        """Return what each live session's sides have seen so far."""
-        return {session.call_id: session.figures() for session in self.table}
+    def figures(self, call_ids: Iterable[str]) -> dict[str, tuple[LegFigures, ...]]:
+        """Return what the sides of live sessions have seen so far."""
+        sessions = filter(None, map(self.table.get, call_ids))
+        return {session.call_id: session.figures() for session in sessions}
 
     def record_of(self, call_id: str) -> Record | None:
         """Return what a restart needs to know of a session, None where it is gone."""

@@ -160,9 +160,11 @@ class Session:
         """Yield every flow."""
         return (flow for stream in self.streams.values() for flow in stream.flows())
 
-    def last_activity(self) -> float:
-        """Return when a command or an accepted packet last came."""
-        return max(self.touched_at, max((stream.last_activity() for stream in self.streams.values()), default=0.0))
+    def was_active_after(self, moment: float) -> bool:
+        """Tell whether a command or an accepted packet has come since."""
+        return self.touched_at > moment or any(
+            leg.learner.last_at > moment or leg.rtcp.last_at > moment for stream in self.streams.values() for leg in stream.legs
+        )
 
     def figures(self) -> tuple[LegFigures, ...]:
         """Return what both parties' legs have seen."""

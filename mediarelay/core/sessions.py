@@ -25,6 +25,9 @@ __all__ = ["SessionTable"]
 HOLD_SECONDS = 3600.0
 """How long a session on hold may be silent."""
 SWEEP_SECONDS = 1.0
+"""How often each session is looked at."""
+SWEEP_SHARES = 10
+"""In so many parts, so that thousands of sessions never keep a packet waiting."""
 
 
 class SessionTable:
@@ -37,6 +40,8 @@ class SessionTable:
         self._by_call: dict[str, Session] = {}
         self._changed: dict[str, None] = {}
         self._sweep_at: float | None = None
+        self._to_sweep: deque[str] = deque()
+        self._share = 1
         self.flows: dict[Address, Flow] = {}
         self.events: deque[Event] = deque()
         pools = {Side.EXTERNAL: PortPool(config.external_ports, choose), Side.INTERNAL: PortPool(config.internal_ports, choose)}
@@ -70,13 +75,21 @@ class SessionTable:
             self.flows[flow.local] = flow
         self.note_change(session)
         if self._sweep_at is None:
-            self._sweep_at = now + SWEEP_SECONDS
+            self._sweep_at = now + SWEEP_SECONDS / SWEEP_SHARES
 
     def resume(self, session: Session, now: float) -> list[tuple[Side, int]]:
-        """Put a session back that was there before a restart; return its pairs, which are bound next."""
+        """Put a session back that was there before a restart; return its pairs, which are bound next.
+
+        Raises ValueError where one of them is not free.
+        """
         pairs = session.pairs()
-        for side, port in pairs:
-            self.allocator.pools[side].claim(port)
+        for number, (side, port) in enumerate(pairs):
+            try:
+                self.allocator.pools[side].claim(port)
+            except ValueError:
+                for claimed in pairs[:number]:
+                    self.allocator.release(*claimed, now)
+                raise
         self.register(session, now)
         return pairs
 
@@ -135,9 +148,17 @@ class SessionTable:
         self.allocator.expire(now)
         self.offload.handle_timer(now)
         if self._sweep_at is not None and now >= self._sweep_at:
-            for session in list(self._by_call.values()):
+            self._sweep_share(now)
+            self._sweep_at = now + SWEEP_SECONDS / SWEEP_SHARES if self._by_call else None
+
+    def _sweep_share(self, now: float) -> None:
+        if not self._to_sweep:
+            self._to_sweep.extend(self._by_call)
+            self._share = 1 + len(self._to_sweep) // SWEEP_SHARES
+        for _ in range(min(len(self._to_sweep), self._share)):
+            session = self._by_call.get(self._to_sweep.popleft())
+            if session is not None:
                 self._sweep(session, now)
-            self._sweep_at = now + SWEEP_SECONDS if self._by_call else None
 
     def _sweep(self, session: Session, now: float) -> None:
         if session.delete_at is not None and now >= session.delete_at:
@@ -149,7 +170,7 @@ class SessionTable:
 
     def _is_dead(self, session: Session, now: float) -> bool:
         timeout = self._config.session_timeout
-        return now - session.last_activity() >= (max(timeout, HOLD_SECONDS) if session.on_hold else timeout)
+        return not session.was_active_after(now - (max(timeout, HOLD_SECONDS) if session.on_hold else timeout))
 
     def _policy(self, side: Side) -> AddressPolicy:
         config = self._config

@@ -167,10 +167,6 @@ class Stream:
         self.join()
         return ours
 
-    def last_activity(self) -> float:
-        """Return when a packet was last accepted, 0 for never."""
-        return max(max(leg.learner.last_at, leg.rtcp.last_at) for leg in self.legs)
-
     def settled_at(self) -> float | None:
         """Return when both ends were known and sent RTP, None where that is not so."""
         learners = [leg.learner for leg in self.legs]

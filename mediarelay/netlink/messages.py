@@ -22,6 +22,7 @@ __all__ = [
     "attribute",
     "attributes",
     "each_attribute",
+    "each_span",
     "nested",
 ]
 
@@ -91,12 +92,17 @@ def attributes(data: bytes, start: int = 0) -> dict[int, bytes]:
 
 def each_attribute(data: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:
     """Yield kind and value of each attribute from `start`; raises NetlinkError."""
+    return ((kind, data[first:end]) for kind, first, end in each_span(data, start, len(data)))
+
+
+def each_span(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Yield kind, begin and end of each attribute's value between two positions; raises NetlinkError."""
     position = start
-    while position + _ATTRIBUTE.size <= len(data):
+    while position + _ATTRIBUTE.size <= end:
         length, kind = _ATTRIBUTE.unpack_from(data, position)
-        if length < _ATTRIBUTE.size or position + length > len(data):
+        if length < _ATTRIBUTE.size or position + length > end:
             raise NetlinkError("A netlink attribute is truncated.")
-        yield kind & _KIND, data[position + _ATTRIBUTE.size : position + length]
+        yield kind & _KIND, position + _ATTRIBUTE.size, position + length
         position += _aligned(length)
 
 

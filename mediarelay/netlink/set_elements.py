@@ -7,9 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from operator import itemgetter
 from struct import Struct
+from typing import Any, NamedTuple
 
-from mediarelay.netlink.messages import ACK, CREATE, DUMP, REQUEST, Message, NetlinkError, attribute, attributes, each_attribute, nested
+from mediarelay.netlink.messages import (
+    ACK,
+    CREATE,
+    DUMP,
+    REQUEST,
+    Message,
+    NetlinkError,
+    attribute,
+    attributes,
+    each_attribute,
+    each_span,
+    nested,
+)
 
 __all__ = ["MAX_ASKED", "MAX_ELEMENTS", "Element", "SetChange", "dump", "get", "read_elements", "write_batch"]
 
@@ -31,11 +46,10 @@ _EXPRESSION_NAME, _EXPRESSION_DATA = 1, 2
 _COUNTER_OCTETS, _COUNTER_PACKETS = 1, 2
 
 _FAMILY_HEADER = Struct("!BBH")
-_COUNT = Struct("!Q")
+_COUNT_OCTETS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Element:
+class Element(NamedTuple):
     """One element as the kernel lists it; the counts are 0 where its set has no counter."""
 
     key: bytes
@@ -80,13 +94,23 @@ def dump(table: str, name: str, sequence: int) -> bytes:
     return bytes(_message(_GET_ELEMENT, REQUEST | DUMP, table, name, b"", sequence))
 
 
-def read_elements(message: Message) -> Iterator[Element]:
-    """Yield the elements in an answer, none where it is no list of elements; raises NetlinkError."""
-    if message.kind != _NEW_ELEMENT:
-        return
-    for kind, element in each_attribute(attributes(message.payload, _FAMILY_HEADER.size).get(_ELEMENTS, b"")):
-        if kind == _ELEMENT:
-            yield _read_element(element)
+def read_elements(messages: Iterable[Message]) -> Iterator[Element]:
+    """Yield the elements in answers, none where one is no list of elements; raises NetlinkError."""
+    layout: _Layout | None = None
+    for message in messages:
+        for raw in _raw_elements(message):
+            element = layout.read(raw) if layout is not None else None
+            if element is None:
+                layout = _Layout(raw)
+                element = layout.read(raw)
+            if element is not None:
+                yield element
+
+
+def _raw_elements(message: Message) -> Iterator[bytes]:
+    if message.kind == _NEW_ELEMENT:
+        listed = attributes(message.payload, _FAMILY_HEADER.size).get(_ELEMENTS, b"")
+        yield from (raw for kind, raw in each_attribute(listed) if kind == _ELEMENT)
 
 
 def _message(kind: int, flags: int, table: str, name: str, elements: bytes, sequence: int) -> Message:
@@ -107,20 +131,43 @@ def _text(name: str) -> bytes:
     return name.encode("ascii") + b"\0"
 
 
-def _read_element(raw: bytes) -> Element:
-    fields = attributes(raw)
-    counter = attributes(attributes(fields.get(_EXPRESSION, b"")).get(_EXPRESSION_DATA, b""))
-    return Element(
-        key=attributes(fields.get(_KEY, b"")).get(_VALUE, b""),
-        data=attributes(fields.get(_DATA, b"")).get(_VALUE, b""),
-        packets=_read_count(counter.get(_COUNTER_PACKETS)),
-        octets=_read_count(counter.get(_COUNTER_OCTETS)),
-    )
+_COUNTER = (_EXPRESSION, _EXPRESSION_DATA)
+_VALUES = ((_KEY, _VALUE), (_DATA, _VALUE), (*_COUNTER, _COUNTER_PACKETS), (*_COUNTER, _COUNTER_OCTETS))
+"""Where an element has its key, its data and its two counts."""
 
 
-def _read_count(raw: bytes | None) -> int:
-    if raw is None:
-        return 0
-    if len(raw) != _COUNT.size:
-        raise NetlinkError("A counter is not of eight octets.")
-    return int(_COUNT.unpack(raw)[0])
+class _Layout:
+    """Where the values lie in one element. Those of a set differ in nothing else, and there are thousands of them."""
+
+    def __init__(self, raw: bytes) -> None:
+        spans = [_find(raw, path) for path in _VALUES]
+        if any(end - start not in (0, _COUNT_OCTETS) for start, end in spans[2:]):
+            raise NetlinkError("A counter is not of eight octets.")
+        pieces = list(pairwise(sorted({0, len(raw), *(mark for span in spans for mark in span)})))
+        counts = {span for span in spans[2:] if span in pieces}
+        self._split = Struct(">" + "".join("Q" if piece in counts else f"{piece[1] - piece[0]}s" for piece in pieces))
+        # A value that is not there is read off what is put behind the pieces.
+        self._values = itemgetter(*(pieces.index(span) if span in pieces else at for span, at in zip(spans, (-2, -2, -1, -1), strict=True)))
+        self._frame = itemgetter(*(at for at, piece in enumerate(pieces) if piece not in spans), -2, -1)
+        self._expected = self._frame(self._pieces(raw))
+
+    def read(self, raw: bytes) -> Element | None:
+        """Return the element in `raw`, None where it has another layout."""
+        if len(raw) != self._split.size:
+            return None
+        pieces = self._pieces(raw)
+        return Element(*self._values(pieces)) if self._frame(pieces) == self._expected else None
+
+    def _pieces(self, raw: bytes) -> tuple[Any, ...]:
+        return *self._split.unpack(raw), b"", 0
+
+
+def _find(raw: bytes, path: Sequence[int]) -> tuple[int, int]:
+    """Return begin and end of a nested attribute's value, an empty span where it is not there; raises NetlinkError."""
+    start, end = 0, len(raw)
+    for wanted in path:
+        spans = {kind: (first, last) for kind, first, last in each_span(raw, start, end)}
+        if wanted not in spans:
+            return 0, 0
+        start, end = spans[wanted]
+    return start, end

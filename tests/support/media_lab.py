@@ -5,6 +5,7 @@ Sockets of every host live in this process: a socket belongs to the namespace in
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -23,6 +24,7 @@ CALLER, MOVED_CALLER, STRANGER, ENGINE = "203.0.113.7", "203.0.113.8", "203.0.11
 NG_PORT, METRICS_PORT = 22222, 9400
 OUTSIDE_PORTS, INSIDE_PORTS = (30000, 30799), (40002, 40801)
 STOP_SECONDS = 15
+_numbers = itertools.count()
 
 
 @dataclass
@@ -35,7 +37,7 @@ class MediaLab:
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
-        tag = f"{os.getpid() % 100_000}"
+        tag = f"{os.getpid() % 100_000}-{next(_numbers)}"
         self.hosts = {name: f"sm{name}{tag}" for name in ("relay", "caller", "stranger", "engine")}
 
     def build(self) -> None:
@@ -99,6 +101,13 @@ class MediaLab:
         self.process.kill()
         self.process.wait()
 
+    def workers(self) -> dict[int, int]:
+        """Return the process of each worker by its number."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii").split()
+        commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children}
+        return {int(words[words.index(b"--worker") + 1]): child for child, words in commands.items() if b"--worker" in words}
+
     def log(self) -> str:
         """Return what the relay has logged."""
         return (self.state / "relay.log").read_text(encoding="utf-8", errors="replace")
@@ -113,9 +122,10 @@ class MediaLab:
         with inside(self.hosts[host]):
             return Endpoint(address, port)
 
-    def metrics(self) -> dict[str, float]:
-        """Return the relay's metrics page as a table."""
-        with inside(self.hosts["relay"]), urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=5) as answer:
+    def metrics(self, worker: int | None = None) -> dict[str, float]:
+        """Return the metrics page of the relay, or of one of its workers, as a table; raises OSError where nobody answers."""
+        port = METRICS_PORT if worker is None else METRICS_PORT + 1 + worker
+        with inside(self.hosts["relay"]), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))}
 
@@ -150,6 +160,19 @@ class MediaLab:
             run(f"ip -n {relay} link set {name} master {bridge}")
         run(f"ip -n {host} link set up0 up")
         run(f"ip -n {relay} link set {name} up")
+
+
+@contextmanager
+def lone_host() -> Iterator[None]:
+    """Put this thread, and the processes that it starts, on a host that has nothing but its loopback; needs root."""
+    name = f"smlone{os.getpid() % 100_000}"
+    try:
+        run(f"ip netns add {name}")
+        run(f"ip -n {name} link set lo up")
+        with inside(name):
+            yield
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
 
 
 @contextmanager

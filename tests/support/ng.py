@@ -6,6 +6,7 @@ through, send a second one that must: a relay keeps the order of packets that ta
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import secrets
@@ -18,6 +19,9 @@ Address = tuple[str, int]
 
 TRIES = 40
 TRY_SECONDS = 0.25
+RECEIVE_SECONDS = 5.0
+UNREAD_OCTETS = 1 << 20
+"""What an endpoint may leave unread, as far as the system allows: some seconds of audio."""
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
@@ -38,8 +42,9 @@ class Endpoint:
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_OCTETS)
         self._socket.bind((host, port))
-        self._socket.settimeout(5)
+        self._socket.settimeout(RECEIVE_SECONDS)
         self.address: Address = self._socket.getsockname()
 
     def __enter__(self) -> Endpoint:
@@ -55,6 +60,12 @@ class Endpoint:
     def rcv(self) -> tuple[bytes, Address]:
         """Return the next datagram and where it came from; raises TimeoutError after five seconds."""
         return self._socket.recvfrom(65_535)
+
+    async def hear(self) -> tuple[bytes, Address]:
+        """Return the same while an event loop goes on; raises TimeoutError."""
+        self._socket.setblocking(False)
+        async with asyncio.timeout(RECEIVE_SECONDS):
+            return await asyncio.get_running_loop().sock_recvfrom(self._socket, 65_535)
 
     def waiting(self) -> list[bytes]:
         """Return what has come and was not read."""

@@ -6,7 +6,7 @@ import pytest
 
 from mediarelay.bencode import decode, encode
 from mediarelay.core.control import MAX_BODY, Command, ReplyCache, split_cookie
-from mediarelay.core.limits import MAX_COOKIE, MAX_REPLIES, MAX_TEXT, REPLY_SECONDS
+from mediarelay.core.limits import MAX_COOKIE, MAX_REPLIES, MAX_REPLY_OCTETS, MAX_TEXT, REPLY_SECONDS
 
 
 def test_replies_use_the_notation_of_the_command() -> None:
@@ -102,3 +102,7 @@ def test_replies_are_remembered_for_a_while_and_in_number() -> None:
     assert len(cache) == MAX_REPLIES
     cache.put(("a", 1), b"later", b"", 1.0 + REPLY_SECONDS)
     assert len(cache) == 1
+    for number in range(1_000):
+        cache.put(("a", 1), b"%d" % number, bytes(60_000), 20.0)
+        cache.put(("a", 1), b"same", bytes(60_000), 20.0)
+    assert len(cache) == MAX_REPLY_OCTETS // 60_000

@@ -1,0 +1,159 @@
+"""The kernel itself, on a host of its own; needs root and nft."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from daemonkit.nft import run_nft
+from mediarelay.aio import kernel_table
+from mediarelay.aio.kernel_table import HEADER_OCTETS, KernelTable
+from mediarelay.aio.netlink import NETFILTER, KernelRefused, NetlinkSocket
+from mediarelay.core.config import Interface, RelayConfig
+from mediarelay.core.kernel_flow import Check, Counts, KernelFlow
+from mediarelay.core.kernel_script import SAMPLE_OCTETS, create_script, delete_script, table_name
+from mediarelay.netlink.packet_log import bind_group, read_copy
+from mediarelay.netlink.set_elements import MAX_ELEMENTS
+from tests.support.media_lab import lone_host
+from tests.support.ng import Endpoint, packet
+
+HOME = "127.0.0.1"
+CONFIG = RelayConfig("relay-1", (HOME, 22222), Interface(HOME, HOME), Interface(HOME, HOME))
+FIRST_MARK = CONFIG.marks.start
+MANY = 1_200
+
+
+@pytest.fixture
+def table() -> Iterator[KernelTable]:
+    with lone_host():
+        assert run_nft(create_script(CONFIG)) == ""
+        with closing(KernelTable(table_name(CONFIG))) as made:
+            yield made
+
+
+def flow(number: int, *, mark: int | None = None) -> KernelFlow:
+    return KernelFlow(
+        mark=FIRST_MARK + number if mark is None else mark,
+        source=(f"198.51.100.{number % 250}", 1024 + number),
+        local=(HOME, 30_000 + 2 * number),
+        via=(HOME, 40_002 + 2 * number),
+        target=(f"10.0.0.{number % 250}", 2048 + number),
+    )
+
+
+def many() -> list[KernelFlow]:
+    return [flow(number) for number in range(MANY)]
+
+
+def test_many_flows_come_back_as_they_were_given(table: KernelTable) -> None:
+    assert MANY > 2 * MAX_ELEMENTS
+    flows = many()
+    table.install(flows)
+    marks = [each.mark for each in flows]
+    assert table.flows() == dict(zip(marks, flows, strict=True))
+    assert table.counts() == dict.fromkeys(marks, Counts(0, 0))
+    assert table.check(flows) == dict.fromkeys(marks, Check(0, Counts(0, 0)))
+    assert table.end(flows) == dict.fromkeys(marks, Counts(0, 0))
+    assert (table.flows(), table.counts()) == ({}, {})
+    assert "elements" not in subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_source_that_has_another_mark_is_refused_with_all_that_came_along(table: KernelTable) -> None:
+    table.install([flow(1)])
+    taken = KernelFlow(FIRST_MARK + 9, flow(1).source, flow(1).local, flow(1).via, flow(1).target)
+    with pytest.raises(KernelRefused) as refused:
+        table.install([flow(2), taken, flow(3)])
+    assert refused.value.number == errno.EEXIST
+    assert (list(table.flows()), list(table.counts())) == ([flow(1).mark], [flow(1).mark])
+
+
+def test_a_mark_that_has_another_far_end_is_refused(table: KernelTable) -> None:
+    table.install([flow(1)])
+    with pytest.raises(KernelRefused) as refused:
+        table.install([flow(2, mark=flow(1).mark)])
+    assert refused.value.number == errno.EEXIST
+    assert table.flows() == {flow(1).mark: flow(1)}
+
+
+def test_what_is_not_there_cannot_end(table: KernelTable) -> None:
+    table.install([flow(1)])
+    with pytest.raises(KernelRefused) as refused:
+        table.end([flow(1), flow(2)])
+    assert refused.value.number == errno.ENOENT
+    assert table.flows() == {flow(1).mark: flow(1)}
+    assert list(table.end([flow(1)])) == [flow(1).mark]
+
+
+def test_without_a_table_everything_is_refused(table: KernelTable) -> None:
+    assert run_nft(delete_script(CONFIG)) == ""
+    for ask in (lambda: table.install([flow(1)]), lambda: table.end([flow(1)]), table.counts, table.flows, lambda: table.check([flow(1)])):
+        with pytest.raises(KernelRefused, match="No such file or directory"):
+            ask()
+
+
+def test_answers_that_are_lost_are_no_answers(table: KernelTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    table.install(many())
+    monkeypatch.setattr(kernel_table, "MAX_ASKED", MANY)
+    monkeypatch.setattr("mediarelay.netlink.set_elements.MAX_ASKED", MANY)
+    with pytest.raises(KernelRefused) as refused:
+        table.check(many())
+    assert refused.value.number == errno.ENOBUFS
+
+
+def test_each_packet_is_counted_once_where_both_ends_are_on_this_machine(table: KernelTable) -> None:
+    with Endpoint() as caller, Endpoint() as node:
+        outside, inside = (HOME, 30_000), (HOME, 40_002)
+        flows = [
+            KernelFlow(FIRST_MARK, caller.address, outside, inside, node.address),
+            KernelFlow(FIRST_MARK + 1, node.address, inside, outside, caller.address),
+        ]
+        table.install(flows)
+        for number in range(10):
+            caller.snd(outside, packet(number))
+            assert node.rcv() == (packet(number), inside)
+        node.snd(inside, packet(1))
+        assert caller.rcv() == (packet(1), outside)
+        there, back = Check(10, Counts(10, 10 * 172)), Check(1, Counts(1, 172))
+        assert table.check(flows) == {FIRST_MARK: there, FIRST_MARK + 1: back}
+        assert table.end(flows) == {FIRST_MARK: there.left, FIRST_MARK + 1: back.left}
+        caller.snd(outside, packet(11))
+        node.snd(inside, packet(2))
+        assert (caller.waiting(), node.waiting()) == ([], [])
+
+
+def test_some_packets_are_copied_with_their_marks(table: KernelTable) -> None:
+    samples = NetlinkSocket(NETFILTER)
+    samples.ask(bind_group(CONFIG.log_group, SAMPLE_OCTETS, samples.next_sequence()))
+    with closing(samples), Endpoint() as caller, Endpoint() as node:
+        table.install([KernelFlow(FIRST_MARK, caller.address, (HOME, 30_000), (HOME, 40_002), node.address)])
+        copies = []
+        # One in 64 on average; it would take a miracle to see none in 64 times 64.
+        for number in range(64 * 64):
+            caller.snd((HOME, 30_000), packet(number))
+            node.rcv()
+            copies += [read_copy(message) for message in samples.read()]
+            if copies:
+                break
+        assert copies[0] is not None
+        assert (copies[0].mark, len(copies[0].data)) == (FIRST_MARK, SAMPLE_OCTETS)
+        assert packet(number)[:2] == copies[0].data[HEADER_OCTETS : HEADER_OCTETS + 2]
+
+
+def test_a_group_has_one_reader(table: KernelTable) -> None:
+    with closing(NetlinkSocket(NETFILTER)) as first, closing(NetlinkSocket(NETFILTER)) as second:
+        first.ask(bind_group(CONFIG.log_group, SAMPLE_OCTETS, first.next_sequence()))
+        with pytest.raises(KernelRefused) as refused:
+            second.ask(bind_group(CONFIG.log_group, SAMPLE_OCTETS, second.next_sequence()))
+        assert refused.value.number == errno.EPERM
+
+
+def test_a_question_that_cannot_be_sent_is_refused(table: KernelTable) -> None:
+    sock = NetlinkSocket(NETFILTER)
+    sock.close()
+    with pytest.raises(KernelRefused) as refused:
+        sock.ask(b"")
+    assert refused.value.number == errno.EBADF
