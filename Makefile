@@ -41,7 +41,7 @@ layers: .venv/dev
 	$(BIN)/lint-imports
 
 unit: .venv/dev
-	@deploy/need-packages espeak-ng curl
+	@deploy/need-packages espeak-ng curl iproute2 nftables
 	@command -v npm >/dev/null || deploy/need-packages nodejs npm
 	$(BIN)/pytest -n 2 tests/unit tests/contract
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 from typing import Protocol
 
@@ -46,6 +47,7 @@ class Service(Protocol):
 
 def run(service: Service, *, metrics: Address | None, registry: CollectorRegistry, drain_seconds: float = 30.0) -> int:
     """Serve until a signal ends it and return the process's exit code; raises CannotStart."""
+    _use_all_descriptors()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(service, metrics, registry, drain_seconds))
 
@@ -79,6 +81,12 @@ async def _idle_or_second_signal(service: Service, signals: _Signals) -> None:
     while not service.idle() and not signals.second.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(signals.second.wait(), IDLE_POLL_SECONDS)
+
+
+def _use_all_descriptors() -> None:
+    """Raise the limit of open files to what this user may have: each media port and each connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Signals:

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry
 
+from daemonkit.errors import CannotStart
 from daemonkit.sockets import Address
 from daemonkit.udp import UdpEndpoint
 from mediarelay.aio.command_endpoint import CommandEndpoint
@@ -88,7 +89,11 @@ class RelayServer:
         self._adopt(records)
         if self._journal:
             self._journal.open()
-        self._endpoint.open()
+        try:
+            self._endpoint.open()
+        except CannotStart:
+            await self._plane.stop()
+            raise
         self._pump()
 
     def ready(self) -> bool:
@@ -138,7 +143,10 @@ class RelayServer:
             return all(carried.get(flow.mark) == flow for flow in flows)
 
         for record in records:
-            self._relay.adopt(record, is_carried, self._clock())
+            try:
+                self._relay.adopt(record, is_carried, self._clock())
+            except ValueError as error:
+                log.error("flows_not_adopted", error=str(error))
         known = self._relay.offload.marks()
         self._plane.remove(tuple(flow for mark, flow in carried.items() if mark not in known))
 

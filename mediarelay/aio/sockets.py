@@ -9,9 +9,12 @@ is read.
 from __future__ import annotations
 
 import asyncio
+import errno
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+import structlog
 
 from mediarelay.core.config import Address
 from mediarelay.core.relay import MediaRelay
@@ -24,6 +27,8 @@ DATAGRAMS_PER_WAKE = 1_024
 """After so many, commands have their turn."""
 DATAGRAM_BYTES = 65_535
 
+log = structlog.get_logger(__name__)
+
 
 class MediaSockets:
     """The bound ports of a relay; `on_events` is called when packets have made the core ask for something."""
@@ -31,12 +36,13 @@ class MediaSockets:
     def __init__(self, relay: MediaRelay, clock: Callable[[], float], on_events: Callable[[], None]) -> None:
         self.errors = 0
         """Reads and sends that the system refused."""
-        self._relay = relay
+        self._core = relay
         self._clock = clock
         self._on_events = on_events
         self._sockets: dict[Address, socket.socket] = {}
         self._locals: dict[int, tuple[socket.socket, Address]] = {}
         self._poller: select.epoll | None = None
+        self._is_starved = False
         self._buffer = bytearray(DATAGRAM_BYTES)
         self._view = memoryview(self._buffer)
 
@@ -49,10 +55,12 @@ class MediaSockets:
         try:
             for number in (port, port + 1):
                 opened.append(_bind((host, number)))
-        except OSError:
+        except OSError as error:
             for sock in opened:
                 sock.close()
+            self._note_refusal(error)
             return False
+        self._is_starved = False
         for sock in opened:
             self._watch(sock)
         return True
@@ -73,6 +81,12 @@ class MediaSockets:
             asyncio.get_running_loop().remove_reader(self._poller)
             self._poller.close()
 
+    def _note_refusal(self, error: OSError) -> None:
+        """Say once that the system has no sockets left; a port that another program has is nothing to speak of."""
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM) and not self._is_starved:
+            self._is_starved = True
+            log.error("no_media_socket", error=error.strerror, sockets=len(self._sockets))
+
     def _on_ready(self, poller: select.epoll) -> None:
         taken = 0
         for _ in range(ROUNDS_PER_WAKE):
@@ -80,31 +94,25 @@ class MediaSockets:
             taken += len(ready)
             if not ready or taken > DATAGRAMS_PER_WAKE:
                 break
-            now = self._clock()
-            for number, _ in ready:
-                self._relay_one(*self._locals[number], now)
-        if self._relay.has_events():
+            self._relay(ready, self._clock())
+        if self._core.has_events():
             self._on_events()
 
-    def _relay_one(self, sock: socket.socket, local: Address, now: float) -> None:
-        try:
-            size, source = sock.recvfrom_into(self._buffer)
-        except BlockingIOError:
-            return
-        except OSError:
-            self.errors += 1
-            return
-        flow = self._relay.receive_media(local, self._buffer, size, source, now)
-        if flow is not None:
-            self._send(flow.local, size, flow.target)
-
-    def _send(self, local: Address, size: int, target: Address | None) -> None:
-        if target is None:
-            return
-        try:
-            self._sockets[local].sendto(self._view[:size], target)
-        except OSError:
-            self.errors += 1
+    def _relay(self, ready: Sequence[tuple[int, int]], now: float) -> None:
+        """Take one datagram from each socket and send it on: some ten thousand times a second, so all in one place."""
+        buffer, view, sockets = self._buffer, self._view, self._sockets
+        receive = self._core.receive_media
+        for number, _ in ready:
+            sock, local = self._locals[number]
+            try:
+                size, source = sock.recvfrom_into(buffer)
+                flow = receive(local, buffer, size, source, now)
+                if flow is not None:
+                    sockets[flow.local].sendto(view[:size], flow.target)  # type: ignore[arg-type]  # a flow that is returned has one
+            except BlockingIOError:
+                continue
+            except OSError:
+                self.errors += 1
 
     def _watch(self, sock: socket.socket) -> None:
         local: Address = sock.getsockname()

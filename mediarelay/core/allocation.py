@@ -12,11 +12,16 @@ from mediarelay.core.ports import PortPool
 __all__ = ["Allocation", "Allocator"]
 
 
+MAX_FAILURES = 8
+"""Pairs of one offer that may fail to bind."""
+
+
 class Allocation:
     """Pairs on their way to one session; `done(True)` is called when all are bound, `done(False)` when none is left."""
 
     def __init__(self, wanted: Sequence[Side], done: Callable[[Allocation, bool, float], None]) -> None:
         self.wanted = deque(wanted)
+        self.failures = 0
         self.bound: dict[Side, deque[int]] = {side: deque() for side in Side}
         self.done = done
 
@@ -55,11 +60,16 @@ class Allocator:
         self.begin(allocation, now)
 
     def port_failed(self, side: Side, port: int, now: float) -> None:
-        """Set a pair aside that did not bind, and try another."""
+        """Set a pair aside that did not bind, and try another, a few times."""
         allocation = self._waiting.pop((side, port))
         self.failures += 1
+        allocation.failures += 1
         self.pools[side].release(port, now)
-        self.begin(allocation, now)
+        if allocation.failures > MAX_FAILURES:
+            # A machine without descriptors would refuse all others, too, and lose a whole pool to one offer.
+            self._give_back(allocation, now)
+        else:
+            self.begin(allocation, now)
 
     def release(self, side: Side, port: int, now: float) -> None:
         """Put the pair of an ended stream into quarantine."""

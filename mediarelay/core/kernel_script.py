@@ -35,10 +35,11 @@ def delete_script(config: RelayConfig) -> str:
 
 def create_script(config: RelayConfig) -> str:
     """Return what makes a relay's table, empty, in place of one that is there."""
-    ports = ", ".join(f"{first}-{last}" for first, last in (config.external_ports, config.internal_ports))
+    # One comparison keeps most other traffic away, the key decides: a set of ranges would cost each packet a search of its own.
+    lowest = min(config.external_ports[0], config.internal_ports[0])
     # `jump` wants its line to end.
     take = (
-        f"  udp dport {{ {ports} }} ip frag-off & 0x3fff == 0 udp checksum != 0 udp length >= 20 @th,64,8 0x80 @th,72,8 != 192-223"
+        f"  udp dport >= {lowest} ip frag-off & 0x3fff == 0 udp checksum != 0 udp length >= 20 @th,64,8 0x80 @th,72,8 != 192-223"
         " meta mark set ip saddr . udp sport . ip daddr . udp dport map @m_flow jump to_far\n"
     )
     ours = f"  meta mark & {_mask(config.marks):#010x} == {config.marks.start:#010x} jump from_relay\n"

@@ -55,6 +55,7 @@ class Offload:
         self._numbers = count()
         self._checks: deque[tuple[float, tuple[KernelFlow, ...]]] = deque()
         self._count_at: float | None = None
+        self._counted_at = 0.0
         self._then: dict[int, Then] = {}
         self._in_a_row = 0
 
@@ -142,8 +143,7 @@ class Offload:
     def counted(self, counts: Mapping[int, Counts], now: float) -> None:
         """Take the counts of this moment, by mark."""
         self._count(counts, now)
-        for stream in dict.fromkeys(stream for stream, _ in self._carried.values()):
-            stream.counted_at = now
+        self._counted_at = now
 
     def checked(self, checks: Mapping[int, Check], now: float) -> None:
         """Take back the streams that lose what they get.
@@ -221,7 +221,8 @@ class Offload:
         for mark, counted in counts.items():
             if mark in self._carried:
                 stream, index = self._carried[mark]
-                stream.count(index, counted, now)
+                if counted != stream.counted[index]:
+                    stream.count(index, counted, self._counted_at, now)
 
     def _forget(self, marks: list[int], now: float) -> None:
         left = [self._carried.pop(mark)[0] for mark in marks if mark in self._carried]

@@ -72,6 +72,12 @@ class Session:
         return any(party.on_hold for party in self.parties)
 
     @property
+    def plane(self) -> Plane:
+        """Who forwards: the kernel only where it carries every stream."""
+        carried = bool(self.streams) and all(stream.plane is Plane.KERNEL for stream in self.streams.values())
+        return Plane.KERNEL if carried else Plane.USERSPACE
+
+    @property
     def answered(self) -> bool:
         """Whether both parties are known."""
         return all(party.tag is not None for party in self.parties)
@@ -168,8 +174,7 @@ class Session:
 
     def figures(self) -> tuple[LegFigures, ...]:
         """Return what both parties' legs have seen."""
-        carried = bool(self.streams) and all(stream.plane is Plane.KERNEL for stream in self.streams.values())
-        plane = Plane.KERNEL if carried else Plane.USERSPACE
+        plane = self.plane
         return tuple(_figures(party.side, list(self.legs(index)), plane) for index, party in enumerate(self.parties))
 
     def _stream_changed(self, stream: Stream) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from mediarelay.core.addresses import AddressPolicy, Side
 from mediarelay.core.allocation import Allocator
@@ -108,11 +109,12 @@ class SessionTable:
         def finish(at: float) -> None:
             self._release(session, list(session.streams.values()), at)
             self.ended[cause] += 1
-            self.events.append(SessionEnded(session.call_id, cause, session.figures()))
+            self.events.append(SessionEnded(session.call_id, cause, tuple(replace(leg, plane=plane.value) for leg in session.figures())))
             self.note_change(session)
             if then is not None:
                 then(at)
 
+        plane = session.plane
         del self._by_call[session.call_id]
         self._one_way.forget(session)
         self.offload.take_back(session.streams.values(), finish, now)

@@ -133,7 +133,7 @@ class Stream:
         """What the kernel carries, by the index of the party that sends it."""
         self.counted: list[Counts] = []
         """The counters of these flows when they were last read."""
-        self.counted_at = 0.0
+        self._entered_at = 0.0
         self.noted = False
         """Whether it waits for its turn to enter the kernel."""
         self.barred = False
@@ -187,7 +187,7 @@ class Stream:
     def enter_kernel(self, flows: tuple[KernelFlow, ...], counted: list[Counts], now: float) -> None:
         """Leave forwarding to the kernel, which has counted so much already."""
         self.plane, self.kernel_flows = Plane.KERNEL, flows
-        self.counted, self.counted_at = counted, now
+        self.counted, self._entered_at = counted, now
         for leg in self.legs:
             leg.learner.carried = True
 
@@ -201,13 +201,13 @@ class Stream:
         self.retry_at = now + self._retry_seconds
         self._retry_seconds = min(2 * self._retry_seconds, LAST_RETRY_SECONDS)
 
-    def count(self, index: int, counts: Counts, now: float) -> None:
-        """Take the counter of one direction: what is new was received by one leg and sent by the other."""
+    def count(self, index: int, counts: Counts, since: float, now: float) -> None:
+        """Take the counter of one direction: what is new since a moment was received by one leg and sent by the other."""
         before = self.counted[index]
         packets, octets = counts.packets - before.packets, counts.octets - before.octets
         self.counted[index] = counts
         if packets > 0:
-            self.legs[index].rtp.receive_carried(packets, octets, self.counted_at, now)
+            self.legs[index].rtp.receive_carried(packets, octets, max(since, self._entered_at), now)
             peer = self.legs[1 - index].rtp
             peer.packets_out += packets
             peer.bytes_out += octets

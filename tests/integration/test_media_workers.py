@@ -7,6 +7,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from zlib import crc32
 
 import pytest
@@ -145,3 +146,20 @@ def test_an_offer_to_a_worker_that_is_dead_waits_for_the_next_one(lab: MediaLab)
         ng.delete("early")
     assert lab.workers()[worker_of("early")] != process
     assert lab.metrics()["sipuri_worker_restarts_total"] == 2
+
+
+def test_a_killed_front_takes_its_workers_along_and_no_call(lab: MediaLab, calls: Calls) -> None:
+    workers = set(lab.workers().values())
+    lab.kill()
+    lab.until(lambda: not any(Path(f"/proc/{worker}/task").exists() for worker in workers), what="no orphans")
+    lab.start()
+    lab.until(lambda: len(lab.workers()) == WORKERS, what="all workers are back")
+    lab.until(lambda: listed(calls) == set(calls.names), what="all calls are listed again")
+    calls.heard()
+    calls.talk()
+
+
+def listed(calls: Calls) -> set[str]:
+    found = calls.ng.command("list", limit=1000)[b"calls"]
+    assert isinstance(found, list)
+    return {name.decode() for name in found}

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,6 +107,15 @@ class MediaLab:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text(encoding="ascii").split()
         commands = {int(child): Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children}
         return {int(words[words.index(b"--worker") + 1]): child for child, words in commands.items() if b"--worker" in words}
+
+    def open_files(self) -> list[str]:
+        """Return what each descriptor of the relay's process is."""
+        assert self.process is not None
+        found = []
+        for entry in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found.append(os.readlink(entry))
+        return found
 
     def log(self) -> str:
         """Return what the relay has logged."""

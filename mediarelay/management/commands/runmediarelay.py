@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -11,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from daemonkit.service import Service
 from daemonkit.sockets import Address
-from daemonkit.workers import add_worker_options, inherited_sockets
+from daemonkit.workers import add_worker_options, end_with_supervisor, inherited_sockets
 from mediarelay.adapters.node import ReportingRelay
 from mediarelay.aio.front import COMMANDS, RelayFront
 from sipuri_project.config import relay_config
@@ -33,5 +34,8 @@ class Command(DaemonCommand):
         if options["worker"] is None and settings.MEDIA_WORKERS > 1:
             command = (sys.executable, sys.argv[0], "runmediarelay", "--drain-seconds", str(options["drain_seconds"]))
             return RelayFront(command, settings.MEDIA_WORKERS, settings.NG_BIND, metrics=metrics, registry=registry)
+        if options["worker"] is not None:
+            # The next one takes its ports and its sessions; what it has in the kernel goes on.
+            end_with_supervisor(signal.SIGKILL)
         sockets = inherited_sockets(options["sockets"])
         return ReportingRelay(relay_config(options["worker"] or 0), registry=registry, metrics=metrics, commands=sockets.get(COMMANDS))

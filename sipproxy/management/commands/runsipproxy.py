@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -11,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from daemonkit.service import Service
 from daemonkit.sockets import Address
-from daemonkit.workers import WorkerPool, add_worker_options, inherited_sockets
+from daemonkit.workers import WorkerPool, add_worker_options, end_with_supervisor, inherited_sockets
 from sipproxy.adapters.node import ProxyNode
 from sipproxy.aio.sharing import shared_sockets
 from sipuri_project.config import geo_config, sip_proxy_config
@@ -35,6 +36,9 @@ class Command(DaemonCommand):
             command = (sys.executable, sys.argv[0], "runsipproxy", "--drain-seconds", str(options["drain_seconds"]))
             configs = [sip_proxy_config(worker) for worker in range(settings.SIP_WORKERS)]
             return WorkerPool(command, open_sockets=lambda: shared_sockets(configs), metrics=metrics, registry=registry)
+        if options["worker"] is not None:
+            # It has calls: it may finish them, and takes no more.
+            end_with_supervisor(signal.SIGTERM)
         countries = CountryLookup(*geo_config())
         return ProxyNode(
             sip_proxy_config(options["worker"] or 0),

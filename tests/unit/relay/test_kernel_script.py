@@ -46,7 +46,7 @@ def test_each_worker_of_each_address_has_a_table_of_its_own() -> None:
 def test_the_text_names_ports_marks_and_group() -> None:
     text = create_script(config(external_ports=(31000, 31999), internal_ports=(45000, 45999), marks=range(0x6000, 0x7000), log_group=65))
     assert text.startswith(delete_script(config()))
-    assert text.count("udp dport { 31000-31999, 45000-45999 }") == 2
+    assert text.count("udp dport >= 31000 ") == 2
     assert text.count("meta mark & 0xfffff000 == 0x00006000 jump from_relay") == 2
     assert text.count("log group 65 snaplen 60") == 1
 

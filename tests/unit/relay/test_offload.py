@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mediarelay.core.events import CheckWanted, CountsWanted, FlowsEnded, FlowsWanted, KernelEvent
+from mediarelay.core.events import CheckWanted, CountsWanted, FlowsEnded, FlowsWanted, KernelEvent, SessionEnded
 from mediarelay.core.flow import Drop
 from mediarelay.core.kernel_flow import Check, Counts, KernelFlow, Marks
 from mediarelay.core.offload import COUNT_SECONDS, LOST_IN_A_ROW
@@ -102,6 +102,15 @@ def test_what_the_kernel_forwards_counts_as_ours() -> None:
     reply = bench.ng("delete", call_id="c-1", from_tag="a")
     assert reply[b"totals"][b"RTP"][b"packets"] == 6 + 30 * 50 + 7  # type: ignore[index]  # it is a dictionary
     assert kernel.flows == {}
+
+
+def test_the_last_figures_say_who_forwarded() -> None:
+    bench = Bench()
+    Kernel(bench)
+    carried_call(bench)
+    bench.ng("delete", call_id="c-1", from_tag="a")
+    (ended,) = (event for event in bench.events if isinstance(event, SessionEnded))
+    assert [leg.plane for leg in ended.figures] == ["kernel", "kernel"]
 
 
 def test_silence_in_the_kernel_ends_a_session() -> None:

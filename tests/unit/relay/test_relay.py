@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mediarelay.bencode import encode
 from mediarelay.core.addresses import Side
+from mediarelay.core.allocation import MAX_FAILURES
 from mediarelay.core.events import EndCause, SessionEnded, SessionOpened
 from mediarelay.core.flow import Drop
 from mediarelay.core.limits import MAX_LISTED_OCTETS, MAX_STREAMS, MAX_TEXT
@@ -510,3 +511,11 @@ def test_of_many_sessions_each_is_looked_at_once_a_second() -> None:
     bench.advance(6.2)
     assert bench.relay.idle()
     assert bench.relay.table.ended[EndCause.TIMEOUT] == 250
+
+
+def test_an_offer_gives_up_before_it_has_tried_a_whole_pool() -> None:
+    bench = Bench(unbindable=frozenset(range(30000, 31000)))
+    reply = bench.ng("offer", call_id="c-1", from_tag="a", sdp=sdp(CALLER, 5000), direction=["external", "internal"])
+    assert reply[b"error-reason"] == b"Ran out of ports."
+    assert bench.relay.table.allocator.failures == MAX_FAILURES + 1
+    assert bench.relay.table.allocator.pools[Side.EXTERNAL].quarantined == MAX_FAILURES + 1
