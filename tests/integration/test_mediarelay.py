@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fleet import copy_state
+from tests.support.fleet import copy_state, until
 from tests.support.ng import Endpoint, NgClient, free_port, media_of, packet
 
 pytestmark = pytest.mark.daemons
@@ -207,6 +207,24 @@ def test_a_drained_stop_waits_for_its_calls_and_reports_them(tmp_path: Path, pho
         rows = database.execute("SELECT leg, packets_in, packets_out, final FROM voiceapps_medialeg WHERE call_id = 'c-last'").fetchall()
         assert sorted(rows) == [("external", 2, 0, 1), ("internal", 0, 2, 1)]
         assert database.execute("SELECT name, state FROM voiceapps_node").fetchall() == [("mediarelay-test", "down")]
+
+
+def test_one_way_audio_is_told_in_the_calls_ladder(tmp_path: Path, phone: Endpoint, engine: Endpoint) -> None:
+    relay = start(tmp_path)
+    with relay.ng:
+        inside = relay.ng.offer("c-deaf", phone.sdp(host="192.168.77.5", port=4000), **{"received-from": ["IP4", "127.0.0.9"]})
+        relay.ng.answer("c-deaf", engine.sdp())
+        number = iter(range(1_000_000))
+
+        def told() -> list[tuple[str, str, str]]:
+            engine.snd(inside, packet(next(number)))
+            with closing(sqlite3.connect(relay.database)) as database:
+                return database.execute("SELECT leg, source, first_line FROM voiceapps_callevent WHERE call_id = 'c-deaf'").fetchall()
+
+        ((leg, source, text),) = until(told, seconds=10, what="the ladder says so", every=0.1)
+        assert (leg, source) == ("caller", "192.168.77.5:4000")
+        assert text.startswith("No audio comes from here. The session description says 192.168.77.5:4000, a private address,")
+    assert relay.stop() == 0
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:

@@ -15,7 +15,16 @@ from voiceapps import selectors, tasks
 from voiceapps.models import Call, CallEvent, MediaLeg, Node, RefusedAttempt, WebhookDelivery
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import CallAdmitted, CallAnswered, LadderMessage, MediaReport, NodeBeat, RefusalSeen, WebhookFetched
+from voiceapps.rules.records import (
+    CallAdmitted,
+    CallAnswered,
+    LadderMessage,
+    MediaNotice,
+    MediaReport,
+    NodeBeat,
+    RefusalSeen,
+    WebhookFetched,
+)
 from voiceapps.selectors import call_report, node_pool
 from voiceapps.services import calls
 from voiceapps.services.records import write_records
@@ -87,6 +96,20 @@ def test_media_figures_are_replaced_by_later_ones() -> None:
     report = MediaReport("c-1", "relay", STARTED, "external", 10, 1600, 9, 0, 1.5, None, 4.3, 0, "userspace", 0, "a:1", "b:2", final=False)
     write_records([report, replace(report, packets_in=20, final=True)])
     assert MediaLeg.objects.get().packets_in == 20
+
+
+def test_what_a_relay_noticed_stands_among_the_messages_and_in_no_capture() -> None:
+    call = facts(application())
+    message = LadderMessage(call.call_id, STARTED, "caller", "a:1", "b:2", "INVITE", "INVITE sip:x SIP/2.0")
+    notice = MediaNotice(call.call_id, STARTED + 3, "external", "192.168.1.5:4000", "b:30000", "No audio comes from here.")
+    write_records([CallAdmitted(call, "p"), message, notice])
+    report = call_report(call.call_id)
+    assert report is not None
+    assert [(line.leg, line.source, line.first_line, line.text) for line in report.ladder] == [
+        ("caller", "a:1", "INVITE", "INVITE sip:x SIP/2.0"),
+        ("caller", "192.168.1.5:4000", "No audio comes from here.", ""),
+    ]
+    assert [stored.text for stored in selectors.call_messages(call.call_id)] == ["INVITE sip:x SIP/2.0"]
 
 
 def test_a_burst_of_refusals_is_one_row_with_the_first_trace() -> None:
