@@ -62,6 +62,11 @@ class RelayConfig:
     session_timeout: float = 120.0
     """Seconds without a packet after which a session that is not on hold is removed."""
 
+    @property
+    def max_kernel_flows(self) -> int:
+        """How many directions there can be: each has a pair of ports to itself. Small maps stay in the processor's caches."""
+        return sum((last - first + 1) // 2 for first, last in (self.external_ports, self.internal_ports))
+
     def __post_init__(self) -> None:
         external, internal = self.external_ports, self.internal_ports
         for first, last in (external, internal):

@@ -19,6 +19,8 @@ __all__ = ["SAMPLE_OCTETS", "create_script", "delete_script", "table_name"]
 SAMPLE_OCTETS = 60
 """Of each copied packet: headers of IP with some options, UDP and RTP."""
 _SAMPLED = 64
+_PROBES = 2
+"""Flows that a start tries the rules with."""
 
 
 def table_name(config: RelayConfig) -> str:
@@ -36,6 +38,7 @@ def delete_script(config: RelayConfig) -> str:
 def create_script(config: RelayConfig) -> str:
     """Return what makes a relay's table, empty, in place of one that is there."""
     # One comparison keeps most other traffic away, the key decides: a set of ranges would cost each packet a search of its own.
+    size = config.max_kernel_flows + _PROBES
     lowest = min(config.external_ports[0], config.internal_ports[0])
     # `jump` wants its line to end.
     take = (
@@ -44,11 +47,11 @@ def create_script(config: RelayConfig) -> str:
     )
     ours = f"  meta mark & {_mask(config.marks):#010x} == {config.marks.start:#010x} jump from_relay\n"
     return f"""{delete_script(config)}table ip {table_name(config)} {{
- map m_flow {{ type ipv4_addr . inet_service . ipv4_addr . inet_service : mark; size 65535; counter; }}
- map m_daddr {{ type mark : ipv4_addr; size 65535; }}
- map m_dport {{ type mark : inet_service; size 65535; }}
- map m_saddr {{ type mark : ipv4_addr; size 65535; counter; }}
- map m_sport {{ type mark : inet_service; size 65535; }}
+ map m_flow {{ type ipv4_addr . inet_service . ipv4_addr . inet_service : mark; size {size}; counter; }}
+ map m_daddr {{ type mark : ipv4_addr; size {size}; }}
+ map m_dport {{ type mark : inet_service; size {size}; }}
+ map m_saddr {{ type mark : ipv4_addr; size {size}; counter; }}
+ map m_sport {{ type mark : inet_service; size {size}; }}
  chain to_far {{
   numgen random mod {_SAMPLED} 0 log group {config.log_group} snaplen {SAMPLE_OCTETS}
   notrack

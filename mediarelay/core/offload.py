@@ -33,16 +33,15 @@ GATHER_SECONDS = 0.02
 CHECK_SECONDS = 0.2
 COUNT_SECONDS = 1.0
 LOST_IN_A_ROW = 3
-MAX_FLOWS = 65_000
-"""Directions at once; the kernel's maps hold so many."""
 
 Then = Callable[[float], None]
 
 
 class Offload:
-    """The streams of one relay that the kernel carries; `marks` are for its flows alone."""
+    """The streams of one relay that the kernel carries, up to `max_flows` directions; `marks` are for its flows alone."""
 
-    def __init__(self, marks: range, events: deque[Event]) -> None:
+    def __init__(self, marks: range, max_flows: int, events: deque[Event]) -> None:
+        self._max_flows = max_flows
         self.on = False
         self.trouble = ""
         """Why the kernel carries nothing, or why it stopped; empty where it is fine."""
@@ -193,7 +192,7 @@ class Offload:
     def _enter(self, stream: Stream, now: float) -> tuple[KernelFlow, ...]:
         """Give a stream to the kernel if its ends are known and it may."""
         stream.noted = False
-        if not self.on or stream.plane is not Plane.USERSPACE or stream.settled_at() is None or len(self._carried) + 2 > MAX_FLOWS:
+        if not self.on or stream.plane is not Plane.USERSPACE or stream.settled_at() is None or len(self._carried) + 2 > self._max_flows:
             return ()
         if stream.retry_at > now + GATHER_SECONDS:
             self._consider(stream)

@@ -47,7 +47,7 @@ class SessionTable:
         self.events: deque[Event] = deque()
         pools = {Side.EXTERNAL: PortPool(config.external_ports, choose), Side.INTERNAL: PortPool(config.internal_ports, choose)}
         self.allocator = Allocator(pools, self.events)
-        self.offload = Offload(config.marks, self.events)
+        self.offload = Offload(config.marks, config.max_kernel_flows, self.events)
         self.drops: Counter[Drop] = Counter()
         self.ended: Counter[EndCause] = Counter()
         self._one_way = OneWayWatch()

@@ -276,3 +276,12 @@ def test_marks_are_unique_and_come_back_last() -> None:
     assert [marks.take(), marks.take()] == [12, 11]
     with pytest.raises(IndexError):
         marks.take()
+
+
+def test_the_kernel_carries_no_more_than_its_maps_hold() -> None:
+    bench = Bench(external_ports=(30000, 30007), internal_ports=(40002, 40005))
+    kernel = Kernel(bench)
+    assert bench.relay.table.offload._max_flows == 6
+    bench.relay.table.offload._max_flows = 1
+    carried_call(bench)
+    assert (kernel.flows, plane_of(bench)) == ({}, Plane.USERSPACE)
