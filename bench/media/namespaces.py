@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.netns import inside
+
 CALLER, RELAY, ENGINE = NAMES = ("sipuri-bench-caller", "sipuri-bench-relay", "sipuri-bench-engine")
 CALLER_ADDRESS, OUTSIDE_ADDRESS = "10.201.0.2", "10.201.0.1"
 ENGINE_ADDRESS, INSIDE_ADDRESS = "10.202.0.2", "10.202.0.1"
-CLONE_NEWNET = 0x40000000
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class NetworkError(Exception):
@@ -32,7 +29,7 @@ def network() -> Iterator[None]:
             _ip("-n", name, "link", "set", "lo", "up")
         _wire(CALLER, CALLER_ADDRESS, "outside", OUTSIDE_ADDRESS)
         _wire(ENGINE, ENGINE_ADDRESS, "inside", INSIDE_ADDRESS)
-        with _inside(RELAY):
+        with inside(RELAY):
             Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
             yield
     finally:
@@ -53,21 +50,3 @@ def _ip(*arguments: str) -> None:
     ran = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
     if ran.returncode:
         raise NetworkError(f"'ip {' '.join(arguments)}' failed: {ran.stderr.strip()}")
-
-
-@contextmanager
-def _inside(name: str) -> Iterator[None]:
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-    there = os.open(f"/run/netns/{name}", os.O_RDONLY)
-    try:
-        _enter(there)
-        yield
-    finally:
-        _enter(home)
-        os.close(there)
-        os.close(home)
-
-
-def _enter(descriptor: int) -> None:
-    if _libc.setns(descriptor, CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "setns")
