@@ -15,7 +15,6 @@ __all__ = [
     "CREATE",
     "DONE",
     "DUMP",
-    "EXCL",
     "REQUEST",
     "Message",
     "NetlinkError",
@@ -26,7 +25,7 @@ __all__ = [
     "nested",
 ]
 
-REQUEST, ACK, EXCL, DUMP, CREATE = 0x001, 0x004, 0x200, 0x300, 0x400
+REQUEST, ACK, DUMP, CREATE = 0x001, 0x004, 0x300, 0x400
 ERROR, DONE = 2, 3
 
 _HEADER = Struct("=IHHII")
