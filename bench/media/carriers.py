@@ -20,7 +20,7 @@ from tests.support.ng import NgClient
 
 # In the relay's namespace there is nobody else.
 NG_PORT, CLI_PORT = 22222, 9900
-KERNEL_FLOWS = "sipuri_relay_kernel_flows"
+DIRECT_FLOWS = "sipuri_relay_direct_flows"
 _starts = count(1)
 
 
@@ -64,11 +64,11 @@ class Plain:
 
 @dataclass
 class Relay:
-    """A relay that speaks the ng protocol; `kernel_flows` counts what it forwards in the kernel, None where nothing has to be."""
+    """A relay that speaks the ng protocol; `direct_flows` counts those from device to device, None where none have to be."""
 
     ng: NgClient
     pid: int
-    kernel_flows: Callable[[], float] | None = None
+    direct_flows: Callable[[], float] | None = None
     _ways: tuple[Way, Way] = field(init=False, default_factory=lambda: (Way(OUTSIDE_ADDRESS, []), Way(INSIDE_ADDRESS, [])))
 
     def ways(self, flows: int) -> tuple[Way, Way]:
@@ -84,9 +84,9 @@ class Relay:
         return Way(outside.host, outside.ports[:flows]), Way(inside.host, inside.ports[:flows])
 
     def unsettled(self, flows: int) -> str:
-        """Say how many directions are not in the kernel that have to be."""
-        found = self.kernel_flows() if self.kernel_flows else 2 * flows
-        return "" if found >= 2 * flows else f"{found:g} of {2 * flows} directions are in the kernel"
+        """Say how many directions do not go from device to device that have to."""
+        found = self.direct_flows() if self.direct_flows else 2 * flows
+        return "" if found >= 2 * flows else f"{found:g} of {2 * flows} directions go from device to device"
 
     def cpu(self) -> float:
         """Return what the relay and its workers have used."""
@@ -145,7 +145,7 @@ def _ours(plane: str) -> Callable[[Path, int | None], AbstractContextManager[Car
             until(fleet._ready, seconds=START_SECONDS, what=f"our relay ready, see {fleet.state}", every=0.1)
             with NgClient(("127.0.0.1", NG_PORT)) as ng:
                 page = fleet.metrics["mediarelay"]
-                relay = Relay(ng, fleet.processes["mediarelay"].pid, (lambda: _kernel_flows(page)) if plane == "kernel" else None)
+                relay = Relay(ng, fleet.processes["mediarelay"].pid, (lambda: _direct_flows(page)) if plane == "kernel" else None)
                 yield relay
                 # It drains at its end, and waits for calls that are left.
                 relay.end_calls()
@@ -166,7 +166,7 @@ def _environment(plane: str, workers: int | None) -> dict[str, str]:
     return environment | ({} if workers is None else {"SIPURI_MEDIA_WORKERS": str(workers)})
 
 
-def _kernel_flows(port: int) -> float:
+def _direct_flows(port: int) -> float:
     """Return the figure of the relay's page, or of its workers' pages, which follow."""
     alone, *workers = (_gauge(number) for number in range(port, port + 1 + (os.cpu_count() or 1)))
     return max(alone, sum(workers))
@@ -179,7 +179,7 @@ def _gauge(port: int) -> float:
             lines = page.read().decode().splitlines()
     except OSError:
         return 0.0
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.split(" ")[0].split("{")[0] == KERNEL_FLOWS)
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.split(" ")[0].split("{")[0] == DIRECT_FLOWS)
 
 
 PLAIN, PEER, USERSPACE, KERNEL = "plain", "rtpengine", "ours-userspace", "ours-kernel"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import time
+from collections import deque
 from collections.abc import Sequence
-from zlib import crc32
 
 from prometheus_client import CollectorRegistry
 
@@ -21,8 +22,10 @@ from voiceapps.rules.records import MediaNotice, MediaReport, NodeBeat
 __all__ = ["ReportingRelay"]
 
 REPORT_SECONDS = 10.0
+"""Each call is reported so often, or less: with very many it is their turn later."""
 REPORT_SHARES = 20
-"""Each time another share of the calls is reported: thousands at once would keep packets waiting."""
+MAX_SHARE = 50
+"""Calls that are reported at once; thousands would keep packets waiting."""
 
 
 class ReportingRelay:
@@ -71,13 +74,14 @@ class ReportingRelay:
         await self._door.close()
 
     async def _report_forever(self) -> None:
-        share = 0
         while True:
-            await asyncio.sleep(REPORT_SECONDS / REPORT_SHARES)
-            share = (share + 1) % REPORT_SHARES
-            due = [call_id for call_id in self._server.calls() if crc32(call_id.encode()) % REPORT_SHARES == share]
-            for call_id, figures in self._server.figures(due).items():
-                self._report(call_id, figures, final=False)
+            calls = deque(self._server.calls())
+            share = min(1 + len(calls) // REPORT_SHARES, MAX_SHARE)
+            for _ in range(max(REPORT_SHARES, math.ceil(len(calls) / share))):
+                await asyncio.sleep(REPORT_SECONDS / REPORT_SHARES)
+                due = [calls.popleft() for _ in range(min(share, len(calls)))]
+                for call_id, figures in self._server.figures(due).items():
+                    self._report(call_id, figures, final=False)
 
     def _describe(self) -> NodeBeat:
         config = self._config
@@ -97,7 +101,8 @@ class ReportingRelay:
         self._report(event.call_id, event.figures, final=True)
 
     def _on_one_way(self, event: OneWayAudio) -> None:
-        text = f"No audio comes from here. {event.cause}" if event.silent else "Audio comes from here again."
+        what = "audio" if not event.stream else f"media of section {event.stream + 1}"
+        text = f"No {what} comes from here. {event.cause}" if event.silent else f"{what.capitalize()} comes from here again."
         self._writer.put(
             MediaNotice(
                 call_id=event.call_id,

@@ -3,6 +3,8 @@
 At the start a packet is sent each way through the real rules, between sockets on the real addresses. Where anything is
 missing the relay forwards by itself and says in one sentence why. A plane that fails later is given up, and tried again
 half a minute after.
+
+A flow's counts are those of both of its ways: by routing, which it takes first, and from device to device.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,22 +22,27 @@ import structlog
 
 from daemonkit.errors import CannotStart
 from daemonkit.nft import missing, run_nft
+from mediarelay.aio.direct_path import DirectPath
 from mediarelay.aio.kernel_table import KernelTable
 from mediarelay.aio.netlink import ROUTE, KernelRefused, NetlinkSocket
 from mediarelay.aio.packet_samples import PacketSamples
 from mediarelay.core.config import Address, PlaneChoice, RelayConfig
-from mediarelay.core.events import CheckWanted, CountsWanted, FlowsEnded, FlowsWanted, KernelEvent
-from mediarelay.core.kernel_flow import KernelFlow
+from mediarelay.core.direct_script import attach_script, create_direct_script, delete_direct_script, direct_rules
+from mediarelay.core.events import CheckWanted, CountsWanted, FlowsEnded, FlowsProven, FlowsWanted, KernelEvent
+from mediarelay.core.kernel_flow import NOTHING, Counts, KernelFlow
 from mediarelay.core.kernel_script import create_script, delete_script, table_name
 from mediarelay.core.offload import Offload
 from mediarelay.netlink.messages import NetlinkError
-from mediarelay.netlink.routing_rules import ask_rules, read_mark
+from mediarelay.netlink.routes import Device
+from mediarelay.netlink.routing_rules import ask_rules, read_rule
 
 __all__ = ["KernelPlane", "PlaneMissing"]
 
 RETRY_SECONDS = 30.0
 PROBE_SECONDS = 0.5
+ROUTED_EACH = 2
 PROBE = b"\x80\x00" + bytes(170)
+ANY_DEVICE = Device(0, "any", is_up=True, is_ethernet=True, mtu=0, address="", master=0)
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 log = structlog.get_logger(__name__)
@@ -50,28 +57,35 @@ class PlaneMissing(CannotStart):
 
 
 class KernelPlane:
-    """Do in the kernel what an `Offload` asks; `clock` is the loop's."""
+    """Do in the kernel what an `Offload` asks; `clock` is the loop's, `pump` handles the events that the `Offload` has."""
 
-    def __init__(self, config: RelayConfig, offload: Offload, clock: Callable[[], float]) -> None:
+    def __init__(self, config: RelayConfig, offload: Offload, clock: Callable[[], float], pump: Callable[[], None]) -> None:
         self._config = config
         self._offload = offload
         self._clock = clock
+        self._pump = pump
+        self._direct = DirectPath(config, self._nft, self._on_ways)
         self._table: KernelTable | None = None
         self._samples: PacketSamples | None = None
         self._retry: asyncio.Task[None] | None = None
         self._made = False
+        self._reads = 0
         # One thread: what was begun is over before the table is deleted.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="nft")
 
     @property
     def fingerprint(self) -> str:
         """What tells this relay's rules from those of another version or configuration."""
-        return hashlib.sha256(create_script(self._config).encode()).hexdigest()
+        rules = create_script(self._config) + attach_script(self._config, ANY_DEVICE, ANY_DEVICE) + create_direct_script(self._config)
+        return hashlib.sha256(rules.encode() + b"".join(b"".join(rule) for rule in direct_rules(self._config))).hexdigest()
 
     async def start(self, *, keep: bool) -> None:
         """Make the plane, or keep the table that is there; raises PlaneMissing where it is required and cannot be."""
         if self._config.plane is PlaneChoice.USERSPACE:
             self._offload.stay_out("SIPURI_MEDIA_PLANE says userspace.")
+            if not missing():
+                # One that was killed may have left its rules, which would forward for ever.
+                await self._delete()
             return
         try:
             await self._open(keep=keep)
@@ -81,7 +95,7 @@ class KernelPlane:
             self._offload.stay_out(error.reason)
             log.info("media_plane", plane="userspace", missing=error.reason)
         else:
-            log.info("media_plane", plane="kernel", table=table_name(self._config))
+            log.info("media_plane", plane="kernel", table=table_name(self._config), not_direct=self._direct.obstacle)
 
     async def stop(self) -> None:
         """Take the rules away."""
@@ -89,7 +103,7 @@ class KernelPlane:
             self._retry.cancel()
         self._close()
         if self._made:
-            await self._nft(delete_script(self._config))
+            await self._delete()
         self._pool.shutdown(wait=False)
 
     def flows(self) -> dict[int, KernelFlow]:
@@ -99,11 +113,12 @@ class KernelPlane:
         except (KernelRefused, NetlinkError):
             return {}
 
-    def remove(self, flows: tuple[KernelFlow, ...]) -> None:
-        """Remove flows that no session has."""
-        if self._table is not None and flows:
+    def keep(self, found: Mapping[int, KernelFlow], marks: frozenset[int]) -> None:
+        """Keep those of the flows found that have these marks, and remove the others: no session has them."""
+        if self._table is not None:
             try:
-                self._table.end(flows)
+                self._offload.shortened(self._direct.adopt(flow for mark, flow in found.items() if mark in marks))
+                self._table.end([flow for mark, flow in found.items() if mark not in marks])
             except (KernelRefused, NetlinkError) as error:
                 self._fail(error)
 
@@ -123,14 +138,37 @@ class KernelPlane:
             table.install(event.flows)
             offload.installed(event.flows, self._clock())
         elif isinstance(event, FlowsEnded):
-            offload.ended(event, table.end(event.flows), self._clock())
+            # What is left out by the short way goes the long one, so that one ends first.
+            direct = self._direct.end(event.flows)
+            routed = table.end(event.flows)
+            offload.ended(event, {mark: _added(left, direct.get(mark, NOTHING)) for mark, left in routed.items()}, self._clock())
+        elif isinstance(event, FlowsProven):
+            offload.shortened(self._direct.take(event.flows))
         elif isinstance(event, CountsWanted):
-            offload.counted(table.counts(), self._clock())
+            offload.counted(self._read_counts(table), self._clock())
         elif isinstance(event, CheckWanted):
-            lost = offload.lost_streams
-            offload.checked(table.check(event.flows), self._clock())
-            if offload.lost_streams > lost:
-                log.error("media_lost_in_kernel", streams=offload.lost_streams, hint="Does another table drop what is forwarded?")
+            self._check(table, event)
+
+    def _read_counts(self, table: KernelTable) -> dict[int, Counts]:
+        """Return the counts of flows of which more has left than before, by mark.
+
+        While all are seen to go from device to device, the other way is read every second time.
+        """
+        moved = self._direct.read_counts()
+        if self._direct.active < len(self._offload) or self._reads % ROUTED_EACH == 0:
+            moved += table.read_counts()
+        self._reads += 1
+        return {mark: _added(table.counts(mark), self._direct.counts(mark)) for mark in moved}
+
+    def _check(self, table: KernelTable, event: CheckWanted) -> None:
+        lost = self._offload.lost_streams
+        self._offload.checked(table.check(event.flows), self._clock())
+        if self._offload.lost_streams > lost:
+            log.error("media_lost_in_kernel", streams=self._offload.lost_streams, hint="Does another table drop what is forwarded?")
+
+    def _on_ways(self, moved: Iterable[KernelFlow]) -> None:
+        self._offload.ways_changed([flow.mark for flow in moved])
+        self._pump()
 
     def _fail(self, error: Exception) -> None:
         """Forward everything here again and try to begin anew later."""
@@ -140,6 +178,7 @@ class KernelPlane:
         self._retry = asyncio.create_task(self._open_again())
 
     def _close(self) -> None:
+        self._direct.close()
         if self._samples is not None:
             self._samples.close()
             self._samples = None
@@ -149,7 +188,7 @@ class KernelPlane:
 
     async def _open_again(self) -> None:
         # What is still there would forward flows that the core believes to be ours.
-        await self._nft(delete_script(self._config))
+        await self._delete()
         while self._table is None:
             await asyncio.sleep(RETRY_SECONDS)
             try:
@@ -171,7 +210,7 @@ class KernelPlane:
             raise PlaneMissing(f"nft says: {trouble}.")
         self._table = table
         try:
-            self._samples = PacketSamples(self._config.log_group, self._on_sample)
+            self._samples = PacketSamples(self._config.log_group, self._offload.sample)
         except (KernelRefused, NetlinkError, OSError) as error:
             await self._abandon(f"the nflog group {self._config.log_group} cannot be read ({error}); another program may have it.")
         try:
@@ -181,15 +220,17 @@ class KernelPlane:
         else:
             if not arrived:
                 await self._abandon("packets sent through its rules did not arrive.")
+            await self._direct.open(keep=keep)
             self._offload.start()
 
     async def _abandon(self, reason: str) -> NoReturn:
         self._close()
-        await self._nft(delete_script(self._config))
+        await self._delete()
         raise PlaneMissing(reason)
 
-    def _on_sample(self, mark: int, packet: bytes) -> None:
-        self._offload.sample(mark, packet, self._clock())
+    async def _delete(self) -> None:
+        await self._nft(delete_script(self._config))
+        await self._nft(delete_direct_script(self._config))
 
     async def _nft(self, script: str) -> str:
         return await asyncio.get_running_loop().run_in_executor(self._pool, run_nft, script)
@@ -211,6 +252,10 @@ class KernelPlane:
                 return there and await _arrives(node, inside, caller, outside)
             finally:
                 table.end(flows)
+
+
+def _added(one: Counts, other: Counts) -> Counts:
+    return Counts(one.packets + other.packets, one.octets + other.octets)
 
 
 def _is_there(table: KernelTable) -> bool:
@@ -258,12 +303,12 @@ def _mark_conflict(marks: range) -> str:
     except OSError as error:
         return f"the routing rules cannot be read: {error.strerror}."
     try:
-        found = [read_mark(message) for message in netlink.ask(ask_rules(netlink.next_sequence()))]
+        found = [read_rule(message) for message in netlink.ask(ask_rules(netlink.next_sequence()))]
     except (KernelRefused, NetlinkError) as error:
         return f"the routing rules cannot be read: {error}."
     finally:
         netlink.close()
-    for mark, mask in filter(None, found):
+    for mark, mask in (rule.mark for rule in found if rule is not None and rule.mark is not None):
         # Which bits our marks share with each other: all but those that number them.
         fixed = 0xFFFF_FFFF ^ (len(marks) - 1)
         if (mark ^ marks.start) & mask & fixed == 0:

@@ -8,10 +8,10 @@ from struct import Struct
 
 from mediarelay.aio.netlink import NETFILTER, NetlinkSocket
 from mediarelay.core.config import Address
-from mediarelay.core.kernel_flow import Check, Counts, KernelFlow
-from mediarelay.netlink.set_elements import MAX_ASKED, MAX_ELEMENTS, Element, SetChange, dump, get, read_elements, write_batch
+from mediarelay.core.kernel_flow import Check, Counts, KernelFlow, Tally
+from mediarelay.netlink.set_elements import MAX_ASKED, Element, Family, SetChange, Table, dump, get, in_parts, read_elements, write_batch
 
-__all__ = ["KernelTable"]
+__all__ = ["HEADER_OCTETS", "KernelTable", "counts_of"]
 
 HEADER_OCTETS = 28
 """Of IP and UDP, which the kernel counts and we do not."""
@@ -26,8 +26,9 @@ class KernelTable:
     """Flows in one table; every call raises KernelRefused where the kernel does not do it."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self._table = Table(Family.IPV4, name)
         self._netlink = NetlinkSocket(NETFILTER)
+        self._tally = Tally()
 
     def close(self) -> None:
         """Let go of the kernel; the table stays."""
@@ -35,7 +36,7 @@ class KernelTable:
 
     def install(self, flows: Sequence[KernelFlow]) -> None:
         """Forward flows, all or none."""
-        for part in _parts(flows):
+        for part in in_parts(flows):
             marks = [_MARK.pack(flow.mark) for flow in part]
             ends = {
                 _DADDR: [inet_aton(flow.target[0]) for flow in part],
@@ -53,21 +54,26 @@ class KernelTable:
         Their keys go first: after that nothing is counted any more, and the counts are whole.
         """
         counts: dict[int, Counts] = {}
-        for part in _parts(flows):
+        for part in in_parts(flows):
             marks = [_MARK.pack(flow.mark) for flow in part]
             self._change([SetChange(_FLOW, delete=[_key(flow) for flow in part])])
             counts |= _counts(self._get(_SADDR, marks))
             self._change([SetChange(name, delete=marks) for name in (_DADDR, _DPORT, _SADDR, _SPORT)])
+        self._tally.forget(counts)
         return counts
 
-    def counts(self) -> dict[int, Counts]:
-        """Return what has left of every flow, by mark."""
-        return _counts(self._dump(_SADDR))
+    def read_counts(self) -> list[int]:
+        """Read what has left of every flow; return the marks of those of which more has than when it was read last."""
+        return self._tally.read((_mark(key), packets, octets - HEADER_OCTETS * packets) for key, _, packets, octets in self._dump(_SADDR))
+
+    def counts(self, mark: int) -> Counts:
+        """Return what had left of a flow when it was read last."""
+        return self._tally.of(mark)
 
     def check(self, flows: Sequence[KernelFlow]) -> dict[int, Check]:
         """Return what came in and what left of some flows, by mark."""
         found: dict[int, Check] = {}
-        for part in _parts(flows):
+        for part in in_parts(flows):
             came = {_mark(element.data): element.packets for element in self._get(_FLOW, [_key(flow) for flow in part])}
             left = _counts(self._get(_SADDR, [_MARK.pack(flow.mark) for flow in part]))
             found |= {mark: Check(came.get(mark, 0), counts) for mark, counts in left.items()}
@@ -87,25 +93,26 @@ class KernelTable:
         return found
 
     def _change(self, changes: Sequence[SetChange]) -> None:
-        self._netlink.ask(write_batch(self._name, changes, self._netlink.next_sequence()))
+        self._netlink.ask(write_batch(self._table, changes, self._netlink.next_sequence()))
 
     def _get(self, name: str, keys: Sequence[bytes]) -> list[Element]:
-        parts = (keys[start : start + MAX_ASKED] for start in range(0, len(keys), MAX_ASKED))
-        return [element for part in parts for element in self._elements(get(self._name, name, part, self._netlink.next_sequence()))]
+        parts = in_parts(keys, MAX_ASKED)
+        return [element for part in parts for element in self._elements(get(self._table, name, part, self._netlink.next_sequence()))]
 
     def _dump(self, name: str) -> list[Element]:
-        return self._elements(dump(self._name, name, self._netlink.next_sequence()))
+        return self._elements(dump(self._table, name, self._netlink.next_sequence()))
 
     def _elements(self, question: bytes) -> list[Element]:
         return list(read_elements(self._netlink.ask(question)))
 
 
-def _parts(flows: Sequence[KernelFlow]) -> Iterable[Sequence[KernelFlow]]:
-    return (flows[start : start + MAX_ELEMENTS] for start in range(0, len(flows), MAX_ELEMENTS))
+def counts_of(element: Element) -> Counts:
+    """Return what an element of a map has counted, without headers."""
+    return Counts(element.packets, element.octets - HEADER_OCTETS * element.packets)
 
 
 def _counts(elements: Iterable[Element]) -> dict[int, Counts]:
-    return {_mark(element.key): Counts(element.packets, element.octets - HEADER_OCTETS * element.packets) for element in elements}
+    return {_mark(element.key): counts_of(element) for element in elements}
 
 
 def _key(flow: KernelFlow) -> bytes:

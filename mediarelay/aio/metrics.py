@@ -36,6 +36,7 @@ class RelayMetrics(Collector):
         yield GaugeMetricFamily("sipuri_relay_sessions", "Sessions relayed now", len(self._relay.table))
         yield GaugeMetricFamily("sipuri_relay_sockets", "Media sockets open", len(self._sockets))
         yield GaugeMetricFamily("sipuri_relay_kernel_flows", "Directions that the kernel forwards", len(self._relay.offload))
+        yield GaugeMetricFamily("sipuri_relay_direct_flows", "Those that go from device to device", self._relay.offload.direct_flows)
         yield GaugeMetricFamily("sipuri_relay_kernel_on", "1 where the kernel takes flows", float(self._relay.offload.on))
         yield CounterMetricFamily("sipuri_relay_kernel_lost_streams", "Streams that the kernel lost", self._relay.offload.lost_streams)
         yield _counter("sipuri_relay_ignored", "Keys and flags of commands that change nothing", "name", self._relay.ignored.items())

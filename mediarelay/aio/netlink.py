@@ -8,9 +8,9 @@ import socket
 
 from mediarelay.netlink.messages import DONE, Message
 
-__all__ = ["NETFILTER", "ROUTE", "KernelRefused", "NetlinkSocket"]
+__all__ = ["NETFILTER", "ROUTE", "XFRM", "KernelRefused", "NetlinkSocket"]
 
-ROUTE, NETFILTER = 0, 12
+ROUTE, XFRM, NETFILTER = 0, 6, 12
 READ_OCTETS = 1 << 17
 SEND_BUFFER_OCTETS = 4 << 20
 
@@ -24,13 +24,13 @@ class KernelRefused(Exception):
 
 
 class NetlinkSocket:
-    """Ask one family of netlink; raises OSError where the system has none."""
+    """Ask one family of netlink, and hear what it tells `groups` unasked; raises OSError where the system has none."""
 
-    def __init__(self, family: int) -> None:
+    def __init__(self, family: int, groups: int = 0) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_OCTETS)
         self._socket.setblocking(False)
-        self._socket.bind((0, 0))
+        self._socket.bind((0, groups))
         self._sequence = 0
 
     def fileno(self) -> int:
@@ -50,7 +50,8 @@ class NetlinkSocket:
         """Send a question whose messages have the last number; return its answers. Raises KernelRefused, NetlinkError."""
         try:
             self._socket.send(question)
-            answers = [message for message in self._read_all() if message.sequence == self._sequence]
+            # What the kernel tells of a change of ours has no number in some versions.
+            answers = [message for message in self._read_all() if message.sequence in (self._sequence, 0)]
         except OSError as error:
             # ENOBUFS here means that answers are lost, perhaps a refusal.
             raise KernelRefused(error.errno or errno.EIO) from error

@@ -1,11 +1,17 @@
-"""Read the copies of packets that the kernel has forwarded."""
+"""Read the copies of packets that the kernel has forwarded; each is as it was when it came."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
+from socket import inet_ntoa
+from struct import Struct
+
+import structlog
 
 from mediarelay.aio.netlink import NETFILTER, NetlinkSocket
+from mediarelay.core.config import Address
 from mediarelay.core.kernel_script import SAMPLE_OCTETS
 from mediarelay.netlink.messages import NetlinkError
 from mediarelay.netlink.packet_log import bind_group, read_copy
@@ -13,25 +19,34 @@ from mediarelay.netlink.packet_log import bind_group, read_copy
 __all__ = ["PacketSamples"]
 
 READS_PER_WAKE = 16
-UDP_HEADER_OCTETS = 8
+MAX_AGE_SECONDS = 1.0
+_IP_OCTETS, _UDP_OCTETS = 20, 8
+_PORTS = Struct("!HH")
+
+
+log = structlog.get_logger(__name__)
 
 
 class PacketSamples:
-    """Deliver mark and payload of each copy; raises KernelRefused where another program has the group."""
+    """Deliver source, destination, payload and moment (the loop's clock) of each copy.
 
-    def __init__(self, group: int, on_sample: Callable[[int, bytes], None]) -> None:
-        self.errors = 0
+    Raises KernelRefused where another program has the group.
+    """
+
+    def __init__(self, group: int, on_sample: Callable[[Address, Address, bytes, float], None]) -> None:
         self._on_sample = on_sample
+        self._loop = asyncio.get_running_loop()
         self._netlink = NetlinkSocket(NETFILTER)
         self._netlink.ask(bind_group(group, SAMPLE_OCTETS, self._netlink.next_sequence()))
-        asyncio.get_running_loop().add_reader(self._netlink, self._drain)
+        self._loop.add_reader(self._netlink, self._drain)
 
     def close(self) -> None:
         """Stop reading."""
-        asyncio.get_running_loop().remove_reader(self._netlink)
+        self._loop.remove_reader(self._netlink)
         self._netlink.close()
 
     def _drain(self) -> None:
+        now, today = self._loop.time(), time.time()
         try:
             for _ in range(READS_PER_WAKE):
                 messages = self._netlink.read()
@@ -39,7 +54,16 @@ class PacketSamples:
                     return
                 for message in messages:
                     copy = read_copy(message)
-                    if copy is not None and copy.data:
-                        self._on_sample(copy.mark, copy.data[4 * (copy.data[0] & 0x0F) + UDP_HEADER_OCTETS :])
-        except (OSError, NetlinkError):
-            self.errors += 1
+                    if copy is not None:
+                        # The clock of days may have been set since; a copy is never from the future, and not long waited for.
+                        age = today - copy.at if copy.at else 0.0
+                        self._deliver(copy.data, now - min(max(age, 0.0), MAX_AGE_SECONDS))
+        except (OSError, NetlinkError) as error:
+            log.warning("media_samples_lost", error=str(error))
+
+    def _deliver(self, packet: bytes, at: float) -> None:
+        start = 4 * (packet[0] & 0x0F) if packet else 0
+        if start < _IP_OCTETS or len(packet) < start + _UDP_OCTETS:
+            return
+        source, local = _PORTS.unpack_from(packet, start)
+        self._on_sample((inet_ntoa(packet[12:16]), source), (inet_ntoa(packet[16:20]), local), packet[start + _UDP_OCTETS :], at)

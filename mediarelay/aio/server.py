@@ -55,7 +55,7 @@ class RelayServer:
         self._on_one_way = on_one_way
         self._relay = MediaRelay(config, choose=secrets.randbelow)
         self._sockets = MediaSockets(self._relay, self._clock, self._pump)
-        self._plane = KernelPlane(config, self._relay.offload, self._clock)
+        self._plane = KernelPlane(config, self._relay.offload, self._clock, self._pump)
         self._journal = JournalFile(Path(config.journal), self._plane.fingerprint) if config.journal else None
         self._endpoint = (
             CommandEndpoint(commands, config.ng_bind, self._on_datagram) if commands else UdpEndpoint(config.ng_bind, self._on_datagram)
@@ -147,8 +147,7 @@ class RelayServer:
                 self._relay.adopt(record, is_carried, self._clock())
             except ValueError as error:
                 log.error("flows_not_adopted", error=str(error))
-        known = self._relay.offload.marks()
-        self._plane.remove(tuple(flow for mark, flow in carried.items() if mark not in known))
+        self._plane.keep(carried, self._relay.offload.marks())
 
     def _on_datagram(self, data: bytes, address: Address) -> None:
         self._relay.receive_datagram(data, address, self._clock())

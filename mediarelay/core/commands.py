@@ -142,12 +142,15 @@ class Commands:
             for side, pool in table.allocator.pools.items()
         }
         planes = Counter(stream.plane for session in table for stream in session.streams.values())
+        # What leaves is there for as long as it takes to say so.
+        planes[Plane.KERNEL] += planes.pop(Plane.LEAVING, 0)
         current = {
             "sessionsown": len(table),
             "sessionsforeign": 0,
             "sessionstotal": len(table),
             "ports": pools,
-            "planes": {plane.value: planes[plane] for plane in Plane},
+            "planes": {plane.value: planes[plane] for plane in (Plane.USERSPACE, Plane.KERNEL)},
+            "directflows": table.offload.direct_flows,
             "totals": totals_of(table),
         }
         ended = {f"{cause.value}sessions": table.ended[cause] for cause in EndCause}

@@ -53,6 +53,8 @@ class RelayConfig:
     worker: int = 0
     """Which of several relays behind one ng address this is."""
     plane: PlaneChoice = PlaneChoice.USERSPACE
+    direct: bool = True
+    """Whether the kernel may forward from device to device, past routing and its filters."""
     marks: range = range(0x5100_0000, 0x5110_0000)
     """Packet marks that this relay may put on packets in the kernel; a power of two of them, beginning at a multiple of it."""
     log_group: int = 62
@@ -61,6 +63,11 @@ class RelayConfig:
     """The file that holds what a restart needs; empty for none."""
     session_timeout: float = 120.0
     """Seconds without a packet after which a session that is not on hold is removed."""
+
+    @property
+    def lowest_port(self) -> int:
+        """The lowest port of both ranges: one comparison keeps most other traffic away from the kernel's rules."""
+        return min(self.external_ports[0], self.internal_ports[0])
 
     @property
     def max_kernel_flows(self) -> int:

@@ -14,6 +14,7 @@ __all__ = [
     "EndCause",
     "Event",
     "FlowsEnded",
+    "FlowsProven",
     "FlowsWanted",
     "KernelEvent",
     "LegFigures",
@@ -146,5 +147,12 @@ class CheckWanted:
     flows: tuple[KernelFlow, ...]
 
 
-KernelEvent = FlowsWanted | FlowsEnded | CountsWanted | CheckWanted
+@dataclass(frozen=True, slots=True)
+class FlowsProven:
+    """Tells that packets of these flows leave this machine as they should: a shorter way may be taken. Wants no answer."""
+
+    flows: tuple[KernelFlow, ...]
+
+
+KernelEvent = FlowsWanted | FlowsEnded | FlowsProven | CountsWanted | CheckWanted
 Event = PairWanted | PairReleased | SessionOpened | SessionEnded | SessionChanged | OneWayAudio | KernelEvent

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from mediarelay.core.config import Address
 
-__all__ = ["Check", "Counts", "KernelFlow", "Marks"]
+__all__ = ["NOTHING", "Check", "Counts", "KernelFlow", "Marks", "Tally"]
 
 
 class Counts(NamedTuple):
@@ -16,6 +17,9 @@ class Counts(NamedTuple):
 
     packets: int
     octets: int
+
+
+NOTHING = Counts(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,33 @@ class Check:
     came: int
     """Packets that matched the flow's source and port."""
     left: Counts
+
+
+class Tally:
+    """The counts of flows as they were read last, by mark; most of reading thousands of them is to see which have changed."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, Counts] = {}
+
+    def __len__(self) -> int:
+        """Count the flows of which there was something to count."""
+        return len(self._counts)
+
+    def of(self, mark: int) -> Counts:
+        """Return a flow's counts."""
+        return self._counts.get(mark, NOTHING)
+
+    def read(self, found: Iterable[tuple[int, int, int]]) -> list[int]:
+        """Take rows of mark, packets and octets; return the marks whose packets are others than before."""
+        known = self._counts
+        moved = [row for row in found if known.get(row[0], NOTHING)[0] != row[1]]
+        known.update((mark, Counts(packets, octets)) for mark, packets, octets in moved)
+        return [row[0] for row in moved]
+
+    def forget(self, marks: Iterable[int]) -> None:
+        """Forget flows that are gone."""
+        for mark in marks:
+            self._counts.pop(mark, None)
 
 
 class Marks:

@@ -14,11 +14,14 @@ from __future__ import annotations
 
 from mediarelay.core.config import RelayConfig
 
-__all__ = ["SAMPLE_OCTETS", "create_script", "delete_script", "table_name"]
+__all__ = ["PLAIN_RTP", "SAMPLED", "SAMPLE_OCTETS", "create_script", "delete_script", "table_name"]
 
 SAMPLE_OCTETS = 60
 """Of each copied packet: headers of IP with some options, UDP and RTP."""
-_SAMPLED = 64
+SAMPLED = 64
+"""One packet in so many is copied."""
+PLAIN_RTP = "ip frag-off & 0x3fff == 0 udp checksum != 0 @th,64,8 0x80 @th,72,8 & 0xe0 != 0xc0"
+"""What only plain RTP matches, where it is long enough."""
 _PROBES = 2
 """Flows that a start tries the rules with."""
 
@@ -37,12 +40,10 @@ def delete_script(config: RelayConfig) -> str:
 
 def create_script(config: RelayConfig) -> str:
     """Return what makes a relay's table, empty, in place of one that is there."""
-    # One comparison keeps most other traffic away, the key decides: a set of ranges would cost each packet a search of its own.
     size = config.max_kernel_flows + _PROBES
-    lowest = min(config.external_ports[0], config.internal_ports[0])
     # `jump` wants its line to end.
     take = (
-        f"  udp dport >= {lowest} ip frag-off & 0x3fff == 0 udp checksum != 0 udp length >= 20 @th,64,8 0x80 @th,72,8 != 192-223"
+        f"  udp dport >= {config.lowest_port} udp length >= 20 {PLAIN_RTP}"
         " meta mark set ip saddr . udp sport . ip daddr . udp dport map @m_flow jump to_far\n"
     )
     ours = f"  meta mark & {_mask(config.marks):#010x} == {config.marks.start:#010x} jump from_relay\n"
@@ -53,7 +54,7 @@ def create_script(config: RelayConfig) -> str:
  map m_saddr {{ type mark : ipv4_addr; size {size}; counter; }}
  map m_sport {{ type mark : inet_service; size {size}; }}
  chain to_far {{
-  numgen random mod {_SAMPLED} 0 log group {config.log_group} snaplen {SAMPLE_OCTETS}
+  numgen random mod {SAMPLED} 0 log group {config.log_group} snaplen {SAMPLE_OCTETS}
   notrack
   ip daddr set meta mark map @m_daddr
   udp dport set meta mark map @m_dport

@@ -6,12 +6,13 @@ the kernel's key does not match comes to our socket as ever; where it may mean t
 stream is taken back and learning goes on here as if the kernel had never been. So nothing is decided twice.
 
 The kernel is asked by events which the shell answers before it does anything else: `FlowsWanted` by `installed`,
-`FlowsEnded` by `ended` with the last counts, `CountsWanted` by `counted`, `CheckWanted` by `checked`; any of them by
-`failed`, after which nothing is in the kernel any more.
+`FlowsEnded` by `ended` with the last counts, `CountsWanted` by `counted`, `CheckWanted` by `checked`, `FlowsProven` by
+`shortened`; any of them by `failed`, after which nothing is in the kernel any more.
 
 Counters are read once a second; they say who is alive. A fifth of a second after a stream has entered they are read
 twice over, on the way in and on the way out: where packets come in and none leave, something on this machine drops them.
-Such a stream stays in userspace, and after three in a row all do.
+Such a stream stays in userspace, and after three in a row all do. A direction whose packets have been seen to leave is
+proven: the shell may send it a shorter way, on which nothing on this machine could drop it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from collections.abc import Callable, Iterable, Mapping
 from heapq import heappop, heappush
 from itertools import count
 
-from mediarelay.core.events import CheckWanted, CountsWanted, Event, FlowsEnded, FlowsWanted, SessionChanged
+from mediarelay.core.config import Address
+from mediarelay.core.events import CheckWanted, CountsWanted, Event, FlowsEnded, FlowsProven, FlowsWanted, SessionChanged
 from mediarelay.core.flow import RtpFlow
 from mediarelay.core.kernel_flow import Check, Counts, KernelFlow, Marks
 from mediarelay.core.stream import Plane, Stream
@@ -49,6 +51,9 @@ class Offload:
         """Streams whose packets came in and did not leave."""
         self._events = events
         self._carried: dict[int, tuple[Stream, int]] = {}
+        self._marks_of: dict[tuple[Address, Address], int] = {}
+        self._unproven: set[int] = set()
+        self._direct: set[int] = set()
         self._marks = Marks(marks)
         self._young: list[tuple[float, int, Stream]] = []
         self._numbers = count()
@@ -61,6 +66,11 @@ class Offload:
     def __len__(self) -> int:
         """Count the directions that the kernel carries."""
         return len(self._carried)
+
+    @property
+    def direct_flows(self) -> int:
+        """How many of these directions go from device to device."""
+        return len(self._direct)
 
     def marks(self) -> frozenset[int]:
         """Return the marks of all flows that the kernel carries."""
@@ -99,13 +109,21 @@ class Offload:
         # Of those that leave already the answer comes before this one's.
         self._leave([stream for stream in streams if stream.plane is Plane.KERNEL], then)
 
-    def sample(self, mark: int, packet: bytes, now: float) -> None:
-        """Look at a copy of a packet that the kernel has forwarded: RTP from its header on."""
-        if mark in self._carried:
+    def ways_changed(self, marks: Iterable[int]) -> None:
+        """Take the streams of these flows back, which come again; any other may be proven once more, and find a shorter way."""
+        streams = dict.fromkeys(self._carried[mark][0] for mark in marks if mark in self._carried)
+        if leaving := [stream for stream in streams if stream.plane is Plane.KERNEL]:
+            self._leave(leaving, None)
+        self._unproven.update(self._carried.keys() - self._direct)
+
+    def sample(self, source: Address, local: Address, packet: bytes, at: float) -> None:
+        """Look at a copy of a packet that the kernel forwarded at a moment: RTP from its header on."""
+        mark = self._marks_of.get((source, local))
+        if mark is not None:
             stream, index = self._carried[mark]
             rtp = stream.legs[index].rtp
             if isinstance(rtp, RtpFlow):
-                rtp.sample(packet, now)
+                rtp.sample(packet, at)
 
     def next_due(self) -> float | None:
         """Return when `handle_timer` is next worth a call, or None."""
@@ -140,9 +158,14 @@ class Offload:
             then(now)
 
     def counted(self, counts: Mapping[int, Counts], now: float) -> None:
-        """Take the counts of this moment, by mark."""
+        """Take the counts of this moment, by mark, of flows of which more has left than before."""
         self._count(counts, now)
         self._counted_at = now
+        self._prove(mark for mark, counted in counts.items() if counted.packets)
+
+    def shortened(self, flows: Iterable[KernelFlow]) -> None:
+        """Note which flows go a shorter way."""
+        self._direct.update(flow.mark for flow in flows)
 
     def checked(self, checks: Mapping[int, Check], now: float) -> None:
         """Take back the streams that lose what they get.
@@ -161,6 +184,7 @@ class Offload:
                 self._in_a_row = 0
         for stream in dict.fromkeys(lost):
             self._lose(stream)
+        self._prove(mark for mark, check in checks.items() if check.left.packets)
 
     def failed(self, reason: str, now: float) -> None:
         """Give up: the kernel does not do what it is asked, and carries nothing any more."""
@@ -205,6 +229,8 @@ class Offload:
         stream.enter_kernel(flows, counted, now)
         for index, flow in enumerate(flows):
             self._carried[flow.mark] = stream, index
+            self._marks_of[flow.source, flow.local] = flow.mark
+            self._unproven.add(flow.mark)
         if self._count_at is None:
             self._count_at = now + COUNT_SECONDS
 
@@ -223,11 +249,23 @@ class Offload:
                 if counted != stream.counted[index]:
                     stream.count(index, counted, self._counted_at, now)
 
+    def _prove(self, marks: Iterable[int]) -> None:
+        """Tell of flows whose packets have been seen to leave."""
+        carried = [(mark, *self._carried[mark]) for mark in self._unproven.intersection(marks)]
+        proven = {mark: stream.kernel_flows[index] for mark, stream, index in carried if stream.plane is Plane.KERNEL}
+        self._unproven.difference_update(proven)
+        if proven:
+            self._events.append(FlowsProven(tuple(proven.values())))
+
     def _forget(self, marks: list[int], now: float) -> None:
-        left = [self._carried.pop(mark)[0] for mark in marks if mark in self._carried]
+        streams = dict.fromkeys(self._carried[mark][0] for mark in marks if mark in self._carried)
+        for flow in (flow for stream in streams for flow in stream.kernel_flows):
+            self._marks_of.pop((flow.source, flow.local), None)
+        self._unproven.difference_update(marks)
+        self._direct.difference_update(marks)
         for mark in marks:
+            self._carried.pop(mark, None)
             self._marks.give_back(mark)
-        streams = dict.fromkeys(left)
         for stream in streams:
             stream.leave_kernel(now)
             self._consider(stream)

@@ -12,9 +12,11 @@ from typing import Self
 
 __all__ = [
     "ACK",
+    "APPEND",
     "CREATE",
     "DONE",
     "DUMP",
+    "ECHO",
     "REQUEST",
     "Message",
     "NetlinkError",
@@ -25,7 +27,7 @@ __all__ = [
     "nested",
 ]
 
-REQUEST, ACK, DUMP, CREATE = 0x001, 0x004, 0x300, 0x400
+REQUEST, ACK, ECHO, DUMP, CREATE, APPEND = 0x001, 0x004, 0x008, 0x300, 0x400, 0x800
 ERROR, DONE = 2, 3
 
 _HEADER = Struct("=IHHII")
@@ -86,7 +88,7 @@ def nested(kind: int, *inner: bytes) -> bytes:
 
 def attributes(data: bytes, start: int = 0) -> dict[int, bytes]:
     """Return attributes by their kind; of several the last. Raises NetlinkError."""
-    return dict(each_attribute(data, start))
+    return {kind: data[first:end] for kind, first, end in each_span(data, start, len(data))}
 
 
 def each_attribute(data: bytes, start: int = 0) -> Iterator[tuple[int, bytes]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from struct import Struct
+from typing import NamedTuple
 
 from mediarelay.netlink.messages import ACK, REQUEST, Message, attribute, attributes
 
@@ -12,36 +12,40 @@ __all__ = ["PacketCopy", "bind_group", "read_copy"]
 _SUBSYSTEM = 4
 _PACKET, _CONFIG = (_SUBSYSTEM << 8 | number for number in (0, 1))
 _FAMILY_IPV4 = 2
-_COMMAND, _MODE, _TIMEOUT, _QUEUE = 1, 2, 4, 5
+_COMMAND, _MODE, _BUFFER, _TIMEOUT, _QUEUE = 1, 2, 3, 4, 5
 _BIND = 1
 _COPY_PACKET = 2
-_MARK, _PAYLOAD = 2, 9
-_TIMEOUT_CENTISECONDS = 5
+_TIMESTAMP, _PAYLOAD = 3, 9
+_TIMEOUT_CENTISECONDS = 10
 _QUEUED_COPIES = 64
+# A copy with all that the kernel says of it takes up to 250 octets.
+_BUFFER_OCTETS = 1 << 15
 
 _FAMILY_HEADER = Struct("!BBH")
 _WORD = Struct("!I")
 _MODE_VALUE = Struct("!IBB")
+_STAMP = Struct("!QQ")
 
 
-@dataclass(frozen=True, slots=True)
-class PacketCopy:
-    """The first octets of an IPv4 packet, and the mark that a rule had put on it."""
+class PacketCopy(NamedTuple):
+    """The first octets of an IPv4 packet."""
 
-    mark: int
     data: bytes
+    at: float
+    """When the kernel saw it, in seconds since 1970; 0 where it does not say."""
 
 
 def bind_group(group: int, octets: int, sequence: int) -> bytes:
     """Return the wish to get `octets` of each packet that is logged to a group.
 
-    The kernel gathers copies for up to 50 ms, so that reading them costs one wake for many.
+    The kernel gathers copies for up to 100 ms, so that reading them costs one wake for many.
     """
     body = b"".join(
         (
             _FAMILY_HEADER.pack(_FAMILY_IPV4, 0, group),
             attribute(_COMMAND, bytes((_BIND,))),
             attribute(_MODE, _MODE_VALUE.pack(octets, _COPY_PACKET, 0)),
+            attribute(_BUFFER, _WORD.pack(_BUFFER_OCTETS)),
             attribute(_TIMEOUT, _WORD.pack(_TIMEOUT_CENTISECONDS)),
             attribute(_QUEUE, _WORD.pack(_QUEUED_COPIES)),
         )
@@ -54,7 +58,8 @@ def read_copy(message: Message) -> PacketCopy | None:
     if message.kind != _PACKET:
         return None
     fields = attributes(message.payload, _FAMILY_HEADER.size)
-    mark, data = fields.get(_MARK), fields.get(_PAYLOAD)
-    if mark is None or len(mark) != _WORD.size or data is None:
+    data, stamp = fields.get(_PAYLOAD), fields.get(_TIMESTAMP, b"")
+    if data is None:
         return None
-    return PacketCopy(int(_WORD.unpack(mark)[0]), data)
+    seconds, microseconds = _STAMP.unpack(stamp) if len(stamp) == _STAMP.size else (0, 0)
+    return PacketCopy(data, seconds + microseconds / 1e6)

@@ -25,7 +25,7 @@ FROM_CALLER = {"received-from": ["IP4", CALLER]}
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[MediaLab]:
-    with media_lab(tmp_path, "kernel") as running:
+    with media_lab(tmp_path, "direct") as running:
         yield running
 
 
@@ -144,6 +144,20 @@ def test_a_call_that_ends_while_the_relay_is_dead_leaves_nothing_behind(lab: Med
         assert calls.heard()[1] == 0
         calls.ng.delete("call-0")
         assert "elements" not in lab.rules()
+
+
+def test_a_relay_that_comes_back_in_userspace_takes_everything_out_of_the_kernel(lab: MediaLab) -> None:
+    with ExitStack() as ends:
+        calls = Calls(lab, 1, ends)
+        lab.until_carried(2, calls.talk)
+        lab.kill()
+        lab.plane = "userspace"
+        lab.start()
+        calls.talk()
+        assert lab.rules() == ""
+        calls.ng.delete("call-0")
+        calls.say()
+        assert calls.heard() == [0, 0]
 
 
 def test_where_forwarding_is_dropped_calls_stay_here(lab: MediaLab) -> None:

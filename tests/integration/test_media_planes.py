@@ -28,7 +28,7 @@ REPORT = b"\x80\xc9\0\1\0\0\0\7"
 FROM_CALLER = {"received-from": ["IP4", CALLER]}
 
 
-@pytest.fixture(scope="module", params=["userspace", "kernel"])
+@pytest.fixture(scope="module", params=["userspace", "kernel", "direct"])
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaLab]:
     with media_lab(tmp_path_factory.mktemp(f"lab-{request.param}"), request.param) as running:
         yield running

@@ -31,15 +31,15 @@ FULL = {b"result": b"error", b"error-reason": b"Ran out of ports."}
 PAIRS = 4
 TINY = {"SIPURI_RTP_PORTS": "30000-30007", "SIPURI_RTP_INTERNAL_PORTS": "40002-40017"}
 DISK_OCTETS = 8 << 20
-WATCH = f"""table ip watch {{
+WATCH = f"""table netdev watch {{
  counter elsewhere {{ }}
- chain leaving {{ type filter hook postrouting priority 310;
+ chain leaving {{ type filter hook egress devices = {{ outside, engine }} priority 0;
   ip saddr {{ {RELAY_OUTSIDE}, {RELAY_INSIDE} }} ip daddr != {{ {CALLER}, {ENGINE} }} udp sport >= 30000 counter name elsewhere
  }}
 }}"""
 
 
-@pytest.fixture(scope="module", params=["userspace", "kernel"])
+@pytest.fixture(scope="module", params=["userspace", "direct"])
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaLab]:
     with media_lab(tmp_path_factory.mktemp(f"threats-{request.param}"), request.param) as running:
         yield running
@@ -49,7 +49,7 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 def tiny(tmp_path: Path) -> Iterator[MediaLab]:
     """A relay with four pairs of ports outside."""
-    with media_lab(tmp_path, "kernel", **TINY) as running:
+    with media_lab(tmp_path, "direct", **TINY) as running:
         yield running
         assert "Traceback" not in running.log()
 
@@ -65,9 +65,9 @@ def nothing_elsewhere(lab: MediaLab) -> Iterator[None]:
     nft(lab, WATCH)
     try:
         yield
-        assert "packets 0 bytes 0" in nft(lab, "list", "counter", "ip", "watch", "elsewhere")
+        assert "packets 0 bytes 0" in nft(lab, "list", "counter", "netdev", "watch", "elsewhere")
     finally:
-        nft(lab, "delete", "table", "ip", "watch")
+        nft(lab, "delete", "table", "netdev", "watch")
 
 
 def pairs(lab: MediaLab, side: str = "external") -> dict[str, float]:
@@ -88,7 +88,7 @@ def ask(ng: NgClient, call: str, sdp: bytes) -> dict[bytes, object]:
 
 @pytest.fixture(scope="module")
 def soaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soak]:
-    with media_lab(tmp_path_factory.mktemp("soaked"), "kernel", **PORTS) as running:
+    with media_lab(tmp_path_factory.mktemp("soaked"), "direct", **PORTS) as running:
         yield Soak.play(running, 2_000)
         assert running.stop() == 0
         assert running.rules() == ""
@@ -148,7 +148,7 @@ def test_item_21_a_full_disk_costs_no_call(tmp_path: Path) -> None:
     state.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_OCTETS}", "tmpfs", str(state)], check=True)
     try:
-        with media_lab(state, "kernel") as lab, ExitStack() as ends:
+        with media_lab(state, "direct") as lab, ExitStack() as ends:
             calls = Calls(lab, 2, ends)
             lab.until_carried(4, calls.talk)
             fill(state / "filling")

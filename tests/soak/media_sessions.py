@@ -282,7 +282,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak.media_sessions", description=__doc__)
     parser.add_argument("--sessions", type=int, default=SESSIONS)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="sipuri-soak-") as state, media_lab(Path(state), "kernel", **PORTS) as lab:
+    with tempfile.TemporaryDirectory(prefix="sipuri-soak-") as state, media_lab(Path(state), "direct", **PORTS) as lab:
         played = Soak.play(lab, options.sessions)
         print("Waiting for the quarantine's end.", flush=True)
         found = played.leftovers()

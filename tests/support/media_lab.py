@@ -29,7 +29,10 @@ _numbers = itertools.count()
 
 @dataclass
 class MediaLab:
-    """The hosts, and the relay's process."""
+    """The hosts, and the relay's process.
+
+    The plane is one of `SIPURI_MEDIA_PLANE`, where `kernel` means by routing alone, or `direct`: the kernel, from device to device.
+    """
 
     state: Path
     plane: str
@@ -76,7 +79,8 @@ class MediaLab:
             "SIPURI_MEDIA_INTERNAL": RELAY_INSIDE,
             "SIPURI_RTP_PORTS": "{}-{}".format(*OUTSIDE_PORTS),
             "SIPURI_RTP_INTERNAL_PORTS": "{}-{}".format(*INSIDE_PORTS),
-            "SIPURI_MEDIA_PLANE": self.plane,
+            "SIPURI_MEDIA_PLANE": "kernel" if self.plane == "direct" else self.plane,
+            "SIPURI_MEDIA_DIRECT": "false" if self.plane == "kernel" else "true",
             **self.environment,
         }
         command = ["ip", "netns", "exec", self.hosts["relay"], sys.executable, str(ROOT / "manage.py"), "runmediarelay"]
@@ -157,7 +161,9 @@ class MediaLab:
 
         def carried() -> bool:
             talk()
-            return self.metrics()["sipuri_relay_kernel_flows"] == flows
+            page = self.metrics()
+            direct = flows if self.plane == "direct" else 0
+            return (page["sipuri_relay_kernel_flows"], page["sipuri_relay_direct_flows"]) == (flows, direct)
 
         self.until(carried, what=f"{flows} flows in the kernel")
 

@@ -58,7 +58,8 @@ def _summary(statistics: Mapping[bytes, Any]) -> str:
     current = statistics.get(b"statistics", {}).get(b"currentstatistics", {})
     planes = current.get(b"planes")
     carried = f", streams by plane: {', '.join(f'{name.decode()} {count}' for name, count in planes.items())}" if planes else ""
-    return f"{current.get(b'sessionstotal', 0)} sessions{carried}"
+    direct = f", {current[b'directflows']} directions from device to device" if current.get(b"directflows") else ""
+    return f"{current.get(b'sessionstotal', 0)} sessions{carried}{direct}"
 
 
 def _rows(call: Mapping[bytes, Any]) -> Iterator[tuple[str, ...]]:

@@ -33,7 +33,7 @@ def host() -> Iterator[None]:
 def made(choice: PlaneChoice) -> tuple[KernelPlane, Offload]:
     config = RelayConfig("relay-1", (HOME, 22222), Interface(HOME, HOME), Interface(HOME, HOME), plane=choice)
     offload = Offload(config.marks, config.max_kernel_flows, deque())
-    return KernelPlane(config, offload, asyncio.get_running_loop().time), offload
+    return KernelPlane(config, offload, asyncio.get_running_loop().time, lambda: None), offload
 
 
 def nft(*words: str) -> str:

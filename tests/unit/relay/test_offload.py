@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from mediarelay.core.events import CheckWanted, CountsWanted, FlowsEnded, FlowsWanted, KernelEvent, SessionEnded
+from mediarelay.core.events import CheckWanted, CountsWanted, FlowsEnded, FlowsProven, FlowsWanted, KernelEvent, SessionEnded
 from mediarelay.core.flow import Drop
-from mediarelay.core.kernel_flow import Check, Counts, KernelFlow, Marks
+from mediarelay.core.kernel_flow import Check, Counts, KernelFlow, Marks, Tally
 from mediarelay.core.offload import COUNT_SECONDS, LOST_IN_A_ROW
 from mediarelay.core.stream import FIRST_RETRY_SECONDS, Plane
 from tests.unit.relay.relays import CALLER, ENGINE, Bench, rtp, sdp
@@ -23,6 +23,8 @@ class Kernel:
         self.flows: dict[int, KernelFlow] = {}
         self.came: dict[int, int] = {}
         self.left: dict[int, Counts] = {}
+        self.proven: list[KernelFlow] = []
+        self.shortens = True
         self.asked: list[type[KernelEvent]] = []
         self.refuses: type[KernelEvent] | None = None
         bench.on_kernel = self.answer
@@ -42,6 +44,9 @@ class Kernel:
             offload.installed(event.flows, now)
         elif isinstance(event, FlowsEnded):
             offload.ended(event, {flow.mark: self.left.pop(self.flows.pop(flow.mark).mark) for flow in event.flows}, now)
+        elif isinstance(event, FlowsProven):
+            self.proven += event.flows
+            offload.shortened(event.flows if self.shortens else ())
         elif isinstance(event, CountsWanted):
             offload.counted(dict(self.left), now)
         else:
@@ -249,22 +254,94 @@ def test_a_kernel_that_refuses_costs_no_call(when: type[KernelEvent]) -> None:
     assert bench.media(outside, rtp(10), PHONE) == (("10.0.0.1", inside), NODE)
 
 
+def test_a_direction_is_proven_when_its_packets_have_left() -> None:
+    bench = Bench()
+    kernel = Kernel(bench)
+    carried_call(bench)
+    bench.advance(0.2)
+    assert (kernel.proven, bench.relay.offload.direct_flows) == ([], 0), "nothing was sent"
+    kernel.forward(PHONE, 1)
+    bench.advance(COUNT_SECONDS)
+    assert [flow.source for flow in kernel.proven] == [PHONE]
+    kernel.forward(PHONE, 1)
+    kernel.forward(NODE, 1)
+    bench.advance(COUNT_SECONDS)
+    assert [flow.source for flow in kernel.proven] == [PHONE, NODE], "each is told once"
+    assert bench.relay.offload.direct_flows == 2
+    bench.ng("delete", call_id="c-1", from_tag="a")
+    assert bench.relay.offload.direct_flows == 0
+
+
+def test_the_check_proves_as_well() -> None:
+    bench = Bench()
+    kernel = Kernel(bench)
+    carried_call(bench)
+    kernel.forward(PHONE, 3)
+    kernel.forward(NODE, 3, lose=True)
+    bench.advance(0.2)
+    assert kernel.asked.count(CheckWanted) == 1
+    assert (kernel.proven, plane_of(bench)) == ([], Plane.USERSPACE), "where one direction is lost the stream leaves"
+
+
+def test_streams_whose_ways_have_changed_leave_and_come_back() -> None:
+    bench = Bench()
+    kernel = Kernel(bench)
+    carried_call(bench)
+    kernel.forward(PHONE, 5)
+    bench.advance(COUNT_SECONDS)
+    (flow,) = kernel.proven
+    bench.relay.offload.ways_changed([flow.mark, 12345])
+    bench.relay.offload.ways_changed([flow.mark])
+    bench.pump()
+    assert (kernel.flows, plane_of(bench)) == ({}, Plane.USERSPACE)
+    assert kernel.asked.count(FlowsEnded) == 1
+    bench.advance(FIRST_RETRY_SECONDS + 0.1)
+    assert plane_of(bench) is Plane.KERNEL
+    assert bench.relay.offload.direct_flows == 0, "it has to be proven again"
+    totals = bench.ng("delete", call_id="c-1", from_tag="a")[b"totals"]
+    assert totals[b"RTP"][b"packets"] == 6 + 5  # type: ignore[index]  # it is a dictionary
+
+
+def test_a_flow_that_found_no_shorter_way_is_proven_again_when_ways_change() -> None:
+    bench = Bench()
+    kernel = Kernel(bench)
+    carried_call(bench)
+    kernel.shortens = False
+    for proofs in (1, 2):
+        kernel.forward(PHONE, 5)
+        bench.advance(COUNT_SECONDS)
+        kernel.forward(PHONE, 5)
+        bench.advance(COUNT_SECONDS)
+        assert len(kernel.proven) == proofs
+        bench.relay.offload.ways_changed([])
+    assert plane_of(bench) is Plane.KERNEL
+
+
+def test_a_tally_tells_what_has_moved() -> None:
+    tally = Tally()
+    assert tally.read([(1, 0, 0), (2, 3, 30)]) == [2]
+    assert tally.read([(1, 1, 10), (2, 3, 30)]) == [1]
+    assert (tally.of(1), tally.of(2), tally.of(3), len(tally)) == (Counts(1, 10), Counts(3, 30), Counts(0, 0), 2)
+    tally.forget([2, 3])
+    assert (tally.of(2), len(tally)) == (Counts(0, 0), 1)
+
+
 def test_samples_tell_loss_and_jitter() -> None:
     bench = Bench()
     kernel = Kernel(bench)
     carried_call(bench)
-    mark = next(mark for mark, flow in kernel.flows.items() if flow.source == PHONE)
+    flow = next(flow for flow in kernel.flows.values() if flow.source == PHONE)
     for second in range(1, 11):
         # 50 packets are sent, five of them are lost on their way to us, and one of those that come is a sample.
         bench.advance(0.5)
-        bench.relay.offload.sample(mark, rtp(2 + 50 * second - 25)[:32], bench.now)
+        bench.relay.offload.sample(flow.source, flow.local, rtp(2 + 50 * second - 25)[:32], bench.now)
         kernel.forward(PHONE, 45)
         bench.advance(0.5)
     external, _ = next(iter(bench.relay.table)).figures()
     assert external.packets_in == 3 + 450
     assert abs(external.lost - 50) <= 6, "what was lost since the last sample is not known yet"
-    bench.relay.offload.sample(mark, b"short", bench.now)
-    bench.relay.offload.sample(12345, rtp(1), bench.now)
+    bench.relay.offload.sample(flow.source, flow.local, b"short", bench.now)
+    bench.relay.offload.sample(MOVED, flow.local, rtp(1), bench.now)
 
 
 def test_marks_are_unique_and_come_back_last() -> None:
