@@ -131,7 +131,9 @@ def measure(rounds: Rounds, asked: Options) -> tuple[dict[str, list[Turn]], dict
     rate, bound = asked.rate, "cap"
     if not asked.quick:
         limits = rounds.limits()
-        rate, bound = common_rate(asked.rate, limits[PLAIN].rate, {name: limit.rate for name, limit in limits.items() if name != PLAIN})
+        rate, bound = common_rate(
+            asked.rate, limits[PLAIN].rate, {name: limit.rate for name, limit in limits.items() if name != PLAIN and limit.by != "sender"}
+        )
     lowered: list[str] = []
     while True:
         say(f"{rate} packets/s (bound: {bound}), {asked.plan.rounds} rounds")

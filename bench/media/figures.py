@@ -75,7 +75,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The highest rate, in packets a second, that a carrier passed without loss, and what stopped it above: loss or the sender."""
+    """The highest rate, in packets a second, that a carrier passed without loss, and what stopped it above: loss, a queue or the sender."""
 
     rate: float
     by: str
