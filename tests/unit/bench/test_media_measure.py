@@ -16,9 +16,11 @@ PLAN = Plan(few=200, many=2_500, seconds=5, search_seconds=2, rounds=3)
 class PretendedBench(Bench):
     """A bench whose carrier loses as many packets as a rule says, and whose sender has a highest rate."""
 
-    def __init__(self, lost: Callable[[float], int] = lambda _rate: 0, fastest: float = 1e9) -> None:
+    def __init__(self, lost: Callable[[float], int] = lambda _rate: 0, fastest: float = 1e9, wait_ms: float = 0.2) -> None:
         self._lost = lost
         self._fastest = fastest
+        self._wait_ms = wait_ms
+        self.stalls = 0
         self.asked: list[float] = []
 
     def measure_idle(self, _seconds: float) -> float:
@@ -29,8 +31,9 @@ class PretendedBench(Bench):
 
     def run(self, _carrier: Carrier, flows: int, rate: float, seconds: float) -> Run:
         self.asked.append(rate)
-        sent, lost = round(min(rate, self._fastest) * seconds), self._lost(rate)
-        return Run(flows, rate, seconds, Delivery(sent, sent - lost, lost, 0), 0, 1.0, {}, {"p50": 0.1, "p99": 0.2})
+        self.stalls -= 1
+        sent, lost = round(min(rate, self._fastest if self.stalls < 0 else 1_000) * seconds), self._lost(rate)
+        return Run(flows, rate, seconds, Delivery(sent, sent - lost, lost, 0), 0, 1.0, {}, {"p50": 0.1, "p99": self._wait_ms})
 
 
 def rounds(bench: PretendedBench) -> tuple[Rounds, list[str]]:
@@ -59,6 +62,17 @@ def test_a_sender_that_cannot_send_faster_is_named() -> None:
     found = PretendedBench(fastest=60_000).limit(Plain(), 200, 2)
     assert 0.9 * 60_000 <= found.rate <= 60_000
     assert found.by == "sender"
+
+
+def test_a_sender_that_was_held_up_tries_again() -> None:
+    bench = PretendedBench(lambda rate: rate > 20_000)
+    bench.stalls = 2
+    assert bench.limit(Plain(), 200, 2).by == "loss"
+    assert bench.asked[:4] == [8_000, 8_000, 8_000, 16_000]
+
+
+def test_a_rate_that_fills_queues_does_not_pass() -> None:
+    assert PretendedBench(wait_ms=150).limit(Plain(), 200, 2) == Limit(0.0, "queue")
 
 
 def test_each_step_is_tried_twice_before_it_fails() -> None:
