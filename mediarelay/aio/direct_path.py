@@ -94,7 +94,7 @@ class DirectPath:
 
     def take(self, flows: Iterable[KernelFlow]) -> list[KernelFlow]:
         """Let flows take this way; return those that do. Raises KernelRefused and NetlinkError."""
-        if self._table is None or self.obstacle:
+        if self._table is None:
             return []
         new = {flow: hop for flow in flows if flow not in self._flows and (hop := self._hop(flow)) is not None}
         self._table.install(list(new.items()))
@@ -149,7 +149,7 @@ class DirectPath:
 
     def _hop(self, flow: KernelFlow) -> Hop | None:
         """Return where a flow goes next, None where that may need more than sending it there."""
-        found = self._hops.find(flow.target[0]) if self._hops is not None else None
+        found = self._hops.find(flow.target[0]) if self._hops is not None and not self.obstacle else None
         if found is None:
             return None
         hop, device = found
@@ -178,7 +178,7 @@ class DirectPath:
         """Return the flows that cannot stay as they are."""
         moved = []
         for number, (flow, hop) in enumerate(list(self._flows.items()), 1):
-            if self.obstacle or self._hop(flow) != hop:
+            if self._hop(flow) != hop:
                 moved.append(flow)
             if number % HOPS_AT_ONCE == 0:
                 await asyncio.sleep(0)

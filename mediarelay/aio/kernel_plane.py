@@ -83,9 +83,7 @@ class KernelPlane:
         """Make the plane, or keep the table that is there; raises PlaneMissing where it is required and cannot be."""
         if self._config.plane is PlaneChoice.USERSPACE:
             self._offload.stay_out("SIPURI_MEDIA_PLANE says userspace.")
-            if not missing():
-                # One that was killed may have left its rules, which would forward for ever.
-                await self._delete()
+            await self._delete()
             return
         try:
             await self._open(keep=keep)
@@ -199,11 +197,11 @@ class KernelPlane:
     async def _open(self, *, keep: bool) -> None:
         """Make the table and prove it; raises PlaneMissing."""
         if reason := _what_is_missing(self._config):
-            raise PlaneMissing(reason)
+            await self._abandon(reason)
         try:
             table = KernelTable(table_name(self._config))
         except OSError as error:
-            raise PlaneMissing(f"netfilter has no netlink here: {error.strerror}.") from error
+            await self._abandon(f"netfilter has no netlink here: {error.strerror}.")
         self._made = True
         if not (keep and _is_there(table)) and (trouble := await self._nft(create_script(self._config))):
             table.close()
@@ -229,6 +227,9 @@ class KernelPlane:
         raise PlaneMissing(reason)
 
     async def _delete(self) -> None:
+        """Take away what is ours in the kernel; one that was killed may have left its rules, which would forward for ever."""
+        if missing():
+            return
         await self._nft(delete_script(self._config))
         await self._nft(delete_direct_script(self._config))
 

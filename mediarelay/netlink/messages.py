@@ -25,6 +25,7 @@ __all__ = [
     "each_attribute",
     "each_span",
     "nested",
+    "word",
 ]
 
 REQUEST, ACK, ECHO, DUMP, CREATE, APPEND = 0x001, 0x004, 0x008, 0x300, 0x400, 0x800
@@ -33,6 +34,7 @@ ERROR, DONE = 2, 3
 _HEADER = Struct("=IHHII")
 _ATTRIBUTE = Struct("=HH")
 _NUMBER = Struct("=i")
+_WORD = Struct("=I")
 _NESTED = 0x8000
 _KIND = 0x3FFF
 
@@ -105,6 +107,11 @@ def each_span(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int
             raise NetlinkError("A netlink attribute is truncated.")
         yield kind & _KIND, position + _ATTRIBUTE.size, position + length
         position += _aligned(length)
+
+
+def word(value: bytes) -> int:
+    """Return an attribute's value that is a number of four octets, or of fewer."""
+    return int(_WORD.unpack(value[:4].ljust(4, b"\0"))[0])
 
 
 def _aligned(length: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from struct import Struct
 
-from mediarelay.netlink.messages import DUMP, REQUEST, Message, attribute, attributes
+from mediarelay.netlink.messages import DUMP, REQUEST, Message, attribute, attributes, word
 
 __all__ = [
     "DEVICE_AND_ROUTE_GROUPS",
@@ -38,7 +38,6 @@ _DESTINATION, _OUT, _GATEWAY, _OTHER_GATEWAY, _ENCAPSULATION = 1, 4, 5, 18, 22
 _ETHERNET = 1
 _UNICAST = 1
 _LOOPBACK, _UP = 0x8, 0x1
-_WORD = Struct("=I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +83,9 @@ def read_device(message: Message) -> Device | None:
         name=name,
         is_up=bool(flags & _UP),
         is_ethernet=hardware == _ETHERNET,
-        mtu=_word(fields.get(_MTU, b"")),
+        mtu=word(fields.get(_MTU, b"")),
         address=fields.get(_ADDRESS, b"").hex(":"),
-        master=_word(fields.get(_MASTER, b"")),
+        master=word(fields.get(_MASTER, b"")),
     )
 
 
@@ -105,7 +104,7 @@ def read_hop(message: Message, address: str) -> Hop | None:
     if kind != _UNICAST or _OUT not in fields or _OTHER_GATEWAY in fields or _ENCAPSULATION in fields:
         return None
     gateway = fields.get(_GATEWAY, b"")
-    return Hop(_word(fields[_OUT]), str(IPv4Address(gateway)) if len(gateway) == 4 else address)
+    return Hop(word(fields[_OUT]), str(IPv4Address(gateway)) if len(gateway) == 4 else address)
 
 
 def ask_policies(sequence: int) -> bytes:
@@ -116,7 +115,3 @@ def ask_policies(sequence: int) -> bytes:
 def is_policy(message: Message) -> bool:
     """Tell whether an answer is an IPsec policy."""
     return message.kind == _NEW_POLICY
-
-
-def _word(raw: bytes) -> int:
-    return int(_WORD.unpack(raw[:4].ljust(4, b"\0"))[0])

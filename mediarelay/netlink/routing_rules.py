@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import Struct
 
-from mediarelay.netlink.messages import DUMP, REQUEST, Message, attributes
+from mediarelay.netlink.messages import DUMP, REQUEST, Message, attributes, word
 
 __all__ = ["RoutingRule", "ask_rules", "read_rule"]
 
@@ -17,7 +17,6 @@ _NOTHING = b"\xff\xff\xff\xff"
 _TO_TABLE = 1
 _SYSTEM_TABLES = frozenset({253, 254, 255})
 _RULE_HEADER = Struct("=8BI")
-_WORD = Struct("=I")
 _EVERY_PACKET = frozenset({_PRIORITY, _TABLE, _PROTOCOL, _SUPPRESSED_GROUP, _SUPPRESSED_PREFIX})
 
 
@@ -44,9 +43,5 @@ def read_rule(message: Message) -> RoutingRule | None:
     fields = attributes(message.payload, _RULE_HEADER.size)
     suppresses = any(fields.get(kind, _NOTHING) != _NOTHING for kind in (_SUPPRESSED_GROUP, _SUPPRESSED_PREFIX))
     selects = to_bits or from_bits or tos or flags or suppresses or fields.keys() - _EVERY_PACKET
-    mark = (_word(fields[_MARK]), _word(fields.get(_MASK, _NOTHING))) if _MARK in fields else None
+    mark = (word(fields[_MARK]), word(fields.get(_MASK, _NOTHING))) if _MARK in fields else None
     return RoutingRule(mark, is_default=not selects and action == _TO_TABLE and table in _SYSTEM_TABLES)
-
-
-def _word(raw: bytes) -> int:
-    return int(_WORD.unpack(raw[:4].ljust(4, b"\0"))[0])

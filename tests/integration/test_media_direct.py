@@ -135,6 +135,19 @@ def test_a_device_that_comes_later_is_watched_and_one_that_goes_is_forgotten(lab
     lab.until(lambda: lab.rules() == before, what="nothing is left of it")
 
 
+def test_a_relay_that_finds_an_obstacle_when_it_comes_back_keeps_no_short_way(lab: MediaLab, calls: Calls) -> None:
+    lab.kill()
+    on_relay(lab, "ip rule add to 192.0.2.0/24 lookup main")
+    lab.start()
+    try:
+        assert (count(lab, "sipuri_relay_kernel_flows"), direct(lab)) == (2, 0)
+        assert "to_far" in lab.rules()
+        assert " counter packets" not in on_relay(lab, "nft list map netdev sipuri_media_127_0_0_1_22222_0_direct m_direct")
+        calls.talk()
+    finally:
+        on_relay(lab, "ip rule del to 192.0.2.0/24 lookup main")
+
+
 def test_if_only_the_short_way_is_taken_away_calls_go_on(lab: MediaLab, calls: Calls) -> None:
     (table,) = (line.split()[-1] for line in on_relay(lab, "nft list tables").splitlines() if "netdev" in line)
     on_relay(lab, f"nft delete table netdev {table}")

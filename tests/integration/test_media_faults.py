@@ -160,6 +160,18 @@ def test_a_relay_that_comes_back_in_userspace_takes_everything_out_of_the_kernel
         assert calls.heard() == [0, 0]
 
 
+def test_a_relay_that_finds_no_plane_when_it_comes_back_takes_its_rules_out_as_well(lab: MediaLab) -> None:
+    with ExitStack() as ends:
+        calls = Calls(lab, 1, ends)
+        lab.until_carried(2, calls.talk)
+        lab.kill()
+        subprocess.run(["ip", "netns", "exec", lab.hosts["relay"], "sysctl", "-q", "-w", "net.ipv4.ip_forward=0"], check=True)
+        lab.plane = "auto"
+        lab.start()
+        calls.talk()
+        assert lab.rules() == ""
+
+
 def test_where_forwarding_is_dropped_calls_stay_here(lab: MediaLab) -> None:
     rules = "table ip strict { chain forward { type filter hook forward priority 0; policy drop; }; }"
     subprocess.run(["ip", "netns", "exec", lab.hosts["relay"], "nft", rules], check=True)
