@@ -1,9 +1,14 @@
 """Settings of the tests: keys and state of their own, a database in memory or the one the environment names."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
-os.environ.setdefault("SIPURI_VAR_DIR", tempfile.mkdtemp(prefix="sipuri-tests-"))
+if "SIPURI_VAR_DIR" not in os.environ:
+    # The processes of one run share it; whoever made it removes it.
+    os.environ["SIPURI_VAR_DIR"] = tempfile.mkdtemp(prefix="sipuri-tests-")
+    atexit.register(shutil.rmtree, os.environ["SIPURI_VAR_DIR"], ignore_errors=True)
 
 from sipuri_project.settings import *  # noqa: E402, F403  # the environment comes first
 
