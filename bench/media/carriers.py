@@ -20,7 +20,8 @@ from tests.support.ng import NgClient
 
 # In the relay's namespace there is nobody else.
 NG_PORT, CLI_PORT = 22222, 9900
-DIRECT_FLOWS = "sipuri_relay_direct_flows"
+# What says on the relay's page how many directions go the way that the plane has for calls that last.
+SETTLED = {"userspace": "sipuri_relay_connected_sockets", "kernel": "sipuri_relay_direct_flows"}
 _starts = count(1)
 
 
@@ -64,11 +65,11 @@ class Plain:
 
 @dataclass
 class Relay:
-    """A relay that speaks the ng protocol; `direct_flows` counts those from device to device, None where none have to be."""
+    """A relay that speaks the ng protocol; `settled` counts the directions that go as they will, None where nothing has to settle."""
 
     ng: NgClient
     pid: int
-    direct_flows: Callable[[], float] | None = None
+    settled: Callable[[], float] | None = None
     _ways: tuple[Way, Way] = field(init=False, default_factory=lambda: (Way(OUTSIDE_ADDRESS, []), Way(INSIDE_ADDRESS, [])))
 
     def ways(self, flows: int) -> tuple[Way, Way]:
@@ -84,9 +85,9 @@ class Relay:
         return Way(outside.host, outside.ports[:flows]), Way(inside.host, inside.ports[:flows])
 
     def unsettled(self, flows: int) -> str:
-        """Say how many directions do not go from device to device that have to."""
-        found = self.direct_flows() if self.direct_flows else 2 * flows
-        return "" if found >= 2 * flows else f"{found:g} of {2 * flows} directions go from device to device"
+        """Say how many directions have settled if some have not."""
+        found = self.settled() if self.settled else 2 * flows
+        return "" if found >= 2 * flows else f"{found:g} of {2 * flows} directions have settled"
 
     def cpu(self) -> float:
         """Return what the relay and its workers have used."""
@@ -145,7 +146,7 @@ def _ours(plane: str) -> Callable[[Path, int | None], AbstractContextManager[Car
             until(fleet._ready, seconds=START_SECONDS, what=f"our relay ready, see {fleet.state}", every=0.1)
             with NgClient(("127.0.0.1", NG_PORT)) as ng:
                 page = fleet.metrics["mediarelay"]
-                relay = Relay(ng, fleet.processes["mediarelay"].pid, (lambda: _direct_flows(page)) if plane == "kernel" else None)
+                relay = Relay(ng, fleet.processes["mediarelay"].pid, lambda: _figure(page, SETTLED[plane]))
                 yield relay
                 # It drains at its end, and waits for calls that are left.
                 relay.end_calls()
@@ -166,20 +167,20 @@ def _environment(plane: str, workers: int | None) -> dict[str, str]:
     return environment | ({} if workers is None else {"SIPURI_MEDIA_WORKERS": str(workers)})
 
 
-def _direct_flows(port: int) -> float:
-    """Return the figure of the relay's page, or of its workers' pages, which follow."""
-    alone, *workers = (_gauge(number) for number in range(port, port + 1 + (os.cpu_count() or 1)))
+def _figure(port: int, name: str) -> float:
+    """Return a figure of the relay's page, or of its workers' pages, which follow."""
+    alone, *workers = (_gauge(number, name) for number in range(port, port + 1 + (os.cpu_count() or 1)))
     return max(alone, sum(workers))
 
 
-def _gauge(port: int) -> float:
+def _gauge(port: int, name: str) -> float:
     """Return the sum of a page's samples, 0 where nobody answers."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:  # noqa: S310  # our own page
             lines = page.read().decode().splitlines()
     except OSError:
         return 0.0
-    return sum(float(line.rpartition(" ")[2]) for line in lines if line.split(" ")[0].split("{")[0] == DIRECT_FLOWS)
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.split(" ")[0].split("{")[0] == name)
 
 
 PLAIN, PEER, USERSPACE, KERNEL = "plain", "rtpengine", "ours-userspace", "ours-kernel"

@@ -35,6 +35,7 @@ class RelayMetrics(Collector):
         """Return the figures of this moment."""
         yield GaugeMetricFamily("sipuri_relay_sessions", "Sessions relayed now", len(self._relay.table))
         yield GaugeMetricFamily("sipuri_relay_sockets", "Media sockets open", len(self._sockets))
+        yield GaugeMetricFamily("sipuri_relay_connected_sockets", "Sources that have a socket of their own", self._sockets.connected)
         yield GaugeMetricFamily("sipuri_relay_kernel_flows", "Directions that the kernel forwards", len(self._relay.offload))
         yield GaugeMetricFamily("sipuri_relay_direct_flows", "Those that go from device to device", self._relay.offload.direct_flows)
         yield GaugeMetricFamily("sipuri_relay_kernel_on", "1 where the kernel takes flows", float(self._relay.offload.on))

@@ -26,6 +26,7 @@ Buffer = bytes | bytearray | memoryview
 RTCP_SILENCE_SECONDS = 10.0
 
 _HEADER = Struct("!BBHII")
+_NO_HEADER = (0, 0, 0, 0, 0)
 _RTCP_HEADER = Struct("!BBH")
 
 
@@ -49,7 +50,7 @@ _DROP_OF_KIND = {Kind.STUN: Drop.STUN, Kind.DTLS: Drop.DTLS, Kind.OTHER: Drop.MA
 class Flow(ABC):
     """One local port: counters, and the flow on the other side that it feeds."""
 
-    __slots__ = ("bytes_in", "bytes_out", "drops", "learner", "local", "packets_in", "packets_out", "peer", "rtcp_peer")
+    __slots__ = ("bytes_in", "bytes_unsent", "drops", "learner", "local", "packets_in", "packets_unsent", "peer", "rtcp_peer")
 
     def __init__(self, local: Address, learner: Learner, drops: Counter[Drop]) -> None:
         self.local = local
@@ -58,7 +59,9 @@ class Flow(ABC):
         self.peer: Flow | None = None
         self.rtcp_peer: Flow | None = None
         """Where RTCP leaves that comes to an RTP port."""
-        self.packets_in = self.bytes_in = self.packets_out = self.bytes_out = 0
+        self.packets_in = self.bytes_in = 0
+        self.packets_unsent = self.bytes_unsent = 0
+        """Those that came before the far end was heard of; all others have left at the other side."""
 
     @property
     def target(self) -> Address | None:
@@ -84,11 +87,14 @@ class Flow(ABC):
         self.bytes_in += size
         peer = self.peer
         if peer is None or peer.target is None:
-            self._drop(Drop.NO_TARGET)
+            self._keep(size)
             return None
-        peer.packets_out += 1
-        peer.bytes_out += size
         return peer
+
+    def _keep(self, size: int) -> None:
+        self.packets_unsent += 1
+        self.bytes_unsent += size
+        self._drop(Drop.NO_TARGET)
 
 
 class RtpFlow(Flow):
@@ -112,7 +118,8 @@ class RtpFlow(Flow):
     def receive(self, data: Buffer, size: int, source: Address, now: float) -> Flow | None:
         """Relay RTP from the locked source; see `Flow.receive`."""
         learner = self.learner
-        if size < 12 or data[0] != 0x80 or source != learner.source or 192 <= data[1] <= 223:
+        first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data) if size >= 12 else _NO_HEADER
+        if first != 0x80 or source != learner.source or 192 <= second <= 223:
             kind = self._inspect(data, size, source, now)
             if kind is None:
                 return None
@@ -122,12 +129,18 @@ class RtpFlow(Flow):
                 return _towards(self.rtcp_peer)
             if kind is Kind.DTLS:
                 return _towards(self.peer)
-        _, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
         learner.last_at = now
         if second & 0x7F != self.payload_type:
             self._note_payload_type(second & 0x7F)
         self.stats.update(ssrc, sequence, timestamp, now)
-        return self._pass(size)
+        # As `_pass` does, without a call.
+        self.packets_in += 1
+        self.bytes_in += size
+        peer = self.peer
+        if peer is None or peer.learner.target is None:
+            self._keep(size)
+            return None
+        return peer
 
     def receive_carried(self, packets: int, octets: int, since: float, now: float) -> None:
         """Count it in the statistics, too; see `Flow.receive_carried`."""

@@ -175,7 +175,8 @@ class Session:
     def figures(self) -> tuple[LegFigures, ...]:
         """Return what both parties' legs have seen."""
         plane = self.plane
-        return tuple(_figures(party.side, list(self.legs(index)), plane) for index, party in enumerate(self.parties))
+        legs = [list(self.legs(index)) for index in (0, 1)]
+        return tuple(_figures(party.side, legs[index], legs[1 - index], plane) for index, party in enumerate(self.parties))
 
     def _stream_changed(self, stream: Stream) -> None:
         self.on_change(self, stream)
@@ -203,16 +204,16 @@ def _score(leg: Leg) -> float | None:
     return mean_opinion_score(100 * lost / (lost + rtp.packets_in), rtp.stats.jitter_ms, leg.reports.rtt_ms or 0.0)
 
 
-def _figures(side: Side, legs: list[Leg], plane: Plane) -> LegFigures:
-    media = [leg.rtp for leg in legs]
+def _figures(side: Side, legs: list[Leg], others: list[Leg], plane: Plane) -> LegFigures:
+    media, from_others = [leg.rtp for leg in legs], [leg.rtp for leg in others]
     rtp = [flow for flow in media if isinstance(flow, RtpFlow)]
     first = legs[0].learner if legs else None
     return LegFigures(
         side=side,
         packets_in=sum(flow.packets_in for flow in media),
         bytes_in=sum(flow.bytes_in for flow in media),
-        packets_out=sum(flow.packets_out for flow in media),
-        bytes_out=sum(flow.bytes_out for flow in media),
+        packets_out=sum(flow.packets_in - flow.packets_unsent for flow in from_others),
+        bytes_out=sum(flow.bytes_in - flow.bytes_unsent for flow in from_others),
         lost=sum(flow.stats.lost for flow in rtp),
         jitter_ms=rtp[0].stats.jitter_ms if rtp else 0.0,
         rtt_ms=legs[0].reports.rtt_ms if legs else None,

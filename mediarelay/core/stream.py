@@ -104,7 +104,7 @@ class Leg:
         old = self.rtp
         self.rtp = self._media_flow(old.local, carrier, old.drops)
         self.rtp.packets_in, self.rtp.bytes_in = old.packets_in, old.bytes_in
-        self.rtp.packets_out, self.rtp.bytes_out = old.packets_out, old.bytes_out
+        self.rtp.packets_unsent, self.rtp.bytes_unsent = old.packets_unsent, old.bytes_unsent
 
     def _media_flow(self, local: Address, carrier: Carrier, drops: Counter[Drop]) -> RtpFlow | PlainFlow:
         if carrier.is_rtp:
@@ -208,9 +208,6 @@ class Stream:
         self.counted[index] = counts
         if packets > 0:
             self.legs[index].rtp.receive_carried(packets, octets, max(since, self._entered_at), now)
-            peer = self.legs[1 - index].rtp
-            peer.packets_out += packets
-            peer.bytes_out += octets
 
     def join(self) -> None:
         """Let what comes in at one leg leave from the other."""

@@ -15,7 +15,18 @@ __all__ = ["ReceiveStats"]
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
 _NO_SEQUENCE = -1
-_STATE = ("ssrc", "ssrc_changes", "received", "_lost_before", "_jitter", "_base", "_highest", "_cycles", "_received", "_carried_lost")
+_STATE = (
+    "ssrc",
+    "ssrc_changes",
+    "_received_before",
+    "_lost_before",
+    "_jitter",
+    "_base",
+    "_highest",
+    "_cycles",
+    "_received",
+    "_carried_lost",
+)
 
 
 class ReceiveStats:
@@ -31,11 +42,11 @@ class ReceiveStats:
         "_lost_before",
         "_rate",
         "_received",
+        "_received_before",
         "_received_prior",
         "_retry",
         "_sampled",
         "_transit",
-        "received",
         "ssrc",
         "ssrc_changes",
     )
@@ -44,16 +55,20 @@ class ReceiveStats:
         self.ssrc: int | None = None
         self.ssrc_changes = 0
         """How often another source has taken the place of the last."""
-        self.received = 0
         self._rate = clock_rate
         self._lost_before = 0
         self._jitter = 0.0
         self._base = self._highest = self._cycles = 0
-        self._received = self._received_prior = self._expected_prior = 0
+        self._received = self._received_prior = self._expected_prior = self._received_before = 0
         self._retry = _NO_SEQUENCE
         self._transit: int | None = None
         self._sampled: tuple[float, int] | None = None
         self._carried_lost: int | None = None
+
+    @property
+    def received(self) -> int:
+        """Packets since the beginning."""
+        return self._received_before + self._received
 
     @property
     def jitter(self) -> int:
@@ -86,15 +101,21 @@ class ReceiveStats:
 
     def update(self, ssrc: int, sequence: int, timestamp: int, now: float) -> None:
         """Count one packet that arrived at `now` (monotonic seconds)."""
-        self.received += 1
         self._carried_lost = None
         if ssrc != self.ssrc:
             self._restart(ssrc, sequence)
-        if not self._advance(sequence):
-            self.received -= 1
+        elif sequence == self._highest + 1:
+            # Nearly all packets: the next in order.
+            self._highest = sequence
+        elif not self._advance(sequence):
             return
         self._received += 1
-        self._measure(timestamp, now)
+        # As `_measure` does, without a call.
+        transit = int(now * self._rate) - timestamp
+        if self._transit is not None:
+            step = (transit - self._transit) & 0xFFFF_FFFF
+            self._jitter += ((step if step < 0x8000_0000 else 0x1_0000_0000 - step) - self._jitter) / 16
+        self._transit = transit
 
     def sample(self, ssrc: int, sequence: int, timestamp: int, now: float) -> None:
         """Look at one of many packets; `count_carried` counts it."""
@@ -110,7 +131,6 @@ class ReceiveStats:
             at, expected = self._sampled
             come = self._received + packets * (at - since) / (now - since) if now > since else self._received
             self._carried_lost = max(0, round(expected - come))
-        self.received += packets
         self._received += packets
 
     def state(self) -> list[float | int | None]:
@@ -141,9 +161,7 @@ class ReceiveStats:
         transit = int(now * self._rate) - timestamp
         if self._transit is not None:
             step = (transit - self._transit) & 0xFFFF_FFFF
-            if step >> 31:
-                step = 0x1_0000_0000 - step
-            self._jitter += (step - self._jitter) / 16
+            self._jitter += ((step if step < 0x8000_0000 else 0x1_0000_0000 - step) - self._jitter) / 16
         self._transit = transit
 
     def _expected(self) -> int:
@@ -158,6 +176,7 @@ class ReceiveStats:
         self.ssrc_changes += self.ssrc is not None and ssrc != self.ssrc
         self.ssrc = ssrc
         self._base = self._highest = sequence
+        self._received_before += self._received
         self._cycles = self._received = self._received_prior = self._expected_prior = 0
         self._retry = _NO_SEQUENCE
         self._transit = None
