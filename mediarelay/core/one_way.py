@@ -33,15 +33,14 @@ class OneWayWatch:
             if min(first.learner.last_at, second.learner.last_at) > now - SPEAKING_SECONDS and stream not in self._silent:
                 continue
             known = self._silent.get(stream, set())
-            for party in (0, 1):
-                silent = session.answered and self._is_one_way(session, stream, party, now)
-                heard = now - stream.legs[party].learner.last_at < SILENT_SECONDS
-                if silent and party not in known:
-                    self._silent.setdefault(stream, set()).add(party)
-                    found.append(self._told(session, index, party, now, silent=True))
-                elif heard and party in known:
+            for party, leg in enumerate(stream.legs):
+                heard = now - leg.learner.last_at < SILENT_SECONDS
+                if heard and party in known:
                     known.discard(party)
                     found.append(self._told(session, index, party, now, silent=False))
+                elif not heard and party not in known and self._is_one_way(session, stream, party, now):
+                    self._silent.setdefault(stream, set()).add(party)
+                    found.append(self._told(session, index, party, now, silent=True))
         return found
 
     def forget(self, session: Session) -> None:
@@ -51,12 +50,11 @@ class OneWayWatch:
 
     def _is_one_way(self, session: Session, stream: Stream, party: int, now: float) -> bool:
         silent, speaking = stream.legs[party], stream.legs[1 - party]
+        if now - speaking.learner.last_at >= SPEAKING_SECONDS or now - session.touched_at < SILENT_SECONDS or not session.answered:
+            return False
         if session.parties[1 - party].on_hold or session.parties[party].listens_only:
             return False
-        if not isinstance(silent.rtp, RtpFlow) or silent.rtp.payload_type == COMFORT_NOISE:
-            return False
-        since = max(silent.learner.last_at, session.touched_at)
-        return now - since >= SILENT_SECONDS and now - speaking.learner.last_at < SPEAKING_SECONDS
+        return isinstance(silent.rtp, RtpFlow) and silent.rtp.payload_type != COMFORT_NOISE
 
     def _told(self, session: Session, index: int, party: int, now: float, *, silent: bool) -> OneWayAudio:
         leg = session.streams[index].legs[party]

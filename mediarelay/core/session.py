@@ -168,9 +168,13 @@ class Session:
 
     def was_active_after(self, moment: float) -> bool:
         """Tell whether a command or an accepted packet has come since."""
-        return self.touched_at > moment or any(
-            leg.learner.last_at > moment or leg.rtcp.last_at > moment for stream in self.streams.values() for leg in stream.legs
-        )
+        if self.touched_at > moment:
+            return True
+        for stream in self.streams.values():
+            for leg in stream.legs:
+                if leg.learner.last_at > moment or leg.rtcp.last_at > moment:
+                    return True
+        return False
 
     def figures(self) -> tuple[LegFigures, ...]:
         """Return what both parties' legs have seen."""
