@@ -55,6 +55,8 @@ class RelayConfig:
     plane: PlaneChoice = PlaneChoice.USERSPACE
     direct: bool = True
     """Whether the kernel may forward from device to device, past routing and its filters."""
+    realtime: bool = True
+    """Whether the thread that sends packets on goes before ordinary ones."""
     marks: range = range(0x5100_0000, 0x5110_0000)
     """Packet marks that this relay may put on packets in the kernel; a power of two of them, beginning at a multiple of it."""
     log_group: int = 62

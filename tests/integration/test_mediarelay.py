@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +47,7 @@ class Relay:
         return self.process.wait(STOP_SECONDS)
 
 
-def start(folder: Path, **changes: str) -> Relay:
+def start(folder: Path, under: Sequence[str] = (), **changes: str) -> Relay:
     ng_port, metrics_port = free_port(), free_port(socket.SOCK_STREAM)
     environment = {
         **os.environ,
@@ -64,7 +64,7 @@ def start(folder: Path, **changes: str) -> Relay:
     manage = [sys.executable, str(ROOT / "manage.py")]
     copy_state(folder)
     with (folder / "stderr.txt").open("wb") as stderr:
-        command = [*manage, "runmediarelay", "--metrics-port", str(metrics_port)]
+        command = [*under, *manage, "runmediarelay", "--metrics-port", str(metrics_port)]
         process = subprocess.Popen(command, env=environment, stderr=stderr)
     ng = NgClient(("127.0.0.1", ng_port))
     assert ng.command("ping") == {b"result": b"pong"}
@@ -225,6 +225,34 @@ def test_one_way_audio_is_told_in_the_calls_ladder(tmp_path: Path, phone: Endpoi
         assert (leg, source) == ("caller", "192.168.77.5:4000")
         assert text.startswith("No audio comes from here. The session description says 192.168.77.5:4000, a private address,")
     assert relay.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "under", "expected"),
+    [
+        ({}, (), os.SCHED_RR),
+        ({"SIPURI_MEDIA_REALTIME": "false"}, (), os.SCHED_OTHER),
+        ({}, ("setpriv", "--bounding-set=-sys_nice", "prlimit", "--rtprio=0"), os.SCHED_OTHER),
+    ],
+    ids=["allowed", "unwanted", "not allowed"],
+)
+def test_packets_go_before_ordinary_programs(
+    tmp_path: Path, phone: Endpoint, engine: Endpoint, changes: dict[str, str], under: Sequence[str], expected: int
+) -> None:
+    """As root, who may; the database's threads and all others stay ordinary."""
+    relay = start(tmp_path, under, **changes)
+    with relay.ng:
+        relay.ng.offer("c-first", phone.sdp())
+        phone.snd(relay.ng.answer("c-first", engine.sdp()), packet(1))
+        assert engine.rcv()[0] == packet(1)
+        threads = [int(entry.name) for entry in Path(f"/proc/{relay.process.pid}/task").iterdir()]
+        policies = {thread: os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK for thread in threads}
+        assert policies.pop(relay.process.pid) == expected
+        assert set(policies.values()) == {os.SCHED_OTHER}
+        relay.ng.delete("c-first")
+    assert relay.stop() == 0
+    said = (tmp_path / "stderr.txt").read_text(encoding="utf-8")
+    assert ("CAP_SYS_NICE" in said) is bool(under)
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
