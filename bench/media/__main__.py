@@ -1,15 +1,17 @@
 """The CPU that relaying a packet adds to forwarding it: rtpengine, our userspace plane, our kernel plane.
 
-Three network namespaces in a row: caller, relay, engine. Calls are made over the ng protocol, both ends speak until every
-flow is locked, then 172-byte RTP packets go from the caller to the engine, all flows in turn. All carriers have their turn in
-each round, one at a time; the cost is the CPU of the whole machine, for each packet delivered, and that of plain IP
-forwarding is subtracted. The last line is one JSON object.
+Three network namespaces in a row: caller, relay, engine. Calls are made over the ng protocol, two flows each, both ends
+speak until every flow is locked, then 172-byte RTP packets go from the caller to the engine, all calls in turn. Each of our
+planes is compared with rtpengine at the highest rate that both carry. In a comparison plain forwarding, rtpengine and ours
+have their turn in each round, one at a time; the cost is the CPU of the whole machine, for each packet delivered, and that
+of plain IP forwarding is subtracted. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import signal
@@ -23,28 +25,29 @@ from pathlib import Path
 from typing import NoReturn
 
 from bench.machine import machine
-from bench.media.carriers import CARRIERS, KERNEL, PEER, PLAIN, USERSPACE
+from bench.media.carriers import CARRIERS, FLOWS_PER_CALL, KERNEL, PEER, PLAIN, USERSPACE
 from bench.media.ends import ends
 from bench.media.figures import Limit, Turn, common_rate
-from bench.media.measure import Bench, Lossy, Plan, Rounds
+from bench.media.measure import Bench, Lossy, Plan, Rounds, Start
 from bench.media.namespaces import NetworkError, network
-from bench.media.report import figures, ratios, table
+from bench.media.report import Figures, figures, ratios, table
 from bench.signalling.figures import spread
 
 RESULT = Path(__file__).parents[1] / "results" / "media.json"
-# A relay binds four ports for each call, and has some more files.
-FILES_EACH, MORE_FILES = 4, 500
+# A relay binds four ports for each call, ours connects two sockets more, and it has some other files.
+FILES_EACH, MORE_FILES = 6, 500
 # The comparison is begun so often at most, each time at a rate lower by this factor.
 MAX_BEGINNINGS, SLOWER = 3, 0.85
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-NAMES = {PLAIN: "plain", PEER: "peer", USERSPACE: "userspace", KERNEL: "kernel"}
+SIDES = {PLAIN: "plain", PEER: "peer"}
+PLANES = {KERNEL: "kernel", USERSPACE: "userspace"}
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """The command line."""
 
-    rate: int
+    rate: float
     plan: Plan
     modes: list[str]
     workers: int | None
@@ -57,16 +60,35 @@ class Options:
         return not self.quick and set(self.modes) == set(CARRIERS)
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What was measured of one plane and of what it is compared with; `run` says how the rate came about."""
+
+    turns: Mapping[str, Sequence[Turn]]
+    limits: Mapping[str, Limit]
+    run: Mapping[str, object]
+
+    def figures(self, plan: Plan) -> dict[str, Figures]:
+        """Return the figures of each carrier."""
+        return {name: figures(turns, self.turns[PLAIN], plan, self.limits.get(name)) for name, turns in self.turns.items()}
+
+
 def options(arguments: Sequence[str] | None = None) -> Options:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.media", description=__doc__)
-    parser.add_argument("--rate", type=int, help="packets a second of the comparison at most (50000; 8000 with --quick)")
+    parser.add_argument("--rate", type=int, help="packets a second of the comparisons at most (8000 with --quick)")
     parser.add_argument("--seconds", type=float, help="length of a run (5; 2 with --quick)")
     parser.add_argument("--rounds", type=int, help="turns of each (4; 1 with --quick)")
     parser.add_argument("--search-seconds", type=float, default=2, help="length of a step in the search for the highest rates")
-    parser.add_argument("--few", type=int, default=200, help="flows of the comparison")
-    parser.add_argument("--many", type=int, default=2_500, help="flows of the other comparison")
-    parser.add_argument("--modes", nargs="+", choices=list(CARRIERS), default=list(CARRIERS), help="what to measure; plain always is")
+    parser.add_argument("--few", type=int, default=200, help="flows installed, two a call")
+    parser.add_argument("--many", type=int, default=2_500, help="flows installed the other time")
+    parser.add_argument(
+        "--modes",
+        nargs="+",
+        choices=list(CARRIERS),
+        default=list(CARRIERS),
+        help="what to measure; plain always is, and one of ours has to be",
+    )
     parser.add_argument("--workers", type=int, help="SIPURI_MEDIA_WORKERS of our relay")
     parser.add_argument("--quick", action="store_true", help="one short round, no search and no delays: to try it")
     parser.add_argument("--logs", type=lambda name: Path(name).resolve(), help="keep the relays' logs in a new folder here")
@@ -74,7 +96,9 @@ def options(arguments: Sequence[str] | None = None) -> Options:
     seconds, rounds = (2, 1) if given.quick else (5, 4)
     plan = Plan(given.few, given.many, given.seconds or seconds, given.search_seconds, given.rounds or rounds)
     modes = [name for name in CARRIERS if name == PLAIN or name in given.modes]
-    return Options(given.rate or (8_000 if given.quick else 50_000), plan, modes, given.workers, given.quick, given.logs)
+    if not PLANES.keys() & set(modes):
+        parser.error("argument --modes: one of ours has to be among them")
+    return Options(given.rate or (8_000 if given.quick else math.inf), plan, modes, given.workers, given.quick, given.logs)
 
 
 def say(text: str) -> None:
@@ -96,17 +120,18 @@ def main() -> None:
         sys.exit("bench-media makes network namespaces, so it needs root.")
     for number in ENDING:
         signal.signal(number, end)
-    allow_files(FILES_EACH * max(asked.plan.few, asked.plan.many) + MORE_FILES)
+    calls = max(asked.plan.few, asked.plan.many) // FLOWS_PER_CALL
+    allow_files(FILES_EACH * calls + MORE_FILES)
     try:
         with ExitStack() as running:
             directory = place_for_logs(running, asked.logs)
             running.enter_context(network())
-            bench = Bench(running.enter_context(ends(max(asked.plan.few, asked.plan.many))))
+            bench = Bench(running.enter_context(ends(calls)))
             starts = {name: partial(CARRIERS[name], directory, asked.workers) for name in asked.modes}
-            measured = measure(Rounds(bench, starts, asked.plan, say), asked)
+            measured = measure(bench, starts, asked)
     except NetworkError as error:
         sys.exit(str(error))
-    result(asked, *measured)
+    result(asked, measured)
 
 
 def allow_files(count: int) -> None:
@@ -125,18 +150,13 @@ def place_for_logs(running: ExitStack, kept: Path | None) -> Path:
     return Path(tempfile.mkdtemp(prefix="media-", dir=kept))
 
 
-def measure(rounds: Rounds, asked: Options) -> tuple[dict[str, list[Turn]], dict[str, Limit], dict[str, object]]:
-    """Return the turns and the highest rate of each carrier, and how the rate of the comparison came about."""
-    limits: dict[str, Limit] = {}
-    rate, bound = asked.rate, "cap"
-    if not asked.quick:
-        limits = rounds.limits()
-        rate, bound = common_rate(
-            asked.rate, limits[PLAIN].rate, {name: limit.rate for name, limit in limits.items() if name != PLAIN and limit.by != "sender"}
-        )
+def compare(bench: Bench, starts: Mapping[str, Start], limits: Mapping[str, Limit], asked: Options) -> Comparison:
+    """Return the turns of some carriers at a rate that all of them carry."""
+    rounds = Rounds(bench, starts, asked.plan, say)
+    rate, bound = common_rate(asked.rate, limits)
     lowered: list[str] = []
     while True:
-        say(f"{rate} packets/s (bound: {bound}), {asked.plan.rounds} rounds")
+        say(f"{', '.join(starts)}: {rate} packets/s (bound: {bound}), {asked.plan.rounds} rounds")
         try:
             turns = rounds.run(rate, limits, strict=len(lowered) < MAX_BEGINNINGS - 1)
         except Lossy as reason:
@@ -144,23 +164,38 @@ def measure(rounds: Rounds, asked: Options) -> tuple[dict[str, list[Turn]], dict
             lowered.append(str(reason))
             rate = int(rate * SLOWER)
         else:
-            return turns, limits, {"rate": rate, "rate_bound": bound, "lowered": lowered, "idle_cores": spread(rounds.idle)}
+            return Comparison(turns, limits, {"rate": rate, "bound": bound, "lowered": lowered, "idle_cores": spread(rounds.idle)})
 
 
-def result(asked: Options, turns: Mapping[str, Sequence[Turn]], limits: Mapping[str, Limit], rate: dict[str, object]) -> None:
-    """Print the table and the object; keep the object of a whole run."""
-    of_each = {name: figures(turns[name], turns[PLAIN], asked.plan, limits.get(name)) for name in turns}
-    of_all = ratios(turns, asked.plan)
-    for line in table(of_each, of_all):
-        say(line)
-    named = {NAMES[name]: value for name, value in of_each.items()}
+def measure(bench: Bench, starts: Mapping[str, Start], asked: Options) -> dict[str, Comparison]:
+    """Return the comparison of each of our planes, by its name."""
+    limits = {} if asked.quick else Rounds(bench, starts, asked.plan, say).limits()
+    found = {}
+    for ours, plane in PLANES.items():
+        if ours in starts:
+            of_this = {name: start for name, start in starts.items() if name == ours or name not in PLANES}
+            found[plane] = compare(bench, of_this, {name: limits[name] for name in of_this if name in limits}, asked)
+    return found
+
+
+def result(asked: Options, measured: Mapping[str, Comparison]) -> None:
+    """Print the tables and the object; keep the object of a whole run."""
+    sides: dict[str, dict[str, object]] = {"ours": {}, "peer": {}, "plain": {}}
+    of_all: dict[str, object] = {}
+    for plane, comparison in measured.items():
+        of_each, of_these = comparison.figures(asked.plan), ratios(comparison.turns, plane, asked.plan)
+        for line in table(of_each, of_these):
+            say(line)
+        for name, value in of_each.items():
+            sides[SIDES.get(name, "ours")][plane] = value
+        of_all |= of_these
     found = {
         "bench": "media",
-        "ours": {plane: named[plane] for plane in ("kernel", "userspace") if plane in named},
-        "peer": named.get("peer", {}),
-        "plain": named["plain"],
+        **sides,
         "ratios": of_all,
-        "run": asdict(asked.plan) | rate | {"cap": asked.rate, "workers": asked.workers, "measured_way": "caller to engine"},
+        "run": asdict(asked.plan)
+        | {plane: comparison.run for plane, comparison in measured.items()}
+        | {"workers": asked.workers, "measured_way": "caller to engine"},
         "machine": machine(),
     }
     if asked.whole:

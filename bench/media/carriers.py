@@ -20,26 +20,28 @@ from tests.support.ng import NgClient
 
 # In the relay's namespace there is nobody else.
 NG_PORT, CLI_PORT = 22222, 9900
-# What says on the relay's page how many directions go the way that the plane has for calls that last.
+# One in each direction.
+FLOWS_PER_CALL = 2
+# What says on the relay's page how many flows go the way that the plane has for calls that last.
 SETTLED = {"userspace": "sipuri_relay_connected_sockets", "kernel": "sipuri_relay_direct_flows"}
 _starts = count(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where an end sends the packets of each flow."""
+    """Where an end sends the packets of each call."""
 
     host: str
     ports: list[int]
 
 
 class Carrier(Protocol):
-    """A way from the caller to the engine and back, for as many flows as there have to be."""
+    """A way from the caller to the engine and back, for as many calls as there have to be."""
 
-    def ways(self, flows: int) -> tuple[Way, Way]:
+    def ways(self, calls: int) -> tuple[Way, Way]:
         """Return where the caller and where the engine sends; makes the calls that are missing."""
 
-    def unsettled(self, flows: int) -> str:
+    def unsettled(self, calls: int) -> str:
         """Say what is not yet as it has to be for measuring, empty if all is."""
 
     def cpu(self) -> float:
@@ -49,12 +51,12 @@ class Carrier(Protocol):
 class Plain:
     """The system's own forwarding."""
 
-    def ways(self, flows: int) -> tuple[Way, Way]:
+    def ways(self, calls: int) -> tuple[Way, Way]:
         """Return the ends' own addresses."""
-        ports = list(media_ports(flows))
+        ports = list(media_ports(calls))
         return Way(ENGINE_ADDRESS, ports), Way(CALLER_ADDRESS, ports)
 
-    def unsettled(self, _flows: int) -> str:
+    def unsettled(self, _calls: int) -> str:
         """Say nothing: it is always there."""
         return ""
 
@@ -65,29 +67,29 @@ class Plain:
 
 @dataclass
 class Relay:
-    """A relay that speaks the ng protocol; `settled` counts the directions that go as they will, None where nothing has to settle."""
+    """A relay that speaks the ng protocol; `settled` counts the flows that go as they will, None where nothing has to settle."""
 
     ng: NgClient
     pid: int
     settled: Callable[[], float] | None = None
     _ways: tuple[Way, Way] = field(init=False, default_factory=lambda: (Way(OUTSIDE_ADDRESS, []), Way(INSIDE_ADDRESS, [])))
 
-    def ways(self, flows: int) -> tuple[Way, Way]:
+    def ways(self, calls: int) -> tuple[Way, Way]:
         """Return the relay's ports."""
         outside, inside = self._ways
-        for port in media_ports(flows)[len(outside.ports) :]:
+        for port in media_ports(calls)[len(outside.ports) :]:
             host, number = self.ng.offer(str(port), sdp(CALLER_ADDRESS, port), **{"received-from": ["IP4", CALLER_ADDRESS]})
             _check(host, inside.host)
             inside.ports.append(number)
             host, number = self.ng.answer(str(port), sdp(ENGINE_ADDRESS, port))
             _check(host, outside.host)
             outside.ports.append(number)
-        return Way(outside.host, outside.ports[:flows]), Way(inside.host, inside.ports[:flows])
+        return Way(outside.host, outside.ports[:calls]), Way(inside.host, inside.ports[:calls])
 
-    def unsettled(self, flows: int) -> str:
-        """Say how many directions have settled if some have not."""
-        found = self.settled() if self.settled else 2 * flows
-        return "" if found >= 2 * flows else f"{found:g} of {2 * flows} directions have settled"
+    def unsettled(self, calls: int) -> str:
+        """Say how many flows have settled if some have not."""
+        found = self.settled() if self.settled else FLOWS_PER_CALL * calls
+        return "" if found >= FLOWS_PER_CALL * calls else f"{found:g} of {FLOWS_PER_CALL * calls} flows have settled"
 
     def cpu(self) -> float:
         """Return what the relay and its workers have used."""
@@ -122,6 +124,8 @@ def _rtpengine(directory: Path, _workers: int | None) -> Iterator[Carrier]:
         *("rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=3", "--table=-1"),
         *(f"--interface=external/{OUTSIDE_ADDRESS}", f"--interface=internal/{INSIDE_ADDRESS}"),
         *(f"--listen-ng=127.0.0.1:{NG_PORT}", f"--listen-cli=127.0.0.1:{CLI_PORT}", "--port-min=30000", "--port-max=60000"),
+        # As our relay does by itself.
+        *("--scheduling=rr", "--priority=1"),
         *("--timeout=3600", "--silent-timeout=3600", f"--pidfile={directory / 'rtpengine.pid'}"),
     ]
     program = Program(command, directory=directory, log="rtpengine.log")

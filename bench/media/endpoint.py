@@ -1,4 +1,4 @@
-"""`python -m bench.media.endpoint`: one end of all flows, a socket each; sends or counts RTP as its standard input says.
+"""`python -m bench.media.endpoint`: one end of all calls, a socket each; sends or counts RTP as its standard input says.
 
 A command is a line of JSON, `{"do": …}`, and so is the answer to it; the end of the input ends the program. Each packet
 carries the sender's monotonic clock, which all network namespaces of a machine share.
@@ -33,68 +33,68 @@ _CLOCK_AT = 12
 INPUT = 0
 
 
-def media_ports(flows: int) -> range:
-    """Return the port of each flow; those between are left to RTCP."""
-    return range(FIRST_PORT, FIRST_PORT + 2 * flows, 2)
+def media_ports(calls: int) -> range:
+    """Return the port of each call; those between are left to RTCP."""
+    return range(FIRST_PORT, FIRST_PORT + 2 * calls, 2)
 
 
 class Endpoint:
     """The sockets of one end; its packets bear the SSRCs from `ssrc` on, those it waits for the ones from `far_ssrc` on."""
 
-    def __init__(self, host: str, flows: int, ssrc: int, far_ssrc: int) -> None:
-        self._sockets = [_bound(host, port) for port in media_ports(flows)]
+    def __init__(self, host: str, calls: int, ssrc: int, far_ssrc: int) -> None:
+        self._sockets = [_bound(host, port) for port in media_ports(calls)]
         self._ssrc = ssrc
         self._lap = 0
         self._refused = 0
         self._delays = array("q")
         self._poll = select.epoll()
         self._poll.register(INPUT, select.EPOLLIN)
-        self._flow_of = {sock.fileno(): number for number, sock in enumerate(self._sockets)}
+        self._call_of = {sock.fileno(): number for number, sock in enumerate(self._sockets)}
         self._receivers: dict[int, Callable[[bytearray], int]] = {sock.fileno(): sock.recv_into for sock in self._sockets}
         self._ssrcs = {sock.fileno(): (far_ssrc + number).to_bytes(4, "big") for number, sock in enumerate(self._sockets)}
         for sock in self._sockets:
             self._poll.register(sock, select.EPOLLIN)
 
     def connect(self, host: str, ports: list[int]) -> dict[str, Any]:
-        """Send the first flows to these ports, and hear nobody else there."""
+        """Send the first calls to these ports, and hear nobody else there."""
         for sock, port in zip(self._sockets, ports, strict=False):
             sock.connect((host, port))
         return {}
 
-    def send(self, flows: int, rate: float, seconds: float) -> dict[str, Any]:
-        """Send over the first so many flows in turn, beginning with the first; the answer has seconds and CPU seconds."""
+    def send(self, calls: int, rate: float, seconds: float) -> dict[str, Any]:
+        """Send over the first so many calls in turn, beginning with the first; the answer has seconds and CPU seconds."""
         pacer = Pacer(rate)
         self._refused = sent = 0
         cpu, began = _cpu(), time.monotonic()
         tick = began
         while tick - began < seconds:
             count = pacer.due(tick - began)
-            self._send_some(sent, count, flows)
+            self._send_some(sent, count, calls)
             sent += count
             if (pause := tick + TICK_SECONDS - time.monotonic()) > 0:
                 time.sleep(pause)
             tick = time.monotonic()
-        self._lap += sent // flows + 1
+        self._lap += sent // calls + 1
         return {"sent": sent, "seconds": tick - began, "refused": self._refused, "cpu": _cpu() - cpu}
 
-    def _send_some(self, first: int, count: int, flows: int) -> None:
+    def _send_some(self, first: int, count: int, calls: int) -> None:
         packet = bytearray(b"\xff" * PACKET_BYTES)
         sockets, pack_into, clock, lap_before, ssrc = self._sockets, _HEADER.pack_into, time.monotonic_ns, self._lap, self._ssrc
         for number in range(first, first + count):
-            lap, flow = divmod(number, flows)
+            lap, call = divmod(number, calls)
             lap += lap_before
-            pack_into(packet, 0, 0x80, 0, lap & 0xFFFF, lap * 160 & 0xFFFFFFFF, ssrc + flow, clock())
+            pack_into(packet, 0, 0x80, 0, lap & 0xFFFF, lap * 160 & 0xFFFFFFFF, ssrc + call, clock())
             try:
-                sockets[flow].send(packet)
+                sockets[call].send(packet)
             except OSError:
                 self._refused += 1  # It counts as sent, so as lost.
 
-    def receive(self, flows: int) -> dict[str, Any]:
-        """Count until the input says more and no packet has come for a while; a stray is one of another flow, or not ours."""
+    def receive(self, calls: int) -> dict[str, Any]:
+        """Count until the input says more and no packet has come for a while; a stray is one of another call, or not ours."""
         _say({})
         cpu = _cpu()
         self._delays = array("q")
-        counts, strays, ended = dict.fromkeys(self._flow_of, 0), 0, False
+        counts, strays, ended = dict.fromkeys(self._call_of, 0), 0, False
         packet = bytearray(2 * PACKET_BYTES)
         receivers, ssrcs, late = self._receivers, self._ssrcs, self._delays.append
         unpack_from, clock = _CLOCK.unpack_from, time.monotonic_ns
@@ -112,8 +112,8 @@ class Endpoint:
                 counts[descriptor] += 1
         self._poll.register(INPUT, select.EPOLLIN)
         received = list(counts.values())
-        strays += sum(received[flows:])
-        return {"received": received[:flows], "strays": strays, "cpu": _cpu() - cpu}
+        strays += sum(received[calls:])
+        return {"received": received[:calls], "strays": strays, "cpu": _cpu() - cpu}
 
     def delays(self) -> dict[str, Any]:
         """Return the delays, in milliseconds, of what was received last."""
@@ -139,11 +139,11 @@ def _say(answer: dict[str, Any]) -> None:
 def main() -> None:
     """Open the sockets and do what the input says."""
     parser = argparse.ArgumentParser(prog="python -m bench.media.endpoint")
-    for name, kind in (("host", str), ("flows", int), ("ssrc", int), ("far-ssrc", int), ("core", int)):
+    for name, kind in (("host", str), ("calls", int), ("ssrc", int), ("far-ssrc", int), ("core", int)):
         parser.add_argument(f"--{name}", type=kind, required=True)
     given = parser.parse_args()
     os.sched_setaffinity(0, {given.core})
-    endpoint = Endpoint(given.host, given.flows, given.ssrc, given.far_ssrc)
+    endpoint = Endpoint(given.host, given.calls, given.ssrc, given.far_ssrc)
     commands: dict[str, Callable[..., dict[str, Any]]] = {
         "connect": endpoint.connect,
         "send": endpoint.send,

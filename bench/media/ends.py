@@ -1,4 +1,4 @@
-"""The two ends of the flows, each a process in its own namespace and on its own core."""
+"""The two ends of the calls, each a process in its own namespace and on its own core."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ class Ends:
 
 
 @contextmanager
-def ends(flows: int) -> Iterator[Ends]:
-    """Run both ends, with a socket for each flow."""
+def ends(calls: int) -> Iterator[Ends]:
+    """Run both ends, with a socket for each call."""
     with ExitStack() as closing:
-        caller = End(CALLER, host=CALLER_ADDRESS, flows=flows, ssrc=CALLER_SSRC, far_ssrc=ENGINE_SSRC, core=min(os.sched_getaffinity(0)))
+        caller = End(CALLER, host=CALLER_ADDRESS, calls=calls, ssrc=CALLER_SSRC, far_ssrc=ENGINE_SSRC, core=min(os.sched_getaffinity(0)))
         closing.callback(caller.close)
-        engine = End(ENGINE, host=ENGINE_ADDRESS, flows=flows, ssrc=ENGINE_SSRC, far_ssrc=CALLER_SSRC, core=max(os.sched_getaffinity(0)))
+        engine = End(ENGINE, host=ENGINE_ADDRESS, calls=calls, ssrc=ENGINE_SSRC, far_ssrc=CALLER_SSRC, core=max(os.sched_getaffinity(0)))
         closing.callback(engine.close)
         yield Ends(caller, engine)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bench.media.carriers import PLAIN
 from bench.media.pacing import Delivery
 
 # The rate of the comparison: not more than this part of what plain forwarding carries, and of what each other way carries.
@@ -15,14 +16,14 @@ HELD_SHARE = 0.98
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Packets from the caller to the engine, over so many flows in turn, for so many seconds."""
+    """Packets from the caller to the engine, over so many calls in turn, for so many seconds."""
 
-    flows: int
+    calls: int
     asked: float
     seconds: float
     delivery: Delivery
     strays: int
-    """Packets that came to a flow that was not theirs, or changed."""
+    """Packets that came to a call that was not theirs, or changed."""
     cpu: float
     """CPU seconds of the whole machine, beyond what it uses idle."""
     cpu_of: Mapping[str, float]
@@ -99,8 +100,16 @@ def added_delay(turn: Turn, percentile: str) -> float:
     return mine.delay[percentile] - plain.delay[percentile]
 
 
-def common_rate(cap: float, plain: float, others: Mapping[str, float]) -> tuple[int, str]:
-    """Return the rate to compare at and what bounds it: the cap, plain forwarding, or the carrier that loses packets first."""
-    bounds = {"cap": cap, "plain": PLAIN_SHARE * plain, **{name: WAY_SHARE * limit for name, limit in others.items()}}
+def common_rate(cap: float, limits: Mapping[str, Limit]) -> tuple[int, str]:
+    """Return the rate to compare at and what bounds it: the cap, plain forwarding, or the carrier that loses packets first.
+
+    Where it was the sender that could not go faster, that says nothing of the carrier.
+    """
+    bounds = {"cap": cap}
+    for name, limit in limits.items():
+        if name == PLAIN:
+            bounds[name] = PLAIN_SHARE * limit.rate
+        elif limit.by != "sender":
+            bounds[name] = WAY_SHARE * limit.rate
     bound = min(bounds, key=lambda name: bounds[name])
     return int(bounds[bound]), bound

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from bench.media.carriers import PLAIN, Carrier
+from bench.media.carriers import FLOWS_PER_CALL, PLAIN, Carrier
 from bench.media.cpu import read_cpu
 from bench.media.ends import End, Ends
 from bench.media.figures import Limit, Run, Turn
@@ -16,7 +16,7 @@ from bench.signalling.figures import knee_search
 
 # A first step that even a loaded machine passes, and a limit that no Python sender reaches.
 FIRST_RATE, MAX_RATE = 8_000, 256_000
-# Both ends of a call speak until all flows are as they have to be: as a phone does, but no more in all than any carrier passes.
+# Both ends of a call speak until all calls are as they have to be: as a phone does, but no more in all than any carrier passes.
 TALK_RATE_EACH, MAX_TALK_RATE, TALK_SECONDS = 50, 6_000, 1.0
 SETTLE_SECONDS = 60
 WARM_UP_SECONDS, IDLE_SECONDS = 1.0, 3.0
@@ -59,27 +59,27 @@ class Bench:
         self._idle = before.busy_until(after) / (after.at - before.at)
         return self._idle
 
-    def prepare(self, carrier: Carrier, flows: int) -> None:
+    def prepare(self, carrier: Carrier, calls: int) -> None:
         """Make the calls, and let both ends speak until each hears the other; raises RuntimeError."""
-        for end, way in zip((self._ends.caller, self._ends.engine), carrier.ways(flows), strict=True):
+        for end, way in zip((self._ends.caller, self._ends.engine), carrier.ways(calls), strict=True):
             end.ask("connect", host=way.host, ports=way.ports)
         deadline = time.monotonic() + SETTLE_SECONDS
-        while problem := self._talk(flows) or carrier.unsettled(flows):
+        while problem := self._talk(calls) or carrier.unsettled(calls):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"Not ready within {SETTLE_SECONDS} s: {problem}.")
 
-    def run(self, carrier: Carrier, flows: int, rate: float, seconds: float) -> Run:
+    def run(self, carrier: Carrier, calls: int, rate: float, seconds: float) -> Run:
         """Send from the caller to the engine."""
         caller, engine = self._ends.caller, self._ends.engine
         relay_cpu = carrier.cpu()
-        engine.ask("receive", flows=flows)
+        engine.ask("receive", calls=calls)
         before = read_cpu()
-        sent = caller.ask("send", flows=flows, rate=rate, seconds=seconds)
+        sent = caller.ask("send", calls=calls, rate=rate, seconds=seconds)
         engine.tell("delays")
         got = engine.answer()
         after = read_cpu()
         return Run(
-            flows=flows,
+            calls=calls,
             asked=rate,
             seconds=sent["seconds"],
             delivery=Delivery.count(sent["sent"], got["received"]),
@@ -89,24 +89,24 @@ class Bench:
             delay=engine.answer(),
         )
 
-    def fair_run(self, carrier: Carrier, flows: int, rate: float, seconds: float) -> Run:
+    def fair_run(self, carrier: Carrier, calls: int, rate: float, seconds: float) -> Run:
         """Run once more if packets are lost, and again if the sender was held up.
 
         A moment in which the machine had other work says nothing of the carrier.
         """
-        best = self.run(carrier, flows, rate, seconds)
+        best = self.run(carrier, calls, rate, seconds)
         for again in range(MAX_AGAIN):
             if best.clean or (best.held and again):
                 break
-            best = min(best, self.run(carrier, flows, rate, seconds), key=lambda run: (not run.clean, not run.held, run.lost_share))
+            best = min(best, self.run(carrier, calls, rate, seconds), key=lambda run: (not run.clean, not run.held, run.lost_share))
         return best
 
-    def limit(self, carrier: Carrier, flows: int, seconds: float) -> Limit:
+    def limit(self, carrier: Carrier, calls: int, seconds: float) -> Limit:
         """Search the highest rate without loss, and without queues that grow until there is."""
         steps = knee_search(FIRST_RATE, MAX_RATE)
         rate, best, by = next(steps), 0.0, "search"
         while True:
-            run = self.fair_run(carrier, flows, rate, seconds)
+            run = self.fair_run(carrier, calls, rate, seconds)
             passed = run.clean and run.delay["p99"] <= MAX_WAIT_MS
             if passed:
                 best = max(best, run.rate)
@@ -119,21 +119,21 @@ class Bench:
             except StopIteration:
                 return Limit(best, by)
 
-    def _talk(self, flows: int) -> str:
+    def _talk(self, calls: int) -> str:
         """Let both ends speak for a while; say who did not hear whom."""
-        rate = min(TALK_RATE_EACH * flows, MAX_TALK_RATE)
-        seconds = max(TALK_SECONDS, 2 * flows / rate)
+        rate = min(TALK_RATE_EACH * calls, MAX_TALK_RATE)
+        seconds = max(TALK_SECONDS, 2 * calls / rate)
         both = {"caller": self._ends.caller, "engine": self._ends.engine}
         for end in both.values():
-            end.tell("send", flows=flows, rate=rate, seconds=seconds)
+            end.tell("send", calls=calls, rate=rate, seconds=seconds)
         for end in both.values():
             end.answer()
-        deaf = {name: self._heard(end, flows).count(0) for name, end in both.items()}
-        return ", ".join(f"the {name} hears nothing on {count} of {flows} flows" for name, count in deaf.items() if count)
+        deaf = {name: self._heard(end, calls).count(0) for name, end in both.items()}
+        return ", ".join(f"the {name} hears nothing on {count} of {calls} calls" for name, count in deaf.items() if count)
 
-    def _heard(self, end: End, flows: int) -> list[int]:
-        """Return how many packets wait in each flow."""
-        end.ask("receive", flows=flows)
+    def _heard(self, end: End, calls: int) -> list[int]:
+        """Return how many packets wait in each call."""
+        end.ask("receive", calls=calls)
         end.tell("delays")
         received: list[int] = end.answer()["received"]
         end.answer()
@@ -156,8 +156,9 @@ class Rounds:
         found = {}
         for name, start in self._starts.items():
             with start() as carrier:
-                self._bench.prepare(carrier, self._plan.few)
-                found[name] = self._bench.limit(carrier, self._plan.few, self._plan.search_seconds)
+                calls = self._plan.few // FLOWS_PER_CALL
+                self._bench.prepare(carrier, calls)
+                found[name] = self._bench.limit(carrier, calls, self._plan.search_seconds)
             self._say(f"{name}: {found[name].rate:.0f} packets/s without loss, then {found[name].by}")
         return found
 
@@ -179,14 +180,15 @@ class Rounds:
         turn, half = Turn(), None
         with self._starts[name]() as carrier:
             for flows in (self._plan.few, self._plan.many):
-                self._bench.prepare(carrier, flows)
-                self._bench.run(carrier, flows, rate, WARM_UP_SECONDS)
-                run = turn.runs[flows] = self._bench.fair_run(carrier, flows, rate, self._plan.seconds)
+                calls = flows // FLOWS_PER_CALL
+                self._bench.prepare(carrier, calls)
+                self._bench.run(carrier, calls, rate, WARM_UP_SECONDS)
+                run = turn.runs[flows] = self._bench.fair_run(carrier, calls, rate, self._plan.seconds)
                 self._say(f"  {name}, {flows} flows: {run.cost:.2f} µs a packet, {run.delivery.lost} of {run.delivery.sent} lost")
                 if strict and (run.lost_share > MAX_LOST_SHARE or not run.held):
                     raise Lossy(f"{name}, {flows} flows: {run.rate:.0f} of {rate:.0f} packets/s sent, {run.lost_share:.1%} lost")
                 if flows == self._plan.few and name in limits and name != PLAIN:
-                    half = self._bench.run(carrier, flows, limits[name].rate / 2, self._plan.seconds)
+                    half = self._bench.run(carrier, calls, limits[name].rate / 2, self._plan.seconds)
         if half:
             turn.half = half, self._plain_beside(half)
         return turn
@@ -194,5 +196,5 @@ class Rounds:
     def _plain_beside(self, run: Run) -> Run:
         """Return a run of plain forwarding like another, now that no relay stands in its way."""
         with self._starts[PLAIN]() as plain:
-            self._bench.prepare(plain, run.flows)
-            return self._bench.run(plain, run.flows, run.asked, self._plan.seconds)
+            self._bench.prepare(plain, run.calls)
+            return self._bench.run(plain, run.calls, run.asked, self._plan.seconds)

@@ -32,7 +32,7 @@ class Pacer:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of the packets of all flows; `surplus` arrived more often than they were sent."""
+    """What became of the packets of all calls; `surplus` arrived more often than they were sent."""
 
     sent: int
     received: int
@@ -41,7 +41,7 @@ class Delivery:
 
     @classmethod
     def count(cls, sent: int, received: Sequence[int]) -> Delivery:
-        """Compare, flow by flow, what was sent round robin from the first flow on with what each flow received."""
+        """Compare, call by call, what was sent round robin from the first call on with what each call received."""
         laps, rest = divmod(sent, len(received))
-        missing = [laps + (flow < rest) - got for flow, got in enumerate(received)]
+        missing = [laps + (call < rest) - got for call, got in enumerate(received)]
         return cls(sent, sum(received), sum(n for n in missing if n > 0), -sum(n for n in missing if n < 0))

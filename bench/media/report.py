@@ -49,22 +49,17 @@ def _over_flows(runs: Sequence[Run]) -> Figures:
     }
 
 
-def ratios(turns: Mapping[str, Sequence[Turn]], plan: Plan) -> Figures:
-    """Return each plane's added CPU divided by rtpengine's, and the kernel plane's figures of many flows divided by those of few."""
+def ratios(turns: Mapping[str, Sequence[Turn]], plane: str, plan: Plan) -> Figures:
+    """Return a plane's added CPU divided by rtpengine's, and its cost with many flows divided by that with few, and plain's."""
     found: Figures = {}
-    plain = turns[PLAIN]
-    for flows, suffix in ((plan.few, ""), (plan.many, f"_{plan.many}_flows")):
-        for plane, name in PLANES.items():
-            if name in turns and PEER in turns:
-                both = added(turns[name], plain, flows), added(turns[PEER], plain, flows)
-                found[f"{plane}_cpu_per_packet{suffix}"] = spread(pairwise_ratios(*both))
-    if KERNEL in turns:
-        kernel = turns[KERNEL]
-        found[f"kernel_cost_{plan.many}_to_{plan.few}_flows"] = spread(pairwise_ratios(costs(kernel, plan.many), costs(kernel, plan.few)))
-        found[f"kernel_added_{plan.many}_to_{plan.few}_flows"] = spread(
-            pairwise_ratios(added(kernel, plain, plan.many), added(kernel, plain, plan.few))
-        )
-        found[f"plain_cost_{plan.many}_to_{plan.few}_flows"] = spread(pairwise_ratios(costs(plain, plan.many), costs(plain, plan.few)))
+    plain, ours = turns[PLAIN], turns[PLANES[plane]]
+    if PEER in turns:
+        for flows, suffix in ((plan.few, ""), (plan.many, f"_{plan.many}_flows")):
+            both = added(ours, plain, flows), added(turns[PEER], plain, flows)
+            found[f"{plane}_cpu_per_packet{suffix}"] = spread(pairwise_ratios(*both))
+    more = f"{plan.many}_to_{plan.few}_flows"
+    found[f"{plane}_cost_{more}"] = spread(pairwise_ratios(costs(ours, plan.many), costs(ours, plan.few)))
+    found[f"{plane}_plain_cost_{more}"] = spread(pairwise_ratios(costs(plain, plan.many), costs(plain, plan.few)))
     return found
 
 

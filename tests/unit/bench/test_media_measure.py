@@ -26,14 +26,14 @@ class PretendedBench(Bench):
     def measure_idle(self, _seconds: float) -> float:
         return 0.0
 
-    def prepare(self, _carrier: Carrier, _flows: int) -> None:
+    def prepare(self, _carrier: Carrier, _calls: int) -> None:
         pass
 
-    def run(self, _carrier: Carrier, flows: int, rate: float, seconds: float) -> Run:
+    def run(self, _carrier: Carrier, calls: int, rate: float, seconds: float) -> Run:
         self.asked.append(rate)
         self.stalls -= 1
         sent, lost = round(min(rate, self._fastest if self.stalls < 0 else 1_000) * seconds), self._lost(rate)
-        return Run(flows, rate, seconds, Delivery(sent, sent - lost, lost, 0), 0, 1.0, {}, {"p50": 0.1, "p99": self._wait_ms})
+        return Run(calls, rate, seconds, Delivery(sent, sent - lost, lost, 0), 0, 1.0, {}, {"p50": 0.1, "p99": self._wait_ms})
 
 
 def rounds(bench: PretendedBench) -> tuple[Rounds, list[str]]:
