@@ -126,7 +126,7 @@ def main() -> None:
         with ExitStack() as running:
             directory = place_for_logs(running, asked.logs)
             running.enter_context(network())
-            bench = Bench(running.enter_context(ends(calls)))
+            bench = Bench(running.enter_context(ends()))
             starts = {name: partial(CARRIERS[name], directory, asked.workers) for name in asked.modes}
             measured = measure(bench, starts, asked)
     except NetworkError as error:

@@ -53,7 +53,7 @@ class Plain:
 
     def ways(self, calls: int) -> tuple[Way, Way]:
         """Return the ends' own addresses."""
-        ports = list(media_ports(calls))
+        ports = media_ports(calls)
         return Way(ENGINE_ADDRESS, ports), Way(CALLER_ADDRESS, ports)
 
     def unsettled(self, _calls: int) -> str:
@@ -77,11 +77,12 @@ class Relay:
     def ways(self, calls: int) -> tuple[Way, Way]:
         """Return the relay's ports."""
         outside, inside = self._ways
-        for port in media_ports(calls)[len(outside.ports) :]:
-            host, number = self.ng.offer(str(port), sdp(CALLER_ADDRESS, port), **{"received-from": ["IP4", CALLER_ADDRESS]})
+        for call in range(len(outside.ports), calls):
+            port = media_ports(calls)[call]
+            host, number = self.ng.offer(str(call), sdp(CALLER_ADDRESS, port), **{"received-from": ["IP4", CALLER_ADDRESS]})
             _check(host, inside.host)
             inside.ports.append(number)
-            host, number = self.ng.answer(str(port), sdp(ENGINE_ADDRESS, port))
+            host, number = self.ng.answer(str(call), sdp(ENGINE_ADDRESS, port))
             _check(host, outside.host)
             outside.ports.append(number)
         return Way(outside.host, outside.ports[:calls]), Way(inside.host, inside.ports[:calls])
@@ -97,8 +98,8 @@ class Relay:
 
     def end_calls(self) -> None:
         """Delete every call."""
-        for port in media_ports(len(self._ways[0].ports)):
-            self.ng.delete(str(port))
+        for call in range(len(self._ways[0].ports)):
+            self.ng.delete(str(call))
 
 
 def sdp(host: str, port: int) -> bytes:

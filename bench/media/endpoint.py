@@ -1,7 +1,9 @@
-"""`python -m bench.media.endpoint`: one end of all calls, a socket each; sends or counts RTP as its standard input says.
+"""`python -m bench.media.endpoint`: one end of all calls; sends or counts RTP as its standard input says.
 
-A command is a line of JSON, `{"do": …}`, and so is the answer to it; the end of the input ends the program. Each packet
-carries the sender's monotonic clock, which all network namespaces of a machine share.
+The calls share a number of sockets that does not change, so the work of the ends is the same however many there are: a relay
+tells calls apart by its own ports, the ends by the SSRC. A command is a line of JSON, `{"do": …}`, and so is the answer to
+it; the end of the input ends the program. Each packet carries the sender's monotonic clock, which all network namespaces of
+a machine share.
 """
 
 from __future__ import annotations
@@ -24,41 +26,39 @@ from bench.signalling.figures import percentile
 
 PACKET_BYTES = 172
 FIRST_PORT = 10_000
+SOCKETS = 100
 # So that no packet is lost at the ends. Beyond rmem_max only root may ask, by the option of this number (socket(7)).
 SO_RCVBUFFORCE, RECEIVE_BYTES = 33, 2**20
 QUIET_SECONDS = 0.1
 _HEADER = Struct("!BBHIIQ")
-_CLOCK = Struct("!Q")
-_CLOCK_AT = 12
+_SSRC_AND_CLOCK = Struct("!8xIQ")
 INPUT = 0
 
 
-def media_ports(calls: int) -> range:
+def media_ports(calls: int) -> list[int]:
     """Return the port of each call; those between are left to RTCP."""
-    return range(FIRST_PORT, FIRST_PORT + 2 * calls, 2)
+    return [FIRST_PORT + 2 * (call % SOCKETS) for call in range(calls)]
 
 
 class Endpoint:
     """The sockets of one end; its packets bear the SSRCs from `ssrc` on, those it waits for the ones from `far_ssrc` on."""
 
-    def __init__(self, host: str, calls: int, ssrc: int, far_ssrc: int) -> None:
-        self._sockets = [_bound(host, port) for port in media_ports(calls)]
-        self._ssrc = ssrc
+    def __init__(self, host: str, ssrc: int, far_ssrc: int) -> None:
+        self._sockets = [_bound(host, port) for port in media_ports(SOCKETS)]
+        self._ssrc, self._far_ssrc = ssrc, far_ssrc
+        self._ways: list[tuple[Callable[[bytearray, tuple[str, int]], int], tuple[str, int]]] = []
         self._lap = 0
         self._refused = 0
         self._delays = array("q")
         self._poll = select.epoll()
         self._poll.register(INPUT, select.EPOLLIN)
-        self._call_of = {sock.fileno(): number for number, sock in enumerate(self._sockets)}
-        self._receivers: dict[int, Callable[[bytearray], int]] = {sock.fileno(): sock.recv_into for sock in self._sockets}
-        self._ssrcs = {sock.fileno(): (far_ssrc + number).to_bytes(4, "big") for number, sock in enumerate(self._sockets)}
+        self._receivers = {sock.fileno(): (number, sock.recv_into) for number, sock in enumerate(self._sockets)}
         for sock in self._sockets:
             self._poll.register(sock, select.EPOLLIN)
 
-    def connect(self, host: str, ports: list[int]) -> dict[str, Any]:
-        """Send the first calls to these ports, and hear nobody else there."""
-        for sock, port in zip(self._sockets, ports, strict=False):
-            sock.connect((host, port))
+    def direct(self, host: str, ports: list[int]) -> dict[str, Any]:
+        """Send the packets of each call to its port."""
+        self._ways = [(self._sockets[call % SOCKETS].sendto, (host, port)) for call, port in enumerate(ports)]
         return {}
 
     def send(self, calls: int, rate: float, seconds: float) -> dict[str, Any]:
@@ -79,41 +79,43 @@ class Endpoint:
 
     def _send_some(self, first: int, count: int, calls: int) -> None:
         packet = bytearray(b"\xff" * PACKET_BYTES)
-        sockets, pack_into, clock, lap_before, ssrc = self._sockets, _HEADER.pack_into, time.monotonic_ns, self._lap, self._ssrc
+        ways, pack_into, clock, lap_before, ssrc = self._ways, _HEADER.pack_into, time.monotonic_ns, self._lap, self._ssrc
         for number in range(first, first + count):
             lap, call = divmod(number, calls)
             lap += lap_before
             pack_into(packet, 0, 0x80, 0, lap & 0xFFFF, lap * 160 & 0xFFFFFFFF, ssrc + call, clock())
+            send, target = ways[call]
             try:
-                sockets[call].send(packet)
+                send(packet, target)
             except OSError:
                 self._refused += 1  # It counts as sent, so as lost.
 
     def receive(self, calls: int) -> dict[str, Any]:
-        """Count until the input says more and no packet has come for a while; a stray is one of another call, or not ours."""
+        """Count until the input says more and no packet has come for a while; a stray is one at the wrong socket, or not ours."""
         _say({})
         cpu = _cpu()
         self._delays = array("q")
-        counts, strays, ended = dict.fromkeys(self._call_of, 0), 0, False
+        received, strays, ended = [0] * calls, 0, False
         packet = bytearray(2 * PACKET_BYTES)
-        receivers, ssrcs, late = self._receivers, self._ssrcs, self._delays.append
-        unpack_from, clock = _CLOCK.unpack_from, time.monotonic_ns
+        receivers, first, late = self._receivers, self._far_ssrc, self._delays.append
+        unpack_from, clock = _SSRC_AND_CLOCK.unpack_from, time.monotonic_ns
         while (events := self._poll.poll(QUIET_SECONDS)) or not ended:
             for descriptor, _ in events:
                 if descriptor == INPUT:
                     ended = True
                     self._poll.unregister(INPUT)
                     continue
-                size = receivers[descriptor](packet)
-                if size != PACKET_BYTES or packet[8:12] != ssrcs[descriptor]:
+                number, receive = receivers[descriptor]
+                size = receive(packet)
+                ssrc, sent_at = unpack_from(packet)
+                call = ssrc - first
+                if size != PACKET_BYTES or not 0 <= call < calls or call % SOCKETS != number:
                     strays += 1
                     continue
-                late(clock() - unpack_from(packet, _CLOCK_AT)[0])
-                counts[descriptor] += 1
+                late(clock() - sent_at)
+                received[call] += 1
         self._poll.register(INPUT, select.EPOLLIN)
-        received = list(counts.values())
-        strays += sum(received[calls:])
-        return {"received": received[:calls], "strays": strays, "cpu": _cpu() - cpu}
+        return {"received": received, "strays": strays, "cpu": _cpu() - cpu}
 
     def delays(self) -> dict[str, Any]:
         """Return the delays, in milliseconds, of what was received last."""
@@ -139,13 +141,13 @@ def _say(answer: dict[str, Any]) -> None:
 def main() -> None:
     """Open the sockets and do what the input says."""
     parser = argparse.ArgumentParser(prog="python -m bench.media.endpoint")
-    for name, kind in (("host", str), ("calls", int), ("ssrc", int), ("far-ssrc", int), ("core", int)):
+    for name, kind in (("host", str), ("ssrc", int), ("far-ssrc", int), ("core", int)):
         parser.add_argument(f"--{name}", type=kind, required=True)
     given = parser.parse_args()
     os.sched_setaffinity(0, {given.core})
-    endpoint = Endpoint(given.host, given.calls, given.ssrc, given.far_ssrc)
+    endpoint = Endpoint(given.host, given.ssrc, given.far_ssrc)
     commands: dict[str, Callable[..., dict[str, Any]]] = {
-        "connect": endpoint.connect,
+        "direct": endpoint.direct,
         "send": endpoint.send,
         "receive": endpoint.receive,
         "delays": endpoint.delays,

@@ -67,11 +67,11 @@ class Ends:
 
 
 @contextmanager
-def ends(calls: int) -> Iterator[Ends]:
-    """Run both ends, with a socket for each call."""
+def ends() -> Iterator[Ends]:
+    """Run both ends."""
     with ExitStack() as closing:
-        caller = End(CALLER, host=CALLER_ADDRESS, calls=calls, ssrc=CALLER_SSRC, far_ssrc=ENGINE_SSRC, core=min(os.sched_getaffinity(0)))
+        caller = End(CALLER, host=CALLER_ADDRESS, ssrc=CALLER_SSRC, far_ssrc=ENGINE_SSRC, core=min(os.sched_getaffinity(0)))
         closing.callback(caller.close)
-        engine = End(ENGINE, host=ENGINE_ADDRESS, calls=calls, ssrc=ENGINE_SSRC, far_ssrc=CALLER_SSRC, core=max(os.sched_getaffinity(0)))
+        engine = End(ENGINE, host=ENGINE_ADDRESS, ssrc=ENGINE_SSRC, far_ssrc=CALLER_SSRC, core=max(os.sched_getaffinity(0)))
         closing.callback(engine.close)
         yield Ends(caller, engine)

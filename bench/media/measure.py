@@ -62,7 +62,7 @@ class Bench:
     def prepare(self, carrier: Carrier, calls: int) -> None:
         """Make the calls, and let both ends speak until each hears the other; raises RuntimeError."""
         for end, way in zip((self._ends.caller, self._ends.engine), carrier.ways(calls), strict=True):
-            end.ask("connect", host=way.host, ports=way.ports)
+            end.ask("direct", host=way.host, ports=way.ports)
         deadline = time.monotonic() + SETTLE_SECONDS
         while problem := self._talk(calls) or carrier.unsettled(calls):
             if time.monotonic() > deadline:

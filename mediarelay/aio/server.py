@@ -18,7 +18,7 @@ from mediarelay.aio.command_endpoint import CommandEndpoint
 from mediarelay.aio.journal import JournalFile
 from mediarelay.aio.kernel_plane import KernelPlane
 from mediarelay.aio.metrics import RelayMetrics
-from mediarelay.aio.scheduling import go_first, take_turns_quickly
+from mediarelay.aio.scheduling import Priority, take_turns_quickly
 from mediarelay.aio.sockets import MediaSockets
 from mediarelay.core.addresses import Side
 from mediarelay.core.config import RelayConfig
@@ -51,7 +51,7 @@ class RelayServer:
         self._timer: asyncio.TimerHandle | None = None
         self._due: float | None = None
         self._draining = False
-        self._realtime = config.realtime
+        self._priority = Priority(wanted=config.realtime)
         self._hosts = {Side.EXTERNAL: config.external.local, Side.INTERNAL: config.internal.local}
         self._on_ended = on_ended
         self._on_one_way = on_one_way
@@ -86,8 +86,6 @@ class RelayServer:
         """Take up what a killed process has left and open the ng socket; raises CannotStart."""
         self._loop = asyncio.get_running_loop()
         take_turns_quickly()
-        if self._realtime:
-            _go_first()
         records, same_rules = self._journal.load() if self._journal else ([], False)
         self._resume(records)
         await self._plane.start(keep=same_rules and bool(records))
@@ -169,6 +167,7 @@ class RelayServer:
             self._handle(event)
         for data, address in self._relay.datagrams_to_send():
             self._endpoint.send(data, address)
+        self._priority.follow(carries_packets=not self._relay.offload.on)
         self._rearm()
 
     def _handle(self, event: Event) -> None:
@@ -201,12 +200,3 @@ class RelayServer:
             self._timer.cancel()
         self._due = due
         self._timer = self._loop.call_at(due, self._on_timer, due)
-
-
-def _go_first() -> None:
-    try:
-        go_first()
-    except OSError as error:
-        log.info("media_realtime", on=False, missing=f"CAP_SYS_NICE or a limit of real-time priority (RLIMIT_RTPRIO): {error.strerror}")
-    else:
-        log.info("media_realtime", on=True)

@@ -201,6 +201,7 @@ def test_rules_that_somebody_flushed_are_missed_and_made_anew(lab: MediaLab) -> 
             return count(lab, "sipuri_relay_kernel_on") == 0
 
         lab.until(failed, what="the relay sees that its rules are gone")
+        lab.until(lab.goes_first, what="packets go before ordinary programs again, now that they pass through the relay")
         calls.talk()
         assert rtp_packets(calls.ng.delete("call-0")) > 0
         assert "media_plane_failed" in lab.log()

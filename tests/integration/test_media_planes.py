@@ -98,6 +98,10 @@ def test_every_packet_arrives_and_is_counted(lab: MediaLab) -> None:
         assert totals[b"RTP"] == {b"packets": 2 * call.said, b"bytes": 2 * 172 * call.said, b"errors": 0}
 
 
+def test_the_relay_goes_first_only_where_packets_pass_through_it(lab: MediaLab) -> None:
+    assert lab.goes_first() is (lab.plane == "userspace")
+
+
 def test_rtcp_and_what_is_no_plain_rtp_pass_beside_the_kernel(lab: MediaLab) -> None:
     with Call(lab, "beside") as call:
         call.settle()

@@ -121,6 +121,11 @@ class MediaLab:
                 found.append(os.readlink(entry))
         return found
 
+    def goes_first(self) -> bool:
+        """Tell whether the relay's thread runs before ordinary ones."""
+        assert self.process is not None
+        return os.sched_getscheduler(self.process.pid) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR
+
     def log(self) -> str:
         """Return what the relay has logged."""
         return (self.state / "relay.log").read_text(encoding="utf-8", errors="replace")

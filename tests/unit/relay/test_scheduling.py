@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mediarelay.aio.scheduling import PRIORITY, SWITCH_SECONDS, go_first, take_turns_quickly
+from mediarelay.aio.scheduling import REALTIME, SWITCH_SECONDS, Priority, take_turns_quickly
 
 
 @pytest.fixture(autouse=True)
@@ -28,36 +28,41 @@ def in_a_thread(ask: Callable[[], int]) -> int:
     return found[0]
 
 
-def test_this_thread_goes_before_ordinary_ones() -> None:
+def test_this_thread_goes_before_ordinary_ones_while_packets_depend_on_it() -> None:
+    priority = Priority(wanted=True)
+    priority.follow(carries_packets=False)
     assert policy() == os.SCHED_OTHER
-    go_first()
-    assert policy() == os.SCHED_RR
-    assert os.sched_getparam(0).sched_priority == PRIORITY
+    priority.follow(carries_packets=True)
+    assert (policy(), os.sched_getparam(0).sched_priority) == (os.SCHED_RR, REALTIME)
+    priority.follow(carries_packets=False)
+    assert (policy(), os.sched_getparam(0).sched_priority) == (os.SCHED_OTHER, 0)
 
 
 def test_what_it_starts_is_ordinary() -> None:
-    go_first()
+    Priority(wanted=True).follow(carries_packets=True)
     assert in_a_thread(policy) == os.SCHED_OTHER
     assert os.waitstatus_to_exitcode(os.waitpid(_child(), 0)[1]) == os.SCHED_OTHER
 
 
-def test_where_the_system_says_no_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "sched_setscheduler", refuse)
-    with pytest.raises(OSError, match="not permitted"):
-        go_first()
-    monkeypatch.undo()
+def test_who_does_not_want_it_stays_ordinary() -> None:
+    Priority(wanted=False).follow(carries_packets=True)
     assert policy() == os.SCHED_OTHER
 
 
-def _child() -> int:
-    """Start a process that ends with its policy as exit code."""
-    child = os.fork()
-    if not child:
-        os._exit(policy())
-    return child
+def test_where_the_system_says_no_it_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def refuse(*_: object) -> None:
+        asked.append(1)
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    priority = Priority(wanted=True)
+    for carries_packets in (True, False, True):
+        priority.follow(carries_packets=carries_packets)
+    monkeypatch.undo()
+    assert asked == [1]
+    assert policy() == os.SCHED_OTHER
 
 
 def test_a_thread_that_computes_is_interrupted_soon() -> None:
@@ -67,3 +72,11 @@ def test_a_thread_that_computes_is_interrupted_soon() -> None:
         assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS)
     finally:
         sys.setswitchinterval(before)
+
+
+def _child() -> int:
+    """Start a process that ends with its policy as exit code."""
+    child = os.fork()
+    if not child:
+        os._exit(policy())
+    return child
