@@ -101,15 +101,7 @@ def added_delay(turn: Turn, percentile: str) -> float:
 
 
 def common_rate(cap: float, limits: Mapping[str, Limit]) -> tuple[int, str]:
-    """Return the rate to compare at and what bounds it: the cap, plain forwarding, or the carrier that loses packets first.
-
-    Where it was the sender that could not go faster, that says nothing of the carrier.
-    """
-    bounds = {"cap": cap}
-    for name, limit in limits.items():
-        if name == PLAIN:
-            bounds[name] = PLAIN_SHARE * limit.rate
-        elif limit.by != "sender":
-            bounds[name] = WAY_SHARE * limit.rate
+    """Return the rate to compare at and what bounds it: the cap, plain forwarding, or the carrier that carries least."""
+    bounds = {name: (PLAIN_SHARE if name == PLAIN else WAY_SHARE) * limit.rate for name, limit in limits.items()} | {"cap": cap}
     bound = min(bounds, key=lambda name: bounds[name])
     return int(bounds[bound]), bound
