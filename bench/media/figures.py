@@ -68,10 +68,10 @@ class Run:
 
 @dataclass(slots=True)
 class Turn:
-    """One carrier in one round: a run for each number of flows; at half its own highest rate a run, and one of plain forwarding."""
+    """One carrier in one round: a run for each number of flows; at half its own highest rate some, each with one of plain forwarding."""
 
     runs: dict[int, Run] = field(default_factory=dict)
-    half: tuple[Run, Run] | None = None
+    halves: list[tuple[Run, Run]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +92,9 @@ def added(turns: Sequence[Turn], plain: Sequence[Turn], flows: int) -> list[floa
     return [mine - base for mine, base in zip(costs(turns, flows), costs(plain, flows), strict=True)]
 
 
-def added_delay(turn: Turn, percentile: str) -> float:
-    """Return the milliseconds above plain forwarding at the same rate; raises ValueError for a turn that did not measure them."""
-    if turn.half is None:
-        raise ValueError("The delay was not measured in this turn.")
-    mine, plain = turn.half
-    return mine.delay[percentile] - plain.delay[percentile]
+def added_delays(turns: Sequence[Turn], percentile: str) -> list[float]:
+    """Return the milliseconds above plain forwarding at the same rate, run by run."""
+    return [mine.delay[percentile] - plain.delay[percentile] for turn in turns for mine, plain in turn.halves]
 
 
 def common_rate(cap: float, limits: Mapping[str, Limit]) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from bench.media.carriers import FLOWS_PER_CALL, PLAIN, Carrier
+from bench.media.carriers import FLOWS_PER_CALL, PLAIN, Carrier, Plain
 from bench.media.cpu import read_cpu
 from bench.media.ends import End, Ends
 from bench.media.figures import Limit, Run, Turn
@@ -24,6 +24,8 @@ WARM_UP_SECONDS, IDLE_SECONDS = 1.0, 3.0
 MAX_AGAIN = 2
 # A rate at which packets wait longer than this is one that fills queues, and loses packets when they are full.
 MAX_WAIT_MS = 100
+# At half a carrier's limit it has so many short runs in each turn.
+HALVES = 4
 # What the first round may lose at most, at the second try: with more the comparison is made at a lower rate.
 MAX_LOST_SHARE = 0.0005
 Start = Callable[[], AbstractContextManager[Carrier]]
@@ -61,12 +63,16 @@ class Bench:
 
     def prepare(self, carrier: Carrier, calls: int) -> None:
         """Make the calls, and let both ends speak until each hears the other; raises RuntimeError."""
-        for end, way in zip((self._ends.caller, self._ends.engine), carrier.ways(calls), strict=True):
-            end.ask("direct", host=way.host, ports=way.ports)
+        self.direct(carrier, calls)
         deadline = time.monotonic() + SETTLE_SECONDS
         while problem := self._talk(calls) or carrier.unsettled(calls):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"Not ready within {SETTLE_SECONDS} s: {problem}.")
+
+    def direct(self, carrier: Carrier, calls: int) -> None:
+        """Have both ends send to a carrier from now on."""
+        for end, way in zip((self._ends.caller, self._ends.engine), carrier.ways(calls), strict=True):
+            end.ask("direct", host=way.host, ports=way.ports)
 
     def run(self, carrier: Carrier, calls: int, rate: float, seconds: float) -> Run:
         """Send from the caller to the engine."""
@@ -177,7 +183,7 @@ class Rounds:
         return turns
 
     def _turn(self, name: str, rate: float, limits: Mapping[str, Limit], *, strict: bool) -> Turn:
-        turn, half = Turn(), None
+        turn = Turn()
         with self._starts[name]() as carrier:
             for flows in (self._plan.few, self._plan.many):
                 calls = flows // FLOWS_PER_CALL
@@ -188,13 +194,16 @@ class Rounds:
                 if strict and (run.lost_share > MAX_LOST_SHARE or not run.held):
                     raise Lossy(f"{name}, {flows} flows: {run.rate:.0f} of {rate:.0f} packets/s sent, {run.lost_share:.1%} lost")
                 if flows == self._plan.few and name in limits and name != PLAIN:
-                    half = self._bench.run(carrier, calls, limits[name].rate / 2, self._plan.seconds)
-        if half:
-            turn.half = half, self._plain_beside(half)
+                    turn.halves = self._halves(carrier, calls, limits[name].rate / 2)
         return turn
 
-    def _plain_beside(self, run: Run) -> Run:
-        """Return a run of plain forwarding like another, now that no relay stands in its way."""
-        with self._starts[PLAIN]() as plain:
-            self._bench.prepare(plain, run.calls)
-            return self._bench.run(plain, run.calls, run.asked, self._plan.seconds)
+    def _halves(self, carrier: Carrier, calls: int, rate: float) -> list[tuple[Run, Run]]:
+        """Return runs of a carrier, each with one of plain forwarding right after it: a delay is mostly about the moment."""
+        found = []
+        for _ in range(HALVES):
+            both = []
+            for way in (carrier, Plain()):
+                self._bench.direct(way, calls)
+                both.append(self._bench.run(way, calls, rate, self._plan.search_seconds))
+            found.append((both[0], both[1]))
+        return found

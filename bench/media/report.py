@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.media.carriers import KERNEL, PEER, PLAIN, USERSPACE
-from bench.media.figures import Limit, Run, Turn, added, added_delay, costs
+from bench.media.figures import Limit, Run, Turn, added, added_delays, costs
 from bench.media.measure import Plan
 from bench.signalling.figures import pairwise_ratios, spread
 
@@ -26,13 +26,13 @@ def figures(turns: Sequence[Turn], plain: Sequence[Turn], plan: Plan, limit: Lim
     if limit:
         found["highest_rate_without_loss"] = round(limit.rate)
         found["stopped_by"] = limit.by
-    halves = [turn.half[0] for turn in turns if turn.half]
+    halves = [mine for turn in turns for mine, _ in turn.halves]
     if halves:
         found["at_half_of_it"] = {
             "rate": round(statistics.median(run.rate for run in halves)),
             "lost": sum(run.delivery.lost for run in halves),
             "delay_ms": {name: spread([run.delay[name] for run in halves]) for name in PERCENTILES},
-            "added_delay_ms": {name: spread([added_delay(turn, name) for turn in turns]) for name in PERCENTILES},
+            "added_delay_ms": {name: spread(added_delays(turns, name)) for name in PERCENTILES},
         }
     return found
 

@@ -7,7 +7,7 @@ import pytest
 
 from bench.media.carriers import KERNEL, PEER, PLAIN, USERSPACE, sdp
 from bench.media.cpu import CpuReading
-from bench.media.figures import Limit, Run, Turn, added, added_delay, common_rate, costs
+from bench.media.figures import Limit, Run, Turn, added, added_delays, common_rate, costs
 from bench.media.measure import Plan
 from bench.media.pacing import Delivery
 from bench.media.report import figures, ratios, table
@@ -92,12 +92,8 @@ def test_a_rate_passes_only_whole_and_at_its_pace(made: Run, clean: bool) -> Non
 
 
 def test_added_delay_is_above_plain_at_the_same_rate() -> None:
-    assert added_delay(Turn(half=(run(1, delay=0.5), run(1, delay=0.2))), "p99") == pytest.approx(0.6)
-
-
-def test_a_delay_that_was_not_measured_is_no_figure() -> None:
-    with pytest.raises(ValueError, match="not measured"):
-        added_delay(Turn(), "p50")
+    turns = [Turn(halves=[(run(1, delay=0.5), run(1, delay=0.2)), (run(1, delay=0.2), run(1, delay=0.3))]), Turn()]
+    assert added_delays(turns, "p99") == pytest.approx([0.6, -0.2])
 
 
 @pytest.mark.parametrize(
@@ -116,7 +112,7 @@ def test_the_rate_is_one_that_all_carry(cap: float, limits: dict[str, Limit], ex
 
 def test_a_carriers_figures_name_limit_and_delay(measured: dict[str, list[Turn]]) -> None:
     for turn in measured[KERNEL]:
-        turn.half = run(1, delay=0.5), run(1, delay=0.2)
+        turn.halves = [(run(1, delay=0.5), run(1, delay=0.2))]
     found = figures(measured[KERNEL], measured[PLAIN], PLAN, Limit(81_234.5, "sender"))
     assert found["200_flows"]["added_cpu_us"] == {"median": 7, "min": 4, "max": 10}
     assert (found["highest_rate_without_loss"], found["stopped_by"]) == (81_234, "sender")

@@ -7,7 +7,7 @@ import pytest
 
 from bench.media.carriers import PLAIN, Carrier, Plain
 from bench.media.figures import Limit, Run
-from bench.media.measure import Bench, Lossy, Plan, Rounds, Start
+from bench.media.measure import HALVES, Bench, Lossy, Plan, Rounds, Start
 from bench.media.pacing import Delivery
 
 PLAN = Plan(few=200, many=2_500, seconds=5, search_seconds=2, rounds=3)
@@ -27,6 +27,9 @@ class PretendedBench(Bench):
         return 0.0
 
     def prepare(self, _carrier: Carrier, _calls: int) -> None:
+        pass
+
+    def direct(self, _carrier: Carrier, _calls: int) -> None:
         pass
 
     def run(self, _carrier: Carrier, calls: int, rate: float, seconds: float) -> Run:
@@ -94,8 +97,8 @@ def test_the_delay_is_measured_at_half_the_limit_beside_plain() -> None:
     bench = PretendedBench()
     made, _ = rounds(bench)
     turns = made.run(1_000, {PLAIN: Limit(9_000, "loss"), "b": Limit(6_000, "loss")}, strict=True)
-    assert bench.asked.count(3_000) == 2 * PLAN.rounds
-    assert [turn.half is not None for turn in (turns[PLAIN][0], turns["b"][0], turns["c"][0])] == [False, True, False]
+    assert bench.asked.count(3_000) == 2 * HALVES * PLAN.rounds
+    assert [len(turn.halves) for turn in (turns[PLAIN][0], turns["b"][0], turns["c"][0])] == [0, HALVES, 0]
 
 
 @pytest.mark.parametrize("bench", [PretendedBench(lambda _rate: 10), PretendedBench(fastest=900)])
