@@ -260,6 +260,32 @@ async def test_who_speaks_between_bind_and_connect_is_known(
     await talk(call, caller, engine, 3)
 
 
+async def test_an_error_is_not_taken_for_an_empty_socket(
+    shell: Shell, phone: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller, engine, stranger = phone(CALLER, ssrc=1), phone(ENGINE, ssrc=2), phone(STRANGER, ssrc=1)
+    call = shell.call("c-1", caller.address, engine.address)
+    await talk(call, caller, engine, REGULAR_PACKETS - 1)
+
+    class Refused(socket.socket):
+        def connect(self, address: object) -> None:
+            stranger.speak(call.outside)
+            super().connect(address)  # type: ignore[arg-type]  # as it came
+            self.send(b"nobody listens any more")
+
+    def refused() -> socket.socket:
+        sock = Refused(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.setblocking(False)
+        return sock
+
+    monkeypatch.setattr(module, "_socket", refused)
+    said = caller.speak(call.outside)
+    caller.sock.close()
+    assert await engine.hear() == (said, call.inside)
+    assert await engine.is_quiet()
+    assert shell.relay.table.drops[Drop.STRANGER] == 1
+
+
 async def test_a_socket_that_holds_too_much_from_before_is_given_up(
     shell: Shell, phone: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch
 ) -> None:
