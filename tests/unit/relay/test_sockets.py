@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from mediarelay.aio import sockets as module
-from mediarelay.aio.sockets import MAX_EARLY, REGULAR_PACKETS, MediaSockets
+from mediarelay.aio.sockets import LOOKS_PER_WAKE, MAX_EARLY, REGULAR_PACKETS, REST_SECONDS, SOON_SECONDS, MediaSockets
 from mediarelay.bencode import decode, encode
 from mediarelay.core.addresses import Side
 from mediarelay.core.config import Address, Interface, RelayConfig
@@ -371,3 +371,62 @@ def no_more_descriptors() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for hole in holes:
             os.close(hole)
+
+
+class Rests:
+    """Stands for `time.sleep` of the sockets: in each rest another packet of a phone arrives, `packets` in all."""
+
+    def __init__(self, phone: Phone, to: Address, packets: int) -> None:
+        self._phone, self._to, self._packets = phone, to, packets
+        self.seconds: list[float] = []
+
+    def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        if len(self.seconds) <= self._packets:
+            self._phone.speak(self._to)
+
+
+async def wake(shell: Shell, call: Call, caller: Phone, engine: Phone, *, after: float) -> None:
+    """Have the sockets wake up so many seconds after they did the last time."""
+    caller.speak(call.outside)
+    await engine.hear()
+    shell.now += after
+    caller.speak(call.outside)
+    await engine.hear()
+
+
+@pytest.mark.parametrize(("packets", "rests"), [(0, 1), (3, 4), (100, LOOKS_PER_WAKE)])
+async def test_where_packets_come_fast_it_stays_and_looks_again(
+    shell: Shell, phone: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch, packets: int, rests: int
+) -> None:
+    call, caller, engine = await regular(shell, phone)
+    shell.now += 1
+    arriving = Rests(caller, call.outside, packets)
+    monkeypatch.setattr("mediarelay.aio.sockets.time.sleep", arriving)
+    await wake(shell, call, caller, engine, after=SOON_SECONDS / 2)
+    assert arriving.seconds == [REST_SECONDS] * rests, "it stays until nothing comes, and not for ever"
+    for _ in range(min(packets, rests)):
+        assert (await engine.hear())[1] == call.inside
+
+
+async def test_where_they_come_at_times_it_does_not_wait(
+    shell: Shell, phone: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, caller, engine = await regular(shell, phone)
+    shell.now += 1
+    arriving = Rests(caller, call.outside, 1)
+    monkeypatch.setattr("mediarelay.aio.sockets.time.sleep", arriving)
+    await wake(shell, call, caller, engine, after=SOON_SECONDS * 2)
+    assert not arriving.seconds
+
+
+async def test_a_flood_keeps_no_command_waiting_for_long(
+    shell: Shell, phone: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, caller, engine = await regular(shell, phone)
+    shell.now += 1
+    monkeypatch.setattr(module, "DATAGRAMS_PER_WAKE", 3)
+    arriving = Rests(caller, call.outside, 100)
+    monkeypatch.setattr("mediarelay.aio.sockets.time.sleep", arriving)
+    await wake(shell, call, caller, engine, after=SOON_SECONDS / 2)
+    assert len(arriving.seconds) == 2
