@@ -38,6 +38,8 @@ RESULT = Path(__file__).parents[1] / "results" / "media.json"
 FILES_EACH, MORE_FILES = 6, 500
 # The comparison is begun so often at most, each time at a rate lower by this factor.
 MAX_BEGINNINGS, SLOWER = 3, 0.85
+# As many as rtpengine has threads by itself: one for each core, and not more than the setting takes.
+WORKERS = min(os.cpu_count() or 1, 16)
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIDES = {PLAIN: "plain", PEER: "peer"}
 PLANES = {KERNEL: "kernel", USERSPACE: "userspace"}
@@ -50,7 +52,7 @@ class Options:
     rate: float
     plan: Plan
     modes: list[str]
-    workers: int | None
+    workers: int
     quick: bool
     logs: Path | None
 
@@ -89,7 +91,7 @@ def options(arguments: Sequence[str] | None = None) -> Options:
         default=list(CARRIERS),
         help="what to measure; plain always is, and one of ours has to be",
     )
-    parser.add_argument("--workers", type=int, help="SIPURI_MEDIA_WORKERS of our relay")
+    parser.add_argument("--workers", type=int, default=WORKERS, help="SIPURI_MEDIA_WORKERS in userspace (one for each core)")
     parser.add_argument("--quick", action="store_true", help="one short round, no search and no delays: to try it")
     parser.add_argument("--logs", type=lambda name: Path(name).resolve(), help="keep the relays' logs in a new folder here")
     given = parser.parse_args(arguments)

@@ -114,12 +114,12 @@ def _check(found: str, expected: str) -> None:
 
 
 @contextmanager
-def _plain(_directory: Path, _workers: int | None) -> Iterator[Carrier]:
+def _plain(_directory: Path, _workers: int) -> Iterator[Carrier]:
     yield Plain()
 
 
 @contextmanager
-def _rtpengine(directory: Path, _workers: int | None) -> Iterator[Carrier]:
+def _rtpengine(directory: Path, _workers: int) -> Iterator[Carrier]:
     # As Debian ships it: at a real-time priority its threads keep our sender from its core, and carry less. Its default
     # timeouts would end a call while others are made.
     command = [
@@ -140,9 +140,9 @@ def _rtpengine(directory: Path, _workers: int | None) -> Iterator[Carrier]:
         program.stop(signal.SIGTERM)
 
 
-def _ours(plane: str) -> Callable[[Path, int | None], AbstractContextManager[Carrier]]:
+def _ours(plane: str) -> Callable[[Path, int], AbstractContextManager[Carrier]]:
     @contextmanager
-    def start(directory: Path, workers: int | None) -> Iterator[Carrier]:
+    def start(directory: Path, workers: int) -> Iterator[Carrier]:
         fleet = Fleet(directory / f"ours-{next(_starts)}", ("mediarelay",), _environment(plane, workers))
         fleet.prepare()
         try:
@@ -160,7 +160,7 @@ def _ours(plane: str) -> Callable[[Path, int | None], AbstractContextManager[Car
     return start
 
 
-def _environment(plane: str, workers: int | None) -> dict[str, str]:
+def _environment(plane: str, workers: int) -> dict[str, str]:
     environment = {
         "SIPURI_MEDIA_PLANE": plane,
         "SIPURI_MEDIA_EXTERNAL": OUTSIDE_ADDRESS,
@@ -168,7 +168,8 @@ def _environment(plane: str, workers: int | None) -> dict[str, str]:
         "SIPURI_MEDIA_ALLOW_PRIVATE": "true",
         "SIPURI_NG_BIND": f"127.0.0.1:{NG_PORT}",
     }
-    return environment | ({} if workers is None else {"SIPURI_MEDIA_WORKERS": str(workers)})
+    # What the kernel carries needs no core of ours.
+    return environment | {"SIPURI_MEDIA_WORKERS": str(workers if plane == "userspace" else 1)}
 
 
 def _figure(port: int, name: str) -> float:
@@ -188,7 +189,7 @@ def _gauge(port: int, name: str) -> float:
 
 
 PLAIN, PEER, USERSPACE, KERNEL = "plain", "rtpengine", "ours-userspace", "ours-kernel"
-CARRIERS: Mapping[str, Callable[[Path, int | None], AbstractContextManager[Carrier]]] = {
+CARRIERS: Mapping[str, Callable[[Path, int], AbstractContextManager[Carrier]]] = {
     PLAIN: _plain,
     PEER: _rtpengine,
     USERSPACE: _ours("userspace"),

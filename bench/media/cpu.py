@@ -8,28 +8,35 @@ from pathlib import Path
 
 from bench.signalling.processes import TICKS
 
-# The positions of idle, iowait and steal in a line. The kernel measures them exactly; the busy fields beside them are
-# sampled at timer ticks, which a sender that wakes up at even distances would fool.
-_UNUSED = (4, 5, 8)
+# The positions in a line of steal, which the host took for other guests, and of all that is not work: idle, iowait, steal. The
+# kernel measures them exactly; the busy fields beside them are sampled at timer ticks, which a sender that wakes up at even
+# distances would fool.
+_STOLEN = 8
+_UNUSED = (4, 5, _STOLEN)
 
 
 @dataclass(frozen=True, slots=True)
 class CpuReading:
-    """A moment: `at` in seconds, and the seconds since the start that all cores together did not work."""
+    """A moment: `at` in seconds, and the seconds since the start that all cores together did not work, some because they were stolen."""
 
     at: float
     cores: int
     unused: float
+    stolen: float
 
     @classmethod
     def parse(cls, text: str, at: float) -> CpuReading:
         """Read /proc/stat."""
         lines = [line.split() for line in text.splitlines() if line.startswith("cpu")]
-        return cls(at, len(lines) - 1, sum(int(lines[0][field]) for field in _UNUSED) / TICKS)
+        return cls(at, len(lines) - 1, sum(int(lines[0][field]) for field in _UNUSED) / TICKS, int(lines[0][_STOLEN]) / TICKS)
 
     def busy_until(self, later: CpuReading) -> float:
         """Return the CPU seconds that were used until a later reading."""
         return self.cores * (later.at - self.at) - (later.unused - self.unused)
+
+    def stolen_until(self, later: CpuReading) -> float:
+        """Return the part of all cores' time that was stolen until a later reading."""
+        return (later.stolen - self.stolen) / (self.cores * (later.at - self.at))
 
 
 def read_cpu() -> CpuReading:

@@ -12,6 +12,8 @@ from bench.media.pacing import Delivery
 PLAIN_SHARE, WAY_SHARE = 0.8, 0.9
 # A sender that sends less than this part of what it was asked for has not shown that the rate passes.
 HELD_SHARE = 0.98
+# A run during which the host took more than this part of the cores for others says how long packets wait for the host.
+CALM_SHARE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Run:
     """CPU seconds of the processes; what the kernel does for no process in particular is nobody's."""
     delay: Mapping[str, float]
     """Milliseconds from the caller's program to the engine's."""
+    stolen: float = 0.0
+    """The part of the cores' time that the host took for other guests."""
 
     @property
     def rate(self) -> float:
@@ -92,9 +96,14 @@ def added(turns: Sequence[Turn], plain: Sequence[Turn], flows: int) -> list[floa
     return [mine - base for mine, base in zip(costs(turns, flows), costs(plain, flows), strict=True)]
 
 
-def added_delays(turns: Sequence[Turn], percentile: str) -> list[float]:
-    """Return the milliseconds above plain forwarding at the same rate, run by run."""
-    return [mine.delay[percentile] - plain.delay[percentile] for turn in turns for mine, plain in turn.halves]
+def calm_halves(turns: Sequence[Turn]) -> list[tuple[Run, Run]]:
+    """Return the pairs in which the host left the cores to us."""
+    return [pair for turn in turns for pair in turn.halves if all(run.stolen <= CALM_SHARE for run in pair)]
+
+
+def added_delays(pairs: Sequence[tuple[Run, Run]], percentile: str) -> list[float]:
+    """Return the milliseconds above plain forwarding at the same rate, pair by pair."""
+    return [mine.delay[percentile] - plain.delay[percentile] for mine, plain in pairs]
 
 
 def common_rate(cap: float, limits: Mapping[str, Limit]) -> tuple[int, str]:

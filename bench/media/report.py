@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bench.media.carriers import KERNEL, PEER, PLAIN, USERSPACE
-from bench.media.figures import Limit, Run, Turn, added, added_delays, costs
+from bench.media.figures import Limit, Run, Turn, added, added_delays, calm_halves, costs
 from bench.media.measure import Plan
 from bench.signalling.figures import pairwise_ratios, spread
 
@@ -26,15 +26,24 @@ def figures(turns: Sequence[Turn], plain: Sequence[Turn], plan: Plan, limit: Lim
     if limit:
         found["highest_rate_without_loss"] = round(limit.rate)
         found["stopped_by"] = limit.by
-    halves = [mine for turn in turns for mine, _ in turn.halves]
-    if halves:
-        found["at_half_of_it"] = {
-            "rate": round(statistics.median(run.rate for run in halves)),
-            "lost": sum(run.delivery.lost for run in halves),
-            "delay_ms": {name: spread([run.delay[name] for run in halves]) for name in PERCENTILES},
-            "added_delay_ms": {name: spread(added_delays(turns, name)) for name in PERCENTILES},
-        }
+    pairs = [pair for turn in turns for pair in turn.halves]
+    if pairs:
+        found["at_half_of_it"] = _at_half(pairs, calm_halves(turns))
     return found
+
+
+def _at_half(pairs: Sequence[tuple[Run, Run]], calm: Sequence[tuple[Run, Run]]) -> Figures:
+    """Return the delays of the calm pairs, if there are any, and beside them those of all."""
+    kept = calm or pairs
+    return {
+        "rate": round(statistics.median(mine.rate for mine, _ in pairs)),
+        "lost": sum(mine.delivery.lost for mine, _ in pairs),
+        "pairs": len(pairs),
+        "calm_pairs": len(calm),
+        "delay_ms": {name: spread([mine.delay[name] for mine, _ in kept]) for name in PERCENTILES},
+        "added_delay_ms": {name: spread(added_delays(kept, name)) for name in PERCENTILES},
+        "added_delay_ms_of_all_pairs": {name: spread(added_delays(pairs, name)) for name in PERCENTILES},
+    }
 
 
 def _over_flows(runs: Sequence[Run]) -> Figures:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from bench.media.carriers import KERNEL, PEER, PLAIN, USERSPACE, sdp
 from bench.media.cpu import CpuReading
-from bench.media.figures import Limit, Run, Turn, added, added_delays, common_rate, costs
+from bench.media.figures import CALM_SHARE, Limit, Run, Turn, added, added_delays, calm_halves, common_rate, costs
 from bench.media.measure import Plan
 from bench.media.pacing import Delivery
 from bench.media.report import figures, ratios, table
@@ -48,8 +49,9 @@ def measured() -> dict[str, list[Turn]]:
 def test_cpu_time_is_what_the_cores_were_not_idle_waiting_or_stolen() -> None:
     before = CpuReading.parse(STAT, 100.0)
     assert (before.cores, before.unused) == (2, 7200 / TICKS)
-    later = CpuReading(105.0, 2, before.unused + 6.5)
+    later = CpuReading(105.0, 2, before.unused + 6.5, before.stolen + 0.5)
     assert before.busy_until(later) == 3.5
+    assert before.stolen_until(later) == pytest.approx(0.05)
 
 
 def test_cost_is_counted_for_each_packet_delivered() -> None:
@@ -92,8 +94,14 @@ def test_a_rate_passes_only_whole_and_at_its_pace(made: Run, clean: bool) -> Non
 
 
 def test_added_delay_is_above_plain_at_the_same_rate() -> None:
-    turns = [Turn(halves=[(run(1, delay=0.5), run(1, delay=0.2)), (run(1, delay=0.2), run(1, delay=0.3))]), Turn()]
-    assert added_delays(turns, "p99") == pytest.approx([0.6, -0.2])
+    pairs = [(run(1, delay=0.5), run(1, delay=0.2)), (run(1, delay=0.2), run(1, delay=0.3))]
+    assert added_delays(pairs, "p99") == pytest.approx([0.6, -0.2])
+
+
+def test_pairs_count_in_which_the_host_left_the_cores_to_us() -> None:
+    calm, stolen = run(1), replace(run(1), stolen=2 * CALM_SHARE)
+    turns = [Turn(halves=[(calm, calm), (calm, stolen)]), Turn(halves=[(stolen, calm)]), Turn()]
+    assert calm_halves(turns) == [(calm, calm)]
 
 
 @pytest.mark.parametrize(
@@ -112,11 +120,20 @@ def test_the_rate_is_one_that_all_carry(cap: float, limits: dict[str, Limit], ex
 
 def test_a_carriers_figures_name_limit_and_delay(measured: dict[str, list[Turn]]) -> None:
     for turn in measured[KERNEL]:
-        turn.halves = [(run(1, delay=0.5), run(1, delay=0.2))]
+        turn.halves = [(run(1, delay=0.5), run(1, delay=0.2)), (replace(run(1, delay=1), stolen=0.1), run(1, delay=0.2))]
     found = figures(measured[KERNEL], measured[PLAIN], PLAN, Limit(81_234.5, "sender"))
     assert found["200_flows"]["added_cpu_us"] == {"median": 7, "min": 4, "max": 10}
     assert (found["highest_rate_without_loss"], found["stopped_by"]) == (81_234, "sender")
-    assert found["at_half_of_it"]["added_delay_ms"]["p50"]["median"] == 0.3
+    at_half = found["at_half_of_it"]
+    assert (at_half["pairs"], at_half["calm_pairs"]) == (4, 2)
+    assert at_half["added_delay_ms"]["p50"]["max"] == 0.3
+    assert at_half["added_delay_ms_of_all_pairs"]["p50"]["max"] == 0.8
+
+
+def test_without_a_calm_pair_all_count(measured: dict[str, list[Turn]]) -> None:
+    measured[KERNEL][0].halves = [(replace(run(1, delay=1), stolen=0.1), run(1, delay=0.2))]
+    at_half = figures(measured[KERNEL], measured[PLAIN], PLAN, None)["at_half_of_it"]
+    assert (at_half["calm_pairs"], at_half["added_delay_ms"]["p50"]["max"]) == (0, 0.8)
 
 
 def test_plain_forwarding_adds_nothing_to_itself(measured: dict[str, list[Turn]]) -> None:
