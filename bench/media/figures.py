@@ -56,6 +56,11 @@ class Run:
         return self.held and self.complete
 
     @property
+    def calm(self) -> bool:
+        """Whether the host left the cores to us."""
+        return self.stolen <= CALM_SHARE
+
+    @property
     def lost_share(self) -> float:
         """The part of the packets that did not arrive."""
         return self.delivery.lost / max(1, self.delivery.sent)
@@ -98,7 +103,7 @@ def added(turns: Sequence[Turn], plain: Sequence[Turn], flows: int) -> list[floa
 
 def calm_halves(turns: Sequence[Turn]) -> list[tuple[Run, Run]]:
     """Return the pairs in which the host left the cores to us."""
-    return [pair for turn in turns for pair in turn.halves if all(run.stolen <= CALM_SHARE for run in pair)]
+    return [pair for turn in turns for pair in turn.halves if all(run.calm for run in pair)]
 
 
 def added_delays(pairs: Sequence[tuple[Run, Run]], percentile: str) -> list[float]:

@@ -7,7 +7,7 @@ import pytest
 
 from bench.media.carriers import PLAIN, Carrier, Plain
 from bench.media.figures import Limit, Run
-from bench.media.measure import HALVES, Bench, Lossy, Plan, Rounds, Start
+from bench.media.measure import HALVES, MAX_AGAIN, MAX_TRIES, Bench, Lossy, Plan, Rounds, Start
 from bench.media.pacing import Delivery
 
 PLAN = Plan(few=200, many=2_500, seconds=5, search_seconds=2, rounds=3)
@@ -21,6 +21,7 @@ class PretendedBench(Bench):
         self._fastest = fastest
         self._wait_ms = wait_ms
         self.stalls = 0
+        self.stolen = 0.0
         self.asked: list[float] = []
 
     def measure_idle(self, _seconds: float) -> float:
@@ -36,7 +37,8 @@ class PretendedBench(Bench):
         self.asked.append(rate)
         self.stalls -= 1
         sent, lost = round(min(rate, self._fastest if self.stalls < 0 else 1_000) * seconds), self._lost(rate)
-        return Run(calls, rate, seconds, Delivery(sent, sent - lost, lost, 0), 0, 1.0, {}, {"p50": 0.1, "p99": self._wait_ms})
+        delay = {"p50": 0.1, "p99": self._wait_ms}
+        return Run(calls, rate, seconds, Delivery(sent, sent - lost, lost, 0), 0, 1.0, {}, delay, self.stolen)
 
 
 def rounds(bench: PretendedBench) -> tuple[Rounds, list[str]]:
@@ -72,6 +74,14 @@ def test_a_sender_that_was_held_up_tries_again() -> None:
     bench.stalls = 2
     assert bench.limit(Plain(), 200, 2).by == "loss"
     assert bench.asked[:4] == [8_000, 8_000, 8_000, 16_000]
+
+
+@pytest.mark.parametrize(("stolen", "tries"), [(0.0, 1 + MAX_AGAIN), (0.4, 1 + MAX_TRIES)])
+def test_a_moment_that_the_host_took_says_nothing(stolen: float, tries: int) -> None:
+    bench = PretendedBench(fastest=500)
+    bench.stolen = stolen
+    bench.fair_run(Plain(), 200, 1_000, 2)
+    assert len(bench.asked) == tries
 
 
 def test_a_rate_that_fills_queues_does_not_pass() -> None:
