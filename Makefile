@@ -84,7 +84,7 @@ bench-flood: .venv/dev  ## strangers by the thousand beside a few callers (some 
 	@deploy/need-packages sip-tester nftables
 	@$(BIN)/python -m bench.flood
 
-bench-media: .venv/dev  ## packets beside plain forwarding and rtpengine (root; a quarter of an hour)
+bench-media: .venv/dev  ## packets beside plain forwarding and rtpengine (root; half an hour)
 	@deploy/need-packages iproute2 nftables rtpengine-daemon
 	@$(BIN)/python -m bench.media
 
