@@ -3,7 +3,10 @@
 What comes from a flow's source to its port gets the flow's mark and, on the way in, the far end as its destination; on
 the way out its source becomes the port that the far end knows. `prerouting` and `postrouting` see what comes from and
 goes to other machines, `output` and `input` what this one sends and hears itself. What it sends to itself has left by
-`postrouting` when `input` sees it, and would be counted twice there. Only plain RTP is taken: RTCP, STUN, anything with
+`postrouting` when `input` sees it, and would be counted twice there; and `output` has let it pass when `prerouting` sees it:
+taken only there, because its flow is that new, it would never get its new source. A packet asks one map after the other; one
+that is on its way while its flow ends may not find all that it needs, and is dropped: half rewritten it would tell one side
+where the other is. Only plain RTP is taken: RTCP, STUN, anything with
 an extension, padding or contributing sources, fragments, of which only the first has ports, and whatever came without a
 checksum, which the rewriting would break, goes to the sockets.
 
@@ -56,16 +59,15 @@ def create_script(config: RelayConfig) -> str:
  chain to_far {{
   numgen random mod {SAMPLED} 0 log group {config.log_group} snaplen {SAMPLE_OCTETS}
   notrack
-  ip daddr set meta mark map @m_daddr
-  udp dport set meta mark map @m_dport
-  accept
+  ip daddr set meta mark map @m_daddr udp dport set meta mark map @m_dport accept
+  drop
  }}
  chain from_relay {{
-  ip saddr set meta mark map @m_saddr
-  udp sport set meta mark map @m_sport
-  accept
+  ip saddr set meta mark map @m_saddr udp sport set meta mark map @m_sport accept
+  drop
  }}
  chain prerouting {{ type filter hook prerouting priority raw - 10;
+  iif lo accept
 {take} }}
  chain output {{ type route hook output priority raw - 10;
 {take} }}

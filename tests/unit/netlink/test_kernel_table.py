@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -139,6 +140,40 @@ def test_each_packet_is_counted_once_where_both_ends_are_on_this_machine(table: 
         caller.snd(outside, packet(11))
         node.snd(inside, packet(2))
         assert (caller.waiting(), node.waiting()) == ([], [])
+
+
+def test_a_packet_that_was_sent_before_its_flow_was_there_is_left_to_the_socket(table: KernelTable) -> None:
+    outside = (HOME, 30_000)
+    with Endpoint() as caller, Endpoint() as node, Endpoint(HOME, 30_000) as relay:
+        table.install([KernelFlow(FIRST_MARK, caller.address, outside, (HOME, 40_002), node.address)])
+        # So the packet passes by where this machine sends, and comes to where it hears.
+        assert run_nft(f"flush chain ip {table_name(CONFIG)} output") == ""
+        caller.snd(outside, packet(1))
+        assert relay.rcv() == (packet(1), caller.address)
+        assert node.waiting() == []
+
+
+def test_a_packet_on_its_way_to_an_ended_flow_tells_nobody_where_it_comes_from(table: KernelTable) -> None:
+    with Endpoint() as node, closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as caller:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, FIRST_MARK + 1)
+        with pytest.raises(PermissionError):
+            caller.sendto(packet(1), node.address)
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, 1)
+        caller.sendto(packet(2), node.address)
+        assert node.rcv() == (packet(2), (HOME, caller.getsockname()[1])), "what has no mark of ours is none of our business"
+        assert node.waiting() == []
+
+
+@pytest.mark.parametrize("name", ["m_daddr", "m_dport", "m_saddr", "m_sport"])
+def test_a_packet_that_cannot_be_rewritten_whole_goes_nowhere(table: KernelTable, name: str) -> None:
+    outside, inside = (HOME, 30_000), (HOME, 40_002)
+    with Endpoint() as caller, Endpoint() as node, Endpoint(HOME, 30_000) as relay:
+        table.install([KernelFlow(FIRST_MARK, caller.address, outside, inside, node.address)])
+        assert run_nft(f"delete element ip {table_name(CONFIG)} {name} {{ {FIRST_MARK} }}") == ""
+        # The system says so to a sender on the same machine.
+        with pytest.raises(PermissionError):
+            caller.snd(outside, packet(1))
+        assert (node.waiting(), relay.waiting()) == ([], [])
 
 
 def test_some_packets_are_copied_as_they_came(table: KernelTable) -> None:
