@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import local
 from time import monotonic
 from typing import TypeVar
 
 import structlog
-from django.db import DatabaseError, OperationalError, close_old_connections, connection
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, close_old_connections, connection
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from voiceapps.rules.records import Record
@@ -87,17 +87,20 @@ def _once(function: Callable[..., T], args: tuple[object, ...]) -> T:
         close_old_connections()
     try:
         return function(*args)
-    except OperationalError:
+    except (OperationalError, InterfaceError) as error:
         # The next job starts with a connection of its own.
         connection.close()
-        raise
+        if isinstance(error, OperationalError):
+            raise
+        # A connection that was closed already is no DatabaseError by Django's names; who asks need not know the difference.
+        raise OperationalError(str(error)) from error
 
 
 def _read_twice(function: Callable[..., T], args: tuple[object, ...]) -> T:
     try:
         return _once(function, args)
     except OperationalError:
-        return function(*args)
+        return _once(function, args)
 
 
 def _disconnect() -> None:
@@ -107,8 +110,8 @@ def _disconnect() -> None:
 class RecordWriter:
     """Write a daemon's records in order, in batches, off the event loop.
 
-    A batch that the database could not take is tried again until it can; past `MAX_QUEUED_RECORDS` new records are dropped
-    and counted. A record that is itself bad is logged and left out.
+    While the database is away a batch is tried again; past `MAX_QUEUED_RECORDS` new records are dropped and counted. A batch
+    that fails otherwise is halved until the bad record stands alone: that one is logged, counted and set aside.
     """
 
     def __init__(self, door: DatabaseDoor, *, registry: CollectorRegistry) -> None:
@@ -118,6 +121,7 @@ class RecordWriter:
         self._wake = asyncio.Event()
         self._closing = False
         self._dropped = Counter("sipuri_records_dropped", "Records that found the queue full", registry=registry)
+        self._refused = Counter("sipuri_records_refused", "Records that could not be written", ["kind"], registry=registry)
         Gauge("sipuri_records_queued", "Records that wait to be written", registry=registry).set_function(lambda: len(self._queue))
 
     def put(self, record: Record) -> None:
@@ -153,12 +157,41 @@ class RecordWriter:
         while self._queue:
             batch = [self._queue[i] for i in range(min(len(self._queue), MAX_BATCH))]
             try:
-                await self._door.write(write_records, batch)
-            except (DatabaseError, DoorBusyError) as error:
+                await self._write(batch)
+            except Exception as error:  # noqa: BLE001  # whatever it is, all later records wait for this task
                 log.warning("records_wait", error=str(error), queued=len(self._queue))
                 self._wake.set()
                 await asyncio.sleep(0 if self._closing else RETRY_SECONDS)
                 return False
-            for _ in batch:
-                self._queue.popleft()
         return True
+
+    async def _write(self, batch: Sequence[Record]) -> None:
+        """Write the first records of the queue and take them off it, the bad ones unwritten; raises what is no record's fault."""
+        try:
+            await self._door.write(write_records, batch)
+        except Exception as error:
+            if not _blames_a_record(error):
+                raise
+            if len(batch) > 1:
+                middle = len(batch) // 2
+                await self._write(batch[:middle])
+                await self._write(batch[middle:])
+                return
+            self._refuse(batch[0], error)
+        for _ in batch:
+            self._queue.popleft()
+
+    def _refuse(self, record: Record, error: Exception) -> None:
+        kind = type(record).__name__
+        self._refused.labels(kind).inc()
+        log.error("record_refused", record=kind, error=f"{type(error).__name__}: {error}")
+
+
+def _blames_a_record(error: Exception) -> bool:
+    """Tell whether it is a record that cannot be written, and not the database that takes none for now."""
+    if isinstance(error, (DoorBusyError, OperationalError)):
+        return False
+    if isinstance(error, DatabaseError) and not isinstance(error, (DataError, IntegrityError)):
+        # What else a server reports is its own state: a table that is not there yet, a standby that takes no writes.
+        return getattr(error.__cause__, "sqlstate", None) is None
+    return True

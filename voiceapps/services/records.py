@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import structlog
-from django.db import DataError, IntegrityError, transaction
+from django.db import transaction
 
 from voiceapps.rules import records as r
 from voiceapps.services import bans, calls, nodes, refusals, webhooks
-
-log = structlog.get_logger(__name__)
 
 Writer = Callable[[Sequence[Any]], object]
 
@@ -42,21 +39,9 @@ _WRITERS: dict[type, Writer] = {
 
 
 def write_records(batch: Sequence[r.Record]) -> None:
-    """Write a batch, all or nothing; if one record is bad, write the others one by one. Raises OperationalError."""
-    try:
-        with transaction.atomic():
-            for kind, write in _WRITERS.items():
-                alike = [record for record in batch if type(record) is kind]
-                if alike:
-                    write(alike)
-    except (IntegrityError, DataError, ValueError):
-        for record in batch:
-            _write_alone(record)
-
-
-def _write_alone(record: r.Record) -> None:
-    try:
-        with transaction.atomic():
-            _WRITERS[type(record)]([record])
-    except (IntegrityError, DataError, ValueError) as error:
-        log.error("record_refused", record=type(record).__name__, error=str(error))
+    """Write a batch, all or nothing; raises whatever one bad record raises."""
+    with transaction.atomic():
+        for kind, write in _WRITERS.items():
+            alike = [record for record in batch if type(record) is kind]
+            if alike:
+                write(alike)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from uuid import UUID
 
 from celery import current_app
@@ -197,7 +196,13 @@ def _announce_now(delivery: WebhookDelivery) -> None:
     """Make a delivery due and have it announced when the caller, who saves it, commits."""
     delivery.next_attempt_at = timezone.now()
     delivery.announce_at = timezone.now() + timedelta(seconds=ANNOUNCE_SECONDS)
-    transaction.on_commit(partial(_announce, str(delivery.pk)), robust=True)
+    delivery_id = str(delivery.pk)
+
+    def announce() -> None:
+        # Django names a failed hook by its __qualname__: a partial, which has none, would fail the commit.
+        _announce(delivery_id)
+
+    transaction.on_commit(announce, robust=True)
 
 
 def _attempts_of_this_round(delivery: WebhookDelivery) -> int:

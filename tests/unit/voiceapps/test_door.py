@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
-from django.db import OperationalError
+from django.db import DatabaseError, DataError, InterfaceError, InternalError, OperationalError, ProgrammingError
 from prometheus_client import CollectorRegistry
 
+from tests.unit.voiceapps.builders import application, facts
 from voiceapps import door as doors
 from voiceapps.door import DatabaseDoor, DoorBusyError, RecordWriter
-from voiceapps.rules.records import NodeBeat, Record
+from voiceapps.models import Call
+from voiceapps.rules.records import CallAdmitted, NodeBeat, Record
 
 
 @pytest.fixture
@@ -26,25 +29,35 @@ async def door(registry: CollectorRegistry) -> AsyncIterator[DatabaseDoor]:
     await door.close()
 
 
+def reported(sqlstate: str, kind: type[DatabaseError]) -> DatabaseError:
+    """Return an error as Django raises it for one that PostgreSQL reported."""
+    cause, error = Exception(), kind("reported")
+    cause.sqlstate = sqlstate  # type: ignore[attr-defined]  # as psycopg's errors have it
+    error.__cause__ = cause
+    return error
+
+
 def beat(number: int) -> NodeBeat:
     return NodeBeat("callflow", f"n{number}", 0.0, "up", "", "", number, "")
 
 
-async def test_a_read_is_tried_twice(door: DatabaseDoor) -> None:
+@pytest.mark.parametrize("kind", [OperationalError, InterfaceError])
+async def test_a_read_is_tried_twice(door: DatabaseDoor, kind: type[Exception]) -> None:
     tries: list[int] = []
 
     def flaky() -> str:
         tries.append(1)
         if len(tries) == 1:
-            raise OperationalError("the server went away")
+            raise kind("the server went away")
         return "there"
 
     assert await door.read(flaky) == "there"
 
 
-async def test_a_write_is_not(door: DatabaseDoor) -> None:
+@pytest.mark.parametrize("kind", [OperationalError, InterfaceError])
+async def test_a_write_is_not(door: DatabaseDoor, kind: type[Exception]) -> None:
     def broken() -> None:
-        raise OperationalError("the server went away")
+        raise kind("the server went away")
 
     with pytest.raises(OperationalError):
         await door.write(broken)
@@ -89,6 +102,69 @@ async def test_records_survive_a_database_that_is_away_and_keep_their_order(
     writer.put(beat(3))
     await writer.close()
     assert written == [beat(number) for number in range(4)]
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), AttributeError("bad"), DataError("bad"), ProgrammingError("no adapter")])
+async def test_a_bad_record_is_set_aside_and_the_others_are_written(
+    door: DatabaseDoor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    written: list[Record] = []
+
+    def write(batch: list[Record]) -> None:
+        if beat(2) in batch:
+            raise error
+        written.extend(batch)
+
+    monkeypatch.setattr(doors, "write_records", write)
+    writer = RecordWriter(door, registry=registry)
+    for number in range(5):
+        writer.put(beat(number))
+    await writer.start()
+    await writer.close()
+    assert written == [beat(number) for number in (0, 1, 3, 4)]
+    assert registry.get_sample_value("sipuri_records_refused_total", {"kind": "NodeBeat"}) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [DoorBusyError("busy"), InterfaceError("closed"), reported("42P01", ProgrammingError), reported("25006", InternalError)]
+)
+async def test_a_database_that_takes_nothing_for_now_costs_no_record(
+    door: DatabaseDoor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    written: list[Record] = []
+    failures = iter([error])
+
+    def write(batch: list[Record]) -> None:
+        for failure in failures:
+            raise failure
+        written.extend(batch)
+
+    monkeypatch.setattr(doors, "write_records", write)
+    monkeypatch.setattr(doors, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(doors, "FLUSH_SECONDS", 0)
+    writer = RecordWriter(door, registry=registry)
+    await writer.start()
+    writer.put(beat(0))
+    async with asyncio.timeout(10):
+        while not written:
+            await asyncio.sleep(0)
+    await writer.close()
+    assert written == [beat(0)]
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_one_bad_record_does_not_cost_the_others(door: DatabaseDoor, registry: CollectorRegistry) -> None:
+    row = await door.write(application)
+    calls = [facts(row, number) for number in range(1, 5)]
+    calls[1] = replace(calls[1], account_id="404")
+    writer = RecordWriter(door, registry=registry)
+    for call in calls:
+        writer.put(CallAdmitted(call, "p"))
+    await writer.start()
+    await writer.close()
+    stored = await door.read(lambda: set(Call.objects.values_list("call_id", flat=True)))
+    assert stored == {call.call_id for call in calls} - {calls[1].call_id}
+    assert registry.get_sample_value("sipuri_records_refused_total", {"kind": "CallAdmitted"}) == 1
 
 
 async def test_a_full_queue_drops_and_counts(door: DatabaseDoor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch) -> None:

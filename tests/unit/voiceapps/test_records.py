@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from bandwidth.models import DisconnectCallback
+from django.db import IntegrityError
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from tests.unit.voiceapps.builders import STARTED, application, ended, facts
@@ -67,11 +68,12 @@ def test_no_status_url_no_webhook() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_bad_record_does_not_cost_the_others() -> None:
+def test_a_batch_is_written_all_or_nothing() -> None:
     call = facts(application())
     stray = replace(facts(application(), 2), account_id="404")
-    write_records([CallAdmitted(stray, "p"), CallAdmitted(call, "p")])
-    assert [row.call_id for row in Call.objects.all()] == [call.call_id]
+    with pytest.raises(IntegrityError):
+        write_records([CallAdmitted(call, "p"), CallAdmitted(stray, "p")])
+    assert not Call.objects.exists()
 
 
 def test_text_from_strangers_fits_the_columns() -> None:

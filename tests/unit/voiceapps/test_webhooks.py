@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from celery import current_app
 from django.utils import timezone
 
 from tests.unit.voiceapps.builders import ACTOR, application, ended, facts
@@ -18,6 +19,23 @@ pytestmark = pytest.mark.django_db
 def delivery() -> WebhookDelivery:
     write_records([ended(facts(application(callback_username="u", callback_password="p")))])
     return WebhookDelivery.objects.get()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broker_that_is_away_costs_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[list[str]] = []
+
+    def send_task(_name: str, *, args: list[str], retry: bool) -> None:
+        tried.append(args)
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(current_app, "send_task", send_task)
+    call = facts(application())
+    write_records([ended(call)])
+    delivery = WebhookDelivery.objects.get(call_id=call.call_id)
+    assert tried == [[str(delivery.pk)]]
+    due_now(delivery)
+    assert webhooks.take_due() == [delivery.pk]
 
 
 def answer(status: int | None) -> OutboundAnswer:
