@@ -61,6 +61,8 @@ def admission_snapshots(users: Sequence[str], *, asking: ProxyRun | None) -> dic
     One query, and a second one where one of them or its account has a limit of concurrent calls: then the snapshot carries the live calls
     that `asking` does not hold, with None all of them.
     """
+    if not users:
+        return {}
     ids = tuple({_canonical_uuid(user) for user in users})
     prepared = [_ID.get_db_prep_value(value, connection) for value in ids]
     snapshots = [_snapshot(row) for row in fetch_prepared(_statement(connection.vendor, len(ids)), [*prepared, *prepared])]

@@ -77,6 +77,8 @@ def end(records: Sequence[r.CallEnded]) -> int:
 def _locked(call_ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
     """Return state and status URL of the calls that are there, which nobody else changes until we have."""
     ids = sorted(call_ids)
+    if not ids:
+        return {}
     return {call_id: (state, url) for call_id, state, url in fetch_prepared(_lock_statement(connection.vendor, len(ids)), ids)}
 
 

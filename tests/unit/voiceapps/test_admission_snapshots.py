@@ -48,6 +48,11 @@ def test_without_limits_one_query_answers_everybody(django_assert_num_queries: D
     assert found[str(rows[0].pk)].account_limits == Limits()
 
 
+def test_nobody_to_ask_about_costs_no_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    with django_assert_num_queries(0):
+        assert admission_snapshots([], asking=HERE) == {}
+
+
 def test_a_rate_alone_asks_for_no_calls(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     row = make(max_calls_per_second=7)
     limit_account(max_calls_per_second=9)

@@ -148,6 +148,11 @@ def test_the_sweeper_ends_what_a_dead_node_left() -> None:
     assert Call.objects.get(pk=alive.call_id).state == "answered"
 
 
+def test_the_sweeper_of_an_idle_system_finds_nothing() -> None:
+    tasks.sweep_calls()
+    assert calls.end([]) == 0
+
+
 def test_messages_are_kept_for_so_many_days(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     monkeypatch.setattr(calls, "SWEPT_AT_ONCE", 3)
     now, day = time.time(), 86_400
