@@ -188,6 +188,7 @@ def test_an_application_is_rotated_disabled_and_enabled(page: Page, web: Fleet, 
     page.fill("textarea[name=source_ips]", "203.0.113.0/24")
     page.fill("input[name=regions]", "US DE")
     page.get_by_role("button", name="Enable inbound SIP").click()
+    expect(page.locator(".sipuri-secret")).to_have_text(re.compile(r"^[\w-]{32}$"))
     page.get_by_role("link", name="I stored it").click()
     data = web.api("GET", f"/v2/accounts/9900000/voice-applications/{application.application_id}")["data"]
     assert data["allowedSourceIps"] == ["203.0.113.0/24"]

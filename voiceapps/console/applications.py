@@ -18,6 +18,7 @@ from voiceapps.console.base import ConsoleAdmin, operator
 from voiceapps.models import VoiceApplication
 from voiceapps.rules.inbound_sip import InboundSipPatch, InvalidFields
 from voiceapps.services import applications
+from voiceapps.services.applications import Changed
 
 SETTINGS_FIELDS = (
     "name",
@@ -125,35 +126,35 @@ class VoiceApplicationAdmin(ConsoleAdmin):
         if request.method != "POST" or not self.has_change_permission(request, application):
             raise PermissionDenied
         try:
-            password = _change(application, verb, request)
+            changed = _change(application, verb, request)
         except InvalidFields as error:
             request.session["sip_error"] = error.errors
             return redirect("admin:voiceapps_voiceapplication_change", object_id)
-        if password is None:
+        if changed.sip_password is None:
             messages.success(request, "The SIP settings are changed.")
             return redirect("admin:voiceapps_voiceapplication_change", object_id)
-        return self._reveal(request, application, password)
+        return self._reveal(request, changed)
 
-    def _reveal(self, request: HttpRequest, application: VoiceApplication, password: str) -> HttpResponse:
+    def _reveal(self, request: HttpRequest, changed: Changed) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "title": "SIP password",
-            "application": application,
-            "password": password,
+            "application": changed.application,
+            "password": changed.sip_password,
             "sip": _sip_facts(),
-            "back": reverse("admin:voiceapps_voiceapplication_change", args=[application.pk]),
+            "back": reverse("admin:voiceapps_voiceapplication_change", args=[changed.application.pk]),
         }
         response = render(request, "console/sip_password.html", context)
         response["Cache-Control"] = "no-store"
         return response
 
 
-def _change(application: VoiceApplication, verb: str, request: HttpRequest) -> str | None:
+def _change(application: VoiceApplication, verb: str, request: HttpRequest) -> Changed:
     form = InboundSipForm(request.POST)
     form.is_valid()
     patches = {"disable": InboundSipPatch(enabled=False), "rotate": InboundSipPatch(password_auth=True)}
     patch = patches.get(verb) or form.patch(application)
-    return applications.update(application, {}, patch, actor=operator(request)).sip_password
+    return applications.update(application, {}, patch, actor=operator(request))
 
 
 def _sip_facts() -> dict[str, object]:
