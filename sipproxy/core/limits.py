@@ -34,7 +34,7 @@ UNSEEN_BAN_SECONDS = 30.0  # so long a ban of our own may be on its way to the d
 
 LOOKUP_SECONDS = 5.0  # a directory that is silent for so long is unavailable
 FAILOVER_SECONDS = 1.0  # a call-flow node that says nothing for so long is passed over
-REST_SECONDS = 10.0  # how long it is then left alone
+REST_SECONDS = 10.0  # how long it then comes after the others
 RING_SECONDS = 181.0  # timer C (RFC 3261 16.6 step 11)
 NONCE_SECONDS = 60.0
 RETRY_AFTER_SECONDS = 5  # what a 503 asks for

@@ -9,7 +9,10 @@ from sipproxy.core.listener import Address
 
 
 class Targets:
-    """Choose nodes: those that do not rest, the fewest calls on their way first, then in the order given."""
+    """Choose nodes: the fewest calls on their way first, then in the order given; those that rest come last.
+
+    A node that rests may live again, and a call that no other node takes has nothing to lose by trying it.
+    """
 
     def __init__(self, nodes: tuple[Address, ...]) -> None:
         self._nodes = nodes
@@ -29,11 +32,11 @@ class Targets:
 
     def choose(self, tried: Collection[Address], now: float) -> Address | None:
         """Return the next node for a call that `tried` some already; None when none is left."""
-        fit = [node for node in self._nodes if node not in tried and self._rests.get(node, now) <= now]
-        return min(fit, key=lambda node: self._pending.get(node, 0), default=None)
+        left = [node for node in self._nodes if node not in tried]
+        return min(left, key=lambda node: (max(self._rests.get(node, now), now), self._pending.get(node, 0)), default=None)
 
     def rest(self, node: Address, now: float) -> None:
-        """Leave a node alone for a while: it failed."""
+        """Put a node behind the others for a while: it failed."""
         self._rests[node] = now + REST_SECONDS
 
     def begin(self, node: Address) -> None:

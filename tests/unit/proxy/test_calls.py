@@ -80,11 +80,22 @@ def test_targets_are_chosen_by_rest_and_calls_on_their_way() -> None:
     assert targets.choose((), 0.0) == A
     targets.rest(A, 0.0)
     assert targets.choose((), 5.0) == B
-    assert targets.choose((B,), 5.0) is None
     assert targets.choose((), 10.0) == A
     for node in (A, B, B, B):
         targets.end(node)
     assert targets.choose((), 10.0) == A
+
+
+def test_nodes_that_rest_are_the_last_ones_and_each_is_tried_once() -> None:
+    targets = Targets((A, B))
+    targets.rest(B, 0.0)
+    targets.begin(A)
+    assert targets.choose((), 1.0) == A
+    assert targets.choose((A,), 1.0) == B
+    assert targets.choose((A, B), 1.0) is None
+    targets.rest(A, 1.0)
+    assert targets.choose((), 2.0) == B
+    assert targets.choose((B,), 2.0) == A
 
 
 def test_a_node_that_takes_no_calls_is_still_known() -> None:

@@ -266,6 +266,33 @@ def test_a_silent_node_is_passed_over_and_rests() -> None:
     assert world.is_empty()
 
 
+def test_the_only_node_takes_calls_again_as_soon_as_it_answers() -> None:
+    world = World()
+    caller, only = world.caller(), world.service(NODE_A)
+    only.silent = True
+    lost = caller.call(URI, world.now)
+    world.run(1.3)
+    assert lost.statuses == [407, 100, 503]
+    only.silent = False
+    attempt = caller.call(URI, world.now)
+    world.run(0.3)
+    assert attempt.statuses == [407, 100, 180, 200]
+    world.run(80)
+    assert world.is_empty()
+
+
+def test_a_node_that_says_503_is_tried_once_for_a_call() -> None:
+    world = World()
+    caller, only = world.caller(), world.service(NODE_A)
+    only.status, only.answer_delay = 503, 0.0
+    only.on_invite = lambda key, request, now: only.layer.respond(key, request.make_response(503, to_tag="x"), now)  # type: ignore[method-assign]  # no ringing first
+    for number in (1, 2):
+        attempt = caller.call(URI, world.now)
+        world.run(1)
+        assert attempt.statuses == [407, 100, 503]
+        assert len([request for request in only.requests if request.method == "INVITE"]) == number
+
+
 def test_a_node_that_wakes_late_is_hung_up() -> None:
     world = World(nodes=(NODE_A, NODE_B))
     caller, late, second = world.caller(), world.service(NODE_A), world.service(NODE_B, prefix="n")
