@@ -7,7 +7,8 @@ from collections.abc import Callable
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from daemonkit.sockets import Address, AddressUnavailable
+from daemonkit.address import Address
+from daemonkit.sockets import AddressUnavailable
 
 
 class ExpositionPage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from typing import Any
 
-from daemonkit.sockets import Address
+from daemonkit.address import Address
 
 METRICS_HOST = "127.0.0.1"
 

@@ -16,8 +16,8 @@ from typing import Protocol
 import structlog
 from prometheus_client import CollectorRegistry
 
+from daemonkit.address import Address
 from daemonkit.exposition import ExpositionPage
-from daemonkit.sockets import Address
 
 IDLE_POLL_SECONDS = 0.05
 # Nearly all that a daemon makes for a message is freed by counting before the collector looks: it need not look every 700 objects.

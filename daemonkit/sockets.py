@@ -5,9 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 
+from daemonkit.address import Address
 from daemonkit.errors import CannotStart
-
-Address = tuple[str, int]
 
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 BACKLOG = 1_024

@@ -10,7 +10,8 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from daemonkit.sockets import Address, open_udp
+from daemonkit.address import Address
+from daemonkit.sockets import open_udp
 
 DATAGRAM_BYTES = 65_535
 DATAGRAMS_PER_WAKE = 64

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from daemonkit.sockets import Address
+from daemonkit.address import Address
 
 STEADY_SECONDS = 10.0
 """A worker that has run so long is started again at once."""

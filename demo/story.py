@@ -18,7 +18,7 @@ from demo.backend import Backend, Webhook
 from demo.lab import Lab, LabError
 from demo.narrator import Narrator
 from mediarelay.rtp import g711
-from voiceapps.outbound import signing_secret
+from voiceapps.daemon.outbound import signing_secret
 from voiceapps.selectors import CallReport, call_report
 
 BACKEND = ("127.0.0.1", 8089)

@@ -6,16 +6,15 @@ from ipaddress import IPv4Address, IPv4Network
 
 from django.conf import settings
 
-from callflow.core.config import CallflowConfig
+from callflow.config import CallflowConfig
+from daemonkit.address import Address
 from daemonkit.interfaces import default_route_address, local_addresses
-from daemonkit.sockets import Address
-from mediarelay.core.config import Interface, PlaneChoice, RelayConfig, port_share
-from sipproxy.core.config import HepConfig, SipProxyConfig, TlsConfig
-from sipproxy.core.dns_config import DnsConfig
-from sipproxy.core.listener import Listener, Side, Transport
-from sipproxy.core.mac import mac_key
-from sipproxy.core.relays import Relay
+from mediarelay.config import Interface, PlaneChoice, RelayConfig, port_share
+from sipproxy.config import HepConfig, Relay, SipProxyConfig, TlsConfig
 from sipproxy.core.token import MAX_LISTENERS
+from sipproxy.dns_config import DnsConfig
+from sipproxy.mac import mac_key
+from sipproxy.transactions.listener import Listener, Side, Transport
 
 WILDCARD = "0.0.0.0"  # noqa: S104  # it is compared with, not bound
 

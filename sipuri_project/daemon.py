@@ -10,10 +10,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from daemonkit.address import Address
 from daemonkit.errors import CannotStart
 from daemonkit.options import add_daemon_options, metrics_address
 from daemonkit.service import Service, run
-from daemonkit.sockets import Address
 from sipuri_project.checks import TAG
 
 

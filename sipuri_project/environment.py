@@ -14,7 +14,7 @@ import environ
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
-from daemonkit.sockets import Address
+from daemonkit.address import Address
 
 env = environ.Env()
 MAX_WEIGHT = 1_000

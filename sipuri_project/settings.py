@@ -110,6 +110,9 @@ RECORDINGS_DIR = Path(e.text("SIPURI_RECORDINGS_DIR", str(VAR_DIR / "recordings"
 PROMPTS_DIR = VAR_DIR / "prompts"
 NODE_NAME = e.text("SIPURI_NODE_NAME", socket.gethostname())
 
+# The control plane knows nothing of the call flow; this names the function that judges documents as a call would.
+SIPURI_DOCUMENT_CHECK = "callflow.bxml.lint.check"
+
 INSTALLED_APPS = [
     "unfold",
     # The console is discovered by urls.py: daemons, which show none, start in little more than half the time.
@@ -125,9 +128,6 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "axes",
     "voiceapps",
-    "sipproxy",
-    "mediarelay",
-    "callflow",
     "sipuri_project",
 ]
 MIDDLEWARE = [

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from daemonkit.sockets import Address, AddressUnavailable
+from daemonkit.address import Address
+from daemonkit.sockets import AddressUnavailable
 
 START_SECONDS = 5.0
 RESTART_SECONDS = 1.0

@@ -9,18 +9,6 @@ from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndClass, EndReason
 from voiceapps.rules.records import Role
 
-__all__ = [
-    "BanReasonChoice",
-    "CallState",
-    "CallbackMethod",
-    "DeliveryState",
-    "EndClassChoice",
-    "EndReasonChoice",
-    "NodeRole",
-    "NodeState",
-    "RefusalReason",
-]
-
 
 class CallbackMethod(TextChoices):
     """How a webhook is sent; no other method exists on the wire."""

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from voiceapps.choices import MEDIA, CallState, NodeState
 from voiceapps.models import Ban, Call, CallEvent, MediaLeg, Node, VoiceApplication, WebhookAttempt
-from voiceapps.pcap import StoredMessage
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.pcap import StoredMessage
 from voiceapps.rules.records import SourceBanned
 
 NODE_LIVE_SECONDS = 10.0
@@ -35,7 +35,7 @@ class NodeView:
     public_address: str
     internal_address: str
     transports: tuple[tuple[str, int], ...]
-    "What a proxy speaks outside, and at which port."
+    """What a proxy speaks outside, and at which port."""
     load: int
 
 

@@ -18,7 +18,7 @@ from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS
 
 ALGORITHMS: Mapping[str, str] = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC"}
-"The signatures we make, each with the type of key it needs; a key serves the one that it names and no other."
+"""The signatures we make, each with the type of key it needs; a key serves the one that it names and no other."""
 
 MIN_RSA_BITS = 2048
 MAX_TOKEN = 8192

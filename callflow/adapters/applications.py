@@ -1,4 +1,4 @@
-"""Read applications through the database's door."""
+"""Read applications from the database."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import structlog
 from django.db import DatabaseError
 
 from callflow.bxml import Webhook
-from callflow.core.config import Application
-from voiceapps.door import DatabaseDoor, DoorBusyError
+from callflow.config import Application
+from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
 from voiceapps.selectors import CallApplication, call_application
 
 log = structlog.get_logger(__name__)
@@ -16,14 +16,14 @@ log = structlog.get_logger(__name__)
 class ApplicationReader:
     """Find the application that a call is for."""
 
-    def __init__(self, door: DatabaseDoor) -> None:
-        self._door = door
+    def __init__(self, database: DatabaseExecutor) -> None:
+        self._database = database
 
     async def find(self, application_id: str) -> Application | None:
         """Return the application; None where it is gone, has no URL, or the database does not answer."""
         try:
-            row = await self._door.read(call_application, application_id)
-        except (DatabaseError, DoorBusyError) as error:
+            row = await self._database.read(call_application, application_id)
+        except (DatabaseError, DatabaseBusyError) as error:
             log.warning("application_unreadable", application_id=application_id, error=str(error))
             return None
         return to_application(row) if row and row.initiated_url else None

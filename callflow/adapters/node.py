@@ -9,12 +9,14 @@ from prometheus_client import CollectorRegistry
 
 from callflow.adapters.applications import ApplicationReader
 from callflow.aio.server import CallflowServer
-from callflow.core.config import CallflowConfig
-from daemonkit.sockets import Address
-from voiceapps.door import DatabaseDoor, RecordWriter
-from voiceapps.heartbeat import Heartbeat
-from voiceapps.outbound import WebhookClient
+from callflow.config import CallflowConfig
+from daemonkit.address import Address
+from voiceapps.daemon.database import DatabaseExecutor
+from voiceapps.daemon.heartbeat import Heartbeat
+from voiceapps.daemon.outbound import WebhookClient
+from voiceapps.daemon.record_writer import RecordWriter
 from voiceapps.rules.records import NodeBeat
+from voiceapps.services.records import write_records
 
 
 class CallflowNode:
@@ -30,11 +32,11 @@ class CallflowNode:
     ) -> None:
         self._config = config
         self._metrics_address = f"{metrics[0]}:{metrics[1]}" if metrics else ""
-        self._door = DatabaseDoor(registry=registry)
-        self._writer = RecordWriter(self._door, registry=registry)
+        self._database = DatabaseExecutor(registry=registry)
+        self._writer = RecordWriter(self._database, write_records, registry=registry)
         self._server = CallflowServer(
             config,
-            find_application=ApplicationReader(self._door).find,
+            find_application=ApplicationReader(self._database).find,
             new_client=new_client,
             put_record=self._writer.put,
             registry=registry,
@@ -65,7 +67,7 @@ class CallflowNode:
         await self._server.stop()
         await self._heartbeat.stop()
         await self._writer.close()
-        await self._door.close()
+        await self._database.close()
 
     def _describe(self) -> NodeBeat:
         host, port = self._server.address

@@ -17,15 +17,14 @@ from callflow.aio.recorder import Recorder, RecordingFailed
 from callflow.aio.services import Services, SipSide
 from callflow.aio.sounds import SoundUnavailable
 from callflow.aio.speech import SpeechUnavailable
-from callflow.core.audio import UNSPECIFIED, AudioSession, Codec
-from callflow.core.audio_events import AudioEvent, AudioReceived, DigitReceived, PlaybackFinished
-from callflow.core.engine import CallEngine
-from callflow.core.events import (
+from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, PlaybackFinished
+from callflow.audio.session import UNSPECIFIED, AudioSession, Codec
+from callflow.engine.call_engine import CallEngine
+from callflow.engine.effects import (
     Answer,
     ApplicationWanted,
     AudioWanted,
     Effect,
-    FetchAnswer,
     FetchDocument,
     HangUp,
     Play,
@@ -35,9 +34,9 @@ from callflow.core.events import (
     StopPlaying,
     StopRecording,
 )
-from callflow.core.sdp_answer import RemoteMedia
-from voiceapps.outbound import OutboundAnswer, OutboundRequest
+from callflow.sip.sdp_answer import RemoteMedia
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.records import CallAnswered, CallEnded, CallFacts, Record, WebhookFetched
 
 log = structlog.get_logger(__name__)
@@ -303,10 +302,9 @@ class CallShell:
         )
         answer = await self._services.client.send(request)
         self._services.put_record(_webhook_record(facts, fetch, answer, at))
-        fetched = FetchAnswer(answer.status, answer.body, answer.error)
-        ok = fetched.problem() is None
+        ok = answer.problem() is None
         self._services.metrics.webhook_answered(fetch.event_type, ok=ok, latency_ms=answer.latency_ms)
-        self.engine.document_answered(fetch.number, fetched, _now())
+        self.engine.document_answered(fetch.number, answer, _now())
 
     async def _fetch_sound(self, wanted: AudioWanted) -> None:
         try:

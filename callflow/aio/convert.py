@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from callflow.core.wav import Encoding, Wav
+from callflow.audio.wav import Encoding, Wav
 from mediarelay.rtp.g711 import alaw_to_pcm16, alaw_to_ulaw, pcm16_to_ulaw, ulaw_to_pcm16
 
 RATE = 8_000

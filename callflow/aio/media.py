@@ -6,12 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from callflow.core.audio import AudioSession, is_rtcp
-from callflow.core.audio_events import AudioEvent
-from daemonkit.sockets import Address, AddressUnavailable
+from callflow.audio.events import AudioEvent
+from callflow.audio.session import AudioSession, is_rtcp
+from daemonkit.address import Address
+from daemonkit.sockets import AddressUnavailable
 from daemonkit.udp import UdpEndpoint
-
-__all__ = ["MediaEndpoint"]
 
 PAIR_TRIES = 50
 

@@ -21,11 +21,9 @@ from contextlib import suppress
 
 from callflow.aio.media import MediaEndpoint
 from callflow.aio.station import Station
-from callflow.core.audio import AudioSession, Codec
-from callflow.core.audio_events import AudioEvent, AudioReceived, DigitsSent, PlaybackFinished
-from callflow.core.outgoing import Credentials, Destination
-from callflow.core.sdp_answer import RemoteMedia
-from callflow.core.sip_events import (
+from callflow.audio.events import AudioEvent, AudioReceived, DigitsSent, PlaybackFinished
+from callflow.audio.session import AudioSession, Codec
+from callflow.sip.events import (
     CallClosed,
     CallEstablished,
     CallRefused,
@@ -34,7 +32,9 @@ from callflow.core.sip_events import (
     PeerLost,
     SipEvent,
 )
-from daemonkit.sockets import Address
+from callflow.sip.outgoing import Credentials, Destination
+from callflow.sip.sdp_answer import RemoteMedia
+from daemonkit.address import Address
 from mediarelay.rtp.g711 import ULAW_SILENCE
 from sipproxy.sip import PeerError, SipUri
 

@@ -16,8 +16,8 @@ from callflow.aio.services import FindApplication, Services, SipSide
 from callflow.aio.sounds import SoundFetcher
 from callflow.aio.speech import Speaker
 from callflow.aio.station import Station
-from callflow.core.config import CallflowConfig
-from callflow.core.sip_events import (
+from callflow.config import CallflowConfig
+from callflow.sip.events import (
     CallArrived,
     CallCancelled,
     CallEstablished,
@@ -26,8 +26,8 @@ from callflow.core.sip_events import (
     PeerLost,
     SipEvent,
 )
-from daemonkit.sockets import Address
-from voiceapps.outbound import WebhookClient
+from daemonkit.address import Address
+from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.rules.records import Record
 
 log = structlog.get_logger(__name__)

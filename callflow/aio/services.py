@@ -9,9 +9,9 @@ from callflow.aio.metrics import CallflowMetrics
 from callflow.aio.recorder import RecorderPool
 from callflow.aio.sounds import SoundFetcher
 from callflow.aio.speech import Speaker
-from callflow.core.config import Application, CallflowConfig
-from daemonkit.sockets import Address
-from voiceapps.outbound import WebhookClient
+from callflow.config import Application, CallflowConfig
+from daemonkit.address import Address
+from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.rules.records import Record
 
 FindApplication = Callable[[str], Awaitable[Application | None]]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from callflow.aio.convert import to_ulaw
-from callflow.core.events import AudioWanted
-from callflow.core.wav import Wav, WavError
-from voiceapps.outbound import WebhookClient
+from callflow.audio.wav import Wav, WavError
+from callflow.engine.effects import AudioWanted
+from voiceapps.daemon.outbound import WebhookClient
 
 MAX_SOUND_BYTES = 32 * 1024 * 1024
 """Largest file that is fetched: more than an hour of G.711, six minutes of CD stereo."""

@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 from callflow.aio.convert import to_ulaw
+from callflow.audio.wav import Wav, WavError
 from callflow.bxml.voices import Voice
-from callflow.core.wav import Wav, WavError
 
 PROGRAM = "espeak-ng"
 MAX_SPEECH_SECONDS = 600

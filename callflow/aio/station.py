@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable
 
 from callflow.aio.alarm import Alarm
-from callflow.core.line import UserAgentConfig
-from callflow.core.sip_events import SipEvent
-from callflow.core.useragent import UserAgent
-from daemonkit.sockets import Address
+from callflow.sip.call_context import UserAgentConfig
+from callflow.sip.events import SipEvent
+from callflow.sip.user_agent import UserAgent
+from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
 
 Ladder = Callable[[str, bytes], None]

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry
 
-from daemonkit.sockets import Address
+from daemonkit.address import Address
 from mediarelay.aio.server import RelayServer
-from mediarelay.core.config import RelayConfig
+from mediarelay.config import RelayConfig
 from mediarelay.core.events import LegFigures, OneWayAudio, SessionEnded
-from voiceapps.door import DatabaseDoor, RecordWriter
-from voiceapps.heartbeat import Heartbeat
+from voiceapps.daemon.database import DatabaseExecutor
+from voiceapps.daemon.heartbeat import Heartbeat
+from voiceapps.daemon.record_writer import RecordWriter
 from voiceapps.rules.records import MediaNotice, MediaReport, NodeBeat
-
-__all__ = ["ReportingRelay"]
+from voiceapps.services.records import write_records
 
 REPORT_SECONDS = 10.0
 """Each call is reported so often, or less: with very many it is their turn later."""
@@ -36,8 +36,8 @@ class ReportingRelay:
     ) -> None:
         self._config = config
         self._metrics_address = f"{metrics[0]}:{metrics[1]}" if metrics else ""
-        self._door = DatabaseDoor(registry=registry)
-        self._writer = RecordWriter(self._door, registry=registry)
+        self._database = DatabaseExecutor(registry=registry)
+        self._writer = RecordWriter(self._database, write_records, registry=registry)
         self._server = RelayServer(config, registry=registry, on_ended=self._on_ended, on_one_way=self._on_one_way, commands=commands)
         self._heartbeat = Heartbeat(self._writer, self._describe)
         self._reports: asyncio.Task[None] | None = None
@@ -71,7 +71,7 @@ class ReportingRelay:
         await self._heartbeat.stop()
         await self._server.stop()
         await self._writer.close()
-        await self._door.close()
+        await self._database.close()
 
     async def _report_forever(self) -> None:
         while True:

@@ -7,9 +7,8 @@ import socket
 from collections.abc import Callable
 from struct import Struct
 
-from daemonkit.sockets import RECEIVE_BUFFER_BYTES, Address
-
-__all__ = ["CommandEndpoint", "command_ways"]
+from daemonkit.address import Address
+from daemonkit.sockets import RECEIVE_BUFFER_BYTES
 
 DATAGRAM_BYTES = 65_535 + 6
 DATAGRAMS_PER_WAKE = 64

@@ -15,8 +15,8 @@ import structlog
 from mediarelay.aio.direct_table import DirectTable
 from mediarelay.aio.netlink import KernelRefused
 from mediarelay.aio.next_hops import NextHops
-from mediarelay.core.config import RelayConfig
-from mediarelay.core.direct_script import (
+from mediarelay.config import RelayConfig
+from mediarelay.kernel.direct_script import (
     LONGEST_PACKET,
     attach_script,
     create_direct_script,
@@ -25,11 +25,9 @@ from mediarelay.core.direct_script import (
     direct_rules,
     direct_table_name,
 )
-from mediarelay.core.kernel_flow import NOTHING, Counts, KernelFlow
-from mediarelay.netlink.messages import NetlinkError
-from mediarelay.netlink.routes import Device, Hop
-
-__all__ = ["DirectPath"]
+from mediarelay.kernel.flow import NOTHING, Counts, KernelFlow
+from mediarelay.kernel.messages import NetlinkError
+from mediarelay.kernel.routes import Device, Hop
 
 HOPS_AT_ONCE = 100
 """So many hops are looked up between two turns of the loop."""

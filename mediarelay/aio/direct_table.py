@@ -8,14 +8,12 @@ from struct import Struct
 
 from mediarelay.aio.kernel_table import HEADER_OCTETS, counts_of
 from mediarelay.aio.netlink import NETFILTER, KernelRefused, NetlinkSocket
-from mediarelay.core.direct_script import CHAIN, MAP
-from mediarelay.core.kernel_flow import Counts, KernelFlow, Tally
-from mediarelay.netlink.messages import NetlinkError
-from mediarelay.netlink.routes import Hop
-from mediarelay.netlink.rules import Expressions, new_rule
-from mediarelay.netlink.set_elements import MAX_ASKED, Element, Family, SetChange, Table, batch, dump, in_parts, read_elements, write_batch
-
-__all__ = ["DirectTable"]
+from mediarelay.kernel.direct_script import CHAIN, MAP
+from mediarelay.kernel.flow import Counts, KernelFlow, Tally
+from mediarelay.kernel.messages import NetlinkError
+from mediarelay.kernel.routes import Hop
+from mediarelay.kernel.rules import Expressions, new_rule
+from mediarelay.kernel.set_elements import MAX_ASKED, Element, Family, SetChange, Table, batch, dump, in_parts, read_elements, write_batch
 
 _PORTS = Struct("!HH")
 _INDEX = Struct("=I")

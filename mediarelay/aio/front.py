@@ -8,13 +8,11 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
-from daemonkit.sockets import Address
+from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
 from daemonkit.workers import WorkerPool
 from mediarelay.aio.command_endpoint import CommandEndpoint, command_ways
-from mediarelay.core.front import CommandFront
-
-__all__ = ["COMMANDS", "RelayFront"]
+from mediarelay.ng.front import CommandFront
 
 COMMANDS = "commands"
 """Name of the socket by which a worker gets its commands."""

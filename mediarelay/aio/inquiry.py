@@ -6,10 +6,8 @@ import secrets
 import socket
 from collections.abc import Mapping
 
-from mediarelay.bencode import decode, encode
-from mediarelay.core.config import Address
-
-__all__ = ["ask_relay"]
+from daemonkit.address import Address
+from mediarelay.ng.bencode import decode, encode
 
 TRIES = 3
 TRY_SECONDS = 1.0

@@ -16,8 +16,6 @@ import structlog
 
 from mediarelay.core.journal import Record
 
-__all__ = ["JournalFile"]
-
 SLACK_LINES = 2_000
 MAX_OCTETS = 1 << 28
 RETRY_SHARE = 8

@@ -20,23 +20,22 @@ from typing import NoReturn
 
 import structlog
 
+from daemonkit.address import Address
 from daemonkit.errors import CannotStart
 from daemonkit.nft import missing, run_nft
 from mediarelay.aio.direct_path import DirectPath
 from mediarelay.aio.kernel_table import KernelTable
 from mediarelay.aio.netlink import ROUTE, KernelRefused, NetlinkSocket
 from mediarelay.aio.packet_samples import PacketSamples
-from mediarelay.core.config import Address, PlaneChoice, RelayConfig
-from mediarelay.core.direct_script import attach_script, create_direct_script, delete_direct_script, direct_rules
-from mediarelay.core.events import CheckWanted, CountsWanted, FlowsEnded, FlowsProven, FlowsWanted, KernelEvent
-from mediarelay.core.kernel_flow import NOTHING, Counts, KernelFlow
-from mediarelay.core.kernel_script import create_script, delete_script, table_name
-from mediarelay.core.offload import Offload
-from mediarelay.netlink.messages import NetlinkError
-from mediarelay.netlink.routes import Device
-from mediarelay.netlink.routing_rules import ask_rules, read_rule
-
-__all__ = ["KernelPlane", "PlaneMissing"]
+from mediarelay.config import PlaneChoice, RelayConfig
+from mediarelay.kernel.direct_script import attach_script, create_direct_script, delete_direct_script, direct_rules
+from mediarelay.kernel.events import CheckWanted, CountsWanted, FlowsEnded, FlowsProven, FlowsWanted, KernelEvent
+from mediarelay.kernel.flow import NOTHING, Counts, KernelFlow
+from mediarelay.kernel.messages import NetlinkError
+from mediarelay.kernel.offload import Offload
+from mediarelay.kernel.routes import Device
+from mediarelay.kernel.routing_rules import ask_rules, read_rule
+from mediarelay.kernel.script import create_script, delete_script, table_name
 
 RETRY_SECONDS = 30.0
 PROBE_SECONDS = 0.5

@@ -6,12 +6,10 @@ from collections.abc import Iterable, Sequence
 from socket import inet_aton, inet_ntoa
 from struct import Struct
 
+from daemonkit.address import Address
 from mediarelay.aio.netlink import NETFILTER, NetlinkSocket
-from mediarelay.core.config import Address
-from mediarelay.core.kernel_flow import Check, Counts, KernelFlow, Tally
-from mediarelay.netlink.set_elements import MAX_ASKED, Element, Family, SetChange, Table, dump, get, in_parts, read_elements, write_batch
-
-__all__ = ["HEADER_OCTETS", "KernelTable", "counts_of"]
+from mediarelay.kernel.flow import Check, Counts, KernelFlow, Tally
+from mediarelay.kernel.set_elements import MAX_ASKED, Element, Family, SetChange, Table, dump, get, in_parts, read_elements, write_batch
 
 HEADER_OCTETS = 28
 """Of IP and UDP, which the kernel counts and we do not."""

@@ -12,9 +12,7 @@ from mediarelay.aio.sockets import MediaSockets
 from mediarelay.core.addresses import Side
 from mediarelay.core.events import LegFigures, SessionEnded
 from mediarelay.core.learning import Rank
-from mediarelay.core.relay import MediaRelay
-
-__all__ = ["RelayMetrics"]
+from mediarelay.relay import MediaRelay
 
 
 class RelayMetrics(Collector):

@@ -6,9 +6,7 @@ import errno
 import os
 import socket
 
-from mediarelay.netlink.messages import DONE, Message
-
-__all__ = ["NETFILTER", "ROUTE", "XFRM", "KernelRefused", "NetlinkSocket"]
+from mediarelay.kernel.messages import DONE, Message
 
 ROUTE, XFRM, NETFILTER = 0, 6, 12
 READ_OCTETS = 1 << 17

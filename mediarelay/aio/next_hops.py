@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from mediarelay.aio.netlink import ROUTE, XFRM, KernelRefused, NetlinkSocket
-from mediarelay.netlink.messages import NetlinkError
-from mediarelay.netlink.routes import (
+from mediarelay.kernel.messages import NetlinkError
+from mediarelay.kernel.routes import (
     DEVICE_AND_ROUTE_GROUPS,
     POLICY_GROUPS,
     Device,
@@ -19,9 +19,7 @@ from mediarelay.netlink.routes import (
     read_device,
     read_hop,
 )
-from mediarelay.netlink.routing_rules import ask_rules, read_rule
-
-__all__ = ["NextHops"]
+from mediarelay.kernel.routing_rules import ask_rules, read_rule
 
 GATHER_SECONDS = 0.2
 MAX_KNOWN = 10_000

@@ -10,13 +10,11 @@ from struct import Struct
 
 import structlog
 
+from daemonkit.address import Address
 from mediarelay.aio.netlink import NETFILTER, NetlinkSocket
-from mediarelay.core.config import Address
-from mediarelay.core.kernel_script import SAMPLE_OCTETS
-from mediarelay.netlink.messages import NetlinkError
-from mediarelay.netlink.packet_log import bind_group, read_copy
-
-__all__ = ["PacketSamples"]
+from mediarelay.kernel.messages import NetlinkError
+from mediarelay.kernel.packet_log import bind_group, read_copy
+from mediarelay.kernel.script import SAMPLE_OCTETS
 
 READS_PER_WAKE = 16
 MAX_AGE_SECONDS = 1.0

@@ -11,8 +11,6 @@ import sys
 
 import structlog
 
-__all__ = ["Priority", "take_turns_quickly"]
-
 SWITCH_SECONDS = 0.0002
 REALTIME = 1
 """The lowest priority of those that go before ordinary threads."""

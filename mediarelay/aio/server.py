@@ -11,8 +11,8 @@ from pathlib import Path
 import structlog
 from prometheus_client import CollectorRegistry
 
+from daemonkit.address import Address
 from daemonkit.errors import CannotStart
-from daemonkit.sockets import Address
 from daemonkit.udp import UdpEndpoint
 from mediarelay.aio.command_endpoint import CommandEndpoint
 from mediarelay.aio.journal import JournalFile
@@ -20,14 +20,13 @@ from mediarelay.aio.kernel_plane import KernelPlane
 from mediarelay.aio.metrics import RelayMetrics
 from mediarelay.aio.scheduling import Priority, take_turns_quickly
 from mediarelay.aio.sockets import MediaSockets
+from mediarelay.config import RelayConfig
 from mediarelay.core.addresses import Side
-from mediarelay.core.config import RelayConfig
-from mediarelay.core.events import Event, KernelEvent, LegFigures, OneWayAudio, PairReleased, PairWanted, SessionChanged, SessionEnded
+from mediarelay.core.events import Event, LegFigures, OneWayAudio, PairReleased, PairWanted, SessionChanged, SessionEnded
 from mediarelay.core.journal import Record
-from mediarelay.core.kernel_flow import KernelFlow
-from mediarelay.core.relay import MediaRelay
-
-__all__ = ["RelayServer"]
+from mediarelay.kernel.events import KernelEvent
+from mediarelay.kernel.flow import KernelFlow
+from mediarelay.relay import MediaRelay
 
 log = structlog.get_logger(__name__)
 

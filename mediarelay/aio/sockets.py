@@ -30,11 +30,9 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from mediarelay.core.config import Address
+from daemonkit.address import Address
 from mediarelay.core.flow import Flow
-from mediarelay.core.relay import MediaRelay
-
-__all__ = ["MediaSockets"]
+from mediarelay.relay import MediaRelay
 
 ROUNDS_PER_WAKE = 64
 SOCKETS_PER_ROUND = 512

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from ipaddress import AddressValueError, IPv4Address
 
-from mediarelay.core.config import Address
+from daemonkit.address import Address
 from voiceapps.rules.cidr import REFUSED_RANGES
-
-__all__ = ["AddressPolicy", "Side", "is_public"]
 
 _MULTICAST_AND_ABOVE = 0xE0000000
 _FIRST_ADDRESS = 0x01000000

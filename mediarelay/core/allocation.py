@@ -9,9 +9,6 @@ from mediarelay.core.addresses import Side
 from mediarelay.core.events import Event, PairReleased, PairWanted
 from mediarelay.core.ports import PortPool
 
-__all__ = ["Allocation", "Allocator"]
-
-
 MAX_FAILURES = 8
 """Pairs of one offer that may fail to bind."""
 

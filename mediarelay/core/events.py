@@ -6,25 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mediarelay.core.addresses import Side
-from mediarelay.core.kernel_flow import KernelFlow
-
-__all__ = [
-    "CheckWanted",
-    "CountsWanted",
-    "EndCause",
-    "Event",
-    "FlowsEnded",
-    "FlowsProven",
-    "FlowsWanted",
-    "KernelEvent",
-    "LegFigures",
-    "OneWayAudio",
-    "PairReleased",
-    "PairWanted",
-    "SessionChanged",
-    "SessionEnded",
-    "SessionOpened",
-]
+from mediarelay.kernel.events import KernelEvent
 
 
 class EndCause(StrEnum):
@@ -120,39 +102,4 @@ class SessionChanged:
     call_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class FlowsWanted:
-    """Asks the kernel to forward flows, all or none; answered by `Offload.installed`."""
-
-    flows: tuple[KernelFlow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FlowsEnded:
-    """Asks the kernel to forward flows no more; answered by `Offload.ended` with their last counts."""
-
-    number: int
-    flows: tuple[KernelFlow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CountsWanted:
-    """Asks for the counts of all flows in the kernel; answered by `Offload.counted`."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckWanted:
-    """Asks what came in and what left of flows that are new in the kernel; answered by `Offload.checked`."""
-
-    flows: tuple[KernelFlow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FlowsProven:
-    """Tells that packets of these flows leave this machine as they should: a shorter way may be taken. Wants no answer."""
-
-    flows: tuple[KernelFlow, ...]
-
-
-KernelEvent = FlowsWanted | FlowsEnded | FlowsProven | CountsWanted | CheckWanted
 Event = PairWanted | PairReleased | SessionOpened | SessionEnded | SessionChanged | OneWayAudio | KernelEvent

@@ -12,14 +12,12 @@ from collections import Counter
 from enum import StrEnum
 from struct import Struct
 
+from daemonkit.address import Address
 from mediarelay.core.addresses import AddressPolicy
-from mediarelay.core.config import Address
 from mediarelay.core.learning import Arrival, Learner
 from mediarelay.core.reports import Reports
 from mediarelay.rtp.packet import Kind, classify, is_well_formed
 from mediarelay.rtp.stats import ReceiveStats
-
-__all__ = ["Buffer", "Drop", "Flow", "PlainFlow", "RtcpFlow", "RtpFlow"]
 
 Buffer = bytes | bytearray | memoryview
 

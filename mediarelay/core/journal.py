@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from daemonkit.address import Address
 from mediarelay.core.addresses import Side
-from mediarelay.core.config import Address
 from mediarelay.core.flow import Flow, RtpFlow
-from mediarelay.core.kernel_flow import Counts, KernelFlow
 from mediarelay.core.learning import Learner, Rank
 from mediarelay.core.session import Party, Session
 from mediarelay.core.stream import Carrier, Leg, Stream
-
-__all__ = ["Record", "flows_of", "record_of", "resume"]
+from mediarelay.kernel.flow import Counts, KernelFlow
 
 Record = dict[str, Any]
 T = TypeVar("T")

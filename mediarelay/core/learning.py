@@ -18,10 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from daemonkit.address import Address
 from mediarelay.core.addresses import AddressPolicy
-from mediarelay.core.config import Address
-
-__all__ = ["Arrival", "Learner", "Rank"]
 
 BETTER_RANK_SECONDS = 5.0
 SILENCE_SECONDS = 0.2

@@ -1,20 +1,4 @@
-"""What a peer can make the relay keep, and how much of it."""
-
-from __future__ import annotations
-
-__all__ = [
-    "MAX_BRANCHES",
-    "MAX_COOKIE",
-    "MAX_LISTED_CALLS",
-    "MAX_LISTED_OCTETS",
-    "MAX_REPLIES",
-    "MAX_REPLY_OCTETS",
-    "MAX_SDP",
-    "MAX_SESSIONS",
-    "MAX_STREAMS",
-    "MAX_TEXT",
-    "REPLY_SECONDS",
-]
+"""What a peer can make the relay's sessions keep."""
 
 MAX_SESSIONS = 10_000
 """Sessions at once; the ports run out before."""
@@ -22,19 +6,3 @@ MAX_STREAMS = 8
 """Live streams of one session; each costs one pair of ports on each side."""
 MAX_BRANCHES = 16
 """Branches of an INVITE that share one session."""
-MAX_TEXT = 512
-"""Characters of a call id or tag."""
-MAX_COOKIE = 128
-"""Octets of the cookie before a command."""
-MAX_REPLIES = 8_192
-"""Replies remembered for repeated commands."""
-MAX_REPLY_OCTETS = 1 << 25
-"""Octets of these replies."""
-REPLY_SECONDS = 10.0
-"""How long a reply is remembered; a client gives up earlier."""
-MAX_SDP = 32_768
-"""Octets of a session description: a rewritten one must still fit a reply."""
-MAX_LISTED_CALLS = 1_000
-"""Call ids in one answer to `list`."""
-MAX_LISTED_OCTETS = 60_000
-"""Octets of those ids: more would not fit a datagram."""

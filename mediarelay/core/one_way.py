@@ -12,8 +12,6 @@ from mediarelay.core.flow import RtpFlow
 from mediarelay.core.session import Session
 from mediarelay.core.stream import Leg, Stream
 
-__all__ = ["OneWayWatch"]
-
 SILENT_SECONDS = 2.0
 SPEAKING_SECONDS = 1.5
 COMFORT_NOISE = 13

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-__all__ = ["PortPool"]
-
 QUARANTINE_SECONDS = 30.0
 QUIET_SECONDS = 2.0
 SCARCE_SHARE = 0.2

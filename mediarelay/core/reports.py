@@ -11,8 +11,6 @@ from collections import OrderedDict
 from mediarelay.rtp.quality import QualityLog, mean_opinion_score
 from mediarelay.rtp.rtcp import ReceiverReport, ReportBlock, SenderReport, parse_compound
 
-__all__ = ["MAX_SENDER_REPORTS", "Reports"]
-
 MAX_SENDER_REPORTS = 8
 """Sender reports that wait for their answers; they come every few seconds."""
 MAX_RTT_SECONDS = 10.0

@@ -16,16 +16,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from daemonkit.address import Address
 from mediarelay.core.addresses import AddressPolicy, Side
-from mediarelay.core.config import Address
 from mediarelay.core.events import LegFigures
 from mediarelay.core.flow import Drop, Flow, RtpFlow
-from mediarelay.core.stream import Carrier, Leg, MuxOffer, Plane, Stream
+from mediarelay.core.stream import Carrier, Leg, MuxOffer, Stream
+from mediarelay.kernel.flow import Plane
 from mediarelay.rtp.quality import mean_opinion_score
 from mediarelay.sdp.description import SessionDescription
 from mediarelay.sdp.rtcp_mux import RtcpMux
-
-__all__ = ["Party", "Session", "TakePair"]
 
 SCORED_PACKETS = 50
 TakePair = Callable[[Side], Address]

@@ -10,18 +10,17 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
+from daemonkit.address import Address
+from mediarelay.config import RelayConfig
 from mediarelay.core.addresses import AddressPolicy, Side
 from mediarelay.core.allocation import Allocator
-from mediarelay.core.config import Address, RelayConfig
 from mediarelay.core.events import EndCause, Event, SessionChanged, SessionEnded, SessionOpened
 from mediarelay.core.flow import Drop, Flow
-from mediarelay.core.offload import Offload, Then
 from mediarelay.core.one_way import OneWayWatch
 from mediarelay.core.ports import PortPool
 from mediarelay.core.session import Party, Session
 from mediarelay.core.stream import Stream
-
-__all__ = ["SessionTable"]
+from mediarelay.kernel.offload import Offload, Then
 
 HOLD_SECONDS = 3600.0
 """How long a session on hold may be silent."""
@@ -47,7 +46,7 @@ class SessionTable:
         self.events: deque[Event] = deque()
         pools = {Side.EXTERNAL: PortPool(config.external_ports, choose), Side.INTERNAL: PortPool(config.internal_ports, choose)}
         self.allocator = Allocator(pools, self.events)
-        self.offload = Offload(config.marks, config.max_kernel_flows, self.events)
+        self.offload = Offload(config.marks, config.max_kernel_flows, ask=self.events.append, note=self._write_down)
         self.drops: Counter[Drop] = Counter()
         self.ended: Counter[EndCause] = Counter()
         self._one_way = OneWayWatch()
@@ -173,6 +172,9 @@ class SessionTable:
     def _is_dead(self, session: Session, now: float) -> bool:
         timeout = self._config.session_timeout
         return not session.was_active_after(now - (max(timeout, HOLD_SECONDS) if session.on_hold else timeout))
+
+    def _write_down(self, call_id: str) -> None:
+        self.events.append(SessionChanged(call_id))
 
     def _policy(self, side: Side) -> AddressPolicy:
         config = self._config

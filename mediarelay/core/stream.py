@@ -5,30 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
 from typing import NamedTuple, Self
 
+from daemonkit.address import Address
 from mediarelay.core.addresses import AddressPolicy
-from mediarelay.core.config import Address
 from mediarelay.core.flow import Drop, Flow, PlainFlow, RtcpFlow, RtpFlow
-from mediarelay.core.kernel_flow import Counts, KernelFlow
 from mediarelay.core.learning import Learner
 from mediarelay.core.reports import Reports
+from mediarelay.kernel.flow import Counts, KernelFlow, Plane
 from mediarelay.sdp.description import Media
 from mediarelay.sdp.rtcp_mux import RtcpMux
 
-__all__ = ["Carrier", "Leg", "MuxOffer", "Plane", "Stream"]
-
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 60.0
-
-
-class Plane(Enum):
-    """Who forwards a stream."""
-
-    USERSPACE = "userspace"
-    KERNEL = "kernel"
-    LEAVING = "leaving"
-    """The kernel still does; it has been told to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +196,12 @@ class Stream:
         self.counted[index] = counts
         if packets > 0:
             self.legs[index].rtp.receive_carried(packets, octets, max(since, self._entered_at), now)
+
+    def sample(self, index: int, packet: bytes, at: float) -> None:
+        """Look at a copy of a packet that one party sent and the kernel forwarded at a moment: RTP from its header on."""
+        rtp = self.legs[index].rtp
+        if isinstance(rtp, RtpFlow):
+            rtp.sample(packet, at)
 
     def join(self) -> None:
         """Let what comes in at one leg leave from the other."""

@@ -4,17 +4,6 @@ from __future__ import annotations
 
 import audioop
 
-__all__ = [
-    "ALAW_SILENCE",
-    "ULAW_SILENCE",
-    "alaw_to_pcm16",
-    "alaw_to_ulaw",
-    "pcm16_to_alaw",
-    "pcm16_to_ulaw",
-    "ulaw_to_alaw",
-    "ulaw_to_pcm16",
-]
-
 ULAW_SILENCE = 0xFF
 """The µ-law octet of sample value 0."""
 ALAW_SILENCE = 0xD5

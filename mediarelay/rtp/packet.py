@@ -7,8 +7,6 @@ from enum import Enum
 from struct import Struct
 from typing import Self
 
-__all__ = ["HeaderExtension", "Kind", "RtpPacket", "classify", "is_well_formed"]
-
 _HEADER = Struct("!BBHII")
 _EXTENSION = Struct("!HH")
 

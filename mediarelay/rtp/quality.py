@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["QualityLog", "mean_opinion_score"]
-
 _BASE = 93.2
 _LOSS_ROBUSTNESS = 25.1
 _MOST_IMPAIRMENT = 95.0

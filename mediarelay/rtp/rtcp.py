@@ -7,21 +7,6 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Self
 
-__all__ = [
-    "CNAME",
-    "MAX_PACKETS",
-    "Goodbye",
-    "ReceiverReport",
-    "ReportBlock",
-    "RtcpPacket",
-    "SenderReport",
-    "SourceDescription",
-    "UnknownPacket",
-    "build_compound",
-    "ntp_from_seconds",
-    "parse_compound",
-]
-
 MAX_PACKETS = 32
 """Packets in one compound datagram; real ones hold two or three."""
 CNAME = 1

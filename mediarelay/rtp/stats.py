@@ -10,8 +10,6 @@ such a flow may be wrong by a packet or two at any moment, and no more after an 
 
 from __future__ import annotations
 
-__all__ = ["ReceiveStats"]
-
 _MAX_DROPOUT = 3000
 _MAX_MISORDER = 100
 _NO_SEQUENCE = -1

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Self
 
-__all__ = ["DIGITS", "EventStep", "TelephoneEvent", "code_of", "digit_of", "schedule"]
-
 DIGITS = "0123456789*#ABCD"
 """Digits in the order of their event codes (RFC 4733 section 3.2)."""
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Self
 
-__all__ = ["MAX_LINES", "MAX_MEDIA", "Connection", "Direction", "Media", "RtcpAttribute", "SessionDescription"]
-
 MAX_LINES = 2_000
 """Lines of one description; browsers send some 200."""
 MAX_MEDIA = 32

@@ -13,8 +13,6 @@ from itertools import repeat
 
 from mediarelay.sdp.description import Connection, Media, SessionDescription
 
-__all__ = ["Placement", "rewrite"]
-
 _AROUND = frozenset((b"alt", b"altc", b"ccap", b"ice2", b"source-filter", b"bundle-only"))
 """Other ways to a party: older softphones' `alt`, RFC 6947, RFC 7006, ICE, who may send (RFC 4570), RFC 8843."""
 _MUX = frozenset((b"rtcp-mux", b"rtcp-mux-only"))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["RtcpMux"]
-
 
 class RtcpMux(StrEnum):
     """A wish, by the name that ng commands use for it."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from django.db import DatabaseError
 
-from voiceapps.door import DatabaseDoor, DoorBusyError
+from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
 from voiceapps.rules.records import SourceBanned
 from voiceapps.selectors import active_bans
 
@@ -23,8 +23,8 @@ class FleetBans:
     A database that does not answer changes nothing: the bans known last stay in force until they end.
     """
 
-    def __init__(self, door: DatabaseDoor, on_bans: Callable[[Sequence[SourceBanned]], None]) -> None:
-        self._door = door
+    def __init__(self, database: DatabaseExecutor, on_bans: Callable[[Sequence[SourceBanned]], None]) -> None:
+        self._database = database
         self._on_bans = on_bans
         self._task: asyncio.Task[None] | None = None
 
@@ -41,8 +41,8 @@ class FleetBans:
     async def refresh(self) -> None:
         """Read once."""
         try:
-            bans = await self._door.read(active_bans)
-        except (DatabaseError, DoorBusyError) as error:
+            bans = await self._database.read(active_bans)
+        except (DatabaseError, DatabaseBusyError) as error:
             log.warning("bans_unavailable", error=str(error))
             return
         self._on_bans(bans)

@@ -14,8 +14,8 @@ from django.db import DatabaseError
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from voiceapps.admission_reads import ProxyRun, admission_snapshots
-from voiceapps.door import DatabaseDoor, DoorBusyError
+from voiceapps.daemon.admission_reads import ProxyRun, admission_snapshots
+from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
 from voiceapps.rules.admission import AdmissionSnapshot
 
 MAX_WAITING = 5_000
@@ -30,8 +30,8 @@ log = structlog.get_logger(__name__)
 class Directory:
     """Answer lookups in batches; a failed query answers None to each."""
 
-    def __init__(self, door: DatabaseDoor, *, node: str, registry: CollectorRegistry) -> None:
-        self._door = door
+    def __init__(self, database: DatabaseExecutor, *, node: str, registry: CollectorRegistry) -> None:
+        self._database = database
         self._snapshots = partial(admission_snapshots, asking=ProxyRun(node, timezone.now()))
         self._waiting: list[tuple[Sequence[str], OnAnswer]] = []
         self._task: asyncio.Task[None] | None = None
@@ -57,8 +57,8 @@ class Directory:
 
     async def _query(self, users: list[str]) -> Snapshots | None:
         try:
-            return await self._door.read(self._snapshots, users)
-        except (DatabaseError, DoorBusyError) as error:
+            return await self._database.read(self._snapshots, users)
+        except (DatabaseError, DatabaseBusyError) as error:
             self._failures.inc()
             log.error("directory_unavailable", error=str(error))
             return None

@@ -11,16 +11,16 @@ import structlog
 from django.db import DatabaseError
 from prometheus_client import CollectorRegistry
 
-from daemonkit.sockets import Address
+from daemonkit.address import Address
 from sipproxy.aio.dns_server import DnsServer
 from sipproxy.aio.dns_zone import Place
-from sipproxy.core.dns_config import DnsConfig
-from voiceapps.door import DatabaseDoor, DoorBusyError, RecordWriter
-from voiceapps.heartbeat import Heartbeat
+from sipproxy.dns_config import DnsConfig
+from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
+from voiceapps.daemon.heartbeat import Heartbeat
+from voiceapps.daemon.record_writer import RecordWriter
 from voiceapps.rules.records import NodeBeat
 from voiceapps.selectors import NodeView, node_pool
-
-__all__ = ["PooledDns"]
+from voiceapps.services.records import write_records
 
 REFRESH_SECONDS = 2.0
 
@@ -33,8 +33,8 @@ class PooledDns:
     def __init__(self, config: DnsConfig, *, registry: CollectorRegistry, metrics: Address | None) -> None:
         self._config = config
         self._metrics_address = f"{metrics[0]}:{metrics[1]}" if metrics else ""
-        self._door = DatabaseDoor(registry=registry)
-        self._writer = RecordWriter(self._door, registry=registry)
+        self._database = DatabaseExecutor(registry=registry)
+        self._writer = RecordWriter(self._database, write_records, registry=registry)
         self._server = DnsServer(config, registry=registry)
         self._known = False
         self._draining = False
@@ -70,14 +70,14 @@ class PooledDns:
         await self._heartbeat.stop()
         await self._server.stop()
         await self._writer.close()
-        await self._door.close()
+        await self._database.close()
 
     async def _refresh_forever(self) -> None:
         while True:
             try:
-                self._server.publish(list(_places(await self._door.read(node_pool, "sipproxy"))))
+                self._server.publish(list(_places(await self._database.read(node_pool, "sipproxy"))))
                 self._known = True
-            except (DatabaseError, DoorBusyError) as error:
+            except (DatabaseError, DatabaseBusyError) as error:
                 # The last known pool is the best answer there is.
                 log.warning("pool_unknown", error=str(error))
             await asyncio.sleep(REFRESH_SECONDS)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import structlog
 from django.db import DatabaseError
 
-from voiceapps.door import DatabaseDoor, DoorBusyError
+from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
 from voiceapps.selectors import ended_calls
 
 REFRESH_SECONDS = 10.0
@@ -19,8 +19,10 @@ log = structlog.get_logger(__name__)
 class EndedCalls:
     """Ask every ten seconds which of `settled()` are over and hand these to `forget`."""
 
-    def __init__(self, door: DatabaseDoor, *, settled: Callable[[], Sequence[str]], forget: Callable[[Iterable[str]], None]) -> None:
-        self._door = door
+    def __init__(
+        self, database: DatabaseExecutor, *, settled: Callable[[], Sequence[str]], forget: Callable[[Iterable[str]], None]
+    ) -> None:
+        self._database = database
         self._settled = settled
         self._forget = forget
         self._task: asyncio.Task[None] | None = None
@@ -40,8 +42,8 @@ class EndedCalls:
         if not settled:
             return
         try:
-            over = await self._door.read(ended_calls, settled)
-        except (DatabaseError, DoorBusyError) as error:
+            over = await self._database.read(ended_calls, settled)
+        except (DatabaseError, DatabaseBusyError) as error:
             log.warning("ends_unknown", error=str(error))
             return
         if over:

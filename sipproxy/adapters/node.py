@@ -10,19 +10,21 @@ from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry
 
-from daemonkit.sockets import Address
+from daemonkit.address import Address
 from sipproxy.adapters.bans import FleetBans
 from sipproxy.adapters.call_log import RefusalLog
 from sipproxy.adapters.directory import Directory
 from sipproxy.adapters.ended_calls import EndedCalls
 from sipproxy.adapters.nodes import CallflowNodes
+from sipproxy.admission.bans import BanChange
 from sipproxy.aio.kernel_set import KernelSet
 from sipproxy.aio.server import ProxyServer
-from sipproxy.core.bans import BanChange
-from sipproxy.core.config import SipProxyConfig
-from voiceapps.door import DatabaseDoor, RecordWriter
-from voiceapps.heartbeat import Heartbeat
+from sipproxy.config import SipProxyConfig
+from voiceapps.daemon.database import DatabaseExecutor
+from voiceapps.daemon.heartbeat import Heartbeat
+from voiceapps.daemon.record_writer import RecordWriter
 from voiceapps.rules.records import NodeBeat
+from voiceapps.services.records import write_records
 
 
 class ProxyNode:
@@ -40,24 +42,24 @@ class ProxyNode:
         self._config = config
         self._sockets = sockets
         self._metrics_address = f"{metrics[0]}:{metrics[1]}" if metrics else ""
-        self._door = DatabaseDoor(registry=registry)
-        self._writer = RecordWriter(self._door, registry=registry)
+        self._database = DatabaseExecutor(registry=registry)
+        self._writer = RecordWriter(self._database, write_records, registry=registry)
         self._refusals = RefusalLog(self._writer.put, registry=registry)
         self._server = ProxyServer(
             config,
-            ask_directory=Directory(self._door, node=config.name, registry=registry).ask,
+            ask_directory=Directory(self._database, node=config.name, registry=registry).ask,
             country_of=country_of,
             on_record=self._writer.put,
             on_refusal=self._refusals.add,
             on_bans=self._on_bans,
             registry=registry,
         )
-        self._bans = FleetBans(self._door, self._server.replace_bans)
+        self._bans = FleetBans(self._database, self._server.replace_bans)
         # One worker speaks to the kernel for all: the others' bans reach it by the database.
         self._kernel = KernelSet(config.external, registry=registry) if config.guard_kernel and config.worker == 0 else None
         # With static targets nobody but this proxy knows of a call's end.
-        self._nodes = None if config.callflow_targets else CallflowNodes(self._door, self._server.replace_nodes)
-        self._ended = EndedCalls(self._door, settled=self._server.settled_calls, forget=self._server.forget_calls)
+        self._nodes = None if config.callflow_targets else CallflowNodes(self._database, self._server.replace_nodes)
+        self._ended = EndedCalls(self._database, settled=self._server.settled_calls, forget=self._server.forget_calls)
         self._served = False
         self._heartbeat = Heartbeat(self._writer, self._describe)
 
@@ -100,7 +102,7 @@ class ProxyNode:
         self._refusals.stop()
         await self._heartbeat.stop()
         await self._writer.close()
-        await self._door.close()
+        await self._database.close()
 
     def _on_bans(self, change: BanChange) -> None:
         if self._kernel:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import structlog
 from django.db import DatabaseError
 
-from daemonkit.sockets import Address
-from voiceapps.door import DatabaseDoor, DoorBusyError
+from daemonkit.address import Address
+from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
 from voiceapps.selectors import NodeView, node_pool
 
 REFRESH_SECONDS = 1.0
@@ -25,8 +25,8 @@ class CallflowNodes:
     A database that does not answer changes nothing: the nodes known last stay in use.
     """
 
-    def __init__(self, door: DatabaseDoor, on_nodes: OnNodes) -> None:
-        self._door = door
+    def __init__(self, database: DatabaseExecutor, on_nodes: OnNodes) -> None:
+        self._database = database
         self._on_nodes = on_nodes
         self._task: asyncio.Task[None] | None = None
 
@@ -47,8 +47,8 @@ class CallflowNodes:
 
     async def _refresh(self) -> None:
         try:
-            nodes = await self._door.read(node_pool, "callflow")
-        except (DatabaseError, DoorBusyError) as error:
+            nodes = await self._database.read(node_pool, "callflow")
+        except (DatabaseError, DatabaseBusyError) as error:
             log.warning("nodes_unavailable", error=str(error))
             return
         by_load = sorted(nodes, key=lambda node: node.load)

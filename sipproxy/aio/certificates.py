@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from daemonkit.errors import CannotStart
-from sipproxy.core.config import TlsConfig
+from sipproxy.config import TlsConfig
 
 log = structlog.get_logger(__name__)
 

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from daemonkit.sockets import Address, AddressUnavailable
+from daemonkit.address import Address
+from daemonkit.sockets import AddressUnavailable
 from daemonkit.udp import UdpEndpoint
 from sipproxy.aio.dns_zone import Place, Zone
-from sipproxy.core.dns_config import DnsConfig
-
-__all__ = ["DnsServer"]
+from sipproxy.dns_config import DnsConfig
 
 IDLE_SECONDS = 10.0
 """How long a TCP client may take for its next query."""

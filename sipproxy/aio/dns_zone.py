@@ -23,8 +23,6 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-__all__ = ["MAX_UDP_ANSWER", "DnsAnswer", "Zone"]
-
 MAX_UDP_ANSWER = 1232
 """Octets of a UDP answer, whatever the client allows: more risks fragments, and serves reflection."""
 MIN_UDP_ANSWER = 512
@@ -36,7 +34,7 @@ WEIGHT = 60
 SERVICES = {"udp": ("_sip", "_udp"), "tcp": ("_sip", "_tcp"), "tls": ("_sips", "_tcp")}
 
 Place = tuple[str, str, int]
-"Where a proxy is: transport, IPv4 address, port."
+"""Where a proxy is: transport, IPv4 address, port."""
 Records = Mapping[dns.rdatatype.RdataType, dns.rrset.RRset]
 
 

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from daemonkit.udp import DATAGRAM_BYTES, DATAGRAMS_PER_WAKE
 from sipproxy.core.branches import worker_of
-from sipproxy.core.listener import Listener
+from sipproxy.transactions.listener import Listener
 
 HANDOVER = "handover"
-"The name of a worker's own socket, and with its number the name of the way to another."
+"""The name of a worker's own socket, and with its number the name of the way to another."""
 _BRANCH = re.compile(rb"(?i)^SIP/2\.0 .*?\n(?:via|v)[ \t]*:[^,\n]*?;[ \t]*branch=([0-9A-Za-z]+)", re.DOTALL)
 
 

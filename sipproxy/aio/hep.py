@@ -8,9 +8,9 @@ import socket
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from daemonkit.sockets import Address
+from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
-from sipproxy.core.config import HepConfig
+from sipproxy.config import HepConfig
 from sipproxy.core.events import MessageSeen
 from sipproxy.core.hep import encode
 

@@ -11,9 +11,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from daemonkit.sockets import Address
-from sipproxy.core.limits import MAX_WAITING_KNOWN, MAX_WAITING_STRANGERS
-from sipproxy.core.listener import Listener
+from daemonkit.address import Address
+from sipproxy.aio.limits import MAX_WAITING_KNOWN, MAX_WAITING_STRANGERS
+from sipproxy.transactions.listener import Listener
 
 # Between two turns the socket is read: some sixteen datagrams for each that is handled.
 PER_TURN = 4

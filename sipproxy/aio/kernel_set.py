@@ -16,9 +16,9 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from daemonkit.nft import missing, run_nft
-from sipproxy.core.bans import BanChange
-from sipproxy.core.limits import MAX_BANS
-from sipproxy.core.listener import Listener
+from sipproxy.admission.bans import BanChange
+from sipproxy.admission.limits import MAX_BANS
+from sipproxy.transactions.listener import Listener
 
 BATCH_SECONDS = 0.1
 RETRY_SECONDS = 5.0

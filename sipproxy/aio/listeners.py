@@ -9,14 +9,15 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 
-from daemonkit.sockets import Address, open_tcp, open_udp
+from daemonkit.address import Address
+from daemonkit.sockets import open_tcp, open_udp
 from daemonkit.udp import UdpEndpoint
+from sipproxy.admission.source_limits import trusted_sources
 from sipproxy.aio.certificates import Certificates
 from sipproxy.aio.handover import Handover
 from sipproxy.aio.streams import StreamCounters, StreamEndpoint
-from sipproxy.core.config import SipProxyConfig
-from sipproxy.core.listener import Listener, Transport
-from sipproxy.core.sources import trusted_sources
+from sipproxy.config import SipProxyConfig
+from sipproxy.transactions.listener import Listener, Transport
 
 CERTIFICATE_SECONDS = 5.0
 

@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from sipproxy.aio.listeners import Listeners
 from sipproxy.core.events import CallRefused, RequestSeen, ResponseSent
-from sipproxy.core.listener import Transport
 from sipproxy.core.proxy import ProxyCore
 from sipproxy.sip.status import REASONS
+from sipproxy.transactions.listener import Transport
 
 
 class ProxyMetrics:

@@ -15,10 +15,11 @@ from functools import partial
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from daemonkit.sockets import Address
+from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
-from mediarelay import bencode
-from sipproxy.core.relays import Relay, RelayTurns
+from mediarelay.ng import bencode
+from sipproxy.config import Relay
+from sipproxy.core.relays import RelayTurns
 
 REPEAT_SECONDS = (0.25, 0.5, 1.0)
 PING_SECONDS = 2.0

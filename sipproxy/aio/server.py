@@ -14,19 +14,19 @@ from functools import partial
 import structlog
 from prometheus_client import CollectorRegistry
 
-from daemonkit.sockets import Address
+from daemonkit.address import Address
+from sipproxy.admission.bans import BanChange
 from sipproxy.aio.hep import HepExporter
 from sipproxy.aio.intake import Intake
 from sipproxy.aio.listeners import Listeners
 from sipproxy.aio.metrics import ProxyMetrics
 from sipproxy.aio.relay_client import RelayClient
-from sipproxy.core.bans import BanChange
-from sipproxy.core.config import SipProxyConfig
+from sipproxy.config import SipProxyConfig
 from sipproxy.core.events import BansChanged, CallRefused, DirectoryWanted, MessageSeen, ProxyEvent, RecordMade, RelayWanted
-from sipproxy.core.listener import Listener, Side
 from sipproxy.core.proxy import ProxyCore
 from sipproxy.core.state import Sources
-from sipproxy.core.tables import T1
+from sipproxy.transactions.listener import Listener, Side
+from sipproxy.transactions.tables import T1
 from voiceapps.rules.admission import AdmissionSnapshot
 from voiceapps.rules.records import Record, SourceBanned
 

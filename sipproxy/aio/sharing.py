@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from daemonkit.sockets import RECEIVE_BUFFER_BYTES, open_tcp, open_udp
 from sipproxy.aio.handover import HANDOVER
-from sipproxy.core.config import SipProxyConfig
+from sipproxy.config import SipProxyConfig
 
 
 def shared_sockets(configs: Sequence[SipProxyConfig]) -> list[dict[str, socket.socket]]:

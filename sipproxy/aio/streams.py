@@ -18,8 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
-from daemonkit.sockets import Address
-from sipproxy.core.limits import (
+from daemonkit.address import Address
+from sipproxy.aio.limits import (
     CONNECT_SECONDS,
     IDLE_SECONDS,
     MAX_CONNECTING,
@@ -39,13 +39,13 @@ class StreamCounters:
 
     accepted: int = 0
     refused: int = 0
-    "Connections over a cap, or of banned sources."
+    """Connections over a cap, or of banned sources."""
     overdue: int = 0
-    "Connections that were silent for too long, or in the middle of a message."
+    """Connections that were silent for too long, or in the middle of a message."""
     unreadable: int = 0
-    "Streams that could not be cut into messages."
+    """Streams that could not be cut into messages."""
     unread: int = 0
-    "Peers that left too much unread."
+    """Peers that left too much unread."""
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 from string import hexdigits
 
-from sipproxy.core.mac import make_tag
+from sipproxy.mac import make_tag
 from sipproxy.sip import PeerError, Request, Via
 from sipproxy.sip.via import MAGIC_COOKIE
 

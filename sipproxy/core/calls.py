@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
+from daemonkit.address import Address
 from sipproxy.core.limits import CALL_SECONDS, MAX_CALLS, MAX_OVER
-from sipproxy.core.listener import Address
-from sipproxy.core.tables import TIMEOUT
-from sipproxy.core.timers import Timers
-from voiceapps.rules.limits import CallCount
+from sipproxy.transactions.tables import TIMEOUT
+from sipproxy.transactions.timers import Timers
+from voiceapps.rules.admission import CallCount
 from voiceapps.rules.records import CallFacts
 
 
@@ -21,19 +21,19 @@ class Call:
     """Hold one call; times are monotonic seconds."""
 
     facts: CallFacts
-    "What its records carry."
+    """What its records carry."""
     capped: bool
-    "Whether it still counts against its source until the ACK."
+    """Whether it still counts against its source until the ACK."""
     added_at: float
-    "When it was admitted."
+    """When it was admitted."""
     node: Address | None = None
-    "The call-flow node that has it."
+    """The call-flow node that has it."""
     answered_at: float | None = None
-    "When the caller's ACK came."
+    """When the caller's ACK came."""
     accepted: bool = False
-    "Whether a 2xx went to the caller."
+    """Whether a 2xx went to the caller."""
     given_up: bool = False
-    "Whether the caller said BYE before that."
+    """Whether the caller said BYE before that."""
 
 
 class CallBook:

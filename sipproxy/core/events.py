@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sipproxy.core.bans import BanChange
-from sipproxy.core.listener import Address, Listener, Side, Transport
+from daemonkit.address import Address
+from sipproxy.admission.bans import BanChange
+from sipproxy.transactions.listener import Listener, Side, Transport
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.records import CallAdmitted, CallEnded, LadderMessage, SourceBanned
 
@@ -16,11 +17,11 @@ class Datagram:
     """One message to send."""
 
     listener: Listener
-    "Where it leaves; a stream's connection is the one with `address`."
+    """Where it leaves; a stream's connection is the one with `address`."""
     data: bytes
-    "The message."
+    """The message."""
     address: Address
-    "Where it goes."
+    """Where it goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +29,9 @@ class DirectoryWanted:
     """Fired when an INVITE needs its applications; answer with `directory_answered`."""
 
     key: str
-    "Names the question."
+    """Names the question."""
     users: tuple[str, ...]
-    "User parts in lower case."
+    """User parts in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,11 @@ class RelayWanted:
     """Fired when a session description must pass a media relay; answer with `relay_answered`."""
 
     key: str
-    "Names the question; empty where nobody waits for the answer."
+    """Names the question; empty where nobody waits for the answer."""
     relay: Address
-    "The relay's ng address."
+    """The relay's ng address."""
     command: Mapping[str, object]
-    "The ng command."
+    """The ng command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +51,25 @@ class CallRefused:
     """Fired when an INVITE was refused for a reason the customer should see."""
 
     application_id: str | None
-    "The application the Request-URI names, if any."
+    """The application the Request-URI names, if any."""
     source_ip: str
-    "Where it came from."
+    """Where it came from."""
     reason: Reason
-    "The reason that no wire shows."
+    """The reason that no wire shows."""
     status: int
-    "What the wire showed; 0 for silence."
+    """What the wire showed; 0 for silence."""
     at: float
-    "Seconds since the epoch."
+    """Seconds since the epoch."""
     country: str | None
-    "The registry country of the source."
+    """The registry country of the source."""
     request_user: str
-    "The Request-URI's user part."
+    """The Request-URI's user part."""
     sip_call_id: str
-    "The Call-ID."
+    """The Call-ID."""
     user_agent: str
-    "The User-Agent as it came."
+    """The User-Agent as it came."""
     trace: tuple[RuleResult, ...]
-    "Every rule with what it wanted and saw."
+    """Every rule with what it wanted and saw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class RecordMade:
     """Fired for each record that the database should hold."""
 
     record: CallAdmitted | CallEnded | LadderMessage | SourceBanned
-    "The record, times in seconds since the epoch."
+    """The record, times in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +85,17 @@ class MessageSeen:
     """Fired for each message of a call where a collector wants copies."""
 
     call_id: str
-    "The internal call id."
+    """The internal call id."""
     at: float
-    "Seconds since the epoch."
+    """Seconds since the epoch."""
     transport: Transport
-    "How it travelled."
+    """How it travelled."""
     source: Address
-    "Who sent it."
+    """Who sent it."""
     destination: Address
-    "Who got it."
+    """Who got it."""
     data: bytes
-    "The message, its secrets masked."
+    """The message, its secrets masked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,9 @@ class RequestSeen:
     """Fired once for each new request, for the counters."""
 
     side: Side
-    "Where it came in."
+    """Where it came in."""
     method: str
-    "A method we know, else OTHER."
+    """A method we know, else OTHER."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +113,9 @@ class ResponseSent:
     """Fired for each response to a request from outside, for the counters."""
 
     method: str
-    "A method we know, else OTHER."
+    """A method we know, else OTHER."""
     status: int
-    "The status."
+    """The status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class BansChanged:
     """Fired when sources are banned, here or elsewhere, or bans are lifted; not when one ends by itself."""
 
     change: BanChange
-    "The difference."
+    """The difference."""
 
 
 ProxyEvent = DirectoryWanted | RelayWanted | CallRefused | RecordMade | MessageSeen | RequestSeen | ResponseSent | BansChanged

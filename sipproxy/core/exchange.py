@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sipproxy.core.listener import Address, Listener, Side
+from daemonkit.address import Address
 from sipproxy.core.token import RouteToken
-from sipproxy.core.transaction_events import Key
 from sipproxy.sip import Request
+from sipproxy.transactions.events import Key
+from sipproxy.transactions.listener import Listener, Side
 
 ExchangeId = tuple[Listener, Key]
 
@@ -17,51 +18,51 @@ class Exchange:
     """Hold a request that was let through, from its arrival to the end of its server transaction."""
 
     listener: Listener
-    "Where the request came in."
+    """Where the request came in."""
     key: Key
-    "Its server transaction there."
+    """Its server transaction there."""
     request: Request
-    "As it came, private headers gone; its Vias are put back into every response."
+    """As it came, private headers gone; its Vias are put back into every response."""
     source: Address
-    "Where the datagram came from."
+    """Where the datagram came from."""
     call_id: str
-    "The internal call id."
+    """The internal call id."""
     relay: Address
-    "The ng address of the call's relay."
+    """The ng address of the call's relay."""
     initial: bool
-    "Whether it is the INVITE that starts the call."
+    """Whether it is the INVITE that starts the call."""
     offered: bool
-    "Whether it carries an offer; a late offer comes in the 2xx."
+    """Whether it carries an offer; a late offer comes in the 2xx."""
     outgoing: Request | None = None
-    "The edited request without its hop: what a next target gets too."
+    """The edited request without its hop: what a next target gets too."""
     token: RouteToken | None = None
-    "The dialog's token; for the first INVITE the one of the current target."
+    """The dialog's token; for the first INVITE the one of the current target."""
     signed: str = ""
-    "That token's text."
+    """That token's text."""
     target: Address = ("", 0)
-    "Where the request went last."
+    """Where the request went last."""
     leaving: Listener | None = None
-    "Where it leaves."
+    """Where it leaves."""
     client: Key | None = None
-    "The client transaction there, towards `target`."
+    """The client transaction there, towards `target`."""
     tried: list[Address] = field(default_factory=list)
-    "Targets that had their chance."
+    """Targets that had their chance."""
     abandoned: dict[Key, Address] = field(default_factory=dict)
-    "Client transactions that were given up, and where they went; a late 2xx in one is hung up."
+    """Client transactions that were given up, and where they went; a late 2xx in one is hung up."""
     hung_up: set[Key] = field(default_factory=set)
-    "Those where that happened."
+    """Those where that happened."""
     counted: bool = False
-    "Whether `target` still counts this INVITE as on its way."
+    """Whether `target` still counts this INVITE as on its way."""
     heard: bool = False
-    "Whether the current target said anything."
+    """Whether the current target said anything."""
     ringing: bool = False
-    "Whether a provisional response went back: no failover after that."
+    """Whether a provisional response went back: no failover after that."""
     finished: bool = False
-    "Whether a final response went back."
+    """Whether a final response went back."""
     cancelled: bool = False
-    "Whether the caller cancelled."
+    """Whether the caller cancelled."""
     rewritten: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
-    "Session descriptions that the relay rewrote already, by tag and body: repeated responses do not ask again."
+    """Session descriptions that the relay rewrote already, by tag and body: repeated responses do not ask again."""
 
     @property
     def id(self) -> ExchangeId:

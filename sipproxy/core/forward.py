@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from daemonkit.address import Address
 from sipproxy.core import edits
 from sipproxy.core.events import RecordMade
 from sipproxy.core.exchange import Exchange
 from sipproxy.core.guard import Applicant
 from sipproxy.core.inner import InnerRoute
 from sipproxy.core.limits import FAILOVER_SECONDS, RING_SECONDS
-from sipproxy.core.listener import Address, Listener, Side
 from sipproxy.core.media import Media, Passage, Refusal, has_description
 from sipproxy.core.state import State, printable
 from sipproxy.core.token import RouteToken
-from sipproxy.core.transaction_events import Key
 from sipproxy.sip import Request
+from sipproxy.transactions.events import Key
+from sipproxy.transactions.listener import Listener, Side
 from voiceapps.rules.admission import AdmissionSnapshot
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import CallAdmitted, CallFacts

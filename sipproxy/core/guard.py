@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sipproxy.core.digest_check import DigestCheck
+from daemonkit.address import Address
+from sipproxy.admission.digest_check import DigestCheck
+from sipproxy.admission.nonces import NonceBook
+from sipproxy.admission.quotas import Quotas
 from sipproxy.core.events import CallRefused, DirectoryWanted
 from sipproxy.core.limits import LOOKUP_SECONDS, MAX_LOOKUPS
-from sipproxy.core.listener import Address, Listener
-from sipproxy.core.nonces import NonceBook
-from sipproxy.core.quotas import Quotas
 from sipproxy.core.state import State, printable
-from sipproxy.core.timers import Timers
-from sipproxy.core.transaction_events import Key
 from sipproxy.sip import PeerError, Request
+from sipproxy.transactions.events import Key
+from sipproxy.transactions.listener import Listener
+from sipproxy.transactions.timers import Timers
 from voiceapps.rules.admission import (
     AdmissionSnapshot,
     Decision,
@@ -59,7 +60,7 @@ class Guard:
         self._on_admitted = on_admitted
         self._lookups: dict[str, Applicant] = {}
         self._timers: Timers[str] = Timers()
-        self._quotas = Quotas(state.calls)
+        self._quotas = Quotas(state.calls.count)
         config = state.config
         nonces = NonceBook(key=config.nonce_key, realm=config.realm, new_token=state.sources.new_token)
         self._digest = DigestCheck(realm=config.realm, hosts=config.hosts, nonces=nonces, allow_no_qop=config.digest_allow_no_qop)

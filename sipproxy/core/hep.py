@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import struct
 
+from daemonkit.address import Address
 from sipproxy.core.events import MessageSeen
-from sipproxy.core.listener import Address
 
 MAX_PAYLOAD = 60_000  # an IPv4 datagram takes 65,507 bytes; a longer message is cut
 _CHUNK = struct.Struct("!HHH")

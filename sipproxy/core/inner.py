@@ -14,7 +14,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Self
 
-from sipproxy.core.mac import make_tag
+from sipproxy.mac import make_tag
 
 MAX_INNER = 1_024  # octets of all URIs together: a dialog that needs more is reached without them
 PARAMETER = "in"
@@ -26,9 +26,9 @@ class InnerRoute:
     """Hold the way behind a target."""
 
     target: str
-    "The Contact's URI, empty where there is none."
+    """The Contact's URI, empty where there is none."""
     routes: tuple[str, ...] = ()
-    "Route values, the first hop first."
+    """Route values, the first hop first."""
 
     @classmethod
     def parse(cls, raw: str, *, key: bytes, sip_call_id: str, caller_tag: str) -> Self | None:

@@ -7,10 +7,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal
 
-from sipproxy.core.config import SipProxyConfig
+from daemonkit.address import Address
+from sipproxy.config import SipProxyConfig
 from sipproxy.core.events import MessageSeen, ProxyEvent, RecordMade
-from sipproxy.core.listener import Address, Listener, Side
 from sipproxy.sip import Request, Response
+from sipproxy.transactions.listener import Listener, Side
 from voiceapps.rules.records import LadderMessage
 
 MAX_LADDER_TEXT = 8_192

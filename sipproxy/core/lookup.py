@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from daemonkit.address import Address
 from sipproxy.core import edits
 from sipproxy.core.branches import has_looped
 from sipproxy.core.events import RequestSeen
 from sipproxy.core.forward import Forward
 from sipproxy.core.guard import Guard
-from sipproxy.core.listener import Address, Listener, Side
 from sipproxy.core.state import State, method_label
 from sipproxy.core.token import RouteToken, looks_like_token
 from sipproxy.sip import Request
+from sipproxy.transactions.listener import Listener, Side
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
 

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from daemonkit.address import Address
 from sipproxy.core.events import RelayWanted
 from sipproxy.core.limits import MAX_RELAY_WAITS, MAX_TURNS
-from sipproxy.core.listener import Address, Side
 from sipproxy.core.state import State
 from sipproxy.sip import Request, Response
 from sipproxy.sip.body import find_description
+from sipproxy.transactions.listener import Side
 
 Reply = Mapping[bytes, object]
 
@@ -25,16 +26,16 @@ class Refusal(Enum):
     """Say why no relay takes a description, as the status that answers it."""
 
     UNUSABLE = 488
-    "The relay cannot read it, or it names what no relay serves: the peer's affair."
+    """The relay cannot read it, or it names what no relay serves: the peer's affair."""
     UNAVAILABLE = 503
-    "The relay is silent or full: ours."
+    """The relay is silent or full: ours."""
 
 
 Then = Callable[[bytes | Refusal, float], None]
-"Called with the body that holds the rewritten description, or why there is none, and the time."
+"""Called with the body that holds the rewritten description, or why there is none, and the time."""
 _FULL = (b"ran out of ports", b"too many sessions", b"draining", b"limit")
 Step = Callable[[float], None]
-"What is to be done with one message, at a time."
+"""What is to be done with one message, at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +43,15 @@ class Passage:
     """Say whose description passes which way."""
 
     call_id: str
-    "The internal call id: the relay's session."
+    """The internal call id: the relay's session."""
     relay: Address
-    "The relay's ng address."
+    """The relay's ng address."""
     sender: Side
-    "The side that wrote the description."
+    """The side that wrote the description."""
     source: Address
-    "Where its message came from."
+    """Where its message came from."""
     is_offer: bool
-    "Whether it offers or answers."
+    """Whether it offers or answers."""
 
 
 class Media:

@@ -37,21 +37,22 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from daemonkit.address import Address
+from sipproxy.admission.bans import Ban
+from sipproxy.config import SipProxyConfig
 from sipproxy.core import edits
-from sipproxy.core.bans import Ban
-from sipproxy.core.config import SipProxyConfig
 from sipproxy.core.events import BansChanged, Datagram, ProxyEvent
 from sipproxy.core.exchange import ExchangeId
 from sipproxy.core.forward import Forward
 from sipproxy.core.guard import Guard
 from sipproxy.core.limits import MAX_CALLS, SETTLED_SECONDS
-from sipproxy.core.listener import Address, Listener, Side
 from sipproxy.core.lookup import Lookup
 from sipproxy.core.media import Media, has_description
 from sipproxy.core.recovery import Recovery
 from sipproxy.core.reply import Reply
 from sipproxy.core.state import Drops, Sources, State
-from sipproxy.core.transaction_events import (
+from sipproxy.sip import BadRequestError, PeerError, Request, Response, is_keepalive, parse_message
+from sipproxy.transactions.events import (
     AckReceived,
     Cancelled,
     Key,
@@ -62,7 +63,7 @@ from sipproxy.core.transaction_events import (
     TransactionEnded,
     TransactionEvent,
 )
-from sipproxy.sip import PeerError, Request, Response, is_keepalive, parse_message
+from sipproxy.transactions.listener import Listener, Side
 from voiceapps.rules.admission import AdmissionSnapshot
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import SourceBanned
@@ -107,7 +108,7 @@ class ProxyCore:
             self._receive(listener, message, address, now)
         except PeerError as error:
             self._state.drops.malformed += 1
-            if error.request is not None:
+            if isinstance(error, BadRequestError):
                 self._answer_broken(listener, error.request, error, address, now)
         self._drain_layers(now)
 
@@ -249,8 +250,9 @@ class ProxyCore:
             if not self._state.layers[listener].absorb(message, address, now) and isinstance(message, Request):
                 self._lookup.receive(listener, message, address, now)
         except PeerError as error:
-            request = message if isinstance(message, Request) and message.method != "ACK" else None
-            raise PeerError(error.status, error.reason, request) from None
+            if isinstance(message, Request) and message.method != "ACK":
+                raise BadRequestError(error, message) from None
+            raise
 
     def _answer_broken(self, listener: Listener, request: Request, error: PeerError, address: Address, now: float) -> None:
         if listener.side is Side.EXTERNAL and not self._state.admits(address[0], now):

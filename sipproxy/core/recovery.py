@@ -9,11 +9,11 @@ very dialog. The token names the relay, which still has the session, and the ans
 from __future__ import annotations
 
 from sipproxy.core import edits
-from sipproxy.core.listener import Listener, Side
 from sipproxy.core.media import Media, Passage, Refusal, has_description
 from sipproxy.core.state import State
 from sipproxy.core.token import RouteToken
 from sipproxy.sip import Response
+from sipproxy.transactions.listener import Listener, Side
 
 
 class Recovery:

@@ -8,19 +8,9 @@ gets its share from then on and nothing for the time it was away.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
-from sipproxy.core.listener import Address
-
-
-@dataclass(frozen=True, slots=True)
-class Relay:
-    """Name a media relay that calls may use."""
-
-    address: Address
-    "Where it takes ng commands."
-    weight: int = 1
-    "Its share of the new calls, beside the weights of the others."
+from daemonkit.address import Address
+from sipproxy.config import Relay
 
 
 class RelayTurns:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
+from daemonkit.address import Address
 from sipproxy.core import edits
 from sipproxy.core.exchange import Exchange
 from sipproxy.core.forward import Forward
 from sipproxy.core.limits import MAX_REWRITTEN, RING_SECONDS
-from sipproxy.core.listener import Address, Listener, Side
 from sipproxy.core.media import Media, Passage, Refusal, has_description
 from sipproxy.core.state import State
-from sipproxy.core.transaction_events import Key, RequestTimedOut, ResponseReceived
 from sipproxy.sip import Request, Response
+from sipproxy.transactions.events import Key, RequestTimedOut, ResponseReceived
+from sipproxy.transactions.listener import Listener, Side
 from voiceapps.rules.endings import EndReason
 
 

@@ -8,20 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
-from sipproxy.core.bans import Ban, BanBook, BanChange
+from daemonkit.address import Address
+from sipproxy.admission.bans import Ban, BanBook, BanChange
+from sipproxy.admission.source_limits import SourceLimits
+from sipproxy.config import SipProxyConfig
 from sipproxy.core.calls import CallBook
-from sipproxy.core.config import SipProxyConfig
 from sipproxy.core.events import BansChanged, ProxyEvent, RecordMade, ResponseSent
 from sipproxy.core.exchange import Exchange, ExchangeId
 from sipproxy.core.ladder import Ladder
 from sipproxy.core.limits import MAX_CALLS, MAX_EVENTS, RETRY_AFTER_SECONDS
-from sipproxy.core.listener import Address, Listener, Side, Transport
-from sipproxy.core.sources import SourceLimits
 from sipproxy.core.targets import Targets
-from sipproxy.core.timers import Timers
-from sipproxy.core.transaction_events import Key
-from sipproxy.core.transactions import TransactionLayer
 from sipproxy.sip import PeerError, Request, Response
+from sipproxy.transactions.events import Key
+from sipproxy.transactions.layer import TransactionLayer
+from sipproxy.transactions.listener import Listener, Side, Transport
+from sipproxy.transactions.timers import Timers
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import CallEnded, SourceBanned
 
@@ -41,17 +42,17 @@ class Sources:
     """Hold what the core cannot know by itself: chance, the world's clock, countries, relays."""
 
     new_token: Callable[[], str]
-    "16 fresh hex digits or more."
+    """16 fresh hex digits or more."""
     new_call_id: Callable[[], str]
-    "A fresh internal call id, 47 characters."
+    """A fresh internal call id, 47 characters."""
     wall: Callable[[float], float]
-    "Monotonic seconds to seconds since the epoch."
+    """Monotonic seconds to seconds since the epoch."""
     country_of: Callable[[str], str | None]
-    "The country of an address."
+    """The country of an address."""
     choose_relay: Callable[[], Address | None]
-    "The ng address of a relay that lives."
+    """The ng address of a relay that lives."""
     is_connected: Callable[[Listener, Address], bool]
-    "Whether a stream's connection with an address is open."
+    """Whether a stream's connection with an address is open."""
 
 
 @dataclass(slots=True)
@@ -60,17 +61,17 @@ class Drops:
 
     malformed: int = 0
     silenced: int = 0
-    "Requests of sources over their limit."
+    """Requests of sources over their limit."""
     crowded: int = 0
-    "Datagrams that found the line in front of the proxy full."
+    """Datagrams that found the line in front of the proxy full."""
     strangers_inside: int = 0
-    "Datagrams on the internal socket from no node of ours."
+    """Datagrams on the internal socket from no node of ours."""
     lost_acks: int = 0
-    "ACKs without a token, or with a forged one."
+    """ACKs without a token, or with a forged one."""
     banned: int = 0
-    "Messages of banned sources."
+    """Messages of banned sources."""
     foreign: int = 0
-    "Requests for hosts that are not ours, where these are to get no answer."
+    """Requests for hosts that are not ours, where these are to get no answer."""
 
 
 @dataclass(slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from daemonkit.address import Address
 from sipproxy.core.limits import REST_SECONDS
-from sipproxy.core.listener import Address
 
 
 class Targets:

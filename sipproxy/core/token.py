@@ -15,9 +15,10 @@ import struct
 from dataclasses import dataclass
 from typing import Self
 
-from sipproxy.core.listener import Address, Transport
-from sipproxy.core.mac import make_tag
+from daemonkit.address import Address
+from sipproxy.mac import make_tag
 from sipproxy.sip import UsageError
+from sipproxy.transactions.listener import Transport
 
 _LAYOUT = struct.Struct("!B4s16s4sH4sH4sH")
 _MAC_BYTES = 9
@@ -36,21 +37,21 @@ class RouteToken:
     """Hold the facts of one dialog."""
 
     call_id: str
-    "The internal call id."
+    """The internal call id."""
     callflow: Address
-    "Where requests towards the inside go."
+    """Where requests towards the inside go."""
     relay: Address
-    "The ng address of the relay that holds the media."
+    """The ng address of the relay that holds the media."""
     caller: Address
-    "Where the caller's INVITE really came from."
+    """Where the caller's INVITE really came from."""
     offered: bool
-    "Whether that INVITE carried an offer."
+    """Whether that INVITE carried an offer."""
     behind_nat: bool
-    "Whether its Via named another address than it came from."
+    """Whether its Via named another address than it came from."""
     transport: Transport = Transport.UDP
-    "How it came."
+    """How it came."""
     index: int = 0
-    "To which of our addresses with that transport."
+    """To which of our addresses with that transport."""
 
     @classmethod
     def parse(cls, raw: str, *, key: bytes, sip_call_id: str, caller_tag: str) -> Self | None:

@@ -3,13 +3,14 @@
 from sipproxy.sip.cseq import CSeq
 from sipproxy.sip.digest import Challenge, Credentials
 from sipproxy.sip.errors import PeerError, UsageError
-from sipproxy.sip.message import Message, Request, Response
+from sipproxy.sip.message import BadRequestError, Message, Request, Response
 from sipproxy.sip.nameaddr import NameAddr
 from sipproxy.sip.parser import is_keepalive, parse_message
 from sipproxy.sip.uri import SipUri
 from sipproxy.sip.via import Via
 
 __all__ = [
+    "BadRequestError",
     "CSeq",
     "Challenge",
     "Credentials",

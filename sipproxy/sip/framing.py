@@ -12,7 +12,7 @@ from sipproxy.sip.errors import PeerError
 from sipproxy.sip.limits import MAX_DATAGRAM, MAX_STREAM_HEAD
 
 PING = b"\r\n\r\n"
-"What `feed` returns for a keep-alive that wants an answer (RFC 5626 3.5.1)."
+"""What `feed` returns for a keep-alive that wants an answer (RFC 5626 3.5.1)."""
 PONG = b"\r\n"
 _LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:(?:[ \t]|\r\n[ \t])*([^\r\n]*)", re.IGNORECASE)
 

@@ -309,6 +309,14 @@ class Request(Message):
         return f"{self.method} {self.uri_text} SIP/2.0".encode("utf-8", "surrogateescape")
 
 
+class BadRequestError(PeerError):
+    """Say that a request is unusable and yet whole enough to be answered, without any state."""
+
+    def __init__(self, error: PeerError, request: Request) -> None:
+        super().__init__(error.status, error.reason)
+        self.request = request
+
+
 class Response(Message):
     """Hold a response."""
 

@@ -11,7 +11,7 @@ import re
 
 from sipproxy.sip.errors import PeerError
 from sipproxy.sip.limits import MAX_DATAGRAM, MAX_HEADER_LINE, MAX_HEADERS, MAX_START_LINE, MAX_VIAS
-from sipproxy.sip.message import Message, Request, Response
+from sipproxy.sip.message import BadRequestError, Message, Request, Response
 from sipproxy.sip.names import KNOWN_KEYS, key_of
 
 _REQUEST_LINE = re.compile(r"([A-Za-z0-9\-.!%*_+`'~]+) (.+) SIP/(\d+\.\d+)", re.IGNORECASE | re.DOTALL)
@@ -27,10 +27,7 @@ def is_keepalive(data: bytes) -> bool:
 
 
 def parse_message(data: bytes) -> Request | Response:
-    """Read one datagram; PeerError where it is no usable message.
-
-    The error's `request` is set where a request could be read far enough to be answered.
-    """
+    """Read one datagram; raises PeerError, which is a BadRequestError where a request can be answered."""
     if len(data) > MAX_DATAGRAM:
         raise PeerError(513, "Message Too Large")
     head, body = _split(data.lstrip(b"\r\n"))
@@ -44,7 +41,8 @@ def parse_message(data: bytes) -> Request | Response:
         _check(message)
         _check_vias(message, head)
     except PeerError as broken:
-        raise PeerError(broken.status, broken.reason, _answerable(message)) from None
+        request = _answerable(message)
+        raise broken if request is None else BadRequestError(broken, request) from None
     return message
 
 

@@ -11,10 +11,10 @@ from pytest_django import DjangoAssertNumQueries
 
 from tests.support.api import ApiCustomer
 from tests.unit.voiceapps.builders import ACTOR, ended, facts
-from voiceapps.admission_reads import admission_snapshots
+from voiceapps.daemon.admission_reads import admission_snapshots
 from voiceapps.models import Account, AuditEntry, Call, RefusedAttempt, VoiceApplication
-from voiceapps.rules.admission import DigestState, Reason, RequestFacts, decide
-from voiceapps.rules.limits import CallCount, Usage, apply_limits
+from voiceapps.rules.admission import CallCount, DigestState, Reason, RequestFacts, decide
+from voiceapps.rules.limits import Usage, apply_limits
 from voiceapps.rules.records import CallAdmitted
 from voiceapps.services import accounts
 from voiceapps.services.records import write_records

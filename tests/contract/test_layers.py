@@ -23,8 +23,8 @@ def test_a_pure_module_that_reads_the_clock_is_caught(tmp_path: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     kept = lint(tmp_path)
     assert kept.returncode == 0, kept.stdout
-    victim = tmp_path / "sipproxy" / "core" / "timers.py"
+    victim = tmp_path / "sipproxy" / "transactions" / "timers.py"
     victim.write_text(victim.read_text() + "\nimport time\n")
     broken = lint(tmp_path)
     assert broken.returncode != 0
-    assert "sipproxy.core.timers -> time" in broken.stdout
+    assert "sipproxy.transactions.timers -> time" in broken.stdout

@@ -14,7 +14,7 @@ from tests.support.api import ApiCustomer
 from tests.support.calls import STARTED, end, fetched, place, queued
 from voiceapps.api.resources.webhook_deliveries import MAX_SHOWN_ATTEMPTS
 from voiceapps.models import AuditEntry, WebhookAttempt, WebhookDelivery
-from voiceapps.outbound import OutboundAnswer
+from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.services import webhooks
 
 

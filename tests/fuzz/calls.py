@@ -6,9 +6,9 @@ from collections.abc import Hashable
 from dataclasses import replace
 from zlib import crc32
 
+from daemonkit.address import Address
 from sipproxy.sip import parse_message
 from tests.fuzz.lines import foreign_lines, lines_of
-from tests.support.sip import Address
 from tests.unit.proxy.world import ALIAS, CALLER, CONFIG, DOMAIN, INSIDE, NODE_A, OUTSIDE, World
 
 URI = f"sip:{ALIAS}@{DOMAIN}"

@@ -7,9 +7,9 @@ import re
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 
-from mediarelay.bencode import decode, encode
-from mediarelay.core.control import split_cookie
-from mediarelay.core.limits import REPLY_SECONDS
+from mediarelay.ng.bencode import decode, encode
+from mediarelay.ng.control import split_cookie
+from mediarelay.ng.limits import REPLY_SECONDS
 from mediarelay.rtp.packet import Kind, RtpPacket, classify, is_well_formed
 from mediarelay.rtp.rtcp import (
     CNAME,

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from sipproxy.core.token import RouteToken
 from sipproxy.sip import (
+    BadRequestError,
     Challenge,
     Credentials,
     CSeq,
@@ -64,9 +65,9 @@ def fuzz_message(data: bytes) -> Hashable:
     try:
         message = parse_message(data)
     except PeerError as error:
-        if error.request is not None:
+        if isinstance(error, BadRequestError):
             _answer(error.request, data)
-        return error.reason, error.request is None
+        return error.reason, not isinstance(error, BadRequestError)
     again = parse_message(bytes(message))
     assert bytes(again) == bytes(message), "a message changes when it is read twice"
     assert (again.keys, again.body, again.cseq, again.from_, again.top_via) == (

@@ -14,7 +14,7 @@ from tests.support.fleet import Fleet
 CALLS, RATE = 200, 5
 # RFC 3261 keeps a transaction for 32 s; ports rest for 30 s more.
 SETTLE_SECONDS = 70
-# The second thread of a database door may have opened its connection only under load: file, write-ahead log, shared memory.
+# The second thread of the database executor may have opened its connection only under load: file, write-ahead log, shared memory.
 DATABASE_FILES = 3
 TALK = "<Response><SpeakSentence>One, two, three, four, five.</SpeakSentence></Response>"
 GAUGES = {

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from daemonkit.address import Address
 from tests.support.fleet import ROOT
 from tests.support.media_lab import CALLER, ENGINE, MediaLab, media_lab
-from tests.support.ng import Address, NgClient, packet
+from tests.support.ng import NgClient, packet
 
 pytestmark = pytest.mark.daemons
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from daemonkit.address import Address
 from tests.support.media_lab import (
     CALLER,
     ENGINE,
@@ -20,7 +21,7 @@ from tests.support.media_lab import (
     MediaLab,
     media_lab,
 )
-from tests.support.ng import Address, Endpoint, NgClient, media_of, packet
+from tests.support.ng import Endpoint, NgClient, media_of, packet
 
 pytestmark = pytest.mark.daemons
 

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import pytest
 
+from daemonkit.address import Address
 from mediarelay.core.allocation import MAX_FAILURES
 from mediarelay.core.ports import QUIET_SECONDS
 from tests.integration.test_media_faults import Calls
 from tests.integration.test_media_planes import FROM_CALLER, REPORT, Call
 from tests.soak.media_sessions import PORTS, Soak
 from tests.support.media_lab import CALLER, ENGINE, RELAY_INSIDE, RELAY_OUTSIDE, STRANGER, MediaLab, media_lab
-from tests.support.ng import Address, Endpoint, NgClient, packet
+from tests.support.ng import Endpoint, NgClient, packet
 
 pytestmark = pytest.mark.daemons
 

@@ -12,7 +12,7 @@ from zlib import crc32
 
 import pytest
 
-from mediarelay.core.config import port_share
+from mediarelay.config import port_share
 from tests.integration.test_media_faults import FROM_CALLER, Calls, rtp_packets, speaking
 from tests.support.media_lab import INSIDE_PORTS, OUTSIDE_PORTS, MediaLab, media_lab
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
 from tests.support.fleet import Fleet, free_ports, until
 from tests.support.hep import HepPacket, decode
-from tests.support.sip import Address
 from tests.support.ua import Agent, Attempt, Caller, Service
 
 SECONDS = 15.0

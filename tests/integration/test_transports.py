@@ -20,10 +20,10 @@ from pathlib import Path
 
 import pytest
 
+from daemonkit.address import Address
 from sipproxy.sip.framing import StreamFraming
 from tests.support.fleet import ROOT, Application, Fleet, free_ports, until
 from tests.support.kamailio import Certificate, make_certificate, proxy_address, tls_environment
-from tests.support.sip import Address
 from tests.support.ua import Agent, Attempt, Caller, Service
 
 SECONDS = 20.0

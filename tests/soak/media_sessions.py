@@ -20,8 +20,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mediarelay.bencode import decode, encode
 from mediarelay.core.ports import QUARANTINE_SECONDS
+from mediarelay.ng.bencode import decode, encode
 from tests.support.fleet import until
 from tests.support.media_lab import CALLER, ENGINE, NG_PORT, MediaLab, media_lab
 from tests.support.netns import inside

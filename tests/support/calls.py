@@ -12,7 +12,7 @@ from voiceapps.rules.records import CallAdmitted, CallAnswered, CallEnded, CallF
 from voiceapps.services.records import write_records
 
 STARTED = 1_700_000_000.25
-"2023-11-14T22:13:20.250Z"
+"""2023-11-14T22:13:20.250Z"""
 AUDIO = b"RIFF....WAVE"
 
 

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from tests.support.sip import Address
+from daemonkit.address import Address
 
 
 @dataclass(frozen=True, slots=True)

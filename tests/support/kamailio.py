@@ -24,9 +24,9 @@ class Sbc:
     """A running Kamailio."""
 
     front: tuple[str, int]
-    "What callers are told to use; goes on to the proxy."
+    """What callers are told to use; goes on to the proxy."""
     behind: tuple[str, int]
-    "What a proxy has as its target; goes on to the callee."
+    """What a proxy has as its target; goes on to the callee."""
     log: Path
 
 

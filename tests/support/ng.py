@@ -13,9 +13,8 @@ import secrets
 import socket
 from struct import pack
 
-from mediarelay.bencode import decode, encode
-
-Address = tuple[str, int]
+from daemonkit.address import Address
+from mediarelay.ng.bencode import decode, encode
 
 TRIES = 40
 TRY_SECONDS = 0.25

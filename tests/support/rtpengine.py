@@ -22,9 +22,10 @@ from pathlib import Path
 from select import select
 from typing import Any, Self
 
-from mediarelay.bencode import decode, encode
+from daemonkit.address import Address
+from mediarelay.ng.bencode import decode, encode
 from tests.support.fleet import free_ports, until
-from tests.support.ng import Address, packet
+from tests.support.ng import packet
 from tests.support.sipp import is_open
 
 SCENARIOS = Path(__file__).parents[1] / "data" / "sipp"
@@ -50,11 +51,11 @@ class Voice:
 
     def __init__(self, directory: Path, *, answers: bool = False) -> None:
         self.said: dict[int, Address] = {}
-        "To whom, by SSRC."
+        """To whom, by SSRC."""
         self.heard: dict[int, list[bytes]] = {}
-        "Packets by SSRC."
+        """Packets by SSRC."""
         self.sources: dict[int, set[Address]] = {}
-        "From where, by SSRC."
+        """From where, by SSRC."""
         self.answers = answers
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_194_304)
@@ -62,7 +63,7 @@ class Voice:
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
         self.orders = directory / f"voice-{self.port}"
-        "A pipe that sipp takes for its log file."
+        """A pipe that sipp takes for its log file."""
         os.mkfifo(self.orders)
         # Open for both: sipp's end of it may come and go.
         self._orders = os.open(self.orders, os.O_RDWR | os.O_NONBLOCK)

@@ -8,11 +8,10 @@ from itertools import count
 from math import inf
 from typing import Protocol
 
-from sipproxy.core.limits import MAX_TRANSACTIONS
-from sipproxy.core.transactions import TransactionLayer
+from daemonkit.address import Address
 from sipproxy.sip import Request
-
-Address = tuple[str, int]
+from sipproxy.transactions.layer import TransactionLayer
+from sipproxy.transactions.limits import MAX_TRANSACTIONS
 
 
 def tokens(prefix: str) -> Callable[[], str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sipproxy.core.tables import T1, T2, TIMEOUT
-from sipproxy.core.timers import Timers
-from sipproxy.core.transaction_events import AckReceived, Cancelled, Key, NewRequest, RequestTimedOut, ResponseReceived
+from daemonkit.address import Address
 from sipproxy.sip import Challenge, Request, Response
 from sipproxy.sip.digest import answer_challenge
-from tests.support.sip import Address, make_layer
+from sipproxy.transactions.events import AckReceived, Cancelled, Key, NewRequest, RequestTimedOut, ResponseReceived
+from sipproxy.transactions.tables import T1, T2, TIMEOUT
+from sipproxy.transactions.timers import Timers
+from tests.support.sip import make_layer
 
 PASSWORD = "secret"  # noqa: S105  # of no value
 SDP = "v=0\r\no=- 1 1 IN IP4 {0}\r\ns=-\r\nc=IN IP4 {0}\r\nt=0 0\r\nm=audio {1} RTP/AVP 0\r\n"

@@ -18,7 +18,7 @@ Shape = Literal["envelope", "call control", "oauth"]
 
 FORM = "application/x-www-form-urlencoded"
 CLIENT_SECRET: Any = [{"clientSecret": []}, {}]
-"The security of an operation that a client proves itself at, by HTTP Basic or in the body; settings name the scheme."
+"""The security of an operation that a client proves itself at, by HTTP Basic or in the body; settings name the scheme."""
 
 _ERROR_ID = "0a2f6d1e-6c3d-4f3c-9b0e-3d9a5c1f7a42"
 _TEXTS = {
@@ -165,10 +165,10 @@ FLAT_TYPES = {
     500: "internal-error",
     503: "system-overloaded",
 }
-"The `type` of call control's errors (call-control-api.md)."
+"""The `type` of call control's errors (call-control-api.md)."""
 
 OAUTH_ERRORS = {400: "invalid_request", 401: "invalid_client", 413: "invalid_request", 429: "slow_down"}
-"The `error` of the OAuth 2.0 endpoints (RFC 6749 §5.2) where nothing more exact is known."
+"""The `error` of the OAuth 2.0 endpoints (RFC 6749 §5.2) where nothing more exact is known."""
 
 
 class TokenScheme(DjangoOAuthToolkitScheme):  # type: ignore[no-untyped-call]  # drf-spectacular ships no types

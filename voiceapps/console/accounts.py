@@ -17,8 +17,8 @@ from unfold.admin import TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from voiceapps.console.base import ConsoleAdmin, ReadOnlyAdmin, operator
+from voiceapps.daemon.outbound import signing_secret
 from voiceapps.models import Account, ApiClient, ClientSecret
-from voiceapps.outbound import signing_secret
 from voiceapps.services import accounts, audit
 
 for model in (User, Group, AccessToken, Grant, IDToken, RefreshToken, ApiClient):

@@ -13,9 +13,9 @@ from django.urls import URLPattern, path
 from django.utils.http import content_disposition_header
 from unfold.decorators import display
 
-from voiceapps import pcap
 from voiceapps.console.base import ReadOnlyAdmin
 from voiceapps.models import Call, CallEvent, MediaLeg, Recording
+from voiceapps.rules import pcap
 from voiceapps.selectors import call_messages, call_report
 
 _CLASS_COLOURS = {

@@ -26,7 +26,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "HttpVoice": ("calls:read", "calls:write", "recordings:read"),
     "Credential access": ("admin",),
 }
-"What a role lets a client do; the names are the vendor's (voice-applications-api.md)."
+"""What a role lets a client do; the names are the vendor's (voice-applications-api.md)."""
 
 
 def all_scopes() -> list[str]:

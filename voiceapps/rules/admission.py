@@ -9,12 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from voiceapps.rules import cidr, regions
-
-if TYPE_CHECKING:
-    from voiceapps.rules.limits import CallCount, Limits
 
 Verdict = Literal["passed", "failed", "skipped"]
 
@@ -55,6 +52,22 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What an application or an account may have; None is no limit."""
+
+    max_calls: int | None = None
+    max_calls_per_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallCount:
+    """Calls of an application and calls of its account."""
+
+    application: int = 0
+    account: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class AdmissionSnapshot:
     """One application as admission sees it, read for one INVITE (D3)."""
 
@@ -70,7 +83,7 @@ class AdmissionSnapshot:
     application_limits: Limits
     account_limits: Limits
     calls_elsewhere: CallCount
-    "Calls that the asking proxy does not hold; 0 where no limit asks for them."
+    """Calls that the asking proxy does not hold; 0 where no limit asks for them."""
 
 
 @dataclass(frozen=True, slots=True)

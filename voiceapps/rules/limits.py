@@ -8,23 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from voiceapps.rules.admission import AdmissionSnapshot, Decision, Outcome, Reason, RuleResult
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an application or an account may have; None is no limit."""
-
-    max_calls: int | None = None
-    max_calls_per_second: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CallCount:
-    """Calls of an application and calls of its account."""
-
-    application: int = 0
-    account: int = 0
+from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Decision, Outcome, Reason, RuleResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,7 +208,7 @@ class NodeBeat:
     load: int
     metrics_address: str
     transports: str = ""
-    "What a proxy speaks outside: `udp:6160,tcp:6160`."
+    """What a proxy speaks outside: `udp:6160,tcp:6160`."""
 
 
 Record = (

@@ -18,7 +18,7 @@ from django.utils import timezone
 from voiceapps.models import AuditChain, AuditEntry
 
 SYSTEM = ""
-"The chain of what belongs to no account."
+"""The chain of what belongs to no account."""
 
 
 @dataclass(frozen=True, slots=True)

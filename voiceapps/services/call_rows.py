@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from voiceapps.bulk import BulkInsert
+from voiceapps.daemon.bulk import BulkInsert
 from voiceapps.models import Call
 from voiceapps.rules.records import CallFacts
 

@@ -13,8 +13,8 @@ from functools import lru_cache
 from django.db import connection, transaction
 from django.utils import timezone
 
-from voiceapps.bulk import BulkInsert, BulkUpdate, fetch_prepared
 from voiceapps.choices import MEDIA, CallState
+from voiceapps.daemon.bulk import BulkInsert, BulkUpdate, fetch_prepared
 from voiceapps.models import Call, CallEvent, MediaLeg, Recording
 from voiceapps.rules import records as r
 from voiceapps.rules.endings import EndReason
@@ -26,9 +26,9 @@ from voiceapps.services.call_rows import call_row, ensure, storable
 SILENT_NODE_SECONDS = 60.0
 MAX_LINE = 512
 _LEGS = {"external": "caller", "internal": "callflow"}
-"The sides of a relay, as a ladder names them."
+"""The sides of a relay, as a ladder names them."""
 SWEPT_AT_ONCE = 1_000
-"Rows that one statement removes: the next writer need not wait for a whole day's messages."
+"""Rows that one statement removes: the next writer need not wait for a whole day's messages."""
 
 
 _END_COLUMNS = ("state", "answered_at", "ended_at", "end_class", "end_reason", "sip_status", "error_message", "error_id", "tag")

@@ -24,7 +24,7 @@ MAX_SECRETS = 2
 MAX_CLIENTS_PER_ACCOUNT = 100
 MAX_TOKENS_PER_CLIENT = 10_000
 LAST_USE_STEP = timedelta(minutes=1)
-"How exactly the last use of a secret is known: a client that asks often costs no write each time."
+"""How exactly the last use of a secret is known: a client that asks often costs no write each time."""
 
 _HASHER = "sipuri_hmac"
 _ID_ALPHABET = string.ascii_lowercase + string.digits

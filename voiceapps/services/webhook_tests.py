@@ -13,12 +13,12 @@ from threading import BoundedSemaphore
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
-from callflow.bxml.lint import Check, check
-from callflow.core import payloads
-from callflow.core.events import FetchAnswer
 from voiceapps.models import VoiceApplication
-from voiceapps.outbound import OutboundRequest
+from voiceapps.rules import webhook_bodies
+from voiceapps.rules.document_check import CheckDocument, DocumentCheck
+from voiceapps.rules.outbound import OutboundRequest
 from voiceapps.rules.records import CallFacts
 from voiceapps.services import webhooks
 
@@ -42,7 +42,7 @@ class Attempt:
     status: int | None
     latency_ms: int
     error: str | None
-    check: Check | None
+    check: DocumentCheck | None
     body: str
 
 
@@ -60,7 +60,7 @@ def run(application: VoiceApplication) -> tuple[Attempt, ...]:
         _seats.release()
 
 
-def _request(application: VoiceApplication, body: payloads.Payload, *, fallback: bool) -> OutboundRequest:
+def _request(application: VoiceApplication, body: webhook_bodies.Payload, *, fallback: bool) -> OutboundRequest:
     return OutboundRequest(
         url=application.initiated_fallback_url if fallback else application.initiated_url,
         method=application.initiated_fallback_method if fallback else application.initiated_method,
@@ -72,7 +72,7 @@ def _request(application: VoiceApplication, body: payloads.Payload, *, fallback:
     )
 
 
-def _sample(application: VoiceApplication) -> payloads.Payload:
+def _sample(application: VoiceApplication) -> webhook_bodies.Payload:
     """Return the event of a call that never was; its source is a documentation address (RFC 5737)."""
     now = timezone.now().timestamp()
     facts = CallFacts(
@@ -87,18 +87,24 @@ def _sample(application: VoiceApplication) -> payloads.Payload:
         country=None,
         started_at=now,
     )
-    return payloads.initiate(payloads.CallView(facts, settings.PUBLIC_URL, at=now, answered_at=None, tag=""))
+    return webhook_bodies.initiate(webhook_bodies.CallView(facts, settings.PUBLIC_URL, at=now, answered_at=None, tag=""))
 
 
 def _try(request: OutboundRequest) -> Attempt:
     answer = webhooks.send(request)
-    problem = FetchAnswer(answer.status, answer.body, answer.error).problem()
+    problem = answer.problem()
     return Attempt(
         url=request.url,
         method=request.method,
         status=answer.status,
         latency_ms=answer.latency_ms,
         error=problem,
-        check=check(answer.body) if problem is None else None,
+        check=_check_document(answer.body) if problem is None else None,
         body=answer.body[:MAX_SHOWN_BODY].decode("utf-8", "replace"),
     )
+
+
+def _check_document(body: bytes) -> DocumentCheck:
+    """Judge a document as the call flow would: the composition root names who can."""
+    check: CheckDocument = import_string(settings.SIPURI_DOCUMENT_CHECK)
+    return check(body)

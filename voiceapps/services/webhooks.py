@@ -16,11 +16,12 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from callflow.core import payloads
 from voiceapps.choices import DeliveryState
+from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.models import Call, WebhookAttempt, WebhookDelivery
-from voiceapps.outbound import OutboundAnswer, OutboundRequest, WebhookClient
+from voiceapps.rules import webhook_bodies
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.records import StatusEventQueued, WebhookFetched
 from voiceapps.services import audit
 from voiceapps.services.audit import Actor
@@ -242,15 +243,15 @@ async def _send(request: OutboundRequest) -> OutboundAnswer:
         await client.close()
 
 
-def _disconnect_body(call: Call) -> payloads.Payload:
+def _disconnect_body(call: Call) -> webhook_bodies.Payload:
     assert call.ended_at is not None  # noqa: S101  # our own rule: the body is written when the call has ended
-    view = payloads.CallView(
+    view = webhook_bodies.CallView(
         facts=call.facts(),
         public_url=settings.PUBLIC_URL,
         at=call.ended_at.timestamp(),
         answered_at=call.answered_at.timestamp() if call.answered_at else None,
         tag=call.tag,
     )
-    return payloads.disconnect(
+    return webhook_bodies.disconnect(
         view, cause=EndReason(call.end_reason).cause, error_message=call.error_message or None, error_id=call.error_id or None
     )

@@ -8,7 +8,8 @@ import pytest
 
 from callflow.bxml import BxmlError, parse_document
 from callflow.bxml.limits import MAX_FAULTS
-from callflow.bxml.lint import Fault, VerbLine, check
+from callflow.bxml.lint import check
+from voiceapps.rules.document_check import Fault, VerbLine
 
 DATA = Path(__file__).parents[2] / "data" / "bxml"
 

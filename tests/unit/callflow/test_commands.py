@@ -14,7 +14,7 @@ from django.core.management.base import CommandError
 
 from callflow.adapters.applications import to_application
 from callflow.bxml import Webhook
-from callflow.core.config import Application
+from callflow.config import Application
 from tests.unit.callflow.test_server import URI, World, a_world
 from voiceapps.selectors import CallApplication
 

@@ -23,12 +23,12 @@ from callflow.aio.server import CallflowServer
 from callflow.aio.speech import Speaker
 from callflow.bxml import Webhook
 from callflow.bxml.voices import Voice
-from callflow.core.config import Application, CallflowConfig
-from daemonkit.sockets import Address
+from callflow.config import Application, CallflowConfig
+from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
 from mediarelay.rtp.g711 import pcm16_to_ulaw, ulaw_to_pcm16
-from tests.unit.callflow.link import CALL_ID, HEADER
-from voiceapps.outbound import WebhookClient
+from tests.unit.user_agent.link import CALL_ID, HEADER
+from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import (
     CallAnswered,

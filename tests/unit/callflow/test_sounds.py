@@ -18,8 +18,8 @@ from callflow.aio.convert import to_ulaw
 from callflow.aio.recorder import RATE, RecorderPool, RecordingFailed
 from callflow.aio.sounds import decode_sound
 from callflow.aio.speech import MAX_CACHED_PROMPTS, PromptCache, Speaker, SpeechUnavailable
+from callflow.audio.wav import MAX_CHUNKS, Encoding, Wav, WavError
 from callflow.bxml.voices import LOCALES, Voice
-from callflow.core.wav import MAX_CHUNKS, Encoding, Wav, WavError
 from mediarelay.rtp.g711 import pcm16_to_alaw, pcm16_to_ulaw, ulaw_to_pcm16
 
 VOICE = Voice("en_US", "female")

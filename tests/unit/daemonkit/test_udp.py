@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from daemonkit.sockets import Address, AddressUnavailable
+from daemonkit.address import Address
+from daemonkit.sockets import AddressUnavailable
 from daemonkit.udp import UdpEndpoint
 
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from callflow.bxml import Webhook
-from callflow.core.config import Application, CallflowConfig
-from callflow.core.engine import CallEngine
-from callflow.core.events import Answer, ApplicationWanted, Effect, FetchAnswer, FetchDocument, Play, SpeechWanted
+from callflow.config import Application, CallflowConfig
+from callflow.engine.call_engine import CallEngine
+from callflow.engine.effects import Answer, ApplicationWanted, Effect, FetchDocument, Play, SpeechWanted
+from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.rules.records import CallEnded, CallFacts
 
 T = TypeVar("T")
@@ -86,7 +87,7 @@ class Driver:
     def answer_fetch(self, document: str, status: int | None = 200, error: str | None = None) -> None:
         """Answer the latest webhook."""
         fetch = self.last(FetchDocument)
-        self.engine.document_answered(fetch.number, FetchAnswer(status, document.encode(), error), self.now)
+        self.engine.document_answered(fetch.number, OutboundAnswer(status, document.encode(), "application/xml", 0, error), self.now)
 
     def run(self, verbs: str) -> None:
         """Arrive, run a document of these verbs, and acknowledge where that answers the call."""

@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callflow.bxml import Webhook
-from callflow.core.engine import CallEngine
-from callflow.core.events import (
+from callflow.engine.call_engine import CallEngine
+from callflow.engine.effects import (
     Answer,
     AudioWanted,
-    FetchAnswer,
     FetchDocument,
     HangUp,
     Play,
@@ -24,10 +23,11 @@ from callflow.core.events import (
     StopPlaying,
     StopRecording,
 )
-from callflow.core.limits import MAX_DOCUMENTS, MAX_ERROR_MESSAGE
-from callflow.core.state import GATHERING, PHASES, Gathering, Phase
+from callflow.engine.limits import MAX_DOCUMENTS, MAX_ERROR_MESSAGE
+from callflow.engine.states import GATHERING, PHASES, Gathering, Phase
 from tests.unit.engine.driver import APPLICATION, CONFIG, EPOCH, Driver, with_fallback
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.rules.records import CallAnswered
 
 S = TypeVar("S")
@@ -299,11 +299,11 @@ def apply(driver: Driver, engine: CallEngine, command: str, document: str) -> No
     last = max((getattr(effect, "number", 0) for effect in driver.seen), default=0)
     actions: dict[str, Callable[[], object]] = {
         "ack": lambda: engine.acknowledged(now),
-        "answer": lambda: engine.document_answered(last, FetchAnswer(200, document.encode(), None), now),
+        "answer": lambda: engine.document_answered(last, OutboundAnswer(200, document.encode(), "application/xml", 0, None), now),
         "bye": lambda: engine.peer_hung_up(now),
         "cancel": lambda: engine.cancelled(now),
         "digit": lambda: engine.digit_received("5", now),
-        "failed": lambda: engine.document_answered(last, FetchAnswer(500, b"", None), now),
+        "failed": lambda: engine.document_answered(last, OutboundAnswer(500, b"", "application/xml", 0, None), now),
         "hash": lambda: engine.digit_received("#", now),
         "heard": lambda: engine.media_heard(now),
         "hold": lambda: engine.hold_changed(True, now),
@@ -311,7 +311,7 @@ def apply(driver: Driver, engine: CallEngine, command: str, document: str) -> No
         "playback": lambda: engine.playback_finished(last, now),
         "record": lambda: engine.audio_received(b"\x00" * 160, now),
         "sound": lambda: engine.sound_ready(last, b"\x00" * 160, now),
-        "stale": lambda: engine.document_answered(last + 1, FetchAnswer(200, b"<Response/>", None), now),
+        "stale": lambda: engine.document_answered(last + 1, OutboundAnswer(200, b"<Response/>", "application/xml", 0, None), now),
         "stop": lambda: finish_recordings(driver),
         "unhold": lambda: engine.hold_changed(False, now),
         "wait": lambda: driver.wait(1.5),

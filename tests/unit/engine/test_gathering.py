@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callflow.core.events import FetchDocument, HangUp, Play, SpeechWanted, StopPlaying
+from callflow.engine.effects import FetchDocument, HangUp, Play, SpeechWanted, StopPlaying
 from tests.unit.engine.driver import Driver
 
 PROMPT = "<SpeakSentence>Press</SpeakSentence>"

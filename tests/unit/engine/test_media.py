@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from callflow.aio.media import MediaEndpoint
-from callflow.core.audio import AudioEvent, AudioReceived, AudioSession, Codec, DigitReceived, DigitsSent, PlaybackFinished
+from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, DigitsSent, PlaybackFinished
+from callflow.audio.session import AudioSession, Codec
 
 
 def _session(remote: tuple[str, int], ssrc: int) -> AudioSession:

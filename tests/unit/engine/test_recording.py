@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from callflow.core.events import FetchDocument, HangUp, RecordNow, SpeechWanted, StartRecording, StopRecording
-from callflow.core.silence import is_loud
+from callflow.audio.silence import is_loud
+from callflow.engine.effects import FetchDocument, HangUp, RecordNow, SpeechWanted, StartRecording, StopRecording
 from mediarelay.rtp.g711 import pcm16_to_ulaw
 from tests.unit.engine.driver import EPOCH, Driver
 from voiceapps.rules.endings import EndReason

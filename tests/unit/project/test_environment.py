@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from daemonkit.sockets import Address
+from daemonkit.address import Address
 from sipuri_project import environment as e
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pytest_django import Settings
 
-from sipproxy.core.config import HepConfig
+from sipproxy.config import HepConfig
 from sipuri_project.config import sip_proxy_config
 
 

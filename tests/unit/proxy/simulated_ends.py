@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
 
-from sipproxy.core.tables import T1, T2, TIMEOUT
-from sipproxy.core.transaction_events import Key, NewRequest, RequestTimedOut, ResponseReceived
+from daemonkit.address import Address
 from sipproxy.sip import Challenge, NameAddr, Request, Response
 from sipproxy.sip.digest import answer_challenge
-from tests.support.sip import Address
+from sipproxy.transactions.events import Key, NewRequest, RequestTimedOut, ResponseReceived
+from sipproxy.transactions.tables import T1, T2, TIMEOUT
 from tests.support.ua import PASSWORD, Agent, Leg, sdp
 from tests.unit.proxy.world import URI
 
@@ -72,21 +72,21 @@ class Talk:
     plan: Plan
     leg: Leg | None = None
     tag: str = ""
-    "The robot's tag: the robot's own, or the one whose answer the phone took."
+    """The robot's tag: the robot's own, or the one whose answer the phone took."""
     status: int = 0
-    "The INVITE's final status."
+    """The INVITE's final status."""
     ended: Ended = Ended.NOT
     rang: bool = False
     acked: bool = False
     unacknowledged: bool = False
-    "No ACK came in 64*T1."
+    """No ACK came in 64*T1."""
     hanging_up: bool = False
     given_up: bool = False
     tries: int = 0
     key: Key | None = None
     request: Request | None = None
     strangers: set[str] = field(default_factory=set)
-    "Tags of further answers, each hung up on."
+    """Tags of further answers, each hung up on."""
 
 
 @dataclass(slots=True)

@@ -11,9 +11,10 @@ from functools import partial
 from math import inf
 from random import Random
 
+from daemonkit.address import Address
 from sipproxy.core.events import ProxyEvent, RecordMade, RelayWanted
-from sipproxy.core.tables import TIMEOUT
-from tests.support.sip import Address, Network, Node
+from sipproxy.transactions.tables import TIMEOUT
+from tests.support.sip import Network, Node
 from tests.unit.proxy.simulated_ends import GIVES_UP_SECONDS, Phone, Plan, Robot, Talk, call_id_of, outcome_of
 from tests.unit.proxy.world import CONFIG, INSIDE, TCP, UDP, World
 from voiceapps.rules.records import CallEnded, LadderMessage
@@ -85,23 +86,23 @@ class Wire:
     """What passed the proxy's sockets, by the robot's tag: every answer of the inside has to become somebody's."""
 
     answers: set[bytes] = field(default_factory=set)
-    "Of 2xx to INVITEs that came from inside."
+    """Of 2xx to INVITEs that came from inside."""
     passed: set[bytes] = field(default_factory=set)
-    "Of 2xx to INVITEs that went outside."
+    """Of 2xx to INVITEs that went outside."""
     acknowledged: set[bytes] = field(default_factory=set)
-    "Of ACKs that went inside."
+    """Of ACKs that went inside."""
     hung_up: set[bytes] = field(default_factory=set)
-    "Of BYEs that went inside."
+    """Of BYEs that went inside."""
     invites: set[bytes] = field(default_factory=set)
-    "Branches of INVITEs that came from outside."
+    """Branches of INVITEs that came from outside."""
     acks: set[bytes] = field(default_factory=set)
-    "Call-IDs of ACKs that came from outside, of a 2xx."
+    """Call-IDs of ACKs that came from outside, of a 2xx."""
     unacknowledged_byes: set[bytes] = field(default_factory=set)
-    "Call-IDs of BYEs that came from outside before such an ACK."
+    """Call-IDs of BYEs that came from outside before such an ACK."""
     rang: set[bytes] = field(default_factory=set)
-    "Robots' tags of provisional responses that came from inside."
+    """Robots' tags of provisional responses that came from inside."""
     tries: dict[bytes, dict[Address, float]] = field(default_factory=dict)
-    "When an INVITE went to a robot first, by Call-ID."
+    """When an INVITE went to a robot first, by Call-ID."""
 
 
 class SimulatedWorld(World):

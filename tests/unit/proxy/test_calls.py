@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from sipproxy.core.calls import CallBook
 from sipproxy.core.limits import CALL_SECONDS, MAX_OVER
-from sipproxy.core.tables import TIMEOUT
 from sipproxy.core.targets import Targets
-from voiceapps.rules.limits import CallCount
+from sipproxy.transactions.tables import TIMEOUT
+from voiceapps.rules.admission import CallCount
 from voiceapps.rules.records import CallFacts
 
 FACTS = CallFacts("c-1", "app", "account", "sip", "sip:a@b", "sip:c@d", "192.0.2.1", 5060, None, 0.0)

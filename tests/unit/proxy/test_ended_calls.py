@@ -15,16 +15,16 @@ from sipproxy.adapters.ended_calls import EndedCalls
 from sipproxy.core.limits import SETTLED_SECONDS
 from tests.unit.proxy.world import URI, World
 from tests.unit.voiceapps.builders import application, ended, facts
-from voiceapps.door import DatabaseDoor
+from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.rules.records import CallAdmitted, CallFacts
 from voiceapps.services.records import write_records
 
 
 @pytest.fixture
-async def door() -> AsyncIterator[DatabaseDoor]:
-    door = DatabaseDoor(registry=CollectorRegistry())
-    yield door
-    await door.close()
+async def database() -> AsyncIterator[DatabaseExecutor]:
+    database = DatabaseExecutor(registry=CollectorRegistry())
+    yield database
+    await database.close()
 
 
 @pytest.fixture
@@ -41,11 +41,11 @@ def world() -> World:
     return world
 
 
-def adapter(world: World, door: DatabaseDoor) -> EndedCalls:
-    return EndedCalls(door, settled=lambda: world.core.settled_calls(world.now), forget=world.core.forget_calls)
+def adapter(world: World, database: DatabaseExecutor) -> EndedCalls:
+    return EndedCalls(database, settled=lambda: world.core.settled_calls(world.now), forget=world.core.forget_calls)
 
 
-async def _write(door: DatabaseDoor, world: World) -> list[CallFacts]:
+async def _write(database: DatabaseExecutor, world: World) -> list[CallFacts]:
     """Put the world's calls into the database and end the first one there, as a sweeper does when a node dies."""
 
     def write() -> list[CallFacts]:
@@ -54,26 +54,26 @@ async def _write(door: DatabaseDoor, world: World) -> list[CallFacts]:
         write_records([*(CallAdmitted(call, "sipproxy-test") for call in calls), ended(calls[0])])
         return calls
 
-    return await door.write(write)
+    return await database.write(write)
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_what_the_database_knows_as_ended_is_forgotten(world: World, door: DatabaseDoor) -> None:
-    _, second = await _write(door, world)
-    await adapter(world, door).refresh()
+async def test_what_the_database_knows_as_ended_is_forgotten(world: World, database: DatabaseExecutor) -> None:
+    _, second = await _write(database, world)
+    await adapter(world, database).refresh()
     assert world.core.settled_calls(world.now) == (second.call_id,)
 
 
-async def test_a_database_that_is_away_ends_no_call(world: World, door: DatabaseDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_database_that_is_away_ends_no_call(world: World, database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_call_ids: object) -> frozenset[str]:
         raise OperationalError("the server went away")
 
     monkeypatch.setattr(ended_calls, "ended_calls", broken)
-    await adapter(world, door).refresh()
+    await adapter(world, database).refresh()
     assert world.core.load.calls == 2
 
 
-async def test_it_asks_by_itself_until_it_is_stopped(world: World, door: DatabaseDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_asks_by_itself_until_it_is_stopped(world: World, database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = asyncio.Event()
 
     def forget(call_ids: Iterable[str]) -> None:
@@ -82,7 +82,7 @@ async def test_it_asks_by_itself_until_it_is_stopped(world: World, door: Databas
 
     monkeypatch.setattr(ended_calls, "ended_calls", frozenset)
     monkeypatch.setattr(ended_calls, "REFRESH_SECONDS", 0)
-    watcher = EndedCalls(door, settled=lambda: world.core.settled_calls(world.now), forget=forget)
+    watcher = EndedCalls(database, settled=lambda: world.core.settled_calls(world.now), forget=forget)
     watcher.start()
     async with asyncio.timeout(10):
         await asked.wait()

@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry
 
 from sipproxy.adapters import bans as adapter
 from sipproxy.adapters.bans import FleetBans
-from sipproxy.core.bans import BanBook
-from sipproxy.core.limits import BAN_SCORE
+from sipproxy.admission.bans import BanBook
+from sipproxy.admission.limits import BAN_SCORE
 from tests.unit.proxy.world import World
-from voiceapps.door import DatabaseDoor
+from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.models import Ban
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.records import SourceBanned
@@ -28,13 +28,13 @@ OPERATOR = Actor("operator test")
 
 
 @pytest.fixture
-async def door() -> AsyncIterator[DatabaseDoor]:
-    door = DatabaseDoor(registry=CollectorRegistry())
-    yield door
-    await door.close()
+async def database() -> AsyncIterator[DatabaseExecutor]:
+    database = DatabaseExecutor(registry=CollectorRegistry())
+    yield database
+    await database.close()
 
 
-def proxy(door: DatabaseDoor) -> tuple[World, FleetBans]:
+def proxy(database: DatabaseExecutor) -> tuple[World, FleetBans]:
     world = World()
     # The world's clock began in 2023; the database's bans last as long from now.
     epoch = 1_700_000_000
@@ -44,7 +44,7 @@ def proxy(door: DatabaseDoor) -> tuple[World, FleetBans]:
         shifted = [SourceBanned(ban.source_ip, ban.reason, ban.node, ban.at - offset, ban.until - offset) for ban in found]
         world.core.replace_bans(shifted, world.now)
 
-    return world, FleetBans(door, take)
+    return world, FleetBans(database, take)
 
 
 def learned() -> SourceBanned:
@@ -55,33 +55,33 @@ def learned() -> SourceBanned:
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_a_ban_reaches_the_other_proxy_and_is_lifted_at_both(door: DatabaseDoor) -> None:
-    proxies = [proxy(door), proxy(door)]
-    await door.write(write_records, [learned()])
+async def test_a_ban_reaches_the_other_proxy_and_is_lifted_at_both(database: DatabaseExecutor) -> None:
+    proxies = [proxy(database), proxy(database)]
+    await database.write(write_records, [learned()])
     for world, fleet in proxies:
         await fleet.refresh()
         assert world.core.is_banned(SOURCE, world.now)
-    await door.write(lambda: bans.lift(Ban.objects.get(), actor=OPERATOR))
+    await database.write(lambda: bans.lift(Ban.objects.get(), actor=OPERATOR))
     for world, fleet in proxies:
         await fleet.refresh()
         assert not world.core.is_banned(SOURCE, world.now)
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_a_proxy_that_starts_knows_the_bans_at_once(door: DatabaseDoor) -> None:
-    await door.write(lambda: bans.place(SOURCE, 5, actor=OPERATOR))
-    world, fleet = proxy(door)
+async def test_a_proxy_that_starts_knows_the_bans_at_once(database: DatabaseExecutor) -> None:
+    await database.write(lambda: bans.place(SOURCE, 5, actor=OPERATOR))
+    world, fleet = proxy(database)
     await fleet.start()
     fleet.stop()
     assert world.core.is_banned(SOURCE, world.now + 299)
     assert not world.core.is_banned(SOURCE, world.now + 301)
 
 
-async def test_a_database_that_is_away_lifts_nothing(door: DatabaseDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_database_that_is_away_lifts_nothing(database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> tuple[SourceBanned, ...]:
         raise OperationalError("the server went away")
 
-    world, fleet = proxy(door)
+    world, fleet = proxy(database)
     at = 1_700_000_000 + world.now
     world.core.replace_bans([SourceBanned(SOURCE, BanReason.OPERATOR, "", at, at + 60)], world.now)
     monkeypatch.setattr(adapter, "active_bans", broken)
@@ -89,7 +89,7 @@ async def test_a_database_that_is_away_lifts_nothing(door: DatabaseDoor, monkeyp
     assert world.core.is_banned(SOURCE, world.now)
 
 
-async def test_it_reads_by_itself_until_it_is_stopped(door: DatabaseDoor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_reads_by_itself_until_it_is_stopped(database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
     twice = asyncio.Event()
 
@@ -100,7 +100,7 @@ async def test_it_reads_by_itself_until_it_is_stopped(door: DatabaseDoor, monkey
 
     monkeypatch.setattr(adapter, "active_bans", tuple)
     monkeypatch.setattr(adapter, "REFRESH_SECONDS", 0)
-    fleet = FleetBans(door, take)
+    fleet = FleetBans(database, take)
     await fleet.start()
     async with asyncio.timeout(10):
         await twice.wait()

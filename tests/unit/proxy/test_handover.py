@@ -9,7 +9,7 @@ import pytest
 from sipproxy.aio.handover import HANDOVER, Handover
 from sipproxy.aio.sharing import shared_sockets
 from sipproxy.core.branches import MAX_WORKERS, make_branch, worker_of
-from sipproxy.core.listener import Listener
+from sipproxy.transactions.listener import Listener
 from tests.support.fleet import free_ports
 from tests.support.sip import make_request
 from tests.unit.proxy.world import CONFIG, INTERNAL, TCP, UDP

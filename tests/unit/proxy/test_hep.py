@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from sipproxy.aio.hep import HepExporter
-from sipproxy.core.config import HepConfig
+from sipproxy.config import HepConfig
 from sipproxy.core.events import MessageSeen
 from sipproxy.core.hep import MAX_PAYLOAD, encode
-from sipproxy.core.listener import Transport
+from sipproxy.transactions.listener import Transport
 from tests.support.hep import decode
 
 CALL = "c-95ac8d6e-1a31c52e-b38f-4198-93c1-000000000001"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from daemonkit.sockets import Address
+from daemonkit.address import Address
 from sipproxy.aio.intake import Intake
-from sipproxy.core.limits import MAX_WAITING_KNOWN, MAX_WAITING_STRANGERS
-from sipproxy.core.listener import Listener
+from sipproxy.aio.limits import MAX_WAITING_KNOWN, MAX_WAITING_STRANGERS
+from sipproxy.transactions.listener import Listener
 from tests.unit.proxy.world import UDP
 
 KNOWN, STRANGER = "198.51.100.7", "192.0.2.1"

@@ -8,9 +8,9 @@ import time
 import pytest
 from prometheus_client import CollectorRegistry
 
+from sipproxy.admission.bans import Ban, BanChange
 from sipproxy.aio import kernel_set
 from sipproxy.aio.kernel_set import KernelSet
-from sipproxy.core.bans import Ban, BanChange
 from tests.unit.proxy.world import TCP, UDP
 from voiceapps.rules.bans import BanReason
 

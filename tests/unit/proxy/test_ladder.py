@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipproxy.core.config import HepConfig
+from sipproxy.config import HepConfig
 from sipproxy.core.events import MessageSeen, ProxyEvent, RecordMade
 from sipproxy.core.ladder import MAX_COUNTED, MAX_LADDER_TEXT, Ladder, masked
 from sipproxy.sip import Request

@@ -13,9 +13,9 @@ from sipproxy.aio.listeners import Listeners
 from sipproxy.aio.metrics import ProxyMetrics, status_label
 from sipproxy.aio.streams import StreamCounters
 from sipproxy.core.events import CallRefused, ProxyEvent, RequestSeen, ResponseSent
-from sipproxy.core.listener import Side, Transport
 from sipproxy.core.state import METHODS
 from sipproxy.sip.status import REASONS
+from sipproxy.transactions.listener import Side, Transport
 from tests.fuzz.calls import seeds_of_a_call
 from tests.fuzz.mutate import mutate
 from tests.unit.proxy.world import CALLER, INSIDE, NODE_A, OUTSIDE, URI, World

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from sipproxy.core.limits import BAN_SCORE, LOOKUP_SECONDS, MAX_LOOKUPS, REQUEST_BURST
+from daemonkit.address import Address
+from sipproxy.admission.limits import BAN_SCORE, REQUEST_BURST
+from sipproxy.core.limits import LOOKUP_SECONDS, MAX_LOOKUPS
 from sipproxy.sip import Challenge, Credentials, Request, parse_message
 from sipproxy.sip.digest import MD5, SHA256, answer_challenge
-from tests.support.sip import Address
 from tests.support.ua import PASSWORD
 from tests.unit.proxy.world import ALIAS, APP, CALLER, CONFIG, DOMAIN, INTERNAL, NODE_A, OUTSIDE, UDP, URI, World, application
 from tests.unit.sip.wire import DATA

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from sipproxy.core.tables import TIMEOUT
+from daemonkit.address import Address
 from sipproxy.sip import NameAddr, Request
-from tests.support.sip import Address
+from sipproxy.transactions.tables import TIMEOUT
 from tests.support.ua import sdp
 from tests.unit.proxy.world import APP, CALLER, CONFIG, INSIDE, NODE_A, NODE_B, OUTSIDE, URI, World, application
 from voiceapps.rules.endings import EndReason

@@ -8,8 +8,7 @@ from sipproxy.core.limits import SETTLED_SECONDS
 from sipproxy.sip import Response
 from tests.support.ua import Attempt, Caller
 from tests.unit.proxy.world import ALIAS, APP, CONFIG, DOMAIN, URI, World, application
-from voiceapps.rules.admission import AdmissionSnapshot, Reason
-from voiceapps.rules.limits import CallCount, Limits
+from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Limits, Reason
 
 OTHER = "22222222-2222-4333-8444-555555555555"
 OTHER_URI = f"sip:{OTHER}@{DOMAIN}"

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from daemonkit.address import Address
 from sipproxy.core.inner import MAX_INNER, InnerRoute
-from sipproxy.core.listener import Listener, Transport
-from sipproxy.core.transaction_events import Key
 from sipproxy.sip import NameAddr, Request, Response
-from tests.support.sip import Address
+from sipproxy.transactions.events import Key
+from sipproxy.transactions.listener import Listener, Transport
 from tests.support.ua import Leg
 from tests.unit.proxy.world import CALLER, CONFIG, NODE_A, NODE_B, STREAM, TCP, TLS, UDP, URI, World
 from voiceapps.rules.endings import EndReason

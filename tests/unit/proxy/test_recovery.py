@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from sipproxy.core.events import Datagram
-from sipproxy.core.listener import Listener
 from sipproxy.sip import Request, Response, parse_message
+from sipproxy.transactions.listener import Listener
 from tests.support.ua import Caller, Service
 from tests.unit.proxy.world import CALLER, CONFIG, INSIDE, INTERNAL, NODE_A, NODE_B, OUTSIDE, TCP, UDP, URI, World
 

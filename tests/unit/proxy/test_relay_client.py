@@ -7,12 +7,12 @@ from typing import cast
 import pytest
 from prometheus_client import CollectorRegistry
 
-from daemonkit.sockets import Address
+from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
-from mediarelay import bencode
+from mediarelay.ng import bencode
 from sipproxy.aio import relay_client
 from sipproxy.aio.relay_client import MAX_PENDING, RelayClient, Reply
-from sipproxy.core.relays import Relay
+from sipproxy.config import Relay
 
 HOST = "127.0.0.1"
 

@@ -5,8 +5,9 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipproxy.core.listener import Address
-from sipproxy.core.relays import Relay, RelayTurns
+from daemonkit.address import Address
+from sipproxy.config import Relay
+from sipproxy.core.relays import RelayTurns
 
 A, B, C = (("10.0.0.1", 22222), ("10.0.0.2", 22222), ("10.0.0.3", 22222))
 

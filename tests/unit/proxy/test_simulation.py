@@ -10,8 +10,9 @@ from types import MemberDescriptorType
 
 import pytest
 
+from sipproxy.admission.limits import MAX_FAILED_CALLS, MAX_NONCES, MAX_RATED, MAX_SOURCES
 from sipproxy.core.ladder import MAX_COUNTED
-from sipproxy.core.limits import FAILOVER_SECONDS, MAX_FAILED_CALLS, MAX_NONCES, MAX_OVER, MAX_RATED, MAX_SOURCES
+from sipproxy.core.limits import FAILOVER_SECONDS, MAX_OVER
 from sipproxy.core.proxy import ProxyCore
 from tests.unit.proxy.simulated_ends import Ended, Plan, Talk, outcome_of
 from tests.unit.proxy.simulation import NODES, SimulatedWorld, Simulation

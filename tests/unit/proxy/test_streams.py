@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from daemonkit.address import Address
 from daemonkit.errors import CannotStart
-from daemonkit.sockets import Address, open_tcp
+from daemonkit.sockets import open_tcp
 from sipproxy.aio import streams
 from sipproxy.aio.certificates import Certificates
 from sipproxy.aio.streams import StreamEndpoint
-from sipproxy.core.config import TlsConfig
+from sipproxy.config import TlsConfig
 
 OPTIONS = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 0\r\n\r\n"
 ANSWER = b"SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n"

@@ -7,9 +7,8 @@ from itertools import count
 
 import pytest
 
-from sipproxy.core.config import SipProxyConfig
-from sipproxy.core.events import BansChanged, ProxyEvent, RecordMade
-from sipproxy.core.limits import (
+from daemonkit.address import Address
+from sipproxy.admission.limits import (
     BAN_SCORE,
     FAILURE_BURST,
     FIRST_BAN_SECONDS,
@@ -18,10 +17,11 @@ from sipproxy.core.limits import (
     RECENT_CALL_SECONDS,
     REQUEST_BURST,
 )
-from sipproxy.core.listener import Listener
+from sipproxy.config import SipProxyConfig
+from sipproxy.core.events import BansChanged, ProxyEvent, RecordMade
 from sipproxy.sip import Challenge, Request, Response, parse_message
 from sipproxy.sip.digest import answer_challenge
-from tests.support.sip import Address
+from sipproxy.transactions.listener import Listener
 from tests.support.ua import PASSWORD
 from tests.unit.proxy.world import ALIAS, CALLER, CONFIG, DOMAIN, TCP, UDP, URI, World, application
 from voiceapps.rules.admission import Reason

@@ -6,18 +6,17 @@ import hashlib
 from dataclasses import replace
 from itertools import count
 
-from mediarelay import bencode
-from sipproxy.core.config import SipProxyConfig
+from daemonkit.address import Address
+from mediarelay.ng import bencode
+from sipproxy.config import Relay, SipProxyConfig
 from sipproxy.core.events import CallRefused, DirectoryWanted, ProxyEvent, RecordMade, RelayWanted
-from sipproxy.core.listener import Listener, Side, Transport
 from sipproxy.core.proxy import ProxyCore
-from sipproxy.core.relays import Relay
 from sipproxy.core.state import Sources
 from sipproxy.sip.digest import ALGORITHMS, make_ha1
-from tests.support.sip import Address, Network
+from sipproxy.transactions.listener import Listener, Side, Transport
+from tests.support.sip import Network
 from tests.support.ua import Caller, Service
-from voiceapps.rules.admission import AdmissionSnapshot
-from voiceapps.rules.limits import CallCount, Limits
+from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Limits
 from voiceapps.rules.records import CallAdmitted, CallEnded, LadderMessage
 
 DOMAIN = "sip.example"

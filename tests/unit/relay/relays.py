@@ -6,11 +6,13 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from mediarelay.bencode import decode, encode
+from daemonkit.address import Address
+from mediarelay.config import Interface, RelayConfig
 from mediarelay.core.addresses import Side
-from mediarelay.core.config import Address, Interface, RelayConfig
-from mediarelay.core.events import Event, KernelEvent, PairReleased, PairWanted
-from mediarelay.core.relay import MediaRelay
+from mediarelay.core.events import Event, PairReleased, PairWanted
+from mediarelay.kernel.events import KernelEvent
+from mediarelay.ng.bencode import decode, encode
+from mediarelay.relay import MediaRelay
 
 DATA = Path(__file__).parents[2] / "data" / "sdp"
 PROXY: Address = ("127.0.0.1", 9999)

@@ -8,8 +8,8 @@ import pytest
 from mediarelay.aio.journal import SLACK_LINES, JournalFile
 from mediarelay.core.events import SessionChanged
 from mediarelay.core.journal import Record
+from tests.unit.kernel.test_offload import Kernel, carried_call
 from tests.unit.relay.relays import CALLER, ENGINE, Bench, rtp, sdp
-from tests.unit.relay.test_offload import Kernel, carried_call
 
 PHONE, NODE = (CALLER, 5000), (ENGINE, 6000)
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemonkit.address import Address
 from mediarelay.core.addresses import AddressPolicy, is_public
-from mediarelay.core.config import Address
 from mediarelay.core.learning import NAT_PACKETS, Arrival, Learner, Rank
 
 SDP: Address = ("198.51.100.7", 5000)

@@ -8,11 +8,11 @@ from prometheus_client import CollectorRegistry
 
 from mediarelay.aio.metrics import RelayMetrics
 from mediarelay.aio.sockets import MediaSockets
-from mediarelay.bencode import encode
 from mediarelay.core.addresses import Side
 from mediarelay.core.events import EndCause
 from mediarelay.core.flow import Drop
 from mediarelay.core.learning import Rank
+from mediarelay.ng.bencode import encode
 from tests.fuzz.mutate import mutate
 from tests.unit.relay.relays import CALLER, Bench, rtp, sdp
 

@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediarelay.bencode import encode
 from mediarelay.core.addresses import Side
 from mediarelay.core.allocation import MAX_FAILURES
 from mediarelay.core.events import EndCause, SessionEnded, SessionOpened
 from mediarelay.core.flow import Drop
-from mediarelay.core.limits import MAX_LISTED_OCTETS, MAX_STREAMS, MAX_TEXT
+from mediarelay.core.limits import MAX_STREAMS
 from mediarelay.core.session import Session
 from mediarelay.core.sessions import HOLD_SECONDS
+from mediarelay.ng.bencode import encode
+from mediarelay.ng.limits import MAX_LISTED_OCTETS, MAX_TEXT
 from tests.unit.relay.relays import CALLER, DATA, ENGINE, Bench, ports_in, rtp, sdp
 
 PHONE = (CALLER, 5000)
@@ -488,7 +489,7 @@ def test_a_draining_relay_serves_what_it_has() -> None:
 
 
 def test_sessions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mediarelay.core.commands.MAX_SESSIONS", 1)
+    monkeypatch.setattr("mediarelay.ng.commands.MAX_SESSIONS", 1)
     bench = Bench()
     bench.offer()
     refused = bench.ng("offer", call_id="c-2", from_tag="a", sdp=sdp(CALLER, 5000), direction=["external", "internal"])

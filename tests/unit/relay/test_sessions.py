@@ -5,12 +5,13 @@ import json
 import pytest
 
 from mediarelay.core.addresses import Side
-from mediarelay.core.events import EndCause, KernelEvent, SessionChanged, SessionEnded, SessionOpened
+from mediarelay.core.events import EndCause, SessionChanged, SessionEnded, SessionOpened
 from mediarelay.core.flow import Drop
 from mediarelay.core.journal import Record
 from mediarelay.core.sessions import SWEEP_SECONDS, SWEEP_SHARES
+from mediarelay.kernel.events import KernelEvent
+from tests.unit.kernel.test_offload import Kernel, carried_call
 from tests.unit.relay.relays import CALLER, ENGINE, Bench, rtp, sdp
-from tests.unit.relay.test_offload import Kernel, carried_call
 
 PHONE, NODE = (CALLER, 5000), (ENGINE, 6000)
 

@@ -14,14 +14,15 @@ from contextlib import ExitStack, contextmanager
 import pytest
 import pytest_asyncio
 
+from daemonkit.address import Address
 from mediarelay.aio import sockets as module
 from mediarelay.aio.sockets import LOOKS_PER_WAKE, MAX_EARLY, REGULAR_PACKETS, REST_SECONDS, SOON_SECONDS, MediaSockets
-from mediarelay.bencode import decode, encode
+from mediarelay.config import Interface, RelayConfig
 from mediarelay.core.addresses import Side
-from mediarelay.core.config import Address, Interface, RelayConfig
 from mediarelay.core.events import PairReleased, PairWanted
 from mediarelay.core.flow import Drop
-from mediarelay.core.relay import MediaRelay
+from mediarelay.ng.bencode import decode, encode
+from mediarelay.relay import MediaRelay
 from tests.unit.relay.relays import ports_in, rtp, sdp
 
 OUTSIDE, INSIDE, CALLER, ENGINE, STRANGER = (f"127.0.0.{number}" for number in range(11, 16))

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voiceapps.rules.admission import AdmissionSnapshot, DigestState, Outcome, Reason, RequestFacts, decide
-from voiceapps.rules.limits import CallCount, Limits
+from voiceapps.rules.admission import AdmissionSnapshot, CallCount, DigestState, Limits, Outcome, Reason, RequestFacts, decide
 
 APPLICATION = AdmissionSnapshot(
     application_id="a",

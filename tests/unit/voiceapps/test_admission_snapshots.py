@@ -12,9 +12,9 @@ from pytest_django import DjangoAssertNumQueries
 from tests.support.plans import query_plans
 from tests.unit.voiceapps.builders import ACTOR, STARTED, ended, facts
 from tests.unit.voiceapps.builders import application as make
-from voiceapps.admission_reads import ProxyRun, admission_snapshots
+from voiceapps.daemon.admission_reads import ProxyRun, admission_snapshots
 from voiceapps.models import Account, Call, VoiceApplication
-from voiceapps.rules.limits import CallCount, Limits
+from voiceapps.rules.admission import CallCount, Limits
 from voiceapps.rules.records import CallAdmitted, CallAnswered
 from voiceapps.selectors import MAX_PER_QUERY, ended_calls
 from voiceapps.services import accounts

@@ -5,7 +5,7 @@ from django.db import IntegrityError
 from pytest_django import DjangoAssertNumQueries
 
 from tests.unit.voiceapps.builders import application, ended, facts
-from voiceapps.bulk import BulkInsert, BulkUpdate
+from voiceapps.daemon.bulk import BulkInsert, BulkUpdate
 from voiceapps.models import Call, CallEvent
 from voiceapps.rules.records import CallAdmitted
 from voiceapps.services.call_rows import call_row

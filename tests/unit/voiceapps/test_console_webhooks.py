@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from tests.unit.voiceapps.builders import application, ended, facts
 from voiceapps.models import AuditEntry, WebhookDelivery
-from voiceapps.outbound import OutboundAnswer
+from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.services import webhooks
 from voiceapps.services.records import write_records
 

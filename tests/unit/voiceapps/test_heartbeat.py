@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from voiceapps.heartbeat import Heartbeat
+from voiceapps.daemon.heartbeat import Heartbeat
 from voiceapps.rules.records import NodeBeat, Record
 
 BEAT = NodeBeat("callflow", "n", 0.0, "up", "", "127.0.0.1:6161", 0, "")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.voiceapps.test_admission import APPLICATION, FACTS
-from voiceapps.rules.admission import Decision, DigestState, Outcome, Reason, decide
-from voiceapps.rules.limits import CallCount, Limits, Usage, apply_limits
+from voiceapps.rules.admission import CallCount, Decision, DigestState, Limits, Outcome, Reason, decide
+from voiceapps.rules.limits import Usage, apply_limits
 
 RULES = ["application_calls", "account_calls", "application_rate", "account_rate"]
 

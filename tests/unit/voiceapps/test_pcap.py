@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.pcap import Captured, read_capture
 from tests.unit.voiceapps.builders import STARTED, application, facts
 from voiceapps import selectors
-from voiceapps.pcap import StoredMessage, capture
+from voiceapps.rules.pcap import StoredMessage, capture
 from voiceapps.rules.records import CallAdmitted, LadderMessage
 from voiceapps.services.records import write_records
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from tests.unit.voiceapps.builders import ACTOR, application, ended, facts
 from voiceapps.models import AuditEntry, WebhookDelivery
-from voiceapps.outbound import OutboundAnswer
+from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.services import webhooks
 from voiceapps.services.records import write_records
 

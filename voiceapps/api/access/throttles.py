@@ -57,9 +57,9 @@ class Counter:
 
 FAILURES = Counter("client-failures", 300)
 MAX_FAILURES = 10
-"Failed proofs of one client from one source in a span: whoever tries elsewhere never locks the client out."
+"""Failed proofs of one client from one source in a span: whoever tries elsewhere never locks the client out."""
 MAX_SOURCE_FAILURES = 50
-"Failed proofs of any clients from one source in a span; it also bounds the counters that a source can make."
+"""Failed proofs of any clients from one source in a span; it also bounds the counters that a source can make."""
 
 REQUESTS = Counter("api-requests", 60)
 

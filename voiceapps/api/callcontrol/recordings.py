@@ -12,12 +12,12 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from callflow.core.payloads import call_url, iso_duration, media_url
 from voiceapps.api.callcontrol.base import CallControlView, SpanQuery, not_found
 from voiceapps.api.openapi import operation
 from voiceapps.api.wire.strict import parameters
 from voiceapps.api.wire.times import shown_time
 from voiceapps.models import Recording
+from voiceapps.rules.webhook_bodies import call_url, iso_duration, media_url
 
 TAG = "Recordings"
 MAX_LISTED = 1000

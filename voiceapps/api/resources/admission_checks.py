@@ -15,17 +15,17 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from voiceapps.admission_reads import admission_snapshots
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.fields import Ipv4Text, StrictText
 from voiceapps.api.wire.strict import StrictInput
 from voiceapps.choices import RefusalReason
+from voiceapps.daemon.admission_reads import admission_snapshots
 from voiceapps.geo import CountryLookup
 from voiceapps.models import Call, VoiceApplication
-from voiceapps.rules.admission import AdmissionSnapshot, Decision, DigestState, Outcome, RequestFacts, decide
-from voiceapps.rules.limits import CallCount, Usage, apply_limits
+from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Decision, DigestState, Outcome, RequestFacts, decide
+from voiceapps.rules.limits import Usage, apply_limits
 from voiceapps.rules.regions import COUNTRIES
 
 DIGEST_STATES = [(state.value, state.value.replace("_", " ")) for state in DigestState]

@@ -131,7 +131,7 @@ class CredentialList(CredentialView):
             location = f"{settings.PUBLIC_URL}/{PATH}/{client.client_id}"
             return ok(credential_data(client), status=201, headers={"Location": location})
 
-        return once(self, request, create)
+        return once(self.client, request, create)
 
 
 class CredentialDetail(CredentialView):
@@ -210,7 +210,7 @@ class SecretList(CredentialView):
             data = {**secret_data(made.row), "clientSecret": made.secret}
             return ok(data, status=201, headers={"Cache-Control": "no-store"})
 
-        return once(self, request, create)
+        return once(self.client, request, create)
 
 
 class SecretDetail(CredentialView):

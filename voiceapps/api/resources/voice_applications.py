@@ -95,7 +95,7 @@ class VoiceApplicationList(VoiceApplicationView):
             location = f"{settings.PUBLIC_URL}/v2/accounts/{account_id}/voice-applications/{made.application.pk}"
             return _answer(made, status=201, headers={"Location": location})
 
-        return once(self, request, create)
+        return once(self.client, request, create)
 
 
 class VoiceApplicationDetail(VoiceApplicationView):
@@ -130,7 +130,7 @@ class VoiceApplicationDetail(VoiceApplicationView):
                 raise changed_meanwhile() from None
             return _answer(changed)
 
-        return once(self, request, change)
+        return once(self.client, request, change)
 
     @operation(
         "deleteVoiceApplication",

@@ -182,7 +182,7 @@ class WebhookReplayList(WebhookDeliveryView):
                 raise conflict("delivery_pending", str(error)) from None
             return ok(_delivery_data(self.deliveries().get(pk=delivery.pk)), status=202)
 
-        return once(self, request, replay)
+        return once(self.client, request, replay)
 
 
 def _attempt_data(attempt: WebhookAttempt) -> dict[str, object]:

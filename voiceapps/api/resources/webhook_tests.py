@@ -10,7 +10,6 @@ from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from callflow.bxml.lint import Check, Fault
 from voiceapps.api.access.throttles import Counter
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
@@ -18,6 +17,7 @@ from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.strict import NoInput
 from voiceapps.choices import CallbackMethod
 from voiceapps.models import VoiceApplication
+from voiceapps.rules.document_check import DocumentCheck, Fault
 from voiceapps.services import webhook_tests
 from voiceapps.services.webhook_tests import Attempt, TooManyRunningError
 
@@ -133,6 +133,6 @@ def _attempt_data(attempt: Attempt) -> dict[str, object]:
     }
 
 
-def _bxml_data(check: Check) -> dict[str, object]:
+def _bxml_data(check: DocumentCheck) -> dict[str, object]:
     verbs = [{"name": verb.name, "line": verb.line} for verb in check.verbs]
     return {"valid": check.valid, "verbs": verbs, "errors": [fault_data(fault) for fault in check.faults]}

@@ -9,17 +9,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rest_framework.request import Request
 from rest_framework.response import Response
 
 from voiceapps.api.wire.errors import bad, conflict
+from voiceapps.models import ApiClient
 from voiceapps.services.idempotency import Answer, KeyReusedError, answer_once
-
-if TYPE_CHECKING:
-    from rest_framework.request import Request
-
-    from voiceapps.api.base import ClientView
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -30,7 +27,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _KEPT_HEADERS = ("Location", "ETag")
 
 
-def once(view: ClientView, request: Request, act: Callable[[], Response]) -> Response:
+def once(client: ApiClient, request: Request, act: Callable[[], Response]) -> Response:
     """Run `act`, or repeat the answer to an earlier request with the same key; raises ProblemError for a bad or reused key."""
     key = request.headers.get(HEADER)
     if key is None:
@@ -44,7 +41,7 @@ def once(view: ClientView, request: Request, act: Callable[[], Response]) -> Res
         return _without_secrets(made[0])
 
     try:
-        kept = answer_once(view.client, key, _fingerprint(request), keep)
+        kept = answer_once(client, key, _fingerprint(request), keep)
     except KeyReusedError as error:
         raise conflict("idempotency_key_reused", f"{HEADER}: {error}") from None
     if kept is None:

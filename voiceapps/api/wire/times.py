@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from callflow.core.payloads import iso_time
+from voiceapps.rules.webhook_bodies import iso_time
 
 
 def shown_time(when: datetime | None) -> str | None:

@@ -1,0 +1,60 @@
+"""Send and read RTCP for one stream: an SR or RR with the CNAME every five seconds (RFC 3550 section 6)."""
+
+from __future__ import annotations
+
+from mediarelay.rtp.rtcp import (
+    CNAME,
+    ReceiverReport,
+    ReportBlock,
+    RtcpPacket,
+    SenderReport,
+    SourceDescription,
+    build_compound,
+    ntp_from_seconds,
+    parse_compound,
+)
+from mediarelay.rtp.stats import ReceiveStats
+
+REPORT_SECONDS = 5.0
+
+
+class Reporter:
+    """The RTCP side of a session; `due_at` is when the next report leaves."""
+
+    def __init__(self, ssrc: int, stats: ReceiveStats) -> None:
+        self._ssrc = ssrc
+        self._stats = stats
+        self._reported_packets = 0
+        self._last_sr: tuple[int, float] | None = None
+        self.due_at: float | None = None
+
+    def start(self, now: float) -> None:
+        """Begin to report."""
+        self.due_at = now + REPORT_SECONDS
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Remember the far end's last sender report; raises ValueError."""
+        for packet in parse_compound(data):
+            if isinstance(packet, SenderReport):
+                self._last_sr = (packet.ntp >> 16 & 0xFFFF_FFFF, now)
+
+    def handle_timer(self, now: float, rtp_timestamp: int, packets: int, octets: int) -> bytes | None:
+        """Return the report that is due, or None."""
+        if self.due_at is None or now < self.due_at:
+            return None
+        self.due_at += REPORT_SECONDS * (1 + (now - self.due_at) // REPORT_SECONDS)
+        blocks = self._blocks(now)
+        report: RtcpPacket = ReceiverReport(self._ssrc, blocks)
+        if packets > self._reported_packets:
+            self._reported_packets = packets
+            report = SenderReport(self._ssrc, ntp_from_seconds(now), rtp_timestamp, packets & 0xFFFF_FFFF, octets & 0xFFFF_FFFF, blocks)
+        name = b"%08x@sipuri" % self._ssrc
+        return build_compound((report, SourceDescription(((self._ssrc, ((CNAME, name),)),))))
+
+    def _blocks(self, now: float) -> tuple[ReportBlock, ...]:
+        stats = self._stats
+        if stats.ssrc is None:
+            return ()
+        last_sr, at = self._last_sr or (0, now)
+        delay = int((now - at) * 65_536) & 0xFFFF_FFFF
+        return (ReportBlock(stats.ssrc, stats.fraction_lost(), stats.lost, stats.highest_sequence, stats.jitter, last_sr, delay),)

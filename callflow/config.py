@@ -1,0 +1,43 @@
+"""Configure the call flow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from callflow.bxml import Webhook
+from daemonkit.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class CallflowConfig:
+    """Hold one daemon's settings; times are in seconds."""
+
+    name: str
+    """Node name, unique in the fleet."""
+    bind: Address
+    """Where the proxy reaches our SIP endpoint."""
+    domain: str
+    """SIP domain of the deployment."""
+    media_address: str
+    """Address on which calls' audio is received."""
+    public_url: str
+    """Base of `callUrl` in webhooks, without a final slash."""
+    recordings_dir: str
+    prompts_dir: str
+    """Cache of synthesised prompts."""
+    keepalive_seconds: float = 25.0
+    session_expires: int = 1800
+    media_timeout_seconds: float = 30.0
+    max_calls: int = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """Hold what a call needs to know of its Voice Application."""
+
+    application_id: str
+    account_id: str
+    initiated: Webhook
+    """The `initiate` webhook, with its fallback."""
+    timeout_seconds: float
+    """How long each webhook of the call may take to answer."""

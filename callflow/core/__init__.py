@@ -1,1 +1,0 @@
-"""Decide what happens in a call; pure: bytes, times and commands in, effects out."""

@@ -1,0 +1,117 @@
+"""List what an engine wants done; the shell does it and answers by the command named under each effect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from callflow.bxml import Webhook
+from callflow.bxml.voices import Voice
+from voiceapps.rules.endings import EndReason
+from voiceapps.rules.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationWanted:
+    """Look the application up; answered by `application_found`."""
+
+    application_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchDocument:
+    """Send a webhook and wait for its document; answered by `document_answered`."""
+
+    number: int
+    """Repeat it in the answer: answers to earlier fetches are ignored."""
+    event_type: str
+    webhook: Webhook
+    """Absolute URL, method and credentials of this one attempt."""
+    body: Mapping[str, object]
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechWanted:
+    """Synthesise a sentence; answered by `sound_ready` or `sound_failed`."""
+
+    number: int
+    markup: str
+    """SSML without its root element."""
+    voice: Voice
+
+
+@dataclass(frozen=True, slots=True)
+class AudioWanted:
+    """Fetch and decode a sound file; answered by `sound_ready` or `sound_failed`."""
+
+    number: int
+    url: str
+    username: str
+    password: str
+    timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer the call with 200; answered by `acknowledged` once the ACK is here."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the SIP side, where it has not ended by itself: BYE, or a final response while unanswered."""
+
+    status: int
+    """The final response of a call that was never answered."""
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Send audio; answered by `playback_finished` unless StopPlaying comes first."""
+
+    number: int
+    ulaw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlaying:
+    """Drop what is still to be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRecording:
+    """Write what the caller says to a file."""
+
+    recording_id: str
+    max_seconds: float
+    """The file holds no more than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopRecording:
+    """Complete the file; answered by `recording_finished` or `recording_failed`."""
+
+    recording_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordNow:
+    """Hand a record to the database's side."""
+
+    record: Record
+
+
+Effect = (
+    ApplicationWanted
+    | FetchDocument
+    | SpeechWanted
+    | AudioWanted
+    | Answer
+    | HangUp
+    | Play
+    | StopPlaying
+    | StartRecording
+    | StopRecording
+    | RecordNow
+)

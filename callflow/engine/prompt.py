@@ -1,0 +1,85 @@
+"""Play prompts: what verbs that make a sound, and verbs that hold such verbs, have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from callflow.engine.effects import AudioWanted, Play, SpeechWanted, StopPlaying
+from callflow.engine.step import Stage, Step
+from mediarelay.rtp.g711 import ULAW_SILENCE
+
+SILENT_FRAME = bytes([ULAW_SILENCE]) * 160
+
+MakeEffect = Callable[[int], SpeechWanted | AudioWanted]
+"""Returns the effect that makes a prompt's sound, under a number."""
+
+
+class Prompt:
+    """Prepare one prompt and play it; numbers tell its answers from those of prompts that were cut."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._playing: int | None = None
+        self._wanted: int | None = None
+
+    def begin(self, make_effect: MakeEffect) -> None:
+        """Ask for the prompt's sound by the effect that is made for a number."""
+        self._wanted = self._stage.new_number()
+        self._stage.emit(make_effect(self._wanted))
+
+    def over(self, number: int) -> bool:
+        """Tell whether this was the prompt's own playback, which is over then."""
+        if number != self._playing:
+            return False
+        self._playing = None
+        return True
+
+    def play(self, ulaw: bytes) -> None:
+        """Play the sound; an empty one becomes one silent frame, so that its end is reported too."""
+        self._wanted, self._playing = None, self._stage.new_number()
+        self._stage.emit(Play(self._playing, ulaw or SILENT_FRAME))
+
+    def stop(self) -> None:
+        """Cut the prompt off, or forget a sound that is not ready yet."""
+        if self._playing is not None:
+            self._stage.emit(StopPlaying())
+        self._wanted = self._playing = None
+
+    def wants(self, number: int) -> bool:
+        """Tell whether this is the sound that the prompt waits for."""
+        return number == self._wanted
+
+
+class PromptStep(Step):
+    """Play one sound and go on."""
+
+    def __init__(self, stage: Stage, verb: Any) -> None:
+        super().__init__(stage, verb)
+        self._prompt = Prompt(stage)
+
+    @abstractmethod
+    def make_effect(self, number: int) -> SpeechWanted | AudioWanted:
+        """Return the effect that makes the sound."""
+
+    def begin(self, now: float) -> None:
+        """Ask for the sound."""
+        self._prompt.begin(self.make_effect)
+
+    def abandon(self) -> None:
+        """Cut the sound off."""
+        self._prompt.stop()
+
+    def playback_finished(self, number: int, now: float) -> None:
+        """Go on with the next verb."""
+        if self._prompt.over(number):
+            self._stage.verb_done(now)
+
+    def sound_ready(self, number: int, ulaw: bytes) -> None:
+        """Play it."""
+        self._prompt.play(ulaw)
+
+    def wants_sound(self, number: int) -> bool:
+        """Tell whether it is this step's sound."""
+        return self._prompt.wants(number)

@@ -1,0 +1,79 @@
+"""Write the records that a call leaves behind."""
+
+from __future__ import annotations
+
+from callflow.bxml import Webhook
+from callflow.engine.limits import MAX_ERROR_MESSAGE
+from voiceapps.rules import webhook_bodies
+from voiceapps.rules.endings import EndReason
+from voiceapps.rules.records import CallEnded, RecordingStored, StatusEventQueued
+from voiceapps.rules.webhook_bodies import CallView, RecordingView
+
+OTHER_FAILURE_STATUS = 500
+_STATUSES = {
+    EndReason.APPLICATION_REJECTED: 603,
+    EndReason.CALLER_CANCELLED: 487,
+    EndReason.UNSUPPORTED_MEDIA: 488,
+}
+
+LOST_SENTENCES = {
+    EndReason.ACK_TIMEOUT: "The caller did not acknowledge the answer.",
+    EndReason.CALLER_UNREACHABLE: "The caller's telephone no longer answers.",
+    EndReason.MEDIA_TIMEOUT: "No audio came from the caller.",
+}
+
+
+def refusal_status(reason: EndReason) -> int:
+    """Return the final response of a call that ends unanswered."""
+    return _STATUSES.get(reason, OTHER_FAILURE_STATUS)
+
+
+def call_ended(
+    view: CallView,
+    node: str,
+    reason: EndReason,
+    *,
+    status: int,
+    sentence: str | None,
+    error_id: str | None,
+) -> CallEnded:
+    """Return the record of a call's end; `status` is the final response it got."""
+    return CallEnded(
+        call=view.facts,
+        node=node,
+        at=view.at,
+        reason=reason,
+        answered_at=view.answered_at,
+        sip_status=status,
+        error_message=sentence[:MAX_ERROR_MESSAGE] if sentence else None,
+        error_id=error_id,
+        tag=view.tag or None,
+    )
+
+
+def recording_available(view: CallView, recording: RecordingView, webhook: Webhook) -> StatusEventQueued:
+    """Return the event for a recording's `recordingAvailableUrl`."""
+    return StatusEventQueued(
+        call=view.facts,
+        event_type="recordingAvailable",
+        at=view.at,
+        url=webhook.url,
+        method=webhook.method,
+        username=webhook.username,
+        password=webhook.password,
+        body=webhook_bodies.recording_available(view, recording),
+    )
+
+
+def recording_stored(view: CallView, recording: RecordingView, path: str) -> RecordingStored:
+    """Return the record of a complete recording file."""
+    return RecordingStored(
+        call=view.facts,
+        recording_id=recording.recording_id,
+        path=path,
+        started_at=recording.started_at,
+        ended_at=recording.ended_at,
+        duration_ms=recording.duration_ms,
+        channels=recording.channels,
+        file_format=recording.file_format,
+    )

@@ -1,0 +1,107 @@
+"""Run `<Gather>`: prompts until the first digit, then digits until one of four ends (bxml.md).
+
+It ends on a terminating digit, on the last digit that fits, when the time between two digits is up, and when
+no digit has come within the first digit's time after the last repeat of the prompts. Without a URL the digits are
+dropped and the next verb runs.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from callflow.bxml.verbs.gather import Gather
+from callflow.bxml.verbs.play_audio import PlayAudio
+from callflow.bxml.verbs.speak_sentence import SpeakSentence
+from callflow.engine.effects import AudioWanted, SpeechWanted
+from callflow.engine.prompt import Prompt
+from callflow.engine.states import GATHERING, Gathering, GatherMove
+from callflow.engine.step import Stage, Step
+from callflow.engine.verbs.play_audio import audio_wanted
+from callflow.engine.verbs.speak_sentence import speech_wanted
+from voiceapps.rules import webhook_bodies
+
+
+class GatherStep(Step):
+    """Collect digits."""
+
+    def __init__(self, stage: Stage, verb: Gather) -> None:
+        super().__init__(stage, verb)
+        self._digits = ""
+        self._next_prompt = 0
+        self._prompt = Prompt(stage)
+        self._repeats = 0
+        self._state = Gathering.PROMPTING
+        self._verb = verb
+
+    def begin(self, now: float) -> None:
+        """Start the first round of prompts."""
+        self._stage.set_tag(self._verb.tag)
+        self._begin_round(now)
+
+    def abandon(self) -> None:
+        """Cut the prompts off."""
+        self._prompt.stop()
+
+    def digit_received(self, digit: str, now: float) -> None:
+        """Cut the prompts off, keep the digit, and end where it is the last one."""
+        if self._state is Gathering.PROMPTING:
+            self._prompt.stop()
+        self._move(GatherMove.DIGIT)
+        if digit in self._verb.terminating_digits:
+            self._finish(digit, now)
+            return
+        self._digits += digit
+        self.deadline = now + self._verb.inter_digit_timeout
+        if len(self._digits) >= self._verb.max_digits:
+            self._finish("", now)
+
+    def handle_timer(self, now: float) -> None:
+        """Repeat the prompts, or report what has been collected."""
+        if self._state is Gathering.WAITING and self._repeats < self._verb.repeat_count:
+            self._move(GatherMove.REPEAT)
+            self._begin_round(now)
+        else:
+            self._finish("", now)
+
+    def playback_finished(self, number: int, now: float) -> None:
+        """Play the next prompt."""
+        if self._prompt.over(number):
+            self._go_on_prompting(now)
+
+    def sound_ready(self, number: int, ulaw: bytes) -> None:
+        """Play it."""
+        self._prompt.play(ulaw)
+
+    def wants_sound(self, number: int) -> bool:
+        """Tell whether it is a prompt that no digit has cut off."""
+        return self._prompt.wants(number)
+
+    def _begin_round(self, now: float) -> None:
+        self._repeats += 1
+        self._next_prompt = 0
+        self._go_on_prompting(now)
+
+    def _finish(self, terminating_digit: str, now: float) -> None:
+        self._move(GatherMove.FINISH)
+        self.deadline = None
+        webhook = self._verb.webhook
+        if webhook is None:
+            self._stage.verb_done(now)
+            return
+        body = webhook_bodies.gather(self._stage.view(now), self._digits, terminating_digit)
+        self._stage.fetch("gather", webhook, body, now)
+
+    def _go_on_prompting(self, now: float) -> None:
+        self.deadline = None
+        if self._next_prompt < len(self._verb.prompts):
+            self._prompt.begin(partial(self._make_effect, self._verb.prompts[self._next_prompt]))
+            self._next_prompt += 1
+            return
+        self._move(GatherMove.PROMPTS_OVER)
+        self.deadline = now + self._verb.first_digit_timeout
+
+    def _make_effect(self, verb: SpeakSentence | PlayAudio, number: int) -> SpeechWanted | AudioWanted:
+        return speech_wanted(verb, number) if isinstance(verb, SpeakSentence) else audio_wanted(self._stage, verb, number)
+
+    def _move(self, move: GatherMove) -> None:
+        self._state = GATHERING[self._state][move]

@@ -1,0 +1,17 @@
+"""Run `<Hangup>`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from callflow.engine.step import Step
+
+
+class HangupStep(Step):
+    """End the call, or reject it where it is not answered yet."""
+
+    answers_call: ClassVar[bool] = False
+
+    def begin(self, now: float) -> None:
+        """End it."""
+        self._stage.hang_up_by_document(now)

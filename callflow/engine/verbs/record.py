@@ -1,0 +1,67 @@
+"""Run `<Record>`: record the caller until a digit, silence or the longest duration ends it."""
+
+from __future__ import annotations
+
+from callflow.audio.silence import is_loud
+from callflow.bxml.verbs.record import Record
+from callflow.engine.effects import StopRecording
+from callflow.engine.step import Stage, Step
+from voiceapps.rules import webhook_bodies
+from voiceapps.rules.webhook_bodies import RecordingView
+
+
+class RecordStep(Step):
+    """Record, then wait for the file.
+
+    The engine keeps the books of recordings, because a file may be complete only after its call is over.
+    """
+
+    def __init__(self, stage: Stage, verb: Record) -> None:
+        super().__init__(stage, verb)
+        self._end = 0.0
+        self._recording_id = ""
+        self._stopped = False
+        self._verb = verb
+
+    def begin(self, now: float) -> None:
+        """Start the recording and its clocks."""
+        self._stage.set_tag(self._verb.tag)
+        self._recording_id = self._stage.start_recording(self._verb, now)
+        self._end = now + self._verb.max_duration
+        self._restart_silence(now)
+
+    def abandon(self) -> None:
+        """Keep what has been recorded so far."""
+        self._stop()
+
+    def audio_received(self, ulaw: bytes, now: float) -> None:
+        """Start the silence's clock anew where the caller says something."""
+        if self._verb.silence_timeout and not self._stopped and is_loud(ulaw):
+            self._restart_silence(now)
+
+    def digit_received(self, digit: str, now: float) -> None:
+        """Stop at a terminating digit."""
+        if digit in self._verb.terminating_digits:
+            self._stop()
+
+    def handle_timer(self, now: float) -> None:
+        """Stop: the time is up, or the caller has been silent for long enough."""
+        self._stop()
+
+    def recording_over(self, recording: RecordingView, now: float) -> None:
+        """Report it and wait for the next document, or go on with the next verb."""
+        webhook = self._verb.complete
+        if webhook is None:
+            self._stage.verb_done(now)
+            return
+        body = webhook_bodies.record_complete(self._stage.view(now), recording)
+        self._stage.fetch("recordComplete", webhook, body, now)
+
+    def _restart_silence(self, now: float) -> None:
+        self.deadline = min(self._end, now + self._verb.silence_timeout) if self._verb.silence_timeout else self._end
+
+    def _stop(self) -> None:
+        if not self._stopped:
+            self._stopped = True
+            self.deadline = None
+            self._stage.emit(StopRecording(self._recording_id))

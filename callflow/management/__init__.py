@@ -1,1 +1,0 @@
-"""Hold the call flow's commands."""

@@ -1,1 +1,0 @@
-"""Commands: `runcallflow` and `call`."""

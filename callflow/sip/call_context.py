@@ -1,0 +1,78 @@
+"""Hold what all calls of one user agent share."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from callflow.sip.events import SipEvent
+from daemonkit.address import Address
+from sipproxy.sip import Request, Response
+from sipproxy.transactions.events import Key
+from sipproxy.transactions.layer import TransactionLayer
+from sipproxy.transactions.timers import Timers
+
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
+USER_AGENT = "sipuri"
+
+
+@dataclass(frozen=True, slots=True)
+class UserAgentConfig:
+    """Configure a user agent; times are in seconds."""
+
+    local: Address
+    """Where our datagrams come from, as Via says."""
+    keepalive_seconds: float | None = None
+    """Pause between OPTIONS in a dialog; None sends none."""
+    session_expires: int | None = None
+    """Longest session interval that we agree to (RFC 4028); None takes no part in session timers."""
+    max_calls: int = 500
+
+
+class CallTimer(Enum):
+    """Name a call's timers."""
+
+    ACK_MISSING = auto()
+    EXPIRE = auto()
+    KEEPALIVE = auto()
+    REFRESH = auto()
+    REPEAT_ANSWER = auto()
+
+
+@dataclass(slots=True)
+class Line:
+    """Give calls the transaction layer, timers, and the way to their shell."""
+
+    config: UserAgentConfig
+    layer: TransactionLayer
+    new_token: Callable[[], str]
+    events: deque[SipEvent] = field(default_factory=deque)
+    owners: dict[Key, int] = field(default_factory=dict)
+    """Which call a transaction belongs to."""
+    timers: Timers[tuple[int, CallTimer]] = field(default_factory=Timers)
+
+    def cancel_timers(self, call: int) -> None:
+        """Stop every timer of a call."""
+        for timer in CallTimer:
+            self.timers.cancel((call, timer))
+
+    def respond(self, key: Key, response: Response, now: float) -> None:
+        """Send a response."""
+        self.layer.respond(key, response, now)
+
+    def send(self, call: int, request: Request, target: Address, now: float) -> Key:
+        """Send a request whose responses come back to this call."""
+        key = self.layer.send_request(request, target, now)
+        self.owners[key] = call
+        return key
+
+    def tell(self, event: SipEvent) -> None:
+        """Queue an event for the shell."""
+        self.events.append(event)
+
+    def via(self) -> str:
+        """Return a Via with a fresh branch."""
+        host, port = self.config.local
+        return f"SIP/2.0/UDP {host}:{port};branch={self.layer.new_branch()};rport"

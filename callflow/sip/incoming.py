@@ -1,0 +1,103 @@
+"""Take a call: the server side of the first INVITE."""
+
+from __future__ import annotations
+
+from callflow.sip.call import SipCall
+from callflow.sip.call_context import Line
+from callflow.sip.dialogs import Dialog
+from callflow.sip.events import CallArrived, CallCancelled
+from callflow.sip.sdp_answer import Description, LocalSession, RemoteMedia, SdpError
+from callflow.sip.session_timer import agree
+from callflow.sip.states import CallMove, CallState
+from daemonkit.address import Address
+from sipproxy.sip import Request, Response
+from sipproxy.transactions.events import Key
+from voiceapps.rules.records import CallFacts
+
+
+class IncomingCall(SipCall):
+    """Hold a call that arrived; 180 goes out at once, the rest is for the shell to say."""
+
+    def __init__(self, line: Line, number: int, key: Key, invite: Request, source: Address) -> None:
+        super().__init__(line, number, CallState.INVITED)
+        self.invite_key = key
+        self._invite = invite
+        self._offer: Description | None = None
+        self.dialog = Dialog.of_server(invite, line.new_token(), source)
+
+    @property
+    def names(self) -> tuple[tuple[str, ...], ...]:
+        """Return the dialog's name, and that of the caller's attempt, whatever branch it comes by."""
+        return *super().names, (self._invite.call_id, self._invite.from_.tag)
+
+    def arrive(self, facts: CallFacts, now: float) -> None:
+        """Announce the call, and ring where its offer can be accepted."""
+        problem = None
+        try:
+            if self._invite.body:
+                self._offer = Description.parse(self._invite.body)
+                self._offer.audio()
+        except SdpError as error:
+            problem = str(error)
+        else:
+            self._line.respond(self.invite_key, self._reply(180), now)
+        self._line.tell(CallArrived(self.number, facts, problem))
+
+    def answer(self, address: Address, now: float) -> None:
+        """Answer with 200; our audio is received at `address`. Raises SdpError where the offer was unusable."""
+        if self.state is not CallState.INVITED:
+            return
+        self._local = LocalSession(address, self.number)
+        body, media = self._describe_media(self._local)
+        if self._line.config.session_expires:
+            self.session_timer = agree(self._invite, self._line.config.session_expires)
+        self._move(CallMove.ANSWER)
+        invite = self._invite.copy()
+        # The answer's To carries the tag that 180 had.
+        invite.replace("To", str(self.dialog.local if self.dialog else self._invite.to))
+        self._send_answer(self.invite_key, invite, body, media, now)
+
+    def cancelled(self, now: float) -> None:
+        """Answer the INVITE that its caller cancelled."""
+        if self.state is CallState.INVITED:
+            self._line.respond(self.invite_key, self._reply(487), now)
+            self._line.tell(CallCancelled(self.number))
+            self._end()
+
+    def hang_up(self, status: int, now: float) -> None:
+        """Refuse the call, or leave it once it was answered."""
+        if self.state is CallState.INVITED:
+            self._line.respond(self.invite_key, self._reply(status), now)
+            self._end()
+        else:
+            super().hang_up(status, now)
+
+    def _describe(self, response: Response) -> None:
+        if response.cseq == self._invite.cseq:
+            for route in self._invite.headers("record-route"):
+                response.append("Record-Route", route)
+        super()._describe(response)
+
+    def _describe_media(self, local: LocalSession) -> tuple[bytes, RemoteMedia | None]:
+        return local.answer(self._offer) if self._offer else (local.offer(), None)
+
+    def _handle_bye(self, key: Key, request: Request, now: float) -> None:
+        """End the call; a caller may leave before the answer, too (RFC 3261 15.1.2)."""
+        if self.state is CallState.INVITED:
+            self._line.respond(key, request.make_response(200), now)
+            self.cancelled(now)
+        else:
+            super()._handle_bye(key, request, now)
+
+    def _reply(self, status: int) -> Response:
+        tag = self.dialog.local.tag if self.dialog else ""
+        response = self._invite.make_response(status, to_tag=tag)
+        if status == 180:
+            self._describe_ringing(response)
+        return response
+
+    def _describe_ringing(self, response: Response) -> None:
+        for route in self._invite.headers("record-route"):
+            response.append("Record-Route", route)
+        if self.dialog:
+            response.append("Contact", f"<{self.dialog.contact}>")

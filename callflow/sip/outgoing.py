@@ -1,0 +1,160 @@
+"""Place a call: the client side of the first INVITE, for our own phone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from callflow.sip.call import SDP_TYPE, SipCall
+from callflow.sip.call_context import ALLOW, USER_AGENT, Line
+from callflow.sip.dialogs import Dialog
+from callflow.sip.events import CallProgressed, CallRefused
+from callflow.sip.sdp_answer import Description, LocalSession, SdpError
+from callflow.sip.states import CallMove, CallState
+from daemonkit.address import Address
+from sipproxy.sip import Challenge, PeerError, Request, Response, UsageError
+from sipproxy.sip.digest import answer_challenge
+from sipproxy.transactions.events import Key
+from voiceapps.rules.endings import EndReason
+
+_CHALLENGES = {
+    401: ("www-authenticate", "Authorization"),
+    407: ("proxy-authenticate", "Proxy-Authorization"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Hold a name and password that are good for one realm only: a stranger's challenge gets no answer."""
+
+    username: str
+    password: str = field(repr=False)
+    realm: str
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Say whom to call, through which proxy, and as whom."""
+
+    uri: str
+    proxy: Address
+    from_user: str
+    credentials: Credentials | None
+
+
+class OutgoingCall(SipCall):
+    """Hold a call that we place."""
+
+    def __init__(self, line: Line, number: int, destination: Destination, media: Address) -> None:
+        super().__init__(line, number, CallState.CALLING)
+        host, port = line.config.local
+        self._authorised = False
+        self._call_id = f"{line.new_token()}@{host}"
+        self._contact = f"sip:{destination.from_user}@{host}:{port}"
+        self._cseq = 0
+        self._destination = destination
+        self._from = f"<sip:{destination.from_user}@{host}>;tag={line.new_token()}"
+        self._invite_key: Key | None = None
+        self._local: LocalSession = LocalSession(media, number)
+
+    def hang_up(self, status: int, now: float) -> None:
+        """Cancel the call, or leave it once it was answered."""
+        if self.state is CallState.CALLING and self._invite_key:
+            self._move(CallMove.LEAVE)
+            self._line.layer.cancel(self._invite_key, now)
+        else:
+            super().hang_up(status, now)
+
+    def place(self, now: float, authorisation: tuple[str, str] | None = None) -> None:
+        """Send the INVITE, the second time with an answer to the challenge."""
+        self._cseq += 1
+        headers = [
+            ("Via", self._line.via()),
+            ("From", self._from),
+            ("To", f"<{self._destination.uri}>"),
+            ("Call-ID", self._call_id),
+            ("CSeq", f"{self._cseq} INVITE"),
+            ("Contact", f"<{self._contact}>"),
+            ("Max-Forwards", "70"),
+            ("Allow", ALLOW),
+            ("User-Agent", USER_AGENT),
+            ("Content-Type", SDP_TYPE),
+            *([authorisation] if authorisation else []),
+        ]
+        invite = Request.build("INVITE", self._destination.uri, headers, self._local.offer())
+        self._invite_key = self._line.send(self.number, invite, self._destination.proxy, now)
+
+    def request_timed_out(self, key: Key, request: Request, now: float) -> None:
+        """Nobody answered."""
+        if key == self._invite_key and self.dialog is None:
+            self._refused(408, "Request Timeout")
+        else:
+            super().request_timed_out(key, request, now)
+
+    def response_received(self, key: Key, response: Response, request: Request, now: float) -> None:
+        """Take a response to our INVITE, or to a later request."""
+        if key != self._invite_key:
+            super().response_received(key, response, request, now)
+        elif not response.is_final:
+            self._line.tell(CallProgressed(self.number, response.status, response.reason))
+        elif response.status < 300:
+            self._on_answer(response, request, now)
+        else:
+            self._on_refusal(response, request, now)
+
+    def transaction_ended(self, key: Key) -> None:
+        """Give up on an INVITE whose answer could not be read."""
+        if key == self._invite_key and self.dialog is None and self.state is not CallState.OVER:
+            self._refused(408, "Request Timeout")
+
+    def _on_answer(self, response: Response, request: Request, now: float) -> None:
+        """Acknowledge every 2xx; the first one makes the dialog, unless we have cancelled meanwhile."""
+        first = self.dialog is None
+        if first:
+            self.dialog = Dialog.of_client(request, response, self._contact, self._destination.proxy)
+        self._acknowledge(request.cseq.number)
+        if not first:
+            return
+        if self.state is CallState.LEAVING:
+            self._send_in_dialog("BYE", now)
+            return
+        try:
+            self._agreed(Description.parse(response.body).audio(), now)
+        except SdpError:
+            self._confirm()
+            self._lose(EndReason.UNSUPPORTED_MEDIA)
+
+    def _on_refusal(self, response: Response, request: Request, now: float) -> None:
+        authorisation = self._authorise(response, request)
+        if authorisation and self.state is CallState.CALLING:
+            self._authorised = True
+            self.place(now, authorisation)
+        else:
+            self._refused(response.status, response.reason)
+
+    def _authorise(self, response: Response, request: Request) -> tuple[str, str] | None:
+        """Answer a challenge of our own realm, once."""
+        names = _CHALLENGES.get(response.status)
+        credentials = self._destination.credentials
+        if names is None or credentials is None or self._authorised:
+            return None
+        for text in response.headers(names[0]):
+            try:
+                challenge = Challenge.parse(text)
+                if challenge.realm != credentials.realm:
+                    continue
+                answer = answer_challenge(
+                    challenge,
+                    username=credentials.username,
+                    password=credentials.password,
+                    method="INVITE",
+                    uri=request.uri_text,
+                    cnonce=self._line.new_token(),
+                )
+            except (PeerError, UsageError):
+                continue
+            return names[1], str(answer)
+        return None
+
+    def _refused(self, status: int, reason: str) -> None:
+        self._line.tell(CallRefused(self.number, status, reason))
+        self._end()

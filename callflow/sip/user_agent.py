@@ -1,0 +1,237 @@
+"""A SIP user agent without sockets: it takes the proxy's calls, and places calls for our phone.
+
+Theory of operation. The transaction layer deals with loss; this module finds the call that each message belongs to and
+hands it over. A call (`sip_call.py`) is a dialog and the exchanges open in it; how it begins differs by direction
+(`incoming.py`, `outgoing.py`). The shell sees numbers for calls and events (`sip_events.py`):
+
+    CallArrived → answer(call, address) → CallEstablished … MediaChanged … PeerHungUp or hang_up(call) → CallClosed
+
+The agent serves its proxy only: an INVITE without the proxy's private header is refused with 403. While `accepting` is
+false, and past `max_calls`, new calls are refused with 503 and never become calls.
+
+Errors of peers never leave this module: a message whose parts turn out to be malformed gets its status where it can be
+answered, and is dropped otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from callflow.sip.call import SipCall
+from callflow.sip.call_context import ALLOW, CallTimer, Line, UserAgentConfig
+from callflow.sip.call_header import read_call_facts
+from callflow.sip.dialogs import DialogKey
+from callflow.sip.events import SipEvent
+from callflow.sip.incoming import IncomingCall
+from callflow.sip.outgoing import Destination, OutgoingCall
+from callflow.sip.session_timer import MIN_SECONDS, too_small
+from callflow.sip.states import CallState
+from daemonkit.address import Address
+from sipproxy.sip import PeerError, Request
+from sipproxy.transactions.events import (
+    AckReceived,
+    Cancelled,
+    Key,
+    NewRequest,
+    RequestTimedOut,
+    ResponseReceived,
+    TransactionEnded,
+    TransactionEvent,
+)
+from sipproxy.transactions.layer import TransactionLayer
+
+RETRY_AFTER_SECONDS = 5
+_SUPPORTED = {"timer"}
+
+
+class UserAgent:
+    """Hold all calls of one socket; see the module's theory of operation."""
+
+    def __init__(self, config: UserAgentConfig, *, new_token: Callable[[], str]) -> None:
+        self.accepting = True
+        self.layer = TransactionLayer(new_token=new_token)
+        self._calls: dict[int, SipCall] = {}
+        self._index: dict[tuple[str, ...], int] = {}
+        self._config = config
+        self._last_number = 0
+        self._line = Line(config, self.layer, new_token)
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    # The one face.
+
+    def receive_datagram(self, data: bytes, source: Address, now: float) -> None:
+        """Take one datagram."""
+        self.layer.receive_datagram(data, source, now)
+        self._settle(now)
+
+    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
+        """Take what is to be sent."""
+        return self.layer.datagrams_to_send()
+
+    def get_timer(self) -> float | None:
+        """Return when `handle_timer` wants to be called, None for never."""
+        times = (self.layer.get_timer(), self._line.timers.next())
+        return min((time for time in times if time is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due."""
+        self.layer.handle_timer(now)
+        self._settle(now)
+        while (due := self._line.timers.pop_due(now)) is not None:
+            number, timer = due
+            self._fire(number, timer, now)
+        self._settle(now)
+
+    def next_event(self) -> SipEvent | None:
+        """Take the oldest event, None when there is none."""
+        return self._line.events.popleft() if self._line.events else None
+
+    # Commands.
+
+    def answer(self, call: int, address: Address, now: float) -> None:
+        """Answer a call that arrived; its audio is received at `address`."""
+        found = self._calls.get(call)
+        if isinstance(found, IncomingCall):
+            found.answer(address, now)
+
+    def hang_up(self, call: int, now: float, status: int = 486) -> None:
+        """End a call: a final response, CANCEL or BYE, as its state asks; harmless at any time."""
+        found = self._calls.get(call)
+        if found:
+            found.hang_up(status, now)
+            self._track(found)
+
+    def place(self, destination: Destination, media: Address, now: float) -> int:
+        """Place a call and return its number."""
+        call = OutgoingCall(self._line, self._new_number(), destination, media)
+        self._track(call)
+        call.place(now)
+        self._settle(now)
+        return call.number
+
+    # Inputs.
+
+    def _settle(self, now: float) -> None:
+        """Hand what the layer has seen to the calls."""
+        while (event := self.layer.next_event()) is not None:
+            try:
+                self._handle(event, now)
+            except PeerError as error:
+                if isinstance(event, NewRequest):
+                    self._refuse(event, error.status, now)
+
+    def _handle(self, event: TransactionEvent, now: float) -> None:
+        match event:
+            case NewRequest():
+                self._handle_request(event, now)
+            case AckReceived(request):
+                call = self._find(request)
+                if call:
+                    call.ack_received(request, now)
+            case Cancelled(key):
+                self._handle_cancel(key, now)
+            case ResponseReceived(key) | RequestTimedOut(key) | TransactionEnded(key):
+                call = self._owner(key)
+                if call:
+                    self._handle_own(call, event, now)
+                if isinstance(event, TransactionEnded):
+                    self._line.owners.pop(key, None)
+
+    def _handle_own(self, call: SipCall, event: ResponseReceived | RequestTimedOut | TransactionEnded, now: float) -> None:
+        """Hand on what became of a call's own request."""
+        match event:
+            case ResponseReceived(key, response, request):
+                call.response_received(key, response, request, now)
+            case RequestTimedOut(key, request):
+                call.request_timed_out(key, request, now)
+            case TransactionEnded(key):
+                call.transaction_ended(key)
+        self._track(call)
+
+    def _handle_cancel(self, key: Key, now: float) -> None:
+        call = self._owner(key)
+        if isinstance(call, IncomingCall):
+            call.cancelled(now)
+            self._track(call)
+
+    def _handle_request(self, event: NewRequest, now: float) -> None:
+        request = event.request
+        if request.to.tag:
+            call = self._find(request)
+            if call is None:
+                self._refuse(event, 481, now)
+                return
+            call.request_received(event.key, request, now)
+            self._track(call)
+        elif request.method == "INVITE":
+            self._handle_invite(event, now)
+        elif request.method == "OPTIONS":
+            self._refuse(event, 200, now, [("Allow", ALLOW)])
+        else:
+            known = request.method in ("BYE", "INFO")
+            self._refuse(event, 481 if known else 405, now, [] if known else [("Allow", ALLOW)])
+
+    def _handle_invite(self, event: NewRequest, now: float) -> None:
+        refusal = self._refusal(event.request)
+        facts = read_call_facts(event.request)
+        if refusal:
+            status, headers = refusal
+            self._refuse(event, status, now, headers)
+        elif facts is None:
+            self._refuse(event, 403, now)
+        else:
+            call = IncomingCall(self._line, self._new_number(), event.key, event.request, event.source)
+            self._line.owners[event.key] = call.number
+            self._track(call)
+            call.arrive(facts, now)
+
+    def _refusal(self, invite: Request) -> tuple[int, list[tuple[str, str]]] | None:
+        """Return why no call can come of an INVITE, as status and headers."""
+        unsupported = [value for value in invite.values("require") if value.lower() not in _SUPPORTED]
+        if unsupported:
+            return 420, [("Unsupported", ", ".join(unsupported))]
+        if not self.accepting or len(self._calls) >= self._config.max_calls:
+            return 503, [("Retry-After", str(RETRY_AFTER_SECONDS))]
+        if self._config.session_expires and too_small(invite):
+            return 422, [("Min-SE", str(MIN_SECONDS))]
+        if (invite.call_id, invite.from_.tag) in self._index:
+            # The same attempt has come by another path already (RFC 3261 8.2.2.2).
+            return 482, []
+        return None
+
+    def _refuse(self, event: NewRequest, status: int, now: float, headers: list[tuple[str, str]] | None = None) -> None:
+        response = event.request.make_response(status, to_tag=self._line.new_token())
+        for name, value in headers or []:
+            response.append(name, value)
+        self.layer.respond(event.key, response, now)
+
+    # Small parts.
+
+    def _find(self, request: Request) -> SipCall | None:
+        wanted: DialogKey = (request.call_id, request.to.tag, request.from_.tag)
+        return self._calls.get(self._index.get(wanted, 0))
+
+    def _fire(self, number: int, timer: CallTimer, now: float) -> None:
+        call = self._calls.get(number)
+        if call:
+            call.timer_fired(timer, now)
+            self._track(call)
+
+    def _new_number(self) -> int:
+        self._last_number += 1
+        return self._last_number
+
+    def _owner(self, key: Key) -> SipCall | None:
+        return self._calls.get(self._line.owners.get(key, 0))
+
+    def _track(self, call: SipCall) -> None:
+        """Keep the index of dialogs right after whatever happened to a call."""
+        if call.state is CallState.OVER:
+            self._calls.pop(call.number, None)
+            for name in call.names:
+                self._index.pop(name, None)
+        else:
+            self._calls[call.number] = call
+            self._index.update(dict.fromkeys(call.names, call.number))

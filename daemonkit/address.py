@@ -1,0 +1,6 @@
+"""Name what every socket call takes."""
+
+from __future__ import annotations
+
+Address = tuple[str, int]
+"""An IPv4 address in dotted form, and a port."""

@@ -1,0 +1,254 @@
+"""What each ng command does to the sessions (D6), in rtpengine's words.
+
+A handler returns its reply, or None where it answers later through `respond`: an offer when its ports are bound, a
+delete when the counts are final.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+from daemonkit.address import Address
+from mediarelay.config import Interface, RelayConfig
+from mediarelay.core.addresses import Side
+from mediarelay.core.allocation import Allocation
+from mediarelay.core.events import EndCause
+from mediarelay.core.limits import MAX_BRANCHES, MAX_SESSIONS, MAX_STREAMS
+from mediarelay.core.session import Session
+from mediarelay.core.sessions import SessionTable
+from mediarelay.kernel.flow import Plane
+from mediarelay.ng.control import Command
+from mediarelay.ng.figures import describe_session, totals_of
+from mediarelay.ng.limits import MAX_LISTED_CALLS, MAX_LISTED_OCTETS
+from mediarelay.ng.media_command import DeleteCommand, MediaCommand
+from mediarelay.sdp.description import SessionDescription
+from mediarelay.sdp.rewrite import Placement, rewrite
+
+Reply = Mapping[str, object]
+
+
+class Refusal(ValueError):
+    """A command that cannot be done; its text is the `error-reason`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A command that is being answered."""
+
+    sender: Address
+    cookie: bytes
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """An offer that waits for its ports."""
+
+    request: Request
+    ask: MediaCommand
+    description: SessionDescription
+    session: Session
+    offerer: int
+
+
+class Commands:
+    """Carry out commands; `respond` takes the replies that come later."""
+
+    def __init__(self, config: RelayConfig, table: SessionTable, respond: Callable[[Request, Reply, float], None]) -> None:
+        self._interfaces = {Side.EXTERNAL: config.external, Side.INTERNAL: config.internal}
+        self._table = table
+        self._respond = respond
+        self.draining = False
+        self.ignored: Counter[str] = Counter()
+        """Keys and flags that were read and change nothing, by their names in `media_command`."""
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all commands."""
+        return frozenset(self._HANDLERS)
+
+    def run(self, request: Request, now: float) -> Reply | None:
+        """Do what a command says; raises ValueError with a sentence."""
+        handler = self._HANDLERS.get(request.command.name)
+        if handler is None:
+            raise Refusal("Unrecognized command.")
+        return handler(self, request, now)
+
+    def _handle_answer(self, request: Request, now: float) -> Reply:
+        ask = self._parse(request.command)
+        session = self._session(ask.call_id)
+        answerer = _place_answerer(session, ask)
+        description = SessionDescription.parse(ask.sdp)
+        if not session.covers(description):
+            raise Refusal("The answer has media that was not offered.")
+        party = session.parties[answerer]
+        party.tag, party.label = ask.to_tag or party.tag, ask.label or party.label
+        session.touched_at = now
+        ports = session.answer(answerer, description, ask.received_from, nat=ask.learn_nat, sip_source=ask.sip_source)
+        self._table.drop_streams(session, session.drop_dead_streams(description), now)
+        self._table.note_change(session)
+        return self._rewritten(session, 1 - answerer, ask, description, ports, session.settle_mux(answerer, description))
+
+    def _handle_delete(self, request: Request, now: float) -> Reply | None:
+        ask = DeleteCommand.parse(request.command)
+        self.ignored.update(ask.ignored)
+        session = self._table.get(ask.call_id)
+        if session is None or _is_of_another_dialog(session, ask):
+            return {"result": "ok", "warning": "Call-ID not found or tags didn't match"}
+        if ask.via_branch in session.branches and len(session.branches) > 1:
+            session.branches.discard(ask.via_branch)
+        elif ask.delay:
+            session.delete_at = now + ask.delay
+            self._table.note_change(session)
+        else:
+            self._table.end(session, EndCause.DELETED, now, lambda at: self._respond(request, _described(session, at), at))
+            return None
+        return _described(session, now)
+
+    def _handle_list(self, request: Request, now: float) -> Reply:
+        limit = max(0, min(request.command.number("limit", 32), MAX_LISTED_CALLS))
+        calls: list[str] = []
+        size = 0
+        for session in islice(self._table, limit):
+            size += len(session.call_id.encode()) + 8
+            if size > MAX_LISTED_OCTETS:
+                break
+            calls.append(session.call_id)
+        return {"result": "ok", "calls": calls}
+
+    def _handle_offer(self, request: Request, now: float) -> Reply | None:
+        ask = self._parse(request.command)
+        description = SessionDescription.parse(ask.sdp)
+        if sum(media.live for media in description.media) > MAX_STREAMS:
+            raise Refusal("The offer has too many streams.")
+        session = self._table.get(ask.call_id) or self._new_session(ask, now)
+        offer = _Offer(request, ask, description, session, _place_offerer(session, ask))
+        self._table.allocator.begin(Allocation(session.missing(description), partial(self._finish_offer, offer)), now)
+        return None
+
+    def _handle_ping(self, request: Request, now: float) -> Reply:
+        return {"result": "pong"}
+
+    def _handle_query(self, request: Request, now: float) -> Reply:
+        return _described(self._session(request.command.require("call-id")), now)
+
+    def _handle_statistics(self, request: Request, now: float) -> Reply:
+        table = self._table
+        pools = {
+            side.value: {"free": pool.free, "used": pool.in_use, "quarantined": pool.quarantined}
+            for side, pool in table.allocator.pools.items()
+        }
+        planes = Counter(stream.plane for session in table for stream in session.streams.values())
+        # What leaves is there for as long as it takes to say so.
+        planes[Plane.KERNEL] += planes.pop(Plane.LEAVING, 0)
+        current = {
+            "sessionsown": len(table),
+            "sessionsforeign": 0,
+            "sessionstotal": len(table),
+            "ports": pools,
+            "planes": {plane.value: planes[plane] for plane in (Plane.USERSPACE, Plane.KERNEL)},
+            "directflows": table.offload.direct_flows,
+            "totals": totals_of(table),
+        }
+        ended = {f"{cause.value}sessions": table.ended[cause] for cause in EndCause}
+        return {"result": "ok", "statistics": {"currentstatistics": current, "totalstatistics": ended}}
+
+    _HANDLERS: Mapping[str, Callable[[Commands, Request, float], Reply | None]] = {
+        "answer": _handle_answer,
+        "delete": _handle_delete,
+        "list": _handle_list,
+        "offer": _handle_offer,
+        "ping": _handle_ping,
+        "query": _handle_query,
+        "statistics": _handle_statistics,
+    }
+
+    def _finish_offer(self, offer: _Offer, allocation: Allocation, complete: bool, now: float) -> None:
+        if not complete:
+            self._respond(offer.request, {"result": "error", "error-reason": "Ran out of ports."}, now)
+            return
+        session, ask = offer.session, offer.ask
+        party = session.parties[offer.offerer]
+        party.tag, party.label = ask.from_tag, ask.label or party.label
+        session.touched_at, session.delete_at = now, None
+        if ask.via_branch and len(session.branches) < MAX_BRANCHES:
+            session.branches.add(ask.via_branch)
+
+        def take(side: Side) -> Address:
+            return self._interfaces[side].local, allocation.take(side)
+
+        description = offer.description
+        ports = session.offer(offer.offerer, description, ask.received_from, nat=ask.learn_nat, sip_source=ask.sip_source, take=take)
+        self._table.register(session, now)
+        mux = session.offer_mux(description, ask.rtcp_mux)
+        self._respond(offer.request, self._rewritten(session, 1 - offer.offerer, ask, description, ports, mux), now)
+
+    def _new_session(self, ask: MediaCommand, now: float) -> Session:
+        if self.draining:
+            raise Refusal("draining")
+        if len(self._table) >= MAX_SESSIONS:
+            raise Refusal("Too many sessions.")
+        return self._table.new(ask.call_id, ask.direction or (Side.EXTERNAL, Side.EXTERNAL), now)
+
+    def _parse(self, command: Command) -> MediaCommand:
+        ask = MediaCommand.parse(command)
+        self.ignored.update(ask.ignored)
+        return ask
+
+    def _rewritten(  # noqa: PLR0913  # what one description needs on its way, each by its name
+        self,
+        session: Session,
+        receiver: int,
+        ask: MediaCommand,
+        description: SessionDescription,
+        ports: list[int],
+        mux: list[bool | None],
+    ) -> Reply:
+        interface: Interface = self._interfaces[session.parties[receiver].side]
+        placement = Placement(ask.media_address or interface.advertised, ports, origin=ask.origin, mux=mux)
+        return {"result": "ok", "sdp": rewrite(description, placement)}
+
+    def _session(self, call_id: str) -> Session:
+        session = self._table.get(call_id)
+        if session is None:
+            raise Refusal("Unknown call-id.")
+        return session
+
+
+def _described(session: Session, now: float) -> Reply:
+    return {"result": "ok", **describe_session(session, now)}
+
+
+def _is_of_another_dialog(session: Session, ask: DeleteCommand) -> bool:
+    """Tell whether a delete names a tag that the call does not have, though it knows both."""
+    return session.answered and any(tag is not None and session.party_of(tag) is None for tag in (ask.from_tag, ask.to_tag))
+
+
+def _place_answerer(session: Session, ask: MediaCommand) -> int:
+    """Return the index of the party that answers: not the one whose tag is `from-tag`."""
+    offerer = session.party_of(ask.from_tag)
+    if offerer is not None:
+        return 1 - offerer
+    answerer = session.party_of(ask.to_tag) if ask.to_tag is not None else None
+    if answerer is None:
+        raise Refusal("Unknown from-tag.")
+    return answerer
+
+
+def _place_offerer(session: Session, ask: MediaCommand) -> int:
+    """Return the index of the party that offers: by its side where that is clear, else by its tag."""
+    first, second = session.parties
+    if ask.direction is not None and first.side is not second.side:
+        return 0 if ask.direction[0] is first.side else 1
+    known = session.party_of(ask.from_tag)
+    if known is not None:
+        return known
+    other = session.party_of(ask.to_tag) if ask.to_tag is not None else None
+    if other is not None:
+        return 1 - other
+    if session.answered:
+        raise Refusal("Neither tag belongs to this call.")
+    return 0

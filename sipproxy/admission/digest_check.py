@@ -1,0 +1,96 @@
+"""What a request's credentials are worth (D4)."""
+
+from __future__ import annotations
+
+import hmac
+
+from sipproxy.admission.nonces import NonceBook
+from sipproxy.sip import Challenge, Credentials, PeerError, Request, SipUri
+from sipproxy.sip.digest import MD5, SHA256, expected_response, read_fields
+from sipproxy.sip.limits import MAX_CREDENTIALS
+from voiceapps.rules.admission import AdmissionSnapshot, DigestState
+
+# Stands in where no application or no secret is there, so that the comparison takes the same time.
+_NOBODY = "0" * 64
+_PREFERENCE = (SHA256, MD5)
+
+
+class DigestCheck:
+    """Judge credentials and write challenges for one realm.
+
+    `allow_no_qop` takes answers in the form of RFC 2069 too. They count nothing, so each nonce is then good for one request.
+    """
+
+    def __init__(self, *, realm: str, hosts: frozenset[str], nonces: NonceBook, allow_no_qop: bool = False) -> None:
+        self._realm = realm
+        self._hosts = hosts
+        self._nonces = nonces
+        self._allow_no_qop = allow_no_qop
+
+    def challenges(self, application: AdmissionSnapshot | None, source_ip: str, *, stale: bool, now: float) -> list[Challenge]:
+        """Return one challenge for each algorithm the application takes, the preferred first (RFC 8760 2.4)."""
+        offered = application.digest_algorithms if application is not None else (MD5,)
+        nonce = self._nonces.make(source_ip, now)
+        return [Challenge(self._realm, nonce, algorithm, stale=stale) for algorithm in _PREFERENCE if algorithm in offered]
+
+    def judge(self, request: Request, application: AdmissionSnapshot | None, source_ip: str, now: float) -> DigestState:
+        """Return the state of the credentials for our realm; a correct answer claims its nonce count."""
+        try:
+            credentials = self._find(request)
+        except PeerError:
+            return DigestState.MALFORMED
+        if credentials is None:
+            return DigestState.ABSENT
+        if not self._nonces.is_fresh(credentials.nonce, source_ip, now):
+            return DigestState.STALE
+        if application is not None and not credentials.userhash and credentials.username.lower() not in application.users:
+            return DigestState.OTHER_USER
+        if not self._is_right(request, credentials, application):
+            return DigestState.WRONG
+        return DigestState.VALID if self._claim(request, credentials, now) else DigestState.STALE
+
+    def _find(self, request: Request) -> Credentials | None:
+        """Return the credentials for our realm; those for others are not read any further (RFC 3261 22.3)."""
+        texts = request.headers("proxy-authorization")
+        if len(texts) > MAX_CREDENTIALS:
+            raise PeerError(400, "Too Many Credentials")
+        for text in texts:
+            fields = read_fields(text)
+            if fields.get("realm") == self._realm:
+                return Credentials.from_fields(fields)
+            if "realm" not in fields:
+                raise PeerError(400, "Digest Without Realm")
+        return None
+
+    def _claim(self, request: Request, credentials: Credentials, now: float) -> bool:
+        use = (request.call_id, str(request.cseq), request.top_via.branch)
+        if credentials.qop:
+            return self._nonces.claim(credentials.nonce, credentials.count, use, now)
+        return self._nonces.claim_once(credentials.nonce, use, now)
+
+    def _is_right(self, request: Request, credentials: Credentials, application: AdmissionSnapshot | None) -> bool:
+        ha1 = _ha1(application, credentials)
+        expected = expected_response(credentials, ha1=ha1 or _NOBODY, method=request.method)
+        given = credentials.response.encode("utf-8", "surrogateescape")
+        agrees = hmac.compare_digest(given, expected.encode())
+        allowed = application is not None and credentials.base_algorithm in application.digest_algorithms
+        counted = bool(credentials.qop) or self._allow_no_qop
+        fits = counted and not credentials.userhash and self._names(request, credentials.uri)
+        return agrees and allowed and fits and ha1 is not None
+
+    def _names(self, request: Request, uri_text: str) -> bool:
+        """Tell whether the digest's uri is the Request-URI, or its host form: sipp and others write the server's address."""
+        if uri_text == request.uri_text:
+            return True
+        try:
+            uri = SipUri.parse(uri_text)
+        except PeerError:
+            return False
+        return uri.host_key in self._hosts and (uri.user is None or uri.user_key == request.uri.user_key)
+
+
+def _ha1(application: AdmissionSnapshot | None, credentials: Credentials) -> str | None:
+    if application is None:
+        return None
+    wanted = (credentials.username.lower(), credentials.base_algorithm)
+    return next((ha1 for user, algorithm, ha1 in application.ha1 if (user, algorithm) == wanted), None)

@@ -1,0 +1,23 @@
+"""How much strangers may make admission remember, and how often they may ask."""
+
+MAX_SOURCES = 50_000  # source addresses with a rate limit of their own
+MAX_RATED = 20_000  # applications, and accounts, whose new calls are counted
+MAX_NONCES = 100_000  # nonces with a claimed count, each for NONCE_SECONDS
+MAX_FAILED_CALLS = 20_000  # Call-IDs whose failed digest is already counted
+MAX_BANS = 10_000  # sources that are kept out at one time
+MAX_PAST_BANS = 20_000  # sources whose next ban lasts longer
+REQUESTS_PER_SECOND = 100.0  # unauthenticated requests from one source
+REQUEST_BURST = 300.0
+FAILURES_PER_SECOND = 0.2  # failed digests from one source; a quarter of an hour of typing errors fits in the burst
+FAILURE_BURST = 60.0
+BAN_SCORE = 50.0  # wrong passwords that are too many: fewer than the failures that are answered, so that a guesser reaches it
+SCORE_FORGIVEN_PER_SECOND = 0.05  # who errs less often than every 20 s is never banned
+FIRST_BAN_SECONDS = 600.0
+LAST_BAN_SECONDS = 86_400.0  # each ban is twice as long as the one before, up to this
+BANS_FORGOTTEN_SECONDS = 86_400.0  # after the end of a ban, when the next one is short again
+FLOOD_PER_SECOND = 100.0  # refused requests from one source: it sends twice what it may
+FLOOD_BURST = 1_000.0  # a PBX that starts anew asks for everything at once, and once more
+FLOOD_BAN_SECONDS = 30.0  # short, as the source may be forged
+RECENT_CALL_SECONDS = 600.0  # for so long after an admitted call no flood bans its source
+UNSEEN_BAN_SECONDS = 30.0  # so long a ban of our own may be on its way to the database
+NONCE_SECONDS = 60.0

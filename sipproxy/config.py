@@ -1,0 +1,95 @@
+"""The proxy's configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from daemonkit.address import Address
+from sipproxy.transactions.listener import Listener
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Name a media relay that calls may use."""
+
+    address: Address
+    """Where it takes ng commands."""
+    weight: int = 1
+    """Its share of the new calls, beside the weights of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsConfig:
+    """Hold where TLS finds its files; they are read again when they change."""
+
+    certificate: str
+    """Path of the chain in PEM."""
+    key: str
+    """Path of the private key in PEM."""
+    client_ca: str = ""
+    """Path of the authorities whose certificates clients must show; empty asks for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class HepConfig:
+    """Hold where copies of messages go, in HEP version 3."""
+
+    host: str
+    """An IPv4 address or a name."""
+    port: int
+    """UDP."""
+    agent_id: int
+    """Tells the collector who sends, 32 bits."""
+    key: bytes = field(default=b"", repr=False)
+    """What the collector wants to see; empty sends none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SipProxyConfig:
+    """Hold what one proxy process needs to know; addresses are (IPv4, port)."""
+
+    name: str
+    """The node's name."""
+    domain: str
+    """The host of the SIP URIs."""
+    realm: str
+    """The digest realm."""
+    hosts: frozenset[str]
+    """Every host part that means us, lower case: domain, aliases, addresses."""
+    external: tuple[Listener, ...]
+    """Where callers' messages arrive; the first one speaks UDP and is what the pool shows."""
+    internal: Listener
+    """Where the call flow's datagrams arrive."""
+    callflow_targets: tuple[Address, ...]
+    """Static targets; empty means the registered nodes."""
+    media_relays: tuple[Relay, ...]
+    """The relays among which new calls are shared out."""
+    worker: int
+    """Which of the node's processes this is, from 0; written into branches."""
+    nonce_key: bytes = field(repr=False)
+    """Signs nonces."""
+    route_key: bytes = field(repr=False)
+    """Signs route tokens and branches; the same in the whole fleet."""
+    record_route_host: str = ""
+    """What Record-Route shows outside instead of the address that the caller came to."""
+    tls: TlsConfig | None = None
+    """The files of the listeners that speak TLS."""
+    trusted: tuple[str, ...] = ()
+    """CIDRs that per-source limits and bans never touch."""
+    guard_silent: bool = False
+    """Whether requests from outside that name a host which is not ours get no answer."""
+    guard_kernel: bool = False
+    """Whether the kernel drops what comes from banned sources, where we may ask it to."""
+    digest_allow_no_qop: bool = False
+    """Whether clients that ignore qop (RFC 2069) may answer a challenge."""
+    max_unacknowledged_per_source: int = 10
+    """Calls without a password that wait for their ACK, per source address (D8)."""
+    stores_messages: bool = True
+    """Whether the database keeps the messages of calls."""
+    hep: HepConfig | None = None
+    """Who else gets them."""
+
+    @property
+    def exports_messages(self) -> bool:
+        """Tell whether somebody beside the database wants each message."""
+        return self.hep is not None

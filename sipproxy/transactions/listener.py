@@ -1,0 +1,62 @@
+"""The addresses of ours where messages come in and go out (RFC 3261 18, 19.1).
+
+A listener is one address with one transport. Every transaction belongs to the listener that its first message passed, so
+an answer leaves where its question came in. A message of a stream reaches the core framed, as if it were a datagram; the
+address beside it is the far end of its connection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from daemonkit.address import Address
+
+
+class Side(Enum):
+    """Name the two sides of the proxy."""
+
+    EXTERNAL = "external"
+    INTERNAL = "internal"
+
+    @property
+    def other(self) -> Side:
+        """Return the opposite side."""
+        return Side.INTERNAL if self is Side.EXTERNAL else Side.EXTERNAL
+
+
+class Transport(Enum):
+    """Name the transports as a Via does; their order is their number in a route token."""
+
+    UDP = "UDP"
+    TCP = "TCP"
+    TLS = "TLS"
+
+    @property
+    def is_stream(self) -> bool:
+        """Tell whether messages arrive in order or not at all: nothing is repeated then."""
+        return self is not Transport.UDP
+
+    @property
+    def uri_params(self) -> str:
+        """Return what a URI of ours adds for the peer to come back by this transport."""
+        return "" if self is Transport.UDP else f";transport={self.value.lower()}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listener:
+    """Hold one address of ours; the same object everywhere, so it is compared by identity."""
+
+    side: Side
+    transport: Transport
+    bind: Address
+    """Where it is opened."""
+    address: Address
+    """How its peers see it."""
+    index: int = 0
+    """Which of the addresses with this side and transport it is; travels in route tokens."""
+
+    @property
+    def name(self) -> str:
+        """Return a name that is the same in every worker."""
+        return f"{self.side.value}-{self.transport.value.lower()}-{self.index}"

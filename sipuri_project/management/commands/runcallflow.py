@@ -1,0 +1,28 @@
+"""`manage.py runcallflow`: the voice engine."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from prometheus_client import CollectorRegistry
+
+from callflow.adapters.node import CallflowNode
+from daemonkit.address import Address
+from sipuri_project.config import callflow_config
+from sipuri_project.daemon import DaemonCommand
+from voiceapps.daemon.outbound import WebhookClient
+
+
+class Command(DaemonCommand):
+    """Answer the calls that the proxy lets in, as their applications' BXML says."""
+
+    help = "Runs the call flow: SIP on SIPURI_CALLFLOW_BIND, audio on ports of the same address."
+
+    def make_service(self, registry: CollectorRegistry, metrics: Address | None, _options: dict[str, Any]) -> CallflowNode:
+        """Return the node."""
+        return CallflowNode(callflow_config(), metrics=metrics, new_client=_new_client, registry=registry)
+
+
+def _new_client() -> WebhookClient:
+    return WebhookClient(allow_private=settings.WEBHOOK_ALLOW_PRIVATE, signing_key=settings.SIPURI_WEBHOOK_KEY)

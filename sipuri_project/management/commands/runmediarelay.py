@@ -1,0 +1,41 @@
+"""`manage.py runmediarelay`: one media relay."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from prometheus_client import CollectorRegistry
+
+from daemonkit.address import Address
+from daemonkit.service import Service
+from daemonkit.workers import add_worker_options, end_with_supervisor, inherited_sockets
+from mediarelay.adapters.node import ReportingRelay
+from mediarelay.aio.front import COMMANDS, RelayFront
+from sipuri_project.config import relay_config
+from sipuri_project.daemon import DaemonCommand
+
+
+class Command(DaemonCommand):
+    """Relay the audio of calls between callers and call-flow nodes."""
+
+    help = "Runs the media relay: ng commands on SIPURI_NG_BIND, audio on SIPURI_RTP_PORTS and SIPURI_RTP_INTERNAL_PORTS."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add what a worker is told."""
+        super().add_arguments(parser)
+        add_worker_options(parser)
+
+    def make_service(self, registry: CollectorRegistry, metrics: Address | None, options: dict[str, Any]) -> Service:
+        """Return one relay, or the front of SIPURI_MEDIA_WORKERS."""
+        if options["worker"] is None and settings.MEDIA_WORKERS > 1:
+            command = (sys.executable, sys.argv[0], "runmediarelay", "--drain-seconds", str(options["drain_seconds"]))
+            return RelayFront(command, settings.MEDIA_WORKERS, settings.NG_BIND, metrics=metrics, registry=registry)
+        if options["worker"] is not None:
+            # The next one takes its ports and its sessions; what it has in the kernel goes on.
+            end_with_supervisor(signal.SIGKILL)
+        sockets = inherited_sockets(options["sockets"])
+        return ReportingRelay(relay_config(options["worker"] or 0), registry=registry, metrics=metrics, commands=sockets.get(COMMANDS))

@@ -1,0 +1,49 @@
+"""`manage.py runsipproxy`: the SIP proxy."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from prometheus_client import CollectorRegistry
+
+from daemonkit.address import Address
+from daemonkit.service import Service
+from daemonkit.workers import WorkerPool, add_worker_options, end_with_supervisor, inherited_sockets
+from sipproxy.adapters.node import ProxyNode
+from sipproxy.aio.sharing import shared_sockets
+from sipuri_project.config import geo_config, sip_proxy_config
+from sipuri_project.daemon import DaemonCommand
+from voiceapps.geo import CountryLookup
+
+
+class Command(DaemonCommand):
+    """Let calls in that may come in, and relay their signalling."""
+
+    help = "Runs the SIP proxy: callers on SIPURI_SIP_BIND, the call flow on SIPURI_SIP_INTERNAL_BIND."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add what a worker is told."""
+        super().add_arguments(parser)
+        add_worker_options(parser)
+
+    def make_service(self, registry: CollectorRegistry, metrics: Address | None, options: dict[str, Any]) -> Service:
+        """Return one proxy, or the supervisor of SIPURI_SIP_WORKERS."""
+        if options["worker"] is None and settings.SIP_WORKERS > 1:
+            command = (sys.executable, sys.argv[0], "runsipproxy", "--drain-seconds", str(options["drain_seconds"]))
+            configs = [sip_proxy_config(worker) for worker in range(settings.SIP_WORKERS)]
+            return WorkerPool(command, open_sockets=lambda: shared_sockets(configs), metrics=metrics, registry=registry)
+        if options["worker"] is not None:
+            # It has calls: it may finish them, and takes no more.
+            end_with_supervisor(signal.SIGTERM)
+        countries = CountryLookup(*geo_config())
+        return ProxyNode(
+            sip_proxy_config(options["worker"] or 0),
+            country_of=countries.country_of,
+            registry=registry,
+            metrics=metrics,
+            sockets=inherited_sockets(options["sockets"]),
+        )

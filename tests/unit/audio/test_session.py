@@ -1,0 +1,425 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, DigitsSent, FirstPacketReceived, PlaybackFinished
+from callflow.audio.frames import MAX_FILL_SAMPLES
+from callflow.audio.session import FRAME_SECONDS, MAX_CATCH_UP, AudioSession, Codec, is_rtcp
+from mediarelay.rtp.g711 import alaw_to_ulaw, ulaw_to_alaw
+from mediarelay.rtp.packet import RtpPacket
+from mediarelay.rtp.rtcp import ReceiverReport, SenderReport, build_compound, parse_compound
+from mediarelay.rtp.telephone_event import TelephoneEvent
+
+FAR = ("192.0.2.8", 4000)
+SILENCE = b"\xff"
+
+
+def session(**changes: object) -> AudioSession:
+    fields: dict[str, object] = {
+        "codec": Codec.PCMU,
+        "event_payload_type": 101,
+        "remote": FAR,
+        "ssrc": 5,
+        "sequence": 65_530,
+        "timestamp": 2**32 - 320,
+        **changes,
+    }
+    return AudioSession(**fields)  # type: ignore[arg-type]  # the test names the fields
+
+
+def events_of(made: AudioSession) -> list[AudioEvent]:
+    return list(iter(made.next_event, None))
+
+
+class Clock:
+    """Runs a session's timers and keeps what it sends, with the time."""
+
+    def __init__(self, made: AudioSession, now: float = 50.0) -> None:
+        self.made, self.now = made, now
+        self.sent: list[tuple[float, RtpPacket]] = []
+        self.reports: list[tuple[float, bytes]] = []
+
+    def run(self, seconds: float, *, late: float = 0.0) -> None:
+        end = self.now + seconds
+        while (due := self.made.get_timer()) is not None and max(due, self.now) + late <= end:
+            self.now = max(due, self.now) + late
+            self.made.handle_timer(self.now)
+            for data, address in self.made.datagrams_to_send():
+                if is_rtcp(data):
+                    assert address == (FAR[0], FAR[1] + 1)
+                    self.reports.append((self.now, data))
+                else:
+                    assert address == FAR
+                    self.sent.append((self.now, RtpPacket.parse(data)))
+        self.now = end
+
+
+def started(**changes: object) -> tuple[AudioSession, Clock]:
+    made = session(**changes)
+    clock = Clock(made)
+    made.start(clock.now)
+    return made, clock
+
+
+def audio(sequence: int, *, timestamp: int | None = None, fill: int = 0, ssrc: int = 9, size: int = 160, payload_type: int = 0) -> bytes:
+    at = sequence * 160 if timestamp is None else timestamp
+    return bytes(RtpPacket(payload_type, sequence & 0xFFFF, at & 0xFFFFFFFF, ssrc, bytes((fill or sequence & 0x7F,)) * size))
+
+
+def event(sequence: int, timestamp: int, code: int, duration: int, *, end: bool = False) -> bytes:
+    return bytes(RtpPacket(101, sequence, timestamp, 9, bytes(TelephoneEvent(code, end, 10, duration))))
+
+
+def heard(made: AudioSession) -> bytes:
+    return b"".join(item.ulaw for item in events_of(made) if isinstance(item, AudioReceived))
+
+
+def test_frames_leave_on_the_slots_and_the_last_one_is_padded() -> None:
+    made, clock = started()
+    number = made.play(bytes(range(160)) * 3 + b"tail")
+    clock.run(1.0)
+    packets = [packet for _, packet in clock.sent]
+    assert [at for at, _ in clock.sent] == pytest.approx([50.0 + n * FRAME_SECONDS for n in range(4)])
+    assert [packet.sequence for packet in packets] == [65_530, 65_531, 65_532, 65_533]
+    assert [packet.timestamp for packet in packets] == [2**32 - 320, 2**32 - 160, 0, 160]
+    assert [packet.marker for packet in packets] == [True, False, False, False]
+    assert packets[-1].payload == b"tail" + SILENCE * 156
+    assert events_of(made) == [PlaybackFinished(number)]
+
+
+def test_late_wakeups_do_not_drift() -> None:
+    made, clock = started()
+    made.play(bytes(160 * 500))
+    clock.run(11.0, late=0.013)
+    assert len(clock.sent) == 500
+    assert clock.sent[-1][0] == pytest.approx(50.0 + 499 * FRAME_SECONDS + 0.013, abs=0.014)
+    assert clock.sent[-1][1].timestamp == (2**32 - 320 + 499 * 160) & 0xFFFFFFFF
+
+
+def test_a_long_pause_of_the_process_sends_a_bounded_burst() -> None:
+    made, clock = started()
+    made.play(bytes(160 * 100))
+    clock.run(0.11)
+    assert len(clock.sent) == 6
+    clock.now += 1.0
+    made.handle_timer(clock.now)
+    burst = [RtpPacket.parse(data) for data, _ in made.datagrams_to_send()]
+    assert len(burst) == MAX_CATCH_UP
+    assert burst[-1].timestamp == (2**32 - 320 + int((clock.now - 50.0) / FRAME_SECONDS) * 160) & 0xFFFFFFFF
+    clock.run(3.0)
+    assert len(clock.sent) + len(burst) == 100
+
+
+def test_silence_is_not_sent_but_time_goes_on() -> None:
+    made, clock = started()
+    made.play(bytes(160))
+    clock.run(0.5)
+    made.play(bytes(160))
+    clock.run(0.5)
+    (_, first), (at, second) = clock.sent
+    assert (second.timestamp - first.timestamp) & 0xFFFFFFFF == 25 * 160
+    assert second.sequence == first.sequence + 1
+    assert second.marker
+    assert at == pytest.approx(50.5)
+
+
+def test_plays_follow_each_other_and_an_empty_one_ends_at_once() -> None:
+    made, clock = started()
+    numbers = [made.play(b"\x01" * 160), made.play(b""), made.play(b"\x02" * 320)]
+    clock.run(1.0)
+    assert [packet.payload[0] for _, packet in clock.sent] == [1, 2, 2]
+    assert events_of(made) == [PlaybackFinished(number) for number in numbers]
+
+
+def test_nothing_leaves_before_the_start() -> None:
+    made = session()
+    made.play(bytes(160))
+    assert made.get_timer() is None
+    made.handle_timer(9.0)
+    assert made.datagrams_to_send() == []
+
+
+def test_barge_in_drops_the_rest() -> None:
+    made, clock = started()
+    made.play(bytes(1600))
+    clock.run(0.05)
+    made.stop_playing()
+    clock.run(1.0)
+    assert len(clock.sent) == 3
+    assert events_of(made) == []
+    number = made.play(bytes(160))
+    clock.run(1.0)
+    assert events_of(made) == [PlaybackFinished(number)]
+
+
+def test_digits_are_sent_as_events() -> None:
+    made, clock = started()
+    made.play(bytes(160 * 2))
+    made.send_digits("1#", duration_ms=60, gap_ms=100)
+    clock.run(2.0)
+    packets = [packet for _, packet in clock.sent]
+    assert [packet.payload_type for packet in packets] == [101] * 12 + [0] * 2
+    first, second = packets[:6], packets[6:12]
+    assert [packet.marker for packet in first] == [True] + [False] * 5
+    assert {packet.timestamp for packet in first} == {2**32 - 320}
+    parsed = [TelephoneEvent.parse(packet.payload) for packet in first]
+    assert [(item.event, item.end, item.duration) for item in parsed] == [
+        (1, False, 160),
+        (1, False, 320),
+        (1, False, 480),
+        (1, True, 480),
+        (1, True, 480),
+        (1, True, 480),
+    ]
+    # 60 ms of digit and 100 ms of gap are eight slots.
+    assert {packet.timestamp for packet in second} == {(2**32 - 320 + 8 * 160) & 0xFFFFFFFF}
+    assert DigitsSent() in events_of(made)
+
+
+def test_a_comma_waits_and_nothing_ends_at_once() -> None:
+    made, clock = started()
+    made.send_digits(",1", duration_ms=20, gap_ms=0)
+    clock.run(2.0)
+    assert clock.sent[0][0] == pytest.approx(50.5)
+    made.send_digits("")
+    assert events_of(made) == [DigitsSent(), DigitsSent()]
+
+
+def test_digits_that_cannot_be_sent() -> None:
+    with pytest.raises(ValueError, match="takes no telephone events"):
+        session(event_payload_type=None).send_digits("1")
+    with pytest.raises(ValueError, match="is not a telephone digit"):
+        session().send_digits("1x")
+
+
+def test_alaw_is_translated_at_the_edge() -> None:
+    made, clock = started(codec=Codec.PCMA)
+    frame = bytes(range(160))
+    made.play(frame)
+    clock.run(0.1)
+    assert clock.sent[0][1].payload_type == 8
+    assert clock.sent[0][1].payload == ulaw_to_alaw(frame)
+    made.receive_datagram(audio(1, payload_type=8, fill=0x55), FAR, clock.now)
+    assert heard(made) == alaw_to_ulaw(b"\x55" * 160)
+
+
+def test_received_audio_in_order() -> None:
+    made = session()
+    for number in range(1, 11):
+        made.receive_datagram(audio(number), FAR, number * 0.02)
+    got = events_of(made)
+    assert got[0] == FirstPacketReceived(0.02)
+    assert got[1:] == [AudioReceived(bytes((number,)) * 160) for number in range(1, 11)]
+    assert (made.packets_received, made.lost, made.last_packet_at) == (10, 0, 0.2)
+    assert made.jitter_ms < 0.1
+
+
+@pytest.mark.parametrize("order", [[1, 3, 2, 4, 5], [1, 4, 2, 3, 5], [1, 2, 2, 3, 1, 4, 5, 5], [1, 4, 3, 2, 5]])
+def test_reordering_within_three_frames_is_repaired(order: list[int]) -> None:
+    made = session()
+    for step, number in enumerate(order):
+        made.receive_datagram(audio(number), FAR, step * 0.02)
+    assert heard(made) == b"".join(bytes((number,)) * 160 for number in range(1, 6))
+
+
+def test_lost_packets_become_silence() -> None:
+    made = session()
+    for number in (1, 2, 5, 6, 7, 8):
+        made.receive_datagram(audio(number), FAR, number * 0.02)
+    assert heard(made) == b"\1" * 160 + b"\2" * 160 + SILENCE * 320 + b"\5" * 160 + b"\6" * 160 + b"\7" * 160 + b"\x08" * 160
+    assert made.lost == 2
+
+
+def test_waiting_for_a_lost_packet_ends_by_the_clock() -> None:
+    made = session()
+    made.receive_datagram(audio(1), FAR, 0.0)
+    made.receive_datagram(audio(3), FAR, 0.04)
+    assert heard(made) == b"\1" * 160
+    assert made.get_timer() == pytest.approx(0.1)
+    made.handle_timer(0.1)
+    assert heard(made) == SILENCE * 160 + b"\3" * 160
+    made.receive_datagram(audio(2), FAR, 0.11)
+    assert heard(made) == b""
+
+
+def test_discontinuous_transmission_is_as_long_as_it_was() -> None:
+    made = session()
+    made.receive_datagram(audio(1, timestamp=0, fill=1), FAR, 0.0)
+    made.receive_datagram(audio(2, timestamp=16_160, fill=2), FAR, 2.02)
+    assert heard(made) == b"\1" * 160 + SILENCE * 16_000 + b"\2" * 160
+
+
+def test_a_leap_of_the_timestamp_fills_no_more_than_has_passed() -> None:
+    made = session()
+    made.receive_datagram(audio(1, timestamp=0), FAR, 0.0)
+    made.receive_datagram(audio(2, timestamp=2**31 - 5), FAR, 0.10)
+    made.receive_datagram(audio(3, timestamp=2**31 + 155), FAR, 0.12)
+    assert len(heard(made)) == 800 + 160 + 160
+    made.receive_datagram(audio(4, timestamp=7), FAR, 10_000.0)
+    assert len(heard(made)) == MAX_FILL_SAMPLES + 160
+
+
+def test_a_new_source_goes_on_where_the_old_one_stopped() -> None:
+    made = session()
+    made.receive_datagram(audio(1, fill=1), FAR, 0.0)
+    made.receive_datagram(audio(40_000, ssrc=77, fill=2), FAR, 0.06)
+    assert heard(made) == b"\1" * 160 + SILENCE * 320 + b"\2" * 160
+
+
+@pytest.mark.parametrize("size", [80, 240, 320, 100])
+def test_other_packet_lengths_become_frames(size: int) -> None:
+    made = session()
+    for number in range(10):
+        made.receive_datagram(audio(number, timestamp=number * size, size=size, fill=3), FAR, number * size / 8000)
+    assert heard(made) == b"\3" * (10 * size // 160 * 160)
+
+
+def test_an_overlap_is_cut() -> None:
+    made = session()
+    made.receive_datagram(audio(1, timestamp=0, fill=1), FAR, 0.0)
+    made.receive_datagram(audio(2, timestamp=80, fill=2, size=240), FAR, 0.02)
+    made.receive_datagram(audio(3, timestamp=80, fill=3), FAR, 0.03)
+    assert heard(made) == b"\1" * 160 + b"\2" * 160
+
+
+@given(st.integers(0, 2**32 - 1), st.lists(st.sampled_from(["ok", "lost", "swap"]), min_size=5, max_size=60))
+def test_a_recording_is_sample_exact(seed: int, fates: list[str]) -> None:
+    rng = random.Random(seed)
+    first = rng.randrange(2**32)
+    sequence = rng.randrange(2**16)
+    made = session()
+    numbers = [0, *(n for n, fate in enumerate(fates, 1) if fate != "lost"), *range(len(fates) + 1, len(fates) + 6)]
+    arrivals = list(numbers)
+    for at in range(1, len(arrivals) - 1):
+        if arrivals[at] <= len(fates) and fates[arrivals[at] - 1] == "swap":
+            arrivals[at], arrivals[at + 1] = arrivals[at + 1], arrivals[at]
+    for step, number in enumerate(arrivals):
+        data = bytes(RtpPacket(0, (sequence + number) & 0xFFFF, (first + number * 160) & 0xFFFFFFFF, 9, bytes((1 + number % 100,)) * 160))
+        now = 0.02 * max(number, step)
+        made.receive_datagram(data, FAR, now)
+    made.handle_timer(100.0)
+    got = heard(made)
+    assert len(got) == (len(fates) + 6) * 160
+    for number in range(len(fates) + 6):
+        frame = got[number * 160 : number * 160 + 160]
+        # A packet that was swapped across several others may have come too late; then it is silence and in nobody's place.
+        assert frame in (bytes((1 + number % 100,)) * 160, SILENCE * 160)
+        if "swap" not in fates:
+            assert (frame == SILENCE * 160) == (number not in numbers)
+
+
+def test_a_digit_is_reported_once() -> None:
+    made = session()
+    for step in range(5):
+        made.receive_datagram(event(step, 800, 5, 160 * (step + 1)), FAR, step * 0.02)
+    for step in range(5, 8):
+        made.receive_datagram(event(step, 800, 5, 800, end=True), FAR, step * 0.02)
+    made.receive_datagram(event(7, 800, 5, 800, end=True), FAR, 0.2)
+    made.receive_datagram(event(8, 2400, 5, 160), FAR, 0.3)
+    assert [item for item in events_of(made) if isinstance(item, DigitReceived)] == [DigitReceived("5", 0.0), DigitReceived("5", 0.3)]
+
+
+def test_a_digit_counts_without_its_end_or_its_beginning() -> None:
+    made = session()
+    made.receive_datagram(event(1, 800, 11, 160), FAR, 0.0)
+    made.receive_datagram(event(9, 4000, 3, 480, end=True), FAR, 0.5)
+    made.handle_timer(0.7)
+    assert [item.digit for item in events_of(made) if isinstance(item, DigitReceived)] == ["#", "3"]
+
+
+def test_a_key_that_is_held_for_long_is_one_digit() -> None:
+    made = session()
+    made.receive_datagram(event(1, 0, 7, 65_535), FAR, 8.2)
+    made.receive_datagram(event(2, 65_535, 7, 160), FAR, 8.22)
+    made.receive_datagram(event(3, 65_535, 7, 320, end=True), FAR, 8.24)
+    assert [item.digit for item in events_of(made) if isinstance(item, DigitReceived)] == ["7"]
+
+
+def test_events_that_are_no_digits_and_broken_ones() -> None:
+    made = session()
+    made.receive_datagram(event(1, 0, 16, 160), FAR, 0.0)
+    made.receive_datagram(bytes(RtpPacket(101, 2, 5000, 9, b"\5")), FAR, 0.0)
+    made.receive_datagram(bytes(RtpPacket(13, 3, 5160, 9, b"\x40")), FAR, 0.0)
+    assert events_of(made) == [FirstPacketReceived(0.0)]
+    assert made.malformed == 1
+
+
+def test_the_gap_that_a_digit_leaves_in_the_audio_is_silence() -> None:
+    made = session()
+    made.receive_datagram(audio(1, timestamp=0, fill=1), FAR, 0.0)
+    for step in range(5):
+        made.receive_datagram(event(2 + step, 160, 1, 160 * (step + 1), end=step > 1), FAR, 0.02 + step * 0.02)
+    made.receive_datagram(audio(7, timestamp=160 * 6, fill=2), FAR, 0.12)
+    assert heard(made) == b"\1" * 160 + SILENCE * 800 + b"\2" * 160
+
+
+@pytest.mark.parametrize("data", [b"", b"\x80", b"\x80\0\0\0", b"\x8f" + bytes(20), b"\x80\xc8\0\x09\0\0\0\1", bytes(30)])
+def test_malformed_datagrams_are_counted(data: bytes) -> None:
+    made = session()
+    made.receive_datagram(data, FAR, 0.0)
+    assert made.malformed == 1
+    assert events_of(made) == []
+
+
+@given(st.binary(max_size=40), st.integers(0, 1))
+def test_any_octets_are_survived(data: bytes, lead: int) -> None:
+    made = session()
+    made.receive_datagram(b"\x80" * lead + data, FAR, 0.0)
+    made.handle_timer(1.0)
+
+
+def test_other_hosts_are_not_heard() -> None:
+    made = session()
+    made.receive_datagram(audio(1), ("192.0.2.99", 4000), 0.0)
+    assert events_of(made) == []
+    made.retarget(("192.0.2.99", 4400))
+    made.receive_datagram(audio(1), ("192.0.2.99", 4000), 0.0)
+    made.receive_datagram(audio(2), FAR, 0.0)
+    assert made.packets_received == 1
+
+
+def test_a_held_call_sends_nothing_and_listens_on() -> None:
+    made, clock = started()
+    made.retarget(("0.0.0.0", 4000))
+    number = made.play(bytes(320))
+    clock.run(11.0)
+    assert not clock.sent
+    assert not clock.reports
+    assert events_of(made) == [PlaybackFinished(number)]
+    assert made.packets_sent == 0
+    made.receive_datagram(audio(1), FAR, clock.now)
+    assert made.packets_received == 1
+    made.retarget(FAR)
+    made.play(bytes(160))
+    clock.run(0.1)
+    assert clock.sent[0][1].sequence == 65_530
+
+
+def test_reports_every_five_seconds() -> None:
+    made, clock = started()
+    made.play(bytes(160 * 10))
+    for number in (1, 2, 4, 5, 6, 7):
+        made.receive_datagram(audio(number), FAR, clock.now)
+    made.receive_datagram(build_compound((SenderReport(9, 0x1_8000_0000, 0, 1, 1),)), (FAR[0], FAR[1] + 1), 53.0)
+    clock.run(10.5)
+    assert [at for at, _ in clock.reports] == pytest.approx([55.0, 60.0])
+    first, second = (parse_compound(data)[0] for _, data in clock.reports)
+    assert isinstance(first, SenderReport)
+    assert (first.ssrc, first.packets, first.octets, first.rtp_timestamp) == (5, 10, 1600, (2**32 - 320 + 250 * 160) & 0xFFFFFFFF)
+    (block,) = first.blocks
+    assert (block.ssrc, block.packets_lost, block.last_sr, block.delay_since_last_sr) == (9, 1, 0x0001_8000, 2 * 65_536)
+    assert isinstance(second, ReceiverReport)
+
+
+def test_reports_catch_up_once_after_a_pause() -> None:
+    made, clock = started()
+    made.handle_timer(72.0)
+    assert len(made.datagrams_to_send()) == 1
+    assert made.get_timer() == 75.0
+    clock.now = 72.0
+    clock.run(3.5)
+    assert len(clock.reports) == 1

@@ -1,0 +1,52 @@
+"""Webhook bodies, judged by the vendor's own models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bandwidth.models as vendor
+import pytest
+
+from tests.unit.engine.driver import EPOCH, FACTS
+from voiceapps.rules import webhook_bodies
+from voiceapps.rules.webhook_bodies import CallView, RecordingView
+
+VIEW = CallView(FACTS, "https://voice.example.com", EPOCH + 3.25, EPOCH + 1.0, "blue")
+EARLY = CallView(FACTS, "https://voice.example.com", EPOCH, None, "")
+RECORDING = RecordingView("r-" + "0" * 45, EPOCH + 1, EPOCH + 2.5, 1500)
+BODIES: list[tuple[webhook_bodies.Payload, Any]] = [
+    (webhook_bodies.initiate(EARLY), vendor.InitiateCallback),
+    (webhook_bodies.redirect(EARLY), vendor.RedirectCallback),
+    (webhook_bodies.redirect(VIEW), vendor.RedirectCallback),
+    (webhook_bodies.gather(VIEW, "12", "#"), vendor.GatherCallback),
+    (webhook_bodies.record_complete(VIEW, RECORDING), vendor.RecordingCompleteCallback),
+    (webhook_bodies.recording_available(VIEW, RECORDING), vendor.RecordingAvailableCallback),
+    (webhook_bodies.disconnect(EARLY, cause="cancel"), vendor.DisconnectCallback),
+    (webhook_bodies.disconnect(VIEW, cause="error", error_message="No.", error_id="e"), vendor.DisconnectCallback),
+]
+
+
+@pytest.mark.parametrize(("body", "model"), BODIES)
+def test_the_vendors_models_take_every_body_whole(body: webhook_bodies.Payload, model: Any) -> None:
+    parsed = model.from_dict(body)
+    assert parsed.additional_properties == {}
+    assert parsed.call_url == f"https://voice.example.com/api/v2/accounts/9900000/calls/{FACTS.call_id}"
+    assert parsed.direction == "inbound"
+    assert None not in body.values()
+
+
+def test_optional_fields_are_left_out() -> None:
+    assert "answerTime" not in webhook_bodies.redirect(EARLY)
+    assert "tag" not in webhook_bodies.redirect(EARLY)
+    assert webhook_bodies.redirect(VIEW)["tag"] == "blue"
+    assert {"errorMessage", "errorId"}.isdisjoint(webhook_bodies.disconnect(EARLY, cause="hangup"))
+    assert "answerTime" not in webhook_bodies.recording_available(VIEW, RECORDING)
+
+
+@pytest.mark.parametrize(("milliseconds", "text"), [(0, "PT0S"), (20_056, "PT20.056S"), (10_800_020, "PT10800.020S"), (3000, "PT3S")])
+def test_durations(milliseconds: int, text: str) -> None:
+    assert webhook_bodies.iso_duration(milliseconds) == text
+
+
+def test_times() -> None:
+    assert webhook_bodies.iso_time(EPOCH + 0.375) == "2023-11-14T22:13:20.375Z"

@@ -1,0 +1,136 @@
+"""Read what admission needs, straight from the database for every INVITE (D3), and cheaply.
+
+The statement is the ORM's, compiled once for each number of users. A row as it came from the database is the key to the
+snapshot made of it: an application that nobody changed costs no decryption and no object, one that was changed is another
+row, so nothing can be stale.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Count, Q
+
+from voiceapps.choices import CallState
+from voiceapps.daemon.bulk import fetch_prepared
+from voiceapps.models import Call, SipCredential, VoiceApplication
+from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Limits
+
+MAX_REMEMBERED = 4_096
+# An unknown user asks the database like a known one, so that time tells nothing (D2).
+_NOBODY = UUID(int=0)
+_ID = VoiceApplication._meta.get_field("application_id")  # noqa: SLF001  # Django's public API has no other name
+_SECRETS = SipCredential._meta.get_field("secrets")  # noqa: SLF001  # likewise
+_COLUMNS = (
+    "application_id",
+    "sip_alias",
+    "account_id",
+    "inbound_sip_enabled",
+    "password_auth_enabled",
+    "allowed_source_ips",
+    "allowed_regions",
+    "digest_algorithms",
+    "max_calls",
+    "max_calls_per_second",
+    "account__max_calls",
+    "account__max_calls_per_second",
+    "credential__secrets",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRun:
+    """A proxy process, which counts the calls that it admitted since its start itself."""
+
+    name: str
+    since: datetime
+
+
+def admission_snapshots(users: Sequence[str], *, asking: ProxyRun | None) -> dict[str, AdmissionSnapshot]:
+    """Return the applications that these SIP user parts name, by the user part in lower case.
+
+    One query, and a second one where one of them or its account has a limit of concurrent calls: then the snapshot carries the live calls
+    that `asking` does not hold, with None all of them.
+    """
+    if not users:
+        return {}
+    ids = tuple({_canonical_uuid(user) for user in users})
+    prepared = [_ID.get_db_prep_value(value, connection) for value in ids]
+    snapshots = [_snapshot(row) for row in fetch_prepared(_statement(connection.vendor, len(ids)), [*prepared, *prepared])]
+    elsewhere = _calls_elsewhere(snapshots, asking)
+    wanted = {user.lower() for user in users}
+    found: dict[str, AdmissionSnapshot] = {}
+    for snapshot in snapshots:
+        counted = replace(snapshot, calls_elsewhere=_counted(snapshot, elsewhere)) if elsewhere else snapshot
+        found.update(dict.fromkeys(snapshot.users & wanted, counted))
+    return found
+
+
+@lru_cache(maxsize=512)
+def _statement(_vendor: str, count: int) -> str:
+    ids = [UUID(int=number) for number in range(count)]
+    named = Q(sip_alias__in=ids) | Q(application_id__in=ids)
+    statement: str = VoiceApplication.objects.filter(named).order_by().values_list(*_COLUMNS).query.sql_with_params()[0]
+    return statement
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _snapshot(row: tuple[Any, ...]) -> AdmissionSnapshot:
+    application_id, alias, account_id, enabled, password, ips, regions, algorithms, *limits, secrets = row
+    users = frozenset(str(UUID(str(value))) for value in (application_id, alias) if value)
+    stored = _SECRETS.from_db_value(secrets, None, connection)
+    return AdmissionSnapshot(
+        application_id=str(UUID(str(application_id))),
+        account_id=account_id,
+        enabled=bool(enabled),
+        users=users,
+        password_auth=bool(password),
+        allowed_source_ips=tuple(json.loads(ips)),
+        allowed_regions=tuple(json.loads(regions)),
+        digest_algorithms=tuple(json.loads(algorithms)),
+        ha1=tuple((username, algorithm, digest) for username, algorithm, digest in json.loads(stored)) if stored else (),
+        application_limits=Limits(*limits[:2]),
+        account_limits=Limits(*limits[2:]),
+        calls_elsewhere=CallCount(),
+    )
+
+
+def _calls_elsewhere(snapshots: Sequence[AdmissionSnapshot], asking: ProxyRun | None) -> dict[str, int]:
+    """Return live calls that the asking proxy does not count itself, by application id and by account id, where one is limited."""
+    limited = [held for held in snapshots if held.application_limits.max_calls is not None or held.account_limits.max_calls is not None]
+    if not limited:
+        return {}
+    live = Call.objects.filter(~Q(state=CallState.DISCONNECTED), account_id__in={held.account_id for held in limited}).order_by()
+    if all(held.account_limits.max_calls is None for held in limited):
+        live = live.filter(application_id__in=[held.application_id for held in limited])
+    if asking is not None:
+        # A call without a node was reported by its call flow first; its proxy, perhaps the one that asks, reports it within a moment.
+        live = live.exclude(Q(proxy_node="") | Q(proxy_node=asking.name, started_at__gte=asking.since))
+    found: Counter[str] = Counter()
+    for account_id, application_id, count in live.values_list("account_id", "application_id").annotate(Count("pk")):
+        found[account_id] += count
+        found[str(application_id)] += count
+    return found
+
+
+def _counted(snapshot: AdmissionSnapshot, elsewhere: Mapping[str, int]) -> CallCount:
+    return CallCount(
+        0 if snapshot.application_limits.max_calls is None else elsewhere.get(snapshot.application_id, 0),
+        0 if snapshot.account_limits.max_calls is None else elsewhere.get(snapshot.account_id, 0),
+    )
+
+
+def _canonical_uuid(user: str) -> UUID:
+    try:
+        value = UUID(user)
+    except ValueError:
+        return _NOBODY
+    return value if str(value) == user.lower() else _NOBODY

@@ -1,0 +1,96 @@
+"""Let a daemon's event loop use the database without waiting for it.
+
+A small fixed pool of threads does the work; the queue in front of it is bounded, so a slow database becomes a refusal
+that the caller sees and not a process that grows. Reads are tried twice, as a restarted server leaves dead
+connections behind. Writes are batched by the RecordWriter (record_writer.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import local
+from time import monotonic
+from typing import TypeVar
+
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from prometheus_client import CollectorRegistry, Gauge
+
+T = TypeVar("T")
+
+MAX_QUEUED_JOBS = 1_000
+CHECK_SECONDS = 5.0
+
+
+class DatabaseBusyError(Exception):
+    """Say that the database does not keep up."""
+
+
+class DatabaseExecutor:
+    """Run functions that use the ORM in threads of their own."""
+
+    def __init__(self, *, registry: CollectorRegistry, threads: int = 2) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="database")
+        self._threads = threads
+        self._queued = 0
+        Gauge("sipuri_database_jobs", "Database jobs waiting or running", registry=registry).set_function(lambda: self._queued)
+
+    async def read(self, function: Callable[..., T], *args: object) -> T:
+        """Return what `function(*args)` returns; tried again once after an OperationalError. Raises DatabaseBusyError, DatabaseError."""
+        return await self._run(_read_twice, function, args)
+
+    async def write(self, function: Callable[..., T], *args: object) -> T:
+        """Return what `function(*args)` returns. Raises DatabaseBusyError, DatabaseError."""
+        return await self._run(_once, function, args)
+
+    async def close(self) -> None:
+        """Wait for the jobs that run and close the threads' connections."""
+        await asyncio.gather(*(self._run(_disconnect) for _ in range(self._threads)))
+        self._pool.shutdown(wait=False)
+
+    async def _run(self, job: Callable[..., T], *args: object) -> T:
+        if self._queued >= MAX_QUEUED_JOBS:
+            raise DatabaseBusyError(f"{self._queued} database jobs are waiting")
+        self._queued += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, job, *args)
+        finally:
+            self._queued -= 1
+
+
+class _Thread(local):
+    """What a thread of the pool knows of its connection."""
+
+    checked_at = -CHECK_SECONDS
+
+
+_thread = _Thread()
+
+
+def _once(function: Callable[..., T], args: tuple[object, ...]) -> T:
+    # Django asks the server whether it lives each time; within moments of the last answer that is a query for nothing.
+    now = monotonic()
+    if now - _thread.checked_at >= CHECK_SECONDS:
+        _thread.checked_at = now
+        close_old_connections()
+    try:
+        return function(*args)
+    except (OperationalError, InterfaceError) as error:
+        # The next job starts with a connection of its own.
+        connection.close()
+        if isinstance(error, OperationalError):
+            raise
+        # A connection that was closed already is no DatabaseError by Django's names; who asks need not know the difference.
+        raise OperationalError(str(error)) from error
+
+
+def _read_twice(function: Callable[..., T], args: tuple[object, ...]) -> T:
+    try:
+        return _once(function, args)
+    except OperationalError:
+        return _once(function, args)
+
+
+def _disconnect() -> None:
+    connection.close()

@@ -1,0 +1,37 @@
+"""A request to a customer's backend and its answer, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundRequest:
+    """One webhook to send; `body` travels as JSON or, with GET, as query parameters."""
+
+    url: str
+    method: str
+    body: Mapping[str, object]
+    username: str = ""
+    password: str = field(default="", repr=False)
+    timeout_seconds: float = 15.0
+    account_id: str = ""
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundAnswer:
+    """What came back; `error` is one sentence, None on any HTTP answer."""
+
+    status: int | None
+    body: bytes
+    content_type: str
+    latency_ms: int
+    error: str | None
+
+    def problem(self) -> str | None:
+        """Return in one sentence why this is no use, or None; redirects are not followed."""
+        if self.status is None:
+            return self.error or "It could not be reached."
+        return None if 200 <= self.status < 300 else f"It answered {self.status}."
