@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine
 
 import structlog
 
-from callflow.aio.alarm import Alarm
 from callflow.aio.media import MediaEndpoint
 from callflow.aio.recorder import Recorder, RecordingFailed
 from callflow.aio.services import Services, SipSide
@@ -35,6 +34,7 @@ from callflow.engine.effects import (
     StopRecording,
 )
 from callflow.sip.sdp_answer import RemoteMedia
+from daemonkit.alarm import Alarm
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.records import CallAnswered, CallEnded, CallFacts, Record, WebhookFetched
@@ -252,9 +252,9 @@ class CallShell:
 
     # Inputs of the media side and the clock.
 
-    def _on_alarm(self) -> None:
+    def _on_alarm(self, now: float) -> None:
         self._note_media()
-        self.engine.handle_timer(_now())
+        self.engine.handle_timer(now)
         self._pump()
 
     def _on_audio(self, event: AudioEvent) -> None:

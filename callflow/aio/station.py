@@ -6,11 +6,11 @@ import secrets
 import time
 from collections.abc import Callable
 
-from callflow.aio.alarm import Alarm
 from callflow.sip.call_context import UserAgentConfig
 from callflow.sip.events import SipEvent
 from callflow.sip.user_agent import UserAgent
 from daemonkit.address import Address
+from daemonkit.alarm import Alarm
 from daemonkit.udp import UdpEndpoint
 
 Ladder = Callable[[str, bytes], None]
@@ -71,8 +71,8 @@ class Station:
             self._pumping = False
             self._alarm.set(self.agent.get_timer())
 
-    def _on_alarm(self) -> None:
-        self.agent.handle_timer(time.monotonic())
+    def _on_alarm(self, now: float) -> None:
+        self.agent.handle_timer(now)
         self.pump()
 
     def _on_datagram(self, data: bytes, source: Address) -> None:

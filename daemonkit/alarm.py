@@ -8,22 +8,26 @@ from collections.abc import Callable
 
 
 class Alarm:
-    """Call back at the time that was set last."""
+    """Call back at the monotonic time that was set last, with the time of the call.
 
-    def __init__(self, callback: Callable[[], None]) -> None:
+    The loop may fire a little early. The time that the callback gets is never before the one that was set, so a core
+    does not find that nothing is due yet and ask for the same moment again.
+    """
+
+    def __init__(self, callback: Callable[[float], None]) -> None:
         self._callback = callback
         self._handle: asyncio.TimerHandle | None = None
         self._when: float | None = None
 
     def set(self, when: float | None) -> None:
-        """Move the timer to a monotonic time, or stop it."""
+        """Move the timer, or stop it where nothing is due."""
         if when == self._when:
             return
         self.stop()
         if when is not None:
             self._when = when
             delay = max(0.0, when - time.monotonic())
-            self._handle = asyncio.get_running_loop().call_later(delay, self._fire)
+            self._handle = asyncio.get_running_loop().call_later(delay, self._fire, when)
 
     def stop(self) -> None:
         """Stop the timer."""
@@ -31,6 +35,6 @@ class Alarm:
             self._handle.cancel()
         self._handle = self._when = None
 
-    def _fire(self) -> None:
+    def _fire(self, when: float) -> None:
         self._handle = self._when = None
-        self._callback()
+        self._callback(max(when, time.monotonic()))
