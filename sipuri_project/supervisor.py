@@ -3,13 +3,14 @@
 Children get a session of their own, so Ctrl-C reaches only the supervisor, which then drains in the order that loses
 nothing: the daemons first, for as long as calls need; the web role and the worker last, so that the last call's
 webhook still goes out. A child that dies in its first seconds ends the start with its own last words; one that dies
-later is started again.
+later is started again. Whatever processes of its own it left behind are ended first: they keep its addresses.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import sys
@@ -25,6 +26,7 @@ from daemonkit.sockets import AddressUnavailable
 START_SECONDS = 5.0
 RESTART_SECONDS = 1.0
 LAST_LINES = 5
+LAST_WORDS_SECONDS = 1.0
 STOP_SECONDS = 10.0
 
 
@@ -49,6 +51,8 @@ class _Child:
 
     role: Role
     process: asyncio.subprocess.Process
+    output: asyncio.StreamReader
+    pipe: asyncio.ReadTransport
     started_at: float
     last_lines: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
 
@@ -124,33 +128,48 @@ class _Supervisor:
     async def _keep(self, role: Role) -> None:
         while not self._stopping.is_set():
             child = await self._spawn(role)
-            await self._relay_output(child)
+            relaying = asyncio.create_task(self._relay_output(child))
             code = await child.process.wait()
+            lived = time.monotonic() - child.started_at
+            await self._end_rest(child, relaying)
             if self._stopping.is_set():
                 return
-            self._on_death(child, code)
+            self._on_death(child, code, lived)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), RESTART_SECONDS)
 
     async def _spawn(self, role: Role) -> _Child:
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(
-            *role.command, stdout=pipe, stderr=asyncio.subprocess.STDOUT, start_new_session=True, cwd=settings.BASE_DIR
-        )
-        child = _Child(role, process, time.monotonic())
+        # A pipe of our own: asyncio takes a process for running while anybody, such as its children, holds one of asyncio's.
+        read_end, write_end = os.pipe()
+        output = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(output)
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(read_end, "rb", 0))
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *role.command, stdout=write_end, stderr=asyncio.subprocess.STDOUT, start_new_session=True, cwd=settings.BASE_DIR
+            )
+        finally:
+            os.close(write_end)
+        child = _Child(role, process, output, pipe, time.monotonic())
         self._children[role.name] = child
         return child
 
     async def _relay_output(self, child: _Child) -> None:
-        output = child.process.stdout
-        assert output is not None
-        while line := await output.readline():
+        while line := await _next_line(child.output):
             text = line.decode("utf-8", "replace").rstrip()
             child.last_lines.append(text)
             sys.stderr.write(f"{child.role.name:<10} | {text}\n")
 
-    def _on_death(self, child: _Child, code: int) -> None:
-        if time.monotonic() - child.started_at < START_SECONDS:
+    async def _end_rest(self, child: _Child, relaying: asyncio.Task[None]) -> None:
+        """Give what a process left behind, and its output, a moment to end, and then end them."""
+        _signal_group(child, signal.SIGTERM)
+        await asyncio.wait({relaying}, timeout=LAST_WORDS_SECONDS)
+        _signal_group(child, signal.SIGKILL)
+        child.pipe.close()
+        await relaying
+
+    def _on_death(self, child: _Child, code: int, lived: float) -> None:
+        if lived < START_SECONDS:
             words = child.last_lines[-1] if child.last_lines else "it said nothing"
             self._failure = f"{child.role.name} did not start (exit code {code}): {words}"
             self._stopping.set()
@@ -169,3 +188,17 @@ class _Supervisor:
             for process in running:
                 if process.returncode is None:
                     process.kill()
+
+
+async def _next_line(output: asyncio.StreamReader) -> bytes:
+    try:
+        return await output.readline()
+    except ValueError:
+        # The reader holds 64 KiB and has dropped them; a pipe that nobody reads would stop the child.
+        return b"(a line that is too long to show)\n"
+
+
+def _signal_group(child: _Child, number: signal.Signals) -> None:
+    """Signal the processes that a child started; as leader of its session it gave its group its own id."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.process.pid, number)

@@ -1,0 +1,131 @@
+"""Children that die, and what they leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from sipuri_project import supervisor as module
+from sipuri_project.supervisor import CannotStartError, Role, _Supervisor
+
+SECONDS = 20.0
+# A process and one that it forks: both hold the output and report by a connection that ends with them. The second one ignores SIGTERM;
+# an alarm ends it where the supervisor does not.
+PARENT = """
+import os, signal, socket, sys
+
+def report(kind):
+    line = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+    line.sendall(f"{kind} {os.getpid()}\\n".encode())
+    return line
+
+if os.fork() == 0:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.alarm(60)
+    line = report("fork")
+    signal.pause()
+line = report("parent")
+signal.pause()
+"""
+# Dies at once and leaves a process that holds its output.
+STILLBORN = """
+import os, signal
+if os.fork() == 0:
+    signal.alarm(60)
+    signal.pause()
+print("the port is taken", flush=True)
+os._exit(3)
+"""
+TALKER = """
+import signal
+print("x" * 200_000)
+print("said", flush=True)
+signal.pause()
+"""
+
+
+@dataclass(slots=True)
+class Reported:
+    """A process that reported itself."""
+
+    kind: str
+    pid: int
+    ended: asyncio.Event
+
+
+class Family:
+    """A role's processes as they report themselves."""
+
+    def __init__(self) -> None:
+        self._reports: asyncio.Queue[Reported] = asyncio.Queue()
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Keep one report until the process ends, and its connection with it."""
+        kind, pid = (await reader.readline()).decode().split()
+        reported = Reported(kind, int(pid), asyncio.Event())
+        self._reports.put_nowait(reported)
+        await reader.read()
+        reported.ended.set()
+        writer.close()
+
+    async def generation(self) -> dict[str, Reported]:
+        """Return the next two processes that report, by kind."""
+        return {reported.kind: reported for reported in [await self._reports.get() for _ in range(2)]}
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RESTART_SECONDS", 0.0)
+    monkeypatch.setattr(module, "LAST_WORDS_SECONDS", 0.1)
+
+
+@asynccontextmanager
+async def supervised(script: str, *arguments: str) -> AsyncIterator[_Supervisor]:
+    supervisor = _Supervisor((Role("role", (sys.executable, "-c", script, *arguments)),), drain_seconds=0.0)
+    async with asyncio.timeout(SECONDS):
+        running = asyncio.create_task(supervisor.run())
+        try:
+            yield supervisor
+        finally:
+            supervisor._stopping.set()
+            await running
+
+
+async def test_a_role_that_was_killed_comes_back_though_its_children_hold_its_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "START_SECONDS", 0.0)
+    family = Family()
+    async with await asyncio.start_server(family.take, "127.0.0.1", 0) as server:
+        async with supervised(PARENT, str(server.sockets[0].getsockname()[1])):
+            first = await family.generation()
+            os.kill(first["parent"].pid, signal.SIGKILL)
+            await first["fork"].ended.wait()
+            second = await family.generation()
+            assert first["parent"].pid != second["parent"].pid
+        await asyncio.gather(*(reported.ended.wait() for reported in second.values()))
+
+
+async def test_a_start_that_fails_tells_the_last_words_whoever_holds_the_output() -> None:
+    with pytest.raises(CannotStartError, match=r"role did not start \(exit code 3\): the port is taken"):
+        async with supervised(STILLBORN) as supervisor:
+            await supervisor._stopping.wait()
+
+
+async def test_a_line_that_is_too_long_stops_no_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = asyncio.Event()
+    monkeypatch.setattr(sys, "stderr", Screen(lambda text: said.set() if text == "role       | said\n" else None))
+    async with supervised(TALKER):
+        await said.wait()
+
+
+class Screen:
+    """What stands in for the terminal."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self.write = write
