@@ -75,15 +75,19 @@ class RelayConfig:
         return sum((last - first + 1) // 2 for first, last in (self.external_ports, self.internal_ports))
 
     def __post_init__(self) -> None:
-        external, internal = self.external_ports, self.internal_ports
-        for first, last in (external, internal):
+        for first, last in (self.external_ports, self.internal_ports):
             if not 1024 <= first < last <= 65_535:
                 raise ValueError(f"The port range {first}-{last} is not within 1024-65535.")
-        if self.external.local == self.internal.local and external[0] <= internal[1] and internal[0] <= external[1]:
+        if self.external.local == self.internal.local and ranges_overlap(self.external_ports, self.internal_ports):
             raise ValueError("The external and the internal port range overlap on one address.")
         count = len(self.marks)
         if count & (count - 1) or self.marks.start % count or not 0 < self.marks.start < self.marks.stop <= 1 << 32:
             raise ValueError("The packet marks are not a power of two of them, beginning at a multiple of it.")
+
+
+def ranges_overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Return whether two port ranges, given by their first and last port, have a port in common."""
+    return one[0] <= other[1] and other[0] <= one[1]
 
 
 def port_share(ports: tuple[int, int], worker: int, workers: int) -> tuple[int, int]:

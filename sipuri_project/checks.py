@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
+from mediarelay.config import ranges_overlap
 from voiceapps import token_keys
 from voiceapps.models import SipCredential
 
@@ -63,10 +64,8 @@ def bad_token_keys(**_options: Any) -> list[CheckMessage]:
 @register(TAG)
 def port_pools(**_options: Any) -> list[CheckMessage]:
     """Refuse media ranges that share ports on one address."""
-    low, high = settings.RTP_PORTS
-    inner_low, inner_high = settings.RTP_INTERNAL_PORTS
     same_address = settings.MEDIA_EXTERNAL[0] == settings.MEDIA_INTERNAL[0]
-    if same_address and low <= inner_high and inner_low <= high:
+    if same_address and ranges_overlap(settings.RTP_PORTS, settings.RTP_INTERNAL_PORTS):
         return [Error("SIPURI_RTP_PORTS and SIPURI_RTP_INTERNAL_PORTS overlap on one address.", id="sipuri.E005")]
     return []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import secrets
 from collections.abc import Callable, Sequence
@@ -10,23 +11,25 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TypeVar
 
-import environ
+import dj_database_url
 from cryptography.fernet import Fernet
+from dj_database_url import DBConfig
 from django.core.exceptions import ImproperlyConfigured
 
 from daemonkit.address import Address
 
-env = environ.Env()
 MAX_WEIGHT = 1_000
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
+
+_DATABASES = ("sqlite", "postgres", "postgresql")
 
 T = TypeVar("T")
 
 
 def text(name: str, default: str = "") -> str:
     """Return a variable as it stands."""
-    return str(env.str(name, default=default)).strip()
+    return os.environ.get(name, default).strip()
 
 
 def boolean(name: str, default: bool) -> bool:
@@ -98,6 +101,18 @@ def weighted_addresses(name: str, default: str = "", *, prefix: str = "") -> tup
     if len(dict(found)) < len(found):
         raise ImproperlyConfigured(f"{name}={text(name, default)!r} names an address twice.")
     return found
+
+
+def database(name: str, default: str) -> DBConfig:
+    """Return a database's URL, `sqlite:///…` or `postgres://…`, as Django's configuration of it."""
+    value = text(name, default)
+    try:
+        if value.partition(":")[0] not in _DATABASES:
+            raise ValueError("write a URL that begins with sqlite: or postgres:")
+        return dj_database_url.parse(value)
+    except ValueError as error:
+        # Its value is not shown: it holds a password.
+        raise ImproperlyConfigured(f"{name} is not valid: {error}.") from None
 
 
 def endpoint(name: str) -> tuple[str, int] | None:

@@ -1,4 +1,7 @@
-"""Write structured logs to stderr: JSON lines in production, readable lines in a terminal."""
+"""Write structured logs to stderr: JSON lines in production, readable lines in a terminal.
+
+What is bound to the context (`structlog.contextvars`), such as a call's id, stands in each line that is written inside it.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,30 @@ _SHARED: list[structlog.typing.Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+# At DEBUG oauthlib writes the tokens that it issues, and axes the names that were tried.
+_NEVER_BELOW_WARNING = ("oauthlib", "axes")
+# Of others at most INFO: their details drown ours.
+_NEVER_BELOW_INFO = ("asyncio", "django", "aiohttp", "celery", "kombu", "amqp")
 
 
 def _not_a_probe(record: logging.LogRecord) -> bool:
-    """A health check that says no is no error of the web role."""
+    """Return whether a line is anything but a health check that says no, which is no error of the web role."""
     return getattr(record, "status_code", None) != 503
 
 
 def configure(options: dict[str, Any]) -> None:
-    """Set up structlog and the standard library's loggers alike; `options["json"]` picks the form."""
+    """Set up structlog and the standard library's loggers alike.
+
+    `options["json"]` picks the form, `options["level"]` the least severe level that is written: debug, info, warning or error.
+    """
+    level = logging.getLevelNamesMapping()[options["level"].upper()]
     renderer: structlog.typing.Processor
     renderer = structlog.processors.JSONRenderer() if options["json"] else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        # A line below the level costs one call and no formatting.
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     formatter = {
@@ -41,9 +53,12 @@ def configure(options: dict[str, Any]) -> None:
             "disable_existing_loggers": False,
             "formatters": {"structured": formatter},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
-            "root": {"handlers": ["stderr"], "level": "INFO"},
+            "root": {"handlers": ["stderr"], "level": level},
             "filters": {"no_probes": {"()": lambda: _not_a_probe}},
-            # At DEBUG oauthlib writes the tokens that it issues.
-            "loggers": {"oauthlib": {"level": "WARNING"}, "axes": {"level": "WARNING"}, "django.request": {"filters": ["no_probes"]}},
+            "loggers": {
+                **{name: {"level": max(level, logging.WARNING)} for name in _NEVER_BELOW_WARNING},
+                **{name: {"level": max(level, logging.INFO)} for name in _NEVER_BELOW_INFO},
+                "django.request": {"filters": ["no_probes"]},
+            },
         }
     )

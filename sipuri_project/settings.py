@@ -29,9 +29,8 @@ SIPURI_WEBHOOK_KEY = e.key("SIPURI_WEBHOOK_KEY", VAR_DIR, generate=not PRODUCTIO
 SIPURI_TOKEN_KEYS = e.key("SIPURI_TOKEN_KEYS", VAR_DIR, generate=not PRODUCTION, make=token_keys.new_set)
 
 # Services: none needed (D15)
-DATABASE_URL = e.text("SIPURI_DATABASE_URL", f"sqlite:///{VAR_DIR / 'sipuri.sqlite3'}")
 REDIS_URL = e.text("SIPURI_REDIS_URL")
-DATABASES = {"default": e.env.db_url_config(DATABASE_URL)}
+DATABASES = {"default": e.database("SIPURI_DATABASE_URL", f"sqlite:///{VAR_DIR / 'sipuri.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -248,7 +247,10 @@ if not REDIS_URL:
     }
 
 LOGGING_CONFIG = "sipuri_project.logging.configure"
-LOGGING = {"json": e.boolean("SIPURI_LOG_JSON", PRODUCTION)}
+LOGGING = {
+    "json": e.boolean("SIPURI_LOG_JSON", PRODUCTION),
+    "level": e.choice("SIPURI_LOG_LEVEL", "info", ("debug", "info", "warning", "error")),
+}
 
 UNFOLD = {
     "SITE_TITLE": "sipuri",

@@ -84,3 +84,20 @@ def test_processes_that_start_together_share_one_key(tmp_path: Path) -> None:
 def test_production_generates_no_key(tmp_path: Path) -> None:
     with pytest.raises(ImproperlyConfigured, match="SIPURI_TEST_KEY_X is required"):
         e.key("SIPURI_TEST_KEY_X", tmp_path, generate=False)
+
+
+def test_a_database_is_named_by_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIPURI_X", "postgres://me:p%40ss@db.example.net:5433/calls")
+    found = e.database("SIPURI_X", "")
+    assert (found["ENGINE"], found["NAME"], found["USER"]) == ("django.db.backends.postgresql", "calls", "me")
+    assert (found["PASSWORD"], found["HOST"], found["PORT"]) == ("p@ss", "db.example.net", 5433)
+    monkeypatch.delenv("SIPURI_X")
+    assert e.database("SIPURI_X", "sqlite:////var/x.sqlite3")["NAME"] == "/var/x.sqlite3"
+
+
+@pytest.mark.parametrize("value", ["mysql://host/name", "calls", "postgres://me:secret@host:port/name"])
+def test_a_database_that_is_none_of_ours_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("SIPURI_X", value)
+    with pytest.raises(ImproperlyConfigured, match="SIPURI_X") as refused:
+        e.database("SIPURI_X", "")
+    assert "secret" not in str(refused.value)

@@ -1,0 +1,36 @@
+"""What is logged at which level, and what a call's lines have in common; each case in a process of its own, as logging is global."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+SCRIPT = """
+import logging, sys, structlog
+from sipuri_project.logging import configure
+configure({"json": True, "level": sys.argv[1]})
+log = structlog.get_logger("sipproxy")
+with structlog.contextvars.bound_contextvars(call_id="c-1"):
+    log.debug("decided")
+    log.info("ended")
+logging.getLogger("asyncio").debug("selector")
+logging.getLogger("oauthlib").info("token")
+logging.getLogger("daemon").debug("detail")
+"""
+
+
+def lines(level: str) -> list[dict[str, Any]]:
+    run = subprocess.run([sys.executable, "-c", SCRIPT, level], capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in run.stderr.splitlines()]
+
+
+def test_the_level_decides_what_is_written() -> None:
+    assert [line["event"] for line in lines("debug")] == ["decided", "ended", "detail"]
+    assert [line["event"] for line in lines("info")] == ["ended"]
+    assert lines("warning") == []
+
+
+def test_what_is_bound_to_a_call_stands_in_each_of_its_lines() -> None:
+    assert [line.get("call_id") for line in lines("debug")] == ["c-1", "c-1", None]
