@@ -10,10 +10,15 @@ endif
 unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 PIP := $(BIN)/pip install -qq --disable-pip-version-check
+# Tests of the pure packages, and of what stands close to them: no database but SQLite, no Debian package, and no root but for those that are marked.
+PURE := $(addprefix tests/unit/,admission audio bxml engine kernel ng proxy relay rtp sdp sip transactions user_agent)
+# What `make quick` checks the types of: files that differ from this commit, and what they import.
+BASE ?= HEAD
 PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-modules rtpengine-daemon bind9-dnsutils iproute2 nftables postgresql redis-server chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint types layers unit daemons conformance peers simulate soak-media fuzz fuzz-media fuzz-api bench-api bench-flood bench-media bench-signalling openapi clean
+.PHONY: help demo up quick test format lint types layers pure unit daemons conformance peers simulate soak-media fuzz fuzz-media fuzz-api \
+	bench-api bench-flood bench-media bench-signalling openapi clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +32,16 @@ up: .venv/demo  ## run every role in the foreground until Ctrl-C
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py runall
 
-test: .venv/dev lint types layers unit daemons  ## everything that has to pass
+quick: .venv/dev lint layers  ## within a minute: lint, layers, types of what changed since BASE=HEAD, pure tests
+	@changed=$$(git diff --name-only --diff-filter=d $(BASE) -- '*.py'; git ls-files --others --exclude-standard -- '*.py'); \
+		[ -z "$$changed" ] || $(BIN)/mypy $$changed
+	$(BIN)/pytest -n 2 -m "not root" $(PURE)
+
+test: .venv/dev lint types layers pure unit daemons  ## everything that has to pass
+
+format: .venv/dev  ## put code into its form and imports into their order
+	$(BIN)/ruff check --select I,RUF022,UP --fix .
+	$(BIN)/ruff format .
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -40,10 +54,14 @@ types: .venv/dev
 layers: .venv/dev
 	$(BIN)/lint-imports
 
+pure: .venv/dev
+	@deploy/need-packages iproute2 nftables
+	$(BIN)/pytest -n 2 --cov --cov-report=term $(PURE)
+
 unit: .venv/dev
 	@deploy/need-packages espeak-ng curl iproute2 nftables
 	@command -v npm >/dev/null || deploy/need-packages nodejs npm
-	$(BIN)/pytest -n 2 tests/unit tests/contract
+	$(BIN)/pytest -n 2 tests/unit tests/contract $(addprefix --ignore=,$(PURE))
 
 daemons: .venv/dev
 	@deploy/need-packages $(PEERS)

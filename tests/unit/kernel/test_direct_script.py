@@ -109,6 +109,7 @@ def test_the_rules_copy_to_the_group_of_the_relay() -> None:
         {"log_group": 65535},
     ],
 )
+@pytest.mark.root
 def test_the_kernel_takes_it_again_and_again(host: None, changes: dict[str, object]) -> None:
     made = config(**changes)
     for _ in range(2):
@@ -126,6 +127,7 @@ def test_the_kernel_takes_it_again_and_again(host: None, changes: dict[str, obje
     assert nft("list", "tables") == ""
 
 
+@pytest.mark.root
 def test_a_device_that_is_gone_leaves_no_chain(host: None) -> None:
     assert run_nft(create_direct_script(config())) == ""
     assert run_nft(attach_script(config(), D0, None)) == ""
@@ -135,6 +137,7 @@ def test_a_device_that_is_gone_leaves_no_chain(host: None) -> None:
     assert chains().keys() == {CHAIN}
 
 
+@pytest.mark.root
 @pytest.mark.parametrize("name", ["eth0.100", "br-lan@x", "d-0_1+2", "ü", "123", "type", "a;b", "a{b}"])
 def test_a_device_may_have_any_name_without_a_quote(host: None, name: str) -> None:
     subprocess.run(["ip", "link", "set", "d0", "name", name], check=True, capture_output=True)
@@ -143,6 +146,7 @@ def test_a_device_may_have_any_name_without_a_quote(host: None, name: str) -> No
     assert chains()["from_2"] == at(name)
 
 
+@pytest.mark.root
 def test_what_comes_to_a_device_is_asked_for_all_of_this(host: None) -> None:
     assert run_nft(create_direct_script(config())) == ""
     assert run_nft(attach_script(config(), D0, None)) == ""
@@ -162,6 +166,7 @@ def test_what_comes_to_a_device_is_asked_for_all_of_this(host: None) -> None:
     assert found[-1] == f"immediate reg 0 jump -> {CHAIN}"
 
 
+@pytest.mark.root
 def test_a_port_of_a_bridge_is_asked_for_what_the_bridge_takes(host: None) -> None:
     assert run_nft(create_direct_script(config())) == ""
     assert run_nft(attach_script(config(), D0, None)) == ""
@@ -173,6 +178,7 @@ def test_a_port_of_a_bridge_is_asked_for_what_the_bridge_takes(host: None) -> No
     assert "meta load pkttype => reg 1" not in found
 
 
+@pytest.mark.root
 def test_each_packet_is_searched_for_once_and_sent_by_one_of_two_rules(host: None) -> None:
     assert run_nft(create_direct_script(config())) == ""
     with closing(DirectTable(NAME)) as table:
@@ -192,6 +198,7 @@ def test_each_packet_is_searched_for_once_and_sent_by_one_of_two_rules(host: Non
     assert expressions(CHAIN) == [*most, *search, "log group 62 snaplen 60 qthreshold 0", *send]
 
 
+@pytest.mark.root
 def test_the_tables_of_others_stay(host: None) -> None:
     for made in (create_direct_script(config()), create_direct_script(config(worker=1)), create_script(config())):
         assert run_nft(made) == ""

@@ -43,6 +43,8 @@ from tests.support.media_lab import lone_host
 from tests.support.netns import inside, run
 from tests.support.ng import Endpoint, packet
 
+pytestmark = pytest.mark.root
+
 OUTSIDE, CALLER = "203.0.113.1", "203.0.113.7"
 INSIDE, ENGINE, BEHIND = "10.77.0.1", "10.77.0.5", "198.51.100.9"
 CONFIG = RelayConfig("relay-1", ("127.0.0.1", 22222), Interface(OUTSIDE, OUTSIDE), Interface(INSIDE, INSIDE))

@@ -21,6 +21,8 @@ from mediarelay.kernel.packet_log import bind_group
 from mediarelay.kernel.script import SAMPLE_OCTETS
 from tests.support.media_lab import lone_host
 
+pytestmark = pytest.mark.root
+
 HOME = "127.0.0.1"
 
 

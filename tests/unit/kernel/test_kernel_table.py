@@ -26,6 +26,8 @@ from mediarelay.kernel.set_elements import MAX_ELEMENTS
 from tests.support.media_lab import lone_host
 from tests.support.ng import Endpoint, packet
 
+pytestmark = pytest.mark.root
+
 HOME = "127.0.0.1"
 CONFIG = RelayConfig("relay-1", (HOME, 22222), Interface(HOME, HOME), Interface(HOME, HOME))
 FIRST_MARK = CONFIG.marks.start

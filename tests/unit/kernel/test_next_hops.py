@@ -19,6 +19,8 @@ from mediarelay.kernel.routes import Device, Hop
 from tests.support.media_lab import lone_host
 from tests.support.netns import run
 
+pytestmark = pytest.mark.root
+
 OWN, NEIGHBOUR, GATEWAY, OTHER_GATEWAY = "192.0.2.1", "192.0.2.7", "192.0.2.254", "192.0.2.253"
 FAR, NOWHERE = "198.51.100.4", "203.0.113.9"
 HARDWARE = "02:00:00:00:00:01"

@@ -26,6 +26,8 @@ from tests.support.media_lab import lone_host
 from tests.support.netns import run
 from tests.support.ng import packet
 
+pytestmark = pytest.mark.root
+
 GROUP = 62
 SOURCE, LOCAL = ("203.0.113.7", 5000), ("203.0.113.1", 30_000)
 IPV4 = 0x0800

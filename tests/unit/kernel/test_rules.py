@@ -114,6 +114,7 @@ def test_a_rule_is_appended_to_a_chain_and_wants_an_answer() -> None:
     assert bytes(new_rule(RELAY, "c", (log(5, 1),), 9)) == bytes.fromhex(expected)
 
 
+@pytest.mark.root
 def test_a_kernel_reads_each_expression_as_it_is_meant(sock: NetlinkSocket) -> None:
     write(sock, WHOLE)
     # libnftnl counts the first words of each row of four as that row: 9 is the second word, "reg 2" the fifth.
@@ -131,12 +132,14 @@ def test_a_kernel_reads_each_expression_as_it_is_meant(sock: NetlinkSocket) -> N
     ]
 
 
+@pytest.mark.root
 def test_nft_shows_what_it_has_words_for(sock: NetlinkSocket) -> None:
     write(sock, (*all_but_one_in(64, 12), log(62, 60)))
     shown = subprocess.run(["nft", "list", "chain", "netdev", "relay", "c"], capture_output=True, text=True, check=True).stdout
     assert "numgen random mod 64 != 0 log group 62 snaplen 60\n" in shown
 
 
+@pytest.mark.root
 def test_rules_stand_in_the_order_in_which_they_came(sock: NetlinkSocket) -> None:
     write(sock, (log(1, 10),), (log(2, 20),))
     write(sock, (log(3, 30),))
@@ -150,6 +153,7 @@ def test_rules_stand_in_the_order_in_which_they_came(sock: NetlinkSocket) -> Non
         pytest.param((*SEARCH[:3], look_up("another", 0, 4)), "c", id="no such map"),
     ],
 )
+@pytest.mark.root
 def test_what_names_something_that_is_not_there_is_refused_with_all_that_came_along(
     sock: NetlinkSocket, rule: Expressions, chain: str
 ) -> None:
@@ -160,6 +164,7 @@ def test_what_names_something_that_is_not_there_is_refused_with_all_that_came_al
     assert expressions() == []
 
 
+@pytest.mark.root
 def test_a_register_that_nothing_was_loaded_into_is_refused(sock: NetlinkSocket) -> None:
     with pytest.raises(KernelRefused):
         write(sock, SEND)

@@ -62,6 +62,7 @@ def test_the_text_names_ports_marks_and_group() -> None:
         {"marks": range(0xFFF00000, 0x100000000), "log_group": 65535},
     ],
 )
+@pytest.mark.root
 def test_the_kernel_takes_it_again_and_again(host: None, changes: dict[str, object]) -> None:
     made = config(**changes)
     for _ in range(2):
@@ -82,6 +83,7 @@ def test_the_kernel_takes_it_again_and_again(host: None, changes: dict[str, obje
     assert tables() == ""
 
 
+@pytest.mark.root
 def test_the_table_of_another_worker_stays(host: None) -> None:
     assert run_nft(create_script(config())) == ""
     assert run_nft(create_script(config(worker=1))) == ""

@@ -28,6 +28,7 @@ def in_a_thread(ask: Callable[[], int]) -> int:
     return found[0]
 
 
+@pytest.mark.root
 def test_this_thread_goes_before_ordinary_ones_while_packets_depend_on_it() -> None:
     priority = Priority(wanted=True)
     priority.follow(carries_packets=False)
