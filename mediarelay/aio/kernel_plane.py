@@ -11,22 +11,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import ip_address
-from pathlib import Path
 from typing import NoReturn
 
 import structlog
 
-from daemonkit.address import Address
 from daemonkit.errors import CannotStart
 from daemonkit.nft import missing, run_nft
 from mediarelay.aio.direct_path import DirectPath
 from mediarelay.aio.kernel_table import KernelTable
-from mediarelay.aio.netlink import ROUTE, KernelRefused, NetlinkSocket
+from mediarelay.aio.netlink import KernelRefused
 from mediarelay.aio.packet_samples import PacketSamples
+from mediarelay.aio.plane_probe import probe
+from mediarelay.aio.plane_requirements import what_is_missing
 from mediarelay.config import PlaneChoice, RelayConfig
 from mediarelay.kernel.direct_script import attach_script, create_direct_script, delete_direct_script, direct_rules
 from mediarelay.kernel.events import CheckWanted, CountsWanted, FlowsEnded, FlowsProven, FlowsWanted, KernelEvent
@@ -34,15 +32,11 @@ from mediarelay.kernel.flow import NOTHING, Counts, KernelFlow
 from mediarelay.kernel.messages import NetlinkError
 from mediarelay.kernel.offload import Offload
 from mediarelay.kernel.routes import Device
-from mediarelay.kernel.routing_rules import ask_rules, read_rule
 from mediarelay.kernel.script import create_script, delete_script, table_name
 
 RETRY_SECONDS = 30.0
-PROBE_SECONDS = 0.5
 ROUTED_EACH = 2
-PROBE = b"\x80\x00" + bytes(170)
 ANY_DEVICE = Device(0, "any", is_up=True, is_ethernet=True, mtu=0, address="", master=0)
-_FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 log = structlog.get_logger(__name__)
 
@@ -195,7 +189,7 @@ class KernelPlane:
 
     async def _open(self, *, keep: bool) -> None:
         """Make the table and prove it; raises PlaneMissing."""
-        if reason := _what_is_missing(self._config):
+        if reason := what_is_missing(self._config):
             await self._abandon(reason)
         try:
             table = KernelTable(table_name(self._config))
@@ -211,7 +205,7 @@ class KernelPlane:
         except (KernelRefused, NetlinkError, OSError) as error:
             await self._abandon(f"the nflog group {self._config.log_group} cannot be read ({error}); another program may have it.")
         try:
-            arrived = await self._probe(table)
+            arrived = await probe(self._config, table)
         except (KernelRefused, NetlinkError, OSError) as error:
             await self._abandon(f"{error}.")
         else:
@@ -235,24 +229,6 @@ class KernelPlane:
     async def _nft(self, script: str) -> str:
         return await asyncio.get_running_loop().run_in_executor(self._pool, run_nft, script)
 
-    async def _probe(self, table: KernelTable) -> bool:
-        """Send a packet each way between the two addresses; tell whether both arrived as they should."""
-        config = self._config
-        outside: Address = (config.external.local, config.external_ports[0])
-        inside: Address = (config.internal.local, config.internal_ports[0])
-        with _socket(config.external.local) as caller, _socket(config.internal.local) as node:
-            ends: tuple[Address, Address] = (caller.getsockname(), node.getsockname())
-            flows = (
-                KernelFlow(config.marks[-2], ends[0], outside, inside, ends[1]),
-                KernelFlow(config.marks[-1], ends[1], inside, outside, ends[0]),
-            )
-            table.install(flows)
-            try:
-                there = await _arrives(caller, outside, node, inside)
-                return there and await _arrives(node, inside, caller, outside)
-            finally:
-                table.end(flows)
-
 
 def _added(one: Counts, other: Counts) -> Counts:
     return Counts(one.packets + other.packets, one.octets + other.octets)
@@ -264,53 +240,3 @@ def _is_there(table: KernelTable) -> bool:
     except (KernelRefused, NetlinkError):
         return False
     return True
-
-
-def _socket(host: str) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.setblocking(False)
-    sock.bind((host, 0))
-    return sock
-
-
-async def _arrives(sender: socket.socket, to: Address, receiver: socket.socket, comes_from: Address) -> bool:
-    try:
-        sender.sendto(PROBE, to)
-        async with asyncio.timeout(PROBE_SECONDS):
-            data, source = await asyncio.get_running_loop().sock_recvfrom(receiver, len(PROBE) + 1)
-    except (TimeoutError, PermissionError):
-        # A firewall may say no at once.
-        return False
-    return data == PROBE and source == comes_from
-
-
-def _what_is_missing(config: RelayConfig) -> str:
-    """Return in one sentence what the plane needs and this machine has not, empty where it has all."""
-    lacking = missing()
-    if lacking:
-        return f"{lacking} is missing."
-    external, internal = (ip_address(side.local).is_loopback for side in (config.external, config.internal))
-    if internal and not external:
-        return f"what comes from outside cannot go to {config.internal.local}; SIPURI_MEDIA_INTERNAL must be an address of an interface."
-    if not internal and _FORWARDING.read_text(encoding="ascii").strip() != "1":
-        return "net.ipv4.ip_forward is not 1."
-    return _mark_conflict(config.marks)
-
-
-def _mark_conflict(marks: range) -> str:
-    try:
-        netlink = NetlinkSocket(ROUTE)
-    except OSError as error:
-        return f"the routing rules cannot be read: {error.strerror}."
-    try:
-        found = [read_rule(message) for message in netlink.ask(ask_rules(netlink.next_sequence()))]
-    except (KernelRefused, NetlinkError) as error:
-        return f"the routing rules cannot be read: {error}."
-    finally:
-        netlink.close()
-    for mark, mask in (rule.mark for rule in found if rule is not None and rule.mark is not None):
-        # Which bits our marks share with each other: all but those that number them.
-        fixed = 0xFFFF_FFFF ^ (len(marks) - 1)
-        if (mark ^ marks.start) & mask & fixed == 0:
-            return f"a routing rule looks at packets with the mark {mark:#x}; set SIPURI_MEDIA_MARK_BASE to others."
-    return ""

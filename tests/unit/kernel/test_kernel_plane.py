@@ -11,7 +11,7 @@ from contextlib import closing
 
 import pytest
 
-from mediarelay.aio import kernel_plane
+from mediarelay.aio import plane_probe
 from mediarelay.aio.kernel_plane import KernelPlane, PlaneMissing
 from mediarelay.aio.netlink import NETFILTER, NetlinkSocket
 from mediarelay.config import Interface, PlaneChoice, RelayConfig
@@ -81,7 +81,7 @@ async def test_a_group_that_another_program_reads_is_named() -> None:
     ("place", "reason"),
     [
         ("mediarelay.aio.kernel_plane.KernelTable", "netfilter has no netlink here: Protocol not supported."),
-        ("mediarelay.aio.kernel_plane.NetlinkSocket", "the routing rules cannot be read: Protocol not supported."),
+        ("mediarelay.aio.plane_requirements.NetlinkSocket", "the routing rules cannot be read: Protocol not supported."),
     ],
 )
 async def test_a_system_without_netlink_is_one_sentence(monkeypatch: pytest.MonkeyPatch, place: str, reason: str) -> None:
@@ -102,7 +102,7 @@ async def test_a_system_without_netlink_is_one_sentence(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("hook", ["output", "input"])
 async def test_a_probe_that_does_not_arrive_is_said(monkeypatch: pytest.MonkeyPatch, hook: str) -> None:
-    monkeypatch.setattr(kernel_plane, "PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(plane_probe, "PROBE_SECONDS", 0.05)
     nft(f"table ip strict {{ chain drops {{ type filter hook {hook} priority 0; policy drop; }}; }}")
     plane, offload = made(PlaneChoice.AUTO)
     await plane.start(keep=False)
