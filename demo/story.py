@@ -170,7 +170,7 @@ class _Story:
         tell.say(f"duration   {report.duration_seconds or 0:.3f} s, answered after {report.setup_seconds or 0:.3f} s")
         for leg in report.media:
             figures = f"{leg.packets_in} packets in, {leg.packets_out} out, {leg.lost} lost, jitter {leg.jitter_ms:.1f} ms"
-            tell.say(f"RTP        {leg.leg:<9} {figures}; SDP said {leg.advertised}, packets came from {leg.observed}")
+            tell.say(f"RTP        {leg.side:<9} {figures}; SDP said {leg.advertised}, packets came from {leg.observed}")
         for line in report.webhooks:
             tell.say(f"webhook    {line.event_type:<15} {line.status or line.error} in {line.latency_ms} ms ({line.state})")
         for recording in report.recordings:

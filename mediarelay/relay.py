@@ -16,7 +16,7 @@ from functools import partial
 from daemonkit.address import Address
 from mediarelay.config import RelayConfig
 from mediarelay.core.addresses import Side
-from mediarelay.core.events import EndCause, Event, LegFigures
+from mediarelay.core.events import EndCause, Event
 from mediarelay.core.flow import Buffer, Flow
 from mediarelay.core.journal import Record, flows_of, record_of, resume
 from mediarelay.core.sessions import SessionTable
@@ -24,6 +24,7 @@ from mediarelay.kernel.flow import KernelFlow
 from mediarelay.kernel.offload import Offload
 from mediarelay.ng.commands import Commands, Reply, Request
 from mediarelay.ng.control import Command, ReplyCache, split_cookie
+from voiceapps.rules.media_figures import MediaFigures
 
 
 class MediaRelay:
@@ -105,7 +106,7 @@ class MediaRelay:
         """Tell whether no session is left."""
         return not len(self.table)
 
-    def figures(self, call_ids: Iterable[str]) -> dict[str, tuple[LegFigures, ...]]:
+    def figures(self, call_ids: Iterable[str]) -> dict[str, tuple[MediaFigures, ...]]:
         """Return what the sides of live sessions have seen so far."""
         sessions = filter(None, map(self.table.get, call_ids))
         return {session.call_id: session.figures() for session in sessions}

@@ -13,6 +13,7 @@ from voiceapps.choices import MEDIA, CallState, NodeState
 from voiceapps.models import Ban, Call, CallEvent, MediaLeg, Node, VoiceApplication, WebhookAttempt
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.media_figures import FIGURE_NAMES, MediaFigures
 from voiceapps.rules.pcap import StoredMessage
 from voiceapps.rules.records import SourceBanned
 
@@ -130,22 +131,6 @@ class LadderLine:
 
 
 @dataclass(frozen=True, slots=True)
-class MediaFigures:
-    """One side of a call's media."""
-
-    leg: str
-    packets_in: int
-    packets_out: int
-    lost: int
-    jitter_ms: float
-    rtt_ms: float | None
-    mos: float | None
-    plane: str
-    advertised: str
-    observed: str
-
-
-@dataclass(frozen=True, slots=True)
 class WebhookLine:
     """One request of a webhook with its answer."""
 
@@ -201,13 +186,7 @@ def call_report(call_id: str) -> CallReport | None:
         duration_seconds=call.duration_seconds,
         setup_seconds=(call.answered_at - start).total_seconds() if call.answered_at else None,
         ladder=tuple(_ladder(call_id, start)),
-        media=tuple(
-            MediaFigures(
-                *(leg.leg, leg.packets_in, leg.packets_out, leg.lost, leg.jitter_ms, leg.rtt_ms, leg.mos, leg.plane),
-                *(leg.advertised, leg.observed),
-            )
-            for leg in MediaLeg.objects.filter(call_id=call_id)
-        ),
+        media=tuple(_media(call_id)),
         webhooks=tuple(_webhooks(call, start)),
         recordings=tuple(RecordingLine(row.recording_id, row.path, row.duration_ms) for row in call.recordings.all()),
     )
@@ -217,6 +196,11 @@ def _ladder(call_id: str, start: datetime) -> Iterator[LadderLine]:
     for event in CallEvent.objects.filter(call_id=call_id)[:MAX_LADDER]:
         seconds = (event.at - start).total_seconds()
         yield LadderLine(seconds, event.leg, event.source, event.destination, event.first_line, event.text)
+
+
+def _media(call_id: str) -> Iterator[MediaFigures]:
+    for leg in MediaLeg.objects.filter(call_id=call_id).values("leg", *FIGURE_NAMES):
+        yield MediaFigures(side=leg.pop("leg"), **leg)
 
 
 def call_messages(call_id: str) -> Iterator[StoredMessage]:

@@ -14,10 +14,11 @@ from prometheus_client import CollectorRegistry
 from daemonkit.address import Address
 from mediarelay.aio.server import RelayServer
 from mediarelay.config import RelayConfig
-from mediarelay.core.events import LegFigures, OneWayAudio, SessionEnded
+from mediarelay.core.events import OneWayAudio, SessionEnded
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.daemon.heartbeat import Heartbeat
 from voiceapps.daemon.record_writer import RecordWriter
+from voiceapps.rules.media_figures import MediaFigures
 from voiceapps.rules.records import MediaNotice, MediaReport, NodeBeat
 from voiceapps.services.records import write_records
 
@@ -114,26 +115,6 @@ class ReportingRelay:
             )
         )
 
-    def _report(self, call_id: str, figures: Sequence[LegFigures], *, final: bool) -> None:
-        for leg in figures:
-            self._writer.put(
-                MediaReport(
-                    call_id=call_id,
-                    node=self._config.name,
-                    at=time.time(),
-                    leg=leg.side.value,
-                    packets_in=leg.packets_in,
-                    bytes_in=leg.bytes_in,
-                    packets_out=leg.packets_out,
-                    lost=leg.lost,
-                    jitter_ms=leg.jitter_ms,
-                    rtt_ms=leg.rtt_ms,
-                    mos=leg.mos,
-                    ssrc_changes=leg.ssrc_changes,
-                    plane=leg.plane,
-                    payload_type=leg.payload_type,
-                    advertised=leg.advertised,
-                    observed=leg.observed,
-                    final=final,
-                )
-            )
+    def _report(self, call_id: str, figures: Sequence[MediaFigures], *, final: bool) -> None:
+        for side in figures:
+            self._writer.put(MediaReport(call_id, self._config.name, time.time(), side, final))

@@ -10,9 +10,10 @@ from prometheus_client.registry import Collector
 
 from mediarelay.aio.sockets import MediaSockets
 from mediarelay.core.addresses import Side
-from mediarelay.core.events import LegFigures, SessionEnded
+from mediarelay.core.events import SessionEnded
 from mediarelay.core.learning import Rank
 from mediarelay.relay import MediaRelay
+from voiceapps.rules.media_figures import MediaFigures
 
 
 class RelayMetrics(Collector):
@@ -21,8 +22,8 @@ class RelayMetrics(Collector):
     def __init__(self, relay: MediaRelay, sockets: MediaSockets, registry: CollectorRegistry) -> None:
         self._relay = relay
         self._sockets = sockets
-        self._ended_packets = dict.fromkeys(Side, 0)
-        self._ended_octets = dict.fromkeys(Side, 0)
+        self._ended_packets = {side.value: 0 for side in Side}
+        self._ended_octets = {side.value: 0 for side in Side}
         registry.register(self)
 
     def count_ended(self, event: SessionEnded) -> None:
@@ -75,11 +76,11 @@ class RelayMetrics(Collector):
         packets, octets = dict(self._ended_packets), dict(self._ended_octets)
         for figures in self._relay.figures(session.call_id for session in self._relay.table).values():
             _add(figures, packets, octets)
-        yield _counter("sipuri_relay_packets", "Media packets accepted", "side", ((side.value, n) for side, n in packets.items()))
-        yield _counter("sipuri_relay_octets", "Media octets accepted", "side", ((side.value, n) for side, n in octets.items()))
+        yield _counter("sipuri_relay_packets", "Media packets accepted", "side", packets.items())
+        yield _counter("sipuri_relay_octets", "Media octets accepted", "side", octets.items())
 
 
-def _add(figures: Iterable[LegFigures], packets: dict[Side, int], octets: dict[Side, int]) -> None:
+def _add(figures: Iterable[MediaFigures], packets: dict[str, int], octets: dict[str, int]) -> None:
     for leg in figures:
         packets[leg.side] += leg.packets_in
         octets[leg.side] += leg.bytes_in

@@ -22,11 +22,12 @@ from mediarelay.aio.scheduling import Priority, take_turns_quickly
 from mediarelay.aio.sockets import MediaSockets
 from mediarelay.config import RelayConfig
 from mediarelay.core.addresses import Side
-from mediarelay.core.events import Event, LegFigures, OneWayAudio, PairReleased, PairWanted, SessionChanged, SessionEnded
+from mediarelay.core.events import Event, OneWayAudio, PairReleased, PairWanted, SessionChanged, SessionEnded
 from mediarelay.core.journal import Record
 from mediarelay.kernel.events import KernelEvent
 from mediarelay.kernel.flow import KernelFlow
 from mediarelay.relay import MediaRelay
+from voiceapps.rules.media_figures import MediaFigures
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +78,7 @@ class RelayServer:
         """Return the ids of all live sessions."""
         return [session.call_id for session in self._relay.table]
 
-    def figures(self, call_ids: Iterable[str]) -> dict[str, tuple[LegFigures, ...]]:
+    def figures(self, call_ids: Iterable[str]) -> dict[str, tuple[MediaFigures, ...]]:
         """Return what the sides of live sessions have seen so far."""
         return self._relay.figures(call_ids)
 

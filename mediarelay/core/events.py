@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from mediarelay.core.addresses import Side
 from mediarelay.kernel.events import KernelEvent
+from voiceapps.rules.media_figures import MediaFigures
 
 
 class EndCause(StrEnum):
@@ -16,32 +17,6 @@ class EndCause(StrEnum):
     TIMEOUT = "timeout"
     LOST = "lost"
     """Its ports could not be had again after a restart."""
-
-
-@dataclass(frozen=True, slots=True)
-class LegFigures:
-    """What one side of a session has seen so far."""
-
-    side: Side
-    packets_in: int
-    bytes_in: int
-    packets_out: int
-    bytes_out: int
-    lost: int
-    """Packets that this side sent and we did not get."""
-    jitter_ms: float
-    rtt_ms: float | None
-    """To this side and back, where its RTCP tells."""
-    mos: float | None
-    """How what this side sends sounds here (E-model), from 1 to 4.4; None before there is enough of it."""
-    ssrc_changes: int
-    payload_type: int | None
-    plane: str
-    """Who forwards now: `userspace`, or `kernel` where it carries all streams."""
-    advertised: str
-    """`address:port` of the session description, or empty."""
-    observed: str
-    """`address:port` that the media comes from, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +49,7 @@ class SessionEnded:
 
     call_id: str
     cause: EndCause
-    figures: tuple[LegFigures, ...]
+    figures: tuple[MediaFigures, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ _DROP_OF_KIND = {Kind.STUN: Drop.STUN, Kind.DTLS: Drop.DTLS, Kind.OTHER: Drop.MA
 class Flow(ABC):
     """One local port: counters, and the flow on the other side that it feeds."""
 
-    __slots__ = ("bytes_in", "bytes_unsent", "drops", "learner", "local", "packets_in", "packets_unsent", "peer", "rtcp_peer")
+    __slots__ = ("bytes_in", "drops", "learner", "local", "packets_in", "packets_unsent", "peer", "rtcp_peer")
 
     def __init__(self, local: Address, learner: Learner, drops: Counter[Drop]) -> None:
         self.local = local
@@ -58,7 +58,7 @@ class Flow(ABC):
         self.rtcp_peer: Flow | None = None
         """Where RTCP leaves that comes to an RTP port."""
         self.packets_in = self.bytes_in = 0
-        self.packets_unsent = self.bytes_unsent = 0
+        self.packets_unsent = 0
         """Those that came before the far end was heard of; all others have left at the other side."""
 
     @property
@@ -85,13 +85,12 @@ class Flow(ABC):
         self.bytes_in += size
         peer = self.peer
         if peer is None or peer.target is None:
-            self._keep(size)
+            self._keep()
             return None
         return peer
 
-    def _keep(self, size: int) -> None:
+    def _keep(self) -> None:
         self.packets_unsent += 1
-        self.bytes_unsent += size
         self._drop(Drop.NO_TARGET)
 
 
@@ -136,7 +135,7 @@ class RtpFlow(Flow):
         self.bytes_in += size
         peer = self.peer
         if peer is None or peer.learner.target is None:
-            self._keep(size)
+            self._keep()
             return None
         return peer
 

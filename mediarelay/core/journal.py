@@ -109,7 +109,7 @@ def _leg(leg: Leg) -> Record:
 
 
 def _counts(flow: Flow) -> list[int]:
-    return [flow.packets_in, flow.bytes_in, flow.packets_unsent, flow.bytes_unsent]
+    return [flow.packets_in, flow.bytes_in, flow.packets_unsent]
 
 
 def _resume_stream(session: Session, index: int, kept: Record) -> None:
@@ -126,7 +126,7 @@ def _resume_leg(leg: Leg, kept: Record) -> None:
     leg.muxed = kept["muxed"]
     leg.rtcp.advertised, leg.rtcp.source = (_optional(_address, value) for value in kept["rtcp"])
     for flow, counts in zip(leg.flows(), kept["counts"], strict=True):
-        flow.packets_in, flow.bytes_in, flow.packets_unsent, flow.bytes_unsent = map(int, counts)
+        flow.packets_in, flow.bytes_in, flow.packets_unsent = map(int, counts)
     if isinstance(leg.rtp, RtpFlow) and kept["stats"] is not None:
         leg.rtp.stats.resume(kept["stats"])
         leg.rtp.payload_type = kept["payload_type"]

@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 
 from daemonkit.address import Address
 from mediarelay.core.addresses import AddressPolicy, Side
-from mediarelay.core.events import LegFigures
 from mediarelay.core.flow import Drop, Flow, RtpFlow
 from mediarelay.core.stream import Carrier, Leg, MuxOffer, Stream
 from mediarelay.kernel.flow import Plane
 from mediarelay.rtp.quality import mean_opinion_score
 from mediarelay.sdp.description import SessionDescription
 from mediarelay.sdp.rtcp_mux import RtcpMux
+from voiceapps.rules.media_figures import MediaFigures
 
 SCORED_PACKETS = 50
 TakePair = Callable[[Side], Address]
@@ -175,7 +175,7 @@ class Session:
                     return True
         return False
 
-    def figures(self) -> tuple[LegFigures, ...]:
+    def figures(self) -> tuple[MediaFigures, ...]:
         """Return what both parties' legs have seen."""
         plane = self.plane
         legs = [list(self.legs(index)) for index in (0, 1)]
@@ -207,16 +207,15 @@ def _score(leg: Leg) -> float | None:
     return mean_opinion_score(100 * lost / (lost + rtp.packets_in), rtp.stats.jitter_ms, leg.reports.rtt_ms or 0.0)
 
 
-def _figures(side: Side, legs: list[Leg], others: list[Leg], plane: Plane) -> LegFigures:
+def _figures(side: Side, legs: list[Leg], others: list[Leg], plane: Plane) -> MediaFigures:
     media, from_others = [leg.rtp for leg in legs], [leg.rtp for leg in others]
     rtp = [flow for flow in media if isinstance(flow, RtpFlow)]
     first = legs[0].learner if legs else None
-    return LegFigures(
-        side=side,
+    return MediaFigures(
+        side=side.value,
         packets_in=sum(flow.packets_in for flow in media),
         bytes_in=sum(flow.bytes_in for flow in media),
         packets_out=sum(flow.packets_in - flow.packets_unsent for flow in from_others),
-        bytes_out=sum(flow.bytes_in - flow.bytes_unsent for flow in from_others),
         lost=sum(flow.stats.lost for flow in rtp),
         jitter_ms=rtp[0].stats.jitter_ms if rtp else 0.0,
         rtt_ms=legs[0].reports.rtt_ms if legs else None,

@@ -92,7 +92,7 @@ class Leg:
         old = self.rtp
         self.rtp = self._media_flow(old.local, carrier, old.drops)
         self.rtp.packets_in, self.rtp.bytes_in = old.packets_in, old.bytes_in
-        self.rtp.packets_unsent, self.rtp.bytes_unsent = old.packets_unsent, old.bytes_unsent
+        self.rtp.packets_unsent = old.packets_unsent
 
     def _media_flow(self, local: Address, carrier: Carrier, drops: Counter[Drop]) -> RtpFlow | PlainFlow:
         if carrier.is_rtp:

@@ -43,6 +43,7 @@ import time
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.media_figures import MediaFigures
 from voiceapps.rules.records import *
 from voiceapps.services.records import write_records
 now = time.time()
@@ -54,12 +55,12 @@ write_records([
     CallAdmitted(call, "proxy"), CallAnswered(call, "callflow", now + 1),
     LadderMessage(call.call_id, now, "caller", "203.0.113.9:5060", "198.51.100.1:6160", "INVITE sip:x SIP/2.0", "User-Agent: " + {evil!r}),
     LadderMessage(call.call_id, now + 1, "caller", "198.51.100.1:6160", "203.0.113.9:5060", "SIP/2.0 200 OK", ""),
-    MediaReport(
-        call.call_id, "relay", now, "external", 500, 80000, 498, 2, 1.25, 38.5, 4.2, 0, "kernel", 0, "10.0.0.5:4000", "203.0.113.9:47", True
-    ),
-    MediaReport(
-        call.call_id, "relay", now, "internal", 498, 79680, 500, 0, 0.5, None, 4.4, 0, "kernel", 0, "127.0.0.1:5000", "127.0.0.1:5000", True
-    ),
+    MediaReport(call.call_id, "relay", now, MediaFigures(
+        "external", 500, 80000, 498, 2, 1.25, 38.5, 4.2, 0, "kernel", 0, "10.0.0.5:4000", "203.0.113.9:47"
+    ), True),
+    MediaReport(call.call_id, "relay", now, MediaFigures(
+        "internal", 498, 79680, 500, 0, 0.5, None, 4.4, 0, "kernel", 0, "127.0.0.1:5000", "127.0.0.1:5000"
+    ), True),
     MediaNotice(
         call.call_id, now + 4, "external", "10.0.0.5:4000", "198.51.100.1:30000",
         "No audio comes from here. The session description says 10.0.0.5:4000, packets come from 203.0.113.9:47."

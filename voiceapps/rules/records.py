@@ -13,6 +13,7 @@ from typing import Literal
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.media_figures import MediaFigures
 
 Role = Literal["worker", "sipproxy", "mediarelay", "callflow", "sipdns"]
 
@@ -81,28 +82,12 @@ class LadderMessage:
 
 @dataclass(frozen=True, slots=True)
 class MediaReport:
-    """Figures of one side of a relayed call; a later report replaces an earlier one."""
+    """The figures of one side of a relayed call; a later report replaces an earlier one."""
 
     call_id: str
     node: str
     at: float
-    leg: Literal["external", "internal"]
-    packets_in: int
-    bytes_in: int
-    packets_out: int
-    lost: int
-    """Packets that this side sent and the relay did not get."""
-    jitter_ms: float
-    rtt_ms: float | None
-    """From the relay to this side and back, where its RTCP tells."""
-    mos: float | None
-    """How what this side sends sounds at the relay (E-model), from 1 to 4.4."""
-    ssrc_changes: int
-    plane: str
-    """Who forwards: `userspace` or `kernel`."""
-    payload_type: int | None
-    advertised: str
-    observed: str
+    figures: MediaFigures
     final: bool
 
 

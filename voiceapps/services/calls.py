@@ -18,6 +18,7 @@ from voiceapps.daemon.bulk import BulkInsert, BulkUpdate, fetch_prepared
 from voiceapps.models import Call, CallEvent, MediaLeg, Recording
 from voiceapps.rules import records as r
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.media_figures import FIGURE_NAMES
 from voiceapps.selectors import live_nodes
 from voiceapps.services import webhooks
 from voiceapps.services.call_rows import call_row, ensure, storable
@@ -35,14 +36,7 @@ _END_COLUMNS = ("state", "answered_at", "ended_at", "end_class", "end_reason", "
 _ADMITTED = BulkInsert(Call, key=("call_id",), update=("proxy_node",))
 _ENDED = BulkUpdate(Call, update=_END_COLUMNS)
 _EVENTS = BulkInsert(CallEvent)
-_MEDIA = BulkInsert(
-    MediaLeg,
-    key=("call_id", "leg"),
-    update=(
-        *("node", "at", "packets_in", "bytes_in", "packets_out", "lost", "jitter_ms"),
-        *("rtt_ms", "mos", "ssrc_changes", "plane", "payload_type", "advertised", "observed", "final"),
-    ),
-)
+_MEDIA = BulkInsert(MediaLeg, key=("call_id", "leg"), update=("node", "at", *FIGURE_NAMES, "final"))
 
 
 def admit(records: Sequence[r.CallAdmitted]) -> None:
@@ -144,30 +138,7 @@ def note_media(records: Sequence[r.MediaNotice]) -> None:
 
 def report_media(records: Sequence[r.MediaReport]) -> None:
     """Replace the figures of sides of calls."""
-    _MEDIA.write(
-        [
-            {
-                "call_id": record.call_id,
-                "leg": record.leg,
-                "node": record.node,
-                "at": _when(record.at),
-                "packets_in": record.packets_in,
-                "bytes_in": record.bytes_in,
-                "packets_out": record.packets_out,
-                "lost": record.lost,
-                "jitter_ms": record.jitter_ms,
-                "rtt_ms": record.rtt_ms,
-                "mos": record.mos,
-                "ssrc_changes": record.ssrc_changes,
-                "plane": record.plane,
-                "payload_type": record.payload_type,
-                "advertised": record.advertised,
-                "observed": record.observed,
-                "final": record.final,
-            }
-            for record in records
-        ]
-    )
+    _MEDIA.write([_media_row(record) for record in records])
 
 
 def store_recording(record: r.RecordingStored) -> None:
@@ -228,6 +199,12 @@ def _node_lost(call: Call) -> r.CallEnded:
         error_id=None,
         tag=call.tag or None,
     )
+
+
+def _media_row(record: r.MediaReport) -> dict[str, object]:
+    row: dict[str, object] = {name: getattr(record.figures, name) for name in FIGURE_NAMES}
+    told = {"call_id": record.call_id, "leg": record.figures.side, "node": record.node, "at": _when(record.at), "final": record.final}
+    return row | told
 
 
 def _when(seconds: float) -> datetime:

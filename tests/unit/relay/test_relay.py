@@ -289,7 +289,7 @@ def test_delete_answers_with_totals_and_quarantines_the_ports() -> None:
     assert isinstance(ended, SessionEnded)
     assert ended.cause is EndCause.DELETED
     external, internal = ended.figures
-    assert (external.side, external.packets_in, external.lost, external.packets_out, external.payload_type) == (Side.EXTERNAL, 3, 2, 1, 0)
+    assert (external.side, external.packets_in, external.lost, external.packets_out, external.payload_type) == ("external", 3, 2, 1, 0)
     assert (external.advertised, external.observed) == ("198.51.100.7:5000", "198.51.100.7:5000")
     assert (internal.packets_in, internal.packets_out) == (1, 3)
     assert bench.relay.idle()

@@ -16,6 +16,7 @@ from voiceapps import selectors, tasks
 from voiceapps.models import Call, CallEvent, MediaLeg, Node, RefusedAttempt, WebhookDelivery
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.media_figures import MediaFigures
 from voiceapps.rules.records import (
     CallAdmitted,
     CallAnswered,
@@ -95,8 +96,9 @@ def test_the_page_of_a_call_shows_a_bounded_ladder(monkeypatch: pytest.MonkeyPat
 
 
 def test_media_figures_are_replaced_by_later_ones() -> None:
-    report = MediaReport("c-1", "relay", STARTED, "external", 10, 1600, 9, 0, 1.5, None, 4.3, 0, "userspace", 0, "a:1", "b:2", final=False)
-    write_records([report, replace(report, packets_in=20, final=True)])
+    figures = MediaFigures("external", 10, 1600, 9, 0, 1.5, None, 4.3, 0, "userspace", 0, "a:1", "b:2")
+    report = MediaReport("c-1", "relay", STARTED, figures, final=False)
+    write_records([report, replace(report, figures=replace(figures, packets_in=20), final=True)])
     assert MediaLeg.objects.get().packets_in == 20
 
 
