@@ -18,11 +18,11 @@ from mediarelay.config import RelayConfig
 from mediarelay.core.addresses import Side
 from mediarelay.core.events import EndCause, Event
 from mediarelay.core.flow import Buffer, Flow
-from mediarelay.core.journal import Record, flows_of, record_of, resume
+from mediarelay.core.journal import JournalEntry, entry_of, flows_of, resume
 from mediarelay.core.sessions import SessionTable
 from mediarelay.kernel.flow import KernelFlow
 from mediarelay.kernel.offload import Offload
-from mediarelay.ng.commands import Commands, Reply, Request
+from mediarelay.ng.commands import Commands, NgReply, Request
 from mediarelay.ng.control import Command, ReplyCache, split_cookie
 from voiceapps.rules.media_figures import MediaFigures
 
@@ -111,20 +111,20 @@ class MediaRelay:
         sessions = filter(None, map(self.table.get, call_ids))
         return {session.call_id: session.figures() for session in sessions}
 
-    def record_of(self, call_id: str) -> Record | None:
+    def entry_of(self, call_id: str) -> JournalEntry | None:
         """Return what a restart needs to know of a session, None where it is gone."""
         session = self.table.get(call_id)
-        return record_of(session) if session is not None else None
+        return entry_of(session) if session is not None else None
 
-    def restore(self, record: Record, now: float) -> list[tuple[Side, int]]:
+    def restore(self, entry: JournalEntry, now: float) -> list[tuple[Side, int]]:
         """Take up a session from before a restart; return its pairs, which the shell binds. Raises ValueError."""
-        session = resume(record, partial(self.table.new, now=now))
+        session = resume(entry, partial(self.table.new, now=now))
         return self.table.resume(session, now)
 
-    def adopt(self, record: Record, is_carried: Callable[[tuple[KernelFlow, ...]], bool], now: float) -> None:
+    def adopt(self, entry: JournalEntry, is_carried: Callable[[tuple[KernelFlow, ...]], bool], now: float) -> None:
         """Leave to the kernel what it carries since before a restart; raises ValueError."""
-        session = self.table.get(record["call"])
-        for index, flows in flows_of(record).items():
+        session = self.table.get(entry["call"])
+        for index, flows in flows_of(entry).items():
             if session is not None and flows and is_carried(flows):
                 self.offload.adopt(session.streams[index], flows, now)
 
@@ -136,7 +136,7 @@ class MediaRelay:
 
     def _run(self, addr: Address, cookie: bytes, body: bytes, now: float) -> None:
         request = Request(addr, cookie, Command({}, body.startswith(b"{")))
-        reply: Reply | None
+        reply: NgReply | None
         try:
             request = Request(addr, cookie, Command.parse(body))
             reply = self._commands.run(request, now)
@@ -145,7 +145,7 @@ class MediaRelay:
         if reply is not None:
             self._respond(request, reply, now)
 
-    def _respond(self, request: Request, reply: Reply, now: float) -> None:
+    def _respond(self, request: Request, reply: NgReply, now: float) -> None:
         name = request.command.name if request.command.name in self._commands.names() else "other"
         self.commands[name, "error" if reply["result"] == "error" else "ok"] += 1
         data = request.cookie + b" " + request.command.write(reply)

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from mediarelay.core.journal import Record
+from mediarelay.core.journal import JournalEntry
 
 SLACK_LINES = 2_000
 MAX_OCTETS = 1 << 28
@@ -38,7 +38,7 @@ class JournalFile:
         self._written = 0
         """Lines in the file, or changes since it fell behind."""
 
-    def load(self) -> tuple[list[Record], bool]:
+    def load(self) -> tuple[list[JournalEntry], bool]:
         """Return the sessions of before, and whether the rules in the kernel are still ours.
 
         What another boot wrote is nothing; so is a last line that was cut off.
@@ -52,16 +52,16 @@ class JournalFile:
             return [], False
         if not isinstance(known, dict) or known.get("boot") != self._head["boot"]:
             return [], False
-        records: dict[str, Record] = {}
+        entries: dict[str, JournalEntry] = {}
         for line in lines:
             try:
                 entry = json.loads(line)
-                records.pop(entry["call"], None)
+                entries.pop(entry["call"], None)
                 if "streams" in entry:
-                    records[entry["call"]] = entry
+                    entries[entry["call"]] = entry
             except (ValueError, KeyError, TypeError):
                 continue
-        return list(records.values()), known.get("rules") == self._head["rules"]
+        return list(entries.values()), known.get("rules") == self._head["rules"]
 
     def open(self) -> None:
         """Begin a new file; raises OSError."""
@@ -69,12 +69,12 @@ class JournalFile:
         self._rewrite()
         self._is_open = True
 
-    def put(self, call_id: str, record: Record | None) -> None:
+    def put(self, call_id: str, entry: JournalEntry | None) -> None:
         """Write a session down as it is now, or that it is gone; what a full disk does not take is written when it does."""
         if not self._is_open:
             return
-        line = json.dumps(record or {"call": call_id}, separators=(",", ":"))
-        if record is None:
+        line = json.dumps(entry or {"call": call_id}, separators=(",", ":"))
+        if entry is None:
             self._lines.pop(call_id, None)
         else:
             self._lines[call_id] = line

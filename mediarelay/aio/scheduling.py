@@ -44,6 +44,6 @@ class Priority:
             log.info("media_realtime", on=carries_packets)
 
 
-def take_turns_quickly() -> None:
+def shorten_switch_interval() -> None:
     """Have a thread that computes hand the interpreter on soon: the database's would keep packets waiting for 5 ms at a time."""
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -18,12 +18,12 @@ from mediarelay.aio.command_endpoint import CommandEndpoint
 from mediarelay.aio.journal import JournalFile
 from mediarelay.aio.kernel_plane import KernelPlane
 from mediarelay.aio.metrics import RelayMetrics
-from mediarelay.aio.scheduling import Priority, take_turns_quickly
+from mediarelay.aio.scheduling import Priority, shorten_switch_interval
 from mediarelay.aio.sockets import MediaSockets
 from mediarelay.config import RelayConfig
 from mediarelay.core.addresses import Side
 from mediarelay.core.events import Event, OneWayAudio, PairReleased, PairWanted, SessionChanged, SessionEnded
-from mediarelay.core.journal import Record
+from mediarelay.core.journal import JournalEntry
 from mediarelay.kernel.events import KernelEvent
 from mediarelay.kernel.flow import KernelFlow
 from mediarelay.relay import MediaRelay
@@ -85,11 +85,11 @@ class RelayServer:
     async def start(self) -> None:
         """Take up what a killed process has left and open the ng socket; raises CannotStart."""
         self._loop = asyncio.get_running_loop()
-        take_turns_quickly()
-        records, same_rules = self._journal.load() if self._journal else ([], False)
-        self._resume(records)
-        await self._plane.start(keep=same_rules and bool(records))
-        self._adopt(records)
+        shorten_switch_interval()
+        entries, same_rules = self._journal.load() if self._journal else ([], False)
+        self._resume(entries)
+        await self._plane.start(keep=same_rules and bool(entries))
+        self._adopt(entries)
         if self._journal:
             self._journal.open()
         try:
@@ -125,29 +125,29 @@ class RelayServer:
     def _clock(self) -> float:
         return self._loop.time() if self._loop is not None else 0.0
 
-    def _resume(self, records: list[Record]) -> None:
+    def _resume(self, entries: list[JournalEntry]) -> None:
         now = self._clock()
-        for record in records:
+        for entry in entries:
             try:
-                pairs = self._relay.restore(record, now)
+                pairs = self._relay.restore(entry, now)
             except ValueError as error:
                 log.error("session_not_resumed", error=str(error))
                 continue
             if not all(self._sockets.open_pair(self._hosts[side], port) for side, port in pairs):
-                self._relay.give_up(record["call"], now)
-        if records:
+                self._relay.give_up(entry["call"], now)
+        if entries:
             log.info("sessions_resumed", sessions=len(self._relay.table))
 
-    def _adopt(self, records: list[Record]) -> None:
+    def _adopt(self, entries: list[JournalEntry]) -> None:
         """Keep the kernel's flows that belong to a session, remove the others."""
         carried = self._plane.flows()
 
         def is_carried(flows: tuple[KernelFlow, ...]) -> bool:
             return all(carried.get(flow.mark) == flow for flow in flows)
 
-        for record in records:
+        for entry in entries:
             try:
-                self._relay.adopt(record, is_carried, self._clock())
+                self._relay.adopt(entry, is_carried, self._clock())
             except ValueError as error:
                 log.error("flows_not_adopted", error=str(error))
         self._plane.keep(carried, self._relay.offload.marks())
@@ -177,7 +177,7 @@ class RelayServer:
             self._sockets.close_pair(self._hosts[event.side], event.port)
         elif isinstance(event, SessionChanged):
             if self._journal:
-                self._journal.put(event.call_id, self._relay.record_of(event.call_id))
+                self._journal.put(event.call_id, self._relay.entry_of(event.call_id))
         elif isinstance(event, SessionEnded):
             self._metrics.count_ended(event)
             self._on_ended(event)

@@ -37,13 +37,6 @@ class PairReleased:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionOpened:
-    """Fired when the first offer of a call id got its ports."""
-
-    call_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class SessionEnded:
     """Fired when a session is gone; its ports are in quarantine."""
 
@@ -77,4 +70,4 @@ class SessionChanged:
     call_id: str
 
 
-Event = PairWanted | PairReleased | SessionOpened | SessionEnded | SessionChanged | OneWayAudio | KernelEvent
+Event = PairWanted | PairReleased | SessionEnded | SessionChanged | OneWayAudio | KernelEvent

@@ -14,14 +14,14 @@ from mediarelay.core.addresses import Side
 from mediarelay.core.flow import Flow, RtpFlow
 from mediarelay.core.learning import Learner, Rank
 from mediarelay.core.session import Party, Session
-from mediarelay.core.stream import Carrier, Leg, Stream
+from mediarelay.core.stream import Leg, MediaProfile, Stream
 from mediarelay.kernel.flow import Counts, KernelFlow
 
-Record = dict[str, Any]
+JournalEntry = dict[str, Any]
 T = TypeVar("T")
 
 
-def record_of(session: Session) -> Record:
+def entry_of(session: Session) -> JournalEntry:
     """Return a session as it is now."""
     return {
         "call": session.call_id,
@@ -36,37 +36,37 @@ def record_of(session: Session) -> Record:
     }
 
 
-def resume(record: Record, new: Callable[[str, tuple[Side, Side]], Session]) -> Session:
-    """Return the session of a record; `new` makes an empty one. Raises ValueError where the record is damaged."""
+def resume(entry: JournalEntry, new: Callable[[str, tuple[Side, Side]], Session]) -> Session:
+    """Return the session of a entry; `new` makes an empty one. Raises ValueError where the entry is damaged."""
     try:
-        return _resume(record, new)
+        return _resume(entry, new)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError(f"A record of a session is damaged: {error!r}.") from None
+        raise ValueError(f"A entry of a session is damaged: {error!r}.") from None
 
 
-def flows_of(record: Record) -> dict[int, tuple[KernelFlow, ...]]:
-    """Return what the kernel carried of each stream when the record was written; raises ValueError where it is damaged."""
+def flows_of(entry: JournalEntry) -> dict[int, tuple[KernelFlow, ...]]:
+    """Return what the kernel carried of each stream when the entry was written; raises ValueError where it is damaged."""
     try:
-        return {int(index): tuple(map(_read_flow, stream["kernel"])) for index, stream in record["streams"].items()}
+        return {int(index): tuple(map(_read_flow, stream["kernel"])) for index, stream in entry["streams"].items()}
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError(f"A record of a session is damaged: {error!r}.") from None
+        raise ValueError(f"A entry of a session is damaged: {error!r}.") from None
 
 
-def _resume(record: Record, new: Callable[[str, tuple[Side, Side]], Session]) -> Session:
-    first, second = record["parties"]
-    session = new(record["call"], (Side(first["side"]), Side(second["side"])))
-    session.touched_at, session.delete_at = record["touched_at"], record["delete_at"]
-    session.branches.update(record["branches"])
+def _resume(entry: JournalEntry, new: Callable[[str, tuple[Side, Side]], Session]) -> Session:
+    first, second = entry["parties"]
+    session = new(entry["call"], (Side(first["side"]), Side(second["side"])))
+    session.touched_at, session.delete_at = entry["touched_at"], entry["delete_at"]
+    session.branches.update(entry["branches"])
     for party, kept in zip(session.parties, (first, second), strict=True):
         party.tag, party.label = kept["tag"], kept["label"]
         party.on_hold, party.listens_only = kept["on_hold"], kept["listens_only"]
-    for index, kept in record["streams"].items():
+    for index, kept in entry["streams"].items():
         session.payload_types[int(index)] = frozenset(kept["offered"])
         _resume_stream(session, int(index), kept)
     return session
 
 
-def _party(party: Party) -> Record:
+def _party(party: Party) -> JournalEntry:
     return {
         "side": party.side.value,
         "tag": party.tag,
@@ -76,18 +76,18 @@ def _party(party: Party) -> Record:
     }
 
 
-def _stream(stream: Stream) -> Record:
+def _stream(stream: Stream) -> JournalEntry:
     return {
-        "rtp": stream.carrier.is_rtp,
-        "clock_rate": stream.carrier.clock_rate,
-        "dtls": stream.carrier.is_dtls,
+        "rtp": stream.profile.is_rtp,
+        "clock_rate": stream.profile.clock_rate,
+        "dtls": stream.profile.is_dtls,
         "legs": [_leg(leg) for leg in stream.legs],
         "kernel": [[flow.mark, flow.source, flow.local, flow.via, flow.target] for flow in stream.kernel_flows],
         "counted": [list(counts) for counts in stream.counted],
     }
 
 
-def _leg(leg: Leg) -> Record:
+def _leg(leg: Leg) -> JournalEntry:
     learner = leg.learner
     return {
         "local": leg.rtp.local,
@@ -112,16 +112,16 @@ def _counts(flow: Flow) -> list[int]:
     return [flow.packets_in, flow.bytes_in, flow.packets_unsent]
 
 
-def _resume_stream(session: Session, index: int, kept: Record) -> None:
+def _resume_stream(session: Session, index: int, kept: JournalEntry) -> None:
     first, second = (_address(leg["local"]) for leg in kept["legs"])
-    stream = session.add_stream(index, (first, second), Carrier(kept["rtp"], kept["clock_rate"], kept["dtls"]))
+    stream = session.add_stream(index, (first, second), MediaProfile(kept["rtp"], kept["clock_rate"], kept["dtls"]))
     for leg, leg_kept in zip(stream.legs, kept["legs"], strict=True):
         _resume_leg(leg, leg_kept)
     stream.counted = [Counts(*counts) for counts in kept["counted"]]
     stream.join()
 
 
-def _resume_leg(leg: Leg, kept: Record) -> None:
+def _resume_leg(leg: Leg, kept: JournalEntry) -> None:
     _resume_learner(leg.learner, kept)
     leg.muxed = kept["muxed"]
     leg.rtcp.advertised, leg.rtcp.source = (_optional(_address, value) for value in kept["rtcp"])
@@ -132,7 +132,7 @@ def _resume_leg(leg: Leg, kept: Record) -> None:
         leg.rtp.payload_type = kept["payload_type"]
 
 
-def _resume_learner(learner: Learner, kept: Record) -> None:
+def _resume_learner(learner: Learner, kept: JournalEntry) -> None:
     learner.advertised = _optional(_address, kept["advertised"])
     learner.signalling, learner.nat = kept["signalling"], kept["nat"]
     learner.payload_types = frozenset(kept["payload_types"])

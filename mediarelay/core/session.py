@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from daemonkit.address import Address
 from mediarelay.core.addresses import AddressPolicy, Side
 from mediarelay.core.flow import Drop, Flow, RtpFlow
-from mediarelay.core.stream import Carrier, Leg, MuxOffer, Stream
+from mediarelay.core.stream import Leg, MediaProfile, MuxOffer, Stream
 from mediarelay.kernel.flow import Plane
 from mediarelay.rtp.quality import mean_opinion_score
 from mediarelay.sdp.description import SessionDescription
@@ -98,15 +98,15 @@ class Session:
         for index, media in enumerate(description.media):
             self.payload_types[index] = media.payload_types
             if media.live and index not in self.streams:
-                self.add_stream(index, (take(first.side), take(second.side)), Carrier.of(media))
+                self.add_stream(index, (take(first.side), take(second.side)), MediaProfile.of(media))
             elif media.live:
-                self.streams[index].retype(Carrier.of(media))
+                self.streams[index].retype(MediaProfile.of(media))
         return self._describe(offerer, description, signalling, nat=nat, sip_source=sip_source)
 
-    def add_stream(self, index: int, locals_: tuple[Address, Address], carrier: Carrier) -> Stream:
+    def add_stream(self, index: int, locals_: tuple[Address, Address], profile: MediaProfile) -> Stream:
         """Begin a stream whose ports are bound."""
         first, second = self.parties
-        stream = Stream(self.call_id, locals_, carrier, (first.policy, second.policy), self.drops, self._stream_changed)
+        stream = Stream(self.call_id, locals_, profile, (first.policy, second.policy), self.drops, self._stream_changed)
         self.streams[index] = stream
         return stream
 

@@ -14,13 +14,13 @@ from daemonkit.address import Address
 from mediarelay.config import RelayConfig
 from mediarelay.core.addresses import AddressPolicy, Side
 from mediarelay.core.allocation import Allocator
-from mediarelay.core.events import EndCause, Event, SessionChanged, SessionEnded, SessionOpened
+from mediarelay.core.events import EndCause, Event, SessionChanged, SessionEnded
 from mediarelay.core.flow import Drop, Flow
 from mediarelay.core.one_way import OneWayWatch
 from mediarelay.core.ports import PortPool
 from mediarelay.core.session import Party, Session
 from mediarelay.core.stream import Stream
-from mediarelay.kernel.offload import Offload, Then
+from mediarelay.kernel.offload import Continuation, Offload
 
 HOLD_SECONDS = 3600.0
 """How long a session on hold may be silent."""
@@ -70,7 +70,6 @@ class SessionTable:
         """Put a session into the table, or the ports that it got since."""
         if session.call_id not in self._by_call:
             self._by_call[session.call_id] = session
-            self.events.append(SessionOpened(session.call_id))
         for flow in session.flows():
             self.flows[flow.local] = flow
         self.note_change(session)
@@ -102,7 +101,7 @@ class SessionTable:
         gone = list(streams)
         self.offload.take_back(gone, lambda at: self._release(session, gone, at), now)
 
-    def end(self, session: Session, cause: EndCause, now: float, then: Then | None = None) -> None:
+    def end(self, session: Session, cause: EndCause, now: float, then: Continuation | None = None) -> None:
         """End a session; `then` is called when its figures are final."""
 
         def finish(at: float) -> None:

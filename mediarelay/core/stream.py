@@ -43,7 +43,7 @@ class MuxOffer:
         return cls(wanted, shown, accepted)
 
 
-class Carrier(NamedTuple):
+class MediaProfile(NamedTuple):
     """What a stream's packets are."""
 
     is_rtp: bool
@@ -61,11 +61,11 @@ class Leg:
     """One party's end of one stream; `on_change` hears of each change of what was learned."""
 
     def __init__(
-        self, local: Address, carrier: Carrier, policy: AddressPolicy, drops: Counter[Drop], on_change: Callable[[], None]
+        self, local: Address, profile: MediaProfile, policy: AddressPolicy, drops: Counter[Drop], on_change: Callable[[], None]
     ) -> None:
         self.learner = Learner(policy, on_change)
-        self.reports = Reports(carrier.clock_rate)
-        self.rtp = self._media_flow(local, carrier, drops)
+        self.reports = Reports(profile.clock_rate)
+        self.rtp = self._media_flow(local, profile, drops)
         self.rtcp = RtcpFlow((local[0], local[1] + 1), self.learner, drops, policy, self.reports)
         self.muxed = False
         """Whether this party sends and expects RTCP on its RTP port."""
@@ -87,16 +87,16 @@ class Leg:
         """Return the RTP and the RTCP flow."""
         return self.rtp, self.rtcp
 
-    def retype(self, carrier: Carrier) -> None:
+    def retype(self, profile: MediaProfile) -> None:
         """Follow a stream that turns from voice to fax or back; ports, lock and counts stay."""
         old = self.rtp
-        self.rtp = self._media_flow(old.local, carrier, old.drops)
+        self.rtp = self._media_flow(old.local, profile, old.drops)
         self.rtp.packets_in, self.rtp.bytes_in = old.packets_in, old.bytes_in
         self.rtp.packets_unsent = old.packets_unsent
 
-    def _media_flow(self, local: Address, carrier: Carrier, drops: Counter[Drop]) -> RtpFlow | PlainFlow:
-        if carrier.is_rtp:
-            return RtpFlow(local, self.learner, drops, carrier.clock_rate, self.reports, is_dtls=carrier.is_dtls)
+    def _media_flow(self, local: Address, profile: MediaProfile, drops: Counter[Drop]) -> RtpFlow | PlainFlow:
+        if profile.is_rtp:
+            return RtpFlow(local, self.learner, drops, profile.clock_rate, self.reports, is_dtls=profile.is_dtls)
         return PlainFlow(local, self.learner, drops)
 
 
@@ -107,14 +107,14 @@ class Stream:
         self,
         call_id: str,
         locals_: tuple[Address, Address],
-        carrier: Carrier,
+        profile: MediaProfile,
         policies: tuple[AddressPolicy, AddressPolicy],
         drops: Counter[Drop],
         on_change: Callable[[Stream], None],
     ) -> None:
         self._on_change = on_change
         self.call_id = call_id
-        self.carrier = carrier
+        self.profile = profile
         self.mux = MuxOffer(wanted=False, shown=False, accepted=None)
         self.plane = Plane.USERSPACE
         self.kernel_flows: tuple[KernelFlow, ...] = ()
@@ -122,14 +122,14 @@ class Stream:
         self.counted: list[Counts] = []
         """The counters of these flows when they were last read."""
         self._entered_at = 0.0
-        self.noted = False
+        self.offload_queued = False
         """Whether it waits for its turn to enter the kernel."""
-        self.barred = False
+        self.offload_disabled = False
         """Whether it has to stay in userspace: it has ended, or the kernel lost its packets."""
         self.retry_at = 0.0
         """When the kernel may next be asked."""
         self._retry_seconds = FIRST_RETRY_SECONDS
-        first, second = (Leg(at, carrier, policy, drops, self._changed) for at, policy in zip(locals_, policies, strict=True))
+        first, second = (Leg(at, profile, policy, drops, self._changed) for at, policy in zip(locals_, policies, strict=True))
         self.legs: tuple[Leg, Leg] = (first, second)
         self.join()
 
@@ -137,13 +137,13 @@ class Stream:
         """Yield every flow."""
         return (flow for leg in self.legs for flow in leg.flows())
 
-    def retype(self, carrier: Carrier) -> None:
+    def retype(self, profile: MediaProfile) -> None:
         """Follow a stream that turns from voice to fax or back."""
-        if (carrier.is_rtp, carrier.is_dtls) == (self.carrier.is_rtp, self.carrier.is_dtls):
+        if (profile.is_rtp, profile.is_dtls) == (self.profile.is_rtp, self.profile.is_dtls):
             return
-        self.carrier = carrier
+        self.profile = profile
         for leg in self.legs:
-            leg.retype(carrier)
+            leg.retype(profile)
         self.join()
         self._changed()
 
@@ -158,7 +158,7 @@ class Stream:
     def settled_at(self) -> float | None:
         """Return when both ends were known and sent RTP, None where that is not so."""
         learners = [leg.learner for leg in self.legs]
-        if self.barred or any(learner.source is None for learner in learners) or not self.carrier.is_rtp:
+        if self.offload_disabled or any(learner.source is None for learner in learners) or not self.profile.is_rtp:
             return None
         return max(learner.locked_at for learner in learners)
 

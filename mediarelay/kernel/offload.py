@@ -33,7 +33,7 @@ CHECK_SECONDS = 0.2
 COUNT_SECONDS = 1.0
 LOST_IN_A_ROW = 3
 
-Then = Callable[[float], None]
+Continuation = Callable[[float], None]
 
 
 class Stream(Protocol):
@@ -43,8 +43,8 @@ class Stream(Protocol):
     plane: Plane
     kernel_flows: tuple[KernelFlow, ...]
     counted: list[Counts]
-    noted: bool
-    barred: bool
+    offload_queued: bool
+    offload_disabled: bool
     retry_at: float
 
     def settled_at(self) -> float | None:
@@ -91,7 +91,7 @@ class Offload:
         self._checks: deque[tuple[float, tuple[KernelFlow, ...]]] = deque()
         self._count_at: float | None = None
         self._counted_at = 0.0
-        self._then: dict[int, Then] = {}
+        self._then: dict[int, Continuation] = {}
         self._in_a_row = 0
 
     def __len__(self) -> int:
@@ -129,11 +129,11 @@ class Offload:
             self._leave([stream], None)
         self._consider(stream)
 
-    def take_back(self, streams: Iterable[Stream], then: Then, now: float) -> None:
+    def take_back(self, streams: Iterable[Stream], then: Continuation, now: float) -> None:
         """Take streams back for good, then go on: their counts are whole by then."""
         streams = list(streams)
         for stream in streams:
-            stream.barred = True
+            stream.offload_disabled = True
         if all(stream.plane is Plane.USERSPACE for stream in streams):
             then(now)
             return
@@ -228,8 +228,8 @@ class Offload:
 
     def _consider(self, stream: Stream) -> None:
         settled_at = stream.settled_at()
-        if self.on and settled_at is not None and not stream.noted and stream.plane is Plane.USERSPACE:
-            stream.noted = True
+        if self.on and settled_at is not None and not stream.offload_queued and stream.plane is Plane.USERSPACE:
+            stream.offload_queued = True
             heappush(self._young, (max(settled_at + SETTLE_SECONDS, stream.retry_at), next(self._numbers), stream))
 
     def _install(self, now: float) -> None:
@@ -244,7 +244,7 @@ class Offload:
 
     def _enter(self, stream: Stream, now: float) -> tuple[KernelFlow, ...]:
         """Give a stream to the kernel if its ends are known and it may."""
-        stream.noted = False
+        stream.offload_queued = False
         if not self.on or stream.plane is not Plane.USERSPACE or stream.settled_at() is None or len(self._carried) + 2 > self._max_flows:
             return ()
         if stream.retry_at > now + GATHER_SECONDS:
@@ -263,7 +263,7 @@ class Offload:
         if self._count_at is None:
             self._count_at = now + COUNT_SECONDS
 
-    def _leave(self, streams: list[Stream], then: Then | None) -> None:
+    def _leave(self, streams: list[Stream], then: Continuation | None) -> None:
         number = next(self._numbers)
         if then is not None:
             self._then[number] = then
@@ -308,7 +308,7 @@ class Offload:
     def _lose(self, stream: Stream) -> None:
         self.lost_streams += 1
         self._in_a_row += 1
-        stream.barred = True
+        stream.offload_disabled = True
         self._leave([stream], None)
         if self._in_a_row >= LOST_IN_A_ROW:
             self.stay_out("Packets that the kernel took did not leave this machine.")

@@ -28,7 +28,7 @@ from mediarelay.ng.media_command import DeleteCommand, MediaCommand
 from mediarelay.sdp.description import SessionDescription
 from mediarelay.sdp.rewrite import Placement, rewrite
 
-Reply = Mapping[str, object]
+NgReply = Mapping[str, object]
 
 
 class Refusal(ValueError):
@@ -58,7 +58,7 @@ class _Offer:
 class Commands:
     """Carry out commands; `respond` takes the replies that come later."""
 
-    def __init__(self, config: RelayConfig, table: SessionTable, respond: Callable[[Request, Reply, float], None]) -> None:
+    def __init__(self, config: RelayConfig, table: SessionTable, respond: Callable[[Request, NgReply, float], None]) -> None:
         self._interfaces = {Side.EXTERNAL: config.external, Side.INTERNAL: config.internal}
         self._table = table
         self._respond = respond
@@ -70,14 +70,14 @@ class Commands:
         """Return the names of all commands."""
         return frozenset(self._HANDLERS)
 
-    def run(self, request: Request, now: float) -> Reply | None:
+    def run(self, request: Request, now: float) -> NgReply | None:
         """Do what a command says; raises ValueError with a sentence."""
         handler = self._HANDLERS.get(request.command.name)
         if handler is None:
             raise Refusal("Unrecognized command.")
         return handler(self, request, now)
 
-    def _handle_answer(self, request: Request, now: float) -> Reply:
+    def _handle_answer(self, request: Request, now: float) -> NgReply:
         ask = self._parse(request.command)
         session = self._session(ask.call_id)
         answerer = _place_answerer(session, ask)
@@ -92,7 +92,7 @@ class Commands:
         self._table.note_change(session)
         return self._rewritten(session, 1 - answerer, ask, description, ports, session.settle_mux(answerer, description))
 
-    def _handle_delete(self, request: Request, now: float) -> Reply | None:
+    def _handle_delete(self, request: Request, now: float) -> NgReply | None:
         ask = DeleteCommand.parse(request.command)
         self.ignored.update(ask.ignored)
         session = self._table.get(ask.call_id)
@@ -108,7 +108,7 @@ class Commands:
             return None
         return _described(session, now)
 
-    def _handle_list(self, request: Request, now: float) -> Reply:
+    def _handle_list(self, request: Request, now: float) -> NgReply:
         limit = max(0, min(request.command.number("limit", 32), MAX_LISTED_CALLS))
         calls: list[str] = []
         size = 0
@@ -119,7 +119,7 @@ class Commands:
             calls.append(session.call_id)
         return {"result": "ok", "calls": calls}
 
-    def _handle_offer(self, request: Request, now: float) -> Reply | None:
+    def _handle_offer(self, request: Request, now: float) -> NgReply | None:
         ask = self._parse(request.command)
         description = SessionDescription.parse(ask.sdp)
         if sum(media.live for media in description.media) > MAX_STREAMS:
@@ -129,13 +129,13 @@ class Commands:
         self._table.allocator.begin(Allocation(session.missing(description), partial(self._finish_offer, offer)), now)
         return None
 
-    def _handle_ping(self, request: Request, now: float) -> Reply:
+    def _handle_ping(self, request: Request, now: float) -> NgReply:
         return {"result": "pong"}
 
-    def _handle_query(self, request: Request, now: float) -> Reply:
+    def _handle_query(self, request: Request, now: float) -> NgReply:
         return _described(self._session(request.command.require("call-id")), now)
 
-    def _handle_statistics(self, request: Request, now: float) -> Reply:
+    def _handle_statistics(self, request: Request, now: float) -> NgReply:
         table = self._table
         pools = {
             side.value: {"free": pool.free, "used": pool.in_use, "quarantined": pool.quarantined}
@@ -156,7 +156,7 @@ class Commands:
         ended = {f"{cause.value}sessions": table.ended[cause] for cause in EndCause}
         return {"result": "ok", "statistics": {"currentstatistics": current, "totalstatistics": ended}}
 
-    _HANDLERS: Mapping[str, Callable[[Commands, Request, float], Reply | None]] = {
+    _HANDLERS: Mapping[str, Callable[[Commands, Request, float], NgReply | None]] = {
         "answer": _handle_answer,
         "delete": _handle_delete,
         "list": _handle_list,
@@ -206,7 +206,7 @@ class Commands:
         description: SessionDescription,
         ports: list[int],
         mux: list[bool | None],
-    ) -> Reply:
+    ) -> NgReply:
         interface: Interface = self._interfaces[session.parties[receiver].side]
         placement = Placement(ask.media_address or interface.advertised, ports, origin=ask.origin, mux=mux)
         return {"result": "ok", "sdp": rewrite(description, placement)}
@@ -218,7 +218,7 @@ class Commands:
         return session
 
 
-def _described(session: Session, now: float) -> Reply:
+def _described(session: Session, now: float) -> NgReply:
     return {"result": "ok", **describe_session(session, now)}
 
 

@@ -20,7 +20,7 @@ GATHER_SECONDS = 0.2
 MAX_GATHERING = 256
 """Questions to all workers at once; more are not answered."""
 
-Reply = Mapping[str, object]
+NgReply = Mapping[str, object]
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class CommandFront:
             merged = {"result": "error", "error-reason": str(error)}
         self._reply(gathering.cookie, gathering.command, merged, gathering.sender)
 
-    def _reply(self, cookie: bytes, command: Command, reply: Reply, addr: Address) -> None:
+    def _reply(self, cookie: bytes, command: Command, reply: NgReply, addr: Address) -> None:
         self._outbox.append((cookie + b" " + command.write(reply), addr))
 
 
@@ -124,7 +124,7 @@ def _bencoded(command: Command) -> bytes:
     return Command(command.fields, as_json=False).write({key.decode("latin-1"): value for key, value in command.fields.items()})
 
 
-def _merge_lists(command: Command, replies: Iterable[Mapping[bytes, object]]) -> Reply:
+def _merge_lists(command: Command, replies: Iterable[Mapping[bytes, object]]) -> NgReply:
     limit = max(0, min(command.number("limit", 32), MAX_LISTED_CALLS))
     calls: list[object] = []
     size = 0
@@ -136,7 +136,7 @@ def _merge_lists(command: Command, replies: Iterable[Mapping[bytes, object]]) ->
     return {"result": "ok", "calls": calls}
 
 
-def _merge_statistics(command: Command, replies: Iterable[Mapping[bytes, object]]) -> Reply:
+def _merge_statistics(command: Command, replies: Iterable[Mapping[bytes, object]]) -> NgReply:
     total: dict[str, object] = {}
     for reply in replies:
         _add(total, reply.get(b"statistics"))
@@ -160,7 +160,7 @@ def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-_MERGERS: Mapping[str, Callable[[Command, Iterable[Mapping[bytes, object]]], Reply]] = {
+_MERGERS: Mapping[str, Callable[[Command, Iterable[Mapping[bytes, object]]], NgReply]] = {
     "list": _merge_lists,
     "statistics": _merge_statistics,
 }

@@ -24,7 +24,7 @@ from mediarelay.rtp.rtcp import (
 )
 from mediarelay.sdp.description import SessionDescription
 from mediarelay.sdp.rewrite import Placement, rewrite
-from tests.unit.relay.relays import CALLER, ENGINE, Bench, sdp
+from tests.unit.relay.harness import CALLER, ENGINE, RelayHarness, sdp
 
 DATA = Path(__file__).parents[1] / "data"
 RELAY = "203.0.113.9"
@@ -39,21 +39,21 @@ _PLACES = (b"o=", b"c=", b"m=", b"a=rtcp")
 
 def fuzz_ng(data: bytes) -> Hashable:
     """Whatever comes to the ng port is answered once or not at all, and nothing of it is left when all calls are deleted."""
-    bench = Bench()
-    bench.offer()
-    bench.answer()
-    bench.now += REPLY_SECONDS  # cookies that are forgotten may be used again
-    replies = [_send(bench, datagram) for datagram in (data, *_in_bencode(data))]
-    bench.now += REPLY_SECONDS
-    table = bench.relay.table
+    harness = RelayHarness()
+    harness.offer()
+    harness.answer()
+    harness.now += REPLY_SECONDS  # cookies that are forgotten may be used again
+    replies = [_send(harness, datagram) for datagram in (data, *_in_bencode(data))]
+    harness.now += REPLY_SECONDS
+    table = harness.relay.table
     held = len(table), len(table.flows)
     for call_id in [session.call_id for session in table]:
-        bench.ng("query", call_id=call_id)
-        bench.ng("delete", call_id=call_id)
-    bench.advance(QUARANTINE)
+        harness.ng("query", call_id=call_id)
+        harness.ng("delete", call_id=call_id)
+    harness.advance(QUARANTINE)
     assert not len(table), "a session outlived its deletion"
     assert table.flows == {}, "a flow outlived its session"
-    assert bench.bound == set(), "a pair stays bound"
+    assert harness.bound == set(), "a pair stays bound"
     for pool in table.allocator.pools.values():
         assert (pool.free, pool.in_use, pool.quarantined) == (pool.size, 0, 0), "a pair of ports is lost"
     return held, tuple(replies)
@@ -68,15 +68,15 @@ def _in_bencode(data: bytes) -> Iterator[bytes]:
         return
 
 
-def _send(bench: Bench, datagram: bytes) -> Hashable:
-    replies = bench.raw(datagram)
+def _send(harness: RelayHarness, datagram: bytes) -> Hashable:
+    replies = harness.raw(datagram)
     try:
         cookie, body = split_cookie(datagram)
     except ValueError:
         assert replies == [], "a reply without a cookie"
         return None
     (reply,) = replies
-    assert bench.raw(datagram) == replies, "a repeated command is not answered alike"
+    assert harness.raw(datagram) == replies, "a repeated command is not answered alike"
     answered, read = split_cookie(reply)
     assert answered == cookie
     value = json.loads(read) if body.startswith(b"{") else _text(decode(read))

@@ -7,40 +7,40 @@ import pytest
 
 from mediarelay.aio.journal import SLACK_LINES, JournalFile
 from mediarelay.core.events import SessionChanged
-from mediarelay.core.journal import Record
+from mediarelay.core.journal import JournalEntry
 from tests.unit.kernel.test_offload import Kernel, carried_call
-from tests.unit.relay.relays import CALLER, ENGINE, Bench, rtp, sdp
+from tests.unit.relay.harness import CALLER, ENGINE, RelayHarness, rtp, sdp
 
 PHONE, NODE = (CALLER, 5000), (ENGINE, 6000)
 
 
-def kept(bench: Bench) -> Record:
-    """Return the session's record as a file would give it back."""
-    record = bench.relay.record_of("c-1")
-    assert record is not None
-    value: Record = json.loads(json.dumps(record))
+def kept(harness: RelayHarness) -> JournalEntry:
+    """Return the session's entry as a file would give it back."""
+    entry = harness.relay.entry_of("c-1")
+    assert entry is not None
+    value: JournalEntry = json.loads(json.dumps(entry))
     return value
 
 
-def restarted(bench: Bench, record: Record) -> Bench:
+def restarted(harness: RelayHarness, entry: JournalEntry) -> RelayHarness:
     """Return a relay that has taken up a session of another."""
-    later = Bench()
-    later.now = bench.now + 3
-    later.relay.restore(record, later.now)
+    later = RelayHarness()
+    later.now = harness.now + 3
+    later.relay.restore(entry, later.now)
     later.pump()
     return later
 
 
 def test_a_session_goes_on_where_it_was() -> None:
-    bench = Bench()
-    inside = bench.offer(sdp(CALLER, 5000, "a=rtcp:5009", "a=sendrecv"), label="caller", via_branch="z9")
-    outside = bench.answer()
+    harness = RelayHarness()
+    inside = harness.offer(sdp(CALLER, 5000, "a=rtcp:5009", "a=sendrecv"), label="caller", via_branch="z9")
+    outside = harness.answer()
     for number in (1, 2, 5):
-        bench.media(outside, rtp(number), PHONE)
-    bench.media(inside, rtp(1, ssrc=9), NODE)
-    later = restarted(bench, kept(bench))
-    assert [session.figures() for session in later.relay.table] == [session.figures() for session in bench.relay.table]
-    assert kept(later) == kept(bench)
+        harness.media(outside, rtp(number), PHONE)
+    harness.media(inside, rtp(1, ssrc=9), NODE)
+    later = restarted(harness, kept(harness))
+    assert [session.figures() for session in later.relay.table] == [session.figures() for session in harness.relay.table]
+    assert kept(later) == kept(harness)
     assert later.media(outside, rtp(6), PHONE) == (("10.0.0.1", inside), NODE)
     assert later.media(outside, rtp(6), ("192.0.2.66", 5000)) is None
     assert later.ng("query", call_id="c-1")[b"tags"][b"a"][b"label"] == b"caller"  # type: ignore[index]  # it is a dictionary
@@ -52,17 +52,17 @@ def test_a_session_goes_on_where_it_was() -> None:
 
 
 def test_what_the_kernel_carries_is_adopted_with_its_counts() -> None:
-    bench = Bench()
-    kernel = Kernel(bench)
-    carried_call(bench)
+    harness = RelayHarness()
+    kernel = Kernel(harness)
+    carried_call(harness)
     kernel.forward(PHONE, 100)
-    bench.advance(1)
-    record = kept(bench)
+    harness.advance(1)
+    entry = kept(harness)
     kernel.forward(PHONE, 11)
-    later = restarted(bench, record)
+    later = restarted(harness, entry)
     again = Kernel(later)
     again.flows, again.came, again.left = kernel.flows, kernel.came, kernel.left
-    later.relay.adopt(record, lambda flows: all(again.flows.get(flow.mark) == flow for flow in flows), later.now)
+    later.relay.adopt(entry, lambda flows: all(again.flows.get(flow.mark) == flow for flow in flows), later.now)
     assert later.relay.offload.marks() == set(kernel.flows)
     later.advance(1)
     assert next(iter(later.relay.table)).figures()[0].packets_in == 3 + 111
@@ -80,54 +80,54 @@ def test_what_the_kernel_carries_is_adopted_with_its_counts() -> None:
 
 
 def test_flows_that_are_not_as_written_down_are_not_adopted() -> None:
-    bench = Bench()
-    Kernel(bench)
-    carried_call(bench)
-    later = restarted(bench, kept(bench))
-    later.relay.adopt(kept(bench), lambda flows: False, later.now)
+    harness = RelayHarness()
+    Kernel(harness)
+    carried_call(harness)
+    later = restarted(harness, kept(harness))
+    later.relay.adopt(kept(harness), lambda flows: False, later.now)
     assert len(later.relay.offload) == 0
 
 
 @pytest.mark.parametrize("key", ["parties", "streams", "touched_at"])
 def test_a_damaged_record_is_refused(key: str) -> None:
-    bench = Bench()
-    bench.offer()
-    record = kept(bench)
-    del record[key]
+    harness = RelayHarness()
+    harness.offer()
+    entry = kept(harness)
+    del entry[key]
     with pytest.raises(ValueError, match="damaged"):
-        Bench().relay.restore(record, 1.0)
+        RelayHarness().relay.restore(entry, 1.0)
 
 
 def test_two_sessions_cannot_have_one_port() -> None:
-    bench = Bench()
-    bench.offer()
-    later = restarted(bench, kept(bench))
+    harness = RelayHarness()
+    harness.offer()
+    later = restarted(harness, kept(harness))
     with pytest.raises(ValueError, match="is not free"):
-        later.relay.restore({**kept(bench), "call": "c-2"}, later.now)
+        later.relay.restore({**kept(harness), "call": "c-2"}, later.now)
 
 
 def test_every_change_is_told() -> None:
-    bench = Bench()
+    harness = RelayHarness()
 
     def told() -> int:
-        count = sum(isinstance(event, SessionChanged) for event in bench.events)
-        bench.events.clear()
+        count = sum(isinstance(event, SessionChanged) for event in harness.events)
+        harness.events.clear()
         return count
 
-    inside = bench.offer()
+    inside = harness.offer()
     assert told() == 1
-    outside = bench.answer()
+    outside = harness.answer()
     assert told() == 1
     for port, source in ((outside, PHONE), (inside, NODE)):
-        bench.media(port, rtp(1), source)
-        bench.pump()
+        harness.media(port, rtp(1), source)
+        harness.pump()
         assert told() == 1
-        bench.media(port, rtp(2), source)
-        bench.pump()
+        harness.media(port, rtp(2), source)
+        harness.pump()
         assert told() == 0
-    bench.ng("delete", call_id="c-1", from_tag="a")
+    harness.ng("delete", call_id="c-1", from_tag="a")
     assert told() == 1
-    assert bench.relay.record_of("c-1") is None
+    assert harness.relay.entry_of("c-1") is None
 
 
 # The file.

@@ -14,7 +14,7 @@ from mediarelay.core.flow import Drop
 from mediarelay.core.learning import Rank
 from mediarelay.ng.bencode import encode
 from tests.fuzz.mutate import mutate
-from tests.unit.relay.relays import CALLER, Bench, rtp, sdp
+from tests.unit.relay.harness import CALLER, RelayHarness, rtp, sdp
 
 INPUTS = 400
 COMMANDS = ("answer", "delete", "list", "offer", "ping", "query", "statistics")
@@ -31,17 +31,17 @@ ALLOWED: dict[str, set[str]] = {
 
 def test_no_label_is_a_strangers_word() -> None:
     dice = random.Random(6)
-    bench = Bench()
+    harness = RelayHarness()
     registry = CollectorRegistry()
-    RelayMetrics(bench.relay, MediaSockets(bench.relay, lambda: bench.now, bench.pump), registry)
+    RelayMetrics(harness.relay, MediaSockets(harness.relay, lambda: harness.now, harness.pump), registry)
     fields = {"call-id": "c-1", "from-tag": "a", "to-tag": "b", "sdp": sdp(CALLER, 4000), "direction": ["external", "internal"]}
     commands = [encode({"command": name, **fields}) for name in (*COMMANDS, "evil")]
     for number in range(INPUTS):
-        bench.raw(b"%d " % number + (mutate(commands, dice) if number % 2 else dice.choice(commands)))
-        for local in list(bench.relay.table.flows):
+        harness.raw(b"%d " % number + (mutate(commands, dice) if number % 2 else dice.choice(commands)))
+        for local in list(harness.relay.table.flows):
             packet = mutate([rtp(number)], dice)
-            bench.relay.receive_media(local, packet, len(packet), (CALLER, 4000), bench.now)
-        bench.advance(0.1)
+            harness.relay.receive_media(local, packet, len(packet), (CALLER, 4000), harness.now)
+        harness.advance(0.1)
     found: dict[str, set[str]] = {}
     for sample in (sample for family in registry.collect() for sample in family.samples):
         for name, value in sample.labels.items():

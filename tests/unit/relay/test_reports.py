@@ -4,7 +4,7 @@ import pytest
 
 from mediarelay.core.reports import MAX_SENDER_REPORTS, Reports
 from mediarelay.rtp.rtcp import ReceiverReport, ReportBlock, SenderReport, build_compound, ntp_from_seconds
-from tests.unit.relay.relays import CALLER, ENGINE, Bench, rtp
+from tests.unit.relay.harness import CALLER, ENGINE, RelayHarness, rtp
 
 
 def sender_report(seconds: float, *blocks: ReportBlock) -> bytes:
@@ -66,22 +66,22 @@ def test_sender_reports_are_bounded_and_junk_says_nothing() -> None:
 
 
 def test_a_call_tells_them_in_its_query() -> None:
-    bench = Bench()
-    inside = bench.offer()
-    outside = bench.answer()
+    harness = RelayHarness()
+    inside = harness.offer()
+    outside = harness.answer()
     for number in range(60):
-        bench.media(outside, rtp(number), (CALLER, 5000))
-        bench.media(inside, rtp(number, ssrc=9), (ENGINE, 6000))
-        bench.advance(0.02)
-    assert bench.media(inside + 1, sender_report(1000.0), (ENGINE, 6001)) is not None
-    bench.advance(0.08)
+        harness.media(outside, rtp(number), (CALLER, 5000))
+        harness.media(inside, rtp(number, ssrc=9), (ENGINE, 6000))
+        harness.advance(0.02)
+    assert harness.media(inside + 1, sender_report(1000.0), (ENGINE, 6001)) is not None
+    harness.advance(0.08)
     answered = build_compound([ReceiverReport(7, (block(seconds=1000.0, waited=0.03, fraction=3, lost=1),))])
-    assert bench.media(outside + 1, answered, (CALLER, 5001)) is not None
-    external, internal = next(iter(bench.relay.table)).figures()
+    assert harness.media(outside + 1, answered, (CALLER, 5001)) is not None
+    external, internal = next(iter(harness.relay.table)).figures()
     assert external.rtt_ms == pytest.approx(50, abs=0.1)
     assert external.mos == pytest.approx(4.35, abs=0.05)
     assert internal.rtt_ms is None
-    sources = bench.ng("query", call_id="c-1")[b"SSRC"]
+    sources = harness.ng("query", call_id="c-1")[b"SSRC"]
     assert isinstance(sources, dict)
     assert set(sources) == {b"9"}, "the phone has reported what it hears of the node"
     assert sources[b"9"][b"average MOS"] == {b"MOS": 43, b"jitter": 0, b"round-trip time": 50_001, b"samples": 1}

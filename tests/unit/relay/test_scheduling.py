@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mediarelay.aio.scheduling import REALTIME, SWITCH_SECONDS, Priority, take_turns_quickly
+from mediarelay.aio.scheduling import REALTIME, SWITCH_SECONDS, Priority, shorten_switch_interval
 
 
 @pytest.fixture(autouse=True)
@@ -69,7 +69,7 @@ def test_where_the_system_says_no_it_is_asked_once(monkeypatch: pytest.MonkeyPat
 def test_a_thread_that_computes_is_interrupted_soon() -> None:
     before = sys.getswitchinterval()
     try:
-        take_turns_quickly()
+        shorten_switch_interval()
         assert sys.getswitchinterval() == pytest.approx(SWITCH_SECONDS)
     finally:
         sys.setswitchinterval(before)

@@ -23,7 +23,7 @@ from mediarelay.core.events import PairReleased, PairWanted
 from mediarelay.core.flow import Drop
 from mediarelay.ng.bencode import decode, encode
 from mediarelay.relay import MediaRelay
-from tests.unit.relay.relays import ports_in, rtp, sdp
+from tests.unit.relay.harness import ports_in, rtp, sdp
 
 OUTSIDE, INSIDE, CALLER, ENGINE, STRANGER = (f"127.0.0.{number}" for number in range(11, 16))
 SECONDS = 5.0

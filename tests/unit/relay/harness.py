@@ -37,7 +37,7 @@ def ports_in(body: object) -> list[int]:
     return [int(line.split()[1]) for line in body.split(b"\r\n") if line.startswith(b"m=")]
 
 
-class Bench:
+class RelayHarness:
     """Feeds commands and packets and keeps the time."""
 
     def __init__(self, *, unbindable: frozenset[int] = frozenset(), **changes: object) -> None:
