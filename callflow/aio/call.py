@@ -79,7 +79,7 @@ class CallShell:
     def arrive(self, problem: str | None) -> None:
         """Begin; a problem with the caller's offer refuses the call."""
         if problem:
-            self.engine.failed(EndReason.UNSUPPORTED_MEDIA, problem, _now())
+            self.engine.hang_up(EndReason.UNSUPPORTED_MEDIA, _now(), problem)
         else:
             self.engine.call_arrived(_now())
         self._pump()
@@ -114,7 +114,7 @@ class CallShell:
 
     def shut_down(self) -> None:
         """End the call because the daemon stops."""
-        self.engine.failed(EndReason.NODE_LOST, "The node that held the call was stopped.", _now())
+        self.engine.hang_up(EndReason.NODE_LOST, _now(), "The node that held the call was stopped.")
         self._pump()
         if self._leaving:
             self._leaving.cancel()
@@ -190,7 +190,7 @@ class CallShell:
             address = media.open()
         except OSError as error:
             sentence = f"There is no port for the call's audio. {error}"
-            self.engine.failed(EndReason.INTERNAL_ERROR, sentence, _now())
+            self.engine.hang_up(EndReason.INTERNAL_ERROR, _now(), sentence)
             return
         self._media = media
         self._sip.answer(address)
@@ -286,7 +286,7 @@ class CallShell:
             await work
         except Exception:  # noqa: BLE001  # whatever it is, the call must not hang for ever
             log.exception("call_failed", call_id=self.engine.facts.call_id)
-            self.engine.failed(EndReason.INTERNAL_ERROR, "An unexpected error ended the call.", _now())
+            self.engine.hang_up(EndReason.INTERNAL_ERROR, _now(), "An unexpected error ended the call.")
         self._pump()
 
     async def _fetch(self, fetch: FetchDocument) -> None:

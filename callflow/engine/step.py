@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, Protocol
 
 from callflow.bxml import Webhook
-from callflow.bxml.verbs.record import Record
 from callflow.engine.effects import Effect
 from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView
 
@@ -31,8 +30,8 @@ class Stage(Protocol):
     def set_tag(self, tag: str | None) -> None:
         """Change the call's tag; None leaves it as it is."""
 
-    def start_recording(self, verb: Record, now: float) -> str:
-        """Start a recording and return its id."""
+    def start_recording(self, available: Webhook | None, max_seconds: float, now: float) -> str:
+        """Start a recording and return its id; `available` hears of its file, also after the end of the call."""
 
     def verb_done(self, now: float) -> None:
         """Go on with the next verb."""

@@ -26,7 +26,7 @@ class RecordStep(Step):
     def begin(self, now: float) -> None:
         """Start the recording and its clocks."""
         self._stage.set_tag(self._verb.tag)
-        self._recording_id = self._stage.start_recording(self._verb, now)
+        self._recording_id = self._stage.start_recording(self._verb.available, self._verb.max_duration, now)
         self._end = now + self._verb.max_duration
         self._restart_silence(now)
 

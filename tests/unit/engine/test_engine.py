@@ -247,7 +247,7 @@ def test_a_call_that_is_never_acknowledged() -> None:
 
 def test_a_call_without_common_media_is_refused() -> None:
     driver = Driver()
-    driver.engine.failed(EndReason.UNSUPPORTED_MEDIA, "The offer names no G.711.", driver.now)
+    driver.engine.hang_up(EndReason.UNSUPPORTED_MEDIA, driver.now, "The offer names no G.711.")
     assert driver.last(HangUp) == HangUp(488, EndReason.UNSUPPORTED_MEDIA)
     assert driver.ended.error_message == "The offer names no G.711."
 
