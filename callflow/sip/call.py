@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from callflow.sip.call_context import ALLOW, USER_AGENT, CallTimer, Line
+from callflow.sip.call_context import ALLOW, USER_AGENT, CallContext, CallTimer
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import CallClosed, CallEstablished, MediaChanged, PeerHungUp, PeerLost
 from callflow.sip.sdp_answer import Description, LocalSession, RemoteMedia, SdpError
@@ -42,12 +42,12 @@ class _Unacked:
 class SipCall:
     """Hold one call's dialog; `IncomingCall` and `OutgoingCall` add how it comes to be."""
 
-    def __init__(self, line: Line, number: int, state: CallState) -> None:
+    def __init__(self, context: CallContext, number: int, state: CallState) -> None:
         self.dialog: Dialog | None = None
         self.number = number
         self.session_timer: SessionTimer | None = None
         self.state = state
-        self._line = line
+        self._context = context
         self._local: LocalSession | None = None
         self._media: RemoteMedia | None = None
         self._options_key: Key | None = None
@@ -67,8 +67,8 @@ class SipCall:
         if unacked is None or ack.cseq.number != unacked.cseq:
             return
         self._unacked = None
-        self._line.timers.cancel((self.number, CallTimer.ACK_MISSING))
-        self._line.timers.cancel((self.number, CallTimer.REPEAT_ANSWER))
+        self._context.timers.cancel((self.number, CallTimer.ACK_MISSING))
+        self._context.timers.cancel((self.number, CallTimer.REPEAT_ANSWER))
         try:
             media = unacked.media or Description.parse(ack.body).audio()
         except SdpError:
@@ -141,15 +141,15 @@ class SipCall:
     # Requests of the peer.
 
     def _handle_bye(self, key: Key, request: Request, now: float) -> None:
-        self._line.respond(key, request.make_response(200), now)
+        self._context.respond(key, request.make_response(200), now)
         if self.state is not CallState.LEAVING:
-            self._line.tell(PeerHungUp(self.number))
+            self._context.tell(PeerHungUp(self.number))
         self._end()
 
     def _handle_harmless(self, key: Key, request: Request, now: float) -> None:
         response = request.make_response(200)
         response.append("Allow", ALLOW)
-        self._line.respond(key, response, now)
+        self._context.respond(key, response, now)
 
     def _handle_invite(self, key: Key, request: Request, now: float) -> None:
         if self._refresh_key is not None:
@@ -167,15 +167,15 @@ class SipCall:
             return
         if self.dialog:
             self.dialog.refresh_target(request)
-        if self._line.config.session_expires:
-            self.session_timer = agree(request, self._line.config.session_expires)
+        if self._context.config.session_expires:
+            self.session_timer = agree(request, self._context.config.session_expires)
         self._send_answer(key, request, body, media, now)
 
     def _refuse(self, key: Key, request: Request, status: int, now: float, headers: list[tuple[str, str]] | None = None) -> None:
-        response = request.make_response(status, to_tag=self._line.new_token())
+        response = request.make_response(status, to_tag=self._context.new_token())
         for name, value in headers or []:
             response.append(name, value)
-        self._line.respond(key, response, now)
+        self._context.respond(key, response, now)
 
     # Our answers.
 
@@ -185,9 +185,9 @@ class SipCall:
         self._describe(response)
         response.set_body(body, SDP_TYPE)
         self._unacked = _Unacked(key, response, request.cseq.number, media)
-        self._line.respond(key, response, now)
-        self._line.timers.set((self.number, CallTimer.REPEAT_ANSWER), now + T1)
-        self._line.timers.set((self.number, CallTimer.ACK_MISSING), now + TIMEOUT)
+        self._context.respond(key, response, now)
+        self._context.timers.set((self.number, CallTimer.REPEAT_ANSWER), now + T1)
+        self._context.timers.set((self.number, CallTimer.ACK_MISSING), now + TIMEOUT)
 
     def _describe(self, response: Response) -> None:
         """Add what a 2xx to an INVITE says of us."""
@@ -202,18 +202,18 @@ class SipCall:
     def _repeat_answer(self, now: float) -> None:
         if self._unacked:
             self._unacked.interval = min(2 * self._unacked.interval, T2)
-            self._line.respond(self._unacked.key, self._unacked.response, now)
-            self._line.timers.set((self.number, CallTimer.REPEAT_ANSWER), now + self._unacked.interval)
+            self._context.respond(self._unacked.key, self._unacked.response, now)
+            self._context.timers.set((self.number, CallTimer.REPEAT_ANSWER), now + self._unacked.interval)
 
     def _agreed(self, media: RemoteMedia, now: float) -> None:
         """Offer and answer are complete: media may flow as they say."""
         before, self._media = self._media, media
         if self.state is not CallState.CONFIRMED:
             self._confirm()
-            self._line.tell(CallEstablished(self.number, media))
+            self._context.tell(CallEstablished(self.number, media))
             self._arm_keepalive(now)
         elif media != before:
-            self._line.tell(MediaChanged(self.number, media))
+            self._context.tell(MediaChanged(self.number, media))
         self._arm_session(now)
 
     # Requests of ours.
@@ -221,8 +221,8 @@ class SipCall:
     def _send_in_dialog(self, method: str, now: float, headers: list[tuple[str, str]] | None = None, body: bytes = b"") -> Key | None:
         if self.dialog is None:
             return None
-        request = self.dialog.make_request(method, self._line.via(), headers or [], body)
-        return self._line.send(self.number, request, self.dialog.next_hop(), now)
+        request = self.dialog.make_request(method, self._context.via(), headers or [], body)
+        return self._context.send(self.number, request, self.dialog.next_hop(), now)
 
     def _send_options(self, now: float) -> None:
         if self._options_key is None:
@@ -233,7 +233,7 @@ class SipCall:
         """Refresh the session by an INVITE that changes nothing (RFC 4028 section 9)."""
         timer = self.session_timer
         if self._unacked or self._local is None or timer is None or self.dialog is None:
-            self._line.timers.set((self.number, CallTimer.REFRESH), now + REFRESH_RETRY_SECONDS)
+            self._context.timers.set((self.number, CallTimer.REFRESH), now + REFRESH_RETRY_SECONDS)
             return
         headers = [
             ("Contact", f"<{self.dialog.contact}>"),
@@ -253,7 +253,7 @@ class SipCall:
         if response.status in GONE:
             self._lose(EndReason.CALLER_UNREACHABLE)
         elif response.status == 491:
-            self._line.timers.set((self.number, CallTimer.REFRESH), now + REFRESH_RETRY_SECONDS)
+            self._context.timers.set((self.number, CallTimer.REFRESH), now + REFRESH_RETRY_SECONDS)
         else:
             self._on_refresh_done(response, now)
 
@@ -272,20 +272,20 @@ class SipCall:
 
     def _acknowledge(self, cseq: int) -> None:
         if self.dialog:
-            ack = self.dialog.make_ack(cseq, self._line.via(), [])
-            self._line.layer.send_stateless(bytes(ack), self.dialog.next_hop())
+            ack = self.dialog.make_ack(cseq, self._context.via(), [])
+            self._context.layer.send_stateless(bytes(ack), self.dialog.next_hop())
 
     # Timers and the end.
 
     def _arm_keepalive(self, now: float) -> None:
-        seconds = self._line.config.keepalive_seconds
+        seconds = self._context.config.keepalive_seconds
         if seconds and self.state is CallState.CONFIRMED:
-            self._line.timers.set((self.number, CallTimer.KEEPALIVE), now + seconds)
+            self._context.timers.set((self.number, CallTimer.KEEPALIVE), now + seconds)
 
     def _arm_session(self, now: float) -> None:
         if self.session_timer and self.state is CallState.CONFIRMED:
             timer = CallTimer.REFRESH if self.session_timer.we_refresh else CallTimer.EXPIRE
-            self._line.timers.set((self.number, timer), now + self.session_timer.due_after)
+            self._context.timers.set((self.number, timer), now + self.session_timer.due_after)
 
     def _confirm(self) -> None:
         if self.state is not CallState.CONFIRMED:
@@ -295,21 +295,21 @@ class SipCall:
         if self.state is CallState.OVER:
             return
         self._move(CallMove.END)
-        self._line.cancel_timers(self.number)
-        self._line.tell(CallClosed(self.number))
+        self._context.cancel_timers(self.number)
+        self._context.tell(CallClosed(self.number))
 
     def _leave(self, now: float) -> None:
         self._move(CallMove.LEAVE)
         self._unacked = None
-        self._line.cancel_timers(self.number)
+        self._context.cancel_timers(self.number)
         self._send_in_dialog("BYE", now)
 
     def _lose(self, reason: EndReason) -> None:
         """Report that the peer is gone, once: nothing is asked of it any more but the BYE."""
         self._unacked = None
-        self._line.cancel_timers(self.number)
+        self._context.cancel_timers(self.number)
         if self.state in (CallState.ANSWERED, CallState.CONFIRMED):
-            self._line.tell(PeerLost(self.number, reason))
+            self._context.tell(PeerLost(self.number, reason))
 
     def _move(self, move: CallMove) -> None:
         self.state = CALL_STATES[self.state][move]

@@ -42,7 +42,7 @@ class CallTimer(Enum):
 
 
 @dataclass(slots=True)
-class Line:
+class CallContext:
     """Give calls the transaction layer, timers, and the way to their shell."""
 
     config: UserAgentConfig

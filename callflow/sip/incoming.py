@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from callflow.sip.call import SipCall
-from callflow.sip.call_context import Line
+from callflow.sip.call_context import CallContext
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import CallArrived, CallCancelled
 from callflow.sip.sdp_answer import Description, LocalSession, RemoteMedia, SdpError
@@ -18,12 +18,12 @@ from voiceapps.rules.records import CallFacts
 class IncomingCall(SipCall):
     """Hold a call that arrived; 180 goes out at once, the rest is for the shell to say."""
 
-    def __init__(self, line: Line, number: int, key: Key, invite: Request, source: Address) -> None:
-        super().__init__(line, number, CallState.INVITED)
+    def __init__(self, context: CallContext, number: int, key: Key, invite: Request, source: Address) -> None:
+        super().__init__(context, number, CallState.INVITED)
         self.invite_key = key
         self._invite = invite
         self._offer: Description | None = None
-        self.dialog = Dialog.of_server(invite, line.new_token(), source)
+        self.dialog = Dialog.of_server(invite, context.new_token(), source)
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
@@ -40,8 +40,8 @@ class IncomingCall(SipCall):
         except SdpError as error:
             problem = str(error)
         else:
-            self._line.respond(self.invite_key, self._reply(180), now)
-        self._line.tell(CallArrived(self.number, facts, problem))
+            self._context.respond(self.invite_key, self._reply(180), now)
+        self._context.tell(CallArrived(self.number, facts, problem))
 
     def answer(self, address: Address, now: float) -> None:
         """Answer with 200; our audio is received at `address`. Raises SdpError where the offer was unusable."""
@@ -49,8 +49,8 @@ class IncomingCall(SipCall):
             return
         self._local = LocalSession(address, self.number)
         body, media = self._describe_media(self._local)
-        if self._line.config.session_expires:
-            self.session_timer = agree(self._invite, self._line.config.session_expires)
+        if self._context.config.session_expires:
+            self.session_timer = agree(self._invite, self._context.config.session_expires)
         self._move(CallMove.ANSWER)
         invite = self._invite.copy()
         # The answer's To carries the tag that 180 had.
@@ -60,14 +60,14 @@ class IncomingCall(SipCall):
     def cancelled(self, now: float) -> None:
         """Answer the INVITE that its caller cancelled."""
         if self.state is CallState.INVITED:
-            self._line.respond(self.invite_key, self._reply(487), now)
-            self._line.tell(CallCancelled(self.number))
+            self._context.respond(self.invite_key, self._reply(487), now)
+            self._context.tell(CallCancelled(self.number))
             self._end()
 
     def hang_up(self, status: int, now: float) -> None:
         """Refuse the call, or leave it once it was answered."""
         if self.state is CallState.INVITED:
-            self._line.respond(self.invite_key, self._reply(status), now)
+            self._context.respond(self.invite_key, self._reply(status), now)
             self._end()
         else:
             super().hang_up(status, now)
@@ -84,7 +84,7 @@ class IncomingCall(SipCall):
     def _handle_bye(self, key: Key, request: Request, now: float) -> None:
         """End the call; a caller may leave before the answer, too (RFC 3261 15.1.2)."""
         if self.state is CallState.INVITED:
-            self._line.respond(key, request.make_response(200), now)
+            self._context.respond(key, request.make_response(200), now)
             self.cancelled(now)
         else:
             super()._handle_bye(key, request, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from callflow.sip.call import SDP_TYPE, SipCall
-from callflow.sip.call_context import ALLOW, USER_AGENT, Line
+from callflow.sip.call_context import ALLOW, USER_AGENT, CallContext
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import CallProgressed, CallRefused
 from callflow.sip.sdp_answer import Description, LocalSession, SdpError
@@ -44,15 +44,15 @@ class Destination:
 class OutgoingCall(SipCall):
     """Hold a call that we place."""
 
-    def __init__(self, line: Line, number: int, destination: Destination, media: Address) -> None:
-        super().__init__(line, number, CallState.CALLING)
-        host, port = line.config.local
+    def __init__(self, context: CallContext, number: int, destination: Destination, media: Address) -> None:
+        super().__init__(context, number, CallState.CALLING)
+        host, port = context.config.local
         self._authorised = False
-        self._call_id = f"{line.new_token()}@{host}"
+        self._call_id = f"{context.new_token()}@{host}"
         self._contact = f"sip:{destination.from_user}@{host}:{port}"
         self._cseq = 0
         self._destination = destination
-        self._from = f"<sip:{destination.from_user}@{host}>;tag={line.new_token()}"
+        self._from = f"<sip:{destination.from_user}@{host}>;tag={context.new_token()}"
         self._invite_key: Key | None = None
         self._local: LocalSession = LocalSession(media, number)
 
@@ -60,7 +60,7 @@ class OutgoingCall(SipCall):
         """Cancel the call, or leave it once it was answered."""
         if self.state is CallState.CALLING and self._invite_key:
             self._move(CallMove.LEAVE)
-            self._line.layer.cancel(self._invite_key, now)
+            self._context.layer.cancel(self._invite_key, now)
         else:
             super().hang_up(status, now)
 
@@ -68,7 +68,7 @@ class OutgoingCall(SipCall):
         """Send the INVITE, the second time with an answer to the challenge."""
         self._cseq += 1
         headers = [
-            ("Via", self._line.via()),
+            ("Via", self._context.via()),
             ("From", self._from),
             ("To", f"<{self._destination.uri}>"),
             ("Call-ID", self._call_id),
@@ -81,7 +81,7 @@ class OutgoingCall(SipCall):
             *([authorisation] if authorisation else []),
         ]
         invite = Request.build("INVITE", self._destination.uri, headers, self._local.offer())
-        self._invite_key = self._line.send(self.number, invite, self._destination.proxy, now)
+        self._invite_key = self._context.send(self.number, invite, self._destination.proxy, now)
 
     def request_timed_out(self, key: Key, request: Request, now: float) -> None:
         """Nobody answered."""
@@ -95,7 +95,7 @@ class OutgoingCall(SipCall):
         if key != self._invite_key:
             super().response_received(key, response, request, now)
         elif not response.is_final:
-            self._line.tell(CallProgressed(self.number, response.status, response.reason))
+            self._context.tell(CallProgressed(self.number, response.status, response.reason))
         elif response.status < 300:
             self._on_answer(response, request, now)
         else:
@@ -148,7 +148,7 @@ class OutgoingCall(SipCall):
                     password=credentials.password,
                     method="INVITE",
                     uri=request.uri_text,
-                    cnonce=self._line.new_token(),
+                    cnonce=self._context.new_token(),
                 )
             except (PeerError, UsageError):
                 continue
@@ -156,5 +156,5 @@ class OutgoingCall(SipCall):
         return None
 
     def _refused(self, status: int, reason: str) -> None:
-        self._line.tell(CallRefused(self.number, status, reason))
+        self._context.tell(CallRefused(self.number, status, reason))
         self._end()

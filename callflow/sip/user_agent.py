@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from callflow.sip.call import SipCall
-from callflow.sip.call_context import ALLOW, CallTimer, Line, UserAgentConfig
+from callflow.sip.call_context import ALLOW, CallContext, CallTimer, UserAgentConfig
 from callflow.sip.call_header import read_call_facts
 from callflow.sip.dialogs import DialogKey
 from callflow.sip.events import SipEvent
@@ -54,7 +54,7 @@ class UserAgent:
         self._index: dict[tuple[str, ...], int] = {}
         self._config = config
         self._last_number = 0
-        self._line = Line(config, self.layer, new_token)
+        self._context = CallContext(config, self.layer, new_token)
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -72,21 +72,21 @@ class UserAgent:
 
     def get_timer(self) -> float | None:
         """Return when `handle_timer` wants to be called, None for never."""
-        times = (self.layer.get_timer(), self._line.timers.next())
+        times = (self.layer.get_timer(), self._context.timers.next())
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
         """Do what is due."""
         self.layer.handle_timer(now)
         self._settle(now)
-        while (due := self._line.timers.pop_due(now)) is not None:
+        while (due := self._context.timers.pop_due(now)) is not None:
             number, timer = due
             self._fire(number, timer, now)
         self._settle(now)
 
     def next_event(self) -> SipEvent | None:
         """Take the oldest event, None when there is none."""
-        return self._line.events.popleft() if self._line.events else None
+        return self._context.events.popleft() if self._context.events else None
 
     # Commands.
 
@@ -105,7 +105,7 @@ class UserAgent:
 
     def place(self, destination: Destination, media: Address, now: float) -> int:
         """Place a call and return its number."""
-        call = OutgoingCall(self._line, self._new_number(), destination, media)
+        call = OutgoingCall(self._context, self._new_number(), destination, media)
         self._track(call)
         call.place(now)
         self._settle(now)
@@ -137,7 +137,7 @@ class UserAgent:
                 if call:
                     self._handle_own(call, event, now)
                 if isinstance(event, TransactionEnded):
-                    self._line.owners.pop(key, None)
+                    self._context.owners.pop(key, None)
 
     def _handle_own(self, call: SipCall, event: ResponseReceived | RequestTimedOut | TransactionEnded, now: float) -> None:
         """Hand on what became of a call's own request."""
@@ -182,8 +182,8 @@ class UserAgent:
         elif facts is None:
             self._refuse(event, 403, now)
         else:
-            call = IncomingCall(self._line, self._new_number(), event.key, event.request, event.source)
-            self._line.owners[event.key] = call.number
+            call = IncomingCall(self._context, self._new_number(), event.key, event.request, event.source)
+            self._context.owners[event.key] = call.number
             self._track(call)
             call.arrive(facts, now)
 
@@ -202,7 +202,7 @@ class UserAgent:
         return None
 
     def _refuse(self, event: NewRequest, status: int, now: float, headers: list[tuple[str, str]] | None = None) -> None:
-        response = event.request.make_response(status, to_tag=self._line.new_token())
+        response = event.request.make_response(status, to_tag=self._context.new_token())
         for name, value in headers or []:
             response.append(name, value)
         self.layer.respond(event.key, response, now)
@@ -224,7 +224,7 @@ class UserAgent:
         return self._last_number
 
     def _owner(self, key: Key) -> SipCall | None:
-        return self._calls.get(self._line.owners.get(key, 0))
+        return self._calls.get(self._context.owners.get(key, 0))
 
     def _track(self, call: SipCall) -> None:
         """Keep the index of dialogs right after whatever happened to a call."""
