@@ -27,11 +27,11 @@ from callflow.engine.effects import (
     FetchDocument,
     HangUp,
     Play,
-    RecordNow,
     SpeechWanted,
     StartRecording,
     StopPlaying,
     StopRecording,
+    WriteReport,
 )
 from callflow.sip.sdp_answer import RemoteMedia
 from daemonkit.alarm import Alarm
@@ -145,8 +145,8 @@ class CallShell:
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
-            case RecordNow(record):
-                self._put(record)
+            case WriteReport(report):
+                self._put(report)
             case Answer():
                 self._answer()
             case HangUp(status, reason):
@@ -235,19 +235,19 @@ class CallShell:
         for number in cut:
             self.engine.playback_finished(number, _now())
 
-    def _put(self, record: Record) -> None:
-        self._services.put_record(record)
-        if isinstance(record, CallAnswered):
+    def _put(self, report: Record) -> None:
+        self._services.put_record(report)
+        if isinstance(report, CallAnswered):
             self._services.metrics.call_answered()
-        elif isinstance(record, CallEnded):
-            self._services.metrics.call_ended(record.reason)
+        elif isinstance(report, CallEnded):
+            self._services.metrics.call_ended(report.reason)
             log.info(
                 "call_ended",
-                call_id=record.call.call_id,
-                end_class=record.reason.end_class.value,
-                reason=record.reason.value,
-                status=record.sip_status,
-                error=record.error_message,
+                call_id=report.call.call_id,
+                end_class=report.reason.end_class.value,
+                reason=report.reason.value,
+                status=report.sip_status,
+                error=report.error_message,
             )
 
     # Inputs of the media side and the clock.

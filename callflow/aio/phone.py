@@ -20,14 +20,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from callflow.aio.media import MediaEndpoint
-from callflow.aio.station import Station
+from callflow.aio.sip_endpoint import SipEndpoint
 from callflow.audio.events import AudioEvent, AudioReceived, DigitsSent, PlaybackFinished
 from callflow.audio.session import AudioSession, Codec
 from callflow.sip.events import (
     CallClosed,
     CallEstablished,
-    CallRefused,
     MediaChanged,
+    OutgoingCallFailed,
     PeerHungUp,
     PeerLost,
     SipEvent,
@@ -67,23 +67,23 @@ class Phone:
         self._on_ladder = on_ladder
         self._opened_at = 0.0
         self._proxy = proxy
-        self._station = Station((local_host, 0), self._on_event, self._on_datagram)
+        self._sip_endpoint = SipEndpoint((local_host, 0), self._on_event, self._on_datagram)
 
     @property
     def local(self) -> Address:
         """Return where the phone's SIP messages come from."""
-        return self._station.local
+        return self._sip_endpoint.local
 
     async def open(self) -> None:
         """Bind a socket; raises AddressUnavailable."""
         self._opened_at = time.monotonic()
-        self._station.open()
+        self._sip_endpoint.open()
 
     async def close(self) -> None:
         """Hang up every call and close the socket."""
         for call in list(self._calls.values()):
             await call.hang_up()
-        self._station.close()
+        self._sip_endpoint.close()
 
     async def call(
         self,
@@ -103,15 +103,15 @@ class Phone:
         media = MediaEndpoint(self._host)
         address = media.open()
         destination = Destination(uri, self._proxy, from_user, credentials)
-        number = self._station.agent.place(destination, address, time.monotonic())
+        number = self._sip_endpoint.agent.place(destination, address, time.monotonic())
         call = self._calls[number] = PhoneCall(media, address, lambda: self._hang_up(number))
-        self._station.pump()
+        self._sip_endpoint.pump()
         await call.answered(timeout)
         return call
 
     def _hang_up(self, number: int) -> None:
-        self._station.agent.hang_up(number, time.monotonic())
-        self._station.pump()
+        self._sip_endpoint.agent.hang_up(number, time.monotonic())
+        self._sip_endpoint.pump()
 
     def _on_datagram(self, direction: str, data: bytes) -> None:
         if self._on_ladder:
@@ -217,7 +217,7 @@ class PhoneCall:
         match event:
             case CallEstablished(_, media) | MediaChanged(_, media):
                 self._connect(media)
-            case CallRefused(_, status, reason):
+            case OutgoingCallFailed(_, status, reason):
                 self._refusal = CallFailed(status, reason)
             case PeerHungUp():
                 asyncio.get_running_loop().call_later(TAIL_SECONDS, self._end, "remote")

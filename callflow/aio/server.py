@@ -13,9 +13,9 @@ from callflow.aio.call import CallShell
 from callflow.aio.metrics import CallflowMetrics
 from callflow.aio.recorder import RecorderPool
 from callflow.aio.services import FindApplication, Services, SipSide
+from callflow.aio.sip_endpoint import SipEndpoint
 from callflow.aio.sounds import SoundFetcher
 from callflow.aio.speech import Speaker
-from callflow.aio.station import Station
 from callflow.config import CallflowConfig
 from callflow.sip.events import (
     CallArrived,
@@ -56,14 +56,14 @@ class CallflowServer:
         self._put_record = put_record
         self._services: Services | None = None
         self._shells: dict[int, CallShell] = {}
-        self._station = Station(config.bind, self._on_event)
+        self._sip_endpoint = SipEndpoint(config.bind, self._on_event)
         self._tasks: set[asyncio.Task[None]] = set()
         self._metrics.observe("calls", "Calls in progress", lambda: len(self._shells))
 
     @property
     def address(self) -> Address:
         """Return where the proxy reaches us."""
-        return self._station.local
+        return self._sip_endpoint.local
 
     @property
     def load(self) -> int:
@@ -72,12 +72,12 @@ class CallflowServer:
 
     async def start(self) -> None:
         """Open the socket; raises AddressUnavailable."""
-        self._station.open(
+        self._sip_endpoint.open(
             keepalive_seconds=self._config.keepalive_seconds,
             session_expires=self._config.session_expires,
             max_calls=self._config.max_calls,
         )
-        agent = self._station.agent
+        agent = self._sip_endpoint.agent
         self._metrics.observe("dialogs", "SIP calls that the user agent holds", lambda: len(agent))
         self._metrics.observe("transactions", "SIP transactions that are open", lambda: len(agent.layer))
         self._services = self._make_services(self._new_client())
@@ -89,11 +89,11 @@ class CallflowServer:
     def drain(self) -> None:
         """Refuse new calls."""
         self._draining = True
-        self._station.agent.accepting = False
+        self._sip_endpoint.agent.accepting = False
 
     def idle(self) -> bool:
         """Tell whether no call is left."""
-        return not self._shells and not self._tasks and len(self._station.agent) == 0
+        return not self._shells and not self._tasks and len(self._sip_endpoint.agent) == 0
 
     async def stop(self) -> None:
         """Hang up what is left, let open work end, and close everything."""
@@ -109,7 +109,7 @@ class CallflowServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._services.recorders.close()
         await self._services.client.close()
-        self._station.close()
+        self._sip_endpoint.close()
 
     def _make_services(self, client: WebhookClient) -> Services:
         return Services(
@@ -155,7 +155,7 @@ class CallflowServer:
         self._shells.pop(call, None)
 
     def _sip_side(self, call: int) -> SipSide:
-        agent, pump = self._station.agent, self._station.pump
+        agent, pump = self._sip_endpoint.agent, self._sip_endpoint.pump
 
         def answer(address: Address) -> None:
             agent.answer(call, address, time.monotonic())

@@ -37,7 +37,7 @@ from collections.abc import Callable
 from callflow.bxml import Webhook
 from callflow.config import Application, CallflowConfig
 from callflow.engine import reports
-from callflow.engine.effects import ApplicationWanted, Effect, HangUp, RecordNow
+from callflow.engine.effects import ApplicationWanted, Effect, HangUp, WriteReport
 from callflow.engine.media_watch import MediaWatch
 from callflow.engine.program import Program
 from callflow.engine.recordings import RecordingBook
@@ -109,7 +109,7 @@ class CallEngine:
         self._answered_at = now
         self._watch.start(now)
         self.move(Move.ACKNOWLEDGE)
-        self.emit(RecordNow(CallAnswered(self.facts, self._config.name, now + self._epoch_offset)))
+        self.emit(WriteReport(CallAnswered(self.facts, self._config.name, now + self._epoch_offset)))
         self._program.run(now)
 
     def call_arrived(self, now: float) -> None:
@@ -166,7 +166,7 @@ class CallEngine:
             return
         recording = closed.complete(duration_ms)
         for report in closed.reports(self.view(now), recording, path):
-            self.emit(RecordNow(report))
+            self.emit(WriteReport(report))
         if self._program.step:
             self._program.step.recording_over(recording, now)
 
@@ -236,7 +236,7 @@ class CallEngine:
         if self.ended:
             return
         answered = self.answered or self._phase is Phase.ANSWERING
-        record = reports.call_ended(
+        report = reports.call_ended(
             self.view(now),
             self._config.name,
             reason,
@@ -247,4 +247,4 @@ class CallEngine:
         self._program.stop()
         self._watch.stop()
         self.move(Move.END)
-        self.emit(RecordNow(record))
+        self.emit(WriteReport(report))

@@ -96,10 +96,10 @@ class StopRecording:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordNow:
-    """Hand a record to the database's side."""
+class WriteReport:
+    """Hand a report to the writer that brings it to the database."""
 
-    record: Record
+    report: Record
 
 
 Effect = (
@@ -113,5 +113,5 @@ Effect = (
     | StopPlaying
     | StartRecording
     | StopRecording
-    | RecordNow
+    | WriteReport
 )

@@ -44,7 +44,7 @@ class CallProgressed:
 
 
 @dataclass(frozen=True, slots=True)
-class CallRefused:
+class OutgoingCallFailed:
     """Fired when our own INVITE failed; 408 stands for no answer at all."""
 
     call: int
@@ -82,4 +82,6 @@ class CallClosed:
     call: int
 
 
-SipEvent = CallArrived | CallCancelled | CallEstablished | CallProgressed | CallRefused | MediaChanged | PeerHungUp | PeerLost | CallClosed
+SipEvent = (
+    CallArrived | CallCancelled | CallEstablished | CallProgressed | OutgoingCallFailed | MediaChanged | PeerHungUp | PeerLost | CallClosed
+)

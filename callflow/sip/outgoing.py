@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from callflow.sip.call import SDP_TYPE, SipCall
 from callflow.sip.call_context import ALLOW, USER_AGENT, CallContext
 from callflow.sip.dialogs import Dialog
-from callflow.sip.events import CallProgressed, CallRefused
+from callflow.sip.events import CallProgressed, OutgoingCallFailed
 from callflow.sip.sdp_answer import Description, LocalSession, SdpError
 from callflow.sip.states import CallMove, CallState
 from daemonkit.address import Address
@@ -156,5 +156,5 @@ class OutgoingCall(SipCall):
         return None
 
     def _refused(self, status: int, reason: str) -> None:
-        self._context.tell(CallRefused(self.number, status, reason))
+        self._context.tell(OutgoingCallFailed(self.number, status, reason))
         self._end()

@@ -353,7 +353,7 @@ async def test_a_held_call_hears_nothing_and_goes_on_afterwards(tmp_path: Path) 
 
 async def reinvite(world: World, call: PhoneCall, direction: str) -> None:
     """Send the INVITE of a telephone's hold key, which our own phone does not have."""
-    agent = world.phone._station.agent
+    agent = world.phone._sip_endpoint.agent
     (sip,) = agent._calls.values()
     sent = agent.layer.counters.stray
     body = (
@@ -363,7 +363,7 @@ async def reinvite(world: World, call: PhoneCall, direction: str) -> None:
     assert sip.dialog is not None
     headers = [("Contact", f"<{sip.dialog.contact}>"), ("Content-Type", "application/sdp")]
     sip._refresh_key = sip._send_in_dialog("INVITE", time.monotonic(), headers, body.encode())
-    world.phone._station.pump()
+    world.phone._sip_endpoint.pump()
     async with asyncio.timeout(5):
         while sip._refresh_key is not None:
             await asyncio.sleep(0.01)

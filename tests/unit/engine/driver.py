@@ -10,7 +10,7 @@ from typing import TypeVar
 from callflow.bxml import Webhook
 from callflow.config import Application, CallflowConfig
 from callflow.engine.call_engine import CallEngine
-from callflow.engine.effects import Answer, ApplicationWanted, Effect, FetchDocument, Play, SpeechWanted
+from callflow.engine.effects import Answer, ApplicationWanted, Effect, FetchDocument, Play, SpeechWanted, WriteReport
 from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.rules.records import CallEnded, CallFacts
 
@@ -72,10 +72,10 @@ class Driver:
 
     @property
     def ended(self) -> CallEnded:
-        """Return the one record of the call's end."""
+        """The one report of the call's end."""
         self.collect()
-        (record,) = [e.record for e in self.seen if hasattr(e, "record") and isinstance(e.record, CallEnded)]
-        return record
+        (report,) = [e.report for e in self.seen if isinstance(e, WriteReport) and isinstance(e.report, CallEnded)]
+        return report
 
     def arrive(self) -> None:
         """Bring the call to its first webhook."""

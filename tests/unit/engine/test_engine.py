@@ -18,10 +18,10 @@ from callflow.engine.effects import (
     FetchDocument,
     HangUp,
     Play,
-    RecordNow,
     SpeechWanted,
     StopPlaying,
     StopRecording,
+    WriteReport,
 )
 from callflow.engine.limits import MAX_DOCUMENTS, MAX_ERROR_MESSAGE
 from callflow.engine.states import GATHERING, PHASES, Gathering, Phase
@@ -66,9 +66,9 @@ def test_the_first_media_verb_answers_and_plays_only_after_the_ack() -> None:
     driver.now += 0.2
     driver.engine.acknowledged(driver.now)
     answered, speech = driver.collect()
-    assert isinstance(answered, RecordNow)
-    assert isinstance(answered.record, CallAnswered)
-    assert answered.record.at == EPOCH + 0.2
+    assert isinstance(answered, WriteReport)
+    assert isinstance(answered.report, CallAnswered)
+    assert answered.report.at == EPOCH + 0.2
     assert isinstance(speech, SpeechWanted)
     assert speech.markup == "Hello"
     driver.engine.acknowledged(driver.now)
@@ -214,7 +214,7 @@ def test_hanging_up_cuts_the_sound() -> None:
     assert driver.ended.reason is EndReason.CALLER_HANGUP
     driver.engine.playback_finished(number, driver.now)
     driver.engine.peer_hung_up(driver.now)
-    assert driver.count(RecordNow) == 2
+    assert driver.count(WriteReport) == 2
 
 
 def test_cancelling_while_a_webhook_is_out() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from callflow.audio.silence import is_loud
-from callflow.engine.effects import FetchDocument, HangUp, RecordNow, SpeechWanted, StartRecording, StopRecording
+from callflow.engine.effects import FetchDocument, HangUp, SpeechWanted, StartRecording, StopRecording, WriteReport
 from mediarelay.rtp.g711 import pcm16_to_ulaw
 from tests.unit.engine.driver import EPOCH, Driver
 from voiceapps.rules.endings import EndReason
@@ -28,8 +28,8 @@ def finish(driver: Driver, duration_ms: int = 1500) -> None:
 
 def reports(driver: Driver) -> list[object]:
     driver.collect()
-    records = [effect.record for effect in driver.seen if isinstance(effect, RecordNow)]
-    return [r for r in records if isinstance(r, RecordingStored | StatusEventQueued)]
+    written = [effect.report for effect in driver.seen if isinstance(effect, WriteReport)]
+    return [r for r in written if isinstance(r, RecordingStored | StatusEventQueued)]
 
 
 def test_loud_and_quiet() -> None:

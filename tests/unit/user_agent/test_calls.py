@@ -10,7 +10,7 @@ from callflow.sip.events import (
     CallClosed,
     CallEstablished,
     CallProgressed,
-    CallRefused,
+    OutgoingCallFailed,
     PeerHungUp,
     PeerLost,
 )
@@ -105,8 +105,8 @@ def test_a_call_is_refused(status: int) -> None:
     pair = Pair()
     pair.server.hang_up(pair.arrive().call, pair.now, status)
     pair.link.run(1)
-    (refused,) = pair.link.take(PHONE, CallRefused)
-    assert isinstance(refused, CallRefused)
+    (refused,) = pair.link.take(PHONE, OutgoingCallFailed)
+    assert isinstance(refused, OutgoingCallFailed)
     assert refused.status == status
     pair.assert_empty()
 
@@ -118,8 +118,8 @@ def test_a_call_is_cancelled() -> None:
     pair.phone.hang_up(pair.call, pair.now)
     pair.link.run(2)
     assert pair.link.take(SERVER, CallCancelled) == [CallCancelled(call)]
-    (refused,) = pair.link.take(PHONE, CallRefused)
-    assert isinstance(refused, CallRefused)
+    (refused,) = pair.link.take(PHONE, OutgoingCallFailed)
+    assert isinstance(refused, OutgoingCallFailed)
     assert refused.status == 487
     pair.assert_empty()
 
@@ -197,8 +197,8 @@ def test_draining_and_full_agents_refuse(accepting: bool, max_calls: int) -> Non
     agent.accepting = accepting
     pair = Pair(agent=agent)
     pair.link.run(1)
-    (refused,) = pair.link.take(PHONE, CallRefused)
-    assert isinstance(refused, CallRefused)
+    (refused,) = pair.link.take(PHONE, OutgoingCallFailed)
+    assert isinstance(refused, OutgoingCallFailed)
     assert refused.status == 503
     assert b"\r\nRetry-After: 5\r\n" in pair.link.log[1][2]
     assert not pair.link.take(SERVER, CallArrived)
@@ -209,7 +209,7 @@ def test_nobody_answers() -> None:
     pair = Pair()
     del pair.link.agents[SERVER]
     pair.link.run(40)
-    assert pair.link.take(PHONE, CallRefused) == [CallRefused(pair.call, 408, "Request Timeout")]
+    assert pair.link.take(PHONE, OutgoingCallFailed) == [OutgoingCallFailed(pair.call, 408, "Request Timeout")]
     assert len(pair.phone) == 0
 
 

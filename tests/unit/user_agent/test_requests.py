@@ -8,8 +8,8 @@ from callflow.sip.call_context import UserAgentConfig
 from callflow.sip.events import (
     CallArrived,
     CallEstablished,
-    CallRefused,
     MediaChanged,
+    OutgoingCallFailed,
     PeerHungUp,
     PeerLost,
     SipEvent,
@@ -322,10 +322,10 @@ def test_the_phone_answers_a_challenge_of_its_realm_once() -> None:
     response = second.make_response(407, to_tag="c")
     response.append("Proxy-Authenticate", 'Digest realm="sip.example.com", nonce="m", qop="auth"')
     raw.agent.receive_datagram(bytes(response), SERVER, raw.now)
-    assert raw.events()[0] == CallRefused(1, 407, "Proxy Authentication Required")
+    assert raw.events()[0] == OutgoingCallFailed(1, 407, "Proxy Authentication Required")
 
 
 def test_the_phone_answers_no_strangers_challenge() -> None:
     raw = placed("sip.example.com")
     assert challenge(raw, "evil.example.com") is None
-    assert raw.events()[0] == CallRefused(1, 407, "Proxy Authentication Required")
+    assert raw.events()[0] == OutgoingCallFailed(1, 407, "Proxy Authentication Required")

@@ -16,7 +16,7 @@ from daemonkit.udp import UdpEndpoint
 Ladder = Callable[[str, bytes], None]
 
 
-class Station:
+class SipEndpoint:
     """Feed, pump, re-arm: one user agent on one UDP socket.
 
     `on_datagram` sees each message, with "in" or "out", as it passes.
@@ -32,9 +32,9 @@ class Station:
 
     @property
     def agent(self) -> UserAgent:
-        """Return the user agent; it is there once the station is open."""
+        """Return the user agent; it is there once the endpoint is open."""
         if self._agent is None:
-            raise RuntimeError("The station is not open.")
+            raise RuntimeError("The SIP endpoint is not open.")
         return self._agent
 
     @property
