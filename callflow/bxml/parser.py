@@ -49,10 +49,10 @@ def read_root(data: bytes) -> _Element:
 def read_verb(element: _Element) -> Verb:
     """Return what one child of the root asks for; raises BxmlError."""
     reader = ElementReader(element)
-    parse = VERBS.get(reader.name)
-    if parse is None:
+    verb = VERBS.get(reader.name)
+    if verb is None:
         raise BxmlError(f"<{reader.name}> is not a verb of this system; it knows {', '.join(VERBS)}.", reader.line)
-    return parse(reader)
+    return verb.parse(reader)
 
 
 def _parse_xml(data: bytes) -> _Element:

@@ -11,7 +11,7 @@ from callflow.bxml.webhook import Webhook
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RecordVerb:
     """Say what ends a recording and who hears of it; `silence_timeout` 0 means no such limit."""
 
     complete: Webhook | None

@@ -7,7 +7,7 @@ from callflow.bxml.verbs.gather import Gather
 from callflow.bxml.verbs.hangup import Hangup
 from callflow.bxml.verbs.pause import Pause
 from callflow.bxml.verbs.play_audio import PlayAudio
-from callflow.bxml.verbs.record import Record
+from callflow.bxml.verbs.record import RecordVerb
 from callflow.bxml.verbs.redirect import Redirect
 from callflow.bxml.verbs.speak_sentence import SpeakSentence
 from callflow.engine.step import Step
@@ -24,7 +24,7 @@ STEPS: dict[type[Verb], type[Step]] = {
     Hangup: HangupStep,
     Pause: PauseStep,
     PlayAudio: PlayAudioStep,
-    Record: RecordStep,
+    RecordVerb: RecordStep,
     Redirect: RedirectStep,
     SpeakSentence: SpeakSentenceStep,
 }

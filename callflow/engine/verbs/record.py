@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from callflow.audio.silence import is_loud
-from callflow.bxml.verbs.record import Record
+from callflow.bxml.verbs.record import RecordVerb
 from callflow.engine.effects import StopRecording
 from callflow.engine.step import Stage, Step
 from voiceapps.rules import webhook_bodies
@@ -16,7 +16,7 @@ class RecordStep(Step):
     The engine keeps the books of recordings, because a file may be complete only after its call is over.
     """
 
-    def __init__(self, stage: Stage, verb: Record) -> None:
+    def __init__(self, stage: Stage, verb: RecordVerb) -> None:
         super().__init__(stage, verb)
         self._end = 0.0
         self._recording_id = ""

@@ -16,7 +16,7 @@ from callflow.bxml.verbs.gather import Gather
 from callflow.bxml.verbs.hangup import Hangup
 from callflow.bxml.verbs.pause import Pause
 from callflow.bxml.verbs.play_audio import PlayAudio
-from callflow.bxml.verbs.record import Record
+from callflow.bxml.verbs.record import RecordVerb
 from callflow.bxml.verbs.redirect import Redirect
 from callflow.bxml.verbs.speak_sentence import SpeakSentence
 from callflow.bxml.voices import Voice
@@ -60,7 +60,7 @@ def test_a_menu_keeps_order_and_values() -> None:
 
 def test_a_voicemail_under_the_other_root() -> None:
     record, hangup = parse_document(read("voicemail")).verbs
-    assert isinstance(record, Record)
+    assert isinstance(record, RecordVerb)
     assert record.complete == Webhook("https://app.example.com/done", username="me", password="secret")
     assert record.available == Webhook("https://app.example.com/available", username="me", password="secret")
     assert (record.max_duration, record.silence_timeout, record.terminating_digits) == (20.0, 2.5, "#")
@@ -244,15 +244,8 @@ def test_documents_of_the_vendors_sdk() -> None:
         ]
     )
     verbs = parse_document(document.to_bxml().encode()).verbs
-    assert [type(verb).__name__ for verb in verbs] == [
-        "SpeakSentence",
-        "PlayAudio",
-        "Pause",
-        "Gather",
-        "Record",
-        "Redirect",
-        "Hangup",
-    ]
+    names = ("SpeakSentence", "PlayAudio", "Pause", "Gather", "Record", "Redirect", "Hangup")
+    assert [type(verb) for verb in verbs] == [VERBS[name] for name in names]
     speak = verbs[0]
     assert isinstance(speak, SpeakSentence)
     assert speak.markup == 'Hello <break time="1s"></break> there'
