@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from callflow.sip.dialogs import Dialog
 from callflow.sip.events import SipEvent
 from daemonkit.address import Address
 from sipproxy.sip import Request, Response
@@ -15,6 +16,7 @@ from sipproxy.transactions.layer import TransactionLayer
 from sipproxy.transactions.timers import Timers
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
+SDP_TYPE = "application/sdp"
 USER_AGENT = "sipuri"
 
 
@@ -58,6 +60,13 @@ class CallContext:
         for timer in CallTimer:
             self.timers.cancel((call, timer))
 
+    def answer_request(self, key: Key, request: Request, status: int, now: float, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Answer a request with a status that needs no body; `headers` are added."""
+        response = request.make_response(status, to_tag=self.new_token())
+        for name, value in headers:
+            response.append(name, value)
+        self.respond(key, response, now)
+
     def respond(self, key: Key, response: Response, now: float) -> None:
         """Send a response."""
         self.layer.respond(key, response, now)
@@ -67,6 +76,12 @@ class CallContext:
         key = self.layer.send_request(request, target, now)
         self.owners[key] = call
         return key
+
+    def send_in_dialog(
+        self, call: int, dialog: Dialog, method: str, now: float, *, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
+    ) -> Key:
+        """Send the dialog's next request, whose responses come back to this call."""
+        return self.send(call, dialog.make_request(method, self.via(), [*headers], body), dialog.next_hop(), now)
 
     def tell(self, event: SipEvent) -> None:
         """Queue an event for the shell."""

@@ -7,7 +7,6 @@ from callflow.sip.call_context import CallContext
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import CallArrived, CallCancelled
 from callflow.sip.sdp_answer import Description, LocalSession, RemoteMedia, SdpError
-from callflow.sip.session_timer import agree
 from callflow.sip.states import CallMove, CallState
 from daemonkit.address import Address
 from sipproxy.sip import Request, Response
@@ -49,8 +48,7 @@ class IncomingCall(SipCall):
             return
         self._local = LocalSession(address, self.number)
         body, media = self._describe_media(self._local)
-        if self._context.config.session_expires:
-            self.session_timer = agree(self._invite, self._context.config.session_expires)
+        self._refresh.agree(self._invite)
         self._move(CallMove.ANSWER)
         invite = self._invite.copy()
         # The answer's To carries the tag that 180 had.

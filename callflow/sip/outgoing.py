@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from callflow.sip.call import SDP_TYPE, SipCall
-from callflow.sip.call_context import ALLOW, USER_AGENT, CallContext
+from callflow.sip.call import SipCall
+from callflow.sip.call_context import ALLOW, SDP_TYPE, USER_AGENT, CallContext
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import CallProgressed, OutgoingCallFailed
 from callflow.sip.sdp_answer import Description, LocalSession, SdpError
@@ -115,7 +115,7 @@ class OutgoingCall(SipCall):
         if not first:
             return
         if self.state is CallState.LEAVING:
-            self._send_in_dialog("BYE", now)
+            self._send_bye(now)
             return
         try:
             self._agreed(Description.parse(response.body).audio(), now)

@@ -120,7 +120,7 @@ class UserAgent:
                 self._handle(event, now)
             except PeerError as error:
                 if isinstance(event, NewRequest):
-                    self._refuse(event, error.status, now)
+                    self._context.answer_request(event.key, event.request, error.status, now)
 
     def _handle(self, event: TransactionEvent, now: float) -> None:
         match event:
@@ -161,26 +161,26 @@ class UserAgent:
         if request.to.tag:
             call = self._find(request)
             if call is None:
-                self._refuse(event, 481, now)
+                self._context.answer_request(event.key, request, 481, now)
                 return
             call.request_received(event.key, request, now)
             self._track(call)
         elif request.method == "INVITE":
             self._handle_invite(event, now)
         elif request.method == "OPTIONS":
-            self._refuse(event, 200, now, [("Allow", ALLOW)])
+            self._context.answer_request(event.key, request, 200, now, [("Allow", ALLOW)])
         else:
             known = request.method in ("BYE", "INFO")
-            self._refuse(event, 481 if known else 405, now, [] if known else [("Allow", ALLOW)])
+            self._context.answer_request(event.key, request, 481 if known else 405, now, [] if known else [("Allow", ALLOW)])
 
     def _handle_invite(self, event: NewRequest, now: float) -> None:
         refusal = self._refusal(event.request)
         facts = read_call_facts(event.request)
         if refusal:
             status, headers = refusal
-            self._refuse(event, status, now, headers)
+            self._context.answer_request(event.key, event.request, status, now, headers)
         elif facts is None:
-            self._refuse(event, 403, now)
+            self._context.answer_request(event.key, event.request, 403, now)
         else:
             call = IncomingCall(self._context, self._new_number(), event.key, event.request, event.source)
             self._context.owners[event.key] = call.number
@@ -200,12 +200,6 @@ class UserAgent:
             # The same attempt has come by another path already (RFC 3261 8.2.2.2).
             return 482, []
         return None
-
-    def _refuse(self, event: NewRequest, status: int, now: float, headers: list[tuple[str, str]] | None = None) -> None:
-        response = event.request.make_response(status, to_tag=self._context.new_token())
-        for name, value in headers or []:
-            response.append(name, value)
-        self.layer.respond(event.key, response, now)
 
     # Small parts.
 

@@ -362,9 +362,15 @@ async def reinvite(world: World, call: PhoneCall, direction: str) -> None:
     )
     assert sip.dialog is not None
     headers = [("Contact", f"<{sip.dialog.contact}>"), ("Content-Type", "application/sdp")]
-    sip._refresh_key = sip._send_in_dialog("INVITE", time.monotonic(), headers, body.encode())
+    sip._refresh.key = agent._context.send_in_dialog(
+        sip.number, sip.dialog, "INVITE", time.monotonic(), headers=headers, body=body.encode()
+    )
     world.phone._sip_endpoint.pump()
+
+    def answered() -> bool:
+        return sip._refresh.key is None
+
     async with asyncio.timeout(5):
-        while sip._refresh_key is not None:
+        while not answered():
             await asyncio.sleep(0.01)
     assert agent.layer.counters.stray == sent
