@@ -1,0 +1,122 @@
+"""The work of one call that takes time: webhooks, sounds, recordings, the application's row."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Coroutine
+
+import structlog
+
+from callflow.aio.recorder import Recorder, RecordingFailed
+from callflow.aio.services import Services
+from callflow.aio.sounds import SoundUnavailable
+from callflow.aio.speech import SpeechUnavailable
+from callflow.engine.call_engine import CallEngine
+from callflow.engine.effects import ApplicationWanted, AudioWanted, FetchDocument, SpeechWanted
+from voiceapps.rules.endings import EndReason
+from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.rules.records import CallFacts, WebhookFetched
+
+log = structlog.get_logger(__name__)
+
+Work = Coroutine[object, object, None]
+
+
+class CallWork:
+    """The tasks of one call. Each ends with an input for the engine, after which `on_input` runs."""
+
+    def __init__(self, engine: CallEngine, services: Services, on_input: Callable[[], None]) -> None:
+        self._engine = engine
+        self._on_input = on_input
+        self._services = services
+
+    def finish_recording(self, recorder: Recorder, recording_id: str) -> None:
+        """Complete a recording's file."""
+        self._start(self._finish(recorder, recording_id))
+
+    def start(self, effect: ApplicationWanted | FetchDocument | SpeechWanted | AudioWanted) -> None:
+        """Do what an effect asks for in a task of its own."""
+        match effect:
+            case ApplicationWanted():
+                self._start(self._find_application(effect))
+            case FetchDocument():
+                self._start(self._fetch(effect))
+            case SpeechWanted():
+                self._start(self._speak(effect))
+            case AudioWanted():
+                self._start(self._fetch_sound(effect))
+
+    def _start(self, work: Work) -> None:
+        self._services.spawn(self._run(work))
+
+    async def _run(self, work: Work) -> None:
+        """Run a piece of work; a bug in it costs this call and no other."""
+        try:
+            await work
+        except Exception:  # noqa: BLE001  # whatever it is, the call must not hang for ever
+            log.exception("call_failed", call_id=self._engine.facts.call_id)
+            self._engine.hang_up(EndReason.INTERNAL_ERROR, time.monotonic(), "An unexpected error ended the call.")
+        self._on_input()
+
+    async def _fetch(self, fetch: FetchDocument) -> None:
+        webhook, facts, at = fetch.webhook, self._engine.facts, time.time()
+        request = OutboundRequest(
+            url=webhook.url,
+            method=webhook.method,
+            body=fetch.body,
+            username=webhook.username,
+            password=webhook.password,
+            timeout_seconds=fetch.timeout_seconds,
+            account_id=facts.account_id,
+        )
+        answer = await self._services.client.send(request)
+        self._services.put_record(_webhook_record(facts, fetch, answer, at))
+        ok = answer.problem() is None
+        self._services.metrics.webhook_answered(fetch.event_type, ok=ok, latency_ms=answer.latency_ms)
+        self._engine.document_answered(fetch.number, answer, time.monotonic())
+
+    async def _fetch_sound(self, wanted: AudioWanted) -> None:
+        try:
+            ulaw = await self._services.sounds.fetch(wanted)
+        except SoundUnavailable as error:
+            self._engine.sound_failed(wanted.number, EndReason.APPLICATION_ERROR, str(error), time.monotonic())
+        else:
+            self._engine.sound_ready(wanted.number, ulaw, time.monotonic())
+
+    async def _find_application(self, wanted: ApplicationWanted) -> None:
+        application = await self._services.find_application(wanted.application_id)
+        self._engine.application_found(application, time.monotonic())
+
+    async def _finish(self, recorder: Recorder, recording_id: str) -> None:
+        try:
+            finished = await recorder.finish()
+        except RecordingFailed as error:
+            self._engine.recording_failed(recording_id, str(error), time.monotonic())
+        else:
+            self._engine.recording_finished(recording_id, finished.path, finished.duration_ms, time.monotonic())
+
+    async def _speak(self, wanted: SpeechWanted) -> None:
+        try:
+            ulaw = await self._services.speaker.say(wanted.markup, wanted.voice)
+        except SpeechUnavailable as error:
+            self._engine.sound_failed(wanted.number, EndReason.INTERNAL_ERROR, str(error), time.monotonic())
+        else:
+            self._engine.sound_ready(wanted.number, ulaw, time.monotonic())
+
+
+def _webhook_record(facts: CallFacts, fetch: FetchDocument, answer: OutboundAnswer, at: float) -> WebhookFetched:
+    # A NUL is valid in what a stranger sends and in no database's text.
+    shown = answer.body.decode("utf-8", "replace").replace("\x00", "\ufffd")
+    return WebhookFetched(
+        call=facts,
+        event_type=fetch.event_type,
+        at=at,
+        url=fetch.webhook.url,
+        method=fetch.webhook.method,
+        request_body=json.dumps(fetch.body),
+        status=answer.status,
+        response_body=shown,
+        latency_ms=answer.latency_ms,
+        error=answer.error,
+    )
