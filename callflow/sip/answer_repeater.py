@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from callflow.sip.call_context import CallContext, CallTimer
-from callflow.sip.sdp_answer import Description, RemoteMedia
+from callflow.sip.sdp_answer import RemoteMedia, RemoteSdp
 from sipproxy.sip import Request, Response
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.tables import T1, T2, TIMEOUT
@@ -62,4 +62,4 @@ class AnswerRepeater:
         self._answer = None
         self._context.timers.cancel((self._number, CallTimer.ACK_MISSING))
         self._context.timers.cancel((self._number, CallTimer.REPEAT_ANSWER))
-        return answer.media or Description.parse(ack.body).audio()
+        return answer.media or RemoteSdp.parse(ack.body).audio()

@@ -14,7 +14,7 @@ from callflow.sip.call_context import ALLOW, SDP_TYPE, USER_AGENT, CallContext, 
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import CallClosed, CallEstablished, MediaChanged, PeerHungUp, PeerLost
 from callflow.sip.keepalive import Keepalive
-from callflow.sip.sdp_answer import Description, LocalSession, RemoteMedia, SdpError
+from callflow.sip.sdp_answer import LocalSession, RemoteMedia, RemoteSdp, SdpError
 from callflow.sip.session_refresh import SessionRefresh
 from callflow.sip.states import CALL_STATES, CallMove, CallState
 from sipproxy.sip import Request, Response
@@ -140,7 +140,7 @@ class SipCall:
 
     def _accept_invite(self, key: Key, request: Request, local: LocalSession, now: float) -> None:
         try:
-            body, media = local.answer(Description.parse(request.body)) if request.body else (local.offer(), None)
+            body, media = local.answer(RemoteSdp.parse(request.body)) if request.body else (local.offer(), None)
         except SdpError:
             self._context.answer_request(key, request, 488, now)
             return
@@ -210,7 +210,7 @@ class SipCall:
         if self.dialog:
             self.dialog.refresh_target(response)
         try:
-            media = Description.parse(response.body).audio()
+            media = RemoteSdp.parse(response.body).audio()
         except SdpError:
             return
         self._agreed(media, now)

@@ -6,7 +6,7 @@ from callflow.sip.call import SipCall
 from callflow.sip.call_context import CallContext
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import CallArrived, CallCancelled
-from callflow.sip.sdp_answer import Description, LocalSession, RemoteMedia, SdpError
+from callflow.sip.sdp_answer import LocalSession, RemoteMedia, RemoteSdp, SdpError
 from callflow.sip.states import CallMove, CallState
 from daemonkit.address import Address
 from sipproxy.sip import Request, Response
@@ -21,7 +21,7 @@ class IncomingCall(SipCall):
         super().__init__(context, number, CallState.INVITED)
         self.invite_key = key
         self._invite = invite
-        self._offer: Description | None = None
+        self._offer: RemoteSdp | None = None
         self.dialog = Dialog.of_server(invite, context.new_token(), source)
 
     @property
@@ -34,7 +34,7 @@ class IncomingCall(SipCall):
         problem = None
         try:
             if self._invite.body:
-                self._offer = Description.parse(self._invite.body)
+                self._offer = RemoteSdp.parse(self._invite.body)
                 self._offer.audio()
         except SdpError as error:
             problem = str(error)

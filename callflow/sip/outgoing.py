@@ -8,7 +8,7 @@ from callflow.sip.call import SipCall
 from callflow.sip.call_context import ALLOW, SDP_TYPE, USER_AGENT, CallContext
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import CallProgressed, OutgoingCallFailed
-from callflow.sip.sdp_answer import Description, LocalSession, SdpError
+from callflow.sip.sdp_answer import LocalSession, RemoteSdp, SdpError
 from callflow.sip.states import CallMove, CallState
 from daemonkit.address import Address
 from sipproxy.sip import Challenge, PeerError, Request, Response, UsageError
@@ -118,7 +118,7 @@ class OutgoingCall(SipCall):
             self._send_bye(now)
             return
         try:
-            self._agreed(Description.parse(response.body).audio(), now)
+            self._agreed(RemoteSdp.parse(response.body).audio(), now)
         except SdpError:
             self._confirm()
             self._lose(EndReason.UNSUPPORTED_MEDIA)

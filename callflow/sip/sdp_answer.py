@@ -1,27 +1,23 @@
-"""Read a peer's session description and write ours: one G.711 stream with telephone-events (RFC 3264, RFC 4566, RFC 4733).
+"""Decide on a peer's session description and write ours: one G.711 stream with telephone-events (RFC 3264, RFC 4733).
 
-We take the first stream that offers µ-law or A-law over plain RTP, in the caller's order of preference, and refuse the
-others with port 0. An offer of ours names both codecs.
+We take the first stream that offers µ-law or A-law over plain RTP, in the peer's order of preference, and refuse the
+others with port 0. Our own offers name both codecs. `mediarelay.sdp` reads the descriptions: the relay in front of us
+refuses what this reader refuses, so one reader serves both.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
-from ipaddress import AddressValueError, IPv4Address
-from typing import Literal, cast
+from dataclasses import dataclass
+from typing import Self
 
 from daemonkit.address import Address
+from mediarelay.sdp.description import Direction, Media, SessionDescription
 
-Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
-
-MAX_STREAMS = 32
-"""Streams in one description; each costs a line in our answer."""
 EVENT_TYPE = 101
 """Payload type of telephone-events in our own offers."""
 _NAMES = {0: "PCMU", 8: "PCMA"}
 _FORMATS = ("0", "8")
-_DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
+_CLOCK_RATE = 8_000
 _ANSWERS: dict[Direction, Direction] = {
     "sendrecv": "sendrecv",
     "sendonly": "recvonly",
@@ -29,7 +25,6 @@ _ANSWERS: dict[Direction, Direction] = {
     "inactive": "inactive",
 }
 _HOLD = "0.0.0.0"  # noqa: S104  # RFC 2543's way to say hold, not an address to bind
-_EVENTS = re.compile(r"(\d{1,3}) telephone-event/8000", re.IGNORECASE)
 
 
 class SdpError(ValueError):
@@ -57,52 +52,23 @@ class RemoteMedia:
         return self.direction in ("sendrecv", "recvonly")
 
 
-@dataclass(slots=True)
-class _Stream:
-    kind: str
-    port: int
-    proto: str
-    formats: list[str]
-    host: str | None
-    direction: Direction
-    events: list[int] = field(default_factory=list)
+class RemoteSdp:
+    """A peer's session description as this endpoint sees it; offer and answer are read alike."""
 
-    @property
-    def usable(self) -> bool:
-        return self.kind == "audio" and self.port > 0 and self.proto == "RTP/AVP" and self.payload_type is not None
-
-    @property
-    def payload_type(self) -> int | None:
-        return next((int(text) for text in self.formats if text in _FORMATS), None)
-
-    @property
-    def event_payload_type(self) -> int | None:
-        return next((number for number in self.events if str(number) in self.formats), None)
-
-
-class Description:
-    """Hold a peer's description; offer and answer are read alike."""
-
-    def __init__(self, streams: list[_Stream]) -> None:
-        self._streams = streams
-        self._chosen = next((stream for stream in streams if stream.usable), None)
+    def __init__(self, description: SessionDescription) -> None:
+        self._streams = description.media
+        self._chosen = next((media for media in description.media if _is_usable(media)), None)
 
     @classmethod
-    def parse(cls, body: bytes) -> Description:
+    def parse(cls, body: bytes) -> Self:
         """Read a body; raises SdpError."""
-        lines = body.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
-        if lines[0].strip() != "v=0":
-            raise SdpError("The body is no session description.")
-        streams: list[_Stream] = []
-        session = _Stream("", 0, "", [], None, "sendrecv")
-        for line in lines:
-            if line.startswith("m="):
-                streams.append(_read_stream(line[2:], session))
-            else:
-                _read_line(line, streams[-1] if streams else session)
-        if len(streams) > MAX_STREAMS:
-            raise SdpError(f"The description has more than {MAX_STREAMS} streams.")
-        return cls(streams)
+        try:
+            description = SessionDescription.parse(body)
+        except ValueError as error:
+            raise SdpError(str(error)) from error
+        if description.lines[0].rstrip() != b"v=0":
+            raise SdpError("The session description has another version than 0.")
+        return cls(description)
 
     def audio(self, codec: int | None = None) -> RemoteMedia:
         """Return the stream that we take; raises SdpError where there is none.
@@ -110,16 +76,15 @@ class Description:
         A codec that is in use already stays where it is offered; else the peer's first one is taken.
         """
         stream = self._chosen
-        if stream is None or stream.payload_type is None:
+        if stream is None:
             raise SdpError("The description has no G.711 audio over plain RTP.")
-        try:
-            host = str(IPv4Address(stream.host or ""))
-        except AddressValueError as error:
-            raise SdpError("The description names no IPv4 address for its audio.") from error
-        direction: Direction = "inactive" if host == _HOLD else stream.direction
-        kept = codec if str(codec) in stream.formats else None
-        payload_type = stream.payload_type if kept is None else kept
-        return RemoteMedia((host, stream.port), payload_type, stream.event_payload_type, direction)
+        address = stream.connection.address if stream.connection else None
+        if address is None:
+            raise SdpError("The description names no IPv4 address for its audio.")
+        offered = _codecs(stream)
+        payload_type = codec if codec in offered else offered[0]
+        direction: Direction = "inactive" if address == _HOLD else stream.direction
+        return RemoteMedia((address, stream.port), payload_type, _event_payload_type(stream), direction)
 
     def answer_lines(self, port: int, media: RemoteMedia) -> list[str]:
         """Return our media lines, one stream for each of the offer's."""
@@ -128,7 +93,7 @@ class Description:
             if stream is self._chosen:
                 lines += _audio_lines(port, (media.payload_type,), media.event_payload_type, _ANSWERS[media.direction])
             else:
-                lines.append(f"m={stream.kind} 0 {stream.proto} {' '.join(stream.formats)}")
+                lines.append(f"m={stream.kind} 0 {stream.protocol} {' '.join(stream.formats)}")
         return lines
 
 
@@ -142,7 +107,7 @@ class LocalSession:
         self._session_id = session_id
         self._version = 0
 
-    def answer(self, offer: Description) -> tuple[bytes, RemoteMedia]:
+    def answer(self, offer: RemoteSdp) -> tuple[bytes, RemoteMedia]:
         """Return our answer and what it agrees to; raises SdpError."""
         media = offer.audio(self._codec)
         self._codec = media.payload_type
@@ -169,7 +134,7 @@ class LocalSession:
             "t=0 0",
             *media,
         ]
-        return ("\r\n".join(lines) + "\r\n").encode()
+        return ("\r\n".join(lines) + "\r\n").encode("latin-1")
 
 
 def _audio_lines(port: int, codecs: tuple[int, ...], events: int | None, direction: Direction) -> list[str]:
@@ -181,24 +146,16 @@ def _audio_lines(port: int, codecs: tuple[int, ...], events: int | None, directi
     return [*lines, "a=ptime:20", f"a={direction}"]
 
 
-def _read_line(line: str, stream: _Stream) -> None:
-    text = line.strip()
-    if text.startswith("c=IN IP4 "):
-        stream.host = text[9:].partition("/")[0].strip()
-    elif text.startswith("a=rtpmap:"):
-        match = _EVENTS.match(text[9:])
-        if match:
-            stream.events.append(int(match[1]))
-    elif text[:2] == "a=" and text[2:] in _DIRECTIONS:
-        stream.direction = cast(Direction, text[2:])
+def _codecs(stream: Media) -> list[int]:
+    """Return the G.711 payload types of a stream, in the peer's order of preference."""
+    return [int(name) for name in stream.formats if name in _FORMATS]
 
 
-def _read_stream(text: str, session: _Stream) -> _Stream:
-    """Read what follows `m=`; address and direction start as the session's."""
-    parts = text.split()
-    if len(parts) < 4 or not re.fullmatch(r"\d{1,5}(/\d{1,3})?", parts[1], re.ASCII):
-        raise SdpError("The description has a malformed media line.")
-    port = int(parts[1].partition("/")[0])
-    if port > 65_535:
-        raise SdpError("The description has a malformed media line.")
-    return _Stream(parts[0], port, parts[2], parts[3:], session.host, session.direction)
+def _event_payload_type(stream: Media) -> int | None:
+    """Return the payload type of telephone-events at our clock rate, None if the peer takes none."""
+    mapped = (number for number, name in stream.encodings.items() if name == "telephone-event")
+    return next((number for number in mapped if stream.clock_rates.get(number) == _CLOCK_RATE), None)
+
+
+def _is_usable(stream: Media) -> bool:
+    return stream.kind == "audio" and stream.live and stream.protocol == "RTP/AVP" and bool(_codecs(stream))

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
+from typing import Literal, Self, cast
 
 MAX_LINES = 2_000
 """Lines of one description; browsers send some 200."""
@@ -20,7 +20,7 @@ MAX_MEDIA = 32
 """Media lines of one description; each live one costs two pairs of ports."""
 
 _NUMBER = re.compile(rb"[0-9]{1,5}")
-_RTPMAP = re.compile(rb"\s*([0-9]{1,3})\s+[^/]*/([0-9]{1,7})(?:[/\s]|\Z)")
+_RTPMAP = re.compile(rb"\s*([0-9]{1,3})\s+([^/]*)/([0-9]{1,7})(?:[/\s]|\Z)")
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 _SCOPE = re.compile(rb"/[0-9]{1,3}(?:/[0-9]{1,5})?")
 """What may follow the address of a connection line: the TTL and the number of addresses."""
@@ -35,8 +35,7 @@ _STATIC_RATES = {
 }  # fmt: skip
 """Clock rates of the static payload types that are not 8000 (RFC 3551 section 6)."""
 
-Direction = str
-"""One of `sendrecv`, `sendonly`, `recvonly`, `inactive`."""
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +86,8 @@ class Media:
     direction: Direction
     clock_rates: Mapping[int, int]
     """Timestamp units a second by RTP payload type, in the order of the formats."""
+    encodings: Mapping[int, str]
+    """Encoding names in lower case by RTP payload type, as `a=rtpmap` gives them and in its order."""
 
     @property
     def live(self) -> bool:
@@ -163,7 +164,7 @@ class _Section:
 
     def direction(self) -> Direction | None:
         """Return the section's last direction attribute, or None."""
-        return next((name.decode() for name in reversed(self.names) if name in _DIRECTIONS), None)
+        return next((cast(Direction, name.decode()) for name in reversed(self.names) if name in _DIRECTIONS), None)
 
     def values(self, name: bytes) -> list[bytes]:
         """Return what follows the colon of each `a=name:…`."""
@@ -186,13 +187,10 @@ def _check_lines(raw: bytes, lines: tuple[bytes, ...]) -> None:
         raise ValueError("A line of the session description has a blank before its equals sign.")
 
 
-def _parse_clock_rates(section: _Section, formats: Iterable[str]) -> dict[int, int]:
+def _parse_clock_rates(maps: Mapping[int, tuple[str, int]], formats: Iterable[str]) -> dict[int, int]:
     """Return the clock rate of each payload type: mapped, static, or the usual one."""
-    mapped: dict[int, int] = {}
-    for match in map(_RTPMAP.match, section.values(b"rtpmap")):
-        if match and int(match[2]):
-            mapped.setdefault(int(match[1]), int(match[2]))
     types = [int(name) for name in formats if len(name) < 4 and name.isdecimal()]
+    mapped = {number: rate for number, (_, rate) in maps.items()}
     return {number: mapped.get(number) or _STATIC_RATES.get(number, _DEFAULT_RATE) for number in types if number < 128}
 
 
@@ -213,6 +211,7 @@ def _parse_media(section: _Section, head: _Section) -> Media:
     kind, protocol, *formats = (word.decode("latin-1") for word in (parts[0], *parts[2:]))
     connections = section.connections or head.connections
     rtcp = [_parse_rtcp(value) for value in section.values(b"rtcp")]
+    maps = _parse_rtpmaps(section)
     media = Media(
         line=section.start,
         end=section.end,
@@ -225,7 +224,8 @@ def _parse_media(section: _Section, head: _Section) -> Media:
         rtcp=rtcp[0] if rtcp else None,
         rtcp_mux=b"rtcp-mux" in section.names,
         direction=section.direction() or head.direction() or "sendrecv",
-        clock_rates=_parse_clock_rates(section, formats),
+        clock_rates=_parse_clock_rates(maps, formats),
+        encodings={number: name for number, (name, _) in maps.items()},
     )
     if media.live and media.connection is None:
         raise ValueError("A media section has no connection line.")
@@ -246,3 +246,12 @@ def _parse_rtcp(value: bytes) -> RtcpAttribute:
         raise ValueError("An a=rtcp line is malformed.")
     host = parts[3].decode("latin-1") if len(parts) == 4 else None
     return RtcpAttribute(_parse_port(parts[0]), host if host and _IPV4.fullmatch(host) else None)
+
+
+def _parse_rtpmaps(section: _Section) -> dict[int, tuple[str, int]]:
+    """Return encoding name and clock rate by payload type; the first map of a type holds."""
+    maps: dict[int, tuple[str, int]] = {}
+    for match in map(_RTPMAP.match, section.values(b"rtpmap")):
+        if match and int(match[3]):
+            maps.setdefault(int(match[1]), (match[2].decode("latin-1").lower(), int(match[3])))
+    return maps

@@ -46,6 +46,7 @@ def test_clock_rates_are_mapped_static_or_the_usual_one() -> None:
     maps = b"a=rtpmap:96 L16/16000/2\r\na=rtpmap:97 x/0\r\na=rtpmap:98 y/99999999\r\na=rtpmap:96 z/1\r\na=rtpmap:0\r\n"
     (audio,) = SessionDescription.parse(head + maps).media
     assert audio.clock_rates == {96: 16_000, 10: 44_100, 97: 8_000, 98: 8_000, 0: 8_000}
+    assert audio.encodings == {96: "l16"}
     assert audio.clock_rate == 16_000
 
 

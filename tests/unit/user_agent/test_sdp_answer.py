@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callflow.sip.sdp_answer import MAX_STREAMS, Description, LocalSession, SdpError
+from callflow.sip.sdp_answer import LocalSession, RemoteSdp, SdpError
+from mediarelay.sdp.description import MAX_MEDIA
 
 HEAD = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
 AUDIO = "m=audio 40000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n"
 
 
 def test_other_streams_are_refused_in_place() -> None:
-    offer = Description.parse((HEAD + "m=video 4 RTP/AVP 34\r\nc=IN IP4 192.0.2.9\r\n" + AUDIO + "m=audio 6 RTP/AVP 0\r\n").encode())
+    offer = RemoteSdp.parse((HEAD + "m=video 4 RTP/AVP 34\r\nc=IN IP4 192.0.2.9\r\n" + AUDIO + "m=audio 6 RTP/AVP 0\r\n").encode())
     body, media = LocalSession(("127.0.0.1", 5000), 7).answer(offer)
     assert media.address == ("192.0.2.1", 40000)
     assert [line for line in body.decode().split("\r\n") if line.startswith("m=")] == [
@@ -24,9 +25,9 @@ def test_other_streams_are_refused_in_place() -> None:
 
 
 def test_a_streams_own_address_and_direction_win() -> None:
-    media = Description.parse((HEAD + "a=inactive\r\n" + AUDIO + "c=IN IP4 192.0.2.9/1\r\na=recvonly\r\n").encode()).audio()
+    media = RemoteSdp.parse((HEAD + "a=inactive\r\n" + AUDIO + "c=IN IP4 192.0.2.9/1\r\na=recvonly\r\n").encode()).audio()
     assert (media.address[0], media.direction, media.held, media.listens) == ("192.0.2.9", "recvonly", True, True)
-    session = Description.parse((HEAD + "a=sendonly\r\n" + AUDIO).encode()).audio()
+    session = RemoteSdp.parse((HEAD + "a=sendonly\r\n" + AUDIO).encode()).audio()
     assert (session.direction, session.listens) == ("sendonly", False)
 
 
@@ -34,23 +35,30 @@ def test_a_codec_in_use_stays() -> None:
     session = LocalSession(("127.0.0.1", 5000), 7)
     chosen = []
     for formats in ("8 0", "0 8", "0"):
-        offer = Description.parse((HEAD + f"m=audio 40000 RTP/AVP {formats}\r\n").encode())
+        offer = RemoteSdp.parse((HEAD + f"m=audio 40000 RTP/AVP {formats}\r\n").encode())
         chosen.append(session.answer(offer)[1].payload_type)
     assert chosen == [8, 8, 0]
 
 
 def test_an_offer_without_events_gets_none() -> None:
-    offer = Description.parse((HEAD + "m=audio 40000 RTP/AVP 8 0\r\n").encode())
+    offer = RemoteSdp.parse((HEAD + "m=audio 40000 RTP/AVP 8 0\r\n").encode())
     body, media = LocalSession(("127.0.0.1", 5000), 7).answer(offer)
     assert media.event_payload_type is None
     assert b"telephone-event" not in body
+
+
+def test_events_are_taken_at_our_clock_rate_only() -> None:
+    maps = "a=rtpmap:96 telephone-event/48000\r\na=rtpmap:97 Telephone-Event/8000\r\na=rtpmap:98 telephone-event/8000\r\n"
+    for formats, chosen in (("0 96 97 98", 97), ("0 96 98", 98), ("0 96", None)):
+        description = HEAD + f"m=audio 40000 RTP/AVP {formats}\r\n" + maps
+        assert RemoteSdp.parse(description.encode()).audio().event_payload_type == chosen
 
 
 def test_the_version_grows_only_with_changes() -> None:
     session = LocalSession(("127.0.0.1", 5000), 7)
     assert b"o=- 7 1 " in session.repeat()
     assert b"o=- 7 1 " in session.offer()
-    answer, _ = session.answer(Description.parse((HEAD + AUDIO).encode()))
+    answer, _ = session.answer(RemoteSdp.parse((HEAD + AUDIO).encode()))
     assert b"o=- 7 2 " in answer
     assert session.repeat() == answer
 
@@ -67,18 +75,19 @@ def test_the_version_grows_only_with_changes() -> None:
         HEAD + "m=audio 4000 RTP/SAVP 0\r\n",
         HEAD.replace("192.0.2.1", "phone.example.net") + AUDIO,
         HEAD.replace("IP4", "IP6") + AUDIO,
-        HEAD + AUDIO * (MAX_STREAMS + 1),
+        HEAD.replace("v=0", "v=1") + AUDIO,
+        HEAD + AUDIO * (MAX_MEDIA + 1),
     ],
 )
 def test_unusable_descriptions(body: str) -> None:
     with pytest.raises(SdpError):
-        Description.parse(body.encode()).audio()
+        RemoteSdp.parse(body.encode()).audio()
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_parse_or_raise_sdp_error(data: bytes) -> None:
     for body in (data, b"v=0\r\nm=audio " + data, HEAD.encode() + AUDIO.encode() + data):
         try:
-            LocalSession(("127.0.0.1", 5000), 7).answer(Description.parse(body))
+            LocalSession(("127.0.0.1", 5000), 7).answer(RemoteSdp.parse(body))
         except SdpError as error:
             assert str(error).endswith(".")
