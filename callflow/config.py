@@ -16,8 +16,6 @@ class CallflowConfig:
     """Node name, unique in the fleet."""
     bind: Address
     """Where the proxy reaches our SIP endpoint."""
-    domain: str
-    """SIP domain of the deployment."""
     media_address: str
     """Address on which calls' audio is received."""
     public_url: str
@@ -35,8 +33,6 @@ class CallflowConfig:
 class Application:
     """Hold what a call needs to know of its Voice Application."""
 
-    application_id: str
-    account_id: str
     initiated: Webhook
     """The `initiate` webhook, with its fallback."""
     timeout_seconds: float

@@ -127,7 +127,6 @@ def callflow_config() -> CallflowConfig:
     return CallflowConfig(
         name=f"callflow-{settings.NODE_NAME}",
         bind=settings.CALLFLOW_BIND,
-        domain=settings.SIP_DOMAIN,
         media_address=settings.CALLFLOW_BIND[0],
         public_url=settings.PUBLIC_URL,
         recordings_dir=str(settings.RECORDINGS_DIR),

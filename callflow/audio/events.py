@@ -18,19 +18,11 @@ class DigitReceived:
     """Fired once for each telephone event that is a digit, when its first packet comes."""
 
     digit: str
-    at: float
 
 
 @dataclass(frozen=True, slots=True)
 class DigitsSent:
     """Fired when the last digit and its gap are over."""
-
-
-@dataclass(frozen=True, slots=True)
-class FirstPacketReceived:
-    """Fired when the first RTP packet comes."""
-
-    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +33,4 @@ class PlaybackFinished:
     """What `play` returned."""
 
 
-AudioEvent = AudioReceived | DigitReceived | DigitsSent | FirstPacketReceived | PlaybackFinished
+AudioEvent = AudioReceived | DigitReceived | DigitsSent | PlaybackFinished

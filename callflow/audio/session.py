@@ -13,10 +13,11 @@ RTCP goes to the port above the media's; the shell tells the two kinds apart by 
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from enum import Enum
 
 from callflow.audio.dtmf import DigitDetector, plan_digits
-from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, DigitsSent, FirstPacketReceived, PlaybackFinished
+from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, DigitsSent, PlaybackFinished
 from callflow.audio.frames import FRAME_OCTETS, FrameAssembler
 from callflow.audio.reorder import ReorderBuffer
 from callflow.audio.rtcp_reports import Reporter
@@ -69,7 +70,6 @@ class AudioSession:
         # Counting
         self.packets_sent = 0
         self.octets_sent = 0
-        self.malformed = 0
         self.last_packet_at: float | None = None
 
     @property
@@ -123,13 +123,11 @@ class AudioSession:
         """Take an RTP or RTCP datagram; what is malformed or from another host is dropped."""
         if addr[0] != self._source_host:
             return
-        try:
+        with suppress(ValueError):
             if is_rtcp(data):
                 self._reporter.receive(data, now)
             else:
                 self._receive_rtp(RtpPacket.parse(data), now)
-        except ValueError:
-            self.malformed += 1
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
         """Return what is to leave now, each with its receiver."""
@@ -158,8 +156,6 @@ class AudioSession:
         return self._events.popleft() if self._events else None
 
     def _receive_rtp(self, packet: RtpPacket, now: float) -> None:
-        if self.last_packet_at is None:
-            self._events.append(FirstPacketReceived(now))
         self.last_packet_at = now
         self._stats.update(packet.ssrc, packet.sequence, packet.timestamp, now)
         for ordered in self._reorder.push(packet, now):
@@ -167,21 +163,20 @@ class AudioSession:
 
     def _on_ordered(self, packet: RtpPacket, now: float) -> None:
         if packet.payload_type == self._event_payload_type:
-            self._on_telephone_event(packet, now)
+            self._on_telephone_event(packet)
         elif packet.payload_type in (Codec.PCMU.value, Codec.PCMA.value):
             ulaw = packet.payload if packet.payload_type == Codec.PCMU.value else alaw_to_ulaw(packet.payload)
             frames = self._assembler.push(packet.ssrc, packet.timestamp, ulaw, now)
             self._events.extend(AudioReceived(frame) for frame in frames)
 
-    def _on_telephone_event(self, packet: RtpPacket, now: float) -> None:
+    def _on_telephone_event(self, packet: RtpPacket) -> None:
         try:
             event = TelephoneEvent.parse(packet.payload)
         except ValueError:
-            self.malformed += 1
             return
         digit = self._detector.receive(packet.timestamp, event)
         if digit is not None:
-            self._events.append(DigitReceived(digit, now))
+            self._events.append(DigitReceived(digit))
 
     def _send_slots(self, start: float, now: float) -> None:
         current = self._slot_at(start, now)

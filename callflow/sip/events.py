@@ -35,15 +35,6 @@ class CallEstablished:
 
 
 @dataclass(frozen=True, slots=True)
-class CallProgressed:
-    """Fired for each provisional response to our own INVITE."""
-
-    call: int
-    status: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class OutgoingCallFailed:
     """Fired when our own INVITE failed; 408 stands for no answer at all."""
 
@@ -82,6 +73,4 @@ class CallClosed:
     call: int
 
 
-SipEvent = (
-    CallArrived | CallCancelled | CallEstablished | CallProgressed | OutgoingCallFailed | MediaChanged | PeerHungUp | PeerLost | CallClosed
-)
+SipEvent = CallArrived | CallCancelled | CallEstablished | OutgoingCallFailed | MediaChanged | PeerHungUp | PeerLost | CallClosed

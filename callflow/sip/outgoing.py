@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from callflow.sip.call import SipCall
 from callflow.sip.call_context import ALLOW, SDP_TYPE, USER_AGENT, CallContext
 from callflow.sip.dialogs import Dialog
-from callflow.sip.events import CallProgressed, OutgoingCallFailed
+from callflow.sip.events import OutgoingCallFailed
 from callflow.sip.sdp_answer import LocalSession, RemoteSdp, SdpError
 from callflow.sip.states import CallMove, CallState
 from daemonkit.address import Address
@@ -94,12 +94,11 @@ class OutgoingCall(SipCall):
         """Take a response to our INVITE, or to a later request."""
         if key != self._invite_key:
             super().response_received(key, response, request, now)
-        elif not response.is_final:
-            self._context.tell(CallProgressed(self.number, response.status, response.reason))
-        elif response.status < 300:
-            self._on_answer(response, request, now)
-        else:
-            self._on_refusal(response, request, now)
+        elif response.is_final:
+            if response.status < 300:
+                self._on_answer(response, request, now)
+            else:
+                self._on_refusal(response, request, now)
 
     def transaction_ended(self, key: Key) -> None:
         """Give up on an INVITE whose answer could not be read."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, DigitsSent, FirstPacketReceived, PlaybackFinished
+from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, DigitsSent, PlaybackFinished
 from callflow.audio.frames import MAX_FILL_SAMPLES
 from callflow.audio.session import FRAME_SECONDS, MAX_CATCH_UP, AudioSession, Codec, is_rtcp
 from mediarelay.rtp.g711 import alaw_to_ulaw, ulaw_to_alaw
@@ -211,9 +211,7 @@ def test_received_audio_in_order() -> None:
     made = session()
     for number in range(1, 11):
         made.receive_datagram(audio(number), FAR, number * 0.02)
-    got = events_of(made)
-    assert got[0] == FirstPacketReceived(0.02)
-    assert got[1:] == [AudioReceived(bytes((number,)) * 160) for number in range(1, 11)]
+    assert events_of(made) == [AudioReceived(bytes((number,)) * 160) for number in range(1, 11)]
     assert (made.packets_received, made.lost, made.last_packet_at) == (10, 0, 0.2)
     assert made.jitter_ms < 0.1
 
@@ -320,7 +318,7 @@ def test_a_digit_is_reported_once() -> None:
         made.receive_datagram(event(step, 800, 5, 800, end=True), FAR, step * 0.02)
     made.receive_datagram(event(7, 800, 5, 800, end=True), FAR, 0.2)
     made.receive_datagram(event(8, 2400, 5, 160), FAR, 0.3)
-    assert [item for item in events_of(made) if isinstance(item, DigitReceived)] == [DigitReceived("5", 0.0), DigitReceived("5", 0.3)]
+    assert [item for item in events_of(made) if isinstance(item, DigitReceived)] == [DigitReceived("5")] * 2
 
 
 def test_a_digit_counts_without_its_end_or_its_beginning() -> None:
@@ -344,8 +342,8 @@ def test_events_that_are_no_digits_and_broken_ones() -> None:
     made.receive_datagram(event(1, 0, 16, 160), FAR, 0.0)
     made.receive_datagram(bytes(RtpPacket(101, 2, 5000, 9, b"\5")), FAR, 0.0)
     made.receive_datagram(bytes(RtpPacket(13, 3, 5160, 9, b"\x40")), FAR, 0.0)
-    assert events_of(made) == [FirstPacketReceived(0.0)]
-    assert made.malformed == 1
+    assert events_of(made) == []
+    assert made.packets_received == 3
 
 
 def test_the_gap_that_a_digit_leaves_in_the_audio_is_silence() -> None:
@@ -358,10 +356,10 @@ def test_the_gap_that_a_digit_leaves_in_the_audio_is_silence() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\x80", b"\x80\0\0\0", b"\x8f" + bytes(20), b"\x80\xc8\0\x09\0\0\0\1", bytes(30)])
-def test_malformed_datagrams_are_counted(data: bytes) -> None:
+def test_malformed_datagrams_are_dropped(data: bytes) -> None:
     made = session()
     made.receive_datagram(data, FAR, 0.0)
-    assert made.malformed == 1
+    assert made.packets_received == 0
     assert events_of(made) == []
 
 

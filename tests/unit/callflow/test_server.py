@@ -102,7 +102,6 @@ def config_in(folder: Path) -> CallflowConfig:
     return CallflowConfig(
         name="callflow-1",
         bind=("127.0.0.1", 0),
-        domain="sip.example.com",
         media_address="127.0.0.1",
         public_url="https://voice.example.com",
         recordings_dir=str(folder / "recordings"),
@@ -134,7 +133,7 @@ async def a_world(tmp_path: Path, **options: Any) -> AsyncIterator[World]:
     base = f"http://127.0.0.1:{runner.addresses[0][1]}"
 
     async def find(application_id: str) -> Application | None:
-        return Application(application_id, "9900000", Webhook(f"{base}/start"), 5.0) if application_id == "app-1" else None
+        return Application(Webhook(f"{base}/start"), 5.0) if application_id == "app-1" else None
 
     config = replace(config_in(tmp_path), **options)
     server = CallflowServer(

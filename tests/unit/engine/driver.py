@@ -19,13 +19,12 @@ EPOCH = 1_700_000_000.0
 CONFIG = CallflowConfig(
     name="callflow-1",
     bind=("127.0.0.1", 6161),
-    domain="sip.example.com",
     media_address="127.0.0.1",
     public_url="https://voice.example.com",
     recordings_dir="recordings",
     prompts_dir="prompts",
 )
-APPLICATION = Application("app-1", "9900000", Webhook("https://app.example.com/start", username="u", password="p"), 15.0)
+APPLICATION = Application(Webhook("https://app.example.com/start", username="u", password="p"), 15.0)
 FACTS = CallFacts(
     call_id="c-95ac8d6e-1a31c52e-b38f-4198-93c1-51633ec68f8d",
     application_id="app-1",
