@@ -86,7 +86,7 @@ class _Story:
         uri = self._application["sipUri"]
         self.narrator.scene(f"4  and calls {uri}")
         arrows = {"out": "SIP →", "in": "SIP ←"}
-        phone = Phone(proxy=settings.SIP_BIND, on_ladder=lambda at, way, line: self.narrator.at(at, arrows[way], line))
+        phone = Phone(proxy=settings.SIP_BIND, on_message=lambda at, way, line: self.narrator.at(at, arrows[way], line))
         await phone.open()
         try:
             credentials = {"username": self._application["applicationId"], "password": self._application["sipAuthPassword"]}

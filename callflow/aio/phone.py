@@ -45,7 +45,7 @@ HANG_UP_SECONDS = 5.0
 """How long the far end may take to answer our BYE."""
 TAIL_SECONDS = 0.06
 """How long we listen on after the far end's BYE: it may overtake the last packets of audio."""
-OnLadder = Callable[[float, str, str], None]
+OnMessage = Callable[[float, str, str], None]
 """Takes seconds since the phone was opened, "in" or "out", and a message's first line."""
 
 
@@ -61,13 +61,13 @@ class CallFailed(Exception):
 class Phone:
     """Hold a socket for SIP and the calls on it."""
 
-    def __init__(self, *, proxy: Address, local_host: str = "127.0.0.1", on_ladder: OnLadder | None = None) -> None:
+    def __init__(self, *, proxy: Address, local_host: str = "127.0.0.1", on_message: OnMessage | None = None) -> None:
         self._calls: dict[int, PhoneCall] = {}
         self._host = local_host
-        self._on_ladder = on_ladder
+        self._on_message = on_message
         self._opened_at = 0.0
         self._proxy = proxy
-        self._sip_endpoint = SipEndpoint((local_host, 0), self._on_event, self._on_datagram)
+        self._sip_endpoint = SipEndpoint((local_host, 0), self._on_event, self._trace)
 
     @property
     def local(self) -> Address:
@@ -113,10 +113,10 @@ class Phone:
         self._sip_endpoint.agent.hang_up(number, time.monotonic())
         self._sip_endpoint.pump()
 
-    def _on_datagram(self, direction: str, data: bytes) -> None:
-        if self._on_ladder:
+    def _trace(self, direction: str, data: bytes) -> None:
+        if self._on_message:
             line = data.partition(b"\r\n")[0].decode("utf-8", "replace")
-            self._on_ladder(time.monotonic() - self._opened_at, direction, line)
+            self._on_message(time.monotonic() - self._opened_at, direction, line)
 
     def _on_event(self, event: SipEvent) -> None:
         call = self._calls.get(event.call)

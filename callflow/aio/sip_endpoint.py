@@ -13,20 +13,20 @@ from daemonkit.address import Address
 from daemonkit.alarm import Alarm
 from daemonkit.udp import UdpEndpoint
 
-Ladder = Callable[[str, bytes], None]
+OnMessage = Callable[[str, bytes], None]
 
 
 class SipEndpoint:
     """Feed, pump, re-arm: one user agent on one UDP socket.
 
-    `on_datagram` sees each message, with "in" or "out", as it passes.
+    `on_message` sees each message, with "in" or "out", as it passes.
     """
 
-    def __init__(self, bind: Address, on_event: Callable[[SipEvent], None], on_datagram: Ladder | None = None) -> None:
+    def __init__(self, bind: Address, on_event: Callable[[SipEvent], None], on_message: OnMessage | None = None) -> None:
         self._alarm = Alarm(self._on_alarm)
         self._endpoint = UdpEndpoint(bind, self._on_datagram)
         self._on_event = on_event
-        self._on_message = on_datagram
+        self._on_message = on_message
         self._pumping = False
         self._agent: UserAgent | None = None
 

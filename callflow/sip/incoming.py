@@ -39,7 +39,7 @@ class IncomingCall(SipCall):
         except SdpError as error:
             problem = str(error)
         else:
-            self._context.respond(self.invite_key, self._reply(180), now)
+            self._context.respond(self.invite_key, self._make_response(180), now)
         self._context.tell(CallArrived(self.number, facts, problem))
 
     def answer(self, address: Address, now: float) -> None:
@@ -58,14 +58,14 @@ class IncomingCall(SipCall):
     def cancelled(self, now: float) -> None:
         """Answer the INVITE that its caller cancelled."""
         if self.state is CallState.INVITED:
-            self._context.respond(self.invite_key, self._reply(487), now)
+            self._context.respond(self.invite_key, self._make_response(487), now)
             self._context.tell(CallCancelled(self.number))
             self._end()
 
     def hang_up(self, status: int, now: float) -> None:
         """Refuse the call, or leave it once it was answered."""
         if self.state is CallState.INVITED:
-            self._context.respond(self.invite_key, self._reply(status), now)
+            self._context.respond(self.invite_key, self._make_response(status), now)
             self._end()
         else:
             super().hang_up(status, now)
@@ -87,7 +87,7 @@ class IncomingCall(SipCall):
         else:
             super()._handle_bye(key, request, now)
 
-    def _reply(self, status: int) -> Response:
+    def _make_response(self, status: int) -> Response:
         tag = self.dialog.local.tag if self.dialog else ""
         response = self._invite.make_response(status, to_tag=tag)
         if status == 180:

@@ -63,11 +63,11 @@ class Command(BaseCommand):
     async def _call(self, options: dict[str, Any], sound: bytes) -> dict[str, Any]:
         ladder: list[tuple[float, str, str]] = []
 
-        def on_ladder(at: float, direction: str, line: str) -> None:
+        def on_message(at: float, direction: str, line: str) -> None:
             ladder.append((round(at, 3), direction, line))
             self._say(options, f"{at:8.3f}  {'-->' if direction == 'out' else '<--'}  {line}")
 
-        phone = Phone(proxy=_address(options["proxy"]), local_host=options["local_host"], on_ladder=on_ladder)
+        phone = Phone(proxy=_address(options["proxy"]), local_host=options["local_host"], on_message=on_message)
         await phone.open()
         try:
             call = await phone.call(options["uri"], username=options["user"], password=options["password"], realm=options["realm"])

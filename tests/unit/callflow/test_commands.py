@@ -15,7 +15,7 @@ from django.core.management.base import CommandError
 from callflow.adapters.applications import to_application
 from callflow.bxml import Webhook
 from callflow.config import Application
-from tests.unit.callflow.test_server import URI, World, a_world
+from tests.unit.callflow.harness import URI, CallflowHarness, running_callflow
 from voiceapps.selectors import CallApplication
 
 ROW = CallApplication(
@@ -35,10 +35,10 @@ ROW = CallApplication(
 )
 
 
-async def run_call(world: World, *arguments: str) -> tuple[int, str]:
-    """Run the command beside the world it calls; return its exit code and what it printed."""
+async def run_call(harness: CallflowHarness, *arguments: str) -> tuple[int, str]:
+    """Run the command beside the call flow that it calls; return its exit code and what it printed."""
     output = io.StringIO()
-    host, port = world.shim.local
+    host, port = harness.shim.local
 
     def run() -> int:
         try:
@@ -51,28 +51,28 @@ async def run_call(world: World, *arguments: str) -> tuple[int, str]:
 
 
 async def test_the_command_tells_a_call_in_json(tmp_path: Path) -> None:
-    async with a_world(tmp_path) as world:
-        world.documents["/start"] = (
+    async with running_callflow(tmp_path) as harness:
+        harness.documents["/start"] = (
             "<Response><Gather gatherUrl='/g' terminatingDigits='#'><SpeakSentence>Hi</SpeakSentence></Gather></Response>"
         )
-        world.documents["/g"] = "<Response><Record maxDuration='1.2'/></Response>"
+        harness.documents["/g"] = "<Response><Record maxDuration='1.2'/></Response>"
         saved = tmp_path / "heard.wav"
-        code, output = await run_call(world, "--digits=7#", "--tone=440:0.5", f"--save={saved}", "--json")
+        code, output = await run_call(harness, "--digits=7#", "--tone=440:0.5", f"--save={saved}", "--json")
         assert code == 0
         result = json.loads(output)
         assert (result["status"], result["ended_by"], result["rtp_lost"]) == (200, "remote", 0)
         assert result["rtp_received"] > 10
         first = result["ladder"][0]
         assert first[1:] == ["out", f"INVITE {URI} SIP/2.0"]
-        assert world.bodies("/g")[0]["digits"] == "7"
+        assert harness.bodies("/g")[0]["digits"] == "7"
         with wave.open(str(saved)) as file:
             assert file.getnframes() == round(result["heard_seconds"] * 8000)
 
 
 async def test_the_command_prints_a_ladder(tmp_path: Path) -> None:
-    async with a_world(tmp_path) as world:
-        world.documents["/start"] = "<Response><SpeakSentence>Hi</SpeakSentence></Response>"
-        code, output = await run_call(world)
+    async with running_callflow(tmp_path) as harness:
+        harness.documents["/start"] = "<Response><SpeakSentence>Hi</SpeakSentence></Response>"
+        code, output = await run_call(harness)
         assert code == 0
         assert f"-->  INVITE {URI} SIP/2.0" in output
         assert "<--  SIP/2.0 200 OK" in output
@@ -89,18 +89,18 @@ async def test_the_command_prints_a_ladder(tmp_path: Path) -> None:
     ],
 )
 async def test_the_command_fails_with_one_sentence(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
-    async with a_world(tmp_path) as world:
-        world.documents["/start"] = "<Response><Pause duration='60'/></Response>"
+    async with running_callflow(tmp_path) as harness:
+        harness.documents["/start"] = "<Response><Pause duration='60'/></Response>"
         with pytest.raises(CommandError) as caught:
-            await run_call(world, *arguments)
+            await run_call(harness, *arguments)
         assert str(caught.value).startswith(sentence)
 
 
 async def test_a_call_that_is_not_answered_fails(tmp_path: Path) -> None:
-    async with a_world(tmp_path) as world:
-        world.documents["/start"] = "<Response/>"
+    async with running_callflow(tmp_path) as harness:
+        harness.documents["/start"] = "<Response/>"
         with pytest.raises(CommandError) as caught:
-            await run_call(world)
+            await run_call(harness)
         assert str(caught.value) == "The call was not answered: 603 Decline."
 
 
