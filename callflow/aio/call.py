@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from callflow.aio.call_media import CallMedia
 from callflow.aio.call_work import CallWork
@@ -21,7 +22,17 @@ from callflow.engine.effects import (
     StartRecording,
     StopPlaying,
     StopRecording,
+    VerbStarted,
     WriteReport,
+)
+from callflow.sip.events import (
+    CallArrived,
+    CallCancelled,
+    CallEstablished,
+    MediaChanged,
+    PeerHungUp,
+    PeerLost,
+    SipEvent,
 )
 from callflow.sip.sdp_answer import RemoteMedia
 from daemonkit.alarm import Alarm
@@ -40,69 +51,79 @@ class CallShell:
     """One call's engine, its media and its tasks.
 
     Every input, from the SIP side, the media side or a finished task, goes to the engine and is followed by `_pump`.
+
+    Log lines carry the call's id: `handle` and `shut_down` bind it, and asyncio runs the tasks, timers and readers that
+    they start in a copy of that context.
     """
 
     def __init__(self, facts: CallFacts, services: Services, sip: SipSide, on_finished: Callable[[], None]) -> None:
-        self.engine = CallEngine(
+        self._engine = CallEngine(
             facts,
             services.config,
             new_uuid=lambda: str(uuid.uuid4()),
             epoch_offset=time.time() - time.monotonic(),
         )
         self._alarm = Alarm(self._on_alarm)
+        self._facts = facts
         self._leaving: asyncio.TimerHandle | None = None
-        self._media = CallMedia(self.engine, services.recorders, self._pump)
+        self._media = CallMedia(self._engine, services.recorders, self._pump)
         self._on_finished = on_finished
         self._pumping = False
         self._services = services
         self._sip = sip
-        self._work = CallWork(self.engine, services, self._pump)
+        self._work = CallWork(self._engine, services, self._pump)
 
-    # Inputs of the SIP side.
-
-    def arrive(self, problem: str | None) -> None:
-        """Begin; a problem with the caller's offer refuses the call."""
-        if problem:
-            self.engine.hang_up(EndReason.UNSUPPORTED_MEDIA, _now(), problem)
-        else:
-            self.engine.call_arrived(_now())
-        self._pump()
-
-    def cancelled(self) -> None:
-        """The caller gave up before the answer."""
-        self.engine.cancelled(_now())
-        self._pump()
-
-    def established(self, media: RemoteMedia) -> None:
-        """The ACK is here: audio may flow."""
-        self._media.connect(media)
-        self.engine.hold_changed(media.held, _now())
-        self.engine.acknowledged(_now())
-        self._pump()
-
-    def media_changed(self, media: RemoteMedia) -> None:
-        """The caller moved its audio, or holds the call."""
-        self._media.connect(media)
-        self.engine.hold_changed(media.held, _now())
-        self._pump()
-
-    def peer_hung_up(self) -> None:
-        """The caller sent BYE."""
-        self.engine.peer_hung_up(_now())
-        self._pump()
-
-    def peer_lost(self, reason: EndReason) -> None:
-        """The caller is gone."""
-        self.engine.lost(reason, _now())
-        self._pump()
+    def handle(self, event: SipEvent) -> None:
+        """Take what the user agent tells of this call."""
+        with bound_contextvars(call_id=self._facts.call_id):
+            self._handle(event)
+            self._pump()
 
     def shut_down(self) -> None:
         """End the call because the daemon stops."""
-        self.engine.hang_up(EndReason.NODE_LOST, _now(), "The node that held the call was stopped.")
+        with bound_contextvars(call_id=self._facts.call_id):
+            self._engine.hang_up(EndReason.NODE_LOST, _now(), "The node that held the call was stopped.")
+            self._pump()
+            if self._leaving:
+                self._leaving.cancel()
+                self._leave(BYE_ONLY)
+
+    # Inputs.
+
+    def _handle(self, event: SipEvent) -> None:
+        match event:
+            case CallArrived():
+                self._begin(event)
+            case CallCancelled():
+                self._engine.cancelled(_now())
+            case CallEstablished(_, media):
+                self._connect(media)
+                self._engine.acknowledged(_now())
+            case MediaChanged(_, media):
+                self._connect(media)
+            case PeerHungUp():
+                self._engine.peer_hung_up(_now())
+            case PeerLost(_, reason):
+                self._engine.lost(reason, _now())
+            case _:
+                pass
+
+    def _begin(self, arrived: CallArrived) -> None:
+        """Start the engine, unless the caller's offer cannot be accepted."""
+        log.info("call_arrived", application_id=self._facts.application_id)
+        if arrived.problem:
+            self._engine.hang_up(EndReason.UNSUPPORTED_MEDIA, _now(), arrived.problem)
+        else:
+            self._engine.call_arrived(_now())
+
+    def _connect(self, media: RemoteMedia) -> None:
+        self._media.connect(media)
+        self._engine.hold_changed(media.held, _now())
+
+    def _on_alarm(self, now: float) -> None:
+        self._media.report_last_packet()
+        self._engine.handle_timer(now)
         self._pump()
-        if self._leaving:
-            self._leaving.cancel()
-            self._leave(BYE_ONLY)
 
     # Effects.
 
@@ -116,19 +137,21 @@ class CallShell:
                 self._carry_out(effect)
         finally:
             self._pumping = False
-        self._alarm.set(self.engine.get_timer())
+        self._alarm.set(self._engine.get_timer())
         self._clean_up()
 
     def _next_effect(self) -> Effect | None:
         """Return the next effect; the media side runs before there is none, as it may bring more."""
-        effect = self.engine.next_event()
+        effect = self._engine.next_event()
         if effect is None:
             self._media.pump()
-            effect = self.engine.next_event()
+            effect = self._engine.next_event()
         return effect
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
+            case VerbStarted(name, line):
+                log.debug("verb_started", verb=name, line=line)
             case WriteReport(report):
                 self._write(report)
             case Answer():
@@ -153,7 +176,7 @@ class CallShell:
             address = self._media.open(self._services.config.media_address)
         except OSError as error:
             sentence = f"There is no port for the call's audio. {error}"
-            self.engine.hang_up(EndReason.INTERNAL_ERROR, _now(), sentence)
+            self._engine.hang_up(EndReason.INTERNAL_ERROR, _now(), sentence)
             return
         self._sip.answer(address)
 
@@ -170,31 +193,26 @@ class CallShell:
         self._clean_up()
 
     def _clean_up(self) -> None:
-        if self._leaving or not self.engine.ended:
+        if self._leaving or not self._engine.ended:
             return
         self._media.close()
-        if self.engine.finished:
+        if self._engine.finished:
             self._on_finished()
 
     def _write(self, report: Record) -> None:
         self._services.put_record(report)
         if isinstance(report, CallAnswered):
+            log.debug("call_answered")
             self._services.metrics.call_answered()
         elif isinstance(report, CallEnded):
             self._services.metrics.call_ended(report.reason)
             log.info(
                 "call_ended",
-                call_id=report.call.call_id,
                 end_class=report.reason.end_class.value,
                 reason=report.reason.value,
                 status=report.sip_status,
                 error=report.error_message,
             )
-
-    def _on_alarm(self, now: float) -> None:
-        self._media.report_last_packet()
-        self.engine.handle_timer(now)
-        self._pump()
 
 
 def _now() -> float:

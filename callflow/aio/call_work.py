@@ -55,7 +55,7 @@ class CallWork:
         try:
             await work
         except Exception:  # noqa: BLE001  # whatever it is, the call must not hang for ever
-            log.exception("call_failed", call_id=self._engine.facts.call_id)
+            log.exception("call_failed")
             self._engine.hang_up(EndReason.INTERNAL_ERROR, time.monotonic(), "An unexpected error ended the call.")
         self._on_input()
 
@@ -70,7 +70,9 @@ class CallWork:
             timeout_seconds=fetch.timeout_seconds,
             account_id=facts.account_id,
         )
+        log.debug("webhook_asked", event_type=fetch.event_type, url=webhook.url)
         answer = await self._services.client.send(request)
+        log.debug("webhook_answered", event_type=fetch.event_type, status=answer.status, latency_ms=answer.latency_ms, error=answer.error)
         self._services.put_record(_webhook_record(facts, fetch, answer, at))
         ok = answer.problem() is None
         self._services.metrics.webhook_answered(fetch.event_type, ok=ok, latency_ms=answer.latency_ms)
@@ -86,6 +88,7 @@ class CallWork:
 
     async def _find_application(self, wanted: ApplicationWanted) -> None:
         application = await self._services.find_application(wanted.application_id)
+        log.debug("application_found" if application else "application_missing", application_id=wanted.application_id)
         self._engine.application_found(application, time.monotonic())
 
     async def _finish(self, recorder: Recorder, recording_id: str) -> None:

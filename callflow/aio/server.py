@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 
-import structlog
 from prometheus_client import CollectorRegistry
 
 from callflow.aio.call import CallShell
@@ -17,20 +16,10 @@ from callflow.aio.sip_endpoint import SipEndpoint
 from callflow.aio.sounds import SoundFetcher
 from callflow.aio.speech import Speaker
 from callflow.config import CallflowConfig
-from callflow.sip.events import (
-    CallArrived,
-    CallCancelled,
-    CallEstablished,
-    MediaChanged,
-    PeerHungUp,
-    PeerLost,
-    SipEvent,
-)
+from callflow.sip.events import CallArrived, SipEvent
 from daemonkit.address import Address
 from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.rules.records import Record
-
-log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 2.0
 """How long calls that are cut off at the daemon's end may take to say goodbye."""
@@ -125,31 +114,17 @@ class CallflowServer:
         )
 
     def _on_arrival(self, event: CallArrived, services: Services) -> None:
-        log.info("call_arrived", call_id=event.facts.call_id, application_id=event.facts.application_id)
         shell = CallShell(event.facts, services, self._sip_side(event.call), lambda: self._forget(event.call))
         self._shells[event.call] = shell
-        shell.arrive(event.problem)
+        shell.handle(event)
 
     def _on_event(self, event: SipEvent) -> None:
         if isinstance(event, CallArrived) and self._services:
             self._on_arrival(event, self._services)
             return
         shell = self._shells.get(event.call)
-        if shell is None:
-            return
-        match event:
-            case CallCancelled():
-                shell.cancelled()
-            case CallEstablished(_, media):
-                shell.established(media)
-            case MediaChanged(_, media):
-                shell.media_changed(media)
-            case PeerHungUp():
-                shell.peer_hung_up()
-            case PeerLost(_, reason):
-                shell.peer_lost(reason)
-            case _:
-                pass
+        if shell:
+            shell.handle(event)
 
     def _forget(self, call: int) -> None:
         self._shells.pop(call, None)

@@ -96,6 +96,15 @@ class StopRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class VerbStarted:
+    """A verb has begun to run; the shell writes it to the log."""
+
+    name: str
+    line: int
+    """Where the verb stands in its document."""
+
+
+@dataclass(frozen=True, slots=True)
 class WriteReport:
     """Hand a report to the writer that brings it to the database."""
 
@@ -113,5 +122,6 @@ Effect = (
     | StopPlaying
     | StartRecording
     | StopRecording
+    | VerbStarted
     | WriteReport
 )

@@ -6,8 +6,9 @@ from typing import Protocol
 from urllib.parse import urljoin
 
 from callflow.bxml import BxmlError, Verb, Webhook, parse_document
+from callflow.bxml.registry import VERBS
 from callflow.config import Application
-from callflow.engine.effects import Answer, Effect, FetchDocument, StartRecording
+from callflow.engine.effects import Answer, Effect, FetchDocument, StartRecording, VerbStarted
 from callflow.engine.limits import MAX_DOCUMENTS
 from callflow.engine.states import Move, Phase
 from callflow.engine.step import Stage, Step
@@ -17,6 +18,8 @@ from voiceapps.rules import webhook_bodies
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.rules.webhook_bodies import CallView, Payload
+
+_NAMES = {verb: name for name, verb in VERBS.items()}
 
 
 class Call(Protocol):
@@ -187,5 +190,6 @@ class Program(Stage):
             self.emit(Answer())
             return
         self._next_verb += 1
+        self.emit(VerbStarted(_NAMES[type(verb)], verb.line))
         self._step = step(self, verb)
         self._step.begin(now)

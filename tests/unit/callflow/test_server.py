@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from callflow.aio.phone import RATE, CallFailed, PhoneCall
 from callflow.aio.speech import Speaker
@@ -61,6 +63,24 @@ async def test_a_menu_is_heard_and_answered(tmp_path: Path) -> None:
         assert [(f.event_type, f.status) for f in fetched] == [("initiate", 200), ("gather", 200)]
         assert json.loads(fetched[0].request_body)["eventType"] == "initiate"
         assert "Press two digits" in fetched[0].response_body
+
+
+async def test_every_log_line_of_a_call_names_it(tmp_path: Path) -> None:
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        async with running_callflow(tmp_path) as harness:
+            harness.documents["/start"] = "<Response><Pause duration='0.1'/><Redirect redirectUrl='/next'/></Response>"
+            harness.documents["/next"] = "<Response><Hangup/></Response>"
+            call = await harness.call()
+            assert await call.wait_ended(timeout=10) == "remote"
+            await harness.idle()
+    assert {line.get("call_id") for line in lines} == {CALL_ID}
+    assert [line["event"] for line in lines if line["event"] != "verb_started"] == [
+        "call_arrived",
+        "application_found",
+        *["webhook_asked", "webhook_answered", "call_answered"],
+        *["webhook_asked", "webhook_answered", "call_ended"],
+    ]
+    assert [line["verb"] for line in lines if line["event"] == "verb_started"] == ["Pause", "Redirect", "Hangup"]
 
 
 async def test_a_caller_leaves_a_recording(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from callflow.engine.effects import (
     SpeechWanted,
     StopPlaying,
     StopRecording,
+    VerbStarted,
     WriteReport,
 )
 from callflow.engine.limits import MAX_DOCUMENTS, MAX_ERROR_MESSAGE
@@ -65,10 +66,11 @@ def test_the_first_media_verb_answers_and_plays_only_after_the_ack() -> None:
     assert driver.collect() == [Answer()]
     driver.now += 0.2
     driver.engine.acknowledged(driver.now)
-    answered, speech = driver.collect()
+    answered, started, speech = driver.collect()
     assert isinstance(answered, WriteReport)
     assert isinstance(answered.report, CallAnswered)
     assert answered.report.at == EPOCH + 0.2
+    assert started == VerbStarted("SpeakSentence", 1)
     assert isinstance(speech, SpeechWanted)
     assert speech.markup == "Hello"
     driver.engine.acknowledged(driver.now)
