@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import time
 from collections.abc import Callable
 
 from callflow.audio.events import AudioEvent
 from callflow.audio.session import AudioSession, is_rtcp
 from daemonkit.address import Address
+from daemonkit.alarm import Alarm
 from daemonkit.sockets import AddressUnavailable
 from daemonkit.udp import UdpEndpoint
 
@@ -22,13 +23,12 @@ class MediaEndpoint:
     """
 
     def __init__(self, host: str) -> None:
+        self._alarm = Alarm(self._on_alarm)
         self._host = host
-        self._sockets: tuple[UdpEndpoint, UdpEndpoint] | None = None
-        self._session: AudioSession | None = None
         self._on_event: Callable[[AudioEvent], None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._due: float | None = None
         self._pumping = False
+        self._session: AudioSession | None = None
+        self._sockets: tuple[UdpEndpoint, UdpEndpoint] | None = None
 
     def open(self) -> Address:
         """Bind a pair and return where RTP is received; raises AddressUnavailable."""
@@ -56,13 +56,12 @@ class MediaEndpoint:
             self._pumping = False
         if self._session is not None:
             self._transmit(self._session)
-            self._rearm(self._session)
+            self._alarm.set(self._session.get_timer())
 
     def close(self) -> None:
         """Close the sockets and let go of the session."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._due = self._session = self._on_event = None
+        self._alarm.stop()
+        self._session = self._on_event = None
         for endpoint in self._sockets or ():
             endpoint.close()
         self._sockets = None
@@ -81,26 +80,15 @@ class MediaEndpoint:
             raise
         return media, reports
 
+    def _on_alarm(self, now: float) -> None:
+        if self._session is not None:
+            self._session.handle_timer(now)
+            self.pump()
+
     def _on_datagram(self, data: bytes, address: Address) -> None:
         if self._session is not None:
-            self._session.receive_datagram(data, address, asyncio.get_running_loop().time())
+            self._session.receive_datagram(data, address, time.monotonic())
             self.pump()
-
-    def _on_timer(self, due: float) -> None:
-        self._due = None
-        if self._session is not None:
-            # The loop may call a little early; the session must not see time before its own deadline.
-            self._session.handle_timer(max(due, asyncio.get_running_loop().time()))
-            self.pump()
-
-    def _rearm(self, session: AudioSession) -> None:
-        due = session.get_timer()
-        if due == self._due:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._due = due
-        self._timer = asyncio.get_running_loop().call_at(due, self._on_timer, due) if due is not None else None
 
     def _transmit(self, session: AudioSession) -> None:
         if self._sockets is None:

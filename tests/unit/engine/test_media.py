@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from callflow.aio.media import MediaEndpoint
 from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, DigitsSent, PlaybackFinished
@@ -34,7 +35,7 @@ async def test_audio_and_digits_cross_and_closing_lets_go() -> None:
 
     far.attach(listener, on_heard)
     near.attach(speaker, on_said)
-    speaker.start(asyncio.get_running_loop().time())
+    speaker.start(time.monotonic())
     speaker.play(bytes(range(1, 161)) * 3)
     near.pump()
     await asyncio.wait_for(done.wait(), 5)
@@ -58,7 +59,7 @@ async def test_closing_from_inside_a_callback() -> None:
         endpoint.close()
         closed.set()
 
-    session.start(asyncio.get_running_loop().time())
+    session.start(time.monotonic())
     session.send_digits(",")
     endpoint.attach(session, on_event)
     await asyncio.wait_for(closed.wait(), 5)
