@@ -1,1 +1,1 @@
-"""Answer calls as BXML says: SIP endpoint, voice engine, audio and the phone that tests them."""
+"""The call flow: SIP endpoint, voice engine and audio of BXML applications, and a phone that tests them."""

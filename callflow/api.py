@@ -1,4 +1,4 @@
-"""BXML checks: ask the parser that calls use."""
+"""The API's check of BXML documents, by the parser that calls use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REQUEST_EXAMPLE = """<Response>
 
 
 class TextXml(XmlText):
-    """The same under its older name (RFC 7303 §9.2)."""
+    """The parser of XML bodies under the older media type (RFC 7303 section 9.2)."""
 
     media_type = "text/xml"
 

@@ -1,4 +1,4 @@
-"""Configure the call flow."""
+"""The call flow's configuration, and what it knows of an application."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from daemonkit.address import Address
 
 @dataclass(frozen=True, slots=True)
 class CallflowConfig:
-    """Hold one daemon's settings; times are in seconds."""
+    """One daemon's settings; times are in seconds."""
 
     name: str
     """Node name, unique in the fleet."""
@@ -31,7 +31,7 @@ class CallflowConfig:
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """Hold what a call needs to know of its Voice Application."""
+    """What a call needs to know of its Voice Application."""
 
     initiated: Webhook
     """The `initiate` webhook, with its fallback."""

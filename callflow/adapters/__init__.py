@@ -1,1 +1,1 @@
-"""Join the call flow to the database, through its doors only."""
+"""What joins the call flow to the database, by selectors and services only."""

@@ -14,13 +14,13 @@ log = structlog.get_logger(__name__)
 
 
 class ApplicationReader:
-    """Find the application that a call is for."""
+    """Finds the application that a call is for."""
 
     def __init__(self, database: DatabaseExecutor) -> None:
         self._database = database
 
     async def find(self, application_id: str) -> Application | None:
-        """Return the application; None where it is gone, has no URL, or the database does not answer."""
+        """Return the application; None if it is gone, has no URL, or the database does not answer."""
         try:
             row = await self._database.read(call_application, application_id)
         except (DatabaseError, DatabaseBusyError) as error:

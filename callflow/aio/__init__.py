@@ -1,1 +1,1 @@
-"""Give the engine its sockets, files and programs."""
+"""The sockets, files, programs and tasks of the call flow."""

@@ -1,4 +1,4 @@
-"""Run one call: carry effects from its engine to SIP, media and tasks, and bring back what comes of them."""
+"""Run one call: carry out its engine's effects by SIP, media and tasks, and give the results back to the engine."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ from voiceapps.rules.records import CallAnswered, CallEnded, CallFacts, Record
 log = structlog.get_logger(__name__)
 
 BYE_ONLY = 500
-"""Status of a hang-up that cannot need one, as the call was answered."""
+"""The status of a hang-up that will not use it, because the call is answered."""
 TAIL_SECONDS = 0.1
-"""Pause before the BYE that ends a document: telephones hold audio back for about this long, and would cut the last word."""
+"""Pause before the BYE at the end of a document: telephones buffer about this much audio, and would drop the last word."""
 
 
 class CallShell:
@@ -74,7 +74,7 @@ class CallShell:
         self._work = CallWork(self._engine, services, self._pump)
 
     def handle(self, event: SipEvent) -> None:
-        """Take what the user agent tells of this call."""
+        """Take an event of the user agent that concerns this call."""
         with bound_contextvars(call_id=self._facts.call_id):
             self._handle(event)
             self._pump()
@@ -109,7 +109,7 @@ class CallShell:
                 pass
 
     def _begin(self, arrived: CallArrived) -> None:
-        """Start the engine, unless the caller's offer cannot be accepted."""
+        """Start the engine, or refuse the call if its offer cannot be accepted."""
         log.info("call_arrived", application_id=self._facts.application_id)
         if arrived.problem:
             self._engine.hang_up(EndReason.UNSUPPORTED_MEDIA, _now(), arrived.problem)
@@ -128,7 +128,7 @@ class CallShell:
     # Effects.
 
     def _pump(self) -> None:
-        """Carry out what the engine wants, then re-arm the timer or clean up."""
+        """Carry out the engine's effects, then re-arm the timer and release what is no longer needed."""
         if self._pumping:
             return
         self._pumping = True
@@ -141,7 +141,7 @@ class CallShell:
         self._clean_up()
 
     def _next_effect(self) -> Effect | None:
-        """Return the next effect; the media side runs before there is none, as it may bring more."""
+        """Return the next effect, or None; the media side runs before that, as it may cause more."""
         effect = self._engine.next_event()
         if effect is None:
             self._media.pump()
@@ -181,7 +181,7 @@ class CallShell:
         self._sip.answer(address)
 
     def _hang_up(self, status: int, reason: EndReason) -> None:
-        """Leave at once, or when the telephone has played the last sound."""
+        """Hang up at once, or after the telephone has played the last sound."""
         if reason is EndReason.APPLICATION_HANGUP:
             self._leaving = asyncio.get_running_loop().call_later(TAIL_SECONDS, self._leave, status)
         else:

@@ -18,9 +18,9 @@ NOWHERE = (UNSPECIFIED, 0)
 
 
 class CallMedia:
-    """The media side of one call; it exists from `open`, and carries audio from `connect` to `close`.
+    """The media side of one call: sockets from `open`, audio from `connect` to `close`.
 
-    What comes in goes to the engine; `on_input` runs after each input that may have effects.
+    What arrives goes to the engine; `on_input` runs after each input that may have effects.
     """
 
     def __init__(self, engine: CallEngine, recorders: RecorderPool, on_input: Callable[[], None]) -> None:
@@ -48,7 +48,7 @@ class CallMedia:
         self._endpoint = self._session = None
 
     def connect(self, media: RemoteMedia) -> None:
-        """Point the audio at the caller, or nowhere while it wants none; another codec needs another session."""
+        """Send to the caller's address, or nowhere while it wants no audio; another codec needs another session."""
         before, self._remote = self._remote, media
         if self._endpoint is None:
             return
@@ -58,7 +58,7 @@ class CallMedia:
             self._session.retarget(media.address if media.listens else NOWHERE)
 
     def pump(self) -> None:
-        """Send what is due and hand on what has come."""
+        """Send what is due, and hand on what has arrived."""
         if self._endpoint:
             self._endpoint.pump()
 
@@ -70,7 +70,7 @@ class CallMedia:
     # Effects of the engine.
 
     def play(self, number: int, ulaw: bytes) -> None:
-        """Queue a sound; its end is reported under the number."""
+        """Queue a sound; the engine hears of its end under `number`."""
         if self._session:
             self._playing[self._session.play(ulaw)] = number
 
@@ -81,16 +81,16 @@ class CallMedia:
             self._session.stop_playing()
 
     def start_recording(self, recording_id: str, max_seconds: float) -> None:
-        """Write what the caller says to a file."""
+        """Start to write the caller's audio to a file."""
         self._recorder = self._recorders.start(self._engine.facts.call_id, recording_id, max_seconds)
 
     def stop_recording(self) -> Recorder | None:
-        """Return the recorder, whose file is to be finished, or None."""
+        """Stop recording and return the recorder, whose file is to be completed; None if nothing was recorded."""
         recorder, self._recorder = self._recorder, None
         return recorder
 
     def _replace_session(self, endpoint: MediaEndpoint, media: RemoteMedia) -> None:
-        """Begin with a new session; what the old one was playing counts as heard."""
+        """Attach a new session; sounds that the old one was playing count as finished."""
         cut, self._playing = list(self._playing.values()), {}
         self._session = _new_session(media)
         self._session.start(time.monotonic())

@@ -1,4 +1,4 @@
-"""The work of one call that takes time: webhooks, sounds, recordings, the application's row."""
+"""The tasks of one call: webhooks, sounds, recordings, and the look-up of its application."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Work = Coroutine[object, object, None]
 
 
 class CallWork:
-    """The tasks of one call. Each ends with an input for the engine, after which `on_input` runs."""
+    """The tasks of one call. Each ends with an input to the engine, after which `on_input` runs."""
 
     def __init__(self, engine: CallEngine, services: Services, on_input: Callable[[], None]) -> None:
         self._engine = engine
@@ -32,11 +32,11 @@ class CallWork:
         self._services = services
 
     def finish_recording(self, recorder: Recorder, recording_id: str) -> None:
-        """Complete a recording's file."""
+        """Start a task that completes a recording's file."""
         self._start(self._finish(recorder, recording_id))
 
     def start(self, effect: ApplicationWanted | FetchDocument | SpeechWanted | AudioWanted) -> None:
-        """Do what an effect asks for in a task of its own."""
+        """Start a task that carries out an effect."""
         match effect:
             case ApplicationWanted():
                 self._start(self._find_application(effect))
@@ -51,10 +51,10 @@ class CallWork:
         self._services.spawn(self._run(work))
 
     async def _run(self, work: Work) -> None:
-        """Run a piece of work; a bug in it costs this call and no other."""
+        """Run one task; an unexpected error in it ends this call and no other."""
         try:
             await work
-        except Exception:  # noqa: BLE001  # whatever it is, the call must not hang for ever
+        except Exception:  # noqa: BLE001  # whatever it is, the call must end
             log.exception("call_failed")
             self._engine.hang_up(EndReason.INTERNAL_ERROR, time.monotonic(), "An unexpected error ended the call.")
         self._on_input()
@@ -109,7 +109,7 @@ class CallWork:
 
 
 def _webhook_record(facts: CallFacts, fetch: FetchDocument, answer: OutboundAnswer, at: float) -> WebhookFetched:
-    # A NUL is valid in what a stranger sends and in no database's text.
+    # An answer may contain NUL; PostgreSQL's text may not.
     shown = answer.body.decode("utf-8", "replace").replace("\x00", "\ufffd")
     return WebhookFetched(
         call=facts,

@@ -1,4 +1,4 @@
-"""Turn any playable WAV into what the wire carries: µ-law, mono, 8 kHz. Slow for long files: call it off the loop."""
+"""Convert a WAV into the audio of a call: µ-law, mono, 8 kHz. Slow for long files: call it in a thread."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ RATE = 8_000
 
 
 def to_ulaw(wav: Wav) -> bytes:
-    """Return the audio as µ-law at 8 kHz; G.711 that fits already is not touched by a resampler."""
+    """Return the audio as µ-law at 8 kHz; mono audio at 8 kHz is not resampled."""
     if wav.channels == 1 and wav.rate == RATE:
         return _recode(wav)
     samples = _samples(wav)
     if wav.rate != RATE:
         samples = soxr.resample(samples, wav.rate, RATE)
-    # Clipping comes after the resampler: its ringing may pass full scale.
+    # Clip after resampling, because its ringing may exceed full scale.
     linear = np.clip(np.rint(samples), -32_768, 32_767).astype(np.int16)
     return pcm16_to_ulaw(linear.tobytes())
 
 
 def _linear(wav: Wav) -> bytes:
-    """Return the audio as 16-bit samples in the machine's order."""
+    """Return the audio as 16-bit samples in native byte order."""
     match wav.encoding:
         case Encoding.ULAW:
             return ulaw_to_pcm16(wav.frames)

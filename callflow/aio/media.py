@@ -1,4 +1,4 @@
-"""Give an audio session its sockets and its clock."""
+"""The sockets and the timer of an audio session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAIR_TRIES = 50
 class MediaEndpoint:
     """An even RTP port, the odd RTCP port above it, and one timer.
 
-    After `play`, `send_digits` and the other commands of the session call `pump`.
+    Call `pump` after `play`, `send_digits` and the other commands of the session.
     """
 
     def __init__(self, host: str) -> None:
@@ -40,12 +40,12 @@ class MediaEndpoint:
         return self._sockets[0].local
 
     def attach(self, session: AudioSession, on_event: Callable[[AudioEvent], None]) -> None:
-        """Serve `session` from now on; its events go to `on_event`."""
+        """Run `session` from now on; its events go to `on_event`."""
         self._session, self._on_event = session, on_event
         self.pump()
 
     def pump(self) -> None:
-        """Send what is to be sent, deliver events, re-arm the timer; may be called from inside `on_event`."""
+        """Deliver events, send datagrams and re-arm the timer; may be called from inside `on_event`."""
         if self._pumping:
             return
         self._pumping = True
@@ -59,7 +59,7 @@ class MediaEndpoint:
             self._alarm.set(self._session.get_timer())
 
     def close(self) -> None:
-        """Close the sockets and let go of the session."""
+        """Close the sockets and detach the session."""
         self._alarm.stop()
         self._session = self._on_event = None
         for endpoint in self._sockets or ():

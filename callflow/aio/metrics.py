@@ -1,4 +1,4 @@
-"""Count what the call flow does; every label comes from a closed set."""
+"""The call flow's metrics; every label comes from a closed set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0
 
 
 class CallflowMetrics:
-    """Hold the call flow's instruments."""
+    """The call flow's counters, gauges and histograms."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -35,9 +35,9 @@ class CallflowMetrics:
         self._ends.labels(reason.end_class.value, reason.value).inc()
 
     def observe(self, name: str, text: str, read: Callable[[], int]) -> None:
-        """Show a number that something else keeps."""
+        """Export a number that another object keeps."""
         Gauge(f"sipuri_callflow_{name}", text, registry=self._registry).set_function(read)
 
     def webhook_answered(self, event_type: str, *, ok: bool, latency_ms: int) -> None:
-        """Count a webhook and its latency."""
+        """Count a webhook and observe its latency."""
         self._webhooks.labels(event_type, "ok" if ok else "failed").observe(latency_ms / 1000)

@@ -1,4 +1,4 @@
-"""Our own telephone: it places calls through a proxy, hears, speaks, and sends digits.
+"""A telephone of our own: it places calls through a proxy, receives and plays audio, and sends digits.
 
     phone = Phone(proxy=("127.0.0.1", 6160))
     await phone.open()
@@ -40,17 +40,17 @@ from sipproxy.sip import PeerError, SipUri
 
 RATE = 8_000
 SILENCE = bytes([ULAW_SILENCE]) * 800
-"""What the phone sends while it has nothing to say: a relay, a NAT and a media time-out all wait for packets."""
+"""What the phone sends while it plays nothing: relays, NATs and media time-outs expect packets."""
 HANG_UP_SECONDS = 5.0
-"""How long the far end may take to answer our BYE."""
+"""How long we wait for the answer to our BYE."""
 TAIL_SECONDS = 0.06
-"""How long we listen on after the far end's BYE: it may overtake the last packets of audio."""
+"""How long we receive after the far end's BYE, which may overtake the last packets of audio."""
 OnMessage = Callable[[float, str, str], None]
-"""Takes seconds since the phone was opened, "in" or "out", and a message's first line."""
+"""Takes the seconds since the phone was opened, "in" or "out", and the first line of a message."""
 
 
 class CallFailed(Exception):
-    """Say why a call was not answered; `status` is the final response, 408 where none came."""
+    """A call that was not answered; `status` is the final response, 408 if none came."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"The call was not answered: {status} {reason}.")
@@ -59,7 +59,7 @@ class CallFailed(Exception):
 
 
 class Phone:
-    """Hold a socket for SIP and the calls on it."""
+    """A socket for SIP, and the calls on it."""
 
     def __init__(self, *, proxy: Address, local_host: str = "127.0.0.1", on_message: OnMessage | None = None) -> None:
         self._calls: dict[int, PhoneCall] = {}
@@ -71,7 +71,7 @@ class Phone:
 
     @property
     def local(self) -> Address:
-        """Return where the phone's SIP messages come from."""
+        """The address of the phone's SIP socket."""
         return self._sip_endpoint.local
 
     async def open(self) -> None:
@@ -127,16 +127,16 @@ class Phone:
 
 
 class PhoneCall:
-    """Hold one call of a phone; made by `Phone.call`."""
+    """One call of a phone; made by `Phone.call`."""
 
     def __init__(self, media: MediaEndpoint, local: Address, hang_up: Callable[[], None]) -> None:
         self.heard = bytearray()
-        """Everything that was received, in order: µ-law at 8 kHz, gaps filled with silence."""
+        """All audio received, in order: µ-law at 8 kHz, gaps filled with silence."""
         self.local = local
         self.remote: RemoteMedia | None = None
-        """What the far end agreed to."""
+        """What the far end agreed to, None until it has answered."""
         self.session: AudioSession | None = None
-        """The audio, with its figures: packets_sent, packets_received, lost, jitter_ms."""
+        """The audio stream and its figures: packets_sent, packets_received, lost, jitter_ms."""
         self.status = 0
         self._closed = asyncio.Event()
         self._done: set[object] = set()
@@ -150,13 +150,13 @@ class PhoneCall:
 
     @property
     def ended(self) -> bool:
-        """Tell whether the call is over."""
+        """True if the call is over."""
         return self._ended_by is not None
 
     # For the user.
 
     async def hang_up(self) -> None:
-        """End the call; an answered one waits until the far end knows, or has had the time to."""
+        """Hang up. If the call was answered, wait for the answer to our BYE, at most `HANG_UP_SECONDS`."""
         if self.ended:
             return
         self._end("local")
@@ -166,14 +166,14 @@ class PhoneCall:
                 await asyncio.wait_for(self._closed.wait(), HANG_UP_SECONDS)
 
     async def play(self, ulaw: bytes) -> None:
-        """Send µ-law audio; returns when it has been sent, or the call has ended."""
+        """Send µ-law audio; return when it has been sent or the call has ended."""
         if self.session and ulaw and not self.ended:
             playing = self.session.play(ulaw)
             self._media.pump()
             await self._wait(lambda: playing in self._done or self.ended)
 
     async def send_digits(self, digits: str) -> None:
-        """Send digits by RFC 4733; returns when they have been sent, or the call has ended."""
+        """Send digits as telephone events (RFC 4733); return when they have been sent or the call has ended."""
         if self.session and digits and not self.ended:
             self._done.discard(DigitsSent)
             self.session.send_digits(digits)
@@ -186,11 +186,11 @@ class PhoneCall:
         return self._ended_by or ""
 
     async def wait_heard(self, seconds: float, timeout: float) -> None:
-        """Wait until so much audio has been heard in all; raises TimeoutError."""
+        """Wait until `seconds` of audio have been received in all; raises TimeoutError."""
         await asyncio.wait_for(self._wait(lambda: len(self.heard) >= seconds * RATE), timeout)
 
     async def wait_silence(self, seconds: float, timeout: float) -> None:
-        """Wait until no new audio has come for so long, or the call has ended; raises TimeoutError."""
+        """Wait until no audio has come for `seconds`, or the call has ended; raises TimeoutError."""
         async with asyncio.timeout(timeout):
             started = time.monotonic()
             while not self.ended:
@@ -213,7 +213,7 @@ class PhoneCall:
             raise self._refusal
 
     def on_sip_event(self, event: SipEvent) -> None:
-        """Take what the user agent tells of this call."""
+        """Take an event of the user agent that concerns this call."""
         match event:
             case CallEstablished(_, media) | MediaChanged(_, media):
                 self._connect(media)
@@ -245,7 +245,7 @@ class PhoneCall:
         )
         self._media.attach(self.session, self._on_audio)
         self.session.start(time.monotonic())
-        self._say_nothing()
+        self._play_silence()
 
     def _end(self, by: str) -> None:
         if self._ended_by is None:
@@ -261,15 +261,15 @@ class PhoneCall:
             case DigitsSent():
                 self._done.add(DigitsSent)
             case PlaybackFinished(number) if number == self._silence:
-                self._say_nothing()
+                self._play_silence()
             case PlaybackFinished(number):
                 self._done.add(number)
             case _:
                 return
         self._news.set()
 
-    def _say_nothing(self) -> None:
-        """Queue a little silence; what `play` adds meanwhile comes after it, and silence goes on behind that."""
+    def _play_silence(self) -> None:
+        """Queue 100 ms of silence, again and again; what `play` queues meanwhile is sent in between."""
         if self.session:
             self._silence = self.session.play(SILENCE)
             self._media.pump()

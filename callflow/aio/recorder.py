@@ -1,7 +1,7 @@
-"""Write recordings, sample by sample, in a thread of their own.
+"""Write recordings in a thread.
 
-One thread for all recordings keeps each file's writes in order. A frame of µ-law becomes its 16-bit samples and
-nothing else happens to it, so a file is exactly as long as what was received.
+One thread for all recordings keeps the writes of each file in order. Each sample of µ-law becomes one 16-bit sample, so a
+file is exactly as long as the audio received.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from mediarelay.rtp.g711 import ulaw_to_pcm16
 
 RATE = 8_000
 FLUSH_BYTES = RATE
-"""Audio gathered before the thread is asked to write: one second."""
+"""Audio that is buffered before the thread writes it: one second."""
 MAX_PENDING_WRITES = 60
-"""Writes that may wait for a slow disk; past this the recording fails."""
+"""Writes that may wait for a slow disk; with one more the recording fails."""
 
 
 class RecordingFailed(Exception):
-    """Say in one sentence why a recording could not be kept."""
+    """A recording that could not be written; the text says why in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedRecording:
-    """Hold where the file lies and how long it is."""
+    """The path and the length of a complete file."""
 
     path: str
     duration_ms: int
 
 
 class RecorderPool:
-    """Hold the thread that writes."""
+    """The thread that writes all recordings."""
 
     def __init__(self, directory: str) -> None:
         self._directory = Path(directory)
@@ -46,12 +46,12 @@ class RecorderPool:
         return Recorder(self._thread, path, int(max_seconds * RATE))
 
     async def close(self) -> None:
-        """Finish what is queued."""
+        """Wait until everything queued is written."""
         await asyncio.to_thread(self._thread.shutdown)
 
 
 class Recorder:
-    """Write one recording: `write` frames, then `finish` once."""
+    """One recording: `write` frames, then `finish` once."""
 
     def __init__(self, thread: ThreadPoolExecutor, path: Path, max_samples: int) -> None:
         self._buffer = bytearray()
@@ -65,7 +65,7 @@ class Recorder:
         self._submit(b"")
 
     def write(self, ulaw: bytes) -> None:
-        """Append audio, as far as it still fits; never blocks, never raises."""
+        """Append audio up to the maximum length; never blocks, never raises."""
         kept = ulaw[: self._left]
         self._left -= len(kept)
         self._samples += len(kept)

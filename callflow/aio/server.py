@@ -1,4 +1,4 @@
-"""Serve calls: one SIP socket, one shell for each call."""
+"""The call flow's server: one SIP socket, and a shell for each call."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.rules.records import Record
 
 STOP_SECONDS = 2.0
-"""How long calls that are cut off at the daemon's end may take to say goodbye."""
+"""How long the tasks of calls may still run when the daemon stops."""
 
 
 class CallflowServer:
-    """Hold the calls of one daemon."""
+    """The calls of one daemon."""
 
     def __init__(
         self,
@@ -51,12 +51,12 @@ class CallflowServer:
 
     @property
     def address(self) -> Address:
-        """Return where the proxy reaches us."""
+        """Where the proxy reaches us."""
         return self._sip_endpoint.local
 
     @property
     def load(self) -> int:
-        """Return the number of calls in progress."""
+        """The number of calls in progress."""
         return len(self._shells)
 
     async def start(self) -> None:
@@ -72,7 +72,7 @@ class CallflowServer:
         self._services = self._make_services(self._new_client())
 
     def ready(self) -> bool:
-        """Tell whether new calls are welcome."""
+        """Return whether new calls are accepted."""
         return self._services is not None and not self._draining
 
     def drain(self) -> None:
@@ -81,11 +81,11 @@ class CallflowServer:
         self._sip_endpoint.agent.accepting = False
 
     def idle(self) -> bool:
-        """Tell whether no call is left."""
+        """Return whether no call and no task is left."""
         return not self._shells and not self._tasks and len(self._sip_endpoint.agent) == 0
 
     async def stop(self) -> None:
-        """Hang up what is left, let open work end, and close everything."""
+        """Hang up all calls, give their tasks time to end, and close everything."""
         if self._services is None:
             return
         self.drain()

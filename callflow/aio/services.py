@@ -1,4 +1,4 @@
-"""Name what a call needs of its surroundings."""
+"""What a call's shell needs from outside."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ FindApplication = Callable[[str], Awaitable[Application | None]]
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Hold what all calls share."""
+    """What all calls share."""
 
     config: CallflowConfig
     client: WebhookClient
     find_application: FindApplication
-    """Returns None where the application is gone or cannot be read."""
+    """Returns None if the application is gone or cannot be read."""
     metrics: CallflowMetrics
     put_record: Callable[[Record], None]
     recorders: RecorderPool
     sounds: SoundFetcher
     speaker: Speaker
     spawn: Callable[[Coroutine[object, object, None]], None]
-    """Runs work of a call in a task that the daemon keeps track of."""
+    """Runs a call's work in a task, for whose end the daemon waits when it stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class SipSide:
-    """Hold the user agent's commands for one call."""
+    """The user agent's commands for one call."""
 
     answer: Callable[[Address], None]
     hang_up: Callable[[int], None]
-    """Takes the final response of a call that was not answered."""
+    """Takes the final response that an unanswered call gets."""

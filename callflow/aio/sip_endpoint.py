@@ -1,4 +1,4 @@
-"""Give a user agent its socket and its timer."""
+"""The socket and the timer of a user agent."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ OnMessage = Callable[[str, bytes], None]
 
 
 class SipEndpoint:
-    """Feed, pump, re-arm: one user agent on one UDP socket.
+    """One user agent on one UDP socket.
 
-    `on_message` sees each message, with "in" or "out", as it passes.
+    `on_message` gets each message that is received or sent, with "in" or "out".
     """
 
     def __init__(self, bind: Address, on_event: Callable[[SipEvent], None], on_message: OnMessage | None = None) -> None:
@@ -32,14 +32,14 @@ class SipEndpoint:
 
     @property
     def agent(self) -> UserAgent:
-        """Return the user agent; it is there once the endpoint is open."""
+        """The user agent; it exists once the endpoint is open."""
         if self._agent is None:
             raise RuntimeError("The SIP endpoint is not open.")
         return self._agent
 
     @property
     def local(self) -> Address:
-        """Return the address of the socket."""
+        """The address of the socket."""
         return self._endpoint.local
 
     def open(
@@ -55,12 +55,12 @@ class SipEndpoint:
         self._agent = UserAgent(config, new_token=lambda: secrets.token_hex(8))
 
     def close(self) -> None:
-        """Close the socket and forget everything."""
+        """Close the socket and stop the timer."""
         self._alarm.stop()
         self._endpoint.close()
 
     def pump(self) -> None:
-        """Send what the agent wants sent, tell its events, and re-arm the timer; run it after each command."""
+        """Send the agent's datagrams, deliver its events, and re-arm the timer; call it after each command."""
         if self._pumping:
             return
         self._pumping = True

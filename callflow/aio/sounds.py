@@ -10,17 +10,17 @@ from callflow.engine.effects import AudioWanted
 from voiceapps.daemon.outbound import WebhookClient
 
 MAX_SOUND_BYTES = 32 * 1024 * 1024
-"""Largest file that is fetched: more than an hour of G.711, six minutes of CD stereo."""
+"""Longest file that is fetched: an hour of G.711, three minutes of CD stereo."""
 MAX_DECODERS = 2
-"""Files decoded at once: each may take a few times its size of memory."""
+"""Files decoded at once; each may take a few times its size in memory."""
 
 
 class SoundUnavailable(Exception):
-    """Say in one sentence why a sound cannot be played."""
+    """A sound that cannot be played; the text says why in one sentence."""
 
 
 class SoundFetcher:
-    """Turn URLs into µ-law audio."""
+    """Fetches URLs as µ-law audio."""
 
     def __init__(self, client: WebhookClient) -> None:
         self._client = client

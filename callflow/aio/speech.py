@@ -1,6 +1,6 @@
-"""Speak sentences by espeak-ng, a program of its own, and keep what it said.
+"""Synthesise sentences by the program espeak-ng, and cache the audio.
 
-The same markup and voice give the same bytes, so a prompt is synthesised once and then read from the cache.
+The same markup and voice give the same audio, so a prompt is synthesised once and then read from the cache.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from callflow.bxml.voices import Voice
 PROGRAM = "espeak-ng"
 MAX_SPEECH_SECONDS = 600
 MAX_SPEAKERS = 4
-"""Programs running at once."""
+"""Processes running at once."""
 MAX_CACHED_PROMPTS = 5_000
-"""Files in the cache; the quarter that was used least lately goes when it is full."""
+"""Files in the cache; when it is full, the least recently used quarter is deleted."""
 TIMEOUT_SECONDS = 20.0
 
 _SPOKEN_BYTES_PER_SECOND = 22_050 * 2
@@ -43,11 +43,11 @@ _VARIANTS = {"female": "f3", "male": "m3"}
 
 
 class SpeechUnavailable(Exception):
-    """Say in one sentence why nothing can be spoken."""
+    """A sentence that cannot be spoken; the text says why in one sentence."""
 
 
 class Speaker:
-    """Turn sentences into µ-law audio."""
+    """Synthesises sentences as µ-law audio."""
 
     def __init__(self, cache_dir: str, program: str = PROGRAM) -> None:
         self._cache = PromptCache(Path(cache_dir))
@@ -106,14 +106,14 @@ class Speaker:
 
 
 class PromptCache:
-    """Keep sounds in files named by a hash; a cache that cannot be used costs time, not calls."""
+    """Sounds in files named by a hash. If the directory cannot be used, prompts take longer and calls go on."""
 
     def __init__(self, directory: Path) -> None:
         self._count: int | None = None
         self._directory = directory
 
     def read(self, key: str) -> bytes | None:
-        """Return a kept sound and mark it as used, or None."""
+        """Return a cached sound and mark it as used, or None."""
         path = self._path(key)
         try:
             sound = path.read_bytes()
@@ -123,7 +123,7 @@ class PromptCache:
         return sound
 
     def write(self, key: str, sound: bytes) -> None:
-        """Keep a sound; a reader sees either all of it or nothing."""
+        """Cache a sound, atomically: a reader sees all of it or nothing."""
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

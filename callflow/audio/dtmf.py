@@ -1,21 +1,21 @@
-"""Digits as telephone events (RFC 4733): report each received one once, and lay out those to be sent."""
+"""Digits as telephone events (RFC 4733): report each received digit once, and plan the packets of those to be sent."""
 
 from __future__ import annotations
 
 from mediarelay.rtp.telephone_event import EventStep, TelephoneEvent, digit_of, schedule
 
 PAUSE = ","
-"""Half a second of waiting inside a string of digits."""
+"""Waits for half a second in a string of digits."""
 PAUSE_FRAMES = 25
 END_PACKETS = 3
 
 
 class DigitDetector:
-    """Turn event packets, in sequence order, into digits.
+    """Turns event packets, in sequence order, into digits.
 
-    All packets of an event share one timestamp, so the first one reports the digit and the rest is ignored, whether
-    or not the end arrives. An event longer than the duration field goes on under a new timestamp that begins where the
-    last one stopped (RFC 4733 section 2.5.1.3); that is the same key press.
+    All packets of an event have the same timestamp: the first one reports the digit and the others are ignored, whether
+    or not the end arrives. An event that is longer than the duration field can tell continues under a new timestamp, at
+    which the last segment ended (RFC 4733 section 2.5.1.3); it is the same key press.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class DigitDetector:
         self._last: TelephoneEvent | None = None
 
     def receive(self, timestamp: int, event: TelephoneEvent) -> str | None:
-        """Return the digit that begins with this packet, or None."""
+        """Return the digit that this packet begins, or None."""
         begun = timestamp != self._timestamp and not self._continues(timestamp, event)
         self._timestamp, self._last = timestamp, event
         return digit_of(event.event) if begun else None

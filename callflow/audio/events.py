@@ -15,14 +15,14 @@ class AudioReceived:
 
 @dataclass(frozen=True, slots=True)
 class DigitReceived:
-    """Fired once for each telephone event that is a digit, when its first packet comes."""
+    """Fired once for each telephone event that is a digit, on its first packet."""
 
     digit: str
 
 
 @dataclass(frozen=True, slots=True)
 class DigitsSent:
-    """Fired when the last digit and its gap are over."""
+    """Fired after the last digit and its gap."""
 
 
 @dataclass(frozen=True, slots=True)

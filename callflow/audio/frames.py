@@ -1,8 +1,8 @@
-"""Make one unbroken run of 20 ms frames from received audio.
+"""Make a continuous sequence of 20 ms frames from received audio.
 
-The timestamps say where each packet belongs. A gap becomes silence, so that a recording is as long as the call was; an
-overlap is cut. A gap can be no longer than the time that has really passed: where a timestamp claims more, or jumps back, the
-sender has begun a new count, and the time since the last packet is what is filled.
+The timestamps say where each packet belongs. A gap becomes silence, so that a recording is as long as the call; an overlap
+is cut. A gap cannot be longer than the time that has passed: if a timestamp claims more, or jumps back, the sender has
+restarted its timestamps, and the time since the last packet is filled instead.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from mediarelay.rtp.g711 import ULAW_SILENCE
 FRAME_OCTETS = 160
 SAMPLE_RATE = 8000
 SLACK_SAMPLES = 4000
-"""How far a timestamp may run ahead of the clock: half a second of jitter."""
+"""How far a timestamp may be ahead of the clock: half a second of jitter."""
 MAX_FILL_SAMPLES = 60 * SAMPLE_RATE
-"""A longer silence is cut to this, so that one packet cannot make an hour of audio."""
+"""The longest gap that is filled, so that one packet cannot make an hour of audio."""
 
 
 class FrameAssembler:
-    """Take audio by timestamp, give whole frames."""
+    """Turns timestamped audio into whole frames."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -27,7 +27,7 @@ class FrameAssembler:
         self._last_at = 0.0
 
     def push(self, ssrc: int, timestamp: int, ulaw: bytes, now: float) -> list[bytes]:
-        """Return the frames that are complete now that `ulaw` has come."""
+        """Add a packet's audio and return the frames that are complete."""
         if self._next is None:
             missing = 0
         elif ssrc != self._ssrc:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from mediarelay.rtp.packet import RtpPacket
 
 HELD_FRAMES = 3
-"""Packets that wait for a missing one; the next one gives it up."""
+"""Packets that wait for a missing one; with one more it is taken as lost."""
 HELD_SECONDS = 0.06
 MAX_STEP = 100
-"""A larger step of the sequence number is a new beginning."""
+"""A larger step of the sequence number is taken as a restart of the sender."""
 
 
 class ReorderBuffer:
-    """Hold what came too early, for three packets or 60 ms at the most; drop what came twice or too late."""
+    """The packets that came too early, held for at most three packets or 60 ms; duplicates and late packets are dropped."""
 
     def __init__(self) -> None:
         self._next: int | None = None
@@ -21,7 +21,7 @@ class ReorderBuffer:
         self._held_until: float | None = None
 
     def push(self, packet: RtpPacket, now: float) -> list[RtpPacket]:
-        """Return the packets whose turn it is now that `packet` has come."""
+        """Add a packet and return those that are in order now."""
         if packet.ssrc != self._ssrc or self._next is None:
             return self._restart(packet)
         ahead = (packet.sequence - self._next) & 0xFFFF
@@ -35,15 +35,15 @@ class ReorderBuffer:
         return self._release() if len(self._held) <= HELD_FRAMES else self._skip()
 
     def get_timer(self) -> float | None:
-        """Return when waiting for a missing packet ends, or None."""
+        """Return when the wait for a missing packet ends, or None."""
         return self._held_until
 
     def handle_timer(self, now: float) -> list[RtpPacket]:
-        """Return the packets that have waited for long enough."""
+        """Return the packets whose wait for a missing one is over."""
         return self._skip() if self._held_until is not None and now >= self._held_until else []
 
     def _release(self) -> list[RtpPacket]:
-        """Return the unbroken run at the front; what is left goes on waiting."""
+        """Return the packets that are in order; the others remain held."""
         ready = []
         while self._next is not None and (packet := self._held.pop(self._next, None)) is not None:
             ready.append(packet)
@@ -60,7 +60,7 @@ class ReorderBuffer:
         return [*before, packet]
 
     def _skip(self) -> list[RtpPacket]:
-        """Give the missing packets up and go on with the earliest one held."""
+        """Take the missing packets as lost, and continue with the earliest one held."""
         self._held_until = None
         self._next = min(self._held, key=self._distance, default=self._next)
         return self._release()

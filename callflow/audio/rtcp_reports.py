@@ -19,7 +19,7 @@ REPORT_SECONDS = 5.0
 
 
 class Reporter:
-    """The RTCP side of a session; `due_at` is when the next report leaves."""
+    """The RTCP side of a session; `due_at` is when the next report is due."""
 
     def __init__(self, ssrc: int, stats: ReceiveStats) -> None:
         self._ssrc = ssrc
@@ -29,11 +29,11 @@ class Reporter:
         self.due_at: float | None = None
 
     def start(self, now: float) -> None:
-        """Begin to report."""
+        """Start the interval of reports."""
         self.due_at = now + REPORT_SECONDS
 
     def receive(self, data: bytes, now: float) -> None:
-        """Remember the far end's last sender report; raises ValueError."""
+        """Take the far end's RTCP, and keep its last sender report; raises ValueError."""
         for packet in parse_compound(data):
             if isinstance(packet, SenderReport):
                 self._last_sr = (packet.ntp >> 16 & 0xFFFF_FFFF, now)

@@ -1,13 +1,13 @@
-"""One RTP audio stream of a call, both ways: for the voice engine and for the phone.
+"""One RTP audio stream of a call, in both directions: for the voice engine and for the phone.
 
 Theory of operation. Sending is paced by a clock of 20 ms slots: slot n begins at `start + n * 0.020` and has the RTP
-timestamp `timestamp + n * 160`, so pacing cannot drift and silence moves the timestamp although nothing is sent. A slot
-carries an event packet while digits are being sent, else the next frame of what `play` queued, else nothing. A late
-wake-up sends the slots it missed, but no more than ten: what is older is skipped, and the audio shifts.
+timestamp `timestamp + n * 160`, so pacing does not drift, and the timestamp grows during silence although nothing is sent.
+A slot carries an event packet while digits are sent, otherwise the next frame that `play` queued, otherwise nothing. A
+late wake-up sends the slots that it missed, at most ten; earlier ones are skipped, and the audio is delayed.
 
-Receiving runs through three small parts: packets are put into sequence order (`reorder`), events become digits
-(`dtmf`), audio becomes an unbroken run of frames (`frames`). Inside, all audio is µ-law; A-law is translated at the edge.
-RTCP goes to the port above the media's; the shell tells the two kinds apart by `is_rtcp`.
+Receiving has three parts: packets are put into sequence order (`reorder`), events become digits (`dtmf`), and audio becomes
+a continuous sequence of frames (`frames`). All audio inside is µ-law; A-law is converted on receipt and before sending.
+RTCP uses the port above the media's; the shell tells the two kinds apart by `is_rtcp`.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from mediarelay.rtp.telephone_event import EventStep, TelephoneEvent
 FRAME_SECONDS = 0.020
 MAX_CATCH_UP = 10
 """Slots that one wake-up may send."""
-UNSPECIFIED = "0.0.0.0"  # noqa: S104  # the address that SDP uses for hold, never bound
+UNSPECIFIED = "0.0.0.0"  # noqa: S104  # the address by which SDP says hold; nothing binds it
 
 
 class Codec(Enum):
-    """What may be sent; the value is the static payload type."""
+    """The codecs; the value is the static payload type."""
 
     PCMU = 0
     PCMA = 8
 
 
 class AudioSession:
-    """The audio of one call; `event_payload_type` is None where the far end takes no telephone events."""
+    """The audio of one call; `event_payload_type` is None if the far end takes no telephone events."""
 
     def __init__(self, *, codec: Codec, event_payload_type: int | None, remote: Address, ssrc: int, sequence: int, timestamp: int) -> None:
         self._codec = codec
@@ -74,12 +74,12 @@ class AudioSession:
 
     @property
     def packets_received(self) -> int:
-        """RTP packets that came, events included."""
+        """RTP packets received, events included."""
         return self._stats.received
 
     @property
     def lost(self) -> int:
-        """RTP packets that were sent to us and did not come."""
+        """RTP packets that the far end sent and we did not receive."""
         return self._stats.lost
 
     @property
@@ -88,7 +88,7 @@ class AudioSession:
         return self._stats.jitter_ms
 
     def start(self, now: float) -> None:
-        """Begin to send; slot 0 is now. A second start changes nothing."""
+        """Start the clock of sending: slot 0 is now. A second start changes nothing."""
         if self._started_at is None:
             self._started_at = now
             self._reporter.start(now)
@@ -101,11 +101,11 @@ class AudioSession:
         return number
 
     def stop_playing(self) -> None:
-        """Drop what is queued; no `PlaybackFinished` comes for it."""
+        """Drop what is queued; no `PlaybackFinished` is fired for it."""
         self._plays.clear()
 
     def send_digits(self, digits: str, *, duration_ms: int = 100, gap_ms: int = 80) -> None:
-        """Queue digits; `,` waits for 500 ms. Raises ValueError for other characters and where events are not agreed on."""
+        """Queue digits; `,` waits for 500 ms. Raises ValueError for other characters, and if telephone events are not agreed on."""
         if self._event_payload_type is None:
             raise ValueError("The far end takes no telephone events.")
         slots = plan_digits(digits, duration_ms, gap_ms)
@@ -114,7 +114,7 @@ class AudioSession:
         self._event_slots.extend(slots)
 
     def retarget(self, remote: Address) -> None:
-        """Send elsewhere from now on; 0.0.0.0 sends nothing until the next call."""
+        """Send to another address from now on; to 0.0.0.0 nothing is sent."""
         self._remote = remote
         if remote[0] != UNSPECIFIED:
             self._source_host = remote[0]
@@ -130,19 +130,19 @@ class AudioSession:
                 self._receive_rtp(RtpPacket.parse(data), now)
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
-        """Return what is to leave now, each with its receiver."""
+        """Return the datagrams to be sent, each with its target, and forget them."""
         outbox, self._outbox = self._outbox, []
         return outbox
 
     def get_timer(self) -> float | None:
-        """Return when `handle_timer` is to be called, or None."""
+        """Return when `handle_timer` is due, or None."""
         times = [self._reorder.get_timer(), self._reporter.due_at]
         if self._started_at is not None and (self._plays or self._event_slots):
             times.append(self._slot_time(self._started_at, self._slot))
         return min((at for at in times if at is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
-        """Send the slots that are due, give up what has been missing for too long, and report every five seconds."""
+        """Send the slots that are due, take missing packets as lost, and send RTCP every five seconds."""
         if self._started_at is not None:
             self._send_slots(self._started_at, now)
         for packet in self._reorder.handle_timer(now):
@@ -213,7 +213,7 @@ class AudioSession:
             self._events.append(PlaybackFinished(number))
 
     def _slot_at(self, start: float, now: float) -> int:
-        """Return the slot that has begun; exact at its own time, whatever the rounding."""
+        """Return the current slot, also at the very time at which it begins, whatever the rounding."""
         slot = int((now - start) / FRAME_SECONDS)
         return slot + 1 if self._slot_time(start, slot + 1) <= now else slot
 
@@ -237,5 +237,5 @@ class AudioSession:
 
 
 def is_rtcp(data: bytes) -> bool:
-    """Tell whether a datagram is RTCP, which has a socket of its own."""
+    """Return whether a datagram is RTCP, which has a socket of its own."""
     return classify(data, len(data)) is Kind.RTCP

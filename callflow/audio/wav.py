@@ -1,6 +1,6 @@
-"""Read a WAV file's header; pure, and written for files that strangers serve.
+"""Read a WAV file; pure, and safe for files from untrusted servers.
 
-The standard library's reader knows neither G.711 nor the endless sizes that programs write to a pipe.
+The standard library's reader knows neither G.711 nor the placeholder sizes that programs write to a pipe.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import Self
 
 MAX_CHUNKS = 100
-"""Chunks before the audio; real files have two to five."""
+"""Chunks of one file; real files have two to five before the audio."""
 MIN_RATE, MAX_RATE = 8_000, 192_000
 _FORMAT = struct.Struct("<HHIIHH")
 _EXTENSIBLE = 0xFFFE
@@ -19,11 +19,11 @@ _EXTENSIBLE_FORMAT_AT = 24
 
 
 class WavError(ValueError):
-    """Say in one sentence why a file cannot be played."""
+    """A file that cannot be played; the text says why in one sentence."""
 
 
 class Encoding(IntEnum):
-    """Name the encodings that may be played, by their format tags."""
+    """The encodings that can be played, by format tag."""
 
     PCM16 = 1
     ALAW = 6
@@ -36,7 +36,7 @@ _NAMES = {0x0002: "ADPCM", 0x0003: "floating point", 0x0011: "IMA ADPCM", 0x0031
 
 @dataclass(frozen=True, slots=True)
 class Wav:
-    """Hold audio and how it is encoded; `frames` is a whole number of frames."""
+    """Audio and its encoding; `frames` holds a whole number of frames."""
 
     encoding: Encoding
     channels: int
@@ -64,7 +64,7 @@ class Wav:
 
 
 def _read_chunk(data: bytes, position: int) -> tuple[bytes, bytes, int]:
-    """Return a chunk's name, its bytes as far as they are there, and where the next one starts."""
+    """Return a chunk's name, its bytes as far as they are there, and the position of the next one."""
     if position + 8 > len(data):
         raise WavError("It holds no audio.")
     name, size = struct.unpack_from("<4sI", data, position)

@@ -1,4 +1,4 @@
-"""Turn BXML documents into verbs; pure."""
+"""BXML documents as verbs; pure."""
 
 from callflow.bxml.errors import BxmlError
 from callflow.bxml.parser import Document, parse_document

@@ -1,6 +1,6 @@
-"""Read one element's attributes by their rules, and refuse whatever no rule asked for.
+"""Read one element's attributes by their rules, and refuse every other attribute.
 
-A misspelt attribute that is silently ignored costs its author an evening, so it fails the document.
+A misspelt attribute fails the document: if it were ignored, its author would have to search for the reason.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DIGITS = re.compile(r"[0-9A-D*#]*")
 
 
 class ElementReader:
-    """Give typed access to one element; `finish()` reports attributes that nobody read."""
+    """Typed access to one element; `finish()` refuses attributes that nobody read."""
 
     def __init__(self, element: _Element) -> None:
         self.element = element

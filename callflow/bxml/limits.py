@@ -1,7 +1,7 @@
-"""Bound what a document may hold; the figures are Bandwidth's unless a comment says otherwise."""
+"""Limits of one document; the figures are Bandwidth's unless a comment says otherwise."""
 
 MAX_DOCUMENT_BYTES = 64 * 1024
-# Ours: root, Gather, SpeakSentence and a dozen SSML tags inside one another are more than anyone writes.
+# Ours: root, Gather, SpeakSentence and 13 nested SSML tags are more than anyone writes.
 MAX_DEPTH = 16
 MAX_TAG_LENGTH = 256
 MAX_URL_LENGTH = 2048
@@ -15,5 +15,5 @@ MAX_PAUSE_SECONDS = 86_400.0
 MAX_RECORD_SECONDS = 10_800.0
 MAX_DIGIT_TIMEOUT_SECONDS = 60.0
 MAX_BREAK_SECONDS = 10.0
-# Ours, for a check's answer: who has made this many mistakes mends them first.
+# Ours: a check reports no more faults than an author can mend in one go.
 MAX_FAULTS = 50

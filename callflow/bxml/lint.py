@@ -1,4 +1,4 @@
-"""DocumentCheck a document for its author: every verb that is wrong, where a call would stop at the first."""
+"""Check a document for its author: report every faulty verb, where a call would stop at the first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voiceapps.rules.document_check import DocumentCheck, Fault, VerbLine
 
 
 def check(data: bytes) -> DocumentCheck:
-    """Return what a document holds and its faults, of which `MAX_FAULTS` end the check; never raises."""
+    """Return the verbs of a document and its faults, at most `MAX_FAULTS`; never raises."""
     try:
         root = read_root(data)
     except BxmlError as error:

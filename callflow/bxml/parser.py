@@ -1,4 +1,4 @@
-"""Parse a whole document, or refuse the whole document (webhooks.md: cause `invalid-bxml`).
+"""Parse a whole document, or refuse the whole document, which ends the call with `invalid-bxml`.
 
 Documents come from customers' servers and are not trusted. Size is checked before the parser sees a byte;
 the parser loads no DTD, resolves no entity and opens no network; a document type is refused outright, so
@@ -21,7 +21,7 @@ ROOTS = ("Response", "Bxml")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Hold the verbs of one document in order; none means hang up."""
+    """The verbs of one document in order; none means hang up."""
 
     verbs: tuple[Verb, ...]
 
@@ -32,7 +32,7 @@ def parse_document(data: bytes) -> Document:
 
 
 def read_root(data: bytes) -> _Element:
-    """Return a document's root, whose verbs are not read yet; raises BxmlError."""
+    """Return a document's root, its verbs still unread; raises BxmlError."""
     if len(data) > MAX_DOCUMENT_BYTES:
         raise BxmlError(f"The document is {len(data)} bytes long; at most {MAX_DOCUMENT_BYTES} are allowed.")
     if not data.strip():
@@ -47,7 +47,7 @@ def read_root(data: bytes) -> _Element:
 
 
 def read_verb(element: _Element) -> Verb:
-    """Return what one child of the root asks for; raises BxmlError."""
+    """Return the verb that one child of the root stands for; raises BxmlError."""
     reader = ElementReader(element)
     verb = VERBS.get(reader.name)
     if verb is None:

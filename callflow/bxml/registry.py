@@ -1,4 +1,4 @@
-"""Every verb by its element's name."""
+"""The table of verbs, by the name of their element."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from callflow.bxml.verbs.speak_sentence import SpeakSentence
 
 
 class Verb(Protocol):
-    """What every verb's document form has."""
+    """What the document form of every verb has."""
 
     @property
     def line(self) -> int:

@@ -1,7 +1,7 @@
-"""Keep what a speech engine may read of mixed content, and nothing else.
+"""Read text with SSML tags in it, and refuse every tag that is not documented.
 
-The vendor's SDKs turn `&lt;break/&gt;` in a sentence into real tags, so speech arrives as text with
-elements inside. Only the documented SSML tags pass: an engine's other tags can read local files.
+The vendor's SDKs turn `&lt;break/&gt;` in a sentence into real tags, so speech arrives as text with elements inside. Tags
+that are not documented are refused, because some speech engines read local files on request of such a tag.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""List the voices that documents may name, with the locale and gender each one stands for."""
+"""The voices that documents may name, with the locale and gender of each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Gender = Literal["female", "male"]
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """Say how a sentence is to sound; engines pick their nearest voice."""
+    """How a sentence is to sound; a speech engine picks its nearest voice."""
 
     locale: str
     gender: Gender
@@ -53,10 +53,10 @@ _LOCALES = {locale.lower(): locale for locale in LOCALES}
 
 
 def find_voice(name: str) -> Voice | None:
-    """Return the voice of that name in any case (the vendor's tools write "Susan"), or None."""
+    """Return the voice of a name, or None; upper and lower case are one, as the vendor's tools write "Susan"."""
     return VOICES.get(name.lower())
 
 
 def find_locale(name: str) -> str | None:
-    """Return a locale as the table spells it; `en-us` and `en_US` are the same one."""
+    """Return a locale as the table spells it, or None; `en-us` and `en_US` are the same."""
     return _LOCALES.get(name.replace("-", "_").lower())

@@ -1,4 +1,4 @@
-"""Say where a verb's result goes."""
+"""Where the result of a verb goes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One URL with its method and credentials, and what to try when it does not answer.
+    """One URL with its method and credentials, and a fallback for when it does not answer.
 
-    Credentials belong to this URL alone; nothing is inherited (webhooks.md section 1). The URL is as
-    written: it may be relative to the document that holds it.
+    Credentials belong to this URL alone: the fallback has its own. The URL is as written; it may be relative to that of
+    its document.
     """
 
     url: str

@@ -3,28 +3,28 @@
 Theory of operation
 -------------------
 A call is a small computer. Its *program* (`program.py`) is a document: a list of verbs and a program counter. Each kind
-of verb runs as a *step* of its own kind (`verbs/`). One step runs at a time, and one phase holds at a time (tables in
-`states.py`; `move` is the only place that changes the phase):
+of verb runs as a *step* of its own kind (`verbs/`). One step runs at a time, and the call is in one phase at a time (tables
+in `states.py`; only `move` changes the phase):
 
     ARRIVE          FETCH            RUN             ANSWER
  NEW ──► LOOKING_UP ──► FETCHING ◄──────► RUNNING ◄─────────► ANSWERING       any ──► ENDED
                                   FETCH          ACKNOWLEDGE
 
-The program comes from webhooks. `initiate` goes out as soon as the application is known. A verb with a completion
-URL, and every `Redirect`, leaves its document for the one that the webhook answers with; the verbs behind it never
-run. The end of a document hangs up. A webhook that fails (unreachable, time-out, any answer that is not 2xx) is
-tried once more at its fallback URL, if it has one; an answer that is not valid BXML is not, because the backend did
+The program comes from webhooks. `initiate` is sent as soon as the application is known. A verb with a completion URL, and
+every `Redirect`, replaces its document by the one that its webhook answers with; the verbs behind it never run. The end
+of a document hangs up. A webhook that fails (unreachable, timed out, any answer that is not 2xx) is sent once more to its
+fallback URL, if it has one. An answer that is not valid BXML fails the call without the fallback, because the backend did
 respond.
 
-The call arrives unanswered. The first verb that plays, listens or waits answers it, and starts only after the ACK
-(D8). A document that hangs up before that rejects the call: 603, because the application declined it and no other
-target should be tried. A call that fails before it is answered ends with 500, not with 503, which would invite
-proxies to try again elsewhere.
+A call arrives unanswered. The first verb that plays, listens or waits answers it, and starts only after the ACK, because
+until then the caller may not be ready for media. A document that hangs up before that rejects the call with 603: the
+application declined it, and no other target should be tried. A call that fails unanswered gets 500 (488 if we share no
+codec) rather than 503, which would invite proxies to try again elsewhere.
 
-The engine does no I/O. Commands come in with the time; effects (`effects.py`) wait in `next_event()` for the
-shell. Each effect that expects an answer carries a number, and an answer whose number is no longer awaited is
-dropped: a digit may cut a prompt that is still being synthesised, the caller may hang up during a webhook. When
-the call ends, a recording may still be open (`recordings.py`); `finished` turns true when its file is accounted for.
+The engine does no I/O. Commands come in with the time; effects (`effects.py`) wait in `next_event()` for the shell. Each
+effect that is answered carries a number, and an answer whose number is no longer awaited is dropped: a digit may stop a
+prompt while its sound is being made, and the caller may hang up during a webhook. A recording may still be open when the
+call ends (`recordings.py`); `finished` turns true when its file is complete or has failed.
 
 Times are monotonic seconds; `epoch_offset` turns them into the epoch seconds of records and webhooks.
 """
@@ -83,13 +83,13 @@ class CallEngine:
         return self.ended and not self._recordings and not self._events
 
     def get_timer(self) -> float | None:
-        """Return when `handle_timer` is due."""
+        """Return when `handle_timer` is due, None for never."""
         step = self._program.step
         times = [time for time in (step.deadline if step else None, self._watch.deadline) if time is not None]
         return min(times, default=None)
 
     def handle_timer(self, now: float) -> None:
-        """Do what is due."""
+        """End a call whose media timed out, and run the verb's timer."""
         if self._watch.expired(now):
             self.lost(EndReason.MEDIA_TIMEOUT, now)
         step = self._program.step
@@ -103,7 +103,7 @@ class CallEngine:
     # What the SIP side reports.
 
     def acknowledged(self, now: float) -> None:
-        """The caller's ACK is here: media may flow, and the call's duration counts from now."""
+        """Take the caller's ACK: media may flow, and the call's duration counts from now."""
         if self._phase is not Phase.ANSWERING:
             return
         self._answered_at = now
@@ -113,54 +113,54 @@ class CallEngine:
         self._program.run(now)
 
     def call_arrived(self, now: float) -> None:
-        """Start: ask for the application."""
+        """Start the call: ask for its application."""
         self.move(Move.ARRIVE)
         self.emit(ApplicationWanted(self.facts.application_id))
 
     def cancelled(self, now: float) -> None:
-        """The caller gave up before the answer."""
+        """Take the caller's CANCEL."""
         self._end(EndReason.CALLER_CANCELLED, now)
 
     def hold_changed(self, held: bool, now: float) -> None:
-        """The caller put us on hold, or took us off: a held call may be silent."""
+        """Take the caller's hold, or its end: a held call may be silent."""
         self._watch.hold(held, now)
 
     def lost(self, reason: EndReason, now: float) -> None:
-        """The caller is gone: ACK_TIMEOUT, MEDIA_TIMEOUT or CALLER_UNREACHABLE."""
+        """End a call whose caller is gone: ACK_TIMEOUT, MEDIA_TIMEOUT, UNSUPPORTED_MEDIA or CALLER_UNREACHABLE."""
         self.hang_up(reason, now, reports.LOST_SENTENCES.get(reason))
 
     def peer_hung_up(self, now: float) -> None:
-        """The caller sent BYE."""
+        """Take the caller's BYE."""
         self._end(EndReason.CALLER_HANGUP, now)
 
     # What the media side reports.
 
     def audio_received(self, ulaw: bytes, now: float) -> None:
-        """A frame of the caller's audio is here."""
+        """Take a frame of the caller's audio."""
         if self._program.step:
             self._program.step.audio_received(ulaw, now)
 
     def digit_received(self, digit: str, now: float) -> None:
-        """The caller pressed a key; nobody listens outside Gather and Record."""
+        """Take a digit; verbs other than Gather and Record ignore it."""
         if self._program.step:
             self._program.step.digit_received(digit, now)
 
     def media_heard(self, at: float) -> None:
-        """A packet came from the caller at this time."""
+        """Take note that a packet came from the caller at this time."""
         self._watch.heard(at)
 
     def playback_finished(self, number: int, now: float) -> None:
-        """The sound of a Play has been sent."""
+        """Take note that the sound of a Play has been sent."""
         if self._program.step:
             self._program.step.playback_finished(number, now)
 
     def recording_failed(self, recording_id: str, sentence: str, now: float) -> None:
-        """The file of a recording could not be written."""
+        """Fail the call: the file of a recording could not be written."""
         if self._recordings.close(recording_id):
             self.hang_up(EndReason.INTERNAL_ERROR, now, sentence)
 
     def recording_finished(self, recording_id: str, path: str, duration_ms: int, now: float) -> None:
-        """The file of a recording is complete."""
+        """Report a recording whose file is complete."""
         closed = self._recordings.close(recording_id)
         if closed is None:
             return
@@ -171,13 +171,13 @@ class CallEngine:
             self._program.step.recording_over(recording, now)
 
     def sound_failed(self, number: int, reason: EndReason, sentence: str, now: float) -> None:
-        """A sound could not be made or fetched; the call fails, as there is nothing to play."""
+        """Fail the call: a sound could not be made or fetched."""
         step = self._program.step
         if step and step.wants_sound(number):
             self.hang_up(reason, now, sentence)
 
     def sound_ready(self, number: int, ulaw: bytes, now: float) -> None:
-        """A sound is ready to be played."""
+        """Take a sound that a verb asked for."""
         step = self._program.step
         if step and step.wants_sound(number):
             step.sound_ready(number, ulaw)
@@ -185,7 +185,7 @@ class CallEngine:
     # What the application's side reports.
 
     def application_found(self, application: Application | None, now: float) -> None:
-        """Ask for the first document; without an application (deleted, or no database) the call fails."""
+        """Ask for the first document; fail the call if its application is gone or cannot be read."""
         if self._phase is not Phase.LOOKING_UP:
             return
         if application is None:
@@ -194,7 +194,7 @@ class CallEngine:
             self._program.begin(application, now)
 
     def document_answered(self, number: int, answer: OutboundAnswer, now: float) -> None:
-        """Run the document that a webhook answered with, or try its fallback, or fail the call."""
+        """Take the answer to a webhook: run its document, try the fallback, or fail the call."""
         self._program.document_answered(number, answer, now)
 
     # What the program uses (`program.Call`).

@@ -1,4 +1,4 @@
-"""List what an engine wants done; the shell does it and answers by the command named under each effect."""
+"""What an engine asks of its shell; each effect names the command that answers it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FetchDocument:
     """Send a webhook and wait for its document; answered by `document_answered`."""
 
     number: int
-    """Repeat it in the answer: answers to earlier fetches are ignored."""
+    """Goes into `document_answered`: answers to earlier fetches are ignored."""
     event_type: str
     webhook: Webhook
     """Absolute URL, method and credentials of this one attempt."""
@@ -54,15 +54,15 @@ class AudioWanted:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Answer the call with 200; answered by `acknowledged` once the ACK is here."""
+    """Answer the call with 200; answered by `acknowledged` when the ACK comes."""
 
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """End the SIP side, where it has not ended by itself: BYE, or a final response while unanswered."""
+    """End the SIP side: by BYE, or by a final response if the call is unanswered."""
 
     status: int
-    """The final response of a call that was never answered."""
+    """The final response if the call is unanswered."""
     reason: EndReason
 
 

@@ -1,6 +1,6 @@
-"""Bound what one call, and the calls together, may take."""
+"""Limits of one call."""
 
 MAX_DOCUMENTS = 500
-"""Documents one call may run; a Redirect that points at itself ends here."""
+"""Documents that one call may run; this ends a Redirect that points at itself."""
 MAX_ERROR_MESSAGE = 500
-"""Characters of an error sentence that go into rows and webhooks."""
+"""Characters of an error sentence in the database and in webhooks."""

@@ -113,7 +113,7 @@ class Program(Stage):
         self._call.emit(effect)
 
     def fetch(self, event_type: str, webhook: Webhook, body: Payload, now: float) -> None:
-        """Leave this document for the one that a webhook answers with."""
+        """Leave this document: send a webhook, whose answer is the next one."""
         self._step = None
         self._documents += 1
         if self._documents > MAX_DOCUMENTS:
@@ -124,7 +124,7 @@ class Program(Stage):
         self._send_fetch(event_type, resolve(webhook, self._base_url), body)
 
     def hang_up_by_document(self, now: float) -> None:
-        """End the call as its document says, or reject it where it is not answered yet."""
+        """End the call as its document says; reject it if it is not answered yet."""
         self._call.hang_up(EndReason.APPLICATION_HANGUP if self._call.answered else EndReason.APPLICATION_REJECTED, now)
 
     def new_number(self) -> int:
@@ -133,7 +133,7 @@ class Program(Stage):
         return self._number
 
     def resolve(self, url: str) -> str:
-        """Return a URL of the document as an absolute one."""
+        """Return the absolute form of a URL in the document."""
         return urljoin(self._base_url, url)
 
     def set_tag(self, tag: str | None) -> None:

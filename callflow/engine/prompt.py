@@ -1,4 +1,4 @@
-"""Play prompts: what verbs that make a sound, and verbs that hold such verbs, have in common."""
+"""Prompts: what verbs that make a sound share with verbs that nest such verbs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mediarelay.rtp.g711 import ULAW_SILENCE
 SILENT_FRAME = bytes([ULAW_SILENCE]) * 160
 
 MakeEffect = Callable[[int], SpeechWanted | AudioWanted]
-"""Returns the effect that makes a prompt's sound, under a number."""
+"""Takes a number and returns the effect that makes a prompt's sound under it."""
 
 
 class Prompt:
-    """Prepare one prompt and play it; numbers tell its answers from those of prompts that were cut."""
+    """One prompt, from its request to its end; numbers tell its answers from those of prompts that were stopped."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -25,35 +25,35 @@ class Prompt:
         self._wanted: int | None = None
 
     def begin(self, make_effect: MakeEffect) -> None:
-        """Ask for the prompt's sound by the effect that is made for a number."""
+        """Ask for the prompt's sound."""
         self._wanted = self._stage.new_number()
         self._stage.emit(make_effect(self._wanted))
 
     def over(self, number: int) -> bool:
-        """Tell whether this was the prompt's own playback, which is over then."""
+        """Return whether the playback that ended was this prompt's."""
         if number != self._playing:
             return False
         self._playing = None
         return True
 
     def play(self, ulaw: bytes) -> None:
-        """Play the sound; an empty one becomes one silent frame, so that its end is reported too."""
+        """Play the sound. An empty one becomes one silent frame, so that its end is reported too."""
         self._wanted, self._playing = None, self._stage.new_number()
         self._stage.emit(Play(self._playing, ulaw or SILENT_FRAME))
 
     def stop(self) -> None:
-        """Cut the prompt off, or forget a sound that is not ready yet."""
+        """Stop the prompt, or ignore its sound when it comes."""
         if self._playing is not None:
             self._stage.emit(StopPlaying())
         self._wanted = self._playing = None
 
     def wants(self, number: int) -> bool:
-        """Tell whether this is the sound that the prompt waits for."""
+        """Return whether the prompt waits for this sound."""
         return number == self._wanted
 
 
 class PromptStep(Step):
-    """Play one sound and go on."""
+    """A verb that plays one sound."""
 
     def __init__(self, stage: Stage, verb: Any) -> None:
         super().__init__(stage, verb)
@@ -64,11 +64,11 @@ class PromptStep(Step):
         """Return the effect that makes the sound."""
 
     def begin(self, now: float) -> None:
-        """Ask for the sound."""
+        """Ask for the verb's sound."""
         self._prompt.begin(self.make_effect)
 
     def abandon(self) -> None:
-        """Cut the sound off."""
+        """Stop the sound: the call is over."""
         self._prompt.stop()
 
     def playback_finished(self, number: int, now: float) -> None:
@@ -77,9 +77,9 @@ class PromptStep(Step):
             self._stage.verb_done(now)
 
     def sound_ready(self, number: int, ulaw: bytes) -> None:
-        """Play it."""
+        """Play the sound."""
         self._prompt.play(ulaw)
 
     def wants_sound(self, number: int) -> bool:
-        """Tell whether it is this step's sound."""
+        """Return whether this step waits for the sound."""
         return self._prompt.wants(number)

@@ -1,4 +1,4 @@
-"""Write the records that a call leaves behind."""
+"""The reports of a call: what the database and status webhooks get."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def call_ended(
     sentence: str | None,
     error_id: str | None,
 ) -> CallEnded:
-    """Return the record of a call's end; `status` is the final response it got."""
+    """Return the report of a call's end; `status` is the final response that it got."""
     return CallEnded(
         call=view.facts,
         node=node,
@@ -66,7 +66,7 @@ def recording_available(view: CallView, recording: RecordingView, webhook: Webho
 
 
 def recording_stored(view: CallView, recording: RecordingView, path: str) -> RecordingStored:
-    """Return the record of a complete recording file."""
+    """Return the report of a complete recording file."""
     return RecordingStored(
         call=view.facts,
         recording_id=recording.recording_id,

@@ -1,4 +1,4 @@
-"""Draw the engine's state machines as tables; what a table does not list cannot happen."""
+"""The engine's state machines as tables; a move that a table does not list is a bug."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from enum import Enum, auto
 
 
 class Phase(Enum):
-    """Say what a call is doing."""
+    """What a call is doing."""
 
     NEW = auto()
     LOOKING_UP = auto()
     """The application is being read."""
     FETCHING = auto()
-    """A webhook is out; its answer is the next document."""
+    """A webhook has been sent; its answer is the next document."""
     ANSWERING = auto()
-    """200 is out; no media before the ACK."""
+    """200 has been sent; media starts after the ACK."""
     RUNNING = auto()
     """Verbs run."""
     ENDED = auto()
 
 
 class Move(Enum):
-    """Name what moves a call from phase to phase."""
+    """What moves a call from phase to phase."""
 
     ARRIVE = auto()
     FETCH = auto()
@@ -42,7 +42,7 @@ PHASES: dict[Phase, dict[Move, Phase]] = {
 
 
 class Gathering(Enum):
-    """Say what a `<Gather>` is doing."""
+    """What a `<Gather>` is doing."""
 
     PROMPTING = auto()
     WAITING = auto()
@@ -52,7 +52,7 @@ class Gathering(Enum):
 
 
 class GatherMove(Enum):
-    """Name what moves a `<Gather>`."""
+    """What moves a `<Gather>` from state to state."""
 
     PROMPTS_OVER = auto()
     REPEAT = auto()

@@ -1,4 +1,4 @@
-"""Run one verb: the interface between the engine and the running forms of verbs (`verbs/`)."""
+"""The interface between a program and the running form of a verb (`verbs/`)."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView
 
 
 class Stage(Protocol):
-    """What the engine offers to a running verb."""
+    """What a program offers to a running verb."""
 
     def emit(self, effect: Effect) -> None:
         """Ask the shell for something."""
 
     def fetch(self, event_type: str, webhook: Webhook, body: Payload, now: float) -> None:
-        """Leave this document for the one that a webhook answers with."""
+        """Leave this document: send a webhook, whose answer is the next one."""
 
     def new_number(self) -> int:
         """Return a number that no other effect of this call has."""
 
     def hang_up_by_document(self, now: float) -> None:
-        """End the call as its document says, or reject it where it is not answered yet."""
+        """End the call as its document says; reject it if it is not answered yet."""
 
     def resolve(self, url: str) -> str:
-        """Return a URL of the document as an absolute one."""
+        """Return the absolute form of a URL in the document."""
 
     def set_tag(self, tag: str | None) -> None:
         """Change the call's tag; None leaves it as it is."""
@@ -41,16 +41,16 @@ class Stage(Protocol):
 
     @property
     def webhook_timeout(self) -> float:
-        """Return how many seconds each request to the application's backend may take."""
+        """How many seconds each request to the application's backend may take."""
 
 
 class Step:
-    """Take a verb's inputs; each kind of verb overrides what concerns it."""
+    """The running form of a verb; each kind overrides the inputs that it reacts to."""
 
     answers_call: ClassVar[bool] = True
     """Whether the call has to be answered before the verb begins."""
     deadline: float | None = None
-    """When `handle_timer` is due."""
+    """When `handle_timer` is due, None for never."""
 
     def __init__(self, stage: Stage, _verb: Any) -> None:
         self._stage = stage
@@ -71,14 +71,14 @@ class Step:
         """Do what is due at `deadline`."""
 
     def playback_finished(self, number: int, now: float) -> None:
-        """Take note that a prompt has been sent."""
+        """Take note that a sound has been sent."""
 
     def recording_over(self, recording: RecordingView, now: float) -> None:
         """Take note that the recording's file is complete."""
 
     def sound_ready(self, number: int, ulaw: bytes) -> None:
-        """Take the sound that this step asked for."""
+        """Play the sound that this step asked for."""
 
     def wants_sound(self, number: int) -> bool:
-        """Tell whether the step still waits for this sound."""
+        """Return whether the step waits for this sound."""
         return False

@@ -1,4 +1,4 @@
-"""Resolve the URLs of a document against the URL that it came from."""
+"""Resolve the URLs in a document against the document's own URL."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from callflow.bxml import Webhook
 
 
 def resolve(webhook: Webhook, base_url: str) -> Webhook:
-    """Return a webhook, and its fallback, with absolute URLs (webhooks.md section 1)."""
+    """Return a webhook, and its fallback, with absolute URLs."""
     fallback = webhook.fallback and resolve(webhook.fallback, base_url)
     return replace(webhook, url=urljoin(base_url, webhook.url), fallback=fallback)

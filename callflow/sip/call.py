@@ -22,7 +22,7 @@ from sipproxy.transactions.events import Key
 from voiceapps.rules.endings import EndReason
 
 GONE = (408, 481)
-"""Responses in a dialog that mean that the peer does not know it any more."""
+"""Responses in a dialog which say that the peer does not know it any more."""
 
 
 class SipCall:
@@ -41,13 +41,13 @@ class SipCall:
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
-        """Return what later messages may name the call by."""
+        """The keys by which later messages find the call."""
         return (self.dialog.key,) if self.dialog else ()
 
     # Inputs.
 
     def ack_received(self, ack: Request, now: float) -> None:
-        """Take the ACK of our 2xx; others are repeats."""
+        """Take the ACK of our 2xx; repeats are ignored."""
         try:
             media = self._answer.take_ack(ack)
         except SdpError:
@@ -58,7 +58,7 @@ class SipCall:
             self._agreed(media, now)
 
     def hang_up(self, status: int, now: float) -> None:
-        """End the call from our side; `status` is for one that was not answered."""
+        """End the call from our side; `status` is the final response if it is unanswered."""
         if self.state in (CallState.ANSWERED, CallState.CONFIRMED):
             self._leave(now)
 
@@ -81,7 +81,7 @@ class SipCall:
             self._context.answer_request(key, request, 405, now, [("Allow", ALLOW)])
 
     def response_received(self, key: Key, response: Response, request: Request, now: float) -> None:
-        """Take a response to a request of ours."""
+        """Take a response to our BYE, OPTIONS or INVITE."""
         if not response.is_final:
             return
         if request.method == "BYE":
@@ -94,7 +94,7 @@ class SipCall:
             self._on_refresh(response, request, now)
 
     def request_timed_out(self, key: Key, request: Request, now: float) -> None:
-        """Nobody answered a request of ours."""
+        """Report the peer as lost: it did not answer a request of ours."""
         if request.method == "BYE":
             self._end()
         elif key in (self._keepalive.key, self._refresh.key):
@@ -102,7 +102,7 @@ class SipCall:
             self._lose(EndReason.CALLER_UNREACHABLE)
 
     def timer_fired(self, timer: CallTimer, now: float) -> None:
-        """Do what is due."""
+        """Do what a timer is for."""
         match timer:
             case CallTimer.ACK_MISSING:
                 self._lose(EndReason.ACK_TIMEOUT)
@@ -117,7 +117,7 @@ class SipCall:
                 self._answer.repeat(now)
 
     def transaction_ended(self, key: Key) -> None:
-        """Take note that nothing more comes of a transaction."""
+        """Take note that a transaction of ours is over."""
 
     # Requests of the peer.
 
@@ -159,7 +159,7 @@ class SipCall:
         self._answer.send(key, response, media, now)
 
     def _describe(self, response: Response) -> None:
-        """Add what a 2xx to an INVITE says of us."""
+        """Add the headers that a 2xx to an INVITE has: target, session timer and capabilities."""
         if self.dialog:
             response.append("Contact", f"<{self.dialog.contact}>")
         for name, value in self._refresh.response_headers():
@@ -169,7 +169,7 @@ class SipCall:
         response.append("Server", USER_AGENT)
 
     def _agreed(self, media: RemoteMedia, now: float) -> None:
-        """Offer and answer are complete: media may flow as they say."""
+        """Report what offer and answer agreed on: media may flow."""
         before, self._media = self._media, media
         if self.state is not CallState.CONFIRMED:
             self._confirm()
@@ -203,7 +203,7 @@ class SipCall:
             self._on_refresh_done(response, now)
 
     def _on_refresh_done(self, response: Response, now: float) -> None:
-        """Follow what the peer answered; any other refusal leaves the session as it was."""
+        """Take the answer to our refresh; any other refusal leaves the session as it was."""
         self._arm_session(now)
         if response.status >= 300:
             return
@@ -248,7 +248,7 @@ class SipCall:
             self._context.send_in_dialog(self.number, self.dialog, "BYE", now)
 
     def _lose(self, reason: EndReason) -> None:
-        """Report that the peer is gone, once: nothing is asked of it any more but the BYE."""
+        """Report once that the peer is gone; from now on only a BYE is sent to it."""
         self._answer.drop()
         self._context.cancel_timers(self.number)
         if self.state in (CallState.ANSWERED, CallState.CONFIRMED):

@@ -1,4 +1,4 @@
-"""Hold what all calls of one user agent share."""
+"""What all calls of one user agent share."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ USER_AGENT = "sipuri"
 
 @dataclass(frozen=True, slots=True)
 class UserAgentConfig:
-    """Configure a user agent; times are in seconds."""
+    """A user agent's settings; times are in seconds."""
 
     local: Address
-    """Where our datagrams come from, as Via says."""
+    """The address of our socket, which our Via shows."""
     keepalive_seconds: float | None = None
-    """Pause between OPTIONS in a dialog; None sends none."""
+    """Pause between OPTIONS requests in a dialog; None sends none."""
     session_expires: int | None = None
-    """Longest session interval that we agree to (RFC 4028); None takes no part in session timers."""
+    """Longest session interval that we agree to; None uses no session timers (RFC 4028)."""
     max_calls: int = 500
 
 
 class CallTimer(Enum):
-    """Name a call's timers."""
+    """The timers of a call."""
 
     ACK_MISSING = auto()
     EXPIRE = auto()
@@ -45,14 +45,14 @@ class CallTimer(Enum):
 
 @dataclass(slots=True)
 class CallContext:
-    """Give calls the transaction layer, timers, and the way to their shell."""
+    """The transaction layer, the timers and the event queue of a user agent's calls."""
 
     config: UserAgentConfig
     layer: TransactionLayer
     new_token: Callable[[], str]
     events: deque[SipEvent] = field(default_factory=deque)
     owners: dict[Key, int] = field(default_factory=dict)
-    """Which call a transaction belongs to."""
+    """Calls by the transactions that belong to them."""
     timers: Timers[tuple[int, CallTimer]] = field(default_factory=Timers)
 
     def cancel_timers(self, call: int) -> None:
@@ -61,18 +61,18 @@ class CallContext:
             self.timers.cancel((call, timer))
 
     def answer_request(self, key: Key, request: Request, status: int, now: float, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """Answer a request with a status that needs no body; `headers` are added."""
+        """Answer a request without a body; `headers` are added to the response."""
         response = request.make_response(status, to_tag=self.new_token())
         for name, value in headers:
             response.append(name, value)
         self.respond(key, response, now)
 
     def respond(self, key: Key, response: Response, now: float) -> None:
-        """Send a response."""
+        """Send a response in its server transaction."""
         self.layer.respond(key, response, now)
 
     def send(self, call: int, request: Request, target: Address, now: float) -> Key:
-        """Send a request whose responses come back to this call."""
+        """Send a request; its responses go to this call."""
         key = self.layer.send_request(request, target, now)
         self.owners[key] = call
         return key
@@ -80,7 +80,7 @@ class CallContext:
     def send_in_dialog(
         self, call: int, dialog: Dialog, method: str, now: float, *, headers: Iterable[tuple[str, str]] = (), body: bytes = b""
     ) -> Key:
-        """Send the dialog's next request, whose responses come back to this call."""
+        """Send the dialog's next request; its responses go to this call."""
         return self.send(call, dialog.make_request(method, self.via(), [*headers], body), dialog.next_hop(), now)
 
     def tell(self, event: SipEvent) -> None:

@@ -1,4 +1,4 @@
-"""Read and write the private header by which the proxy tells the call flow what it knows of a call."""
+"""The private header in which the proxy tells the call flow what it knows of a call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VALUE = re.compile(
 
 
 def read_call_facts(invite: Request) -> CallFacts | None:
-    """Return what the proxy says of this call; None where it says nothing that we understand."""
+    """Return what the proxy says of this call; None if the header is missing or malformed."""
     match = _VALUE.fullmatch(invite.header(NAME) or "")
     if match is None:
         return None
@@ -36,6 +36,6 @@ def read_call_facts(invite: Request) -> CallFacts | None:
 
 
 def _printable(text: str) -> str:
-    """Replace octets that are no UTF-8 and control characters: neither JSON nor a database takes them."""
+    """Replace control characters and octets that are not UTF-8: JSON and the database refuse them."""
     clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(character if character.isprintable() else "\ufffd" for character in clean)

@@ -1,4 +1,4 @@
-"""Dialogs of RFC 3261 section 12: who the two ends are, and where requests between them go."""
+"""Dialogs (RFC 3261 section 12): the two ends, and where requests between them go."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DialogKey = tuple[str, str, str]
 
 @dataclass(slots=True)
 class Dialog:
-    """Hold one end's view of a dialog; sequence numbers and the remote target change while it lasts."""
+    """One end's view of a dialog; its sequence numbers and remote target change."""
 
     call_id: str
     local: NameAddr
@@ -25,13 +25,13 @@ class Dialog:
     remote_target: str
     route_set: tuple[str, ...]
     fallback: Address
-    """Where the peer's first message came from or went to: the next hop where its name is no IP address."""
+    """Where the peer's first message came from or went to: the next hop if the route or target is not an IP address."""
     local_cseq: int
     remote_cseq: int
 
     @classmethod
     def of_server(cls, invite: Request, local_tag: str, source: Address) -> Dialog:
-        """Make the dialog of a call that arrived (RFC 3261 12.1.1); its Contact is the URI that was called."""
+        """Make the dialog of a call that arrived (RFC 3261 section 12.1.1); its Contact is the URI that was called."""
         contact = invite.contact
         return cls(
             call_id=invite.call_id,
@@ -47,7 +47,7 @@ class Dialog:
 
     @classmethod
     def of_client(cls, invite: Request, response: Response, contact: str, target: Address) -> Dialog:
-        """Make the dialog of a call that we placed (RFC 3261 12.1.2)."""
+        """Make the dialog of a call that we placed (RFC 3261 section 12.1.2)."""
         answered = response.contact
         return cls(
             call_id=invite.call_id,
@@ -63,11 +63,11 @@ class Dialog:
 
     @property
     def key(self) -> DialogKey:
-        """Return what names the dialog at our end."""
+        """The dialog's ID at our end: Call-ID, local tag, remote tag."""
         return self.call_id, self.local.tag, self.remote.tag
 
     def accepts(self, request: Request) -> bool:
-        """Tell whether a request is in order, and remember its number (RFC 3261 12.2.2)."""
+        """Return whether a request's CSeq is in order, and keep it (RFC 3261 section 12.2.2)."""
         number = request.cseq.number
         if number <= self.remote_cseq:
             return False
@@ -75,16 +75,16 @@ class Dialog:
         return True
 
     def make_request(self, method: str, via: str, headers: list[tuple[str, str]], body: bytes = b"") -> Request:
-        """Return the dialog's next request (RFC 3261 12.2.1.1)."""
+        """Return the dialog's next request (RFC 3261 section 12.2.1.1)."""
         self.local_cseq += 1
         return self._make(method, self.local_cseq, via, headers, body)
 
     def make_ack(self, cseq: int, via: str, headers: list[tuple[str, str]], body: bytes = b"") -> Request:
-        """Return the ACK of a 2xx (RFC 3261 13.2.2.4)."""
+        """Return the ACK of a 2xx (RFC 3261 section 13.2.2.4)."""
         return self._make("ACK", cseq, via, headers, body)
 
     def next_hop(self) -> Address:
-        """Return where the dialog's requests go: the first route, else the peer itself."""
+        """Return where the dialog's requests are sent: to the first route, else to the remote target."""
         try:
             uri = NameAddr.parse(self.route_set[0]).sip_uri if self.route_set else SipUri.parse(self.remote_target)
             return str(IPv4Address(uri.host)), uri.port or DEFAULT_PORT
@@ -92,7 +92,7 @@ class Dialog:
             return self.fallback
 
     def refresh_target(self, message: Request | Response) -> None:
-        """Follow the peer to the Contact of its INVITE or of its 2xx to ours."""
+        """Take the Contact of the peer's INVITE, or of its 2xx to ours, as the remote target."""
         contact = message.contact
         if contact is not None:
             self.remote_target = contact.uri

@@ -1,4 +1,4 @@
-"""List what the user agent tells its shell; `call` is the agent's own number for a call."""
+"""What the user agent tells its shell; `call` is the agent's number of the call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voiceapps.rules.records import CallFacts
 
 @dataclass(frozen=True, slots=True)
 class CallArrived:
-    """Fired for a new INVITE of our proxy; 180 is out. `answer` it or `hang_up`."""
+    """Fired for a new INVITE from our proxy; `answer` it or `hang_up`. 180 has been sent unless there is a problem."""
 
     call: int
     facts: CallFacts
@@ -28,7 +28,7 @@ class CallCancelled:
 
 @dataclass(frozen=True, slots=True)
 class CallEstablished:
-    """Fired when media may flow: the ACK came, or the 2xx to our own INVITE."""
+    """Fired when media may flow: on the ACK, or on the 2xx to our own INVITE."""
 
     call: int
     media: RemoteMedia
@@ -36,7 +36,7 @@ class CallEstablished:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingCallFailed:
-    """Fired when our own INVITE failed; 408 stands for no answer at all."""
+    """Fired when our own INVITE failed; `status` is 408 if nobody answered."""
 
     call: int
     status: int
@@ -45,7 +45,7 @@ class OutgoingCallFailed:
 
 @dataclass(frozen=True, slots=True)
 class MediaChanged:
-    """Fired when the peer moves its audio, or holds the call, or takes it back."""
+    """Fired when the peer moves its audio, or holds or resumes the call."""
 
     call: int
     media: RemoteMedia
@@ -60,7 +60,7 @@ class PeerHungUp:
 
 @dataclass(frozen=True, slots=True)
 class PeerLost:
-    """Fired when the peer is gone: ACK_TIMEOUT, CALLER_UNREACHABLE or UNSUPPORTED_MEDIA; `hang_up` what is left."""
+    """Fired when the peer is gone: ACK_TIMEOUT, CALLER_UNREACHABLE or UNSUPPORTED_MEDIA. `hang_up` still sends the BYE."""
 
     call: int
     reason: EndReason
@@ -68,7 +68,7 @@ class PeerLost:
 
 @dataclass(frozen=True, slots=True)
 class CallClosed:
-    """Fired last: nothing of the call is left in the agent."""
+    """Fired last: the agent has forgotten the call."""
 
     call: int
 

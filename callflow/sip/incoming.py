@@ -1,4 +1,4 @@
-"""Take a call: the server side of the first INVITE."""
+"""A call that arrived: the server side of its first INVITE."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voiceapps.rules.records import CallFacts
 
 
 class IncomingCall(SipCall):
-    """Hold a call that arrived; 180 goes out at once, the rest is for the shell to say."""
+    """A call that arrived; it rings at once, and the shell answers or refuses it."""
 
     def __init__(self, context: CallContext, number: int, key: Key, invite: Request, source: Address) -> None:
         super().__init__(context, number, CallState.INVITED)
@@ -26,11 +26,11 @@ class IncomingCall(SipCall):
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
-        """Return the dialog's name, and that of the caller's attempt, whatever branch it comes by."""
+        """The dialog's ID, and the Call-ID and From tag that every copy of the INVITE has, whatever its branch."""
         return *super().names, (self._invite.call_id, self._invite.from_.tag)
 
     def arrive(self, facts: CallFacts, now: float) -> None:
-        """Announce the call, and ring where its offer can be accepted."""
+        """Report the call, and send 180 if its offer can be accepted."""
         problem = None
         try:
             if self._invite.body:
@@ -43,7 +43,7 @@ class IncomingCall(SipCall):
         self._context.tell(CallArrived(self.number, facts, problem))
 
     def answer(self, address: Address, now: float) -> None:
-        """Answer with 200; our audio is received at `address`. Raises SdpError where the offer was unusable."""
+        """Answer with 200; we receive audio at `address`. Raises SdpError if the offer is unusable."""
         if self.state is not CallState.INVITED:
             return
         self._local = LocalSession(address, self.number)
@@ -56,14 +56,14 @@ class IncomingCall(SipCall):
         self._send_answer(self.invite_key, invite, body, media, now)
 
     def cancelled(self, now: float) -> None:
-        """Answer the INVITE that its caller cancelled."""
+        """Answer the cancelled INVITE with 487."""
         if self.state is CallState.INVITED:
             self._context.respond(self.invite_key, self._make_response(487), now)
             self._context.tell(CallCancelled(self.number))
             self._end()
 
     def hang_up(self, status: int, now: float) -> None:
-        """Refuse the call, or leave it once it was answered."""
+        """Refuse the call with `status`, or send BYE if it is answered."""
         if self.state is CallState.INVITED:
             self._context.respond(self.invite_key, self._make_response(status), now)
             self._end()
@@ -80,7 +80,7 @@ class IncomingCall(SipCall):
         return local.answer(self._offer) if self._offer else (local.offer(), None)
 
     def _handle_bye(self, key: Key, request: Request, now: float) -> None:
-        """End the call; a caller may leave before the answer, too (RFC 3261 15.1.2)."""
+        """End the call; a caller may send BYE before the answer, too (RFC 3261 section 15)."""
         if self.state is CallState.INVITED:
             self._context.respond(key, request.make_response(200), now)
             self.cancelled(now)

@@ -1,4 +1,4 @@
-"""Place a call: the client side of the first INVITE, for our own phone."""
+"""A call that our phone places: the client side of its first INVITE."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CHALLENGES = {
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Hold a name and password that are good for one realm only: a stranger's challenge gets no answer."""
+    """A name and password for one realm; a challenge of another realm gets no answer."""
 
     username: str
     password: str = field(repr=False)
@@ -33,7 +33,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Say whom to call, through which proxy, and as whom."""
+    """Whom to call, through which proxy, and as whom."""
 
     uri: str
     proxy: Address
@@ -42,7 +42,7 @@ class Destination:
 
 
 class OutgoingCall(SipCall):
-    """Hold a call that we place."""
+    """A call that we place."""
 
     def __init__(self, context: CallContext, number: int, destination: Destination, media: Address) -> None:
         super().__init__(context, number, CallState.CALLING)
@@ -57,7 +57,7 @@ class OutgoingCall(SipCall):
         self._local: LocalSession = LocalSession(media, number)
 
     def hang_up(self, status: int, now: float) -> None:
-        """Cancel the call, or leave it once it was answered."""
+        """Cancel the call, or send BYE if it is answered."""
         if self.state is CallState.CALLING and self._invite_key:
             self._move(CallMove.LEAVE)
             self._context.layer.cancel(self._invite_key, now)
@@ -65,7 +65,7 @@ class OutgoingCall(SipCall):
             super().hang_up(status, now)
 
     def place(self, now: float, authorisation: tuple[str, str] | None = None) -> None:
-        """Send the INVITE, the second time with an answer to the challenge."""
+        """Send the INVITE; `authorisation` is the header that answers a challenge."""
         self._cseq += 1
         headers = [
             ("Via", self._context.via()),
@@ -84,7 +84,7 @@ class OutgoingCall(SipCall):
         self._invite_key = self._context.send(self.number, invite, self._destination.proxy, now)
 
     def request_timed_out(self, key: Key, request: Request, now: float) -> None:
-        """Nobody answered."""
+        """Report that nobody answered the INVITE, or take the time-out of a later request."""
         if key == self._invite_key and self.dialog is None:
             self._refused(408, "Request Timeout")
         else:
@@ -101,12 +101,12 @@ class OutgoingCall(SipCall):
                 self._on_refusal(response, request, now)
 
     def transaction_ended(self, key: Key) -> None:
-        """Give up on an INVITE whose answer could not be read."""
+        """Report an INVITE that ended without an answer that we could read."""
         if key == self._invite_key and self.dialog is None and self.state is not CallState.OVER:
             self._refused(408, "Request Timeout")
 
     def _on_answer(self, response: Response, request: Request, now: float) -> None:
-        """Acknowledge every 2xx; the first one makes the dialog, unless we have cancelled meanwhile."""
+        """Acknowledge every 2xx. The first one makes the dialog; if we have cancelled meanwhile, BYE ends it."""
         first = self.dialog is None
         if first:
             self.dialog = Dialog.of_client(request, response, self._contact, self._destination.proxy)
@@ -131,7 +131,7 @@ class OutgoingCall(SipCall):
             self._refused(response.status, response.reason)
 
     def _authorise(self, response: Response, request: Request) -> tuple[str, str] | None:
-        """Answer a challenge of our own realm, once."""
+        """Return the header that answers a challenge of our realm, None for others and for a second one."""
         names = _CHALLENGES.get(response.status)
         credentials = self._destination.credentials
         if names is None or credentials is None or self._authorised:

@@ -24,16 +24,16 @@ _ANSWERS: dict[Direction, Direction] = {
     "recvonly": "sendonly",
     "inactive": "inactive",
 }
-_HOLD = "0.0.0.0"  # noqa: S104  # RFC 2543's way to say hold, not an address to bind
+_HOLD = "0.0.0.0"  # noqa: S104  # how RFC 2543 says hold; nothing binds it
 
 
 class SdpError(ValueError):
-    """Say in one sentence why a session description cannot be used."""
+    """A session description that cannot be used; the text says why in one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteMedia:
-    """Hold where the peer wants its audio, in which codec, and whether it wants any."""
+    """Where the peer receives audio, in which codec, and whether it wants any."""
 
     address: Address
     payload_type: int
@@ -43,12 +43,12 @@ class RemoteMedia:
 
     @property
     def held(self) -> bool:
-        """Tell whether the peer has put us on hold: it wants no audio, or sends none."""
+        """True if the peer has put us on hold: it wants no audio, or sends none."""
         return self.direction != "sendrecv"
 
     @property
     def listens(self) -> bool:
-        """Tell whether the peer wants to receive audio."""
+        """True if the peer wants to receive audio."""
         return self.direction in ("sendrecv", "recvonly")
 
 
@@ -71,9 +71,9 @@ class RemoteSdp:
         return cls(description)
 
     def audio(self, codec: int | None = None) -> RemoteMedia:
-        """Return the stream that we take; raises SdpError where there is none.
+        """Return the stream that we take; raises SdpError if there is none.
 
-        A codec that is in use already stays where it is offered; else the peer's first one is taken.
+        `codec` is the one in use: it stays if the peer still offers it; otherwise the peer's first one is taken.
         """
         stream = self._chosen
         if stream is None:
@@ -98,7 +98,7 @@ class RemoteSdp:
 
 
 class LocalSession:
-    """Write our descriptions; the version in `o=` grows with each change (RFC 3264 section 8)."""
+    """Our side of the session; the version in `o=` grows with each change (RFC 3264 section 8)."""
 
     def __init__(self, address: Address, session_id: int) -> None:
         self.address = address
@@ -108,17 +108,17 @@ class LocalSession:
         self._version = 0
 
     def answer(self, offer: RemoteSdp) -> tuple[bytes, RemoteMedia]:
-        """Return our answer and what it agrees to; raises SdpError."""
+        """Return our answer to an offer, and the media that it agrees on; raises SdpError."""
         media = offer.audio(self._codec)
         self._codec = media.payload_type
         return self._write(offer.answer_lines(self.address[1], media)), media
 
     def offer(self) -> bytes:
-        """Return our offer."""
+        """Return an offer of both codecs."""
         return self._write(_audio_lines(self.address[1], (0, 8), EVENT_TYPE, "sendrecv"))
 
     def repeat(self) -> bytes:
-        """Return the last description unchanged, as the offer of a session refresh."""
+        """Return our last description unchanged, for the offer of a session refresh."""
         return self._write(self._last) if self._last else self.offer()
 
     def _write(self, media: list[str]) -> bytes:

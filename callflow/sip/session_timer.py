@@ -1,4 +1,4 @@
-"""Session timers of RFC 4028: one end refreshes the session, the other notices when it stops."""
+"""Session timers (RFC 4028): one end refreshes the session, the other ends it when the refreshes stop."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from dataclasses import dataclass
 from sipproxy.sip import Request
 
 MIN_SECONDS = 90
-"""The RFC's floor: shorter intervals are refused with 422."""
+"""The RFC's minimum; shorter intervals are refused with 422."""
 _VALUE = re.compile(r"(\d{1,9})\s*(?:;(.*))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class SessionTimer:
-    """Hold the interval that both ends agreed on and who refreshes."""
+    """The interval that both ends agreed on, and who refreshes."""
 
     seconds: int
     we_refresh: bool
     require: bool
-    """The peer knows session timers, so that our 2xx may require them."""
+    """True if the peer supports session timers, so that our 2xx may require them."""
 
     @property
     def due_after(self) -> float:
-        """Return when to refresh, or when a session that nobody refreshed is dead (RFC 4028 section 10)."""
+        """Seconds until we refresh, or until a session that the peer did not refresh is over (RFC 4028 section 10)."""
         return self.seconds / 2 if self.we_refresh else self.seconds - min(32.0, self.seconds / 3)
 
     def headers(self) -> list[tuple[str, str]]:
-        """Return the headers of a 2xx that states the agreement; the refresher is named from the INVITE's view."""
+        """Return the headers of a 2xx that state the agreement; `uas` is us, as the INVITE came from the peer."""
         refresher = "uas" if self.we_refresh else "uac"
         headers = [("Session-Expires", f"{self.seconds};refresher={refresher}")]
         return [*headers, ("Require", "timer")] if self.require else headers
 
 
 def too_small(invite: Request) -> bool:
-    """Tell whether an INVITE asks for an interval below the floor."""
+    """Return whether an INVITE asks for an interval below the minimum."""
     asked = _read(invite)
     return asked is not None and asked[0] < MIN_SECONDS
 
 
 def agree(invite: Request, ours: int) -> SessionTimer:
-    """Return the timer for an INVITE that came in: at most our interval, the caller's wish for a refresher kept."""
+    """Return the timer for an INVITE that arrived: at most our interval, with the refresher that the caller wants."""
     asked = _read(invite)
     supported = "timer" in {value.lower() for value in invite.values("supported")}
     seconds, refresher = asked or (ours, "")

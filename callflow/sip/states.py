@@ -1,4 +1,4 @@
-"""Draw the life of a SIP call as a table."""
+"""The states of a SIP call as a table; a move that it does not list is a bug."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from enum import Enum, auto
 
 
 class CallState(Enum):
-    """Say how far a call has come."""
+    """How far a call has come."""
 
     INVITED = auto()
     """The peer's INVITE waits for a final response."""
     CALLING = auto()
-    """Our INVITE waits for one."""
+    """Our INVITE waits for a final response."""
     ANSWERED = auto()
     """Our 2xx waits for its ACK."""
     CONFIRMED = auto()
@@ -21,7 +21,7 @@ class CallState(Enum):
 
 
 class CallMove(Enum):
-    """Name what moves a call."""
+    """What moves a call from state to state."""
 
     ANSWER = auto()
     CONFIRM = auto()

@@ -1,16 +1,16 @@
 """A SIP user agent without sockets: it takes the proxy's calls, and places calls for our phone.
 
-Theory of operation. The transaction layer deals with loss; this module finds the call that each message belongs to and
-hands it over. A call (`sip_call.py`) is a dialog and the exchanges open in it; how it begins differs by direction
-(`incoming.py`, `outgoing.py`). The shell sees numbers for calls and events (`sip_events.py`):
+Theory of operation. The transaction layer repeats lost messages; this module finds the call of each message and hands the
+message over. A call (`call.py`) is a dialog and the exchanges open in it; how it begins depends on its direction
+(`incoming.py`, `outgoing.py`). The shell knows calls by numbers and gets events (`events.py`):
 
     CallArrived → answer(call, address) → CallEstablished … MediaChanged … PeerHungUp or hang_up(call) → CallClosed
 
 The agent serves its proxy only: an INVITE without the proxy's private header is refused with 403. While `accepting` is
-false, and past `max_calls`, new calls are refused with 503 and never become calls.
+false, and beyond `max_calls`, an INVITE is refused with 503 and makes no call.
 
-Errors of peers never leave this module: a message whose parts turn out to be malformed gets its status where it can be
-answered, and is dropped otherwise.
+Errors of peers never leave this module: a request with a malformed part gets an error response, any other such message is
+dropped.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _SUPPORTED = {"timer"}
 
 
 class UserAgent:
-    """Hold all calls of one socket; see the module's theory of operation."""
+    """All calls of one socket; see the module's theory of operation."""
 
     def __init__(self, config: UserAgentConfig, *, new_token: Callable[[], str]) -> None:
         self.accepting = True
@@ -62,21 +62,21 @@ class UserAgent:
     # The one face.
 
     def receive_datagram(self, data: bytes, source: Address, now: float) -> None:
-        """Take one datagram."""
+        """Take one datagram, and handle what it contains."""
         self.layer.receive_datagram(data, source, now)
         self._settle(now)
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
-        """Take what is to be sent."""
+        """Return the datagrams to be sent, each with its target, and forget them."""
         return self.layer.datagrams_to_send()
 
     def get_timer(self) -> float | None:
-        """Return when `handle_timer` wants to be called, None for never."""
+        """Return when `handle_timer` is due, None for never."""
         times = (self.layer.get_timer(), self._context.timers.next())
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
-        """Do what is due."""
+        """Fire the timers that are due, of the layer and of the calls."""
         self.layer.handle_timer(now)
         self._settle(now)
         while (due := self._context.timers.pop_due(now)) is not None:
@@ -85,19 +85,19 @@ class UserAgent:
         self._settle(now)
 
     def next_event(self) -> SipEvent | None:
-        """Take the oldest event, None when there is none."""
+        """Return the oldest event and forget it; None if there is none."""
         return self._context.events.popleft() if self._context.events else None
 
     # Commands.
 
     def answer(self, call: int, address: Address, now: float) -> None:
-        """Answer a call that arrived; its audio is received at `address`."""
+        """Answer a call that arrived; we receive its audio at `address`."""
         found = self._calls.get(call)
         if isinstance(found, IncomingCall):
             found.answer(address, now)
 
     def hang_up(self, call: int, now: float, status: int = 486) -> None:
-        """End a call: a final response, CANCEL or BYE, as its state asks; harmless at any time."""
+        """End a call by a final response, CANCEL or BYE, as its state requires; an unknown or ended call is ignored."""
         found = self._calls.get(call)
         if found:
             found.hang_up(status, now)
@@ -114,7 +114,7 @@ class UserAgent:
     # Inputs.
 
     def _settle(self, now: float) -> None:
-        """Hand what the layer has seen to the calls."""
+        """Hand the layer's events to their calls."""
         while (event := self.layer.next_event()) is not None:
             try:
                 self._handle(event, now)
@@ -140,7 +140,7 @@ class UserAgent:
                     self._context.owners.pop(key, None)
 
     def _handle_own(self, call: SipCall, event: ResponseReceived | RequestTimedOut | TransactionEnded, now: float) -> None:
-        """Hand on what became of a call's own request."""
+        """Hand on the outcome of a request that a call sent."""
         match event:
             case ResponseReceived(key, response, request):
                 call.response_received(key, response, request, now)
@@ -188,7 +188,7 @@ class UserAgent:
             call.arrive(facts, now)
 
     def _refusal(self, invite: Request) -> tuple[int, list[tuple[str, str]]] | None:
-        """Return why no call can come of an INVITE, as status and headers."""
+        """Return status and headers that refuse an INVITE, None if it may become a call."""
         unsupported = [value for value in invite.values("require") if value.lower() not in _SUPPORTED]
         if unsupported:
             return 420, [("Unsupported", ", ".join(unsupported))]
@@ -197,7 +197,7 @@ class UserAgent:
         if self._config.session_expires and too_small(invite):
             return 422, [("Min-SE", str(MIN_SECONDS))]
         if (invite.call_id, invite.from_.tag) in self._index:
-            # The same attempt has come by another path already (RFC 3261 8.2.2.2).
+            # A merged request: the same INVITE has arrived by another path (RFC 3261 section 8.2.2.2).
             return 482, []
         return None
 
@@ -221,7 +221,7 @@ class UserAgent:
         return self._calls.get(self._context.owners.get(key, 0))
 
     def _track(self, call: SipCall) -> None:
-        """Keep the index of dialogs right after whatever happened to a call."""
+        """Update the index of calls after an input; a call that is over leaves it."""
         if call.state is CallState.OVER:
             self._calls.pop(call.number, None)
             for name in call.names:

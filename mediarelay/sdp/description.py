@@ -1,9 +1,9 @@
-"""Session descriptions (RFC 8866) as a relay sees them: received lines, and where in them the addresses stand.
+"""Session descriptions (RFC 8866): the received lines, and where in them the addresses are.
 
-The lines are kept as they came, terminators included. Parsing notes only what a relay must know: the origin, the
-connection lines, the media lines with their ports, and the attributes that carry addresses. Everything else is
-somebody else's business and is neither checked nor changed. Only what a lenient reader could take for another line is
-refused, because an address in it would pass the relay: a bare carriage return, a NUL, blanks around a line's type.
+The lines are kept as they were received, terminators included. Parsing reads what a relay and an endpoint need: the origin,
+the connection lines, the media lines, and the attributes that carry addresses, directions or RTP payload types. Everything
+else is neither checked nor changed. What a lenient reader might take for another line is refused, because an address in it
+would pass the relay: a bare carriage return, a NUL, blanks around a line's type.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Literal, Self, cast
 MAX_LINES = 2_000
 """Lines of one description; browsers send some 200."""
 MAX_MEDIA = 32
-"""Media lines of one description; each live one costs two pairs of ports."""
+"""Media lines of one description; each live one takes two pairs of ports at the relay."""
 
 _NUMBER = re.compile(rb"[0-9]{1,5}")
 _RTPMAP = re.compile(rb"\s*([0-9]{1,3})\s+([^/]*)/([0-9]{1,7})(?:[/\s]|\Z)")
@@ -50,12 +50,12 @@ class Connection:
 
     @property
     def address(self) -> str | None:
-        """The host when it is an IPv4 address literal, else None."""
+        """The host if it is an IPv4 address literal, else None."""
         return self.host if self.family == "IP4" and _IPV4.fullmatch(self.host) else None
 
     @property
     def unspecified(self) -> bool:
-        """Whether the line says `0.0.0.0`, the old way to hold a call."""
+        """True if the address is `0.0.0.0`, by which RFC 2543 says hold."""
         return self.host == "0.0.0.0"
 
 
@@ -79,7 +79,7 @@ class Media:
     protocol: str
     formats: tuple[str, ...]
     connection: Connection | None
-    """The connection that holds for this section: its own, else the session's."""
+    """The connection line of this section, else that of the session."""
     own_connections: tuple[Connection, ...]
     rtcp: RtcpAttribute | None
     rtcp_mux: bool
@@ -91,17 +91,17 @@ class Media:
 
     @property
     def live(self) -> bool:
-        """Whether the stream has a port; 0 means refused or ended."""
+        """True if the stream has a port; 0 means refused or ended."""
         return self.port != 0
 
     @property
     def is_rtp(self) -> bool:
-        """Whether RTP is what the stream carries; T.38 over UDPTL is not RTP."""
+        """True if the stream carries RTP; T.38 over UDPTL does not."""
         return "RTP/" in self.protocol
 
     @property
     def is_dtls(self) -> bool:
-        """Whether the ends agree on keys by DTLS on the stream's port (RFC 5764)."""
+        """True if the ends negotiate keys by DTLS on the stream's port (RFC 5764)."""
         return "TLS/" in self.protocol
 
     @property
@@ -116,7 +116,7 @@ class Media:
 
     @property
     def on_hold(self) -> bool:
-        """Whether this side asks to hear nothing: `sendonly`, `inactive` or the address 0.0.0.0."""
+        """True if this side wants to receive nothing: `sendonly`, `inactive` or the address 0.0.0.0."""
         held = self.connection is not None and self.connection.unspecified
         return held or self.direction in ("sendonly", "inactive")
 
@@ -127,9 +127,9 @@ class SessionDescription:
 
     lines: tuple[bytes, ...]
     names: tuple[bytes, ...]
-    """For each line the name of its attribute in lower case, empty where it is none."""
+    """For each line the name of its attribute in lower case; empty for lines that are not attributes."""
     origins: tuple[int, ...]
-    """Indexes of the origin lines; a second one is wrong, yet it would show an address all the same."""
+    """Indexes of the origin lines; a second one is an error, but it shows an address as well."""
     connections: tuple[Connection, ...]
     """The session-level connection lines."""
     media: tuple[Media, ...]
@@ -167,7 +167,7 @@ class _Section:
         return next((cast(Direction, name.decode()) for name in reversed(self.names) if name in _DIRECTIONS), None)
 
     def values(self, name: bytes) -> list[bytes]:
-        """Return what follows the colon of each `a=name:…`."""
+        """Return the value of each `a=name:value`."""
         return [line.partition(b":")[2] for line, known in zip(self.lines, self.names, strict=True) if known == name]
 
 
@@ -188,7 +188,7 @@ def _check_lines(raw: bytes, lines: tuple[bytes, ...]) -> None:
 
 
 def _parse_clock_rates(maps: Mapping[int, tuple[str, int]], formats: Iterable[str]) -> dict[int, int]:
-    """Return the clock rate of each payload type: mapped, static, or the usual one."""
+    """Return the clock rate of each payload type: from its map, else its static rate, else 8000."""
     types = [int(name) for name in formats if len(name) < 4 and name.isdecimal()]
     mapped = {number: rate for number, (_, rate) in maps.items()}
     return {number: mapped.get(number) or _STATIC_RATES.get(number, _DEFAULT_RATE) for number in types if number < 128}
@@ -249,7 +249,7 @@ def _parse_rtcp(value: bytes) -> RtcpAttribute:
 
 
 def _parse_rtpmaps(section: _Section) -> dict[int, tuple[str, int]]:
-    """Return encoding name and clock rate by payload type; the first map of a type holds."""
+    """Return encoding name and clock rate by payload type; the first map of a type counts."""
     maps: dict[int, tuple[str, int]] = {}
     for match in map(_RTPMAP.match, section.values(b"rtpmap")):
         if match and int(match[3]):

@@ -1,7 +1,7 @@
-"""Put the relay's addresses and ports into a session description and leave every other octet as it came.
+"""Put the relay's addresses and ports into a session description, and leave every other octet as it was received.
 
-Gone is what would lead media around the relay or does not hold behind it: everything of ICE, alternative connections,
-source filters, and bundling, because each section has ports of its own here.
+Attributes that would lead media around the relay, or that are wrong behind it, are removed: ICE, alternative connections,
+source filters, and bundling, because each section has its own ports at the relay.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ from itertools import repeat
 from mediarelay.sdp.description import Connection, Media, SessionDescription
 
 _AROUND = frozenset((b"alt", b"altc", b"ccap", b"ice2", b"source-filter", b"bundle-only"))
-"""Other ways to a party: older softphones' `alt`, RFC 6947, RFC 7006, ICE, who may send (RFC 4570), RFC 8843."""
+"""Other paths to a party: older softphones' `alt`, RFC 6947, RFC 7006, ICE; source filters (RFC 4570); bundles (RFC 8843)."""
 _MUX = frozenset((b"rtcp-mux", b"rtcp-mux-only"))
 _BEFORE_ATTRIBUTES = (b"i=", b"c=", b"b=", b"k=")
-"""What may stand between a media line and its attributes (RFC 8866 section 5)."""
+"""Lines that may come between a media line and its attributes (RFC 8866 section 5)."""
 _ADDRESS = re.compile(rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the receiver of a description finds the relay."""
+    """Where the receiver of a description reaches the relay."""
 
     address: str
     ports: Sequence[int]
-    """One RTP port for each media section, 0 for none; RTCP is the next one."""
+    """One RTP port for each media section, 0 for none; RTCP uses the next one."""
     origin: bool = False
-    """Whether the origin line's address is replaced, too."""
+    """True to replace the address in the origin line, too."""
     mux: Sequence[bool | None] | None = None
-    """For each media section whether `a=rtcp-mux` stands there; None leaves it as it came."""
+    """For each media section True to have `a=rtcp-mux`, False to remove it, None to leave it."""
 
 
 def rewrite(description: SessionDescription, placement: Placement) -> bytes:
     """Return the description with the relay's address for every connection and its ports for the live streams.
 
-    A section whose port is 0 keeps it, its addresses are replaced all the same. `0.0.0.0` stays, because it says hold.
+    A section whose port is 0 keeps the port, but its addresses are replaced. `0.0.0.0` stays, because it says hold.
     """
     head = description.media[0].line if description.media else len(description.lines)
     lines: list[bytes | None] = [
@@ -60,10 +60,10 @@ def _is_dropped(name: bytes, line: bytes, in_head: bool) -> bool:
     if name == b"group":
         return line.partition(b":")[2].split()[:1] == [b"BUNDLE"]
     if name == b"acap":
-        # A capability (RFC 5939) is an attribute that may come true.
+        # A capability (RFC 5939) is an attribute that the answer may put into force.
         inner = [word.partition(b":")[0].lower() for word in line.partition(b":")[2].split()[1:2]]
         return inner == [b"rtcp"] or any(map(_leads_around, inner))
-    # RFC 3605 knows `rtcp` only in media sections; elsewhere its address has no port of ours to go with.
+    # RFC 3605 defines `rtcp` in media sections only; in the session's head no port of ours belongs to it.
     return _leads_around(name) or (in_head and name == b"rtcp")
 
 
@@ -103,13 +103,13 @@ def _replace_rtcp(lines: list[bytes | None], description: SessionDescription, me
 
 
 def _shares_port(media: Media, mux: bool | None) -> bool:
-    """Tell whether `a=rtcp` names the RTP port; else it says where RTCP goes without multiplexing (RFC 5761 section 5.1.1)."""
+    """Return whether `a=rtcp` names the RTP port; otherwise it says where RTCP goes without multiplexing (RFC 5761 section 5.1.1)."""
     multiplexed = media.rtcp_mux if mux is None else mux
     return multiplexed and media.rtcp is not None and media.rtcp.port == media.port
 
 
 def _with_origin(line: bytes, address: str) -> bytes:
-    """Return the origin line with its address replaced; no other word of it shows an address, and a malformed line is replaced whole."""
+    """Return the origin line with its address replaced; a user name or other word that shows an address is replaced, too."""
     words = line[2:].split()[:-3]
     if len(words) < 3 or any(_ADDRESS.search(word) for word in words[1:]):
         words = [b"-", b"0", b"0"]
@@ -119,7 +119,7 @@ def _with_origin(line: bytes, address: str) -> bytes:
 
 
 def _with_port(line: bytes, port: int) -> bytes:
-    """Return the media line with its port word replaced and the rest, spacing included, as it came."""
+    """Return the media line with its port replaced; the rest, spacing included, stays."""
     kind, word = line[2:].split()[:2]
     start = line.index(word, line.index(kind, 2) + len(kind))
     return line[:start] + b"%d" % port + line[start + len(word) :]

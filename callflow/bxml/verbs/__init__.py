@@ -1,1 +1,1 @@
-"""Hold one file for each verb."""
+"""The document form of each verb, one module each."""

@@ -1,4 +1,4 @@
-"""`<Gather>`: collect digits, with prompts that the first digit cuts off."""
+"""`<Gather>`: collect digits, with prompts that stop at the first digit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from callflow.bxml.verbs.play_audio import PlayAudio
 from callflow.bxml.verbs.speak_sentence import SpeakSentence
 from callflow.bxml.webhook import Webhook
 
-# These tune speech recognition and mean nothing while `input` is dtmf; the vendor's SDK may send them all the same.
+# These tune speech recognition and have no effect on DTMF; the vendor's SDK may send them nevertheless.
 _SPEECH_ATTRIBUTES = (
     "hints",
     "language",
@@ -30,7 +30,7 @@ _SPEECH_ATTRIBUTES = (
 
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """Say which digits end the collection, how long to wait for them and where they go."""
+    """Which digits end the collection, how long to wait for them and where they go; times are in seconds."""
 
     webhook: Webhook | None
     tag: str | None

@@ -10,7 +10,7 @@ from callflow.bxml.element import ElementReader
 
 @dataclass(frozen=True, slots=True)
 class Hangup:
-    """End the call, or reject it where it is not answered yet."""
+    """The end of the call, or its rejection if it is not answered yet."""
 
     line: int
 

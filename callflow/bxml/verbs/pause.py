@@ -11,7 +11,7 @@ from callflow.bxml.limits import MAX_PAUSE_SECONDS
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Hold how many seconds to wait."""
+    """A wait of `duration` seconds."""
 
     duration: float
     line: int

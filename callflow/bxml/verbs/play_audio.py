@@ -11,7 +11,7 @@ from callflow.bxml.limits import MAX_CREDENTIAL_LENGTH
 
 @dataclass(frozen=True, slots=True)
 class PlayAudio:
-    """Name a sound file; the URL may be relative to the document."""
+    """A sound file; its URL may be relative to that of the document."""
 
     url: str
     username: str

@@ -12,7 +12,7 @@ from callflow.bxml.webhook import Webhook
 
 @dataclass(frozen=True, slots=True)
 class RecordVerb:
-    """Say what ends a recording and who hears of it; `silence_timeout` 0 means no such limit."""
+    """What ends a recording and who hears of it; times are in seconds, and `silence_timeout` 0 sets no limit."""
 
     complete: Webhook | None
     available: Webhook | None
@@ -27,7 +27,7 @@ class RecordVerb:
         """Read the element; raises BxmlError."""
         reader.choice("fileFormat", "wav", ("wav",))
         _refuse_transcription(reader)
-        # The name shows only in webhooks newer than the ones we send; it is checked and has no effect.
+        # Only newer webhooks than ours carry the name; it is checked and has no effect.
         reader.limited("recordingName", "", MAX_RECORDING_NAME_LENGTH)
         record = cls(
             complete=reader.webhook("recordComplete"),
@@ -43,7 +43,7 @@ class RecordVerb:
 
 
 def _refuse_transcription(reader: ElementReader) -> None:
-    """Accept the attributes of transcription only where they switch it off."""
+    """Accept the attributes of transcription only if they switch it off."""
     for name in ("transcribe", "detectLanguage"):
         if reader.flag(name, False):
             reader.refuse(name, "cannot be true here: recordings are not transcribed")

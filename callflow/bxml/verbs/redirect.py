@@ -11,7 +11,7 @@ from callflow.bxml.webhook import Webhook
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Name the next document; the verbs after it never run."""
+    """Where the next document comes from; the verbs after this one never run."""
 
     webhook: Webhook
     tag: str | None

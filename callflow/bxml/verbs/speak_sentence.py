@@ -1,4 +1,4 @@
-"""`<SpeakSentence>`: say a text."""
+"""`<SpeakSentence>`: speak a text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from callflow.bxml.voices import LOCALES, VOICES, Gender, Voice, find_locale, fi
 
 @dataclass(frozen=True, slots=True)
 class SpeakSentence:
-    """Hold a sentence as SSML markup without its root, and as plain text."""
+    """A sentence as SSML markup without its root, and as plain text."""
 
     markup: str
     text: str

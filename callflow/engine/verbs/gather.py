@@ -1,8 +1,8 @@
-"""Run `<Gather>`: prompts until the first digit, then digits until one of four ends (bxml.md).
+"""Run `<Gather>`: prompts until the first digit, then digits until one of four ends.
 
-It ends on a terminating digit, on the last digit that fits, when the time between two digits is up, and when
-no digit has come within the first digit's time after the last repeat of the prompts. Without a URL the digits are
-dropped and the next verb runs.
+It ends at a terminating digit; at `maxDigits`; when the next digit takes longer than `interDigitTimeout`; and when no digit
+comes within `firstDigitTimeout` after the last repeat of the prompts. Without a URL the digits are dropped and the next
+verb runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from voiceapps.rules import webhook_bodies
 
 
 class GatherStep(Step):
-    """Collect digits."""
+    """A `<Gather>` that collects digits."""
 
     def __init__(self, stage: Stage, verb: Gather) -> None:
         super().__init__(stage, verb)
@@ -39,11 +39,11 @@ class GatherStep(Step):
         self._begin_round(now)
 
     def abandon(self) -> None:
-        """Cut the prompts off."""
+        """Stop the prompts: the call is over."""
         self._prompt.stop()
 
     def digit_received(self, digit: str, now: float) -> None:
-        """Cut the prompts off, keep the digit, and end where it is the last one."""
+        """Stop the prompts and keep the digit; end if it is the last one."""
         if self._state is Gathering.PROMPTING:
             self._prompt.stop()
         self._move(GatherMove.DIGIT)
@@ -69,11 +69,11 @@ class GatherStep(Step):
             self._go_on_prompting(now)
 
     def sound_ready(self, number: int, ulaw: bytes) -> None:
-        """Play it."""
+        """Play the prompt."""
         self._prompt.play(ulaw)
 
     def wants_sound(self, number: int) -> bool:
-        """Tell whether it is a prompt that no digit has cut off."""
+        """Return whether it is a prompt that no digit has stopped."""
         return self._prompt.wants(number)
 
     def _begin_round(self, now: float) -> None:

@@ -8,10 +8,10 @@ from callflow.engine.step import Step
 
 
 class HangupStep(Step):
-    """End the call, or reject it where it is not answered yet."""
+    """The end of the call, or its rejection if it is not answered yet."""
 
     answers_call: ClassVar[bool] = False
 
     def begin(self, now: float) -> None:
-        """End it."""
+        """End or reject the call."""
         self._stage.hang_up_by_document(now)

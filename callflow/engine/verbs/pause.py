@@ -7,14 +7,14 @@ from callflow.engine.step import Stage, Step
 
 
 class PauseStep(Step):
-    """Wait and go on."""
+    """A wait in silence."""
 
     def __init__(self, stage: Stage, verb: Pause) -> None:
         super().__init__(stage, verb)
         self._seconds = verb.duration
 
     def begin(self, now: float) -> None:
-        """Set the timer."""
+        """Set the timer of the wait."""
         self.deadline = now + self._seconds
 
     def handle_timer(self, now: float) -> None:

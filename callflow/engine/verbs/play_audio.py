@@ -9,7 +9,7 @@ from callflow.engine.step import Stage
 
 
 class PlayAudioStep(PromptStep):
-    """Play one sound file."""
+    """A sound file that plays."""
 
     def __init__(self, stage: Stage, verb: PlayAudio) -> None:
         super().__init__(stage, verb)

@@ -11,9 +11,9 @@ from voiceapps.rules.webhook_bodies import RecordingView
 
 
 class RecordStep(Step):
-    """Record, then wait for the file.
+    """A recording, and the wait for its file.
 
-    The engine keeps the books of recordings, because a file may be complete only after its call is over.
+    The engine keeps the open recordings, because a file may be complete only after the end of the call.
     """
 
     def __init__(self, stage: Stage, verb: RecordVerb) -> None:
@@ -24,18 +24,18 @@ class RecordStep(Step):
         self._verb = verb
 
     def begin(self, now: float) -> None:
-        """Start the recording and its clocks."""
+        """Start the recording and its timers."""
         self._stage.set_tag(self._verb.tag)
         self._recording_id = self._stage.start_recording(self._verb.available, self._verb.max_duration, now)
         self._end = now + self._verb.max_duration
         self._restart_silence(now)
 
     def abandon(self) -> None:
-        """Keep what has been recorded so far."""
+        """Complete the file: the call is over."""
         self._stop()
 
     def audio_received(self, ulaw: bytes, now: float) -> None:
-        """Start the silence's clock anew where the caller says something."""
+        """Restart the timer of silence if the caller says something."""
         if self._verb.silence_timeout and not self._stopped and is_loud(ulaw):
             self._restart_silence(now)
 
@@ -45,11 +45,11 @@ class RecordStep(Step):
             self._stop()
 
     def handle_timer(self, now: float) -> None:
-        """Stop: the time is up, or the caller has been silent for long enough."""
+        """Stop: the longest duration is over, or the caller has been silent for long enough."""
         self._stop()
 
     def recording_over(self, recording: RecordingView, now: float) -> None:
-        """Report it and wait for the next document, or go on with the next verb."""
+        """Send `recordComplete` and wait for the next document; without a URL run the next verb."""
         webhook = self._verb.complete
         if webhook is None:
             self._stage.verb_done(now)

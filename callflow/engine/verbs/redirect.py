@@ -10,7 +10,7 @@ from voiceapps.rules import webhook_bodies
 
 
 class RedirectStep(Step):
-    """Go on with the document that a webhook answers with."""
+    """A jump to the document that a webhook answers with."""
 
     answers_call: ClassVar[bool] = False
 

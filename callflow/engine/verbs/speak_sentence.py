@@ -9,7 +9,7 @@ from callflow.engine.step import Stage
 
 
 class SpeakSentenceStep(PromptStep):
-    """Speak one sentence."""
+    """A sentence that is spoken."""
 
     def __init__(self, stage: Stage, verb: SpeakSentence) -> None:
         super().__init__(stage, verb)
