@@ -108,7 +108,7 @@ class ElementReader:
         return int(value)
 
     def finish(self, *, leaf: bool = True, text: bool = False) -> None:
-        """Refuse unread attributes, and children and text where the element takes none."""
+        """Refuse unread attributes, and children and text unless the element takes them."""
         if self._unread:
             raise BxmlError(f"<{self.name}> has no attribute {min(self._unread)!r}.", self.line)
         if leaf and len(self.element):

@@ -70,7 +70,7 @@ class CallEngine:
         self._recordings = RecordingBook(new_uuid)
         self._watch = MediaWatch(config.media_timeout_seconds)
 
-    # The face.
+    # Events and timers.
 
     @property
     def ended(self) -> bool:
@@ -214,7 +214,7 @@ class CallEngine:
         self._events.append(effect)
 
     def hang_up(self, reason: EndReason, now: float, sentence: str | None = None) -> None:
-        """End the call from our side, unless it has ended; `sentence` says what went wrong, for the application's owner."""
+        """End the call from our side, unless it has ended; `sentence` tells the application's owner what went wrong."""
         if not self.ended:
             self.emit(HangUp(reports.refusal_status(reason), reason))
             self._end(reason, now, sentence)

@@ -54,7 +54,7 @@ class Program(Stage):
 
     def __init__(self, call: Call) -> None:
         self.tag = ""
-        """What the last verb with a `tag` attribute set; it goes into every webhook."""
+        """What the last verb with a `tag` attribute set; later webhooks contain it."""
         self._call = call
         self._base_url = ""
         self._documents = 0

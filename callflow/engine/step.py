@@ -48,7 +48,7 @@ class Step:
     """The running form of a verb; each kind overrides the inputs that it reacts to."""
 
     answers_call: ClassVar[bool] = True
-    """Whether the call has to be answered before the verb begins."""
+    """True if the call has to be answered before the verb begins."""
     deadline: float | None = None
     """When `handle_timer` is due, None for never."""
 

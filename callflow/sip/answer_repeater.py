@@ -18,12 +18,12 @@ class _UnackedAnswer:
     key: Key
     response: Response
     media: RemoteMedia | None
-    """What was agreed; None where our 2xx made the offer and the ACK brings the answer."""
+    """What was agreed; None if our 2xx made the offer and the ACK brings the answer."""
     interval: float = T1
 
 
 class AnswerRepeater:
-    """The 2xx of one call that waits for its ACK; the layer's transaction is over by then (RFC 6026)."""
+    """The 2xx of one call that waits for its ACK; the user agent repeats it, as the transaction does not (RFC 6026)."""
 
     def __init__(self, context: CallContext, number: int) -> None:
         self._answer: _UnackedAnswer | None = None
@@ -48,7 +48,7 @@ class AnswerRepeater:
             self._context.timers.set((self._number, CallTimer.REPEAT_ANSWER), now + answer.interval)
 
     def send(self, key: Key, response: Response, media: RemoteMedia | None, now: float) -> None:
-        """Send a 2xx; `media` is what it agrees to, None where it makes the offer."""
+        """Send a 2xx; `media` is what it agrees to, None if it makes the offer."""
         self._answer = _UnackedAnswer(key, response, media)
         self._context.respond(key, response, now)
         self._context.timers.set((self._number, CallTimer.REPEAT_ANSWER), now + T1)

@@ -59,7 +59,7 @@ class UserAgent:
     def __len__(self) -> int:
         return len(self._calls)
 
-    # The one face.
+    # Datagrams, timers and events.
 
     def receive_datagram(self, data: bytes, source: Address, now: float) -> None:
         """Take one datagram, and handle what it contains."""

@@ -109,7 +109,7 @@ def _shares_port(media: Media, mux: bool | None) -> bool:
 
 
 def _with_origin(line: bytes, address: str) -> bytes:
-    """Return the origin line with its address replaced; a user name or other word that shows an address is replaced, too."""
+    """Return the origin line with our address. A user name that is an address becomes `-`; a malformed line is replaced as a whole."""
     words = line[2:].split()[:-3]
     if len(words) < 3 or any(_ADDRESS.search(word) for word in words[1:]):
         words = [b"-", b"0", b"0"]
