@@ -114,7 +114,7 @@ def test_a_long_pause_of_the_process_sends_a_bounded_burst() -> None:
     assert len(clock.sent) + len(burst) == 100
 
 
-def test_silence_is_not_sent_but_time_goes_on() -> None:
+def test_silence_is_not_sent_but_moves_the_timestamp() -> None:
     made, clock = started()
     made.play(bytes(160))
     clock.run(0.5)
@@ -135,7 +135,7 @@ def test_plays_follow_each_other_and_an_empty_one_ends_at_once() -> None:
     assert events_of(made) == [PlaybackFinished(number) for number in numbers]
 
 
-def test_nothing_leaves_before_the_start() -> None:
+def test_nothing_is_sent_before_the_start() -> None:
     made = session()
     made.play(bytes(160))
     assert made.get_timer() is None
@@ -143,7 +143,7 @@ def test_nothing_leaves_before_the_start() -> None:
     assert made.datagrams_to_send() == []
 
 
-def test_barge_in_drops_the_rest() -> None:
+def test_stop_playing_drops_the_rest() -> None:
     made, clock = started()
     made.play(bytes(1600))
     clock.run(0.05)
@@ -196,7 +196,7 @@ def test_digits_that_cannot_be_sent() -> None:
         session().send_digits("1x")
 
 
-def test_alaw_is_translated_at_the_edge() -> None:
+def test_alaw_is_converted_both_ways() -> None:
     made, clock = started(codec=Codec.PCMA)
     frame = bytes(range(160))
     made.play(frame)
@@ -244,14 +244,14 @@ def test_waiting_for_a_lost_packet_ends_by_the_clock() -> None:
     assert heard(made) == b""
 
 
-def test_discontinuous_transmission_is_as_long_as_it_was() -> None:
+def test_discontinuous_transmission_keeps_its_length() -> None:
     made = session()
     made.receive_datagram(audio(1, timestamp=0, fill=1), FAR, 0.0)
     made.receive_datagram(audio(2, timestamp=16_160, fill=2), FAR, 2.02)
     assert heard(made) == b"\1" * 160 + SILENCE * 16_000 + b"\2" * 160
 
 
-def test_a_leap_of_the_timestamp_fills_no_more_than_has_passed() -> None:
+def test_a_jump_of_the_timestamp_fills_only_the_time_that_has_passed() -> None:
     made = session()
     made.receive_datagram(audio(1, timestamp=0), FAR, 0.0)
     made.receive_datagram(audio(2, timestamp=2**31 - 5), FAR, 0.10)
@@ -261,7 +261,7 @@ def test_a_leap_of_the_timestamp_fills_no_more_than_has_passed() -> None:
     assert len(heard(made)) == MAX_FILL_SAMPLES + 160
 
 
-def test_a_new_source_goes_on_where_the_old_one_stopped() -> None:
+def test_a_new_source_continues_where_the_old_one_stopped() -> None:
     made = session()
     made.receive_datagram(audio(1, fill=1), FAR, 0.0)
     made.receive_datagram(audio(40_000, ssrc=77, fill=2), FAR, 0.06)
@@ -340,7 +340,7 @@ def test_a_key_that_is_held_for_long_is_one_digit() -> None:
     assert [item.digit for item in events_of(made) if isinstance(item, DigitReceived)] == ["7"]
 
 
-def test_events_that_are_no_digits_and_broken_ones() -> None:
+def test_events_that_are_not_digits_are_ignored() -> None:
     made = session()
     made.receive_datagram(event(1, 0, 16, 160), FAR, 0.0)
     made.receive_datagram(bytes(RtpPacket(101, 2, 5000, 9, b"\5")), FAR, 0.0)
@@ -367,13 +367,13 @@ def test_malformed_datagrams_are_dropped(data: bytes) -> None:
 
 
 @given(st.binary(max_size=40), st.integers(0, 1))
-def test_any_octets_are_survived(data: bytes, lead: int) -> None:
+def test_any_octets_raise_nothing(data: bytes, lead: int) -> None:
     made = session()
     made.receive_datagram(b"\x80" * lead + data, FAR, 0.0)
     made.handle_timer(1.0)
 
 
-def test_other_hosts_are_not_heard() -> None:
+def test_datagrams_of_other_hosts_are_dropped() -> None:
     made = session()
     made.receive_datagram(audio(1), ("192.0.2.99", 4000), 0.0)
     assert events_of(made) == []
@@ -383,7 +383,7 @@ def test_other_hosts_are_not_heard() -> None:
     assert made.packets_received == 1
 
 
-def test_a_held_call_sends_nothing_and_listens_on() -> None:
+def test_a_held_call_sends_nothing_but_receives() -> None:
     made, clock = started()
     made.retarget(("0.0.0.0", 4000))
     number = made.play(bytes(320))

@@ -25,7 +25,7 @@ MIXED = b"""<Response>
 </Response>"""
 
 
-def test_every_fault_has_its_line_and_every_sound_verb_is_listed() -> None:
+def test_every_fault_has_its_line_and_every_valid_verb_is_listed() -> None:
     found = check(MIXED)
     assert found.verbs == (VerbLine("SpeakSentence", 2, {"voice": "julie"}), VerbLine("Hangup", 7, {}))
     assert [fault.line for fault in found.faults] == [3, 4]
@@ -35,7 +35,7 @@ def test_every_fault_has_its_line_and_every_sound_verb_is_listed() -> None:
 
 
 @pytest.mark.parametrize("document", [b"", b"<Response>", b"<Other/>", b"<!DOCTYPE x><Response/>", b"\xff", b"<Response a='1'/>"])
-def test_what_is_no_document_has_one_fault_and_no_verbs(document: bytes) -> None:
+def test_an_unreadable_document_has_one_fault_and_no_verbs(document: bytes) -> None:
     found = check(document)
     assert found.verbs == ()
     assert len(found.faults) == 1
@@ -52,7 +52,7 @@ def test_it_stops_when_there_are_too_many_faults() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(DATA.glob("*.bxml")), ids=lambda path: path.stem)
-def test_it_judges_as_a_call_does(path: Path) -> None:
+def test_the_check_agrees_with_a_call(path: Path) -> None:
     document = path.read_bytes()
     try:
         verbs = parse_document(document).verbs

@@ -1,4 +1,4 @@
-"""What Django sees of the call flow: the phone's command, and applications as the engine takes them."""
+"""The phone's command, and applications as the engine gets them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def run_call(harness: CallflowHarness, *arguments: str) -> tuple[int, str]
     return await asyncio.to_thread(run), output.getvalue()
 
 
-async def test_the_command_tells_a_call_in_json(tmp_path: Path) -> None:
+async def test_the_command_reports_a_call_as_json(tmp_path: Path) -> None:
     async with running_callflow(tmp_path) as harness:
         harness.documents["/start"] = (
             "<Response><Gather gatherUrl='/g' terminatingDigits='#'><SpeakSentence>Hi</SpeakSentence></Gather></Response>"
@@ -69,7 +69,7 @@ async def test_the_command_tells_a_call_in_json(tmp_path: Path) -> None:
             assert file.getnframes() == round(result["heard_seconds"] * 8000)
 
 
-async def test_the_command_prints_a_ladder(tmp_path: Path) -> None:
+async def test_the_command_prints_the_messages(tmp_path: Path) -> None:
     async with running_callflow(tmp_path) as harness:
         harness.documents["/start"] = "<Response><SpeakSentence>Hi</SpeakSentence></Response>"
         code, output = await run_call(harness)

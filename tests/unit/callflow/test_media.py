@@ -1,4 +1,4 @@
-"""Two endpoints on the loopback: sockets and clock are the real ones."""
+"""Two media endpoints on the loopback, with real sockets and the real clock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _session(remote: tuple[str, int], ssrc: int) -> AudioSession:
     return AudioSession(codec=Codec.PCMU, event_payload_type=101, remote=remote, ssrc=ssrc, sequence=1, timestamp=0)
 
 
-async def test_audio_and_digits_cross_and_closing_lets_go() -> None:
+async def test_audio_and_digits_arrive_and_close_frees_the_ports() -> None:
     near, far = MediaEndpoint("127.0.0.1"), MediaEndpoint("127.0.0.1")
     near_address, far_address = near.open(), far.open()
     assert near_address[1] % 2 == far_address[1] % 2 == 0

@@ -65,7 +65,7 @@ async def test_a_menu_is_heard_and_answered(tmp_path: Path) -> None:
         assert "Press two digits" in fetched[0].response_body
 
 
-async def test_every_log_line_of_a_call_names_it(tmp_path: Path) -> None:
+async def test_every_log_line_of_a_call_has_its_id(tmp_path: Path) -> None:
     with capture_logs(processors=[merge_contextvars]) as lines:
         async with running_callflow(tmp_path) as harness:
             harness.documents["/start"] = "<Response><Pause duration='0.1'/><Redirect redirectUrl='/next'/></Response>"
@@ -161,7 +161,7 @@ async def test_the_caller_hangs_up(tmp_path: Path) -> None:
         assert harness.bodies("/done") == []
 
 
-async def test_a_call_without_audio_is_ended(tmp_path: Path) -> None:
+async def test_a_call_without_audio_times_out(tmp_path: Path) -> None:
     async with running_callflow(tmp_path, media_timeout_seconds=0.3) as harness:
         harness.documents["/start"] = "<Response><Pause duration='60'/></Response>"
         call = await harness.call()
@@ -171,7 +171,7 @@ async def test_a_call_without_audio_is_ended(tmp_path: Path) -> None:
         assert harness.record(CallEnded).reason is EndReason.MEDIA_TIMEOUT
 
 
-async def test_audio_keeps_a_call_up(tmp_path: Path) -> None:
+async def test_a_call_with_audio_does_not_time_out(tmp_path: Path) -> None:
     async with running_callflow(tmp_path, media_timeout_seconds=0.5) as harness:
         harness.documents["/start"] = "<Response><Pause duration='1.5'/></Response>"
         call = await harness.call()
@@ -228,7 +228,7 @@ async def test_a_phone_gives_up_on_a_silent_proxy(tmp_path: Path) -> None:
         assert caught.value.status == 408
 
 
-async def test_a_held_call_hears_nothing_and_goes_on_afterwards(tmp_path: Path) -> None:
+async def test_a_held_call_gets_no_audio_until_it_is_resumed(tmp_path: Path) -> None:
     async with running_callflow(tmp_path, media_timeout_seconds=0.4) as harness:
         harness.documents["/start"] = f"<Response>{'<SpeakSentence>A long sentence to hear.</SpeakSentence>' * 2}</Response>"
         call = await harness.call()
@@ -246,7 +246,7 @@ async def test_a_held_call_hears_nothing_and_goes_on_afterwards(tmp_path: Path) 
 
 
 async def reinvite(harness: CallflowHarness, call: PhoneCall, direction: str) -> None:
-    """Send the INVITE of a telephone's hold key, which our own phone does not have."""
+    """Send the INVITE by which a telephone holds or resumes a call; our own phone has no such command."""
     agent = harness.phone._sip_endpoint.agent
     (sip,) = agent._calls.values()
     sent = agent.layer.counters.stray

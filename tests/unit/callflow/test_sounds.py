@@ -47,7 +47,7 @@ def g711_file(tag: int, frames: bytes, size: int | None = None, bits: int = 8, c
 
 
 def power(ulaw: bytes, hertz: float = 440.0) -> float:
-    """Return the share of a sound's energy that lies in one tone."""
+    """Return the share of a sound's energy that is in one tone."""
     samples = struct.unpack(f"={len(ulaw)}h", ulaw_to_pcm16(ulaw))
     angles = [2 * math.pi * hertz * n / RATE for n in range(len(samples))]
     real = sum(s * math.cos(a) for s, a in zip(samples, angles, strict=True))
@@ -63,7 +63,7 @@ def test_pcm_of_any_rate_becomes_the_same_tone(rate: int, channels: int) -> None
     assert power(ulaw) > 0.99
 
 
-def test_g711_that_fits_is_not_touched() -> None:
+def test_g711_at_8_khz_is_not_resampled() -> None:
     ulaw = pcm16_to_ulaw(tone(8000))
     assert decode_sound(g711_file(7, ulaw)) == ulaw
     assert decode_sound(g711_file(7, ulaw, size=0x7FFFF000)) == ulaw
@@ -110,7 +110,7 @@ def test_any_bytes_decode_or_raise_wav_error(data: bytes, position: int) -> None
             assert str(error).endswith(".")
 
 
-async def test_speech_is_the_same_every_time_and_kept(tmp_path: Path) -> None:
+async def test_speech_is_reproducible_and_cached(tmp_path: Path) -> None:
     spoken = await Speaker(str(tmp_path / "a")).say('Hello <break time="300ms"/> there &amp; you', VOICE)
     assert len(spoken) > RATE
     assert await Speaker(str(tmp_path / "b")).say('Hello <break time="300ms"/> there &amp; you', VOICE) == spoken
@@ -120,7 +120,7 @@ async def test_speech_is_the_same_every_time_and_kept(tmp_path: Path) -> None:
     assert await Speaker(str(tmp_path / "a")).say("Hello", Voice("en_US", "male")) != spoken
 
 
-async def test_every_locale_speaks(tmp_path: Path) -> None:
+async def test_every_locale_can_be_spoken(tmp_path: Path) -> None:
     speaker = Speaker(str(tmp_path))
     for locale in LOCALES:
         assert len(await speaker.say("1 2 3", Voice(locale, "male"))) > 2000
@@ -132,7 +132,7 @@ async def test_a_missing_program_says_what_to_install(tmp_path: Path) -> None:
     assert str(caught.value) == "no-such-speaker cannot be started; install the package espeak-ng."
 
 
-async def test_a_program_that_says_nothing_is_noticed(tmp_path: Path) -> None:
+async def test_a_program_that_writes_no_audio_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SpeechUnavailable) as caught:
         await Speaker(str(tmp_path), program="true").say("Hello", VOICE)
     assert str(caught.value) == "true wrote no audio. It is not a wav file."
@@ -147,12 +147,12 @@ async def test_endless_speech_is_cut_off(tmp_path: Path) -> None:
     assert str(caught.value) == "The sentence is longer than 600 s when spoken."
 
 
-async def test_a_cache_that_cannot_be_written_costs_no_speech(tmp_path: Path) -> None:
+async def test_speech_works_without_a_writable_cache(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     assert await Speaker(str(tmp_path / "file")).say("Hello", VOICE)
 
 
-def test_the_cache_forgets_what_was_used_least_lately(tmp_path: Path) -> None:
+def test_the_cache_evicts_the_least_recently_used(tmp_path: Path) -> None:
     for number in range(MAX_CACHED_PROMPTS):
         path = tmp_path / f"{number:05}.ulaw"
         path.touch()
@@ -181,7 +181,7 @@ async def test_a_recording_is_sample_exact(tmp_path: Path) -> None:
     await pool.close()
 
 
-async def test_a_recording_is_no_longer_than_it_may_be(tmp_path: Path) -> None:
+async def test_a_recording_ends_at_its_maximum_length(tmp_path: Path) -> None:
     pool = RecorderPool(str(tmp_path))
     recorder = pool.start("c-1", "r-1", 0.05)
     for _ in range(5):
@@ -198,7 +198,7 @@ async def test_an_empty_recording_is_a_file_too(tmp_path: Path) -> None:
     await pool.close()
 
 
-async def test_a_recording_without_a_place_fails_in_one_sentence(tmp_path: Path) -> None:
+async def test_a_recording_that_cannot_be_written_fails_with_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "c-1").write_text("in the way")
     pool = RecorderPool(str(tmp_path))
     recorder = pool.start("c-1", "r-1", 60.0)

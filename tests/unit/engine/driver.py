@@ -1,4 +1,4 @@
-"""Drive an engine by hand, with a clock of our own."""
+"""Drives an engine under a simulated clock."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def uuids() -> Callable[[], str]:
 
 
 class Driver:
-    """Hold an engine, everything it has asked for, and the time."""
+    """An engine, all its effects so far, and the time."""
 
     def __init__(self, application: Application | None = APPLICATION, config: CallflowConfig = CONFIG) -> None:
         self.application = application
@@ -54,7 +54,7 @@ class Driver:
         self.seen: list[Effect] = []
 
     def collect(self) -> list[Effect]:
-        """Take what the engine wants now."""
+        """Return the engine's new effects."""
         taken = len(self.seen)
         while (effect := self.engine.next_event()) is not None:
             self.seen.append(effect)
@@ -89,7 +89,7 @@ class Driver:
         self.engine.document_answered(fetch.number, OutboundAnswer(status, document.encode(), "application/xml", 0, error), self.now)
 
     def run(self, verbs: str) -> None:
-        """Arrive, run a document of these verbs, and acknowledge where that answers the call."""
+        """Arrive, run a document of these verbs, and acknowledge the answer, if there is one."""
         self.arrive()
         self.answer_fetch(f"<Response>{verbs}</Response>")
         if Answer() in self.collect():
@@ -109,7 +109,7 @@ class Driver:
             self.engine.digit_received(digit, self.now)
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, with every timer on its way; the caller's audio flows meanwhile."""
+        """Let time pass and fire every timer that is due; the caller's audio arrives meanwhile."""
         end = self.now + seconds
         while (due := self._due()) is not None and due <= end:
             self.now = max(self.now, due)

@@ -50,7 +50,7 @@ def reachable(table: dict[S, dict[M, S]], start: S) -> set[S]:
     return reached
 
 
-def test_initiate_goes_out_at_once_with_the_applications_credentials() -> None:
+def test_initiate_is_sent_at_once_with_the_applications_credentials() -> None:
     driver = Driver()
     driver.arrive()
     fetch = driver.last(FetchDocument)
@@ -136,7 +136,7 @@ def test_the_fallback_is_tried_once() -> None:
     assert driver.ended.reason is EndReason.CALLBACK_ERROR
 
 
-def test_both_failing_ends_the_call() -> None:
+def test_a_failing_fallback_ends_the_call() -> None:
     driver = Driver(with_fallback("https://backup.example.com/start"))
     driver.arrive()
     driver.answer_fetch("", 500)
@@ -195,7 +195,7 @@ def test_endless_redirects_end() -> None:
 
 
 @pytest.mark.parametrize("reason", [EndReason.APPLICATION_ERROR, EndReason.INTERNAL_ERROR])
-def test_a_sound_that_cannot_be_had_ends_the_call(reason: EndReason) -> None:
+def test_a_sound_that_fails_ends_the_call(reason: EndReason) -> None:
     driver = Driver()
     driver.run("<PlayAudio>a.ogg</PlayAudio>")
     number = driver.last(AudioWanted).number
@@ -206,7 +206,7 @@ def test_a_sound_that_cannot_be_had_ends_the_call(reason: EndReason) -> None:
     assert driver.last(HangUp).reason is reason
 
 
-def test_hanging_up_cuts_the_sound() -> None:
+def test_hanging_up_stops_the_sound() -> None:
     driver = Driver()
     driver.run(SPEAK)
     number = driver.speak()
@@ -219,7 +219,7 @@ def test_hanging_up_cuts_the_sound() -> None:
     assert driver.count(WriteReport) == 2
 
 
-def test_cancelling_while_a_webhook_is_out() -> None:
+def test_cancelling_while_a_webhook_is_open() -> None:
     driver = Driver()
     driver.arrive()
     driver.engine.cancelled(driver.now)
@@ -254,7 +254,7 @@ def test_a_call_without_common_media_is_refused() -> None:
     assert driver.ended.error_message == "The offer names no G.711."
 
 
-def test_silence_of_the_network_ends_the_call_but_hold_does_not() -> None:
+def test_missing_media_ends_the_call_unless_it_is_held() -> None:
     driver = Driver(config=replace(CONFIG, media_timeout_seconds=30.0))
     driver.run("<Pause duration='600'/>")
     driver.engine.media_heard(driver.now + 5)

@@ -50,7 +50,7 @@ def test_ends_when_the_next_digit_takes_too_long() -> None:
     assert collected(driver) == ("12", "")
 
 
-def test_ends_without_digits_after_the_prompt_and_the_first_digits_time() -> None:
+def test_ends_without_digits_after_the_first_digit_timeout() -> None:
     driver = gather("firstDigitTimeout='3'", PROMPT)
     driver.wait(20)
     driver.play_out()
@@ -60,14 +60,14 @@ def test_ends_without_digits_after_the_prompt_and_the_first_digits_time() -> Non
     assert collected(driver) == ("", "")
 
 
-def test_no_time_for_the_first_digit_ends_with_the_prompt() -> None:
+def test_a_first_digit_timeout_of_zero_ends_with_the_prompt() -> None:
     driver = gather("firstDigitTimeout='0'", PROMPT)
     driver.play_out()
     driver.wait(0)
     assert collected(driver) == ("", "")
 
 
-def test_the_first_digit_cuts_the_prompt() -> None:
+def test_the_first_digit_stops_the_prompt() -> None:
     driver = gather("maxDigits='2'", PROMPT * 2)
     number = driver.speak()
     driver.press("1")

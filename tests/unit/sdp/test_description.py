@@ -41,7 +41,7 @@ def test_a_browser() -> None:
     assert held.connection.address == "10.20.30.44"
 
 
-def test_clock_rates_are_mapped_static_or_the_usual_one() -> None:
+def test_clock_rates_and_encodings() -> None:
     head = b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 96 10 97 98 0 * 128 %b\r\n" % (b"9" * 5_000)
     maps = b"a=rtpmap:96 L16/16000/2\r\na=rtpmap:97 x/0\r\na=rtpmap:98 y/99999999\r\na=rtpmap:96 z/1\r\na=rtpmap:0\r\n"
     (audio,) = SessionDescription.parse(head + maps).media
@@ -126,20 +126,20 @@ def test_lines_and_media_are_bounded() -> None:
 
 
 @pytest.mark.parametrize(("host", "address"), [("10.0.0.1/127", "10.0.0.1"), ("10.0.0.1/127/3", "10.0.0.1"), ("fax.example", None)])
-def test_a_scope_is_no_part_of_the_address(host: str, address: str | None) -> None:
+def test_the_ttl_is_not_part_of_the_address(host: str, address: str | None) -> None:
     raw = (DATA / "softphone.sdp").read_bytes().replace(b"c=IN IP4 192.168.7.20", b"c=IN IP4 " + host.encode())
     connection = SessionDescription.parse(raw).media[0].connection
     assert connection is not None
     assert connection.address == address
 
 
-def test_blank_lines_and_a_truncated_end_are_borne() -> None:
+def test_blank_lines_and_a_truncated_end_are_accepted() -> None:
     raw = (DATA / "softphone.sdp").read_bytes() + b"\r\n \r\na=x\r"
     assert bytes(SessionDescription.parse(raw)) == raw
 
 
 @pytest.mark.parametrize("host", ["256.1.1.1", "1.2.3", "1.2.3.4.", "01.2.3.4", "host.example", "1.2.3.4.5"])
-def test_what_is_no_address(host: str) -> None:
+def test_hosts_that_are_not_ipv4_addresses(host: str) -> None:
     raw = (DATA / "softphone.sdp").read_bytes().replace(b"c=IN IP4 192.168.7.20", b"c=IN IP4 " + host.encode())
     connection = SessionDescription.parse(raw).media[0].connection
     assert connection is not None

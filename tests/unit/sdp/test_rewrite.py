@@ -47,7 +47,7 @@ def test_every_stream_goes_through_the_relay() -> None:
     assert b"a=rtcp-mux" in lines
 
 
-def test_what_a_browser_says_of_itself_stays_and_what_leads_around_the_relay_goes() -> None:
+def test_a_browsers_ice_is_removed_and_the_rest_stays() -> None:
     out = relayed(BROWSER, [30000, 0, 30010])
     gone = re.compile(rb"a= ?(?:candidate|x-candidate|remote-cand|end-of|altc|ice-|group:BUNDLE|bundle-only|acap:1)", re.IGNORECASE)
     kept = [line for line in BROWSER.split(b"\r\n") if not gone.match(line)]
@@ -63,7 +63,7 @@ def test_what_a_browser_says_of_itself_stays_and_what_leads_around_the_relay_goe
 
 
 @pytest.mark.parametrize("line", [b"a=RTCP:4011 IN IP4 192.168.7.20", b"a= rtcp:9", b"a=rtcp :4011 IN IP4 192.168.7.20"])
-def test_an_rtcp_line_in_odd_spelling_shows_no_address(line: bytes) -> None:
+def test_an_oddly_spelt_rtcp_line_shows_no_address(line: bytes) -> None:
     out = relayed(SOFTPHONE.replace(b"a=sendrecv", line + b"\r\n" + line), [30002])
     assert out.count(b"\r\na=rtcp:30003") == 2
     assert b"192.168.7.20" not in out
@@ -73,7 +73,7 @@ def test_an_rtcp_line_in_odd_spelling_shows_no_address(line: bytes) -> None:
 @pytest.mark.parametrize(
     "line", [b"a=source-filter: incl IN IP4 * 192.168.7.20", b"a=ccap:1 IN IP4 192.168.7.20", b"a=ice2", b"a=acap:4 rtcp:5"]
 )
-def test_what_else_leads_around_the_relay_goes(line: bytes) -> None:
+def test_other_attributes_that_bypass_the_relay_are_removed(line: bytes) -> None:
     placed = SOFTPHONE.replace(b"a=sendrecv", b"a=sendrecv\r\n" + line)
     assert relayed(placed, [30002]) == relayed(SOFTPHONE, [30002])
 
@@ -81,7 +81,7 @@ def test_what_else_leads_around_the_relay_goes(line: bytes) -> None:
 @pytest.mark.parametrize(
     "line", [b"a=group:LS 1 2", b"a=group", b"a=X-nat:3", b"a=direction:active", b"a=acap", b"a=pcfg:1 t=1 a=1", b"a=maxptime:40"]
 )
-def test_what_does_not_lead_around_the_relay_stays(line: bytes) -> None:
+def test_attributes_that_do_not_bypass_the_relay_stay(line: bytes) -> None:
     placed = SOFTPHONE.replace(b"a=sendrecv", b"a=sendrecv\r\n" + line)
     assert line in relayed(placed, [30002]).split(b"\r\n")
 
@@ -115,7 +115,7 @@ def test_multiplexing_is_added_to_a_section_without_attributes(ending: bytes) ->
     assert relayed(raw, [30002], mux=(True,)).endswith(b"0" + (ending or b"\n") + b"a=rtcp-mux" + ending)
 
 
-def test_each_section_needs_its_port_and_its_wish() -> None:
+def test_each_section_needs_its_port_and_its_mux_option() -> None:
     with pytest.raises(ValueError, match="zip"):
         relayed(SOFTPHONE, [])
     with pytest.raises(ValueError, match="zip"):

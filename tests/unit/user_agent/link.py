@@ -1,4 +1,4 @@
-"""Join two user agents by a link that loses, repeats and delays, under a clock of our own."""
+"""A simulated link between two user agents that loses, repeats and delays datagrams."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def phone() -> UserAgent:
 
 
 class Link:
-    """Carry datagrams between agents and collect their events; INVITEs from the phone get the proxy's header."""
+    """Carries datagrams between agents and collects their events; INVITEs from the phone get the proxy's header."""
 
     def __init__(self, agents: dict[Address, UserAgent], seed: int | None = None) -> None:
         self.agents = agents
@@ -50,7 +50,7 @@ class Link:
         self._queue: list[tuple[float, int, bytes, Address, Address]] = []
 
     def run(self, seconds: float, until: Callable[[], object] | None = None) -> None:
-        """Let time pass until the condition holds."""
+        """Let time pass, at most `seconds`, until the condition holds."""
         end = self.now + seconds
         self.pump()
         while not (until and until()):
@@ -67,7 +67,7 @@ class Link:
             self.pump()
 
     def take(self, address: Address, kind: type[SipEvent]) -> list[SipEvent]:
-        """Return the events of a kind that an agent has told."""
+        """Return the events of a kind from one agent."""
         return [event for event in self.events[address] if isinstance(event, kind)]
 
     def first_lines(self, source: Address) -> list[str]:
@@ -75,7 +75,7 @@ class Link:
         return [data.partition(b"\r\n")[0].decode() for _, sender, data in self.log if sender == source]
 
     def pump(self) -> None:
-        """Take what the agents send and tell."""
+        """Take the agents' datagrams and events."""
         for address, agent in self.agents.items():
             for data, target in agent.datagrams_to_send():
                 self.log.append((self.now, address, data))

@@ -1,4 +1,4 @@
-"""The user agent against itself: calls both ways round, with loss, and what goes wrong between."""
+"""The user agent against itself: calls in both directions, with loss and with failures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from voiceapps.rules.endings import EndReason
 
 
 class Pair:
-    """Hold both agents and one call between them."""
+    """Two agents and one call between them."""
 
     def __init__(self, seed: int | None = None, agent: UserAgent | None = None) -> None:
         self.phone, self.server = phone(), server() if agent is None else agent
@@ -122,7 +122,7 @@ def test_a_call_is_cancelled() -> None:
     pair.assert_empty()
 
 
-def test_an_answer_that_crosses_the_cancel_is_left_by_bye() -> None:
+def test_an_answer_that_crosses_the_cancel_is_ended_by_bye() -> None:
     pair = Pair()
     call = pair.arrive().call
     pair.link.run(1)
@@ -133,7 +133,7 @@ def test_an_answer_that_crosses_the_cancel_is_left_by_bye() -> None:
     pair.assert_empty()
 
 
-def test_an_answer_without_ack_is_repeated_and_given_up() -> None:
+def test_an_answer_without_ack_is_repeated_until_the_timeout() -> None:
     pair = Pair()
     call = pair.arrive().call
     pair.link.run(1)
@@ -152,7 +152,7 @@ def test_an_answer_without_ack_is_repeated_and_given_up() -> None:
     assert (len(pair.server), len(pair.server.layer)) == (0, 0)
 
 
-def test_a_caller_that_vanished_is_noticed_by_the_keepalive() -> None:
+def test_the_keepalive_detects_a_caller_that_vanished() -> None:
     pair = Pair()
     call = pair.establish()
     pair.link.run(60)
@@ -166,7 +166,7 @@ def test_a_caller_that_vanished_is_noticed_by_the_keepalive() -> None:
     assert (len(pair.server), len(pair.server.layer)) == (0, 0)
 
 
-def test_a_caller_that_forgot_the_call_is_noticed_too() -> None:
+def test_the_keepalive_detects_a_caller_that_forgot_the_call() -> None:
     pair = Pair()
     call = pair.establish()
     pair.link.agents[PHONE] = phone()

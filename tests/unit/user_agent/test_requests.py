@@ -1,4 +1,4 @@
-"""The user agent against hand-written messages: what a well-behaved peer of ours would never send."""
+"""The user agent against hand-written messages, which our own agent would not send."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FROM = "<sip:alice@example.net>;tag=a1"
 
 
 class Raw:
-    """Write requests by hand to one agent and read its answers."""
+    """A peer that writes requests by hand and reads the agent's answers."""
 
     def __init__(self, agent: UserAgent) -> None:
         self.agent = agent
@@ -68,7 +68,7 @@ class Raw:
         return self.send("INVITE", 1, body=body, headers=(HEADER, *headers))
 
     def establish(self, body: str = OFFER, answer: str = "") -> Response:
-        """Bring a call up and return its 200."""
+        """Establish a call and return its 200."""
         self.invite(body)
         (arrived,) = self.events()
         assert isinstance(arrived, CallArrived)
@@ -182,7 +182,7 @@ def test_a_reinvite_without_offer_gets_ours() -> None:
     assert event.media.address == ("127.0.0.1", 40010)
 
 
-def test_reinvites_that_cannot_be_taken() -> None:
+def test_reinvites_that_are_refused() -> None:
     raw = Raw(server())
     raw.establish()
     (refusal,) = raw.send("INVITE", 2, body=VIDEO)
@@ -210,7 +210,7 @@ def test_glare_with_our_refresh() -> None:
 
 
 @pytest.mark.parametrize("status", [408, 481])
-def test_a_refresh_that_meets_nobody_ends_the_call(status: int) -> None:
+def test_a_refresh_for_an_unknown_dialog_ends_the_call(status: int) -> None:
     raw = Raw(server())
     raw.establish()
     raw.events()
@@ -220,7 +220,7 @@ def test_a_refresh_that_meets_nobody_ends_the_call(status: int) -> None:
     assert raw.events() == [PeerLost(1, EndReason.CALLER_UNREACHABLE)]
 
 
-def test_a_caller_who_refreshes_is_watched() -> None:
+def test_a_caller_who_stops_refreshing_is_lost() -> None:
     raw = Raw(UserAgent(UserAgentConfig(SERVER, session_expires=1800), new_token=tokens("s")))
     raw.invite(headers=("Supported: timer", "Session-Expires: 90;refresher=uac"))
     raw.agent.answer(1, SERVER_MEDIA, raw.now)
@@ -246,7 +246,7 @@ def test_short_sessions_and_unknown_extensions_are_refused() -> None:
     assert (bad.status, bad.header("unsupported")) == (420, "100rel")
 
 
-def test_the_same_attempt_by_another_path_is_merged() -> None:
+def test_a_merged_request_is_refused() -> None:
     raw = Raw(server())
     assert [response.status for response in raw.invite()] == [180]
     assert [response.status for response in raw.invite()] == [482]
@@ -325,7 +325,7 @@ def test_the_phone_answers_a_challenge_of_its_realm_once() -> None:
     assert raw.events()[0] == OutgoingCallFailed(1, 407, "Proxy Authentication Required")
 
 
-def test_the_phone_answers_no_strangers_challenge() -> None:
+def test_the_phone_answers_no_challenge_of_another_realm() -> None:
     raw = placed("sip.example.com")
     assert challenge(raw, "evil.example.com") is None
     assert raw.events()[0] == OutgoingCallFailed(1, 407, "Proxy Authentication Required")

@@ -1,4 +1,4 @@
-"""Session descriptions: what we read of others' and what we write."""
+"""Session descriptions: what is accepted, and what our answers and offers say."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_streams_own_address_and_direction_win() -> None:
     assert (session.direction, session.listens) == ("sendonly", False)
 
 
-def test_a_codec_in_use_stays() -> None:
+def test_the_codec_in_use_stays_if_it_is_offered() -> None:
     session = LocalSession(("127.0.0.1", 5000), 7)
     chosen = []
     for formats in ("8 0", "0 8", "0"):
