@@ -129,6 +129,22 @@ async def test_a_missing_sound_file_ends_the_call(tmp_path: Path) -> None:
         assert "could not be fetched. It answered 40" in (ended.error_message or "")
 
 
+async def test_a_bug_in_a_task_ends_its_call_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def say(*_: object) -> bytes:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(Speaker, "say", say)
+    async with running_callflow(tmp_path) as harness:
+        harness.documents["/start"] = "<Response><Pause duration='60'/></Response>"
+        other = await harness.call()
+        harness.documents["/start"] = "<Response><SpeakSentence>Hi</SpeakSentence></Response>"
+        call = await harness.call()
+        assert await call.wait_ended(timeout=10) == "remote"
+        ended = harness.record(CallEnded)
+        assert (ended.reason, ended.error_message) == (EndReason.INTERNAL_ERROR, "An unexpected error ended the call.")
+        assert not other.ended
+
+
 @pytest.mark.parametrize(
     ("document", "status", "reason"),
     [
