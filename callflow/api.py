@@ -51,7 +51,7 @@ class BxmlCheckData(serializers.Serializer[Any]):
 
 
 class BxmlCheckList(ClientView):
-    """Checks of documents; none is kept, and any token will do."""
+    """Checks of documents: nothing is stored, and any valid token is accepted."""
 
     parser_classes = [XmlText, TextXml]  # noqa: RUF012  # DRF reads it as it is
 

@@ -36,7 +36,7 @@ class DigitDetector:
 
 
 def plan_digits(digits: str, duration_ms: int, gap_ms: int) -> list[EventStep | None]:
-    """Return what each 20 ms slot carries: a packet, or None where nothing is sent; raises ValueError.
+    """Return what each 20 ms slot carries: a packet, or None if nothing is sent; raises ValueError.
 
     The repeated end packets fill the first slots of the gap.
     """

@@ -45,7 +45,7 @@ class FrameAssembler:
         return self._take_frames()
 
     def _missing(self, timestamp: int, size: int, now: float) -> int:
-        """Return the samples between the last packet and this one; negative where they overlap."""
+        """Return the samples between the last packet and this one; negative if they overlap."""
         step = (timestamp - (self._next or 0) + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
         if -SLACK_SAMPLES <= step <= self._passed(now) + SLACK_SAMPLES:
             return step

@@ -70,7 +70,7 @@ class ElementReader:
         return float(value)
 
     def optional(self, name: str) -> str | None:
-        """Return an attribute as written, or None where it is absent."""
+        """Return an attribute as written, or None if it is absent."""
         self._unread.discard(name)
         value = self.element.get(name)
         return None if value is None else str(value)
@@ -80,7 +80,7 @@ class ElementReader:
         return None if self.optional("tag") is None else self.limited("tag", "", MAX_TAG_LENGTH)
 
     def url(self, name: str) -> str | None:
-        """Return a URL, absolute or relative, or None where it is absent or empty."""
+        """Return a URL, absolute or relative, or None if it is absent or empty."""
         value = self.optional(name)
         if not value:
             return None

@@ -1,4 +1,4 @@
-"""Check a document for its author: report every faulty verb, where a call would stop at the first."""
+"""Check a document for its author: report every faulty verb, while a call stops at the first."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Keepalive:
         self._number = number
 
     def arm(self, now: float) -> None:
-        """Set the timer of the next OPTIONS, where they are wanted at all."""
+        """Set the timer of the next OPTIONS, if the configuration asks for them."""
         seconds = self._context.config.keepalive_seconds
         if seconds:
             self._context.timers.set((self._number, CallTimer.KEEPALIVE), now + seconds)

@@ -23,7 +23,7 @@ class SessionRefresh:
         self._number = number
 
     def agree(self, invite: Request) -> None:
-        """Take the interval and the refresher from the peer's INVITE, where we take part in session timers."""
+        """Take the interval and the refresher from the peer's INVITE, if we use session timers."""
         if self._context.config.session_expires:
             self.timer = agree(invite, self._context.config.session_expires)
 
