@@ -76,7 +76,7 @@ class SipProxyConfig:
     """The files of the listeners that speak TLS."""
     trusted: tuple[str, ...] = ()
     """CIDRs that per-source limits and bans never touch."""
-    guard_silent: bool = False
+    drop_foreign_hosts: bool = False
     """Whether requests from outside that name a host which is not ours get no answer."""
     guard_kernel: bool = False
     """Whether the kernel drops what comes from banned sources, where we may ask it to."""

@@ -45,7 +45,7 @@ def sip_proxy_config(worker: int = 0) -> SipProxyConfig:
         nonce_key=mac_key(settings.SIPURI_NONCE_KEY),
         route_key=mac_key(settings.SIPURI_ROUTE_KEY),
         trusted=settings.GUARD_TRUSTED,
-        guard_silent=settings.GUARD_SILENT,
+        drop_foreign_hosts=settings.DROP_FOREIGN_HOSTS,
         guard_kernel=settings.GUARD_KERNEL == "auto",
         digest_allow_no_qop=settings.DIGEST_ALLOW_NO_QOP,
         stores_messages=settings.MESSAGE_STORE_DAYS > 0,

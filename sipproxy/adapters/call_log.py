@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter
 
-from sipproxy.core.events import CallRefused
+from sipproxy.core.events import InviteRefused
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.records import Record, RefusalSeen
 
@@ -18,7 +18,7 @@ MAX_GATHERED = 1_000
 
 @dataclass(slots=True)
 class _Burst:
-    first: CallRefused
+    first: InviteRefused
     last_at: float
     count: int = 1
 
@@ -32,7 +32,7 @@ class RefusalLog:
         self._dropped = Counter("sipuri_refusals_dropped", "Refusals that found no room in their second", registry=registry)
         self._task: asyncio.Task[None] | None = None
 
-    def add(self, refusal: CallRefused) -> None:
+    def add(self, refusal: InviteRefused) -> None:
         """Count one refusal."""
         key = (refusal.application_id, refusal.source_ip, refusal.reason)
         burst = self._bursts.get(key)

@@ -8,7 +8,7 @@ from functools import cache, partial
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from sipproxy.aio.listeners import Listeners
-from sipproxy.core.events import CallRefused, RequestSeen, ResponseSent
+from sipproxy.core.events import InviteRefused, RequestSeen, ResponseSent
 from sipproxy.core.proxy import ProxyCore
 from sipproxy.sip.status import REASONS
 from sipproxy.transactions.listener import Transport
@@ -28,13 +28,13 @@ class ProxyMetrics:
         gauges = {
             "sipuri_sip_calls": ("Calls up or on their way", lambda: core.load.calls),
             "sipuri_sip_transactions": ("Transactions of both sides", lambda: core.load.transactions),
-            "sipuri_sip_exchanges": ("Requests let through whose transaction lives", lambda: core.load.exchanges),
+            "sipuri_sip_exchanges": ("Requests let through whose transaction lives", lambda: core.load.contexts),
             "sipuri_sip_lookups": ("INVITEs that wait for the directory", lambda: core.load.lookups),
             "sipuri_sip_relay_waits": ("Messages that wait for a relay", lambda: core.load.relay_waits),
             "sipuri_sip_malformed": ("Messages that could not be parsed", lambda: core.drops.malformed),
             "sipuri_sip_silenced": ("Requests of sources over their limit", lambda: core.drops.silenced),
             "sipuri_sip_crowded": ("Datagrams that found too many waiting before them", lambda: core.drops.crowded),
-            "sipuri_sip_bans": ("Sources that are kept out", lambda: core.count_bans(time.monotonic())),
+            "sipuri_sip_bans": ("CoreHooks that are kept out", lambda: core.count_bans(time.monotonic())),
             "sipuri_sip_banned_drops": ("Messages of banned sources that the proxy dropped", lambda: core.drops.banned),
             "sipuri_sip_foreign_drops": ("Requests for hosts that are not ours, dropped without an answer", lambda: core.drops.foreign),
             "sipuri_sip_strangers_inside": ("Datagrams inside from no node of ours", lambda: core.drops.strangers_inside),
@@ -67,7 +67,7 @@ class ProxyMetrics:
                 partial(listeners.counted, transport, lambda held: held.overdue + held.unreadable + held.unread)
             )
 
-    def refused(self, event: CallRefused) -> None:
+    def refused(self, event: InviteRefused) -> None:
         """Count a refusal."""
         self._refusals.labels(event.reason.value).inc()
 

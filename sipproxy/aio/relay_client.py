@@ -27,8 +27,8 @@ SEARCH_SECONDS = 0.25
 MISSED_PINGS = 2
 MAX_PENDING = 10_000
 
-Reply = dict[bytes, object]
-OnReply = Callable[[Reply | None], None]
+NgReply = dict[bytes, object]
+OnReply = Callable[[NgReply | None], None]
 
 log = structlog.get_logger(__name__)
 
@@ -138,7 +138,7 @@ class RelayClient:
                 self.send(relay, {"command": "ping"}, partial(self._on_pong, relay, self._pings))
             await asyncio.sleep(PING_SECONDS if self._live() else SEARCH_SECONDS)
 
-    def _on_pong(self, relay: Address, number: int, reply: Reply | None) -> None:
+    def _on_pong(self, relay: Address, number: int, reply: NgReply | None) -> None:
         if reply is not None and reply.get(b"result") == b"pong":
             self._heard[relay] = number
             self._missed[relay] = 0
@@ -147,7 +147,7 @@ class RelayClient:
             self._missed[relay] += 1
 
 
-def _read(body: bytes, relay: Address) -> Reply | None:
+def _read(body: bytes, relay: Address) -> NgReply | None:
     """Return an answer's dictionary, None where it is none: the command is then repeated."""
     try:
         reply = bencode.decode(body)

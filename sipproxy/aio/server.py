@@ -22,9 +22,9 @@ from sipproxy.aio.listeners import Listeners
 from sipproxy.aio.metrics import ProxyMetrics
 from sipproxy.aio.relay_client import RelayClient
 from sipproxy.config import SipProxyConfig
-from sipproxy.core.events import BansChanged, CallRefused, DirectoryWanted, MessageSeen, ProxyEvent, RecordMade, RelayWanted
+from sipproxy.core.events import BansChanged, DirectoryWanted, InviteRefused, MessageSeen, ProxyEvent, RelayWanted, ReportMade
 from sipproxy.core.proxy import ProxyCore
-from sipproxy.core.state import Sources
+from sipproxy.core.state import CoreHooks
 from sipproxy.transactions.listener import Listener, Side
 from sipproxy.transactions.tables import T1
 from voiceapps.rules.admission import AdmissionSnapshot
@@ -47,7 +47,7 @@ class ProxyServer:
         ask_directory: AskDirectory,
         country_of: Callable[[str], str | None],
         on_record: Callable[[Record], None],
-        on_refusal: Callable[[CallRefused], None],
+        on_refusal: Callable[[InviteRefused], None],
         on_bans: Callable[[BanChange], None],
         registry: CollectorRegistry,
     ) -> None:
@@ -62,7 +62,7 @@ class ProxyServer:
         self._listeners = Listeners(config, on_message=self._on_message, on_lost=self._on_lost, is_banned=self._is_banned)
         self._core = ProxyCore(
             config,
-            Sources(
+            CoreHooks(
                 new_token=lambda: os.urandom(10).hex(),
                 new_call_id=lambda: f"c-{secrets.token_hex(4)}-{uuid.uuid4()}",
                 wall=lambda at: at + self._epoch,
@@ -208,7 +208,7 @@ class ProxyServer:
         self._timer = asyncio.get_running_loop().call_later(wanted - time.monotonic(), self._on_timer)
 
     def _handle(self, event: ProxyEvent) -> None:
-        if isinstance(event, RecordMade):
+        if isinstance(event, ReportMade):
             self._on_record(event.record)
         elif isinstance(event, MessageSeen):
             self._export(event)
@@ -217,7 +217,7 @@ class ProxyServer:
         elif isinstance(event, RelayWanted):
             # The statistics in the answer to a delete, say, are for nobody here.
             self._relays.send(event.relay, event.command, partial(self._on_relay, event.key) if event.key else None)
-        elif isinstance(event, CallRefused):
+        elif isinstance(event, InviteRefused):
             self._metrics.refused(event)
             self._on_refusal(event)
         elif isinstance(event, BansChanged):

@@ -58,16 +58,16 @@ def count_hop(request: Request) -> None:
     request.replace("Max-Forwards", str(_DEFAULT_HOPS if hops is None else hops - 1))
 
 
-def push_via(request: Request, leaving: Listener, *, key: bytes, random: str, worker: int) -> None:
+def push_via(request: Request, egress: Listener, *, key: bytes, random: str, worker: int) -> None:
     """Put our Via on top."""
     branch = make_branch(request, key=key, random=random, worker=worker)
-    request.prepend("Via", via_text(leaving, branch))
+    request.prepend("Via", via_text(egress, branch))
 
 
-def via_text(leaving: Listener, branch: str) -> str:
+def via_text(egress: Listener, branch: str) -> str:
     """Return a Via of ours."""
-    host, port = leaving.address
-    return f"SIP/2.0/{leaving.transport.value} {host}:{port};branch={branch}"
+    host, port = egress.address
+    return f"SIP/2.0/{egress.transport.value} {host}:{port};branch={branch}"
 
 
 def push_record_route(invite: Request, token: str, internal: Listener) -> None:

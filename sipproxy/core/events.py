@@ -47,7 +47,7 @@ class RelayWanted:
 
 
 @dataclass(frozen=True, slots=True)
-class CallRefused:
+class InviteRefused:
     """Fired when an INVITE was refused for a reason the customer should see."""
 
     application_id: str | None
@@ -73,7 +73,7 @@ class CallRefused:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordMade:
+class ReportMade:
     """Fired for each record that the database should hold."""
 
     record: CallAdmitted | CallEnded | LadderMessage | SourceBanned
@@ -126,4 +126,4 @@ class BansChanged:
     """The difference."""
 
 
-ProxyEvent = DirectoryWanted | RelayWanted | CallRefused | RecordMade | MessageSeen | RequestSeen | ResponseSent | BansChanged
+ProxyEvent = DirectoryWanted | RelayWanted | InviteRefused | ReportMade | MessageSeen | RequestSeen | ResponseSent | BansChanged

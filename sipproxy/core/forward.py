@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from daemonkit.address import Address
 from sipproxy.core import edits
-from sipproxy.core.events import RecordMade
-from sipproxy.core.exchange import Exchange
-from sipproxy.core.guard import Applicant
+from sipproxy.core.events import ReportMade
+from sipproxy.core.guard import PendingInvite
 from sipproxy.core.inner import InnerRoute
-from sipproxy.core.limits import FAILOVER_SECONDS, RING_SECONDS
-from sipproxy.core.media import Media, Passage, Refusal, has_description
+from sipproxy.core.limits import FAILOVER_SECONDS, TIMER_C_SECONDS
+from sipproxy.core.relay_broker import Refusal, RelayBroker, SdpTransit, has_description
+from sipproxy.core.response_context import ResponseContext
 from sipproxy.core.state import State, printable
 from sipproxy.core.token import RouteToken
 from sipproxy.sip import Request
@@ -26,86 +26,84 @@ _REFUSALS = {Refusal.UNUSABLE: EndReason.UNSUPPORTED_MEDIA, Refusal.UNAVAILABLE:
 class Forward:
     """Send requests on."""
 
-    def __init__(self, state: State, media: Media) -> None:
+    def __init__(self, state: State, broker: RelayBroker) -> None:
         self._state = state
-        self._media = media
+        self._broker = broker
 
     # The first INVITE.
 
-    def start_call(self, applicant: Applicant, application: AdmissionSnapshot, country: str | None, now: float) -> None:
+    def start_call(self, invite: PendingInvite, application: AdmissionSnapshot, country: str | None, now: float) -> None:
         """Take an admitted INVITE: relay, node, 100."""
-        state, request = self._state, applicant.request
-        facts = self._facts(applicant, application, country, now)
-        state.tell(RecordMade(CallAdmitted(facts, state.config.name)))
+        state, request = self._state, invite.request
+        facts = self._facts(invite, application, country, now)
+        state.tell(ReportMade(CallAdmitted(facts, state.config.name)))
         state.calls.add(facts, capped=not application.password_auth, now=now)
-        state.draw(facts.call_id, applicant.listener, request, now, came_from=applicant.source)
+        state.trace(facts.call_id, invite.listener, request, now, came_from=invite.source)
         relay = state.sources.choose_relay()
-        exchange = self._open(
-            applicant.listener, applicant.key, request, applicant.source, facts.call_id, relay or NO_RELAY, now=now, initial=True
-        )
+        context = self._open(invite.listener, invite.key, request, invite.source, facts.call_id, relay or NO_RELAY, now=now, initial=True)
         if relay is None:
-            self.fail_call(exchange, 503, EndReason.NO_MEDIA_RELAY, now)
+            self.fail_call(context, 503, EndReason.NO_MEDIA_RELAY, now)
         else:
-            exchange.outgoing = edits.prepare_invite(request, facts)
-            self._offer(exchange, now)
+            context.outgoing = edits.prepare_invite(request, facts)
+            self._offer(context, now)
 
-    def try_next_node(self, exchange: Exchange, now: float) -> None:
+    def try_next_node(self, context: ResponseContext, now: float) -> None:
         """Send the INVITE to the next node, or fail where none is left."""
         state = self._state
-        node = state.targets.choose(exchange.tried, now)
-        if node is None or exchange.outgoing is None:
-            self.fail_call(exchange, 503, EndReason.NO_CALLFLOW, now)
+        node = state.targets.choose(context.tried, now)
+        if node is None or context.outgoing is None:
+            self.fail_call(context, 503, EndReason.NO_CALLFLOW, now)
             return
-        exchange.tried.append(node)
-        state.calls.move(exchange.call_id, node)
-        exchange.heard = False
-        exchange.token = self._token(exchange, node)
-        exchange.signed = self._sign(exchange, exchange.token)
-        out = exchange.outgoing.copy()
-        edits.push_record_route(out, exchange.signed, state.config.internal)
-        self._send(exchange, out, state.config.internal, node, now)
-        if len(exchange.tried) == 1:
+        context.tried.append(node)
+        state.calls.move(context.call_id, node)
+        context.heard = False
+        context.token = self._token(context, node)
+        context.signed = self._sign(context, context.token)
+        out = context.outgoing.copy()
+        edits.push_record_route(out, context.signed, state.config.internal)
+        self._send(context, out, state.config.internal, node, now)
+        if len(context.tried) == 1:
             # Only now: until a node has it, the caller's repeating is what brings the call through the death of this process. A relay
             # that is slower than 17.2.1's 200 ms costs a repetition, which is absorbed.
-            state.respond(exchange, exchange.request.make_response(100), now)
+            state.respond(context, context.request.make_response(100), now)
         state.targets.begin(node)
-        exchange.counted = True
-        state.timers.set(("failover", exchange.id), now + FAILOVER_SECONDS)
+        context.counted = True
+        state.timers.set(("failover", context.id), now + FAILOVER_SECONDS)
 
-    def leave_node(self, exchange: Exchange, now: float) -> None:
+    def leave_node(self, context: ResponseContext, now: float) -> None:
         """Give the current node up: it rests, and what it still says is cancelled or hung up."""
-        if exchange.client is not None and exchange.leaving is not None:
-            self._state.targets.rest(exchange.target, now)
-            exchange.abandoned[exchange.client] = exchange.target
-            self._state.layers[exchange.leaving].cancel(exchange.client, now)
-            self.settle(exchange)
-            exchange.client = None
+        if context.client is not None and context.egress is not None:
+            self._state.targets.rest(context.target, now)
+            context.abandoned[context.client] = context.target
+            self._state.layers[context.egress].cancel(context.client, now)
+            self.settle(context)
+            context.client = None
 
-    def fail_call(self, exchange: Exchange, status: int, reason: EndReason, now: float) -> None:
+    def fail_call(self, context: ResponseContext, status: int, reason: EndReason, now: float) -> None:
         """End a call that no node has taken."""
-        if exchange.finished:
+        if context.finished:
             return
-        self._state.refuse(exchange, status, now)
-        self.release_media(exchange)
-        self._state.end_call(exchange.call_id, reason, now, status=status, ours=True)
+        self._state.refuse(context, status, now)
+        self.release_broker(context)
+        self._state.end_call(context.call_id, reason, now, status=status, ours=True)
 
-    def release_media(self, exchange: Exchange) -> None:
+    def release_broker(self, context: ResponseContext) -> None:
         """End the relay's session of a call, if it has one."""
-        if exchange.relay == NO_RELAY:
+        if context.relay == NO_RELAY:
             return
-        tag = edits.side_tag(exchange.request, exchange.side)
-        self._media.delete(exchange.call_id, exchange.relay, tag)
+        tag = edits.side_tag(context.request, context.side)
+        self._broker.delete(context.call_id, context.relay, tag)
 
-    def settle(self, exchange: Exchange) -> None:
+    def settle(self, context: ResponseContext) -> None:
         """Note that the current node no longer has an INVITE to answer."""
-        self._state.timers.cancel(("failover", exchange.id))
-        if exchange.counted:
-            exchange.counted = False
-            self._state.targets.end(exchange.target)
+        self._state.timers.cancel(("failover", context.id))
+        if context.counted:
+            context.counted = False
+            self._state.targets.end(context.target)
 
-    def _sign(self, exchange: Exchange, token: RouteToken) -> str:
-        request = exchange.request
-        tag = edits.side_tag(request, exchange.side)
+    def _sign(self, context: ResponseContext, token: RouteToken) -> str:
+        request = context.request
+        tag = edits.side_tag(request, context.side)
         return token.sign(key=self._state.config.route_key, sip_call_id=request.call_id, caller_tag=tag)
 
     # Inside a dialog.
@@ -113,42 +111,42 @@ class Forward:
     def forward_inside_dialog(self, listener: Listener, key: Key, request: Request, source: Address, token: RouteToken, now: float) -> None:
         """Send a request along its dialog; its media passes the relay first."""
         state = self._state
-        exchange = self._open(listener, key, request, source, token.call_id, token.relay, now=now)
-        exchange.token, exchange.signed = token, edits.route_user(request)
-        exchange.outgoing = self._prepare(listener.side, request)
+        context = self._open(listener, key, request, source, token.call_id, token.relay, now=now)
+        context.token, context.signed = token, edits.route_user(request)
+        context.outgoing = self._prepare(listener.side, request)
         state.calls.touch(token.call_id, now)
         if request.method == "BYE" and listener.side is Side.EXTERNAL:
             state.calls.give_up(token.call_id)
-        state.draw(token.call_id, listener, request, now, came_from=source)
+        state.trace(token.call_id, listener, request, now, came_from=source)
         if request.method == "INVITE":
-            state.respond(exchange, request.make_response(100), now)
+            state.respond(context, request.make_response(100), now)
         answers = request.method == "PRACK" and not token.offered
-        passage = Passage(token.call_id, token.relay, listener.side, source, is_offer=not answers)
+        transit = SdpTransit(token.call_id, token.relay, listener.side, source, is_offer=not answers)
 
         def then(body: bytes | Refusal, later: float) -> None:
             if isinstance(body, Refusal):
-                state.refuse(exchange, body.value, later)
-            elif not exchange.finished and exchange.outgoing is not None:
-                exchange.outgoing.set_body(body)
-                self._send_inside_dialog(exchange, later)
+                state.refuse(context, body.value, later)
+            elif not context.finished and context.outgoing is not None:
+                context.outgoing.set_body(body)
+                self._send_inside_dialog(context, later)
 
         def step(at: float) -> None:
-            if exchange.offered:
-                self._media.rewrite(request, passage, then, at)
+            if context.offered:
+                self._broker.rewrite(request, transit, then, at)
             else:
-                self._send_inside_dialog(exchange, at)
+                self._send_inside_dialog(context, at)
 
-        self._media.take_turn(token.call_id, step, now)
+        self._broker.take_turn(token.call_id, step, now)
 
     def forward_ack(self, listener: Listener, request: Request, source: Address, token: RouteToken, now: float) -> None:
         """Send the ACK of a 2xx on, without a transaction; its description is always an answer."""
         state, side = self._state, listener.side
-        state.draw(token.call_id, listener, request, now, came_from=source)
+        state.trace(token.call_id, listener, request, now, came_from=source)
         state.calls.touch(token.call_id, now)
         if side is Side.EXTERNAL:
             state.calls.acknowledge(token.call_id, now)
         out = self._prepare(side, request)
-        passage = Passage(token.call_id, token.relay, side, source, is_offer=False)
+        transit = SdpTransit(token.call_id, token.relay, side, source, is_offer=False)
 
         def then(body: bytes | Refusal, later: float) -> None:
             # Without the relay the answer would lead the media past it: the peer repeats its 2xx and gives up.
@@ -158,16 +156,16 @@ class Forward:
 
         def step(at: float) -> None:
             if has_description(request):
-                self._media.rewrite(request, passage, then, at)
+                self._broker.rewrite(request, transit, then, at)
             else:
                 self._send_ack(side, out, token, at)
 
-        self._media.take_turn(token.call_id, step, now)
+        self._broker.take_turn(token.call_id, step, now)
 
     # Steps.
 
-    def _facts(self, applicant: Applicant, application: AdmissionSnapshot, country: str | None, now: float) -> CallFacts:
-        request = applicant.request
+    def _facts(self, invite: PendingInvite, application: AdmissionSnapshot, country: str | None, now: float) -> CallFacts:
+        request = invite.request
         return CallFacts(
             call_id=self._state.sources.new_call_id(),
             application_id=application.application_id,
@@ -175,8 +173,8 @@ class Forward:
             sip_call_id=printable(request.call_id),
             from_uri=printable(request.from_.uri),
             to_uri=printable(request.to.uri),
-            source_ip=applicant.source[0],
-            source_port=applicant.source[1],
+            source_ip=invite.source[0],
+            source_port=invite.source[1],
             country=country,
             started_at=self._state.sources.wall(now),
         )
@@ -192,34 +190,34 @@ class Forward:
         *,
         now: float,
         initial: bool = False,
-    ) -> Exchange:
-        exchange = Exchange(listener, key, request, source, call_id, relay, initial, offered=has_description(request))
-        self._state.exchanges[exchange.id] = exchange
+    ) -> ResponseContext:
+        context = ResponseContext(listener, key, request, source, call_id, relay, initial, offered=has_description(request))
+        self._state.contexts[context.id] = context
         if request.method == "INVITE":
-            self._state.timers.set(("ring", exchange.id), now + RING_SECONDS)
-        return exchange
+            self._state.timers.set(("ring", context.id), now + TIMER_C_SECONDS)
+        return context
 
-    def _offer(self, exchange: Exchange, now: float) -> None:
-        if not exchange.offered:
-            self.try_next_node(exchange, now)
+    def _offer(self, context: ResponseContext, now: float) -> None:
+        if not context.offered:
+            self.try_next_node(context, now)
             return
 
         def then(body: bytes | Refusal, later: float) -> None:
-            if exchange.finished:
-                self.release_media(exchange)
+            if context.finished:
+                self.release_broker(context)
             elif isinstance(body, Refusal):
-                self.fail_call(exchange, body.value, _REFUSALS[body], later)
-            elif exchange.outgoing is not None:
-                exchange.outgoing.set_body(body)
-                self.try_next_node(exchange, later)
+                self.fail_call(context, body.value, _REFUSALS[body], later)
+            elif context.outgoing is not None:
+                context.outgoing.set_body(body)
+                self.try_next_node(context, later)
 
-        passage = Passage(exchange.call_id, exchange.relay, exchange.side, exchange.source, is_offer=True)
-        self._media.rewrite(exchange.request, passage, then, now)
+        transit = SdpTransit(context.call_id, context.relay, context.side, context.source, is_offer=True)
+        self._broker.rewrite(context.request, transit, then, now)
 
-    def _token(self, exchange: Exchange, node: Address) -> RouteToken:
-        source, listener = exchange.source, exchange.listener
-        nat = edits.is_behind_nat(exchange.request, source, listener.transport)
-        return RouteToken(exchange.call_id, node, exchange.relay, source, exchange.offered, nat, listener.transport, listener.index)
+    def _token(self, context: ResponseContext, node: Address) -> RouteToken:
+        source, listener = context.source, context.listener
+        nat = edits.is_behind_nat(context.request, source, listener.transport)
+        return RouteToken(context.call_id, node, context.relay, source, context.offered, nat, listener.transport, listener.index)
 
     def _prepare(self, side: Side, request: Request) -> Request:
         """Return a request inside a dialog as the other side gets it, but for our Via."""
@@ -255,25 +253,25 @@ class Forward:
         transport, address = edits.next_hop_outside(out, token, state.own_hosts)
         return state.listener(transport, token.index), address
 
-    def _send_inside_dialog(self, exchange: Exchange, now: float) -> None:
-        if exchange.outgoing is None or exchange.token is None:
+    def _send_inside_dialog(self, context: ResponseContext, now: float) -> None:
+        if context.outgoing is None or context.token is None:
             return
-        leaving, address = self._way(exchange.side, exchange.outgoing, exchange.token)
-        self._send(exchange, exchange.outgoing, leaving, address, now)
+        egress, address = self._way(context.side, context.outgoing, context.token)
+        self._send(context, context.outgoing, egress, address, now)
 
     def _send_ack(self, side: Side, out: Request, token: RouteToken, now: float) -> None:
-        leaving, address = self._way(side, out, token)
-        self._push_via(out, leaving)
-        self._state.layers[leaving].send_stateless(bytes(out), address)
-        self._state.draw(token.call_id, leaving, out, now, sent_to=address)
+        egress, address = self._way(side, out, token)
+        self._push_via(out, egress)
+        self._state.layers[egress].send_stateless(bytes(out), address)
+        self._state.trace(token.call_id, egress, out, now, sent_to=address)
 
-    def _send(self, exchange: Exchange, out: Request, leaving: Listener, address: Address, now: float) -> None:
-        self._push_via(out, leaving)
-        exchange.leaving, exchange.target = leaving, address
-        exchange.client = self._state.layers[leaving].send_request(out, address, now)
-        self._state.by_client[leaving, exchange.client] = exchange
-        self._state.draw(exchange.call_id, leaving, out, now, sent_to=address)
+    def _send(self, context: ResponseContext, out: Request, egress: Listener, address: Address, now: float) -> None:
+        self._push_via(out, egress)
+        context.egress, context.target = egress, address
+        context.client = self._state.layers[egress].send_request(out, address, now)
+        self._state.by_client[egress, context.client] = context
+        self._state.trace(context.call_id, egress, out, now, sent_to=address)
 
-    def _push_via(self, out: Request, leaving: Listener) -> None:
+    def _push_via(self, out: Request, egress: Listener) -> None:
         config = self._state.config
-        edits.push_via(out, leaving, key=config.route_key, random=self._state.sources.new_token(), worker=config.worker)
+        edits.push_via(out, egress, key=config.route_key, random=self._state.sources.new_token(), worker=config.worker)

@@ -14,7 +14,7 @@ from daemonkit.address import Address
 from sipproxy.admission.digest_check import DigestCheck
 from sipproxy.admission.nonces import NonceBook
 from sipproxy.admission.quotas import Quotas
-from sipproxy.core.events import CallRefused, DirectoryWanted
+from sipproxy.core.events import DirectoryWanted, InviteRefused
 from sipproxy.core.limits import LOOKUP_SECONDS, MAX_LOOKUPS
 from sipproxy.core.state import State, printable
 from sipproxy.sip import PeerError, Request
@@ -37,7 +37,7 @@ _SCORED = (DigestState.MALFORMED, DigestState.OTHER_USER, DigestState.WRONG)
 
 
 @dataclass(slots=True)
-class Applicant:
+class PendingInvite:
     """Hold an INVITE whose applications are being read."""
 
     listener: Listener
@@ -49,7 +49,7 @@ class Applicant:
 
 
 Snapshots = Mapping[str, AdmissionSnapshot]
-OnAdmitted = Callable[[Applicant, AdmissionSnapshot, str | None, float], None]
+OnAdmitted = Callable[[PendingInvite, AdmissionSnapshot, str | None, float], None]
 
 
 class Guard:
@@ -58,7 +58,7 @@ class Guard:
     def __init__(self, state: State, *, on_admitted: OnAdmitted) -> None:
         self._state = state
         self._on_admitted = on_admitted
-        self._lookups: dict[str, Applicant] = {}
+        self._lookups: dict[str, PendingInvite] = {}
         self._timers: Timers[str] = Timers()
         self._quotas = Quotas(state.calls.count)
         config = state.config
@@ -83,31 +83,31 @@ class Guard:
 
     def receive_answer(self, key: str, snapshots: Snapshots | None, now: float) -> None:
         """Take the directory's answer; None means that it has none to give."""
-        applicant = self._lookups.pop(key, None)
+        invite = self._lookups.pop(key, None)
         self._timers.cancel(key)
-        if applicant is None:
+        if invite is None:
             return
         if snapshots is None:
-            self._finish(applicant, 503)
-            self._tell(applicant.request, applicant.source, Reason.DATABASE_UNAVAILABLE, 503, now)
+            self._finish(invite, 503)
+            self._tell(invite.request, invite.source, Reason.DATABASE_UNAVAILABLE, 503, now)
             return
-        application = snapshots.get(applicant.request_user)
-        facts = self._facts(applicant, application, now)
-        decision = decide(facts, request_application=application, to_application=snapshots.get(applicant.to_user))
+        application = snapshots.get(invite.request_user)
+        facts = self._facts(invite, application, now)
+        decision = decide(facts, request_application=application, to_application=snapshots.get(invite.to_user))
         if decision.outcome is Outcome.ADMIT and application is not None:
-            self._admit(applicant, application, facts, decision, now)
+            self._admit(invite, application, facts, decision, now)
         elif decision.outcome is Outcome.CHALLENGE:
-            self._challenge(applicant, application, decision, now)
+            self._challenge(invite, application, decision, now)
         else:
-            self._refuse(applicant, application, facts, decision, now)
+            self._refuse(invite, application, facts, decision, now)
 
     def cancel(self, listener: Listener, key: Key) -> None:
         """End the lookup of a cancelled INVITE, if there is one."""
-        for name, applicant in self._lookups.items():
-            if applicant.listener is listener and applicant.key == key:
+        for name, invite in self._lookups.items():
+            if invite.listener is listener and invite.key == key:
                 del self._lookups[name]
                 self._timers.cancel(name)
-                self._finish(applicant, 487)
+                self._finish(invite, 487)
                 return
 
     def get_timer(self) -> float | None:
@@ -124,37 +124,37 @@ class Guard:
         if transaction is None:
             return
         key = self._state.new_key()
-        applicant = Applicant(listener, transaction, request, source, request.uri.user_key, _user(request))
-        self._lookups[key] = applicant
+        invite = PendingInvite(listener, transaction, request, source, request.uri.user_key, _user(request))
+        self._lookups[key] = invite
         self._timers.set(key, now + LOOKUP_SECONDS)
-        self._state.tell(DirectoryWanted(key, tuple({applicant.request_user: None, applicant.to_user: None})))
+        self._state.tell(DirectoryWanted(key, tuple({invite.request_user: None, invite.to_user: None})))
 
-    def _facts(self, applicant: Applicant, application: AdmissionSnapshot | None, now: float) -> RequestFacts:
-        source_ip = applicant.source[0]
+    def _facts(self, invite: PendingInvite, application: AdmissionSnapshot | None, now: float) -> RequestFacts:
+        source_ip = invite.source[0]
         return RequestFacts(
-            host=applicant.request.uri.host_key,
+            host=invite.request.uri.host_key,
             host_is_ours=True,
-            request_user=printable(applicant.request_user),
-            to_user=printable(applicant.to_user),
+            request_user=printable(invite.request_user),
+            to_user=printable(invite.to_user),
             source_ip=source_ip,
             country=self._state.sources.country_of(source_ip),
-            digest=self._digest.judge(applicant.request, application, source_ip, now),
+            digest=self._digest.judge(invite.request, application, source_ip, now),
             source_limited=False,
         )
 
     # Outcomes.
 
-    def _admit(self, applicant: Applicant, application: AdmissionSnapshot, facts: RequestFacts, decision: Decision, now: float) -> None:
+    def _admit(self, invite: PendingInvite, application: AdmissionSnapshot, facts: RequestFacts, decision: Decision, now: float) -> None:
         """Let a call in, unless a limit is reached or there is no room: counted only now, so that strangers cannot use these up."""
         decision = self._apply_cap(apply_limits(decision, application, self._quotas.usage(application, now)), application, facts)
         if decision.outcome is Outcome.ADMIT:
             self._quotas.count(application, now)
             self._welcome(facts.source_ip, application, now)
-            self._on_admitted(applicant, application, facts.country, now)
+            self._on_admitted(invite, application, facts.country, now)
             return
-        self._finish(applicant, decision.status)
+        self._finish(invite, decision.status)
         reason = decision.reason or Reason.CAPACITY
-        self._tell(applicant.request, applicant.source, reason, decision.status, now, application=application, trace=decision.trace)
+        self._tell(invite.request, invite.source, reason, decision.status, now, application=application, trace=decision.trace)
 
     def _apply_cap(self, decision: Decision, application: AdmissionSnapshot, facts: RequestFacts) -> Decision:
         """Return the decision after D8's cap and the proxy's own room."""
@@ -166,27 +166,27 @@ class Guard:
         trace = (*decision.trace, RuleResult("capacity", "failed", expected, "full"))
         return Decision(Outcome.REFUSE, 503, Reason.CAPACITY, stale=False, trace=trace)
 
-    def _challenge(self, applicant: Applicant, application: AdmissionSnapshot | None, decision: Decision, now: float) -> None:
-        response = self._state.make_response(applicant.request, decision.status)
-        for challenge in self._digest.challenges(application, applicant.source[0], stale=decision.stale, now=now):
+    def _challenge(self, invite: PendingInvite, application: AdmissionSnapshot | None, decision: Decision, now: float) -> None:
+        response = self._state.make_response(invite.request, decision.status)
+        for challenge in self._digest.challenges(application, invite.source[0], stale=decision.stale, now=now):
             response.append("Proxy-Authenticate", str(challenge))
-        self._state.finish(applicant.listener, applicant.key, applicant.request, response)
+        self._state.finish(invite.listener, invite.key, invite.request, response)
 
     def _refuse(
-        self, applicant: Applicant, application: AdmissionSnapshot | None, facts: RequestFacts, decision: Decision, now: float
+        self, invite: PendingInvite, application: AdmissionSnapshot | None, facts: RequestFacts, decision: Decision, now: float
     ) -> None:
         if facts.digest in _SCORED:
-            self._score(applicant, facts.digest, now)
-        self._finish(applicant, decision.status)
+            self._score(invite, facts.digest, now)
+        self._finish(invite, decision.status)
         reason = decision.reason or Reason.UNKNOWN_APPLICATION
-        self._tell(applicant.request, applicant.source, reason, decision.status, now, application=application, trace=decision.trace)
+        self._tell(invite.request, invite.source, reason, decision.status, now, application=application, trace=decision.trace)
 
-    def _score(self, applicant: Applicant, digest: DigestState, now: float) -> None:
+    def _score(self, invite: PendingInvite, digest: DigestState, now: float) -> None:
         """Count a failure where the source cannot be forged, as it used a nonce that it got, or a connection; ban who has too many."""
-        if digest is DigestState.MALFORMED and not applicant.listener.transport.is_stream:
+        if digest is DigestState.MALFORMED and not invite.listener.transport.is_stream:
             return
-        state, source_ip = self._state, applicant.source[0]
-        if state.limits.count_failure(source_ip, applicant.request.call_id, now):
+        state, source_ip = self._state, invite.source[0]
+        if state.limits.count_failure(source_ip, invite.request.call_id, now):
             state.ban(state.bans.count(source_ip, 1.0, now))
 
     def _welcome(self, source_ip: str, application: AdmissionSnapshot, now: float) -> None:
@@ -228,9 +228,9 @@ class Guard:
         self._state.answer(listener, request, self._state.make_response(request, 503), source)
         self._tell(request, source, Reason.CAPACITY, 503, now)
 
-    def _finish(self, applicant: Applicant, status: int) -> None:
-        response = self._state.make_response(applicant.request, status)
-        self._state.finish(applicant.listener, applicant.key, applicant.request, response)
+    def _finish(self, invite: PendingInvite, status: int) -> None:
+        response = self._state.make_response(invite.request, status)
+        self._state.finish(invite.listener, invite.key, invite.request, response)
 
     def _tell(
         self,
@@ -245,7 +245,7 @@ class Guard:
     ) -> None:
         state = self._state
         state.tell(
-            CallRefused(
+            InviteRefused(
                 application_id=application.application_id if application is not None else None,
                 source_ip=source[0],
                 reason=reason,

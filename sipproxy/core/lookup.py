@@ -69,7 +69,7 @@ class Lookup:
         self._answer(listener, request, 200 if request.method == "OPTIONS" else 405, source)
 
     def _receive_from_stranger(self, listener: Listener, request: Request, source: Address, now: float) -> None:
-        limited = not self._state.admits(source[0], now)
+        limited = not self._state.count_request(source[0], now)
         if self._state.ignores(listener, request, source):
             self._ignore(request, source, now)
             return
@@ -128,9 +128,9 @@ class Lookup:
         if listener.side is Side.INTERNAL:
             self._answer(listener, request, status, source)
         elif self._state.ignores(listener, request, source):
-            self._state.admits(source[0], now)
+            self._state.count_request(source[0], now)
             self._state.drops.foreign += 1
-        elif self._state.admits(source[0], now):
+        elif self._state.count_request(source[0], now):
             self._answer(listener, request, status, source)
         else:
             self._silence(listener, request, source)

@@ -5,9 +5,9 @@ a socket and a transaction layer of its own, and what a datagram may do depends 
 
 An INVITE from outside without a To tag starts at the guard. The guard asks the shell for the applications that the request
 names (`DirectoryWanted`), decides, and either refuses, leaving no trace, or admits the call. An admitted INVITE becomes an
-exchange: a server transaction outside, client transactions inside, and the facts that connect them. Its offer passes a media
+context: a server transaction outside, client transactions inside, and the facts that connect them. Its offer passes a media
 relay (`RelayWanted`), then it goes to a node; a node that stays silent for a second is passed over. Responses come
-back through the exchange, their answers through the relay.
+back through the context, their answers through the relay.
 
 No dialog is remembered. All that a later request needs (node, relay, call id, the caller's true address) travels in the
 token of our Record-Route entry (token.py), so any proxy of the fleet can serve any dialog, and a request with a To tag but
@@ -42,15 +42,15 @@ from sipproxy.admission.bans import Ban
 from sipproxy.config import SipProxyConfig
 from sipproxy.core import edits
 from sipproxy.core.events import BansChanged, Datagram, ProxyEvent
-from sipproxy.core.exchange import ExchangeId
 from sipproxy.core.forward import Forward
 from sipproxy.core.guard import Guard
 from sipproxy.core.limits import MAX_CALLS, SETTLED_SECONDS
 from sipproxy.core.lookup import Lookup
-from sipproxy.core.media import Media, has_description
 from sipproxy.core.recovery import Recovery
-from sipproxy.core.reply import Reply
-from sipproxy.core.state import Drops, Sources, State
+from sipproxy.core.relay_broker import RelayBroker, has_description
+from sipproxy.core.response_context import ContextId
+from sipproxy.core.responses import ResponseForwarder
+from sipproxy.core.state import CoreHooks, Drops, State
 from sipproxy.sip import BadRequestError, PeerError, Request, Response, is_keepalive, parse_message
 from sipproxy.transactions.events import (
     AckReceived,
@@ -74,7 +74,7 @@ class Load:
     """Count what the proxy holds; all zero some 70 s after the last call."""
 
     calls: int
-    exchanges: int
+    contexts: int
     transactions: int
     lookups: int
     relay_waits: int
@@ -83,12 +83,12 @@ class Load:
 class ProxyCore:
     """Decide about every datagram; see the module's text."""
 
-    def __init__(self, config: SipProxyConfig, sources: Sources, *, max_calls: int = MAX_CALLS) -> None:
+    def __init__(self, config: SipProxyConfig, sources: CoreHooks, *, max_calls: int = MAX_CALLS) -> None:
         self._state = State(config, sources, max_calls)
-        self._media = Media(self._state)
-        self._forward = Forward(self._state, self._media)
-        self._reply = Reply(self._state, self._media, self._forward)
-        self._recovery = Recovery(self._state, self._media)
+        self._broker = RelayBroker(self._state)
+        self._forward = Forward(self._state, self._broker)
+        self._responses = ResponseForwarder(self._state, self._broker, self._forward)
+        self._recovery = Recovery(self._state, self._broker)
         self._guard = Guard(self._state, on_admitted=self._forward.start_call)
         self._lookup = Lookup(self._state, self._guard, self._forward)
 
@@ -118,7 +118,7 @@ class ProxyCore:
         if state.bans.is_banned(address[0], now):
             state.drops.banned += 1
             return True
-        if state.silences(address[0], data, now):
+        if state.count_flood(address[0], data, now):
             state.drops.silenced += 1
             return True
         return False
@@ -177,7 +177,7 @@ class ProxyCore:
 
     def relay_answered(self, key: str, reply: Mapping[bytes, object] | None, now: float) -> None:
         """Answer `RelayWanted`: the relay's dictionary, None where it was silent."""
-        self._media.receive(key, reply, now)
+        self._broker.receive(key, reply, now)
         self._drain_layers(now)
 
     def replace_nodes(self, up: tuple[Address, ...], known: tuple[Address, ...]) -> None:
@@ -230,7 +230,7 @@ class ProxyCore:
         """Return what the proxy holds."""
         state = self._state
         transactions = sum(len(layer) for layer in state.layers.values())
-        return Load(len(state.calls), len(state.exchanges), transactions, len(self._guard), len(self._media))
+        return Load(len(state.calls), len(state.contexts), transactions, len(self._guard), len(self._broker))
 
     @property
     def drops(self) -> Drops:
@@ -255,7 +255,7 @@ class ProxyCore:
             raise
 
     def _answer_broken(self, listener: Listener, request: Request, error: PeerError, address: Address, now: float) -> None:
-        if listener.side is Side.EXTERNAL and not self._state.admits(address[0], now):
+        if listener.side is Side.EXTERNAL and not self._state.count_request(address[0], now):
             self._state.drops.silenced += 1
             return
         if self._state.ignores(listener, request, address):
@@ -278,47 +278,47 @@ class ProxyCore:
 
     def _on_transaction_event(self, listener: Listener, event: TransactionEvent, now: float) -> None:
         if isinstance(event, ResponseReceived):
-            self._reply.receive(listener, event, now)
+            self._responses.receive(listener, event, now)
         elif isinstance(event, TransactionEnded):
             self._forget(listener, event.key)
         elif isinstance(event, MessageHandled):
-            self._draw(listener, event, now)
+            self._trace(listener, event, now)
         elif isinstance(event, StraySuccess):
             self._recovery.receive(listener, event.response, now)
         elif isinstance(event, RequestTimedOut):
-            self._reply.time_out(listener, event, now)
+            self._responses.time_out(listener, event, now)
         elif isinstance(event, Cancelled):
             self._on_cancelled(listener, event.key, now)
         elif isinstance(event, AckReceived):
             # Some callers give the ACK of a 2xx the branch of its INVITE.
             self._lookup.receive_ack(listener, event.request, event.source, now)
 
-    def _draw(self, listener: Listener, event: MessageHandled, now: float) -> None:
+    def _trace(self, listener: Listener, event: MessageHandled, now: float) -> None:
         of = listener, event.key
-        exchange = self._state.exchanges.get(of) or self._state.by_client.get(of)
-        if exchange is not None:
+        context = self._state.contexts.get(of) or self._state.by_client.get(of)
+        if context is not None:
             to = event.address if event.sent else None
-            self._state.draw(exchange.call_id, listener, event.data, now, came_from=event.address, sent_to=to)
+            self._state.trace(context.call_id, listener, event.data, now, came_from=event.address, sent_to=to)
 
     def _on_cancelled(self, listener: Listener, key: Key, now: float) -> None:
-        exchange = self._state.exchanges.get((listener, key))
-        if exchange is not None:
-            self._reply.cancel(exchange, now)
+        context = self._state.contexts.get((listener, key))
+        if context is not None:
+            self._responses.cancel(context, now)
         else:
             self._guard.cancel(listener, key)
 
     def _forget(self, listener: Listener, key: Key) -> None:
-        self._reply.forget_client(listener, key)
-        exchange = self._state.exchanges.pop((listener, key), None)
-        if exchange is not None:
+        self._responses.forget_client(listener, key)
+        context = self._state.contexts.pop((listener, key), None)
+        if context is not None:
             for name in ("failover", "ring"):
-                self._state.timers.cancel((name, exchange.id))
+                self._state.timers.cancel((name, context.id))
 
-    def _ring(self, name: str, exchange_id: ExchangeId, now: float) -> None:
-        exchange = self._state.exchanges.get(exchange_id)
-        if exchange is None:
+    def _ring(self, name: str, context_id: ContextId, now: float) -> None:
+        context = self._state.contexts.get(context_id)
+        if context is None:
             return
         if name == "failover":
-            self._reply.pass_over(exchange, now)
+            self._responses.pass_over(context, now)
         else:
-            self._reply.stop_ringing(exchange, now)
+            self._responses.stop_ringing(context, now)

@@ -9,7 +9,7 @@ very dialog. The token names the relay, which still has the session, and the ans
 from __future__ import annotations
 
 from sipproxy.core import edits
-from sipproxy.core.media import Media, Passage, Refusal, has_description
+from sipproxy.core.relay_broker import Refusal, RelayBroker, SdpTransit, has_description
 from sipproxy.core.state import State
 from sipproxy.core.token import RouteToken
 from sipproxy.sip import Response
@@ -19,9 +19,9 @@ from sipproxy.transactions.listener import Listener, Side
 class Recovery:
     """Send such answers on."""
 
-    def __init__(self, state: State, media: Media) -> None:
+    def __init__(self, state: State, broker: RelayBroker) -> None:
         self._state = state
-        self._media = media
+        self._broker = broker
 
     def receive(self, listener: Listener, response: Response, now: float) -> None:
         """Take a 2xx to an INVITE that no transaction waits for; dropped where it is not of a dialog of ours. Raises PeerError."""
@@ -34,8 +34,8 @@ class Recovery:
         listener = self._state.listener(token.transport, token.index)
         address = token.caller if listener.transport.is_stream else out.top_via.reply_address()
         edits.turn_response_outside(out, response.to.uri, signed, edits.outer_entry(response, signed, listener, self._state.config))
-        self._state.draw(token.call_id, listener, response, now, came_from=token.callflow)
-        passage = Passage(token.call_id, token.relay, Side.INTERNAL, token.callflow, is_offer=not token.offered)
+        self._state.trace(token.call_id, listener, response, now, came_from=token.callflow)
+        transit = SdpTransit(token.call_id, token.relay, Side.INTERNAL, token.callflow, is_offer=not token.offered)
 
         def then(body: bytes | Refusal, later: float) -> None:
             # The node repeats its answer: a relay that was silent once is asked again.
@@ -45,15 +45,15 @@ class Recovery:
 
         def send(later: float) -> None:
             self._state.layers[listener].send_stateless(bytes(out), address)
-            self._state.draw(token.call_id, listener, out, later, sent_to=address)
+            self._state.trace(token.call_id, listener, out, later, sent_to=address)
 
         def step(at: float) -> None:
             if has_description(response):
-                self._media.rewrite(response, passage, then, at)
+                self._broker.rewrite(response, transit, then, at)
             else:
                 send(at)
 
-        self._media.take_turn(token.call_id, step, now)
+        self._broker.take_turn(token.call_id, step, now)
 
     def _read(self, signed: str, response: Response) -> RouteToken | None:
         key = self._state.config.route_key

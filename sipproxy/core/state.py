@@ -1,4 +1,4 @@
-"""What the proxy's parts share: configuration, both transaction layers, open exchanges, what waits to be told."""
+"""What the proxy's parts share: configuration, both transaction layers, open contexts, what waits to be told."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sipproxy.admission.bans import Ban, BanBook, BanChange
 from sipproxy.admission.source_limits import SourceLimits
 from sipproxy.config import SipProxyConfig
 from sipproxy.core.calls import CallBook
-from sipproxy.core.events import BansChanged, ProxyEvent, RecordMade, ResponseSent
-from sipproxy.core.exchange import Exchange, ExchangeId
-from sipproxy.core.ladder import Ladder
+from sipproxy.core.events import BansChanged, ProxyEvent, ReportMade, ResponseSent
 from sipproxy.core.limits import MAX_CALLS, MAX_EVENTS, RETRY_AFTER_SECONDS
+from sipproxy.core.message_trace import MessageTrace
+from sipproxy.core.response_context import ContextId, ResponseContext
 from sipproxy.core.targets import Targets
 from sipproxy.sip import PeerError, Request, Response
 from sipproxy.transactions.events import Key
@@ -38,7 +38,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
+class CoreHooks:
     """Hold what the core cannot know by itself: chance, the world's clock, countries, relays."""
 
     new_token: Callable[[], str]
@@ -79,7 +79,7 @@ class State:
     """Hold the shared parts; made once for each proxy."""
 
     config: SipProxyConfig
-    sources: Sources
+    sources: CoreHooks
     max_calls: int = MAX_CALLS
     draining: bool = False
     drops: Drops = field(default_factory=Drops)
@@ -88,10 +88,10 @@ class State:
     limits: SourceLimits = field(init=False)
     bans: BanBook = field(init=False)
     calls: CallBook = field(init=False)
-    ladder: Ladder = field(init=False)
-    timers: Timers[tuple[str, ExchangeId]] = field(default_factory=Timers)
-    exchanges: dict[ExchangeId, Exchange] = field(default_factory=dict)
-    by_client: dict[ExchangeId, Exchange] = field(default_factory=dict)
+    ladder: MessageTrace = field(init=False)
+    timers: Timers[tuple[str, ContextId]] = field(default_factory=Timers)
+    contexts: dict[ContextId, ResponseContext] = field(default_factory=dict)
+    by_client: dict[ContextId, ResponseContext] = field(default_factory=dict)
     events: deque[ProxyEvent] = field(default_factory=deque)
     own_hosts: frozenset[str] = field(init=False)
     _serial: count[int] = field(default_factory=count)
@@ -109,7 +109,7 @@ class State:
         self.limits = SourceLimits(self.config.trusted)
         self.bans = BanBook(is_trusted=self.limits.is_trusted)
         self.calls = CallBook(max_calls=self.max_calls)
-        self.ladder = Ladder(self.config, wall=self.sources.wall, tell=self.tell)
+        self.ladder = MessageTrace(self.config, wall=self.sources.wall, tell=self.tell)
 
     @property
     def has_static_targets(self) -> bool:
@@ -131,16 +131,16 @@ class State:
         if len(self.events) < MAX_EVENTS:
             self.events.append(event)
 
-    # Sources.
+    # CoreHooks.
 
-    def admits(self, source_ip: str, now: float) -> bool:
+    def count_request(self, source_ip: str, now: float) -> bool:
         """Count one unauthenticated request; False where the source is over a limit, which bans it where it goes on."""
         if self.limits.admit(source_ip, now):
             return True
         self.ban(self.bans.count_refused(source_ip, now))
         return False
 
-    def silences(self, source_ip: str, data: bytes, now: float) -> bool:
+    def count_flood(self, source_ip: str, data: bytes, now: float) -> bool:
         """Tell whether a message is of a flood that meets silence anyway, so that it need not be read; counts it then."""
         if not self.limits.is_silenced(source_ip, now) or not data.startswith(_OF_STRANGERS) or data.lower().count(b"tag") > 1:
             return False
@@ -152,12 +152,12 @@ class State:
         if ban is None:
             return
         at, until = self.sources.wall(ban.at), self.sources.wall(ban.until)
-        self.tell(RecordMade(SourceBanned(ban.source_ip, ban.reason, self.config.name, at, until)))
+        self.tell(ReportMade(SourceBanned(ban.source_ip, ban.reason, self.config.name, at, until)))
         self.tell(BansChanged(BanChange(banned=(ban,))))
 
     def ignores(self, listener: Listener, request: Request, source: Address) -> bool:
         """Tell whether a request names a host that is not ours and gets no answer for it."""
-        if not self.config.guard_silent or listener.side is Side.INTERNAL or self.limits.is_trusted(source[0]):
+        if not self.config.drop_foreign_hosts or listener.side is Side.INTERNAL or self.limits.is_trusted(source[0]):
             return False
         try:
             return request.uri.host_key not in self.config.hosts
@@ -184,16 +184,16 @@ class State:
         self.layers[listener].finish(key, response)
         self._count(listener, request, response)
 
-    def refuse(self, exchange: Exchange, status: int, now: float) -> None:
+    def refuse(self, context: ResponseContext, status: int, now: float) -> None:
         """Send a final response of our own to a request that was let through."""
-        self.respond(exchange, self.make_response(exchange.request, status), now)
+        self.respond(context, self.make_response(context.request, status), now)
 
-    def respond(self, exchange: Exchange, response: Response, now: float) -> None:
+    def respond(self, context: ResponseContext, response: Response, now: float) -> None:
         """Send a response through the request's transaction."""
-        exchange.finished = exchange.finished or response.is_final
-        self.layers[exchange.listener].respond(exchange.key, response, now)
-        self.draw(exchange.call_id, exchange.listener, response, now, sent_to=exchange.source)
-        self._count(exchange.listener, exchange.request, response)
+        context.finished = context.finished or response.is_final
+        self.layers[context.listener].respond(context.key, response, now)
+        self.trace(context.call_id, context.listener, response, now, sent_to=context.source)
+        self._count(context.listener, context.request, response)
 
     def _count(self, listener: Listener, request: Request, response: Response) -> None:
         if listener.side is Side.EXTERNAL:
@@ -201,7 +201,7 @@ class State:
 
     # Records.
 
-    def draw(
+    def trace(
         self,
         call_id: str,
         listener: Listener,
@@ -212,7 +212,7 @@ class State:
         came_from: Address = ("", 0),
     ) -> None:
         """Add a message to its call's ladder: one that came from an address, or one that was sent to one."""
-        self.ladder.draw(call_id, listener, message, now, came_from=came_from, sent_to=sent_to)
+        self.ladder.trace(call_id, listener, message, now, came_from=came_from, sent_to=sent_to)
 
     def end_call(self, call_id: str, reason: EndReason, now: float, *, status: int | None = None, ours: bool = False) -> None:
         """Forget a call; record its end where the call flow cannot: `ours`, or static targets."""
@@ -223,7 +223,7 @@ class State:
             return
         answered = None if call.answered_at is None else self.sources.wall(call.answered_at)
         at = self.sources.wall(now)
-        self.tell(RecordMade(CallEnded(call.facts, self.config.name, at, reason, answered, status, None, None, None)))
+        self.tell(ReportMade(CallEnded(call.facts, self.config.name, at, reason, answered, status, None, None, None)))
 
 
 def method_label(method: str) -> str:

@@ -261,14 +261,14 @@ class TransactionLayer:
     # The machine.
 
     def _begin(self, request: Request, source: Address, *, own: bool = False) -> Transaction:
-        kind = Kind.INVITE_SERVER if request.method == "INVITE" else Kind.PLAIN_SERVER
+        kind = Kind.INVITE_SERVER if request.method == "INVITE" else Kind.NON_INVITE_SERVER
         key = server_key(request)
         transaction = Transaction(key, kind, FIRST[kind], request, self._reply_address(request, source), source, own)
         self._transactions[key] = transaction
         return transaction
 
     def _send(self, request: Request, target: Address, now: float, *, own: bool) -> Transaction:
-        kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.PLAIN_CLIENT
+        kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.NON_INVITE_CLIENT
         key = client_key(request)
         transaction = Transaction(key, kind, FIRST[kind], request, target, target, own, bytes(request))
         if len(self._transactions) >= self._max:
@@ -290,7 +290,7 @@ class TransactionLayer:
         """Move one transaction by a message of its peer; one that the user does not get is shown."""
         if self._watched:
             _, actions = MACHINE[transaction.kind][transaction.state].get(given, (None, ()))
-            if transaction.own or Action.PASS not in actions:
+            if transaction.own or Action.PASS_TO_TU not in actions:
                 self._show(transaction, message, sent=False)
         self._step(transaction, given, message, now)
 
@@ -315,7 +315,7 @@ class TransactionLayer:
         if action is Action.SEND and message is not None:
             transaction.last = bytes(message)
             self._outbox.append((transaction.last, transaction.address))
-        elif action is Action.PASS:
+        elif action is Action.PASS_TO_TU:
             self._pass_up(transaction, message)
         elif action is Action.RESEND or action is Action.REPEAT:
             self._repeat(transaction)
@@ -390,4 +390,4 @@ class TransactionLayer:
 def _response_input(response: Response) -> Input:
     if response.status < 200:
         return Input.PROVISIONAL
-    return Input.SUCCESS if response.status < 300 else Input.FAILURE
+    return Input.SUCCESS if response.status < 300 else Input.FINAL_300_699

@@ -26,8 +26,8 @@ class Kind(_Name):
 
     INVITE_CLIENT = auto()
     INVITE_SERVER = auto()
-    PLAIN_CLIENT = auto()
-    PLAIN_SERVER = auto()
+    NON_INVITE_CLIENT = auto()
+    NON_INVITE_SERVER = auto()
 
 
 class State(_Name):
@@ -49,7 +49,7 @@ class Input(_Name):
     ACK = auto()
     PROVISIONAL = auto()
     SUCCESS = auto()
-    FAILURE = auto()
+    FINAL_300_699 = auto()
     RETRANSMIT_TIMER = auto()
     TIMEOUT_TIMER = auto()
     LINGER_TIMER = auto()
@@ -62,7 +62,7 @@ class Action(_Name):
     RESEND = auto()  # the last message once more
     REPEAT = auto()  # the last message once more, and again after the next, longer interval
     ACK = auto()  # acknowledge a failure (17.1.1.3)
-    PASS = auto()  # hand the message to the user
+    PASS_TO_TU = auto()  # hand the message to the user
     REPORT_TIMEOUT = auto()
     ARM_RETRANSMIT = auto()
     ARM_TIMEOUT = auto()
@@ -75,48 +75,48 @@ Table = dict[State, dict[Input, Next]]
 
 _GONE: Next = (State.TERMINATED, ())
 _TIMED_OUT: Next = (State.TERMINATED, (Action.REPORT_TIMEOUT,))
-_ANSWERED: tuple[Action, ...] = (Action.PASS, Action.ARM_LINGER)
-_FAILED: tuple[Action, ...] = (Action.PASS, Action.ACK, Action.ARM_LINGER)
+_ANSWERED: tuple[Action, ...] = (Action.PASS_TO_TU, Action.ARM_LINGER)
+_FAILED: tuple[Action, ...] = (Action.PASS_TO_TU, Action.ACK, Action.ARM_LINGER)
 
 INVITE_CLIENT: Table = {  # RFC 3261 figure 5, RFC 6026 figure 5
     State.CALLING: {
         Input.RETRANSMIT_TIMER: (State.CALLING, (Action.REPEAT,)),
         Input.TIMEOUT_TIMER: _TIMED_OUT,
-        Input.PROVISIONAL: (State.PROCEEDING, (Action.STOP_TIMEOUT, Action.PASS)),
+        Input.PROVISIONAL: (State.PROCEEDING, (Action.STOP_TIMEOUT, Action.PASS_TO_TU)),
         Input.SUCCESS: (State.ACCEPTED, _ANSWERED),
-        Input.FAILURE: (State.COMPLETED, _FAILED),
+        Input.FINAL_300_699: (State.COMPLETED, _FAILED),
     },
     State.PROCEEDING: {
         # Only a cancelled INVITE has this timer here (RFC 3261 9.1).
         Input.TIMEOUT_TIMER: _TIMED_OUT,
-        Input.PROVISIONAL: (State.PROCEEDING, (Action.PASS,)),
+        Input.PROVISIONAL: (State.PROCEEDING, (Action.PASS_TO_TU,)),
         Input.SUCCESS: (State.ACCEPTED, _ANSWERED),
-        Input.FAILURE: (State.COMPLETED, _FAILED),
+        Input.FINAL_300_699: (State.COMPLETED, _FAILED),
     },
     State.ACCEPTED: {
-        Input.SUCCESS: (State.ACCEPTED, (Action.PASS,)),
+        Input.SUCCESS: (State.ACCEPTED, (Action.PASS_TO_TU,)),
         Input.LINGER_TIMER: _GONE,
     },
     State.COMPLETED: {
-        Input.FAILURE: (State.COMPLETED, (Action.ACK,)),
+        Input.FINAL_300_699: (State.COMPLETED, (Action.ACK,)),
         Input.LINGER_TIMER: _GONE,
     },
 }
 
-PLAIN_CLIENT: Table = {  # RFC 3261 figure 6
+NON_INVITE_CLIENT: Table = {  # RFC 3261 figure 6
     State.TRYING: {
         Input.RETRANSMIT_TIMER: (State.TRYING, (Action.REPEAT,)),
         Input.TIMEOUT_TIMER: _TIMED_OUT,
-        Input.PROVISIONAL: (State.PROCEEDING, (Action.PASS,)),
+        Input.PROVISIONAL: (State.PROCEEDING, (Action.PASS_TO_TU,)),
         Input.SUCCESS: (State.COMPLETED, _ANSWERED),
-        Input.FAILURE: (State.COMPLETED, _ANSWERED),
+        Input.FINAL_300_699: (State.COMPLETED, _ANSWERED),
     },
     State.PROCEEDING: {
         Input.RETRANSMIT_TIMER: (State.PROCEEDING, (Action.REPEAT,)),
         Input.TIMEOUT_TIMER: _TIMED_OUT,
-        Input.PROVISIONAL: (State.PROCEEDING, (Action.PASS,)),
+        Input.PROVISIONAL: (State.PROCEEDING, (Action.PASS_TO_TU,)),
         Input.SUCCESS: (State.COMPLETED, _ANSWERED),
-        Input.FAILURE: (State.COMPLETED, _ANSWERED),
+        Input.FINAL_300_699: (State.COMPLETED, _ANSWERED),
     },
     State.COMPLETED: {Input.LINGER_TIMER: _GONE},
 }
@@ -126,10 +126,10 @@ INVITE_SERVER: Table = {  # RFC 3261 figure 7, RFC 6026 figure 4
         Input.REQUEST: (State.PROCEEDING, (Action.RESEND,)),
         Input.PROVISIONAL: (State.PROCEEDING, (Action.SEND,)),
         Input.SUCCESS: (State.ACCEPTED, (Action.SEND, Action.ARM_LINGER)),
-        Input.FAILURE: (State.COMPLETED, (Action.SEND, Action.ARM_RETRANSMIT, Action.ARM_TIMEOUT)),
+        Input.FINAL_300_699: (State.COMPLETED, (Action.SEND, Action.ARM_RETRANSMIT, Action.ARM_TIMEOUT)),
     },
     State.ACCEPTED: {
-        Input.ACK: (State.ACCEPTED, (Action.PASS,)),
+        Input.ACK: (State.ACCEPTED, (Action.PASS_TO_TU,)),
         Input.SUCCESS: (State.ACCEPTED, (Action.SEND,)),
         Input.LINGER_TIMER: _GONE,
     },
@@ -142,17 +142,17 @@ INVITE_SERVER: Table = {  # RFC 3261 figure 7, RFC 6026 figure 4
     State.CONFIRMED: {Input.LINGER_TIMER: _GONE},
 }
 
-PLAIN_SERVER: Table = {  # RFC 3261 figure 8
+NON_INVITE_SERVER: Table = {  # RFC 3261 figure 8
     State.TRYING: {
         Input.PROVISIONAL: (State.PROCEEDING, (Action.SEND,)),
         Input.SUCCESS: (State.COMPLETED, (Action.SEND, Action.ARM_LINGER)),
-        Input.FAILURE: (State.COMPLETED, (Action.SEND, Action.ARM_LINGER)),
+        Input.FINAL_300_699: (State.COMPLETED, (Action.SEND, Action.ARM_LINGER)),
     },
     State.PROCEEDING: {
         Input.REQUEST: (State.PROCEEDING, (Action.RESEND,)),
         Input.PROVISIONAL: (State.PROCEEDING, (Action.SEND,)),
         Input.SUCCESS: (State.COMPLETED, (Action.SEND, Action.ARM_LINGER)),
-        Input.FAILURE: (State.COMPLETED, (Action.SEND, Action.ARM_LINGER)),
+        Input.FINAL_300_699: (State.COMPLETED, (Action.SEND, Action.ARM_LINGER)),
     },
     State.COMPLETED: {
         Input.REQUEST: (State.COMPLETED, (Action.RESEND,)),
@@ -163,23 +163,23 @@ PLAIN_SERVER: Table = {  # RFC 3261 figure 8
 MACHINE: dict[Kind, Table] = {
     Kind.INVITE_CLIENT: INVITE_CLIENT,
     Kind.INVITE_SERVER: INVITE_SERVER,
-    Kind.PLAIN_CLIENT: PLAIN_CLIENT,
-    Kind.PLAIN_SERVER: PLAIN_SERVER,
+    Kind.NON_INVITE_CLIENT: NON_INVITE_CLIENT,
+    Kind.NON_INVITE_SERVER: NON_INVITE_SERVER,
 }
 
 FIRST: dict[Kind, State] = {
     Kind.INVITE_CLIENT: State.CALLING,
     Kind.INVITE_SERVER: State.PROCEEDING,
-    Kind.PLAIN_CLIENT: State.TRYING,
-    Kind.PLAIN_SERVER: State.TRYING,
+    Kind.NON_INVITE_CLIENT: State.TRYING,
+    Kind.NON_INVITE_SERVER: State.TRYING,
 }
 
 # How long the linger timer runs, by machine and the state that arms it.
 LINGER: dict[tuple[Kind, State], float] = {
     (Kind.INVITE_CLIENT, State.ACCEPTED): TIMEOUT,  # M
     (Kind.INVITE_CLIENT, State.COMPLETED): TIMEOUT,  # D
-    (Kind.PLAIN_CLIENT, State.COMPLETED): T4,  # K
+    (Kind.NON_INVITE_CLIENT, State.COMPLETED): T4,  # K
     (Kind.INVITE_SERVER, State.ACCEPTED): TIMEOUT,  # L
     (Kind.INVITE_SERVER, State.CONFIRMED): T4,  # I
-    (Kind.PLAIN_SERVER, State.COMPLETED): TIMEOUT,  # J
+    (Kind.NON_INVITE_SERVER, State.COMPLETED): TIMEOUT,  # J
 }

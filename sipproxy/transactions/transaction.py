@@ -9,7 +9,7 @@ from sipproxy.sip import Request, Response
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.tables import LINGER, T1, T2, Kind, State
 
-_CAPPED = (Kind.PLAIN_CLIENT, Kind.INVITE_SERVER)
+_CAPPED = (Kind.NON_INVITE_CLIENT, Kind.INVITE_SERVER)
 
 
 @dataclass(slots=True, eq=False)

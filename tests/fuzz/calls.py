@@ -9,14 +9,14 @@ from zlib import crc32
 from daemonkit.address import Address
 from sipproxy.sip import parse_message
 from tests.fuzz.lines import foreign_lines, lines_of
-from tests.unit.proxy.world import ALIAS, CALLER, CONFIG, DOMAIN, INSIDE, NODE_A, OUTSIDE, World
+from tests.unit.proxy.harness import ALIAS, CALLER, CONFIG, DOMAIN, INSIDE, NODE_A, OUTSIDE, ProxyHarness
 
 URI = f"sip:{ALIAS}@{DOMAIN}"
 INPUTS_PER_WORLD = 300
 SECONDS_PER_INPUT = 0.3
 
 
-class Recorder(World):
+class Recorder(ProxyHarness):
     """Keep every datagram that reaches the proxy."""
 
     def __init__(self) -> None:
@@ -29,31 +29,31 @@ class Recorder(World):
 
 
 class Stage:
-    """Run one world until its call is up, then let strangers in."""
+    """Run one harness until its call is up, then let strangers in."""
 
     def __init__(self) -> None:
-        self.world = Recorder()
-        caller, service = self.world.caller(), self.world.service()
+        self.harness = Recorder()
+        caller, service = self.harness.caller(), self.harness.service()
         caller.talk_seconds = 60.0
-        caller.call(URI, self.world.now)
-        self.world.run(1)
+        caller.call(URI, self.harness.now)
+        self.harness.run(1)
         self.lines = {
             line for agent in (caller, service) for message in (*agent.requests, *agent.responses) for line in lines_of(bytes(message))
         }
-        self.lines |= {line for data in self.world.came for line in lines_of(data)}
+        self.lines |= {line for data in self.harness.came for line in lines_of(data)}
         self.inputs = 0
-        self.now = self.world.now
+        self.now = self.harness.now
 
     def feed(self, data: bytes, source: Address, local: Address) -> list[bytes]:
         """Give the proxy one datagram, let time pass, and return what it sent, each checked."""
-        world = self.world
+        harness = self.harness
         self.inputs += 1
         self.lines |= lines_of(data)
         self.now += SECONDS_PER_INPUT
-        while (due := world.timer()) is not None and due <= self.now:
-            world.ring(self.now)
-        world.receive(data, source, local, self.now)
-        sent = world.take()
+        while (due := harness.timer()) is not None and due <= self.now:
+            harness.ring(self.now)
+        harness.receive(data, source, local, self.now)
+        sent = harness.take()
         for place, message, _ in sent:
             assert not foreign_lines(message, self.lines), "the proxy wrote a line that nobody sent"
             if place == INSIDE and not message.startswith(b"SIP/2.0 "):
@@ -84,9 +84,9 @@ def fuzz_core(data: bytes) -> Hashable:
 
 def seeds_of_a_call() -> tuple[bytes, ...]:
     """Return every datagram that a proxy sees of one whole call."""
-    world = Recorder()
-    caller = world.caller()
-    world.service()
-    caller.call(URI, world.now)
-    world.run(5)
-    return tuple(dict.fromkeys(world.came))
+    harness = Recorder()
+    caller = harness.caller()
+    harness.service()
+    caller.call(URI, harness.now)
+    harness.run(5)
+    return tuple(dict.fromkeys(harness.came))

@@ -15,7 +15,7 @@ from sipproxy.sip import Challenge, Credentials, Request
 from sipproxy.sip.digest import MD5, MD5_SESS, SHA256, SHA256_SESS, answer_challenge, make_ha1
 from sipproxy.sip.limits import MAX_AUTH_FIELD, MAX_CREDENTIALS
 from tests.support.sip import make_request
-from tests.unit.proxy.world import APP, DOMAIN, application
+from tests.unit.proxy.harness import APP, DOMAIN, application
 from voiceapps.rules.admission import AdmissionSnapshot, DigestState
 
 SOURCE = "198.51.100.7"

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from sipproxy.admission.limits import MAX_RATED
 from sipproxy.admission.quotas import Quotas
 from sipproxy.core.calls import CallBook
+from tests.unit.proxy.harness import APP, application
 from tests.unit.proxy.test_calls import FACTS
-from tests.unit.proxy.world import APP, application
 from voiceapps.rules.admission import CallCount, Limits
 
 

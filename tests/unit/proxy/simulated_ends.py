@@ -19,7 +19,7 @@ from sipproxy.sip.digest import answer_challenge
 from sipproxy.transactions.events import Key, NewRequest, RequestTimedOut, ResponseReceived
 from sipproxy.transactions.tables import T1, T2, TIMEOUT
 from tests.support.ua import PASSWORD, Agent, Leg, sdp
-from tests.unit.proxy.world import URI
+from tests.unit.proxy.harness import URI
 
 GIVES_UP_SECONDS = 250.0  # longer than timer C: the proxy's 408 comes first
 PLAN = "Plan"

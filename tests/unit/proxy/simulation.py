@@ -12,11 +12,11 @@ from math import inf
 from random import Random
 
 from daemonkit.address import Address
-from sipproxy.core.events import ProxyEvent, RecordMade, RelayWanted
+from sipproxy.core.events import ProxyEvent, RelayWanted, ReportMade
 from sipproxy.transactions.tables import TIMEOUT
 from tests.support.sip import Network, Node
+from tests.unit.proxy.harness import CONFIG, INSIDE, TCP, UDP, ProxyHarness
 from tests.unit.proxy.simulated_ends import GIVES_UP_SECONDS, Phone, Plan, Robot, Talk, call_id_of, outcome_of
-from tests.unit.proxy.world import CONFIG, INSIDE, TCP, UDP, World
 from voiceapps.rules.records import CallEnded, LadderMessage
 
 NODES: tuple[Address, ...] = tuple((f"10.0.1.{number}", 6161) for number in range(1, 9))
@@ -105,8 +105,8 @@ class Wire:
     """When an INVITE went to a robot first, by Call-ID."""
 
 
-class SimulatedWorld(World):
-    """The world with directory and relay at a distance, a relay that knows its sessions, and an eye on the sockets."""
+class SimulatedHarness(ProxyHarness):
+    """The harness with directory and relay at a distance, a relay that knows its sessions, and an eye on the sockets."""
 
     def __init__(self, dice: Random, fate: Callable[[], list[float]]) -> None:
         super().__init__(replace(CONFIG, callflow_targets=NODES))
@@ -158,14 +158,14 @@ class SimulatedWorld(World):
         super().ring(now)
 
     def on_event(self, event: ProxyEvent, now: float) -> None:
-        if isinstance(event, RecordMade) and isinstance(event.record, LadderMessage):
+        if isinstance(event, ReportMade) and isinstance(event.record, LadderMessage):
             return
         super().on_event(event, now)
         if (self.wanted or self.held) and self.answers_at == inf:
             self.answers_at = now + self.dice.uniform(0, 0.05)
 
     def on_relay(self, event: RelayWanted, now: float) -> None:
-        """Do as the world's relay does, but for an answer without an offer, as after its session's end."""
+        """Do as the harness's relay does, but for an answer without an offer, as after its session's end."""
         command, call_id = event.command["command"], event.command["call-id"]
         if command == "answer" and str(call_id).encode() not in self.sessions:
             self.core.relay_answered(event.key, {b"result": b"error", b"error-reason": b"Unknown call-id"}, now)
@@ -234,16 +234,16 @@ class Simulation:
         self.seed = seed
         self.dice = Random(seed)
         streams = transport == "TCP"
-        self.world = SimulatedWorld(self.dice, (lambda: [0.01]) if streams else partial(lossy, self.dice))
+        self.harness = SimulatedHarness(self.dice, (lambda: [0.01]) if streams else partial(lossy, self.dice))
         self.weights = weights
         self.phones = [self._make_phone(number, transport) for number in range(len(PHONES))]
         first: dict[str, Address] = {}
         self.robots = [Robot(f"robot{number}-", local, self.dice, first) for number, local in enumerate(NODES)]
         self.first = first
         for end in (*self.phones, *self.robots):
-            self.world.network.add(end, end.local)
+            self.harness.network.add(end, end.local)
         if streams:
-            self.world.connected.update((TCP, local) for local in PHONES)
+            self.harness.connected.update((TCP, local) for local in PHONES)
         self.placed = 0
 
     def _make_phone(self, number: int, transport: str) -> Phone:
@@ -253,20 +253,20 @@ class Simulation:
 
     def forget(self) -> None:
         """Forget a batch of calls."""
-        self.world.forget()
+        self.harness.forget()
         self.first.clear()
         for end in (*self.phones, *self.robots):
             end.forget()
 
     def run_batch(self, calls: int) -> None:
         """Place calls and let time pass until every timer of theirs is over."""
-        when = self.world.now
+        when = self.harness.now
         plans = self.dice.choices(list(self.weights), list(self.weights.values()), k=calls)
         for plan in plans:
             when += self.dice.expovariate(CALLS_PER_SECOND)
             self.placed += 1
             self.dice.choice(self.phones).plan(f"call-{self.placed}", plan, when)
-        self.world.run(when - self.world.now + GIVES_UP_SECONDS + 4 * TIMEOUT)
+        self.harness.run(when - self.harness.now + GIVES_UP_SECONDS + 4 * TIMEOUT)
 
     @property
     def talks(self) -> list[Talk]:

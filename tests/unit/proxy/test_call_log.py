@@ -6,11 +6,11 @@ from dataclasses import replace
 from prometheus_client import CollectorRegistry
 
 from sipproxy.adapters.call_log import MAX_GATHERED, RefusalLog
-from sipproxy.core.events import CallRefused
+from sipproxy.core.events import InviteRefused
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.records import Record, RefusalSeen
 
-REFUSED = CallRefused("app", "192.0.2.1", Reason.DIGEST_WRONG, 401, 10.0, "US", "user", "call", "agent", ())
+REFUSED = InviteRefused("app", "192.0.2.1", Reason.DIGEST_WRONG, 401, 10.0, "US", "user", "call", "agent", ())
 
 
 def make() -> tuple[RefusalLog, list[Record]]:

@@ -60,7 +60,7 @@ def test_the_book_is_bounded() -> None:
     assert book.is_full
 
 
-def test_silent_calls_come_up() -> None:
+def test_pop_silent_returns_overdue_calls() -> None:
     book = CallBook()
     book.add(FACTS, capped=False, now=0.0)
     book.touch("c-1", 10.0)

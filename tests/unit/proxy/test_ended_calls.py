@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from sipproxy.adapters import ended_calls
 from sipproxy.adapters.ended_calls import EndedCalls
 from sipproxy.core.limits import SETTLED_SECONDS
-from tests.unit.proxy.world import URI, World
+from tests.unit.proxy.harness import URI, ProxyHarness
 from tests.unit.voiceapps.builders import application, ended, facts
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.rules.records import CallAdmitted, CallFacts
@@ -28,29 +28,29 @@ async def database() -> AsyncIterator[DatabaseExecutor]:
 
 
 @pytest.fixture
-def world() -> World:
-    """A world whose two callers never hang up."""
-    world = World()
-    world.service()
+def harness() -> ProxyHarness:
+    """A harness whose two callers never hang up."""
+    harness = ProxyHarness()
+    harness.service()
     for port in (5080, 5082):
-        caller = world.caller(("198.51.100.7", port))
+        caller = harness.caller(("198.51.100.7", port))
         caller.talk_seconds = None
-        caller.call(URI, world.now)
-    world.run(SETTLED_SECONDS + 5)
-    assert world.core.load.calls == 2
-    return world
+        caller.call(URI, harness.now)
+    harness.run(SETTLED_SECONDS + 5)
+    assert harness.core.load.calls == 2
+    return harness
 
 
-def adapter(world: World, database: DatabaseExecutor) -> EndedCalls:
-    return EndedCalls(database, settled=lambda: world.core.settled_calls(world.now), forget=world.core.forget_calls)
+def adapter(harness: ProxyHarness, database: DatabaseExecutor) -> EndedCalls:
+    return EndedCalls(database, settled=lambda: harness.core.settled_calls(harness.now), forget=harness.core.forget_calls)
 
 
-async def _write(database: DatabaseExecutor, world: World) -> list[CallFacts]:
-    """Put the world's calls into the database and end the first one there, as a sweeper does when a node dies."""
+async def _write(database: DatabaseExecutor, harness: ProxyHarness) -> list[CallFacts]:
+    """Put the harness's calls into the database and end the first one there, as a sweeper does when a node dies."""
 
     def write() -> list[CallFacts]:
         row = application()
-        calls = [replace(facts(row), call_id=record.call.call_id) for record in world.admitted]
+        calls = [replace(facts(row), call_id=record.call.call_id) for record in harness.admitted]
         write_records([*(CallAdmitted(call, "sipproxy-test") for call in calls), ended(calls[0])])
         return calls
 
@@ -58,33 +58,37 @@ async def _write(database: DatabaseExecutor, world: World) -> list[CallFacts]:
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_what_the_database_knows_as_ended_is_forgotten(world: World, database: DatabaseExecutor) -> None:
-    _, second = await _write(database, world)
-    await adapter(world, database).refresh()
-    assert world.core.settled_calls(world.now) == (second.call_id,)
+async def test_what_the_database_knows_as_ended_is_forgotten(harness: ProxyHarness, database: DatabaseExecutor) -> None:
+    _, second = await _write(database, harness)
+    await adapter(harness, database).refresh()
+    assert harness.core.settled_calls(harness.now) == (second.call_id,)
 
 
-async def test_a_database_that_is_away_ends_no_call(world: World, database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_database_that_is_away_ends_no_call(
+    harness: ProxyHarness, database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(_call_ids: object) -> frozenset[str]:
         raise OperationalError("the server went away")
 
     monkeypatch.setattr(ended_calls, "ended_calls", broken)
-    await adapter(world, database).refresh()
-    assert world.core.load.calls == 2
+    await adapter(harness, database).refresh()
+    assert harness.core.load.calls == 2
 
 
-async def test_it_asks_by_itself_until_it_is_stopped(world: World, database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_asks_by_itself_until_it_is_stopped(
+    harness: ProxyHarness, database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = asyncio.Event()
 
     def forget(call_ids: Iterable[str]) -> None:
-        world.core.forget_calls(call_ids)
+        harness.core.forget_calls(call_ids)
         asked.set()
 
     monkeypatch.setattr(ended_calls, "ended_calls", frozenset)
     monkeypatch.setattr(ended_calls, "REFRESH_SECONDS", 0)
-    watcher = EndedCalls(database, settled=lambda: world.core.settled_calls(world.now), forget=forget)
+    watcher = EndedCalls(database, settled=lambda: harness.core.settled_calls(harness.now), forget=forget)
     watcher.start()
     async with asyncio.timeout(10):
         await asked.wait()
     watcher.stop()
-    assert world.core.load.calls == 0
+    assert harness.core.load.calls == 0

@@ -14,7 +14,7 @@ from sipproxy.adapters import bans as adapter
 from sipproxy.adapters.bans import FleetBans
 from sipproxy.admission.bans import BanBook
 from sipproxy.admission.limits import BAN_SCORE
-from tests.unit.proxy.world import World
+from tests.unit.proxy.harness import ProxyHarness
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.models import Ban
 from voiceapps.rules.bans import BanReason
@@ -34,17 +34,17 @@ async def database() -> AsyncIterator[DatabaseExecutor]:
     await database.close()
 
 
-def proxy(database: DatabaseExecutor) -> tuple[World, FleetBans]:
-    world = World()
-    # The world's clock began in 2023; the database's bans last as long from now.
+def proxy(database: DatabaseExecutor) -> tuple[ProxyHarness, FleetBans]:
+    harness = ProxyHarness()
+    # The harness's clock began in 2023; the database's bans last as long from now.
     epoch = 1_700_000_000
 
     def take(found: Sequence[SourceBanned]) -> None:
-        offset = time.time() - epoch - world.now
+        offset = time.time() - epoch - harness.now
         shifted = [SourceBanned(ban.source_ip, ban.reason, ban.node, ban.at - offset, ban.until - offset) for ban in found]
-        world.core.replace_bans(shifted, world.now)
+        harness.core.replace_bans(shifted, harness.now)
 
-    return world, FleetBans(database, take)
+    return harness, FleetBans(database, take)
 
 
 def learned() -> SourceBanned:
@@ -58,35 +58,35 @@ def learned() -> SourceBanned:
 async def test_a_ban_reaches_the_other_proxy_and_is_lifted_at_both(database: DatabaseExecutor) -> None:
     proxies = [proxy(database), proxy(database)]
     await database.write(write_records, [learned()])
-    for world, fleet in proxies:
+    for harness, fleet in proxies:
         await fleet.refresh()
-        assert world.core.is_banned(SOURCE, world.now)
+        assert harness.core.is_banned(SOURCE, harness.now)
     await database.write(lambda: bans.lift(Ban.objects.get(), actor=OPERATOR))
-    for world, fleet in proxies:
+    for harness, fleet in proxies:
         await fleet.refresh()
-        assert not world.core.is_banned(SOURCE, world.now)
+        assert not harness.core.is_banned(SOURCE, harness.now)
 
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_proxy_that_starts_knows_the_bans_at_once(database: DatabaseExecutor) -> None:
     await database.write(lambda: bans.place(SOURCE, 5, actor=OPERATOR))
-    world, fleet = proxy(database)
+    harness, fleet = proxy(database)
     await fleet.start()
     fleet.stop()
-    assert world.core.is_banned(SOURCE, world.now + 299)
-    assert not world.core.is_banned(SOURCE, world.now + 301)
+    assert harness.core.is_banned(SOURCE, harness.now + 299)
+    assert not harness.core.is_banned(SOURCE, harness.now + 301)
 
 
 async def test_a_database_that_is_away_lifts_nothing(database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> tuple[SourceBanned, ...]:
         raise OperationalError("the server went away")
 
-    world, fleet = proxy(database)
-    at = 1_700_000_000 + world.now
-    world.core.replace_bans([SourceBanned(SOURCE, BanReason.OPERATOR, "", at, at + 60)], world.now)
+    harness, fleet = proxy(database)
+    at = 1_700_000_000 + harness.now
+    harness.core.replace_bans([SourceBanned(SOURCE, BanReason.OPERATOR, "", at, at + 60)], harness.now)
     monkeypatch.setattr(adapter, "active_bans", broken)
     await fleet.refresh()
-    assert world.core.is_banned(SOURCE, world.now)
+    assert harness.core.is_banned(SOURCE, harness.now)
 
 
 async def test_it_reads_by_itself_until_it_is_stopped(database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from sipproxy.core.branches import MAX_WORKERS, make_branch, worker_of
 from sipproxy.transactions.listener import Listener
 from tests.support.fleet import free_ports
 from tests.support.sip import make_request
-from tests.unit.proxy.world import CONFIG, INTERNAL, TCP, UDP
+from tests.unit.proxy.harness import CONFIG, INTERNAL, TCP, UDP
 
 LISTENERS = (UDP, TCP, INTERNAL)
 

@@ -8,7 +8,7 @@ from daemonkit.address import Address
 from sipproxy.aio.intake import Intake
 from sipproxy.aio.limits import MAX_WAITING_KNOWN, MAX_WAITING_STRANGERS
 from sipproxy.transactions.listener import Listener
-from tests.unit.proxy.world import UDP
+from tests.unit.proxy.harness import UDP
 
 KNOWN, STRANGER = "198.51.100.7", "192.0.2.1"
 Handled = list[tuple[str, bytes]]

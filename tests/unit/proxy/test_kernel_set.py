@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from sipproxy.admission.bans import Ban, BanChange
 from sipproxy.aio import kernel_set
 from sipproxy.aio.kernel_set import KernelSet
-from tests.unit.proxy.world import TCP, UDP
+from tests.unit.proxy.harness import TCP, UDP
 from voiceapps.rules.bans import BanReason
 
 SECONDS = 5.0

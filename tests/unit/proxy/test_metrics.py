@@ -12,13 +12,13 @@ from prometheus_client import CollectorRegistry
 from sipproxy.aio.listeners import Listeners
 from sipproxy.aio.metrics import ProxyMetrics, status_label
 from sipproxy.aio.streams import StreamCounters
-from sipproxy.core.events import CallRefused, ProxyEvent, RequestSeen, ResponseSent
+from sipproxy.core.events import InviteRefused, ProxyEvent, RequestSeen, ResponseSent
 from sipproxy.core.state import METHODS
 from sipproxy.sip.status import REASONS
 from sipproxy.transactions.listener import Side, Transport
 from tests.fuzz.calls import seeds_of_a_call
 from tests.fuzz.mutate import mutate
-from tests.unit.proxy.world import CALLER, INSIDE, NODE_A, OUTSIDE, URI, World
+from tests.unit.proxy.harness import CALLER, INSIDE, NODE_A, OUTSIDE, URI, ProxyHarness
 from voiceapps.rules.admission import Reason
 
 INPUTS = 400
@@ -45,8 +45,8 @@ class Streams:
         return read(StreamCounters())
 
 
-class Counted(World):
-    """A world whose events are counted as the shell counts them."""
+class Counted(ProxyHarness):
+    """A harness whose events are counted as the shell counts them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Counted(World):
     def on_event(self, event: ProxyEvent, now: float) -> None:
         if isinstance(event, RequestSeen | ResponseSent):
             self.metrics.count(event)
-        elif isinstance(event, CallRefused):
+        elif isinstance(event, InviteRefused):
             self.metrics.refused(event)
         super().on_event(event, now)
 
@@ -71,15 +71,15 @@ class Counted(World):
 
 def test_no_label_is_a_strangers_word() -> None:
     dice = random.Random(5)
-    world = Counted()
+    harness = Counted()
     seeds = [*seeds_of_a_call(), b"SPAM sip:a@sip.example SIP/2.0\r\nCSeq: 1 SPAM\r\n\r\n"]
     for number in range(INPUTS):
         data = mutate(seeds, dice).replace(b"INVITE", b"SPAM%d" % number if number % 3 == 0 else b"INVITE")
         inside = dice.random() < 0.3
-        world.receive(data, NODE_A if inside else CALLER, INSIDE if inside else OUTSIDE, number * 0.3)
-        world.take()
-        world.ring(number * 0.3)
-    found = world.labels()
+        harness.receive(data, NODE_A if inside else CALLER, INSIDE if inside else OUTSIDE, number * 0.3)
+        harness.take()
+        harness.ring(number * 0.3)
+    found = harness.labels()
     assert found.keys() <= ALLOWED.keys()
     assert {name: values - ALLOWED[name] for name, values in found.items()} == dict.fromkeys(found, set())
     assert {"OTHER", "INVITE"} <= found["method"]
@@ -88,14 +88,14 @@ def test_no_label_is_a_strangers_word() -> None:
 
 @pytest.mark.parametrize(("status", "label"), [(486, "486"), (499, "4xx"), (599, "5xx"), (699, "6xx")])
 def test_a_status_that_nobody_defined_counts_with_its_class(status: int, label: str) -> None:
-    world = Counted()
-    service, caller = world.service(), world.caller()
+    harness = Counted()
+    service, caller = harness.service(), harness.caller()
     service.status = status
-    attempt = caller.call(URI, world.now)
-    world.run(1)
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
     assert attempt.statuses[-1] == status
     labels = {"method": "INVITE", "status": label}
-    assert world.registry.get_sample_value("sipuri_sip_responses_total", labels) == 1
+    assert harness.registry.get_sample_value("sipuri_sip_responses_total", labels) == 1
 
 
 def test_there_are_few_labels_for_statuses() -> None:

@@ -12,158 +12,158 @@ from sipproxy.sip import NameAddr, Request, Response
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener, Transport
 from tests.support.ua import Leg
-from tests.unit.proxy.world import CALLER, CONFIG, NODE_A, NODE_B, STREAM, TCP, TLS, UDP, URI, World
+from tests.unit.proxy.harness import CALLER, CONFIG, NODE_A, NODE_B, STREAM, TCP, TLS, UDP, URI, ProxyHarness
 from voiceapps.rules.endings import EndReason
 
 
 @pytest.mark.parametrize("listener", [TCP, TLS])
 def test_a_call_over_a_stream_comes_back_along_its_connection(listener: Listener) -> None:
-    world = World()
-    caller, service = world.caller(to=listener), world.service()
-    world.connected.add((listener, CALLER))
+    harness = ProxyHarness()
+    caller, service = harness.caller(to=listener), harness.service()
+    harness.connected.add((listener, CALLER))
     caller.talk_seconds, service.talk_seconds = None, 5.0
-    attempt = caller.call(URI, world.now)
-    world.run(10)
+    attempt = caller.call(URI, harness.now)
+    harness.run(10)
     assert attempt.statuses == [407, 100, 180, 200]
     assert attempt.ended == "remote"
     bye = caller.requests[-1]
     assert bye.top_via.transport == listener.transport.value
     entry = NameAddr.parse(caller.responses[-1].values("record-route")[0]).sip_uri
     assert (entry.port, entry.param("transport")) == (listener.address[1], listener.transport.value.lower())
-    world.run(70)
-    assert world.is_empty()
+    harness.run(70)
+    assert harness.is_empty()
 
 
 def test_over_a_stream_nothing_is_repeated() -> None:
-    world = World()
-    caller, service = world.caller(to=TCP), world.service()
+    harness = ProxyHarness()
+    caller, service = harness.caller(to=TCP), harness.service()
     service.silent = True
     sent: list[bytes] = []
-    take = world.take
+    take = harness.take
 
     def listen() -> list[tuple[Address, bytes, Address]]:
         taken = take()
         sent.extend(data for place, data, _ in taken if place == STREAM)
         return taken
 
-    world.take = listen  # type: ignore[method-assign]  # the test listens
+    harness.take = listen  # type: ignore[method-assign]  # the test listens
     caller.password = "wrong"  # noqa: S105  # of no value
-    caller.call(URI, world.now)
-    world.run(40)
+    caller.call(URI, harness.now)
+    harness.run(40)
     assert [data.split(b" ")[1] for data in sent] == [b"407", b"401"]
-    assert world.is_empty()
+    assert harness.is_empty()
 
 
 def test_a_lost_connection_ends_the_requests_that_went_along_it() -> None:
-    world = World()
-    caller, service = world.caller(to=TCP), world.service()
-    world.connected.add((TCP, CALLER))
+    harness = ProxyHarness()
+    caller, service = harness.caller(to=TCP), harness.service()
+    harness.connected.add((TCP, CALLER))
     caller.talk_seconds = None
-    attempt = caller.call(URI, world.now)
-    world.run(1)
-    del world.network.places[CALLER]
-    service.send_inside(service.legs[attempt.call_id], "UPDATE", world.now)
-    world.run(0.1)
-    assert world.core.load.exchanges == 1 + 1
-    world.core.connection_failed(TCP, CALLER, world.now)
-    world.run(0.1)
-    assert world.core.load.exchanges == 1
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
+    del harness.network.places[CALLER]
+    service.send_inside(service.legs[attempt.call_id], "UPDATE", harness.now)
+    harness.run(0.1)
+    assert harness.core.load.contexts == 1 + 1
+    harness.core.connection_failed(TCP, CALLER, harness.now)
+    harness.run(0.1)
+    assert harness.core.load.contexts == 1
 
 
 def test_without_its_connection_a_public_contact_is_tried() -> None:
     public: Address = ("8.8.4.4", 5070)
-    world = World()
-    caller, service = world.caller(public, to=TCP), world.service()
+    harness = ProxyHarness()
+    caller, service = harness.caller(public, to=TCP), harness.service()
     caller.talk_seconds, service.talk_seconds = None, 2.0
-    world.applications = [replace(world.applications[0], allowed_regions=())]
-    attempt = caller.call(URI, world.now)
-    world.run(5)
-    assert (TCP, public) not in world.connected
+    harness.applications = [replace(harness.applications[0], allowed_regions=())]
+    attempt = caller.call(URI, harness.now)
+    harness.run(5)
+    assert (TCP, public) not in harness.connected
     assert attempt.ended == "remote"
 
 
 def test_the_contact_may_name_another_transport() -> None:
     public: Address = ("8.8.4.4", 5070)
-    world = World()
-    caller, service = world.caller(public), world.service()
+    harness = ProxyHarness()
+    caller, service = harness.caller(public), harness.service()
     caller.talk_seconds = None
-    attempt = caller.call(URI, world.now)
-    world.run(1)
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
     leg = service.legs[attempt.call_id]
     leg.target = f"sip:desk@{public[0]}:{public[1]};transport=tcp"
-    service.send_inside(leg, "BYE", world.now)
-    world.run(1)
+    service.send_inside(leg, "BYE", harness.now)
+    harness.run(1)
     assert caller.requests[-1].top_via.transport == "TCP"
 
 
 def test_a_strict_router_in_front_is_understood() -> None:
-    world = World()
-    caller, service = world.caller(), world.service()
+    harness = ProxyHarness()
+    caller, service = harness.caller(), harness.service()
     caller.talk_seconds = None
-    attempt = caller.call(URI, world.now)
-    world.run(1)
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
     leg = attempt.leg
     assert leg is not None
     ours, target = NameAddr.parse(leg.routes[0]).uri, leg.target
     leg.routes, leg.target = [f"<{target}>"], ours
-    caller.send_inside(leg, "INFO", world.now)
-    world.run(1)
+    caller.send_inside(leg, "INFO", harness.now)
+    harness.run(1)
     info = service.requests[-1]
     assert (info.method, info.uri_text, info.count("route")) == ("INFO", target, 0)
     assert caller.responses[-1].status == 200
 
 
 def test_a_request_uri_of_ours_without_a_route_is_no_strict_router() -> None:
-    world = World()
-    caller = world.caller()
-    world.service()
+    harness = ProxyHarness()
+    caller = harness.caller()
+    harness.service()
     caller.talk_seconds = None
-    attempt = caller.call(URI, world.now)
-    world.run(1)
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
     leg = attempt.leg
     assert leg is not None
     leg.target, leg.routes = NameAddr.parse(leg.routes[0]).uri, []
-    caller.send_inside(leg, "INFO", world.now)
-    world.run(1)
+    caller.send_inside(leg, "INFO", harness.now)
+    harness.run(1)
     assert caller.responses[-1].status == 481
 
 
 def test_of_a_multipart_body_the_description_is_relayed_and_the_rest_kept() -> None:
-    world = World()
-    caller, service = world.caller(), world.service()
+    harness = ProxyHarness()
+    caller, service = harness.caller(), harness.service()
     body = b"--b\r\nContent-Type: application/isup\r\n\r\n\x01\x02\r\n--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--b--\r\n"
     request = Request.build("INVITE", URI, [], body)
-    caller.call(URI, world.now, body=b"", extra=[("Content-Type", "multipart/mixed;boundary=b")])
+    caller.call(URI, harness.now, body=b"", extra=[("Content-Type", "multipart/mixed;boundary=b")])
     attempt = caller.attempts["call-1@198.51.100.7"]
     assert attempt.request is not None
     attempt.request.set_body(request.body)
-    world.run(2)
+    harness.run(2)
     invite = service.requests[0]
     assert invite.body == body.replace(b"v=0\r\n", b"v=0 relayed to internal\r\n")
     assert invite.header("content-length") == str(len(invite.body))
 
 
 def test_messages_of_one_call_keep_their_order() -> None:
-    world = World()
-    caller, service = world.caller(), world.service()
+    harness = ProxyHarness()
+    caller, service = harness.caller(), harness.service()
     caller.talk_seconds = None
-    attempt = caller.call(URI, world.now)
-    world.run(1)
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
     leg = attempt.leg
     assert leg is not None
-    world.hold_relay = True
-    caller.send_inside(leg, "UPDATE", world.now, body=b"v=0\r\n")
-    caller.send_inside(leg, "INFO", world.now)
-    world.run(0.2)
+    harness.hold_relay = True
+    caller.send_inside(leg, "UPDATE", harness.now, body=b"v=0\r\n")
+    caller.send_inside(leg, "INFO", harness.now)
+    harness.run(0.2)
     assert [request.method for request in service.requests[-2:]] == ["INVITE", "ACK"]
-    world.release_relay(world.now)
-    world.run(0.2)
+    harness.release_relay(harness.now)
+    harness.run(0.2)
     assert [request.method for request in service.requests[-2:]] == ["UPDATE", "INFO"]
 
 
 def test_a_refusals_description_stays_inside() -> None:
-    world = World()
-    caller, service = world.caller(), world.service()
+    harness = ProxyHarness()
+    caller, service = harness.caller(), harness.service()
     service.status = 488
     service.ring_body = b""
     answer = service.on_invite
@@ -174,35 +174,35 @@ def test_a_refusals_description_stays_inside() -> None:
             final.set_body(b"v=0\r\nc=IN IP4 10.0.0.2\r\n", "application/sdp")
 
     service.on_invite = with_body  # type: ignore[method-assign]  # the test adds a body
-    caller.call(URI, world.now)
-    world.run(2)
+    caller.call(URI, harness.now)
+    harness.run(2)
     assert caller.responses[-1].status == 488
     assert (caller.responses[-1].body, caller.responses[-1].header("content-type")) == (b"", None)
 
 
 def test_a_description_that_no_relay_serves_is_the_callers_fault() -> None:
-    world = World()
-    world.relay_refuses, world.relay_reason = {"offer"}, b"The media address is IPv6, which is not supported."
-    caller, service = world.caller(), world.service()
-    attempt = caller.call(URI, world.now)
-    world.run(1)
+    harness = ProxyHarness()
+    harness.relay_refuses, harness.relay_reason = {"offer"}, b"The media address is IPv6, which is not supported."
+    caller, service = harness.caller(), harness.service()
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
     assert attempt.statuses == [407, 488]
-    assert [(record.reason, record.sip_status) for record in world.ended] == [(EndReason.UNSUPPORTED_MEDIA, 488)]
+    assert [(record.reason, record.sip_status) for record in harness.ended] == [(EndReason.UNSUPPORTED_MEDIA, 488)]
     assert service.requests == []
 
 
 @pytest.mark.parametrize("reason", [b"Ran out of ports.", b"Too many sessions.", b"draining", b"Parallel session limit reached"])
 def test_a_relay_that_takes_no_more_calls_is_our_fault(reason: bytes) -> None:
-    world = World()
-    world.relay_refuses, world.relay_reason = {"offer"}, reason
-    attempt = world.caller().call(URI, world.now)
-    world.run(1)
+    harness = ProxyHarness()
+    harness.relay_refuses, harness.relay_reason = {"offer"}, reason
+    attempt = harness.caller().call(URI, harness.now)
+    harness.run(1)
     assert attempt.statuses == [407, 503]
 
 
 def test_the_way_behind_a_foreign_target_travels_with_the_dialog() -> None:
-    world = World(replace(CONFIG, callflow_targets=(NODE_A,)))
-    caller, service = world.caller(), world.service(foreign=True)
+    harness = ProxyHarness(replace(CONFIG, callflow_targets=(NODE_A,)))
+    caller, service = harness.caller(), harness.service(foreign=True)
     caller.talk_seconds = None
     behind = "<sip:10.0.0.2:6161;lr;ftag=1>"
     respond = service.layer.respond
@@ -213,21 +213,21 @@ def test_the_way_behind_a_foreign_target_travels_with_the_dialog() -> None:
         respond(key, response, now)
 
     service.layer.respond = record_route  # type: ignore[method-assign]  # a proxy before the service
-    attempt = caller.call(URI, world.now)
-    world.run(1)
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
     leg = attempt.leg
     assert leg is not None
     assert (len(leg.routes), leg.target) == (1, URI)
     assert not any(b"10.0.0." in bytes(response) for response in caller.responses)
     ack = next(request for request in service.requests if request.method == "ACK")
-    caller.send_inside(leg, "INFO", world.now)
-    world.run(1)
+    caller.send_inside(leg, "INFO", harness.now)
+    harness.run(1)
     for request in (ack, service.requests[-1]):
         assert request.uri_text == "sip:robot@10.0.0.2:6161"
         assert request.values("route") == [behind, "<sip:10.0.0.77;lr>"]
     leg.routes = [leg.routes[0].replace(";in=", ";in=A")]
-    caller.send_inside(leg, "INFO", world.now)
-    world.run(1)
+    caller.send_inside(leg, "INFO", harness.now)
+    harness.run(1)
     assert (service.requests[-1].uri_text, service.requests[-1].count("route")) == (URI, 0)
 
 
@@ -245,80 +245,80 @@ def test_a_way_that_is_too_long_does_not_travel() -> None:
 
 
 def test_a_node_without_tls_answers_a_token_of_one_that_has_it() -> None:
-    world = World(replace(CONFIG, external=(UDP, TCP)))
-    state = world.core._state  # noqa: SLF001  # the choice has no other face
+    harness = ProxyHarness(replace(CONFIG, external=(UDP, TCP)))
+    state = harness.core._state  # noqa: SLF001  # the choice has no other face
     assert state.listener(Transport.TLS, 3) is UDP
     assert state.listener(Transport.TCP, 3) is TCP
 
 
 @pytest.mark.parametrize(("late", "role"), [(False, b"offer"), (True, b"answer")])
 def test_a_prack_answers_a_late_offer_and_offers_otherwise(late: bool, role: bytes) -> None:
-    world = World()
-    caller, service = world.caller(), world.service()
+    harness = ProxyHarness()
+    caller, service = harness.caller(), harness.service()
     service.ring_body, service.answer_delay = b"v=0\r\n", 30.0
-    attempt = caller.call(URI, world.now, body=b"" if late else None)
-    world.run(1)
+    attempt = caller.call(URI, harness.now, body=b"" if late else None)
+    harness.run(1)
     ringing = caller.responses[-1]
     assert ringing.status == 180
-    assert world.commands[-1][b"command"] == (b"offer" if late else b"answer")
+    assert harness.commands[-1][b"command"] == (b"offer" if late else b"answer")
     request = attempt.request
     assert request is not None
     routes = list(reversed(ringing.values("record-route")))
     early = Leg(attempt.call_id, request.header("from") or "", ringing.header("to") or "", URI, routes, caller.proxy, request.cseq.number)
-    caller.send_inside(early, "PRACK", world.now, body=b"v=0\r\n")
-    world.run(1)
+    caller.send_inside(early, "PRACK", harness.now, body=b"v=0\r\n")
+    harness.run(1)
     assert service.requests[-1].method == "PRACK"
-    prack = next(command for command in reversed(world.commands) if command[b"direction"] == [b"external", b"internal"])
+    prack = next(command for command in reversed(harness.commands) if command[b"direction"] == [b"external", b"internal"])
     assert prack[b"command"] == role
 
 
 def test_a_bye_in_the_early_dialog_gives_the_call_up() -> None:
-    world = World(replace(CONFIG, callflow_targets=(NODE_A,)))
-    caller, service = world.caller(), world.service()
+    harness = ProxyHarness(replace(CONFIG, callflow_targets=(NODE_A,)))
+    caller, service = harness.caller(), harness.service()
     service.answer_delay = 30.0
-    attempt = caller.call(URI, world.now)
-    world.run(1)
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
     ringing, request = caller.responses[-1], attempt.request
     assert request is not None
     routes = list(reversed(ringing.values("record-route")))
     early = Leg(attempt.call_id, request.header("from") or "", ringing.header("to") or "", URI, routes, caller.proxy, request.cseq.number)
     service.legs[attempt.call_id] = early
-    caller.send_inside(early, "BYE", world.now)
-    world.run(1)
-    assert [(record.reason, record.sip_status, record.answered_at) for record in world.ended] == [(EndReason.CALLER_CANCELLED, 487, None)]
+    caller.send_inside(early, "BYE", harness.now)
+    harness.run(1)
+    assert [(record.reason, record.sip_status, record.answered_at) for record in harness.ended] == [(EndReason.CALLER_CANCELLED, 487, None)]
 
 
 def test_a_fault_of_ours_is_answered_with_500_and_an_ack_never() -> None:
-    world = World()
+    harness = ProxyHarness()
     invite = caller_invite()
-    world.core.answer_failure(UDP, invite, CALLER)
-    world.core.answer_failure(UDP, invite.replace(b"INVITE", b"ACK"), CALLER)
-    world.core.answer_failure(UDP, b"noise", CALLER)
-    assert [item.data.split(b"\r\n")[0] for item in world.core.datagrams_to_send()] == [b"SIP/2.0 500 Server Internal Error"]
+    harness.core.answer_failure(UDP, invite, CALLER)
+    harness.core.answer_failure(UDP, invite.replace(b"INVITE", b"ACK"), CALLER)
+    harness.core.answer_failure(UDP, b"noise", CALLER)
+    assert [item.data.split(b"\r\n")[0] for item in harness.core.datagrams_to_send()] == [b"SIP/2.0 500 Server Internal Error"]
 
 
 def caller_invite() -> bytes:
-    world = World()
-    attempt = world.caller().call(URI, 0.0)
+    harness = ProxyHarness()
+    attempt = harness.caller().call(URI, 0.0)
     assert attempt.request is not None
     return bytes(attempt.request)
 
 
 def test_a_node_that_was_passed_over_cannot_end_the_call_of_another() -> None:
-    world = World(nodes=(NODE_A, NODE_B))
-    caller, first, second = world.caller(), world.service(NODE_A), world.service(NODE_B, prefix="n")
+    harness = ProxyHarness(nodes=(NODE_A, NODE_B))
+    caller, first, second = harness.caller(), harness.service(NODE_A), harness.service(NODE_B, prefix="n")
     caller.talk_seconds = None
     first.silent, first.answer_delay = True, 0.0
-    attempt = caller.call(URI, world.now)
-    world.run(1.2)
+    attempt = caller.call(URI, harness.now)
+    harness.run(1.2)
     assert second.requests
     first.silent = False
-    world.run(1)
+    harness.run(1)
     leg = first.legs[attempt.call_id]
-    deletes = sum(command[b"command"] == b"delete" for command in world.commands)
-    first.send_inside(leg, "BYE", world.now)
-    world.run(1)
+    deletes = sum(command[b"command"] == b"delete" for command in harness.commands)
+    first.send_inside(leg, "BYE", harness.now)
+    harness.run(1)
     assert first.responses[-1].status == 481
-    assert sum(command[b"command"] == b"delete" for command in world.commands) == deletes
+    assert sum(command[b"command"] == b"delete" for command in harness.commands) == deletes
     assert attempt.statuses[-1] == 200
     assert not attempt.ended

@@ -10,73 +10,73 @@ from sipproxy.core.events import Datagram
 from sipproxy.sip import Request, Response, parse_message
 from sipproxy.transactions.listener import Listener
 from tests.support.ua import Caller, Service
-from tests.unit.proxy.world import CALLER, CONFIG, INSIDE, INTERNAL, NODE_A, NODE_B, OUTSIDE, TCP, UDP, URI, World
+from tests.unit.proxy.harness import CALLER, CONFIG, INSIDE, INTERNAL, NODE_A, NODE_B, OUTSIDE, TCP, UDP, URI, ProxyHarness
 
 STATIC = replace(CONFIG, callflow_targets=(NODE_A,))
 
 
-def die_while_it_rings(world: World, caller: Caller, service: Service) -> None:
+def die_while_it_rings(harness: ProxyHarness, caller: Caller, service: Service) -> None:
     service.answer_delay = 0.5
-    caller.call(URI, world.now)
-    world.run(0.3)
-    world.restart()
+    caller.call(URI, harness.now)
+    harness.run(0.3)
+    harness.restart()
     # What the dead one held of its calls is gone with it; the relay's session is not.
-    assert world.core.load.calls == 0
+    assert harness.core.load.calls == 0
 
 
 @pytest.mark.parametrize("config", [CONFIG, STATIC], ids=["call flow", "static target"])
 @pytest.mark.parametrize("offer", [None, b""], ids=["offer", "late offer"])
 def test_a_call_that_was_ringing_is_answered_all_the_same(config: object, offer: bytes | None) -> None:
-    world = World(config)  # type: ignore[arg-type]  # one of the two above
-    caller, service = world.caller(), world.service(foreign=config is STATIC)
+    harness = ProxyHarness(config)  # type: ignore[arg-type]  # one of the two above
+    caller, service = harness.caller(), harness.service(foreign=config is STATIC)
     service.answer_delay = 0.5
-    attempt = caller.call(URI, world.now, body=offer)
-    world.run(0.3)
-    world.restart()
-    world.run(10)
+    attempt = caller.call(URI, harness.now, body=offer)
+    harness.run(0.3)
+    harness.restart()
+    harness.run(10)
     assert attempt.statuses == [407, 100, 180, 200]
     assert attempt.answer == b"v=0 relayed to external\r\n"
     assert (attempt.ended, service.ended[attempt.call_id]) == ("local", "remote")
     answer = next(response for response in caller.responses if response.status == 200)
     assert NODE_A[0].encode() not in bytes(answer)
-    world.run(70)
-    assert world.is_empty()
+    harness.run(70)
+    assert harness.is_empty()
 
 
 def test_over_a_stream_it_goes_back_on_its_connection() -> None:
-    world = World()
-    caller, service = world.caller(to=TCP), world.service()
-    world.connected.add((TCP, CALLER))
-    die_while_it_rings(world, caller, service)
-    world.run(10)
+    harness = ProxyHarness()
+    caller, service = harness.caller(to=TCP), harness.service()
+    harness.connected.add((TCP, CALLER))
+    die_while_it_rings(harness, caller, service)
+    harness.run(10)
     assert [attempt.ended for attempt in caller.attempts.values()] == ["local"]
 
 
 def test_a_call_that_no_node_has_seen_is_repeated_by_its_caller() -> None:
-    world = World()
-    world.hold_relay = True
-    caller, service = world.caller(), world.service()
-    attempt = caller.call(URI, world.now)
-    world.run(0.2)
+    harness = ProxyHarness()
+    harness.hold_relay = True
+    caller, service = harness.caller(), harness.service()
+    attempt = caller.call(URI, harness.now)
+    harness.run(0.2)
     assert (attempt.statuses, service.requests) == ([407], [])
-    world.restart()
-    world.held.clear()
-    world.hold_relay = False
-    world.run(10)
+    harness.restart()
+    harness.held.clear()
+    harness.hold_relay = False
+    harness.run(10)
     # Its nonce counts nothing at another process: stale, so nobody is asked for a password again.
     assert attempt.statuses == [407, 407, 100, 180, 200]
     assert attempt.ended == "local"
 
 
-def answers_to(world: World, listener: Listener, change: tuple[bytes, bytes]) -> list[Datagram]:
+def answers_to(harness: ProxyHarness, listener: Listener, change: tuple[bytes, bytes]) -> list[Datagram]:
     """Return what a proxy sends that just came back and gets a node's 200, with one change made to it."""
-    caller, service = world.caller(), world.service()
-    die_while_it_rings(world, caller, service)
+    caller, service = harness.caller(), harness.service()
+    die_while_it_rings(harness, caller, service)
     _, _, final = next(iter(service._invites.values()))
     assert change[0] in bytes(final)
-    world.core.receive_datagram(listener, bytes(final).replace(*change), CALLER if listener is UDP else NODE_A, world.now)
-    world.drain(world.now)
-    return world.core.datagrams_to_send()
+    harness.core.receive_datagram(listener, bytes(final).replace(*change), CALLER if listener is UDP else NODE_A, harness.now)
+    harness.drain(harness.now)
+    return harness.core.datagrams_to_send()
 
 
 NOTHING = (b"SIP/2.0", b"SIP/2.0")
@@ -84,7 +84,7 @@ NOTHING = (b"SIP/2.0", b"SIP/2.0")
 
 @pytest.mark.parametrize("change", [NOTHING, (b"\r\nVia: SIP/2.0/UDP 198", b", SIP/2.0/UDP 198")], ids=["two Vias", "one line of Vias"])
 def test_it_is_sent_where_the_invite_came_from(change: tuple[bytes, bytes]) -> None:
-    (sent,) = answers_to(World(), INTERNAL, change)
+    (sent,) = answers_to(ProxyHarness(), INTERNAL, change)
     assert (sent.listener, sent.address) == (UDP, CALLER)
     message = parse_message(sent.data)
     assert message.headers("record-route")[0].endswith(f"@{OUTSIDE[0]}:{OUTSIDE[1]};lr>")
@@ -106,18 +106,18 @@ def test_it_is_sent_where_the_invite_came_from(change: tuple[bytes, bytes]) -> N
     ],
 )
 def test_what_is_not_of_a_dialog_of_ours_is_dropped(listener: Listener, change: tuple[bytes, bytes]) -> None:
-    assert answers_to(World(), listener, change) == []
+    assert answers_to(ProxyHarness(), listener, change) == []
 
 
 def test_without_the_relay_the_answer_waits_for_its_repetition() -> None:
-    world = World()
-    world.relay_refuses = {"answer"}
-    assert answers_to(world, INTERNAL, NOTHING) == []
+    harness = ProxyHarness()
+    harness.relay_refuses = {"answer"}
+    assert answers_to(harness, INTERNAL, NOTHING) == []
 
 
 def test_what_a_node_says_that_was_left_is_dropped() -> None:
-    world = World(nodes=(NODE_A, NODE_B))
-    caller, first, second = world.caller(), world.service(NODE_A), world.service(NODE_B, prefix="n")
+    harness = ProxyHarness(nodes=(NODE_A, NODE_B))
+    caller, first, second = harness.caller(), harness.service(NODE_A), harness.service(NODE_B, prefix="n")
     second.answer_delay = 60.0
     held: list[Request] = []
 
@@ -126,29 +126,29 @@ def test_what_a_node_says_that_was_left_is_dropped() -> None:
         held.append(message)
 
     first.receive = lambda data, source, local, now: keep(parse_message(data))  # type: ignore[method-assign]  # it never answers
-    caller.call(URI, world.now)
-    world.run(2)
+    caller.call(URI, harness.now)
+    harness.run(2)
     assert second.requests
     answer = held[0].make_response(200, to_tag="late")
     answer.replace_values("Record-Route", held[0].headers("record-route"))
     for branch, sent in ((held[0].top_via.branch, [NODE_A, NODE_A]), ("z9hG4bKgone", [])):
         data = bytes(answer).replace(held[0].top_via.branch.encode(), branch.encode())
-        world.core.receive_datagram(INTERNAL, data, NODE_A, world.now)
-        world.drain(world.now)
+        harness.core.receive_datagram(INTERNAL, data, NODE_A, harness.now)
+        harness.drain(harness.now)
         # While its transaction is there it is hung up (ACK and BYE); afterwards nothing tells its caller of it either.
-        assert [datagram.address for datagram in world.core.datagrams_to_send()] == sent
+        assert [datagram.address for datagram in harness.core.datagrams_to_send()] == sent
 
 
 @pytest.mark.parametrize(
     "change", [(b"Record-Route: <sip:", b'Record-Route: , "<sip:'), (b"Contact: <sip:", b"Contact: <<sip:")], ids=["route", "contact"]
 )
 def test_an_answer_that_cannot_be_turned_round_raises_nothing(change: tuple[bytes, bytes]) -> None:
-    world = World(STATIC)
-    caller, service = world.caller(), world.service(foreign=True)
+    harness = ProxyHarness(STATIC)
+    caller, service = harness.caller(), harness.service(foreign=True)
     service.answer_delay = 60.0
-    attempt = caller.call(URI, world.now)
-    world.run(0.3)
+    attempt = caller.call(URI, harness.now)
+    harness.run(0.3)
     _, _, final = service._invites[attempt.call_id]
-    world.core.receive_datagram(INTERNAL, bytes(final).replace(*change), NODE_A, world.now)
-    world.drain(world.now)
-    assert [datagram.address for datagram in world.core.datagrams_to_send()] == ([] if b"Record" in change[0] else [CALLER])
+    harness.core.receive_datagram(INTERNAL, bytes(final).replace(*change), NODE_A, harness.now)
+    harness.drain(harness.now)
+    assert [datagram.address for datagram in harness.core.datagrams_to_send()] == ([] if b"Record" in change[0] else [CALLER])

@@ -11,7 +11,7 @@ from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
 from mediarelay.ng import bencode
 from sipproxy.aio import relay_client
-from sipproxy.aio.relay_client import MAX_PENDING, RelayClient, Reply
+from sipproxy.aio.relay_client import MAX_PENDING, NgReply, RelayClient
 from sipproxy.config import Relay
 
 HOST = "127.0.0.1"
@@ -55,8 +55,8 @@ async def client(relay: NgSocket) -> AsyncIterator[RelayClient]:
     client.stop()
 
 
-async def ask(client: RelayClient, relay: Address, command: str = "offer") -> Reply | None:
-    answered: asyncio.Future[Reply | None] = asyncio.get_running_loop().create_future()
+async def ask(client: RelayClient, relay: Address, command: str = "offer") -> NgReply | None:
+    answered: asyncio.Future[NgReply | None] = asyncio.get_running_loop().create_future()
     client.send(relay, {"command": command}, answered.set_result)
     async with asyncio.timeout(10):
         return await answered
@@ -136,7 +136,7 @@ def _live(registry: CollectorRegistry) -> dict[str, float]:
 
 async def test_commands_in_flight_are_bounded(relay: NgSocket, client: RelayClient) -> None:
     relay.deaf = 99
-    answers: list[Reply | None] = []
+    answers: list[NgReply | None] = []
     for _ in range(MAX_PENDING + 10):
         client.send(relay.endpoint.local, {"command": "offer"}, answers.append)
     assert len(answers) >= 10

@@ -11,12 +11,12 @@ from types import MemberDescriptorType
 import pytest
 
 from sipproxy.admission.limits import MAX_FAILED_CALLS, MAX_NONCES, MAX_RATED, MAX_SOURCES
-from sipproxy.core.ladder import MAX_COUNTED
 from sipproxy.core.limits import FAILOVER_SECONDS, MAX_OVER
+from sipproxy.core.message_trace import MAX_COUNTED
 from sipproxy.core.proxy import ProxyCore
+from tests.unit.proxy.harness import ProxyHarness
 from tests.unit.proxy.simulated_ends import Ended, Plan, Talk, outcome_of
-from tests.unit.proxy.simulation import NODES, SimulatedWorld, Simulation
-from tests.unit.proxy.world import World
+from tests.unit.proxy.simulation import NODES, SimulatedHarness, Simulation
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import CallEnded
 
@@ -136,7 +136,7 @@ def misendings(simulation: Simulation) -> list[str]:
     for talk in simulation.answered:
         if talk.ended is Ended.NOT and talk.status < 300:
             wrong.append(f"{_name(talk)} goes on for ever at {talk.tag}")
-        if talk.given_up and talk.tag.encode() in simulation.world.wire.rang:
+        if talk.given_up and talk.tag.encode() in simulation.harness.wire.rang:
             wrong.append(f"{_name(talk)} rang until {talk.tag} tired of it: no CANCEL came")
     return wrong
 
@@ -144,24 +144,26 @@ def misendings(simulation: Simulation) -> list[str]:
 def disagreements(simulation: Simulation) -> list[str]:
     """Return the calls of which caller, callee and proxy tell different stories."""
     callees = {talk.tag: talk for talk in simulation.answered}
-    ended = simulation.world.ended_by_call_id
+    ended = simulation.harness.ended_by_call_id
     wrong = []
     for talk in simulation.talks:
         outcome = outcome_of(talk)
         callee = callees.get(talk.tag)
         if callee is not None and callee.ended not in CALLEE_SAYS.get(outcome, {callee.ended}):
             wrong.append(f"{_name(talk)}: the caller says {outcome}, the callee {callee.ended}")
-        wrong += _record_disagrees(simulation.world, ended.get(talk.call_id, []), talk, outcome, callee)
-    return [*wrong, *_records_without_a_pair(simulation.world)]
+        wrong += _record_disagrees(simulation.harness, ended.get(talk.call_id, []), talk, outcome, callee)
+    return [*wrong, *_records_without_a_pair(simulation.harness)]
 
 
-def _record_disagrees(world: SimulatedWorld, records: Sequence[CallEnded], talk: Talk, outcome: str, callee: Talk | None) -> Iterator[str]:
+def _record_disagrees(
+    harness: SimulatedHarness, records: Sequence[CallEnded], talk: Talk, outcome: str, callee: Talk | None
+) -> Iterator[str]:
     if len(records) != (outcome != "401") and outcome != "TIMED_OUT":
         yield f"{_name(talk)}: {outcome} has {len(records)} records"
     for record in records:
         if outcome in RECORD_SAYS and (record.reason, record.sip_status) not in _stories(talk, outcome, callee):
             yield f"{_name(talk)}: the caller says {outcome}, the record {record.reason} {record.sip_status}"
-        answered = record.answered_at is not None or talk.call_id.encode() in world.wire.unacknowledged_byes
+        answered = record.answered_at is not None or talk.call_id.encode() in harness.wire.unacknowledged_byes
         if record.reason is EndReason.CALLER_HANGUP and not answered:
             yield f"{_name(talk)}: hung up on, but never answered"
 
@@ -175,24 +177,24 @@ def _stories(talk: Talk, outcome: str, callee: Talk | None) -> set[tuple[EndReas
     return stories
 
 
-def _records_without_a_pair(world: SimulatedWorld) -> Iterator[str]:
-    admitted = Counter(record.call.call_id for record in world.admitted)
-    ended = Counter(record.call.call_id for record in world.ended)
+def _records_without_a_pair(harness: SimulatedHarness) -> Iterator[str]:
+    admitted = Counter(record.call.call_id for record in harness.admitted)
+    ended = Counter(record.call.call_id for record in harness.ended)
     for call_id in admitted | ended:
         if (admitted[call_id], ended[call_id]) != (1, 1):
             yield f"{call_id} was let in {admitted[call_id]} times and ended {ended[call_id]} times"
 
 
-def lost_answers(world: SimulatedWorld) -> list[str]:
+def lost_answers(harness: SimulatedHarness) -> list[str]:
     """Return the answers of the inside that nobody got: neither passed to the caller nor acknowledged and hung up on."""
-    wire = world.wire
+    wire = harness.wire
     return [f"the answer of {tag!r} was dropped" for tag in wire.answers - wire.passed - (wire.acknowledged & wire.hung_up)]
 
 
-def slow_failovers(world: SimulatedWorld) -> list[str]:
+def slow_failovers(harness: SimulatedHarness) -> list[str]:
     """Return the calls that waited for a silent node longer than they should."""
     found = []
-    for call_id, tries in world.wire.tries.items():
+    for call_id, tries in harness.wire.tries.items():
         waits = [later - earlier for earlier, later in pairwise(tries.values())]
         found += [f"{call_id!r} waited {wait:.1f} s for the next node" for wait in waits if wait > FAILOVER_SECONDS + SLACK_SECONDS]
     return found
@@ -207,10 +209,16 @@ def simulate(simulation: Simulation, calls: int) -> Counter[tuple[Plan, str]]:
     outcomes: Counter[tuple[Plan, str]] = Counter()
     for _ in range(BATCHES):
         simulation.run_batch(calls // BATCHES)
-        world = simulation.world
-        wrong = [*misendings(simulation), *disagreements(simulation), *lost_answers(world), *slow_failovers(world), *leftovers(world.core)]
+        harness = simulation.harness
+        wrong = [
+            *misendings(simulation),
+            *disagreements(simulation),
+            *lost_answers(harness),
+            *slow_failovers(harness),
+            *leftovers(harness.core),
+        ]
         assert not wrong, "\n".join([f"seed {simulation.seed}:", *wrong[:20], f"{len(wrong)} in all"])
-        assert world.is_empty(), f"seed {simulation.seed}: {world.core.load} {world.sessions}"
+        assert harness.is_empty(), f"seed {simulation.seed}: {harness.core.load} {harness.sessions}"
         outcomes += simulation.outcomes()
         simulation.forget()
     return outcomes
@@ -225,9 +233,9 @@ def test_calls_over_a_network_that_loses_doubles_and_reorders() -> None:
         seen = sum(count for (plan, held), count in outcomes.items() if held == outcome and outcome not in ALLOWED[plan])
         assert seen <= most * CALLS + 1, f"seed {SEED}: {outcome} ({section}) {seen} times\n{outcomes}"
     assert {plan for plan, _ in outcomes} == set(Plan)
-    assert simulation.world.most_calls > 5
-    assert simulation.world.silences > 0
-    assert simulation.world.core.drops.malformed == 0
+    assert simulation.harness.most_calls > 5
+    assert simulation.harness.silences > 0
+    assert simulation.harness.core.drops.malformed == 0
 
 
 def test_calls_over_connections() -> None:
@@ -239,22 +247,22 @@ def test_calls_over_connections() -> None:
 
 
 def test_the_walk_sees_every_table() -> None:
-    world = World()
-    paths = {path for path, _ in containers(world.core)}
-    tables = {"_state.by_client", "_state.exchanges", "_state.events", "_state.timers._when", "_media._waits", "_media._turns"}
+    harness = ProxyHarness()
+    paths = {path for path, _ in containers(harness.core)}
+    tables = {"_state.by_client", "_state.contexts", "_state.events", "_state.timers._when", "_broker._waits", "_broker._turns"}
     tables |= {"_guard._lookups", "_state.calls._calls", "_state.layers[]._transactions", "_state.layers[]._timers._heap"}
     assert tables <= paths
     assert STAYS.keys() <= paths
-    assert leftovers(world.core) == []
+    assert leftovers(harness.core) == []
 
 
 def test_the_walk_tells_of_what_is_left() -> None:
-    world = World()
-    caller = world.caller()
-    world.service()
-    caller.call("sip:99999999-2222-4333-8444-555555555555@sip.example", world.now)
-    world.run(0.3)
-    found = {line.partition(" ")[0] for line in leftovers(world.core)}
-    assert {"_state.by_client", "_state.exchanges", "_state.calls._calls", "_state.layers[]._transactions"} <= found
-    world.run(100)
-    assert leftovers(world.core) == []
+    harness = ProxyHarness()
+    caller = harness.caller()
+    harness.service()
+    caller.call("sip:99999999-2222-4333-8444-555555555555@sip.example", harness.now)
+    harness.run(0.3)
+    found = {line.partition(" ")[0] for line in leftovers(harness.core)}
+    assert {"_state.by_client", "_state.contexts", "_state.calls._calls", "_state.layers[]._transactions"} <= found
+    harness.run(100)
+    assert leftovers(harness.core) == []

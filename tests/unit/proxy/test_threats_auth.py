@@ -11,7 +11,7 @@ import pytest
 from sipproxy.sip import Challenge, Credentials, Request, Response, parse_message
 from sipproxy.sip.digest import MD5, MD5_SESS, SHA256, SHA256_SESS, answer_challenge
 from tests.support.ua import PASSWORD
-from tests.unit.proxy.world import ALIAS, APP, CALLER, CONFIG, DOMAIN, OUTSIDE, URI, World, application
+from tests.unit.proxy.harness import ALIAS, APP, CALLER, CONFIG, DOMAIN, OUTSIDE, URI, ProxyHarness, application
 from voiceapps.rules.admission import Reason
 
 Change = Callable[[Credentials], Credentials]
@@ -19,7 +19,7 @@ SERIAL = count(1)
 
 
 def invite(
-    world: World, authorization: str = "", *, call_id: str = "", number: int = 1, to: str = URI, after: float = 0.0
+    harness: ProxyHarness, authorization: str = "", *, call_id: str = "", number: int = 1, to: str = URI, after: float = 0.0
 ) -> Response | None:
     """Send an INVITE and return the answer."""
     serial = next(SERIAL)
@@ -32,29 +32,31 @@ def invite(
     ]
     if authorization:
         headers.append(("Proxy-Authorization", authorization))
-    world.receive(bytes(Request.build("INVITE", URI, headers)), CALLER, OUTSIDE, world.now + after)
-    answers = [parse_message(data) for place, data, _ in world.take() if place == OUTSIDE]
+    harness.receive(bytes(Request.build("INVITE", URI, headers)), CALLER, OUTSIDE, harness.now + after)
+    answers = [parse_message(data) for place, data, _ in harness.take() if place == OUTSIDE]
     return answers[0] if answers and isinstance(answers[0], Response) else None
 
 
-def status(world: World, authorization: Credentials | str = "", **options: object) -> int:
-    answer = invite(world, str(authorization), **options)  # type: ignore[arg-type]  # options of invite
+def status(harness: ProxyHarness, authorization: Credentials | str = "", **options: object) -> int:
+    answer = invite(harness, str(authorization), **options)  # type: ignore[arg-type]  # options of invite
     return answer.status if answer else 0
 
 
-def challenge(world: World) -> Challenge:
-    answer = invite(world)
+def challenge(harness: ProxyHarness) -> Challenge:
+    answer = invite(harness)
     assert answer is not None
     return Challenge.parse(answer.header("proxy-authenticate") or "")
 
 
-def credentials(world: World, *, user: str = ALIAS, method: str = "INVITE", uri: str = URI, password: str = PASSWORD) -> Credentials:
-    return answer_challenge(challenge(world), username=user, password=password, method=method, uri=uri, cnonce="c")
+def credentials(
+    harness: ProxyHarness, *, user: str = ALIAS, method: str = "INVITE", uri: str = URI, password: str = PASSWORD
+) -> Credentials:
+    return answer_challenge(challenge(harness), username=user, password=password, method=method, uri=uri, cnonce="c")
 
 
 @pytest.fixture
-def world() -> World:
-    made = World()
+def harness() -> ProxyHarness:
+    made = ProxyHarness()
     made.service()
     return made
 
@@ -63,8 +65,8 @@ def world() -> World:
 
 
 @pytest.mark.parametrize("text", ["", " ", 'Digest realm="other.example", username="x"'])
-def test_item_8_without_credentials_for_us_there_is_a_fresh_challenge(world: World, text: str) -> None:
-    answer = invite(world, text)
+def test_item_8_without_credentials_for_us_there_is_a_fresh_challenge(harness: ProxyHarness, text: str) -> None:
+    answer = invite(harness, text)
     assert answer is not None
     expected = 401 if text == " " else 407
     assert answer.status == expected
@@ -84,20 +86,20 @@ def test_item_8_without_credentials_for_us_there_is_a_fresh_challenge(world: Wor
         ({"user": "somebody", "password": "other"}, 403),
     ],
 )
-def test_item_8_each_part_of_an_answer_counts(world: World, options: dict[str, str], expected: int) -> None:
-    assert status(world, credentials(world, **options)) == expected
+def test_item_8_each_part_of_an_answer_counts(harness: ProxyHarness, options: dict[str, str], expected: int) -> None:
+    assert status(harness, credentials(harness, **options)) == expected
 
 
-def test_item_8_the_to_user_must_name_the_same_application(world: World) -> None:
-    assert status(world, credentials(world), to=f"sip:other@{DOMAIN}") == 403
-    assert [refusal.reason for refusal in world.refusals] == [Reason.USER_MISMATCH]
+def test_item_8_the_to_user_must_name_the_same_application(harness: ProxyHarness) -> None:
+    assert status(harness, credentials(harness), to=f"sip:other@{DOMAIN}") == 403
+    assert [refusal.reason for refusal in harness.refusals] == [Reason.USER_MISMATCH]
 
 
-def test_item_8_a_wrong_password_and_an_unknown_application_look_the_same(world: World) -> None:
-    wrong = invite(world, str(credentials(world, password="other")))
-    good = str(credentials(world))
-    world.applications = []
-    unknown = invite(world, good)
+def test_item_8_a_wrong_password_and_an_unknown_application_look_the_same(harness: ProxyHarness) -> None:
+    wrong = invite(harness, str(credentials(harness, password="other")))
+    good = str(credentials(harness))
+    harness.applications = []
+    unknown = invite(harness, good)
     assert wrong is not None
     assert unknown is not None
     assert (wrong.status, wrong.reason, wrong.keys) == (unknown.status, unknown.reason, unknown.keys)
@@ -106,62 +108,62 @@ def test_item_8_a_wrong_password_and_an_unknown_application_look_the_same(world:
 # 9
 
 
-def test_item_9_a_replay_is_stale_and_a_retransmission_is_none(world: World) -> None:
-    answer = str(credentials(world))
-    assert status(world, answer, call_id="a") == 100
-    assert status(world, answer, call_id="b") == 407
-    assert status(world, answer, call_id="a", number=2) == 407
-    assert len(world.admitted) == 1
+def test_item_9_a_replay_is_stale_and_a_retransmission_is_none(harness: ProxyHarness) -> None:
+    answer = str(credentials(harness))
+    assert status(harness, answer, call_id="a") == 100
+    assert status(harness, answer, call_id="b") == 407
+    assert status(harness, answer, call_id="a", number=2) == 407
+    assert len(harness.admitted) == 1
 
 
-def test_item_9_counts_only_go_up(world: World) -> None:
-    asked = challenge(world)
+def test_item_9_counts_only_go_up(harness: ProxyHarness) -> None:
+    asked = challenge(harness)
     counted = [answer_challenge(asked, username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c", count=n) for n in (2, 1, 3)]
-    assert [status(world, answer) for answer in counted] == [100, 407, 100]
+    assert [status(harness, answer) for answer in counted] == [100, 407, 100]
 
 
 @pytest.mark.parametrize(
     "change", [lambda nonce: nonce[:-1] + "_", lambda nonce: "A" * len(nonce), lambda nonce: nonce + "A", lambda nonce: "\u0416"]
 )
-def test_item_9_a_forged_nonce_is_stale_and_no_guess(world: World, change: Callable[[str], str]) -> None:
-    asked = challenge(world)
+def test_item_9_a_forged_nonce_is_stale_and_no_guess(harness: ProxyHarness, change: Callable[[str], str]) -> None:
+    asked = challenge(harness)
     forged = replace(asked, nonce=change(asked.nonce))
-    answer = invite(world, str(answer_challenge(forged, username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c")))
+    answer = invite(harness, str(answer_challenge(forged, username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c")))
     assert answer is not None
     assert (answer.status, Challenge.parse(answer.header("proxy-authenticate") or "").stale) == (407, True)
-    assert world.refusals == []
+    assert harness.refusals == []
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(59.0, 100), (61.0, 407), (3_600.0, 407)])
-def test_item_9_a_nonce_lives_a_minute(world: World, seconds: float, expected: int) -> None:
-    assert status(world, credentials(world), after=seconds) == expected
+def test_item_9_a_nonce_lives_a_minute(harness: ProxyHarness, seconds: float, expected: int) -> None:
+    assert status(harness, credentials(harness), after=seconds) == expected
 
 
-def test_item_9_a_nonce_from_before_the_key_was_rotated_is_stale(world: World) -> None:
-    answer = credentials(world)
-    assert status(World(replace(CONFIG, nonce_key=b"new key")), answer) == 407
+def test_item_9_a_nonce_from_before_the_key_was_rotated_is_stale(harness: ProxyHarness) -> None:
+    answer = credentials(harness)
+    assert status(ProxyHarness(replace(CONFIG, nonce_key=b"new key")), answer) == 407
 
 
 # 10
 
 
-def test_item_10_a_weaker_algorithm_than_the_application_takes_is_wrong(world: World) -> None:
-    world.applications = [application(digest_algorithms=(SHA256,))]
-    strong = credentials(world)
+def test_item_10_a_weaker_algorithm_than_the_application_takes_is_wrong(harness: ProxyHarness) -> None:
+    harness.applications = [application(digest_algorithms=(SHA256,))]
+    strong = credentials(harness)
     assert strong.algorithm == SHA256
     for weak in (MD5, MD5_SESS):
         answered = answer_challenge(
-            replace(challenge(world), algorithm=weak), username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c"
+            replace(challenge(harness), algorithm=weak), username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c"
         )
-        assert status(world, answered) == 401
-    assert status(world, strong) == 100
+        assert status(harness, answered) == 401
+    assert status(harness, strong) == 100
 
 
 @pytest.mark.parametrize(("offered", "answered"), [(MD5, MD5_SESS), (SHA256, SHA256_SESS)])
-def test_item_10_session_variants_enter(world: World, offered: str, answered: str) -> None:
-    world.applications = [application(digest_algorithms=(offered,))]
-    asked = replace(challenge(world), algorithm=answered)
-    assert status(world, answer_challenge(asked, username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c")) == 100
+def test_item_10_session_variants_enter(harness: ProxyHarness, offered: str, answered: str) -> None:
+    harness.applications = [application(digest_algorithms=(offered,))]
+    asked = replace(challenge(harness), algorithm=answered)
+    assert status(harness, answer_challenge(asked, username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c")) == 100
 
 
 def text(change: tuple[str, str]) -> Callable[[Credentials], str]:
@@ -182,6 +184,6 @@ def text(change: tuple[str, str]) -> Callable[[Credentials], str]:
         (text(("Digest ", "Digest " + "a=b, " * 100)), 401),
     ],
 )
-def test_item_10_odd_answers_are_refused(world: World, change: Callable[[Credentials], str], expected: int) -> None:
-    assert status(world, change(credentials(world))) == expected
-    assert world.admitted == []
+def test_item_10_odd_answers_are_refused(harness: ProxyHarness, change: Callable[[Credentials], str], expected: int) -> None:
+    assert status(harness, change(credentials(harness))) == expected
+    assert harness.admitted == []

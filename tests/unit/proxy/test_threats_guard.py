@@ -18,24 +18,24 @@ from sipproxy.admission.limits import (
     REQUEST_BURST,
 )
 from sipproxy.config import SipProxyConfig
-from sipproxy.core.events import BansChanged, ProxyEvent, RecordMade
+from sipproxy.core.events import BansChanged, ProxyEvent, ReportMade
 from sipproxy.sip import Challenge, Request, Response, parse_message
 from sipproxy.sip.digest import answer_challenge
 from sipproxy.transactions.listener import Listener
 from tests.support.ua import PASSWORD
-from tests.unit.proxy.world import ALIAS, CALLER, CONFIG, DOMAIN, TCP, UDP, URI, World, application
+from tests.unit.proxy.harness import ALIAS, CALLER, CONFIG, DOMAIN, TCP, UDP, URI, ProxyHarness, application
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.records import SourceBanned
 
 SERIAL = count(1)
 OWNER: Address = ("203.0.113.77", 5060)
-SILENT = replace(CONFIG, guard_silent=True)
+SILENT = replace(CONFIG, drop_foreign_hosts=True)
 ENOUGH = int(BAN_SCORE)
 
 
-class Fort(World):
-    """A world that keeps what is told of bans, and a stranger who sends what it likes."""
+class Fort(ProxyHarness):
+    """A harness that keeps what is told of bans, and a stranger who sends what it likes."""
 
     def __init__(self, config: SipProxyConfig = CONFIG) -> None:
         super().__init__(config)
@@ -44,7 +44,7 @@ class Fort(World):
         self.service()
 
     def on_event(self, event: ProxyEvent, now: float) -> None:
-        if isinstance(event, RecordMade) and isinstance(event.record, SourceBanned):
+        if isinstance(event, ReportMade) and isinstance(event.record, SourceBanned):
             self.bans.append(event.record)
         elif isinstance(event, BansChanged):
             self.changes.append(event)
@@ -89,79 +89,79 @@ def request(authorization: str = "", *, method: str = "INVITE", uri: str = URI, 
 
 
 @pytest.fixture
-def world() -> Fort:
+def harness() -> Fort:
     return Fort()
 
 
 # 12
 
 
-def test_item_12_brute_force_from_one_address_ends_in_a_ban(world: Fort) -> None:
-    assert world.guesses(ENOUGH + 20) == [401] * (ENOUGH + 1) + [0] * 19
-    (ban,) = world.bans
+def test_item_12_brute_force_from_one_address_ends_in_a_ban(harness: Fort) -> None:
+    assert harness.guesses(ENOUGH + 20) == [401] * (ENOUGH + 1) + [0] * 19
+    (ban,) = harness.bans
     assert (ban.source_ip, ban.reason, ban.node) == (CALLER[0], BanReason.WRONG_PASSWORD, CONFIG.name)
     assert ban.until - ban.at == FIRST_BAN_SECONDS
-    assert ban.at == 1_700_000_000 + world.now
-    assert world.core.drops.banned == 19
-    assert world.core.count_bans(world.now) == 1
-    assert world.is_empty()
+    assert ban.at == 1_700_000_000 + harness.now
+    assert harness.core.drops.banned == 19
+    assert harness.core.count_bans(harness.now) == 1
+    assert harness.is_empty()
 
 
-def test_item_12_nothing_of_a_banned_source_is_read(world: Fort) -> None:
-    world.guesses(ENOUGH + 1)
-    seen = world.lookups
+def test_item_12_nothing_of_a_banned_source_is_read(harness: Fort) -> None:
+    harness.guesses(ENOUGH + 1)
+    seen = harness.lookups
     for data in (request(), request(method="OPTIONS"), b"noise", request(method="BYE", to_tag="x")):
-        assert world.send(data) == []
-    assert world.send(request(), to=TCP) == []
-    assert (world.lookups, world.core.drops.banned, world.core.drops.malformed) == (seen, 5, 0)
+        assert harness.send(data) == []
+    assert harness.send(request(), to=TCP) == []
+    assert (harness.lookups, harness.core.drops.banned, harness.core.drops.malformed) == (seen, 5, 0)
 
 
-def test_item_12_a_ban_ends(world: Fort) -> None:
-    world.guesses(ENOUGH + 1)
-    assert world.status(after=FIRST_BAN_SECONDS - 1) == 0
-    assert world.status(after=FIRST_BAN_SECONDS + 1) == 407
+def test_item_12_a_ban_ends(harness: Fort) -> None:
+    harness.guesses(ENOUGH + 1)
+    assert harness.status(after=FIRST_BAN_SECONDS - 1) == 0
+    assert harness.status(after=FIRST_BAN_SECONDS + 1) == 407
 
 
-def test_item_12_one_subnet_shares_no_ban(world: Fort) -> None:
-    world.guesses(ENOUGH + 1)
-    assert world.status(source=("198.51.100.8", 5080)) == 407
+def test_item_12_one_subnet_shares_no_ban(harness: Fort) -> None:
+    harness.guesses(ENOUGH + 1)
+    assert harness.status(source=("198.51.100.8", 5080)) == 407
 
 
-def test_item_12_spread_over_many_addresses_it_locks_nobody_out(world: Fort) -> None:
+def test_item_12_spread_over_many_addresses_it_locks_nobody_out(harness: Fort) -> None:
     for number in range(500):
-        assert world.guesses(1, (f"100.{number >> 8}.{number & 255}.1", 5060)) == [401]
-    assert world.bans == []
-    assert world.status(world.credentials(PASSWORD, OWNER), OWNER) == 100
+        assert harness.guesses(1, (f"100.{number >> 8}.{number & 255}.1", 5060)) == [401]
+    assert harness.bans == []
+    assert harness.status(harness.credentials(PASSWORD, OWNER), OWNER) == 100
 
 
-def test_item_12_a_bare_407_counts_nothing(world: Fort) -> None:
+def test_item_12_a_bare_407_counts_nothing(harness: Fort) -> None:
     for _ in range(ENOUGH + 20):
-        assert world.status() == 407
-        assert world.status(f'Digest realm="{DOMAIN}", username="x", nonce="forged", uri="{URI}", response="{"0" * 32}"') == 407
-    assert (world.bans, world.refusals) == ([], [])
+        assert harness.status() == 407
+        assert harness.status(f'Digest realm="{DOMAIN}", username="x", nonce="forged", uri="{URI}", response="{"0" * 32}"') == 407
+    assert (harness.bans, harness.refusals) == ([], [])
 
 
-def test_item_12_success_resets_score_and_failures(world: Fort) -> None:
+def test_item_12_success_resets_score_and_failures(harness: Fort) -> None:
     for _ in range(4):
-        assert world.guesses(ENOUGH) == [401] * ENOUGH
-        assert world.status(world.credentials(PASSWORD)) == 100
-    assert world.bans == []
+        assert harness.guesses(ENOUGH) == [401] * ENOUGH
+        assert harness.status(harness.credentials(PASSWORD)) == 100
+    assert harness.bans == []
 
 
-def test_item_12_a_call_without_a_password_resets_nothing(world: Fort) -> None:
-    world.guesses(ENOUGH)
-    world.applications = [application(password_auth=False, allowed_source_ips=("0.0.0.0/0",))]
-    assert world.status() == 100
-    world.applications = [application()]
-    world.guesses(1)
-    assert len(world.bans) == 1
+def test_item_12_a_call_without_a_password_resets_nothing(harness: Fort) -> None:
+    harness.guesses(ENOUGH)
+    harness.applications = [application(password_auth=False, allowed_source_ips=("0.0.0.0/0",))]
+    assert harness.status() == 100
+    harness.applications = [application()]
+    harness.guesses(1)
+    assert len(harness.bans) == 1
 
 
-def test_item_12_one_call_id_counts_once(world: Fort) -> None:
-    data = request(world.credentials("wrong"))
+def test_item_12_one_call_id_counts_once(harness: Fort) -> None:
+    data = request(harness.credentials("wrong"))
     for number in range(ENOUGH + 20):
-        world.send(data.replace(b"z9hG4bK", b"z9hG4bK%d-" % number))
-    assert (len(world.refusals), world.bans) == (ENOUGH + 20, [])
+        harness.send(data.replace(b"z9hG4bK", b"z9hG4bK%d-" % number))
+    assert (len(harness.refusals), harness.bans) == (ENOUGH + 20, [])
 
 
 # 14
@@ -173,62 +173,62 @@ def malformed(**options: str) -> bytes:
 
 def test_item_14_a_forged_datagram_bans_nobody() -> None:
     """What does not prove that the peer gets our answers: digests that cannot be read, nonces of others, plain refusals."""
-    world = Fort()
-    stolen = world.credentials("wrong", ("192.0.2.66", 5060))
+    harness = Fort()
+    stolen = harness.credentials("wrong", ("192.0.2.66", 5060))
     for _ in range(3 * ENOUGH):
-        world.send(malformed())
-        world.send(request(stolen))
-        world.send(request(uri="sip:x@elsewhere.example"))
-        world.send(request(method="BYE", to_tag="x"))
-    assert world.bans == []
+        harness.send(malformed())
+        harness.send(request(stolen))
+        harness.send(request(uri="sip:x@elsewhere.example"))
+        harness.send(request(method="BYE", to_tag="x"))
+    assert harness.bans == []
 
 
-def test_item_14_forged_digests_do_not_use_up_what_the_source_may_fail(world: Fort) -> None:
+def test_item_14_forged_digests_do_not_use_up_what_the_source_may_fail(harness: Fort) -> None:
     for _ in range(3 * ENOUGH):
-        world.send(malformed())
-    assert world.status(world.credentials(PASSWORD)) == 100
+        harness.send(malformed())
+    assert harness.status(harness.credentials(PASSWORD)) == 100
 
 
-def test_item_14_over_a_connection_a_digest_that_cannot_be_read_counts(world: Fort) -> None:
+def test_item_14_over_a_connection_a_digest_that_cannot_be_read_counts(harness: Fort) -> None:
     for _ in range(ENOUGH + 1):
-        world.send(malformed(), to=TCP)
-    assert [ban.reason for ban in world.bans] == [BanReason.WRONG_PASSWORD]
+        harness.send(malformed(), to=TCP)
+    assert [ban.reason for ban in harness.bans] == [BanReason.WRONG_PASSWORD]
 
 
-def test_item_14_a_forged_flood_does_not_ban_a_source_that_calls(world: Fort) -> None:
-    assert world.status(world.credentials(PASSWORD)) == 100
+def test_item_14_a_forged_flood_does_not_ban_a_source_that_calls(harness: Fort) -> None:
+    assert harness.status(harness.credentials(PASSWORD)) == 100
     for _ in range(int(REQUEST_BURST + FLOOD_BURST) + 500):
-        world.send(request(method="OPTIONS"))
-    assert world.bans == []
+        harness.send(request(method="OPTIONS"))
+    assert harness.bans == []
 
 
 # 19
 
 
-def test_item_19_a_flood_is_banned_for_half_a_minute(world: Fort) -> None:
+def test_item_19_a_flood_is_banned_for_half_a_minute(harness: Fort) -> None:
     for _ in range(int(REQUEST_BURST + FLOOD_BURST) + 500):
-        world.send(request(method="OPTIONS", uri=f"sip:{DOMAIN}"))
-    (ban,) = world.bans
+        harness.send(request(method="OPTIONS", uri=f"sip:{DOMAIN}"))
+    (ban,) = harness.bans
     assert (ban.reason, ban.until - ban.at) == (BanReason.FLOOD, FLOOD_BAN_SECONDS)
-    assert world.core.drops.banned == 499
-    assert world.status(after=FLOOD_BAN_SECONDS + 1) == 407
-    assert world.status(source=OWNER) == 407
+    assert harness.core.drops.banned == 499
+    assert harness.status(after=FLOOD_BAN_SECONDS + 1) == 407
+    assert harness.status(source=OWNER) == 407
 
 
-def test_item_19_what_meets_silence_anyway_is_not_read(world: Fort, monkeypatch: pytest.MonkeyPatch) -> None:
-    while world.status(method="OPTIONS", uri=f"sip:{DOMAIN}"):
+def test_item_19_what_meets_silence_anyway_is_not_read(harness: Fort, monkeypatch: pytest.MonkeyPatch) -> None:
+    while harness.status(method="OPTIONS", uri=f"sip:{DOMAIN}"):
         pass
     monkeypatch.setattr("sipproxy.core.proxy.parse_message", lambda data: pytest.fail(f"read {data!r}"))
-    silenced = world.core.drops.silenced
+    silenced = harness.core.drops.silenced
     for method in ("INVITE", "OPTIONS", "REGISTER", "MESSAGE"):
-        assert world.status(method=method) == 0
-    assert world.core.drops.silenced == silenced + 4
+        assert harness.status(method=method) == 0
+    assert harness.core.drops.silenced == silenced + 4
 
 
 def test_item_19_requests_inside_a_dialog_are_read_whatever_comes_in_their_sources_name(
-    world: Fort, monkeypatch: pytest.MonkeyPatch
+    harness: Fort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    while world.status(method="OPTIONS", uri=f"sip:{DOMAIN}"):
+    while harness.status(method="OPTIONS", uri=f"sip:{DOMAIN}"):
         pass
     read: list[bytes] = []
 
@@ -238,65 +238,65 @@ def test_item_19_requests_inside_a_dialog_are_read_whatever_comes_in_their_sourc
 
     monkeypatch.setattr("sipproxy.core.proxy.parse_message", parse)
     for method in ("BYE", "ACK", "INFO", "INVITE", "CANCEL"):
-        world.status(method=method, to_tag="x")
+        harness.status(method=method, to_tag="x")
     assert read == [b"BYE", b"ACK", b"INF", b"INV", b"CAN"]
 
 
-def test_item_19_messages_that_cannot_be_read_are_a_flood_too(world: Fort) -> None:
+def test_item_19_messages_that_cannot_be_read_are_a_flood_too(harness: Fort) -> None:
     broken = request(method="OPTIONS").replace(b"CSeq: 1", b"CSeq: x")
     for _ in range(int(REQUEST_BURST + FLOOD_BURST) + 500):
-        world.send(broken)
-    assert [ban.reason for ban in world.bans] == [BanReason.FLOOD]
+        harness.send(broken)
+    assert [ban.reason for ban in harness.bans] == [BanReason.FLOOD]
 
 
-def test_item_19_of_forged_sources_nothing_stays_but_their_bucket(world: Fort) -> None:
+def test_item_19_of_forged_sources_nothing_stays_but_their_bucket(harness: Fort) -> None:
     for number in range(500):
-        assert world.status(source=(f"100.{number >> 8}.{number & 255}.1", 5060)) == 407
-    assert world.is_empty()
-    assert (len(world.core._state.limits), len(world.core._state.bans)) == (500, 0)
+        assert harness.status(source=(f"100.{number >> 8}.{number & 255}.1", 5060)) == 407
+    assert harness.is_empty()
+    assert (len(harness.core._state.limits), len(harness.core._state.bans)) == (500, 0)
 
 
 # Bans of others.
 
 
-def told(source_ip: str, world: Fort, seconds: float = 60.0) -> SourceBanned:
-    at = 1_700_000_000 + world.now
+def told(source_ip: str, harness: Fort, seconds: float = 60.0) -> SourceBanned:
+    at = 1_700_000_000 + harness.now
     return SourceBanned(source_ip, BanReason.OPERATOR, "", at, at + seconds)
 
 
-def test_bans_of_the_fleet_are_taken_and_given_up(world: Fort) -> None:
-    world.core.replace_bans([told(CALLER[0], world)], world.now)
-    assert world.status() == 0
-    assert world.status(after=61.0) == 407
-    world.run(70.0)
-    world.core.replace_bans([told(CALLER[0], world)], world.now)
-    world.core.replace_bans([], world.now)
-    assert world.status() == 407
-    assert [(len(event.change.banned), event.change.lifted) for event in world.changes] == [(1, ()), (1, ()), (0, (CALLER[0],))]
-    assert world.bans == []
+def test_bans_of_the_fleet_are_taken_and_given_up(harness: Fort) -> None:
+    harness.core.replace_bans([told(CALLER[0], harness)], harness.now)
+    assert harness.status() == 0
+    assert harness.status(after=61.0) == 407
+    harness.run(70.0)
+    harness.core.replace_bans([told(CALLER[0], harness)], harness.now)
+    harness.core.replace_bans([], harness.now)
+    assert harness.status() == 407
+    assert [(len(event.change.banned), event.change.lifted) for event in harness.changes] == [(1, ()), (1, ()), (0, (CALLER[0],))]
+    assert harness.bans == []
 
 
-def test_two_proxies_share_what_one_of_them_learned(world: Fort) -> None:
-    world.guesses(ENOUGH + 1)
+def test_two_proxies_share_what_one_of_them_learned(harness: Fort) -> None:
+    harness.guesses(ENOUGH + 1)
     second = Fort()
     assert second.status() == 407
-    second.core.replace_bans(world.bans, second.now)
+    second.core.replace_bans(harness.bans, second.now)
     assert second.status() == 0
 
 
 def test_trusted_sources_are_never_limited_or_banned() -> None:
-    world = Fort(replace(CONFIG, trusted=("198.51.100.0/24",)))
-    world.core.replace_bans([told(CALLER[0], world)], world.now)
-    assert set(world.guesses(3 * int(FAILURE_BURST))) == {401}
-    assert {world.status(method="OPTIONS", uri=f"sip:{DOMAIN}") for _ in range(int(REQUEST_BURST + FLOOD_BURST) + 100)} == {200}
-    assert (world.bans, world.changes, len(world.core._state.bans)) == ([], [], 0)
+    harness = Fort(replace(CONFIG, trusted=("198.51.100.0/24",)))
+    harness.core.replace_bans([told(CALLER[0], harness)], harness.now)
+    assert set(harness.guesses(3 * int(FAILURE_BURST))) == {401}
+    assert {harness.status(method="OPTIONS", uri=f"sip:{DOMAIN}") for _ in range(int(REQUEST_BURST + FLOOD_BURST) + 100)} == {200}
+    assert (harness.bans, harness.changes, len(harness.core._state.bans)) == ([], [], 0)
 
 
-def test_nodes_inside_are_never_banned(world: Fort) -> None:
-    world.core.replace_bans([told("10.0.0.2", world)], world.now)
-    caller = world.caller(OWNER)
-    attempt = caller.call(URI, world.now)
-    world.run(5)
+def test_nodes_inside_are_never_banned(harness: Fort) -> None:
+    harness.core.replace_bans([told("10.0.0.2", harness)], harness.now)
+    caller = harness.caller(OWNER)
+    attempt = caller.call(URI, harness.now)
+    harness.run(5)
     assert attempt.statuses[-1] == 200
 
 
@@ -311,10 +311,10 @@ FOREIGN = "sip:100@elsewhere.example"
 )
 def test_a_request_for_a_foreign_host_gets_no_answer_where_that_is_asked_for(method: str, to_tag: str, usual: int) -> None:
     assert Fort().status(uri=FOREIGN, method=method, to_tag=to_tag) == usual
-    world = Fort(SILENT)
-    assert world.status(uri=FOREIGN, method=method, to_tag=to_tag) == 0
-    assert world.core.drops.foreign == 1
-    assert world.status() == 407
+    harness = Fort(SILENT)
+    assert harness.status(uri=FOREIGN, method=method, to_tag=to_tag) == 0
+    assert harness.core.drops.foreign == 1
+    assert harness.status() == 407
 
 
 def test_a_message_for_a_foreign_host_that_cannot_be_read_gets_no_answer() -> None:
@@ -325,39 +325,39 @@ def test_a_message_for_a_foreign_host_that_cannot_be_read_gets_no_answer() -> No
 
 
 def test_a_silent_refusal_is_recorded_as_such() -> None:
-    world = Fort(SILENT)
-    world.status(uri=FOREIGN)
-    (refusal,) = world.refusals
+    harness = Fort(SILENT)
+    harness.status(uri=FOREIGN)
+    (refusal,) = harness.refusals
     assert (refusal.reason, refusal.status, refusal.source_ip) == (Reason.FOREIGN_HOST, 0, CALLER[0])
     assert refusal.trace[0].seen == "elsewhere.example"
 
 
 def test_a_trusted_source_hears_what_is_wrong() -> None:
-    world = Fort(replace(SILENT, trusted=("198.51.100.0/24",)))
-    assert world.status(uri=FOREIGN) == 403
-    assert (world.refusals[0].status, world.core.drops.foreign) == (403, 0)
+    harness = Fort(replace(SILENT, trusted=("198.51.100.0/24",)))
+    assert harness.status(uri=FOREIGN) == 403
+    assert (harness.refusals[0].status, harness.core.drops.foreign) == (403, 0)
 
 
 def test_a_silent_proxy_still_bans_floods() -> None:
-    world = Fort(SILENT)
+    harness = Fort(SILENT)
     for _ in range(int(REQUEST_BURST + FLOOD_BURST) + 500):
-        world.send(request(method="OPTIONS", uri=FOREIGN))
-    assert [ban.reason for ban in world.bans] == [BanReason.FLOOD]
+        harness.send(request(method="OPTIONS", uri=FOREIGN))
+    assert [ban.reason for ban in harness.bans] == [BanReason.FLOOD]
 
 
 # The line in front of the proxy.
 
 
-def test_callers_are_known_for_a_while(world: Fort) -> None:
-    assert not world.core.is_known(CALLER[0], world.now)
-    world.status(world.credentials(PASSWORD))
-    assert world.core.is_known(CALLER[0], world.now + RECENT_CALL_SECONDS - 1)
-    assert not world.core.is_known(CALLER[0], world.now + RECENT_CALL_SECONDS)
+def test_callers_are_known_for_a_while(harness: Fort) -> None:
+    assert not harness.core.is_known(CALLER[0], harness.now)
+    harness.status(harness.credentials(PASSWORD))
+    assert harness.core.is_known(CALLER[0], harness.now + RECENT_CALL_SECONDS - 1)
+    assert not harness.core.is_known(CALLER[0], harness.now + RECENT_CALL_SECONDS)
     assert Fort(replace(CONFIG, trusted=("198.51.100.0/24",))).core.is_known(CALLER[0], 0.0)
 
 
-def test_who_finds_the_line_full_very_often_is_banned(world: Fort) -> None:
+def test_who_finds_the_line_full_very_often_is_banned(harness: Fort) -> None:
     for _ in range(int(FLOOD_BURST) + 1):
-        world.core.count_crowded(CALLER[0], world.now)
-    assert world.core.is_banned(CALLER[0], world.now)
-    assert world.core.drops.crowded == FLOOD_BURST + 1
+        harness.core.count_crowded(CALLER[0], harness.now)
+    assert harness.core.is_banned(CALLER[0], harness.now)
+    assert harness.core.drops.crowded == FLOOD_BURST + 1

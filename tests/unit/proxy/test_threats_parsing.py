@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from tests.unit.proxy.world import APP, CALLER, DOMAIN, OUTSIDE, World, application
+from tests.unit.proxy.harness import APP, CALLER, DOMAIN, OUTSIDE, ProxyHarness, application
 
 URI = f"sip:{APP}@{DOMAIN}"
 REST = (
@@ -19,11 +19,11 @@ REST = (
 )
 
 
-def open_world() -> World:
-    """Return a world whose application takes calls from anywhere without a password."""
-    world = World()
-    world.applications = [application(password_auth=False, allowed_source_ips=("0.0.0.0/0",))]
-    return world
+def open_world() -> ProxyHarness:
+    """Return a harness whose application takes calls from anywhere without a password."""
+    harness = ProxyHarness()
+    harness.applications = [application(password_auth=False, allowed_source_ips=("0.0.0.0/0",))]
+    return harness
 
 
 def message(added: bytes = b"", *, method: str = "INVITE", uri: str = URI, changed: tuple[str, str] = ("", "")) -> bytes:
@@ -34,19 +34,19 @@ def message(added: bytes = b"", *, method: str = "INVITE", uri: str = URI, chang
     return text.replace(*changed).encode() + added + b"\r\n"
 
 
-def answers(world: World, data: bytes) -> list[str]:
+def answers(harness: ProxyHarness, data: bytes) -> list[str]:
     """Return the statuses that one datagram brings at once."""
-    world.receive(data, CALLER, OUTSIDE, world.now)
-    return [sent[8:11].decode() for place, sent, _ in world.take() if place == OUTSIDE]
+    harness.receive(data, CALLER, OUTSIDE, harness.now)
+    return [sent[8:11].decode() for place, sent, _ in harness.take() if place == OUTSIDE]
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"\r\n", b"\r\n\r\n", b"\0", Random(1).randbytes(65_535), b"A: b\r\n" * 10_000, "\u0416\0".encode() * 9]
 )
 def test_item_1_what_is_no_message_meets_silence(data: bytes) -> None:
-    world = World()
-    assert answers(world, data) == []
-    assert world.is_empty()
+    harness = ProxyHarness()
+    assert answers(harness, data) == []
+    assert harness.is_empty()
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ def test_item_1_what_is_no_message_meets_silence(data: bytes) -> None:
     ],
 )  # fmt: skip
 def test_item_2_no_spelling_of_a_private_header_gets_inside(line: bytes) -> None:
-    world = open_world()
-    service = world.service()
-    assert answers(world, message(line + b"\r\n")) == (["400"] if b"\xc3" in line else ["100"])
-    world.run(1)
+    harness = open_world()
+    service = harness.service()
+    assert answers(harness, message(line + b"\r\n")) == (["400"] if b"\xc3" in line else ["100"])
+    harness.run(1)
     for request in service.requests:
         assert not any(key.startswith("x-") for key in request.keys)
         assert [value for value in request.headers("p-sipuri-call") if "forged" in value] == []
@@ -77,9 +77,9 @@ def test_item_2_no_spelling_of_a_private_header_gets_inside(line: bytes) -> None
     ],
 )  # fmt: skip
 def test_item_2_doubled_headers_and_lengths(line: bytes, expected: list[str]) -> None:
-    world = open_world()
-    world.service()
-    assert answers(world, message(line + b"\r\n")) == expected
+    harness = open_world()
+    harness.service()
+    assert answers(harness, message(line + b"\r\n")) == expected
 
 
 BOMBS = {
@@ -101,10 +101,10 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_item_3_bombs_do_not_go_off(name: str) -> None:
     data, expected = BOMBS[name]
-    world = World()
-    world.applications = []
-    assert answers(world, data) == expected
-    assert world.is_empty()
+    harness = ProxyHarness()
+    harness.applications = []
+    assert answers(harness, data) == expected
+    assert harness.is_empty()
 
 
 @pytest.mark.parametrize(
@@ -116,24 +116,24 @@ def test_item_3_bombs_do_not_go_off(name: str) -> None:
     ],
 )  # fmt: skip
 def test_item_4_numbers_and_methods(changed: tuple[str, str], expected: list[str]) -> None:
-    world = open_world()
-    world.service()
-    assert answers(world, message(changed=changed)) == expected
+    harness = open_world()
+    harness.service()
+    assert answers(harness, message(changed=changed)) == expected
 
 
 def test_item_4_our_address_in_a_via_is_a_loop_only_with_our_branch() -> None:
-    world = open_world()
-    service = world.service()
-    assert answers(world, message(f"Via: SIP/2.0/UDP {OUTSIDE[0]}:{OUTSIDE[1]};branch=z9hG4bKforged\r\n".encode())) == ["100"]
-    world.run(1)
+    harness = open_world()
+    service = harness.service()
+    assert answers(harness, message(f"Via: SIP/2.0/UDP {OUTSIDE[0]}:{OUTSIDE[1]};branch=z9hG4bKforged\r\n".encode())) == ["100"]
+    harness.run(1)
     invite = service.requests[0].copy()
     invite.prepend("Via", f"SIP/2.0/UDP {CALLER[0]}:{CALLER[1]};branch=z9hG4bKagain")
-    assert answers(world, bytes(invite)) == ["482"]
+    assert answers(harness, bytes(invite)) == ["482"]
 
 
 @pytest.mark.parametrize("header", ["Route", "Record-Route"])
 def test_item_4_a_forged_route_of_ours_spares_nobody_the_password(header: str) -> None:
-    world = World()
+    harness = ProxyHarness()
     forged = f"{header}: <sip:{'A' * 64}@{OUTSIDE[0]}:{OUTSIDE[1]};lr>\r\n"
-    assert answers(world, message(forged.encode())) == ["407"]
-    assert world.is_empty()
+    assert answers(harness, message(forged.encode())) == ["407"]
+    assert harness.is_empty()

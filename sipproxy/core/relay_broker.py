@@ -19,7 +19,7 @@ from sipproxy.sip import Request, Response
 from sipproxy.sip.body import find_description
 from sipproxy.transactions.listener import Side
 
-Reply = Mapping[bytes, object]
+NgReply = Mapping[bytes, object]
 
 
 class Refusal(Enum):
@@ -31,15 +31,15 @@ class Refusal(Enum):
     """The relay is silent or full: ours."""
 
 
-Then = Callable[[bytes | Refusal, float], None]
+OnRewritten = Callable[[bytes | Refusal, float], None]
 """Called with the body that holds the rewritten description, or why there is none, and the time."""
 _FULL = (b"ran out of ports", b"too many sessions", b"draining", b"limit")
-Step = Callable[[float], None]
+Continuation = Callable[[float], None]
 """What is to be done with one message, at a time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class SdpTransit:
     """Say whose description passes which way."""
 
     call_id: str
@@ -54,18 +54,18 @@ class Passage:
     """Whether it offers or answers."""
 
 
-class Media:
+class RelayBroker:
     """Ask relays and bring their answers back to who waits."""
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._waits: dict[str, tuple[str, Then]] = {}
-        self._turns: dict[str, deque[Step]] = {}
+        self._waits: dict[str, tuple[str, OnRewritten]] = {}
+        self._turns: dict[str, deque[Continuation]] = {}
 
     def __len__(self) -> int:
         return len(self._waits) + sum(map(len, self._turns.values()))
 
-    def rewrite(self, message: Request | Response, passage: Passage, then: Then, now: float) -> None:
+    def rewrite(self, message: Request | Response, transit: SdpTransit, then: OnRewritten, now: float) -> None:
         """Send a message's description through the relay, then call `then` with the body that goes on."""
         found = find_description(message)
         if found is None or len(self._waits) >= MAX_RELAY_WAITS:
@@ -73,11 +73,11 @@ class Media:
             return
         body = message.body
         key = self._state.new_key()
-        self._waits[key] = passage.call_id, lambda sdp, at: then(found.replaced(body, sdp) if isinstance(sdp, bytes) else sdp, at)
-        self._turns.setdefault(passage.call_id, deque())
-        self._state.tell(RelayWanted(key, passage.relay, _command(message, found.of(body), passage)))
+        self._waits[key] = transit.call_id, lambda sdp, at: then(found.replaced(body, sdp) if isinstance(sdp, bytes) else sdp, at)
+        self._turns.setdefault(transit.call_id, deque())
+        self._state.tell(RelayWanted(key, transit.relay, _command(message, found.of(body), transit)))
 
-    def take_turn(self, call_id: str, step: Step, now: float) -> None:
+    def take_turn(self, call_id: str, step: Continuation, now: float) -> None:
         """Do a step of a call as soon as no earlier message of the call waits: peers on streams rely on the order.
 
         Behind a full queue it is done at once: over UDP nobody could rely on it anyway.
@@ -92,7 +92,7 @@ class Media:
         """End the relay's session; nobody waits for the answer, and the relay's own time-out stands behind it."""
         self._state.tell(RelayWanted("", relay, {"command": "delete", "call-id": call_id, "from-tag": _tag(from_tag)}))
 
-    def receive(self, key: str, reply: Reply | None, now: float) -> None:
+    def receive(self, key: str, reply: NgReply | None, now: float) -> None:
         """Take a relay's answer; an unknown key is fine."""
         held = self._waits.pop(key, None)
         if held is None:
@@ -106,7 +106,7 @@ class Media:
             self._turns[call_id].extend(waiting)
 
 
-def _outcome(reply: Reply | None) -> bytes | Refusal:
+def _outcome(reply: NgReply | None) -> bytes | Refusal:
     """Return the description of a relay's answer; a relay that is full says so in words (rtpengine has no code for it)."""
     sdp = reply.get(b"sdp") if reply is not None else None
     if reply is None or reply.get(b"result") not in (b"ok", b"error"):
@@ -123,23 +123,23 @@ def has_description(message: Request | Response) -> bool:
     return find_description(message) is not None
 
 
-def _command(message: Request | Response, description: bytes, passage: Passage) -> dict[str, object]:
+def _command(message: Request | Response, description: bytes, transit: SdpTransit) -> dict[str, object]:
     sent, answered = message.from_.tag, message.to.tag
-    by_requester = isinstance(message, Request) is passage.is_offer
+    by_requester = isinstance(message, Request) is transit.is_offer
     offerer, answerer = (sent, answered) if by_requester else (answered, sent)
     command: dict[str, object] = {
-        "command": "offer" if passage.is_offer else "answer",
-        "call-id": passage.call_id,
+        "command": "offer" if transit.is_offer else "answer",
+        "call-id": transit.call_id,
         "from-tag": _tag(offerer),
         "sdp": description,
-        "direction": [passage.sender.value, passage.sender.other.value],
+        "direction": [transit.sender.value, transit.sender.other.value],
         "replace": ["origin", "session connection"],
         "ICE": "remove",
     }
     if answerer:
         command["to-tag"] = _tag(answerer)
-    if passage.sender is Side.EXTERNAL:
-        command["received-from"] = ["IP4", passage.source[0]]
+    if transit.sender is Side.EXTERNAL:
+        command["received-from"] = ["IP4", transit.source[0]]
     return command
 
 

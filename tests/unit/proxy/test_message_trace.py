@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sipproxy.config import HepConfig
-from sipproxy.core.events import MessageSeen, ProxyEvent, RecordMade
-from sipproxy.core.ladder import MAX_COUNTED, MAX_LADDER_TEXT, Ladder, masked
+from sipproxy.core.events import MessageSeen, ProxyEvent, ReportMade
+from sipproxy.core.message_trace import MAX_COUNTED, MAX_LADDER_TEXT, MessageTrace, masked
 from sipproxy.sip import Request
-from tests.unit.proxy.world import CALLER, CONFIG, INTERNAL, NODE_A, OUTSIDE, TLS, UDP, URI, World
+from tests.unit.proxy.harness import CALLER, CONFIG, INTERNAL, NODE_A, OUTSIDE, TLS, UDP, URI, ProxyHarness
 from voiceapps.rules.records import LadderMessage
 
 CALL = "c-95ac8d6e-1a31c52e-b38f-4198-93c1-000000000001"
@@ -24,15 +24,15 @@ LINE = b"INVITE sip:a@b SIP/2.0\r\n"
 
 def drawn(*, stores: bool = True, hep: HepConfig | None = None, body: bytes = b"", **headers: str) -> list[ProxyEvent]:
     events: list[ProxyEvent] = []
-    ladder = Ladder(replace(CONFIG, stores_messages=stores, hep=hep), wall=lambda at: 1_000 + at, tell=events.append)
+    trace = MessageTrace(replace(CONFIG, stores_messages=stores, hep=hep), wall=lambda at: 1_000 + at, tell=events.append)
     request = Request.build("INVITE", "sip:a@b", [("Via", "SIP/2.0/UDP a"), *headers.items()], body)
-    ladder.draw(CALL, TLS, request, 5.0, came_from=CALLER, sent_to=None)
+    trace.trace(CALL, TLS, request, 5.0, came_from=CALLER, sent_to=None)
     return events
 
 
 def record(events: list[ProxyEvent]) -> LadderMessage:
     (event,) = events
-    assert isinstance(event, RecordMade)
+    assert isinstance(event, ReportMade)
     assert isinstance(event.record, LadderMessage)
     return event.record
 
@@ -45,9 +45,9 @@ def copy(events: list[ProxyEvent]) -> MessageSeen:
 
 @pytest.mark.parametrize(("stores", "hep", "kinds"), [
     (False, None, []),
-    (True, None, [RecordMade]),
+    (True, None, [ReportMade]),
     (False, HEP, [MessageSeen]),
-    (True, HEP, [MessageSeen, RecordMade]),
+    (True, HEP, [MessageSeen, ReportMade]),
 ])  # fmt: skip
 def test_only_who_is_asked_for_gets_a_message(stores: bool, hep: HepConfig | None, kinds: list[type]) -> None:
     assert [type(event) for event in drawn(stores=stores, hep=hep)] == kinds
@@ -58,8 +58,8 @@ def test_a_message_that_nobody_wants_is_not_even_written_out() -> None:
         def __bytes__(self) -> bytes:
             raise AssertionError("It was written out.")
 
-    ladder = Ladder(replace(CONFIG, stores_messages=False), wall=lambda at: at, tell=lambda event: None)
-    ladder.draw(CALL, UDP, Untouched("BYE", "sip:a", [], [], b""), 1.0, came_from=CALLER, sent_to=None)
+    trace = MessageTrace(replace(CONFIG, stores_messages=False), wall=lambda at: at, tell=lambda event: None)
+    trace.trace(CALL, UDP, Untouched("BYE", "sip:a", [], [], b""), 1.0, came_from=CALLER, sent_to=None)
 
 
 def test_a_record_and_a_copy_say_the_same() -> None:
@@ -138,19 +138,19 @@ def test_no_secret_hides_behind_the_cut() -> None:
 
 
 def whole_call(**changes: object) -> Iterator[ProxyEvent]:
-    world = World(replace(CONFIG, **changes))  # type: ignore[arg-type]  # fields of the configuration
-    world.service()
+    harness = ProxyHarness(replace(CONFIG, **changes))  # type: ignore[arg-type]  # fields of the configuration
+    harness.service()
     events: list[ProxyEvent] = []
-    handle = world.on_event
+    handle = harness.on_event
 
     def keep(event: ProxyEvent, now: float) -> None:
         events.append(event)
         if not isinstance(event, MessageSeen):
             handle(event, now)
 
-    world.on_event = keep  # type: ignore[method-assign]  # the test looks over its shoulder
-    attempt = world.caller().call(URI, world.now)
-    world.run(5)
+    harness.on_event = keep  # type: ignore[method-assign]  # the test looks over its shoulder
+    attempt = harness.caller().call(URI, harness.now)
+    harness.run(5)
     assert attempt.statuses == [407, 100, 180, 200]
     return iter(events)
 
@@ -171,13 +171,13 @@ def test_a_call_is_exported_message_by_message() -> None:
 
 
 def test_a_call_without_a_store_is_recorded_without_messages() -> None:
-    records = [event.record for event in whole_call(stores_messages=False) if isinstance(event, RecordMade)]
+    records = [event.record for event in whole_call(stores_messages=False) if isinstance(event, ReportMade)]
     assert not any(isinstance(made, LadderMessage) for made in records)
     assert len(records) == 1
 
 
 def test_the_calls_that_are_counted_are_bounded() -> None:
-    ladder = Ladder(CONFIG, wall=lambda at: at, tell=lambda event: None)
+    trace = MessageTrace(CONFIG, wall=lambda at: at, tell=lambda event: None)
     for number in range(MAX_COUNTED + 5):
-        ladder.draw(f"c-{number}", UDP, LINE, 1.0, came_from=CALLER, sent_to=None)
-    assert len(ladder._stored) == MAX_COUNTED
+        trace.trace(f"c-{number}", UDP, LINE, 1.0, came_from=CALLER, sent_to=None)
+    assert len(trace._stored) == MAX_COUNTED

@@ -10,11 +10,11 @@ from sipproxy.sip import Request
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener, Side
 
-ExchangeId = tuple[Listener, Key]
+ContextId = tuple[Listener, Key]
 
 
 @dataclass(slots=True, eq=False)
-class Exchange:
+class ResponseContext:
     """Hold a request that was let through, from its arrival to the end of its server transaction."""
 
     listener: Listener
@@ -41,7 +41,7 @@ class Exchange:
     """That token's text."""
     target: Address = ("", 0)
     """Where the request went last."""
-    leaving: Listener | None = None
+    egress: Listener | None = None
     """Where it leaves."""
     client: Key | None = None
     """The client transaction there, towards `target`."""
@@ -65,7 +65,7 @@ class Exchange:
     """Session descriptions that the relay rewrote already, by tag and body: repeated responses do not ask again."""
 
     @property
-    def id(self) -> ExchangeId:
+    def id(self) -> ContextId:
         """Return what timers and tables know it by."""
         return self.listener, self.key
 

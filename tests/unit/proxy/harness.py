@@ -1,4 +1,4 @@
-"""A proxy core in a small world: callers outside, call-flow nodes inside, a directory and a relay that answer."""
+"""A proxy core in a small harness: callers outside, call-flow nodes inside, a directory and a relay that answer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from itertools import count
 from daemonkit.address import Address
 from mediarelay.ng import bencode
 from sipproxy.config import Relay, SipProxyConfig
-from sipproxy.core.events import CallRefused, DirectoryWanted, ProxyEvent, RecordMade, RelayWanted
+from sipproxy.core.events import DirectoryWanted, InviteRefused, ProxyEvent, RelayWanted, ReportMade
 from sipproxy.core.proxy import ProxyCore
-from sipproxy.core.state import Sources
+from sipproxy.core.state import CoreHooks
 from sipproxy.sip.digest import ALGORITHMS, make_ha1
 from sipproxy.transactions.listener import Listener, Side, Transport
 from tests.support.sip import Network
@@ -59,13 +59,13 @@ def application(**changes: object) -> AdmissionSnapshot:
     return replace(plain, **changes)  # type: ignore[arg-type]  # each test names real fields
 
 
-class World:
+class ProxyHarness:
     """Run one proxy among its peers; everything it tells is kept by kind."""
 
     def __init__(self, config: SipProxyConfig = CONFIG, *, max_calls: int = 1000, nodes: tuple[Address, ...] = (NODE_A,)) -> None:
         numbers = count(1)
         self.seed = count(1)
-        self.sources = Sources(
+        self.sources = CoreHooks(
             new_token=lambda: hashlib.sha256(str(next(self.seed)).encode()).hexdigest()[:32],
             new_call_id=lambda: f"c-95ac8d6e-1a31c52e-b38f-4198-93c1-{next(numbers):012x}",
             wall=lambda now: 1_700_000_000 + now,
@@ -89,7 +89,7 @@ class World:
         self.sessions: set[bytes] = set()
         self.commands: list[dict[bytes, object]] = []
         self.wanted: list[tuple[str, tuple[str, ...]]] = []
-        self.refusals: list[CallRefused] = []
+        self.refusals: list[InviteRefused] = []
         self.admitted: list[CallAdmitted] = []
         self.ended: list[CallEnded] = []
         self.ladder: list[LadderMessage] = []
@@ -133,9 +133,9 @@ class World:
                 self.answer_lookup(now)
         elif isinstance(event, RelayWanted):
             self.on_relay(event, now)
-        elif isinstance(event, CallRefused):
+        elif isinstance(event, InviteRefused):
             self.refusals.append(event)
-        elif isinstance(event, RecordMade):
+        elif isinstance(event, ReportMade):
             record = event.record
             kept: list[CallAdmitted] | list[CallEnded] | list[LadderMessage] = (
                 self.admitted if isinstance(record, CallAdmitted) else self.ended if isinstance(record, CallEnded) else self.ladder
@@ -197,4 +197,4 @@ class World:
 
     def is_empty(self) -> bool:
         load = self.core.load
-        return (load.calls, load.exchanges, load.transactions, load.lookups, load.relay_waits) == (0, 0, 0, 0, 0) and not self.sessions
+        return (load.calls, load.contexts, load.transactions, load.lookups, load.relay_waits) == (0, 0, 0, 0, 0) and not self.sessions

@@ -9,7 +9,7 @@ from typing import Literal
 
 from daemonkit.address import Address
 from sipproxy.config import SipProxyConfig
-from sipproxy.core.events import MessageSeen, ProxyEvent, RecordMade
+from sipproxy.core.events import MessageSeen, ProxyEvent, ReportMade
 from sipproxy.sip import Request, Response
 from sipproxy.transactions.listener import Listener, Side
 from voiceapps.rules.records import LadderMessage
@@ -28,7 +28,7 @@ _CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200
 _ORDINARY = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 
 
-class Ladder:
+class MessageTrace:
     """Tell each message of a call to whoever keeps or watches calls; idle where nobody does."""
 
     def __init__(self, config: SipProxyConfig, *, wall: Callable[[float], float], tell: Callable[[ProxyEvent], None]) -> None:
@@ -38,7 +38,7 @@ class Ladder:
         self._tell = tell
         self._stored: OrderedDict[str, int] = OrderedDict()
 
-    def draw(
+    def trace(
         self,
         call_id: str,
         listener: Listener,
@@ -57,7 +57,7 @@ class Ladder:
         if self._exports:
             self._tell(MessageSeen(call_id, at, listener.transport, *ends, data))
         if self._stores and self._has_room(call_id):
-            self._tell(RecordMade(_record(call_id, at, listener, *ends, data)))
+            self._tell(ReportMade(_record(call_id, at, listener, *ends, data)))
 
     def _has_room(self, call_id: str) -> bool:
         """Count a message of a call; False where it has so many that a peer must be filling our database."""

@@ -1,0 +1,100 @@
+"""What the ladder of a call shows: every message of it that passed the proxy, also those that the transaction layer takes or sends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sipproxy.core.message_trace import MAX_STORED
+from tests.support.ua import Attempt, Caller
+from tests.unit.proxy.harness import ALIAS, CALLER, CONFIG, INTERNAL, NODE_A, NODE_B, UDP, URI, ProxyHarness
+
+
+def steps(harness: ProxyHarness, leg: str) -> list[str]:
+    """Return method or status of the messages of one leg, those that the proxy sent after an arrow."""
+    ours = {"{}:{}".format(*listener.address) for listener in (UDP, INTERNAL)}
+    return [
+        (">" if message.source in ours else "") + message.first_line.split(" ")[message.first_line.startswith("SIP/2.0")]
+        for message in harness.ladder
+        if message.leg == leg
+    ]
+
+
+def cancelled(harness: ProxyHarness, caller: Caller) -> Attempt:
+    attempt = caller.call(URI, harness.now)
+    harness.run(0.9)
+    assert attempt.key is not None
+    caller.layer.cancel(attempt.key, harness.now)
+    harness.run(60)
+    return attempt
+
+
+def test_it_tells_the_call_and_hides_the_digest() -> None:
+    harness = ProxyHarness()
+    caller = harness.caller()
+    harness.service()
+    caller.call(URI, harness.now)
+    harness.run(5)
+    assert steps(harness, "caller") == ["INVITE", ">100", ">180", ">200", "ACK", "BYE", ">200"]
+    assert steps(harness, "callflow") == [">INVITE", "180", "200", ">ACK", ">BYE", "200"]
+    invite = harness.ladder[0].text
+    assert 'response="***"' in invite
+    assert (harness.ladder[0].source, harness.ladder[0].destination) == ("198.51.100.7:5080", "203.0.113.5:6160")
+    assert ALIAS in invite
+
+
+def test_it_shows_a_cancel_and_what_it_brings_about() -> None:
+    harness = ProxyHarness()
+    caller, service = harness.caller(), harness.service()
+    service.answer_delay = 100
+    cancelled(harness, caller)
+    assert steps(harness, "caller") == ["INVITE", ">100", ">180", "CANCEL", ">200", ">487", "ACK"]
+    assert steps(harness, "callflow") == [">INVITE", "180", ">CANCEL", "200", "487", ">ACK"]
+
+
+def test_it_shows_repetitions() -> None:
+    harness = ProxyHarness()
+    caller, service = harness.caller(), harness.service()
+    service.silent = True
+    caller.call(URI, harness.now)
+    # Twice more before the node is given up, as there is no other.
+    harness.run(3)
+    assert steps(harness, "callflow").count(">INVITE") >= 2
+    (attempt,) = caller.attempts.values()
+    for _ in range(2):
+        harness.core.receive_datagram(UDP, bytes(attempt.request or b""), CALLER, harness.now)
+        harness.drain(harness.now)
+    # After its ACK a failure is not sent again.
+    assert steps(harness, "caller") == ["INVITE", ">100", ">503", "ACK", "INVITE", "INVITE"]
+
+
+def test_it_shows_a_late_answer_that_is_hung_up() -> None:
+    harness = ProxyHarness(nodes=(NODE_A, NODE_B))
+    caller, first, _ = harness.caller(), harness.service(NODE_A), harness.service(NODE_B, prefix="n")
+    first.silent = True
+    caller.call(URI, harness.now)
+    harness.run(1.3)
+    first.silent, first.answer_delay = False, 0.0
+    harness.run(10)
+    inside = [message for message in harness.ladder if message.leg == "callflow" and NODE_A[0] in (message.source + message.destination)]
+    methods = [message.first_line.split(" ")[0] for message in inside if message.source.startswith(INTERNAL.address[0])]
+    assert {"INVITE", "CANCEL", "ACK", "BYE"} <= set(methods)
+
+
+def test_a_peer_cannot_fill_it() -> None:
+    harness = ProxyHarness(replace(CONFIG, max_unacknowledged_per_source=1))
+    caller = harness.caller()
+    harness.service()
+    attempt = caller.call(URI, harness.now)
+    harness.run(0.2)
+    for _ in range(MAX_STORED):
+        harness.core.receive_datagram(UDP, bytes(attempt.request or b""), CALLER, harness.now)
+    harness.drain(harness.now)
+    assert len(harness.ladder) == MAX_STORED
+
+
+def test_nobody_watching_costs_no_event() -> None:
+    harness = ProxyHarness(replace(CONFIG, stores_messages=False))
+    caller, service = harness.caller(), harness.service()
+    service.answer_delay = 100
+    cancelled(harness, caller)
+    assert harness.ladder == []
