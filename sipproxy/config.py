@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from daemonkit.address import Address
-from sipproxy.transactions.listener import Listener
+from sipproxy.transactions.listener import Listener, Transport
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +93,13 @@ class SipProxyConfig:
     def exports_messages(self) -> bool:
         """Tell whether somebody beside the database wants each message."""
         return self.hep is not None
+
+    @property
+    def has_static_targets(self) -> bool:
+        """True if calls go to foreign targets: then nobody but the proxy can write the record of a call's end."""
+        return bool(self.callflow_targets)
+
+    def external_listener(self, transport: Transport, index: int) -> Listener:
+        """Return the external listener that a route token names, or the nearest one that this node has."""
+        alike = [held for held in self.external if held.transport is transport] or self.external
+        return next((held for held in alike if held.index == index), alike[0])

@@ -11,7 +11,7 @@ from daemonkit.address import Address
 from daemonkit.interfaces import default_route_address, local_addresses
 from mediarelay.config import Interface, PlaneChoice, RelayConfig, port_share
 from sipproxy.config import HepConfig, Relay, SipProxyConfig, TlsConfig
-from sipproxy.core.token import MAX_LISTENERS
+from sipproxy.core.record_route import MAX_LISTENERS
 from sipproxy.dns_config import DnsConfig
 from sipproxy.mac import mac_key
 from sipproxy.transactions.listener import Listener, Side, Transport

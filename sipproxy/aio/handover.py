@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 
 from daemonkit.udp import DATAGRAM_BYTES, DATAGRAMS_PER_WAKE
-from sipproxy.core.branches import worker_of
+from sipproxy.transactions.branches import worker_of
 from sipproxy.transactions.listener import Listener
 
 HANDOVER = "handover"

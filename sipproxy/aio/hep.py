@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
+from sipproxy.aio.hep_packet import encode
 from sipproxy.config import HepConfig
 from sipproxy.core.events import MessageSeen
-from sipproxy.core.hep import encode
 
 RESOLVE_SECONDS = 3.0
 

@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
 from mediarelay.ng import bencode
+from sipproxy.aio.relay_turns import RelayTurns
 from sipproxy.config import Relay
-from sipproxy.core.relays import RelayTurns
 
 REPEAT_SECONDS = (0.25, 0.5, 1.0)
 PING_SECONDS = 2.0

@@ -24,7 +24,7 @@ from sipproxy.aio.relay_client import RelayClient
 from sipproxy.config import SipProxyConfig
 from sipproxy.core.events import BansChanged, DirectoryWanted, InviteRefused, MessageSeen, ProxyEvent, RelayWanted, ReportMade
 from sipproxy.core.proxy import ProxyCore
-from sipproxy.core.state import CoreHooks
+from sipproxy.core.shared import CoreHooks
 from sipproxy.transactions.listener import Listener, Side
 from sipproxy.transactions.tables import T1
 from voiceapps.rules.admission import AdmissionSnapshot

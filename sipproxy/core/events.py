@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from daemonkit.address import Address
 from sipproxy.admission.bans import BanChange
+from sipproxy.core.limits import MAX_EVENTS
 from sipproxy.transactions.listener import Listener, Side, Transport
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.records import CallAdmitted, CallEnded, LadderMessage, SourceBanned
+
+METHODS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE"))
+# Controls, and what turns the direction of writing round on a page.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +134,36 @@ class BansChanged:
 
 
 ProxyEvent = DirectoryWanted | RelayWanted | InviteRefused | ReportMade | MessageSeen | RequestSeen | ResponseSent | BansChanged
+
+
+@dataclass(slots=True)
+class EventQueue:
+    """Events that wait for the shell, at most MAX_EVENTS of them; the rest is lost."""
+
+    _waiting: deque[ProxyEvent] = field(default_factory=deque)
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def tell(self, event: ProxyEvent) -> None:
+        """Queue an event."""
+        if len(self._waiting) < MAX_EVENTS:
+            self._waiting.append(event)
+
+    def take(self) -> ProxyEvent | None:
+        """Take the oldest event, None when there is none."""
+        return self._waiting.popleft() if self._waiting else None
+
+
+def method_label(method: str) -> str:
+    """Return a method as a metric's label: one of a closed set, whatever peers invent."""
+    return method if method in METHODS else "OTHER"
+
+
+def printable(text: str) -> str:
+    """Return a text without control characters and octets that are no text: neither a database nor a terminal should meet them."""
+    return text if text.isascii() and text.isprintable() else _CONTROL.sub("\ufffd", _decoded(text))
+
+
+def _decoded(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

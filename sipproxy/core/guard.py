@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 
 from daemonkit.address import Address
 from sipproxy.admission.digest_check import DigestCheck
 from sipproxy.admission.nonces import NonceBook
 from sipproxy.admission.quotas import Quotas
-from sipproxy.core.events import DirectoryWanted, InviteRefused
+from sipproxy.core.events import DirectoryWanted, InviteRefused, printable
 from sipproxy.core.limits import LOOKUP_SECONDS, MAX_LOOKUPS
-from sipproxy.core.state import State, printable
+from sipproxy.core.responder import Responder
+from sipproxy.core.shared import Shared
+from sipproxy.core.source_gate import SourceGate
 from sipproxy.sip import PeerError, Request
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener
@@ -55,14 +58,17 @@ OnAdmitted = Callable[[PendingInvite, AdmissionSnapshot, str | None, float], Non
 class Guard:
     """Decide about every INVITE without a To tag."""
 
-    def __init__(self, state: State, *, on_admitted: OnAdmitted) -> None:
-        self._state = state
+    def __init__(self, shared: Shared, *, gate: SourceGate, responder: Responder, on_admitted: OnAdmitted) -> None:
+        self._shared = shared
+        self._gate = gate
+        self._responder = responder
         self._on_admitted = on_admitted
+        self._serial = count()
         self._lookups: dict[str, PendingInvite] = {}
         self._timers: Timers[str] = Timers()
-        self._quotas = Quotas(state.calls.count)
-        config = state.config
-        nonces = NonceBook(key=config.nonce_key, realm=config.realm, new_token=state.sources.new_token)
+        self._quotas = Quotas(shared.calls.count)
+        config = shared.config
+        nonces = NonceBook(key=config.nonce_key, realm=config.realm, new_token=shared.hooks.new_token)
         self._digest = DigestCheck(realm=config.realm, hosts=config.hosts, nonces=nonces, allow_no_qop=config.digest_allow_no_qop)
 
     def __len__(self) -> int:
@@ -70,12 +76,11 @@ class Guard:
 
     def receive(self, listener: Listener, request: Request, source: Address, *, limited: bool, now: float) -> None:
         """Take an INVITE; `limited` says that its source is over its limit."""
-        state = self._state
         host = request.uri.host_key
-        if host not in state.config.hosts or limited:
+        if host not in self._shared.config.hosts or limited:
             self._refuse_unread(listener, request, source, limited=limited, now=now)
-        elif state.draining:
-            state.answer(listener, request, state.make_response(request, 503), source)
+        elif self._shared.draining:
+            self._responder.answer(listener, request, self._responder.make_response(request, 503), source)
         elif len(self._lookups) >= MAX_LOOKUPS:
             self._refuse_capacity(listener, request, source, now)
         else:
@@ -120,14 +125,14 @@ class Guard:
             self.receive_answer(key, None, now)
 
     def _look_up(self, listener: Listener, request: Request, source: Address, now: float) -> None:
-        transaction = self._state.layers[listener].begin(request, source, now)
+        transaction = self._shared.layers[listener].begin(request, source, now)
         if transaction is None:
             return
-        key = self._state.new_key()
+        key = str(next(self._serial))
         invite = PendingInvite(listener, transaction, request, source, request.uri.user_key, _user(request))
         self._lookups[key] = invite
         self._timers.set(key, now + LOOKUP_SECONDS)
-        self._state.tell(DirectoryWanted(key, tuple({invite.request_user: None, invite.to_user: None})))
+        self._shared.events.tell(DirectoryWanted(key, tuple({invite.request_user: None, invite.to_user: None})))
 
     def _facts(self, invite: PendingInvite, application: AdmissionSnapshot | None, now: float) -> RequestFacts:
         source_ip = invite.source[0]
@@ -137,7 +142,7 @@ class Guard:
             request_user=printable(invite.request_user),
             to_user=printable(invite.to_user),
             source_ip=source_ip,
-            country=self._state.sources.country_of(source_ip),
+            country=self._shared.hooks.country_of(source_ip),
             digest=self._digest.judge(invite.request, application, source_ip, now),
             source_limited=False,
         )
@@ -149,7 +154,7 @@ class Guard:
         decision = self._apply_cap(apply_limits(decision, application, self._quotas.usage(application, now)), application, facts)
         if decision.outcome is Outcome.ADMIT:
             self._quotas.count(application, now)
-            self._welcome(facts.source_ip, application, now)
+            self._gate.welcome(facts.source_ip, now, by_password=application.password_auth)
             self._on_admitted(invite, application, facts.country, now)
             return
         self._finish(invite, decision.status)
@@ -158,7 +163,7 @@ class Guard:
 
     def _apply_cap(self, decision: Decision, application: AdmissionSnapshot, facts: RequestFacts) -> Decision:
         """Return the decision after D8's cap and the proxy's own room."""
-        calls, most = self._state.calls, self._state.config.max_unacknowledged_per_source
+        calls, most = self._shared.calls, self._shared.config.max_unacknowledged_per_source
         crowded = not application.password_auth and calls.unacknowledged(facts.source_ip) >= most
         if decision.outcome is not Outcome.ADMIT or not (crowded or calls.is_full):
             return decision
@@ -167,10 +172,10 @@ class Guard:
         return Decision(Outcome.REFUSE, 503, Reason.CAPACITY, stale=False, trace=trace)
 
     def _challenge(self, invite: PendingInvite, application: AdmissionSnapshot | None, decision: Decision, now: float) -> None:
-        response = self._state.make_response(invite.request, decision.status)
+        response = self._responder.make_response(invite.request, decision.status)
         for challenge in self._digest.challenges(application, invite.source[0], stale=decision.stale, now=now):
             response.append("Proxy-Authenticate", str(challenge))
-        self._state.finish(invite.listener, invite.key, invite.request, response)
+        self._responder.finish(invite.listener, invite.key, invite.request, response)
 
     def _refuse(
         self, invite: PendingInvite, application: AdmissionSnapshot | None, facts: RequestFacts, decision: Decision, now: float
@@ -185,16 +190,7 @@ class Guard:
         """Count a failure where the source cannot be forged, as it used a nonce that it got, or a connection; ban who has too many."""
         if digest is DigestState.MALFORMED and not invite.listener.transport.is_stream:
             return
-        state, source_ip = self._state, invite.source[0]
-        if state.limits.count_failure(source_ip, invite.request.call_id, now):
-            state.ban(state.bans.count(source_ip, 1.0, now))
-
-    def _welcome(self, source_ip: str, application: AdmissionSnapshot, now: float) -> None:
-        """Note an admitted call; only a password makes up for wrong passwords."""
-        self._state.bans.note_call(source_ip, now)
-        if application.password_auth:
-            self._state.bans.forgive(source_ip)
-            self._state.limits.forgive(source_ip)
+        self._gate.count_failure(invite.source[0], invite.request.call_id, now)
 
     def record_foreign(self, request: Request, source: Address, now: float) -> None:
         """Record an INVITE for a host that is not ours and that gets no answer."""
@@ -203,34 +199,33 @@ class Guard:
 
     def _refuse_unread(self, listener: Listener, request: Request, source: Address, *, limited: bool, now: float) -> None:
         """Refuse what needs no lookup; a source over its limit hears so once, then nothing."""
-        state = self._state
-        if limited and not state.limits.may_be_told(source[0]):
-            state.drops.silenced += 1
+        if limited and not self._gate.may_be_refused(source[0]):
+            self._shared.drops.silenced += 1
             return
         decision = decide(self._unread_facts(request, source, limited=limited), request_application=None, to_application=None)
-        state.answer(listener, request, state.make_response(request, decision.status), source)
+        self._responder.answer(listener, request, self._responder.make_response(request, decision.status), source)
         self._tell(request, source, decision.reason or Reason.FOREIGN_HOST, decision.status, now, trace=decision.trace)
 
     def _unread_facts(self, request: Request, source: Address, *, limited: bool) -> RequestFacts:
         host = request.uri.host_key
         return RequestFacts(
             host=printable(host),
-            host_is_ours=host in self._state.config.hosts,
+            host_is_ours=host in self._shared.config.hosts,
             request_user=printable(request.uri.user_key),
             to_user=printable(_user(request)),
             source_ip=source[0],
-            country=self._state.sources.country_of(source[0]),
+            country=self._shared.hooks.country_of(source[0]),
             digest=DigestState.ABSENT,
             source_limited=limited,
         )
 
     def _refuse_capacity(self, listener: Listener, request: Request, source: Address, now: float) -> None:
-        self._state.answer(listener, request, self._state.make_response(request, 503), source)
+        self._responder.answer(listener, request, self._responder.make_response(request, 503), source)
         self._tell(request, source, Reason.CAPACITY, 503, now)
 
     def _finish(self, invite: PendingInvite, status: int) -> None:
-        response = self._state.make_response(invite.request, status)
-        self._state.finish(invite.listener, invite.key, invite.request, response)
+        response = self._responder.make_response(invite.request, status)
+        self._responder.finish(invite.listener, invite.key, invite.request, response)
 
     def _tell(
         self,
@@ -243,15 +238,15 @@ class Guard:
         application: AdmissionSnapshot | None = None,
         trace: tuple[RuleResult, ...] = (),
     ) -> None:
-        state = self._state
-        state.tell(
+        hooks = self._shared.hooks
+        self._shared.events.tell(
             InviteRefused(
                 application_id=application.application_id if application is not None else None,
                 source_ip=source[0],
                 reason=reason,
                 status=status,
-                at=state.sources.wall(now),
-                country=state.sources.country_of(source[0]),
+                at=hooks.wall(now),
+                country=hooks.country_of(source[0]),
                 request_user=printable(request.uri.user_key),
                 sip_call_id=printable(request.call_id),
                 user_agent=printable(request.header("user-agent") or ""),

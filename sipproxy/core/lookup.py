@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from daemonkit.address import Address
 from sipproxy.core import edits
-from sipproxy.core.branches import has_looped
-from sipproxy.core.events import RequestSeen
-from sipproxy.core.forward import Forward
+from sipproxy.core.events import RequestSeen, method_label
+from sipproxy.core.forward import DialogForwarder
 from sipproxy.core.guard import Guard
-from sipproxy.core.state import State, method_label
-from sipproxy.core.token import RouteToken, looks_like_token
+from sipproxy.core.record_route import RouteToken, looks_like_token
+from sipproxy.core.responder import Responder
+from sipproxy.core.shared import Shared
+from sipproxy.core.source_gate import SourceGate
 from sipproxy.sip import Request
+from sipproxy.transactions.branches import has_looped
 from sipproxy.transactions.listener import Listener, Side
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
@@ -19,15 +21,17 @@ ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
 class Lookup:
     """Sort requests."""
 
-    def __init__(self, state: State, guard: Guard, forward: Forward) -> None:
-        self._state = state
+    def __init__(self, shared: Shared, *, gate: SourceGate, responder: Responder, guard: Guard, dialogs: DialogForwarder) -> None:
+        self._shared = shared
+        self._gate = gate
+        self._responder = responder
         self._guard = guard
-        self._forward = forward
+        self._dialogs = dialogs
 
     def receive(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         """Take a new request; may raise PeerError for a part that is read only here."""
         side = listener.side
-        self._state.tell(RequestSeen(side, method_label(request.method)))
+        self._shared.events.tell(RequestSeen(side, method_label(request.method)))
         if request.method == "CANCEL":
             self._answer_within_limit(listener, request, 481, source, now)
         elif request.to.tag or request.method == "ACK":
@@ -41,9 +45,9 @@ class Lookup:
         """Take an ACK of a 2xx."""
         token = self._token(listener.side, request)
         if token is None or not self._may_pass(listener.side, token) or request.max_forwards == 0:
-            self._state.drops.lost_acks += 1
+            self._shared.drops.lost_acks += 1
         else:
-            self._forward.forward_ack(listener, request, source, token, now)
+            self._dialogs.forward_ack(listener, request, source, token, now)
 
     def _receive_inside_dialog(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         if request.method == "ACK":
@@ -60,27 +64,27 @@ class Lookup:
         if status:
             self._answer(listener, request, status, source)
             return
-        key = self._state.layers[listener].begin(request, source, now)
+        key = self._shared.layers[listener].begin(request, source, now)
         if key is not None:
-            self._forward.forward_inside_dialog(listener, key, request, source, token, now)
+            self._dialogs.forward(listener, key, request, source, token, now)
 
     def _receive_from_node(self, listener: Listener, request: Request, source: Address) -> None:
         # Calls towards the outside do not start here; a node may ask whether we live.
         self._answer(listener, request, 200 if request.method == "OPTIONS" else 405, source)
 
     def _receive_from_stranger(self, listener: Listener, request: Request, source: Address, now: float) -> None:
-        limited = not self._state.count_request(source[0], now)
-        if self._state.ignores(listener, request, source):
+        limited = not self._gate.count_request(source[0], now)
+        if self._gate.ignores_host(listener, request, source):
             self._ignore(request, source, now)
             return
         if limited and request.method != "INVITE":
             self._silence(listener, request, source)
             return
-        ours = request.uri.host_key in self._state.config.hosts
+        ours = request.uri.host_key in self._shared.config.hosts
         if request.method == "OPTIONS" and ours:
-            response = self._state.make_response(request, 200, "Keepalive")
+            response = self._responder.make_response(request, 200, "Keepalive")
             response.append("Allow", ALLOW)
-            self._state.answer(listener, request, response, source)
+            self._responder.answer(listener, request, response, source)
             return
         status = self._trouble(request)
         if status == 0 and request.method != "INVITE":
@@ -94,14 +98,14 @@ class Lookup:
         """Return the status of what is wrong with a request's way, 0 where nothing is."""
         if request.max_forwards == 0:
             return 483
-        if has_looped(request, key=self._state.config.route_key):
+        if has_looped(request, key=self._shared.config.route_key):
             return 482
         return 420 if request.count("proxy-require") else 0
 
     def _token(self, side: Side, request: Request) -> RouteToken | None:
         return RouteToken.parse(
             edits.route_user(request),
-            key=self._state.config.route_key,
+            key=self._shared.config.route_key,
             sip_call_id=request.call_id,
             caller_tag=edits.side_tag(request, side),
         )
@@ -109,39 +113,39 @@ class Lookup:
     def _may_pass(self, side: Side, token: RouteToken) -> bool:
         if side is Side.INTERNAL:
             # A node that was passed over must not end, or lead the media of, the call that another one has.
-            return not self._state.calls.is_left(token.call_id, token.callflow)
-        return self._state.targets.knows(token.callflow)
+            return not self._shared.calls.is_left(token.call_id, token.callflow)
+        return self._shared.targets.knows(token.callflow)
 
     def _comes_late(self, request: Request, token: RouteToken, now: float) -> bool:
         """Tell whether an offer was overtaken by its call's end: it would open a session at the relay that nobody closes."""
-        return request.method in {"INVITE", "UPDATE"} and self._state.calls.is_over(token.call_id, now)
+        return request.method in {"INVITE", "UPDATE"} and self._shared.calls.is_over(token.call_id, now)
 
     def _answer(self, listener: Listener, request: Request, status: int, source: Address) -> None:
-        response = self._state.make_response(request, status)
+        response = self._responder.make_response(request, status)
         if status == 405:
             response.append("Allow", ALLOW)
         if status == 420:
             response.append("Unsupported", ", ".join(request.values("proxy-require")))
-        self._state.answer(listener, request, response, source)
+        self._responder.answer(listener, request, response, source)
 
     def _answer_within_limit(self, listener: Listener, request: Request, status: int, source: Address, now: float) -> None:
         if listener.side is Side.INTERNAL:
             self._answer(listener, request, status, source)
-        elif self._state.ignores(listener, request, source):
-            self._state.count_request(source[0], now)
-            self._state.drops.foreign += 1
-        elif self._state.count_request(source[0], now):
+        elif self._gate.ignores_host(listener, request, source):
+            self._gate.count_request(source[0], now)
+            self._shared.drops.foreign += 1
+        elif self._gate.count_request(source[0], now):
             self._answer(listener, request, status, source)
         else:
             self._silence(listener, request, source)
 
     def _ignore(self, request: Request, source: Address, now: float) -> None:
-        self._state.drops.foreign += 1
+        self._shared.drops.foreign += 1
         if request.method == "INVITE":
             self._guard.record_foreign(request, source, now)
 
     def _silence(self, listener: Listener, request: Request, source: Address) -> None:
-        if self._state.limits.may_be_told(source[0]):
+        if self._gate.may_be_refused(source[0]):
             self._answer(listener, request, 503, source)
         else:
-            self._state.drops.silenced += 1
+            self._shared.drops.silenced += 1

@@ -45,8 +45,8 @@ class MessageTrace:
         message: Request | Response | bytes,
         now: float,
         *,
-        came_from: Address,
-        sent_to: Address | None,
+        came_from: Address = ("", 0),
+        sent_to: Address | None = None,
     ) -> None:
         """Add a message that came from an address to a listener, or left a listener for one."""
         if not (self._stores or self._exports):

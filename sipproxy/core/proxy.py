@@ -38,19 +38,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from daemonkit.address import Address
-from sipproxy.admission.bans import Ban
 from sipproxy.config import SipProxyConfig
 from sipproxy.core import edits
-from sipproxy.core.events import BansChanged, Datagram, ProxyEvent
-from sipproxy.core.forward import Forward
+from sipproxy.core.call_end import CallEnd
+from sipproxy.core.call_start import CallStart
+from sipproxy.core.calls import CallBook
+from sipproxy.core.events import Datagram, ProxyEvent
+from sipproxy.core.forward import DialogForwarder, RequestSender
 from sipproxy.core.guard import Guard
 from sipproxy.core.limits import MAX_CALLS, SETTLED_SECONDS
 from sipproxy.core.lookup import Lookup
+from sipproxy.core.message_trace import MessageTrace
 from sipproxy.core.recovery import Recovery
 from sipproxy.core.relay_broker import RelayBroker, has_description
+from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import ContextId
 from sipproxy.core.responses import ResponseForwarder
-from sipproxy.core.state import CoreHooks, Drops, State
+from sipproxy.core.shared import ContextTimer, CoreHooks, Drops, Shared
+from sipproxy.core.source_gate import SourceGate
 from sipproxy.sip import BadRequestError, PeerError, Request, Response, is_keepalive, parse_message
 from sipproxy.transactions.events import (
     AckReceived,
@@ -65,13 +70,12 @@ from sipproxy.transactions.events import (
 )
 from sipproxy.transactions.listener import Listener, Side
 from voiceapps.rules.admission import AdmissionSnapshot
-from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import SourceBanned
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Count what the proxy holds; all zero some 70 s after the last call."""
+    """How much the proxy holds; all zero some 70 s after the last call."""
 
     calls: int
     contexts: int
@@ -83,14 +87,21 @@ class Load:
 class ProxyCore:
     """Decide about every datagram; see the module's text."""
 
-    def __init__(self, config: SipProxyConfig, sources: CoreHooks, *, max_calls: int = MAX_CALLS) -> None:
-        self._state = State(config, sources, max_calls)
-        self._broker = RelayBroker(self._state)
-        self._forward = Forward(self._state, self._broker)
-        self._responses = ResponseForwarder(self._state, self._broker, self._forward)
-        self._recovery = Recovery(self._state, self._broker)
-        self._guard = Guard(self._state, on_admitted=self._forward.start_call)
-        self._lookup = Lookup(self._state, self._guard, self._forward)
+    def __init__(self, config: SipProxyConfig, hooks: CoreHooks, *, max_calls: int = MAX_CALLS) -> None:
+        shared = self._shared = Shared(config, hooks, CallBook(max_calls=max_calls))
+        tell = shared.events.tell
+        trace = self._trace = MessageTrace(config, wall=hooks.wall, tell=tell)
+        broker = self._broker = RelayBroker(tell)
+        gate = self._gate = SourceGate(config, wall=hooks.wall, drops=shared.drops, tell=tell)
+        responder = self._responder = Responder(shared.layers, trace, new_token=hooks.new_token, tell=tell)
+        sender = RequestSender(shared, trace)
+        ends = self._ends = CallEnd(shared, responder, broker)
+        start = CallStart(shared, responder=responder, trace=trace, broker=broker, sender=sender, ends=ends)
+        dialogs = DialogForwarder(shared, responder=responder, trace=trace, broker=broker, sender=sender)
+        self._responses = ResponseForwarder(shared, responder=responder, trace=trace, broker=broker, start=start, ends=ends)
+        self._recovery = Recovery(shared, trace=trace, broker=broker)
+        self._guard = Guard(shared, gate=gate, responder=responder, on_admitted=start.start_call)
+        self._lookup = Lookup(shared, gate=gate, responder=responder, guard=self._guard, dialogs=dialogs)
 
     # The one face.
 
@@ -98,75 +109,66 @@ class ProxyCore:
         """Take one datagram, or one framed message of a stream."""
         if is_keepalive(data):
             return
-        if listener.side is Side.INTERNAL and not self._state.targets.knows(address):
-            self._state.drops.strangers_inside += 1
+        if listener.side is Side.INTERNAL and not self._shared.targets.knows(address):
+            self._shared.drops.strangers_inside += 1
             return
-        if listener.side is Side.EXTERNAL and self.drops_unread(data, address, now):
+        if listener.side is Side.EXTERNAL and self._gate.drops_unread(data, address, now):
             return
         try:
             message = parse_message(data)
             self._receive(listener, message, address, now)
         except PeerError as error:
-            self._state.drops.malformed += 1
+            self._shared.drops.malformed += 1
             if isinstance(error, BadRequestError):
                 self._answer_broken(listener, error.request, error, address, now)
         self._drain_layers(now)
 
     def drops_unread(self, data: bytes, address: Address, now: float) -> bool:
-        """Tell whether a message from outside is worth no look, and count it then: its source is banned, or is met with silence."""
-        state = self._state
-        if state.bans.is_banned(address[0], now):
-            state.drops.banned += 1
-            return True
-        if state.count_flood(address[0], data, now):
-            state.drops.silenced += 1
-            return True
-        return False
+        """Return whether a message from outside is to be dropped unread, and count it then."""
+        return self._gate.drops_unread(data, address, now)
 
     @property
     def has_events(self) -> bool:
         """Tell whether there is something to tell."""
-        return bool(self._state.events)
+        return bool(self._shared.events)
 
     def is_known(self, source_ip: str, now: float) -> bool:
-        """Tell whether a source goes before strangers: it is trusted, or had a call admitted a short while ago."""
-        return self._state.bans.is_caller(source_ip, now) or self._state.limits.is_trusted(source_ip)
+        """Return whether a source is served before strangers: it is trusted, or had a call admitted a short while ago."""
+        return self._gate.is_known(source_ip, now)
 
     def count_crowded(self, source_ip: str, now: float) -> None:
-        """Count a datagram that had to be dropped as too many wait; who has very many of these is banned for a flood."""
-        self._state.drops.crowded += 1
-        self._state.ban(self._state.bans.count_refused(source_ip, now))
+        """Count a datagram that had to be dropped as too many wait; a source with very many of these is banned for a flood."""
+        self._gate.count_crowded(source_ip, now)
 
     def datagrams_to_send(self) -> list[Datagram]:
         """Take what is to be sent."""
         return [
             Datagram(listener, data, address)
-            for listener, layer in self._state.layers.items()
+            for listener, layer in self._shared.layers.items()
             for data, address in layer.datagrams_to_send()
         ]
 
     def get_timer(self) -> float | None:
         """Return when `handle_timer` wants to be called, None for never."""
-        state = self._state
-        layers = (layer.get_timer() for layer in state.layers.values())
-        timers = (*layers, state.timers.next(), self._guard.get_timer(), state.calls.get_timer())
+        shared = self._shared
+        layers = (layer.get_timer() for layer in shared.layers.values())
+        timers = (*layers, shared.timers.next(), self._guard.get_timer(), shared.calls.get_timer())
         return min((when for when in timers if when is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
         """Let every timer that is due do its work."""
-        for layer in self._state.layers.values():
+        for layer in self._shared.layers.values():
             layer.handle_timer(now)
         self._drain_layers(now)
         self._guard.handle_timer(now)
-        while (due := self._state.timers.pop_due(now)) is not None:
-            self._ring(due[0], due[1], now)
-        while (call_id := self._state.calls.pop_silent(now)) is not None:
-            self._state.end_call(call_id, EndReason.CALLER_UNREACHABLE, now)
+        while (due := self._shared.timers.pop_due(now)) is not None:
+            self._on_timer(*due, now)
+        self._ends.end_overdue(now)
         self._drain_layers(now)
 
     def next_event(self) -> ProxyEvent | None:
         """Take the oldest event, None when there is none."""
-        return self._state.events.popleft() if self._state.events else None
+        return self._shared.events.take()
 
     # Commands.
 
@@ -182,36 +184,31 @@ class ProxyCore:
 
     def replace_nodes(self, up: tuple[Address, ...], known: tuple[Address, ...]) -> None:
         """Take the call-flow nodes: those that take calls, least loaded first, and all that dialogs may still live on."""
-        self._state.targets.replace(up, known)
+        self._shared.targets.replace(up, known)
 
     def settled_calls(self, now: float) -> tuple[str, ...]:
         """Return the ids of the calls that are up for so long that the database would know of their end."""
-        return self._state.calls.older_than(now - SETTLED_SECONDS)
+        return self._shared.calls.older_than(now - SETTLED_SECONDS)
 
     def forget_calls(self, call_ids: Iterable[str]) -> None:
         """Forget calls whose end is recorded already: their BYE never passed here, as the node that held them died."""
-        for call_id in call_ids:
-            self._state.calls.remove(call_id)
+        self._ends.forget(call_ids)
 
     def replace_bans(self, bans: Iterable[SourceBanned], now: float) -> None:
         """Take the bans that the database holds: of all proxies and of operators."""
-        offset = self._state.sources.wall(now) - now
-        known = (Ban(ban.source_ip, ban.reason, ban.at - offset, ban.until - offset) for ban in bans)
-        change = self._state.bans.replace(known, now)
-        if change.banned or change.lifted:
-            self._state.tell(BansChanged(change))
+        self._gate.replace_bans(bans, now)
 
     def is_banned(self, source_ip: str, now: float) -> bool:
         """Tell whether a source is kept out."""
-        return self._state.bans.is_banned(source_ip, now)
+        return self._gate.is_banned(source_ip, now)
 
     def count_bans(self, now: float) -> int:
         """Return how many sources are kept out."""
-        return self._state.bans.active(now)
+        return self._gate.count_bans(now)
 
     def connection_failed(self, listener: Listener, address: Address, now: float) -> None:
         """Take the news that a stream with an address is gone, or never came to be."""
-        self._state.layers[listener].fail(address, now)
+        self._shared.layers[listener].fail(address, now)
         self._drain_layers(now)
 
     def answer_failure(self, listener: Listener, data: bytes, address: Address) -> None:
@@ -219,23 +216,23 @@ class ProxyCore:
         with contextlib.suppress(PeerError):
             message = parse_message(data)
             if isinstance(message, Request) and message.method != "ACK":
-                self._state.answer(listener, message, self._state.make_response(message, 500), address)
+                self._responder.answer(listener, message, self._responder.make_response(message, 500), address)
 
     def drain(self) -> None:
         """Refuse new calls from now on."""
-        self._state.draining = True
+        self._shared.draining = True
 
     @property
     def load(self) -> Load:
         """Return what the proxy holds."""
-        state = self._state
-        transactions = sum(len(layer) for layer in state.layers.values())
-        return Load(len(state.calls), len(state.contexts), transactions, len(self._guard), len(self._broker))
+        shared = self._shared
+        transactions = sum(len(layer) for layer in shared.layers.values())
+        return Load(len(shared.calls), len(shared.contexts), transactions, len(self._guard), len(self._broker))
 
     @property
     def drops(self) -> Drops:
         """Return what was dropped without an answer."""
-        return self._state.drops
+        return self._shared.drops
 
     # Inputs.
 
@@ -243,11 +240,11 @@ class ProxyCore:
         if listener.side is Side.EXTERNAL:
             edits.strip_foreign(message)
         if isinstance(message, Request) and "route" in message.keys:
-            edits.loosen_route(message, self._state.own_hosts)
+            edits.loosen_route(message, self._shared.own_hosts)
         try:
             # A body that cannot be taken apart is refused before anything is kept of its message.
             has_description(message)
-            if not self._state.layers[listener].absorb(message, address, now) and isinstance(message, Request):
+            if not self._shared.layers[listener].absorb(message, address, now) and isinstance(message, Request):
                 self._lookup.receive(listener, message, address, now)
         except PeerError as error:
             if isinstance(message, Request) and message.method != "ACK":
@@ -255,26 +252,26 @@ class ProxyCore:
             raise
 
     def _answer_broken(self, listener: Listener, request: Request, error: PeerError, address: Address, now: float) -> None:
-        if listener.side is Side.EXTERNAL and not self._state.count_request(address[0], now):
-            self._state.drops.silenced += 1
+        if listener.side is Side.EXTERNAL and not self._gate.count_request(address[0], now):
+            self._shared.drops.silenced += 1
             return
-        if self._state.ignores(listener, request, address):
-            self._state.drops.foreign += 1
+        if self._gate.ignores_host(listener, request, address):
+            self._shared.drops.foreign += 1
             return
         try:
-            self._state.answer(listener, request, request.make_response(error.status, error.reason), address)
+            self._responder.answer(listener, request, request.make_response(error.status, error.reason), address)
         except PeerError:
             # Its Via is broken too: there is nobody to answer.
             return
 
     def _drain_layers(self, now: float) -> None:
-        for listener, layer in self._state.layers.items():
+        for listener, layer in self._shared.layers.items():
             while (event := layer.next_event()) is not None:
                 try:
                     self._on_transaction_event(listener, event, now)
                 except PeerError:
                     # A part that is read only now.
-                    self._state.drops.malformed += 1
+                    self._shared.drops.malformed += 1
 
     def _on_transaction_event(self, listener: Listener, event: TransactionEvent, now: float) -> None:
         if isinstance(event, ResponseReceived):
@@ -282,7 +279,7 @@ class ProxyCore:
         elif isinstance(event, TransactionEnded):
             self._forget(listener, event.key)
         elif isinstance(event, MessageHandled):
-            self._trace(listener, event, now)
+            self._on_handled(listener, event, now)
         elif isinstance(event, StraySuccess):
             self._recovery.receive(listener, event.response, now)
         elif isinstance(event, RequestTimedOut):
@@ -293,32 +290,28 @@ class ProxyCore:
             # Some callers give the ACK of a 2xx the branch of its INVITE.
             self._lookup.receive_ack(listener, event.request, event.source, now)
 
-    def _trace(self, listener: Listener, event: MessageHandled, now: float) -> None:
+    def _on_handled(self, listener: Listener, event: MessageHandled, now: float) -> None:
         of = listener, event.key
-        context = self._state.contexts.get(of) or self._state.by_client.get(of)
+        context = self._shared.contexts.get(of) or self._shared.by_client.get(of)
         if context is not None:
             to = event.address if event.sent else None
-            self._state.trace(context.call_id, listener, event.data, now, came_from=event.address, sent_to=to)
+            self._trace.trace(context.call_id, listener, event.data, now, came_from=event.address, sent_to=to)
 
     def _on_cancelled(self, listener: Listener, key: Key, now: float) -> None:
-        context = self._state.contexts.get((listener, key))
+        context = self._shared.contexts.get((listener, key))
         if context is not None:
             self._responses.cancel(context, now)
         else:
             self._guard.cancel(listener, key)
 
     def _forget(self, listener: Listener, key: Key) -> None:
-        self._responses.forget_client(listener, key)
-        context = self._state.contexts.pop((listener, key), None)
-        if context is not None:
-            for name in ("failover", "ring"):
-                self._state.timers.cancel((name, context.id))
+        shared, ended = self._shared, (listener, key)
+        shared.by_client.pop(ended, None)
+        if shared.contexts.pop(ended, None) is not None:
+            shared.timers.cancel((ContextTimer.FAILOVER, ended))
+            shared.timers.cancel((ContextTimer.TIMER_C, ended))
 
-    def _ring(self, name: str, context_id: ContextId, now: float) -> None:
-        context = self._state.contexts.get(context_id)
-        if context is None:
-            return
-        if name == "failover":
-            self._responses.pass_over(context, now)
-        else:
-            self._responses.stop_ringing(context, now)
+    def _on_timer(self, timer: ContextTimer, context_id: ContextId, now: float) -> None:
+        context = self._shared.contexts.get(context_id)
+        if context is not None:
+            self._responses.on_timer(timer, context, now)

@@ -9,9 +9,10 @@ very dialog. The token names the relay, which still has the session, and the ans
 from __future__ import annotations
 
 from sipproxy.core import edits
+from sipproxy.core.message_trace import MessageTrace
+from sipproxy.core.record_route import RouteToken
 from sipproxy.core.relay_broker import Refusal, RelayBroker, SdpTransit, has_description
-from sipproxy.core.state import State
-from sipproxy.core.token import RouteToken
+from sipproxy.core.shared import Shared
 from sipproxy.sip import Response
 from sipproxy.transactions.listener import Listener, Side
 
@@ -19,42 +20,43 @@ from sipproxy.transactions.listener import Listener, Side
 class Recovery:
     """Send such answers on."""
 
-    def __init__(self, state: State, broker: RelayBroker) -> None:
-        self._state = state
+    def __init__(self, shared: Shared, *, trace: MessageTrace, broker: RelayBroker) -> None:
+        self._shared = shared
+        self._trace = trace
         self._broker = broker
 
     def receive(self, listener: Listener, response: Response, now: float) -> None:
         """Take a 2xx to an INVITE that no transaction waits for; dropped where it is not of a dialog of ours. Raises PeerError."""
         signed = edits.recorded_token(response) if listener.side is Side.INTERNAL and len(response.values("via")) > 1 else ""
         token = self._read(signed, response)
-        if token is None or self._state.calls.is_left(token.call_id, token.callflow):
+        if token is None or self._shared.calls.is_left(token.call_id, token.callflow):
             return
         out = response.copy()
         out.replace_top_value("Via", None)
-        listener = self._state.listener(token.transport, token.index)
+        listener = self._shared.config.external_listener(token.transport, token.index)
         address = token.caller if listener.transport.is_stream else out.top_via.reply_address()
-        edits.turn_response_outside(out, response.to.uri, signed, edits.outer_entry(response, signed, listener, self._state.config))
-        self._state.trace(token.call_id, listener, response, now, came_from=token.callflow)
+        edits.turn_response_outside(out, response.to.uri, signed, edits.outer_entry(response, signed, listener, self._shared.config))
+        self._trace.trace(token.call_id, listener, response, now, came_from=token.callflow)
         transit = SdpTransit(token.call_id, token.relay, Side.INTERNAL, token.callflow, is_offer=not token.offered)
 
-        def then(body: bytes | Refusal, later: float) -> None:
+        def on_rewritten(body: bytes | Refusal, later: float) -> None:
             # The node repeats its answer: a relay that was silent once is asked again.
             if isinstance(body, bytes):
                 out.set_body(body)
                 send(later)
 
         def send(later: float) -> None:
-            self._state.layers[listener].send_stateless(bytes(out), address)
-            self._state.trace(token.call_id, listener, out, later, sent_to=address)
+            self._shared.layers[listener].send_stateless(bytes(out), address)
+            self._trace.trace(token.call_id, listener, out, later, sent_to=address)
 
         def step(at: float) -> None:
             if has_description(response):
-                self._broker.rewrite(response, transit, then, at)
+                self._broker.rewrite(response, transit, on_rewritten, at)
             else:
                 send(at)
 
         self._broker.take_turn(token.call_id, step, now)
 
     def _read(self, signed: str, response: Response) -> RouteToken | None:
-        key = self._state.config.route_key
+        key = self._shared.config.route_key
         return RouteToken.parse(signed, key=key, sip_call_id=response.call_id, caller_tag=response.from_.tag)

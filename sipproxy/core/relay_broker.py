@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import count
 
 from daemonkit.address import Address
-from sipproxy.core.events import RelayWanted
+from sipproxy.core.events import ProxyEvent, RelayWanted
 from sipproxy.core.limits import MAX_RELAY_WAITS, MAX_TURNS
-from sipproxy.core.state import State
 from sipproxy.sip import Request, Response
 from sipproxy.sip.body import find_description
 from sipproxy.transactions.listener import Side
@@ -40,7 +40,7 @@ Continuation = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class SdpTransit:
-    """Say whose description passes which way."""
+    """One session description on its way through the relay: whose it is, and which way it goes."""
 
     call_id: str
     """The internal call id: the relay's session."""
@@ -55,10 +55,11 @@ class SdpTransit:
 
 
 class RelayBroker:
-    """Ask relays and bring their answers back to who waits."""
+    """The questions to media relays that wait for an answer, and the messages of the same calls that wait behind them."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, tell: Callable[[ProxyEvent], None]) -> None:
+        self._tell = tell
+        self._serial = count()
         self._waits: dict[str, tuple[str, OnRewritten]] = {}
         self._turns: dict[str, deque[Continuation]] = {}
 
@@ -72,10 +73,10 @@ class RelayBroker:
             then(Refusal.UNAVAILABLE, now)
             return
         body = message.body
-        key = self._state.new_key()
+        key = str(next(self._serial))
         self._waits[key] = transit.call_id, lambda sdp, at: then(found.replaced(body, sdp) if isinstance(sdp, bytes) else sdp, at)
         self._turns.setdefault(transit.call_id, deque())
-        self._state.tell(RelayWanted(key, transit.relay, _command(message, found.of(body), transit)))
+        self._tell(RelayWanted(key, transit.relay, _command(message, found.of(body), transit)))
 
     def take_turn(self, call_id: str, step: Continuation, now: float) -> None:
         """Do a step of a call as soon as no earlier message of the call waits: peers on streams rely on the order.
@@ -90,7 +91,7 @@ class RelayBroker:
 
     def delete(self, call_id: str, relay: Address, from_tag: str) -> None:
         """End the relay's session; nobody waits for the answer, and the relay's own time-out stands behind it."""
-        self._state.tell(RelayWanted("", relay, {"command": "delete", "call-id": call_id, "from-tag": _tag(from_tag)}))
+        self._tell(RelayWanted("", relay, {"command": "delete", "call-id": call_id, "from-tag": _tag(from_tag)}))
 
     def receive(self, key: str, reply: NgReply | None, now: float) -> None:
         """Take a relay's answer; an unknown key is fine."""

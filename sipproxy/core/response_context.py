@@ -1,21 +1,76 @@
-"""One request on its way through the proxy, with everything that its responses need."""
+"""The response context of RFC 3261 section 16.6: one request that was let through, with everything that its responses need.
+
+Its life is the table below. `MOVES[phase][input]` is the next phase; an input that a phase does not list changes nothing. Nothing
+else in the code changes a phase.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import auto
 
 from daemonkit.address import Address
-from sipproxy.core.token import RouteToken
+from sipproxy.core.record_route import RouteToken
 from sipproxy.sip import Request
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener, Side
+from sipproxy.transactions.tables import IdentityEnum
 
 ContextId = tuple[Listener, Key]
 
 
+class Phase(IdentityEnum):
+    """How far a request has come."""
+
+    CALLING = auto()  # its target has not answered yet
+    PROCEEDING = auto()  # the target has answered, the sender has seen nothing but our 100: another target may be tried
+    RINGING = auto()  # the sender has seen a provisional response: no failover after that
+    CANCELLING = auto()  # the sender cancelled and the target, which has answered before, was told
+    CANCELLED = auto()  # the sender cancelled before the target answered: the final response is ours
+    FINISHED = auto()  # a final response went back
+
+
+class Input(IdentityEnum):
+    """What can happen to a request."""
+
+    NEXT_TARGET = auto()
+    TARGET_ANSWERED = auto()
+    PROVISIONAL_SENT = auto()
+    CANCEL = auto()
+    FINAL_SENT = auto()
+
+
+FIRST = Phase.CALLING
+MOVES: dict[Phase, dict[Input, Phase]] = {
+    Phase.CALLING: {
+        Input.NEXT_TARGET: Phase.CALLING,
+        Input.TARGET_ANSWERED: Phase.PROCEEDING,
+        Input.CANCEL: Phase.CANCELLED,
+        Input.FINAL_SENT: Phase.FINISHED,
+    },
+    Phase.PROCEEDING: {
+        Input.NEXT_TARGET: Phase.CALLING,
+        Input.PROVISIONAL_SENT: Phase.RINGING,
+        Input.CANCEL: Phase.CANCELLING,
+        Input.FINAL_SENT: Phase.FINISHED,
+    },
+    Phase.RINGING: {
+        Input.CANCEL: Phase.CANCELLING,
+        Input.FINAL_SENT: Phase.FINISHED,
+    },
+    Phase.CANCELLING: {Input.FINAL_SENT: Phase.FINISHED},
+    Phase.CANCELLED: {Input.FINAL_SENT: Phase.FINISHED},
+    Phase.FINISHED: {},
+}
+UNANSWERED = (Phase.CALLING, Phase.CANCELLED)
+"""The phases in which the current target has not said anything."""
+CANCELLED = (Phase.CANCELLING, Phase.CANCELLED)
+"""The phases in which the sender has cancelled and has no final response yet."""
+
+
 @dataclass(slots=True, eq=False)
 class ResponseContext:
-    """Hold a request that was let through, from its arrival to the end of its server transaction."""
+    """One request, from its arrival to the end of its server transaction."""
 
     listener: Listener
     """Where the request came in."""
@@ -33,6 +88,8 @@ class ResponseContext:
     """Whether it is the INVITE that starts the call."""
     offered: bool
     """Whether it carries an offer; a late offer comes in the 2xx."""
+    phase: Phase = FIRST
+    """How far it has come; only `move` changes it."""
     outgoing: Request | None = None
     """The edited request without its hop: what a next target gets too."""
     token: RouteToken | None = None
@@ -42,7 +99,7 @@ class ResponseContext:
     target: Address = ("", 0)
     """Where the request went last."""
     egress: Listener | None = None
-    """Where it leaves."""
+    """The listener that it leaves by."""
     client: Key | None = None
     """The client transaction there, towards `target`."""
     tried: list[Address] = field(default_factory=list)
@@ -53,23 +110,19 @@ class ResponseContext:
     """Those where that happened."""
     counted: bool = False
     """Whether `target` still counts this INVITE as on its way."""
-    heard: bool = False
-    """Whether the current target said anything."""
-    ringing: bool = False
-    """Whether a provisional response went back: no failover after that."""
-    finished: bool = False
-    """Whether a final response went back."""
-    cancelled: bool = False
-    """Whether the caller cancelled."""
     rewritten: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
-    """Session descriptions that the relay rewrote already, by tag and body: repeated responses do not ask again."""
+    """Session descriptions that the relay has rewritten, by tag and body: repeated responses do not ask again."""
+
+    def move(self, given: Input) -> None:
+        """Change the phase by one input; an input that the phase does not list changes nothing."""
+        self.phase = MOVES[self.phase].get(given, self.phase)
 
     @property
     def id(self) -> ContextId:
-        """Return what timers and tables know it by."""
+        """The key of this context in timers and tables."""
         return self.listener, self.key
 
     @property
     def side(self) -> Side:
-        """Return the side the request came from."""
+        """The side that the request came from."""
         return self.listener.side

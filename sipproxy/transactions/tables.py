@@ -16,12 +16,13 @@ T4 = 5.0  # how long a message may stay in the network
 TIMEOUT = 64 * T1  # timers B, F, H, J, L, M and D (which must be at least 32 s)
 
 
-class _Name(Enum):
-    # Hashed for each message several times; the inherited way goes through Python code.
+class IdentityEnum(Enum):
+    """An enum whose members hash by identity: a table's keys are hashed several times a message, and Enum's own hash is Python code."""
+
     __hash__ = object.__hash__
 
 
-class Kind(_Name):
+class Kind(IdentityEnum):
     """Name the four machines."""
 
     INVITE_CLIENT = auto()
@@ -30,7 +31,7 @@ class Kind(_Name):
     NON_INVITE_SERVER = auto()
 
 
-class State(_Name):
+class State(IdentityEnum):
     """Name the states of all four machines."""
 
     CALLING = auto()
@@ -42,7 +43,7 @@ class State(_Name):
     TERMINATED = auto()
 
 
-class Input(_Name):
+class Input(IdentityEnum):
     """Name what can happen; for a server the three response classes are what its user sends."""
 
     REQUEST = auto()
@@ -55,7 +56,7 @@ class Input(_Name):
     LINGER_TIMER = auto()
 
 
-class Action(_Name):
+class Action(IdentityEnum):
     """Name what a step does."""
 
     SEND = auto()  # the request or response that the user gave

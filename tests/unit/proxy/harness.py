@@ -11,7 +11,7 @@ from mediarelay.ng import bencode
 from sipproxy.config import Relay, SipProxyConfig
 from sipproxy.core.events import DirectoryWanted, InviteRefused, ProxyEvent, RelayWanted, ReportMade
 from sipproxy.core.proxy import ProxyCore
-from sipproxy.core.state import CoreHooks
+from sipproxy.core.shared import CoreHooks
 from sipproxy.sip.digest import ALGORITHMS, make_ha1
 from sipproxy.transactions.listener import Listener, Side, Transport
 from tests.support.sip import Network

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from sipproxy.aio.hep import HepExporter
+from sipproxy.aio.hep_packet import MAX_PAYLOAD, encode
 from sipproxy.config import HepConfig
 from sipproxy.core.events import MessageSeen
-from sipproxy.core.hep import MAX_PAYLOAD, encode
 from sipproxy.transactions.listener import Transport
 from tests.support.hep import decode
 

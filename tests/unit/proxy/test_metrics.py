@@ -12,8 +12,7 @@ from prometheus_client import CollectorRegistry
 from sipproxy.aio.listeners import Listeners
 from sipproxy.aio.metrics import ProxyMetrics, status_label
 from sipproxy.aio.streams import StreamCounters
-from sipproxy.core.events import InviteRefused, ProxyEvent, RequestSeen, ResponseSent
-from sipproxy.core.state import METHODS
+from sipproxy.core.events import METHODS, InviteRefused, ProxyEvent, RequestSeen, ResponseSent
 from sipproxy.sip.status import REASONS
 from sipproxy.transactions.listener import Side, Transport
 from tests.fuzz.calls import seeds_of_a_call

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from daemonkit.address import Address
-from sipproxy.core.inner import MAX_INNER, InnerRoute
+from sipproxy.core.record_route import MAX_INNER, InnerRoute
 from sipproxy.sip import NameAddr, Request, Response
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener, Transport
@@ -245,10 +245,9 @@ def test_a_way_that_is_too_long_does_not_travel() -> None:
 
 
 def test_a_node_without_tls_answers_a_token_of_one_that_has_it() -> None:
-    harness = ProxyHarness(replace(CONFIG, external=(UDP, TCP)))
-    state = harness.core._state  # noqa: SLF001  # the choice has no other face
-    assert state.listener(Transport.TLS, 3) is UDP
-    assert state.listener(Transport.TCP, 3) is TCP
+    config = replace(CONFIG, external=(UDP, TCP))
+    assert config.external_listener(Transport.TLS, 3) is UDP
+    assert config.external_listener(Transport.TCP, 3) is TCP
 
 
 @pytest.mark.parametrize(("late", "role"), [(False, b"offer"), (True, b"answer")])

@@ -79,17 +79,17 @@ CANCELLED = (EndReason.CALLER_CANCELLED, 487)
 
 # What may stay in the core when no call does: a place for each of our own, and caches with a limit.
 STAYS = {
-    "_state.layers": 4,
-    "_state.targets._rests": len(NODES),
-    "_state.limits._requests._levels": MAX_SOURCES,
-    "_state.limits._failures._levels": MAX_SOURCES,
-    "_state.limits._told": MAX_SOURCES,
-    "_state.limits._failed_calls": MAX_FAILED_CALLS,
-    "_state.bans._points._levels": MAX_SOURCES,
-    "_state.bans._refused._levels": MAX_SOURCES,
-    "_state.bans._called": MAX_SOURCES,
-    "_state.ladder._stored": MAX_COUNTED,
-    "_state.calls._over": MAX_OVER,
+    "_shared.layers": 4,
+    "_shared.targets._rests": len(NODES),
+    "_gate._limits._requests._levels": MAX_SOURCES,
+    "_gate._limits._failures._levels": MAX_SOURCES,
+    "_gate._limits._told": MAX_SOURCES,
+    "_gate._limits._failed_calls": MAX_FAILED_CALLS,
+    "_gate._bans._points._levels": MAX_SOURCES,
+    "_gate._bans._refused._levels": MAX_SOURCES,
+    "_gate._bans._called": MAX_SOURCES,
+    "_trace._stored": MAX_COUNTED,
+    "_shared.calls._over": MAX_OVER,
     "_guard._digest._nonces._claims": MAX_NONCES,
     "_guard._quotas._applications._levels": MAX_RATED,
     "_guard._quotas._accounts._levels": MAX_RATED,
@@ -249,8 +249,15 @@ def test_calls_over_connections() -> None:
 def test_the_walk_sees_every_table() -> None:
     harness = ProxyHarness()
     paths = {path for path, _ in containers(harness.core)}
-    tables = {"_state.by_client", "_state.contexts", "_state.events", "_state.timers._when", "_broker._waits", "_broker._turns"}
-    tables |= {"_guard._lookups", "_state.calls._calls", "_state.layers[]._transactions", "_state.layers[]._timers._heap"}
+    tables = {
+        "_shared.by_client",
+        "_shared.contexts",
+        "_shared.events._waiting",
+        "_shared.timers._when",
+        "_broker._waits",
+        "_broker._turns",
+    }
+    tables |= {"_guard._lookups", "_shared.calls._calls", "_shared.layers[]._transactions", "_shared.layers[]._timers._heap"}
     assert tables <= paths
     assert STAYS.keys() <= paths
     assert leftovers(harness.core) == []
@@ -263,6 +270,6 @@ def test_the_walk_tells_of_what_is_left() -> None:
     caller.call("sip:99999999-2222-4333-8444-555555555555@sip.example", harness.now)
     harness.run(0.3)
     found = {line.partition(" ")[0] for line in leftovers(harness.core)}
-    assert {"_state.by_client", "_state.contexts", "_state.calls._calls", "_state.layers[]._transactions"} <= found
+    assert {"_shared.by_client", "_shared.contexts", "_shared.calls._calls", "_shared.layers[]._transactions"} <= found
     harness.run(100)
     assert leftovers(harness.core) == []

@@ -253,7 +253,7 @@ def test_item_19_of_forged_sources_nothing_stays_but_their_bucket(harness: Fort)
     for number in range(500):
         assert harness.status(source=(f"100.{number >> 8}.{number & 255}.1", 5060)) == 407
     assert harness.is_empty()
-    assert (len(harness.core._state.limits), len(harness.core._state.bans)) == (500, 0)
+    assert (len(harness.core._gate._limits), len(harness.core._gate._bans)) == (500, 0)
 
 
 # Bans of others.
@@ -289,7 +289,7 @@ def test_trusted_sources_are_never_limited_or_banned() -> None:
     harness.core.replace_bans([told(CALLER[0], harness)], harness.now)
     assert set(harness.guesses(3 * int(FAILURE_BURST))) == {401}
     assert {harness.status(method="OPTIONS", uri=f"sip:{DOMAIN}") for _ in range(int(REQUEST_BURST + FLOOD_BURST) + 100)} == {200}
-    assert (harness.bans, harness.changes, len(harness.core._state.bans)) == ([], [], 0)
+    assert (harness.bans, harness.changes, len(harness.core._gate._bans)) == ([], [], 0)
 
 
 def test_nodes_inside_are_never_banned(harness: Fort) -> None:

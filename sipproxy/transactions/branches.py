@@ -18,12 +18,11 @@ from sipproxy.sip.via import MAGIC_COOKIE
 _MAC_CHARACTERS = 20
 _RANDOM_CHARACTERS = 16
 _WORKER_CHARACTERS = 2
-MAX_WORKERS = 16**_WORKER_CHARACTERS
 _LENGTH = len(MAGIC_COOKIE) + _RANDOM_CHARACTERS + _MAC_CHARACTERS
 
 
 def make_branch(request: Request, *, key: bytes, random: str, worker: int = 0) -> str:
-    """Return a branch for this request; `random` holds at least 16 hex digits, `worker` is below MAX_WORKERS."""
+    """Return a branch for this request; `random` holds at least 16 hex digits, `worker` is below 256."""
     nonce = f"{worker:02x}{random[: _RANDOM_CHARACTERS - _WORKER_CHARACTERS]}"
     return MAGIC_COOKIE + nonce + _mac(request, key, nonce)
 

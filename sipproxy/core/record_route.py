@@ -1,8 +1,12 @@
-"""The route token: what a proxy must know of a dialog, carried by the dialog itself (D18).
+"""What our Record-Route entry carries, so that any proxy of the fleet can serve any dialog without state of its own.
 
-It is the user part of our Record-Route entry, so every request inside the dialog brings it back to any proxy of the fleet.
-64 characters of base64url: 39 bytes of facts and a tag of 9 bytes over the facts, the Call-ID and the caller's tag. An
-outsider can read it but neither forge it nor use it in another dialog.
+The user part of the entry is the route token: what a proxy must know of a dialog. Every request inside the dialog brings it
+back. 64 characters of base64url: 39 bytes of facts and a tag of 9 bytes over the facts, the Call-ID and the caller's tag. An
+outsider can read it but can neither forge it nor use it in another dialog.
+
+A static target may be a proxy with others behind it. It has a Contact and Record-Route entries of its own, which the outside
+must not follow. They travel as a parameter of our entry, bound by a tag to the dialog, and become Request-URI and Route again
+when a request comes back. The token alone decides where the request is sent, so the parameter cannot be used to reach anybody.
 """
 
 from __future__ import annotations
@@ -30,11 +34,13 @@ _TRANSPORT_SHIFT, _TRANSPORT_MASK = 2, 0x03
 _INDEX_SHIFT = 4
 _TRANSPORTS = tuple(Transport)
 MAX_LISTENERS = 16  # of one transport: what the flags have room for
+MAX_INNER = 1_024  # octets of all URIs behind a target: a dialog that needs more is reached without them
+PARAMETER = "in"
 
 
 @dataclass(frozen=True, slots=True)
 class RouteToken:
-    """Hold the facts of one dialog."""
+    """The facts of one dialog that a proxy needs to route its requests."""
 
     call_id: str
     """The internal call id."""
@@ -63,7 +69,7 @@ class RouteToken:
         except (binascii.Error, ValueError):
             return None
         payload, mac = data[: _LAYOUT.size], data[_LAYOUT.size :]
-        if not hmac.compare_digest(mac, _mac(payload, key, sip_call_id, caller_tag)):
+        if not hmac.compare_digest(mac, _mac(b"token", payload, key, sip_call_id, caller_tag)):
             return None
         flags, first, rest, *places = _LAYOUT.unpack(payload)
         number = flags >> _TRANSPORT_SHIFT & _TRANSPORT_MASK
@@ -92,7 +98,39 @@ class RouteToken:
         flags = (_OFFERED if self.offered else 0) | (_BEHIND_NAT if self.behind_nat else 0)
         flags |= _TRANSPORTS.index(self.transport) << _TRANSPORT_SHIFT | self.index << _INDEX_SHIFT
         payload = _LAYOUT.pack(flags, name[:4], name[4:], *_pack(self.callflow), *_pack(self.relay), *_pack(self.caller))
-        return base64.urlsafe_b64encode(payload + _mac(payload, key, sip_call_id, caller_tag)).decode("ascii")
+        return base64.urlsafe_b64encode(payload + _mac(b"token", payload, key, sip_call_id, caller_tag)).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class InnerRoute:
+    """The way behind a static target."""
+
+    target: str
+    """The Contact's URI, empty where there is none."""
+    routes: tuple[str, ...] = ()
+    """Route values, the first hop first."""
+
+    @classmethod
+    def parse(cls, raw: str, *, key: bytes, sip_call_id: str, caller_tag: str) -> Self | None:
+        """Read what `sign` wrote for this dialog. Returns None where it is forged or belongs to another dialog."""
+        if len(raw) > 2 * MAX_INNER:
+            return None
+        try:
+            data = base64.b64decode(raw + "=" * (-len(raw) % 4), b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            return None
+        payload, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
+        if not hmac.compare_digest(mac, _mac(b"inner", payload + b"\n", key, sip_call_id, caller_tag)):
+            return None
+        target, *routes = payload.decode("utf-8", "surrogateescape").split("\n")
+        return cls(target, tuple(routes))
+
+    def sign(self, *, key: bytes, sip_call_id: str, caller_tag: str) -> str:
+        """Return the text for one dialog, "" where the URIs are too long to travel."""
+        payload = "\n".join((self.target, *self.routes)).encode("utf-8", "surrogateescape")
+        if len(payload) > MAX_INNER:
+            return ""
+        return base64.urlsafe_b64encode(payload + _mac(b"inner", payload + b"\n", key, sip_call_id, caller_tag)).decode("ascii").rstrip("=")
 
 
 def looks_like_token(user: str) -> bool:
@@ -108,6 +146,6 @@ def _pack(address: Address) -> tuple[bytes, int]:
     return bytes(map(int, address[0].split("."))), address[1]
 
 
-def _mac(payload: bytes, key: bytes, sip_call_id: str, caller_tag: str) -> bytes:
+def _mac(purpose: bytes, payload: bytes, key: bytes, sip_call_id: str, caller_tag: str) -> bytes:
     dialog = f"{sip_call_id}\n{caller_tag}".encode("utf-8", "surrogateescape")
-    return make_tag(key, b"token", payload + dialog, size=_MAC_BYTES)
+    return make_tag(key, purpose, payload + dialog, size=_MAC_BYTES)

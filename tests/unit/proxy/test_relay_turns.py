@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemonkit.address import Address
+from sipproxy.aio.relay_turns import RelayTurns
 from sipproxy.config import Relay
-from sipproxy.core.relays import RelayTurns
 
 A, B, C = (("10.0.0.1", 22222), ("10.0.0.2", 22222), ("10.0.0.3", 22222))
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from sipproxy.core.branches import has_looped, make_branch
 from sipproxy.sip import Request
+from sipproxy.transactions.branches import has_looped, make_branch
 from tests.support.sip import make_request
 
 KEY = b"key"

@@ -1,0 +1,109 @@
+"""Every way in which a call ends at this proxy.
+
+- No node takes it, or no relay its media: `fail`.
+- A final response other than 2xx, from the target or from us, ends the INVITE that starts it: `conclude`.
+- A BYE of either side is answered: `conclude`.
+- Nobody has spoken in it for an hour: `end_overdue`.
+- Another part of the system has recorded its end already: `forget`.
+
+The call flow writes the record of a call that it had. The proxy writes it for a call that no node has answered, and for every call
+where the targets are static.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from daemonkit.address import Address
+from sipproxy.core import edits
+from sipproxy.core.events import ReportMade
+from sipproxy.core.relay_broker import RelayBroker
+from sipproxy.core.responder import Responder
+from sipproxy.core.response_context import CANCELLED, UNANSWERED, Phase, ResponseContext
+from sipproxy.core.shared import ContextTimer, Shared
+from sipproxy.transactions.listener import Side
+from voiceapps.rules.endings import EndReason
+from voiceapps.rules.records import CallEnded
+
+NO_RELAY: Address = ("", 0)
+"""The relay of a call that got none."""
+
+
+class CallEnd:
+    """Ends calls: their session at the relay, their place in the call book, their record."""
+
+    def __init__(self, shared: Shared, responder: Responder, broker: RelayBroker) -> None:
+        self._shared = shared
+        self._responder = responder
+        self._broker = broker
+
+    def fail(self, context: ResponseContext, status: int, reason: EndReason, now: float) -> None:
+        """End a call that no node has taken, with a response of our own."""
+        if context.phase is Phase.FINISHED:
+            return
+        self._responder.refuse(context, status, now)
+        self.release_relay(context)
+        self._end(context.call_id, reason, now, status=status, ours=True)
+
+    def refuse(self, context: ResponseContext, status: int, now: float) -> None:
+        """Conclude a request and answer it with a response of our own."""
+        self.conclude(context, status, now)
+        self._responder.refuse(context, status, now)
+
+    def conclude(self, context: ResponseContext, status: int, now: float) -> None:
+        """Do what the final response to a request means for its call; called before the response is sent."""
+        self.release_target(context)
+        self._shared.timers.cancel((ContextTimer.TIMER_C, context.id))
+        if context.initial and status >= 300:
+            self.release_relay(context)
+            cancelled = context.phase in CANCELLED or self._shared.calls.is_given_up(context.call_id)
+            reason = EndReason.CALLER_CANCELLED if cancelled else EndReason.TARGET_REFUSED
+            self._end(context.call_id, reason, now, status=status, ours=context.phase in UNANSWERED)
+        elif context.request.method == "BYE":
+            self.release_relay(context)
+            self._end_by_bye(context, now)
+
+    def end_overdue(self, now: float) -> None:
+        """End the calls in which nobody has spoken for too long."""
+        while (call_id := self._shared.calls.pop_silent(now)) is not None:
+            self._end(call_id, EndReason.CALLER_UNREACHABLE, now)
+
+    def forget(self, call_ids: Iterable[str]) -> None:
+        """Forget calls whose end is recorded already: their BYE never passed here, as the node that held them died."""
+        for call_id in call_ids:
+            self._shared.calls.remove(call_id)
+
+    def release_relay(self, context: ResponseContext) -> None:
+        """End the relay's session of a call, if it has one."""
+        if context.relay == NO_RELAY:
+            return
+        tag = edits.side_tag(context.request, context.side)
+        self._broker.delete(context.call_id, context.relay, tag)
+
+    def release_target(self, context: ResponseContext) -> None:
+        """Note that the current target no longer has an INVITE to answer."""
+        self._shared.timers.cancel((ContextTimer.FAILOVER, context.id))
+        if context.counted:
+            context.counted = False
+            self._shared.targets.end(context.target)
+
+    def _end_by_bye(self, context: ResponseContext, now: float) -> None:
+        if context.side is Side.INTERNAL:
+            self._end(context.call_id, EndReason.APPLICATION_HANGUP, now, status=200)
+        elif self._shared.calls.is_given_up(context.call_id):
+            self._end(context.call_id, EndReason.CALLER_CANCELLED, now, status=487)
+        else:
+            self._end(context.call_id, EndReason.CALLER_HANGUP, now, status=200)
+
+    def _end(self, call_id: str, reason: EndReason, now: float, *, status: int | None = None, ours: bool = False) -> None:
+        """Remove a call from the book; write its record where the call flow cannot."""
+        shared = self._shared
+        call = shared.calls.remove(call_id)
+        if call is None:
+            return
+        shared.calls.close(call_id, now)
+        if not (ours or shared.config.has_static_targets):
+            return
+        wall = shared.hooks.wall
+        answered = None if call.answered_at is None else wall(call.answered_at)
+        shared.events.tell(ReportMade(CallEnded(call.facts, shared.config.name, wall(now), reason, answered, status, None, None, None)))

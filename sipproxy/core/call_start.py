@@ -1,0 +1,140 @@
+"""The INVITE that starts a call: relay, call-flow node, the next node where one fails."""
+
+from __future__ import annotations
+
+from daemonkit.address import Address
+from sipproxy.core import edits
+from sipproxy.core.call_end import NO_RELAY, CallEnd
+from sipproxy.core.events import ReportMade, printable
+from sipproxy.core.forward import RequestSender
+from sipproxy.core.guard import PendingInvite
+from sipproxy.core.limits import FAILOVER_SECONDS
+from sipproxy.core.message_trace import MessageTrace
+from sipproxy.core.record_route import RouteToken
+from sipproxy.core.relay_broker import Refusal, RelayBroker, SdpTransit, has_description
+from sipproxy.core.responder import Responder
+from sipproxy.core.response_context import Input, Phase, ResponseContext
+from sipproxy.core.shared import ContextTimer, Shared
+from voiceapps.rules.admission import AdmissionSnapshot
+from voiceapps.rules.endings import EndReason
+from voiceapps.rules.records import CallAdmitted, CallFacts
+
+_REFUSALS = {Refusal.UNUSABLE: EndReason.UNSUPPORTED_MEDIA, Refusal.UNAVAILABLE: EndReason.NO_MEDIA_RELAY}
+
+
+class CallStart:
+    """Brings admitted INVITEs to a node."""
+
+    def __init__(
+        self, shared: Shared, *, responder: Responder, trace: MessageTrace, broker: RelayBroker, sender: RequestSender, ends: CallEnd
+    ) -> None:
+        self._shared = shared
+        self._responder = responder
+        self._trace = trace
+        self._broker = broker
+        self._sender = sender
+        self._ends = ends
+
+    def start_call(self, invite: PendingInvite, application: AdmissionSnapshot, country: str | None, now: float) -> None:
+        """Take an admitted INVITE: choose a relay, send the offer there, then the INVITE to a node."""
+        shared, request = self._shared, invite.request
+        facts = self._facts(invite, application, country, now)
+        shared.events.tell(ReportMade(CallAdmitted(facts, shared.config.name)))
+        shared.calls.add(facts, capped=not application.password_auth, now=now)
+        self._trace.trace(facts.call_id, invite.listener, request, now, came_from=invite.source)
+        relay = shared.hooks.choose_relay()
+        context = ResponseContext(
+            invite.listener,
+            invite.key,
+            request,
+            invite.source,
+            facts.call_id,
+            relay or NO_RELAY,
+            initial=True,
+            offered=has_description(request),
+        )
+        self._sender.open(context, now)
+        if relay is None:
+            self._ends.fail(context, 503, EndReason.NO_MEDIA_RELAY, now)
+        else:
+            context.outgoing = edits.prepare_invite(request, facts)
+            self._offer(context, now)
+
+    def fail_over(self, context: ResponseContext, now: float) -> None:
+        """Leave the current node for the next one."""
+        self._leave_node(context, now)
+        self._try_next_node(context, now)
+
+    def _facts(self, invite: PendingInvite, application: AdmissionSnapshot, country: str | None, now: float) -> CallFacts:
+        request = invite.request
+        return CallFacts(
+            call_id=self._shared.hooks.new_call_id(),
+            application_id=application.application_id,
+            account_id=application.account_id,
+            sip_call_id=printable(request.call_id),
+            from_uri=printable(request.from_.uri),
+            to_uri=printable(request.to.uri),
+            source_ip=invite.source[0],
+            source_port=invite.source[1],
+            country=country,
+            started_at=self._shared.hooks.wall(now),
+        )
+
+    def _offer(self, context: ResponseContext, now: float) -> None:
+        if not context.offered:
+            self._try_next_node(context, now)
+            return
+
+        def on_rewritten(body: bytes | Refusal, later: float) -> None:
+            if context.phase is Phase.FINISHED:
+                self._ends.release_relay(context)
+            elif isinstance(body, Refusal):
+                self._ends.fail(context, body.value, _REFUSALS[body], later)
+            elif context.outgoing is not None:
+                context.outgoing.set_body(body)
+                self._try_next_node(context, later)
+
+        transit = SdpTransit(context.call_id, context.relay, context.side, context.source, is_offer=True)
+        self._broker.rewrite(context.request, transit, on_rewritten, now)
+
+    def _try_next_node(self, context: ResponseContext, now: float) -> None:
+        """Send the INVITE to the next node, or fail where none is left."""
+        shared = self._shared
+        node = shared.targets.choose(context.tried, now)
+        if node is None or context.outgoing is None:
+            self._ends.fail(context, 503, EndReason.NO_CALLFLOW, now)
+            return
+        context.tried.append(node)
+        shared.calls.move(context.call_id, node)
+        context.move(Input.NEXT_TARGET)
+        context.token = self._token(context, node)
+        context.signed = self._sign(context, context.token)
+        out = context.outgoing.copy()
+        edits.push_record_route(out, context.signed, shared.config.internal)
+        self._sender.send(context, out, shared.config.internal, node, now)
+        if len(context.tried) == 1:
+            # Only now: until a node has it, the caller's repeating is what brings the call through the death of this process. A relay
+            # that is slower than 17.2.1's 200 ms costs a repetition, which is absorbed.
+            self._responder.respond(context, context.request.make_response(100), now)
+        shared.targets.begin(node)
+        context.counted = True
+        shared.timers.set((ContextTimer.FAILOVER, context.id), now + FAILOVER_SECONDS)
+
+    def _leave_node(self, context: ResponseContext, now: float) -> None:
+        """Give the current node up: it rests, and what it still says is cancelled or hung up."""
+        if context.client is not None and context.egress is not None:
+            self._shared.targets.rest(context.target, now)
+            context.abandoned[context.client] = context.target
+            self._shared.layers[context.egress].cancel(context.client, now)
+            self._ends.release_target(context)
+            context.client = None
+
+    def _token(self, context: ResponseContext, node: Address) -> RouteToken:
+        source, listener = context.source, context.listener
+        nat = edits.is_behind_nat(context.request, source, listener.transport)
+        return RouteToken(context.call_id, node, context.relay, source, context.offered, nat, listener.transport, listener.index)
+
+    def _sign(self, context: ResponseContext, token: RouteToken) -> str:
+        request = context.request
+        tag = edits.side_tag(request, context.side)
+        return token.sign(key=self._shared.config.route_key, sip_call_id=request.call_id, caller_tag=tag)
