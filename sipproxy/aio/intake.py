@@ -18,15 +18,15 @@ from sipproxy.transactions.listener import Listener
 # Between two turns the socket is read: some sixteen datagrams for each that is handled.
 PER_TURN = 4
 
-Waiting = tuple[Listener, bytes, Address]
+Waiting = tuple[Listener, bytes, Address, int]
+"""A datagram with its listener, its source, and the revision of the gate that let it pass."""
+Handle = Callable[[Listener, bytes, Address, int], None]
 
 
 class Intake:
     """Two bounded lines in front of `handle`; `is_known` tells which one a source stands in, `on_full` who found no place."""
 
-    def __init__(
-        self, *, handle: Callable[[Listener, bytes, Address], None], is_known: Callable[[str], bool], on_full: Callable[[str], None]
-    ) -> None:
+    def __init__(self, *, handle: Handle, is_known: Callable[[str], bool], on_full: Callable[[str], None]) -> None:
         self._handle = handle
         self._is_known = is_known
         self._on_full = on_full
@@ -37,14 +37,14 @@ class Intake:
     def __len__(self) -> int:
         return len(self._known) + len(self._strangers)
 
-    def put(self, listener: Listener, data: bytes, address: Address) -> None:
-        """Take one datagram."""
+    def put(self, listener: Listener, data: bytes, address: Address, passed_at: int) -> None:
+        """Take one datagram that the gate let pass at this revision."""
         known = self._is_known(address[0])
         line, most = (self._known, MAX_WAITING_KNOWN) if known else (self._strangers, MAX_WAITING_STRANGERS)
         if len(line) >= most:
             self._on_full(address[0])
             return
-        line.append((listener, data, address))
+        line.append((listener, data, address, passed_at))
         self._schedule()
 
     def _schedule(self) -> None:

@@ -147,7 +147,7 @@ class ProxyServer:
         if listener.side is Side.INTERNAL or listener.transport.is_stream or address == listener.address:
             self._take(listener, data, address)
         elif not self._core.drops_unread(data, address, time.monotonic()):
-            self._intake.put(listener, data, address)
+            self._intake.put(listener, data, address, self._core.gate_revision)
         elif self._core.has_events:
             self._pump()
 
@@ -157,8 +157,8 @@ class ProxyServer:
     def _is_known(self, source_ip: str) -> bool:
         return self._core.is_known(source_ip, time.monotonic())
 
-    def _take(self, listener: Listener, data: bytes, address: Address) -> None:
-        if not self._feed("message", lambda now: self._core.receive_datagram(listener, data, address, now)):
+    def _take(self, listener: Listener, data: bytes, address: Address, passed_at: int | None = None) -> None:
+        if not self._feed("message", lambda now: self._core.receive_datagram(listener, data, address, now, passed_at=passed_at)):
             log.error("message_answered_with_500", listener=listener.name, source=address, data=data[:LOGGED_OCTETS])
             self._core.answer_failure(listener, data, address)
             self._pump()

@@ -105,14 +105,17 @@ class ProxyCore:
 
     # The one face.
 
-    def receive_datagram(self, listener: Listener, data: bytes, address: Address, now: float) -> None:
-        """Take one datagram, or one framed message of a stream."""
+    def receive_datagram(self, listener: Listener, data: bytes, address: Address, now: float, *, passed_at: int | None = None) -> None:
+        """Take one datagram, or one framed message of a stream.
+
+        `passed_at` is the `gate_revision` at which `drops_unread` let it pass: it is asked again only where that has grown since.
+        """
         if is_keepalive(data):
             return
         if listener.side is Side.INTERNAL and not self._shared.targets.knows(address):
             self._shared.drops.strangers_inside += 1
             return
-        if listener.side is Side.EXTERNAL and self._gate.drops_unread(data, address, now):
+        if listener.side is Side.EXTERNAL and passed_at != self._gate.revision and self._gate.drops_unread(data, address, now):
             return
         try:
             message = parse_message(data)
@@ -126,6 +129,11 @@ class ProxyCore:
     def drops_unread(self, data: bytes, address: Address, now: float) -> bool:
         """Return whether a message from outside is to be dropped unread, and count it then."""
         return self._gate.drops_unread(data, address, now)
+
+    @property
+    def gate_revision(self) -> int:
+        """A number that grows whenever a source may have become banned or silenced."""
+        return self._gate.revision
 
     @property
     def has_events(self) -> bool:

@@ -35,7 +35,7 @@ class SourceGate:
         self._limits = SourceLimits(config.trusted)
         self._bans = BanBook(is_trusted=self._limits.is_trusted)
         self.revision = 0
-        """Grows whenever a source becomes banned or silenced: a message that `drops_unread` passed before may not pass now."""
+        """Grows whenever a source may have become banned or silenced: a message that `drops_unread` let pass before may not pass now."""
 
     # Messages that are not read.
 
@@ -96,6 +96,7 @@ class SourceGate:
     def count_failure(self, source_ip: str, sip_call_id: str, now: float) -> None:
         """Count a failed digest of a source that is not forged; too many of these ban it."""
         if self._limits.count_failure(source_ip, sip_call_id, now):
+            self.revision += 1
             self._ban(self._bans.count(source_ip, 1.0, now))
 
     def welcome(self, source_ip: str, now: float, *, by_password: bool) -> None:

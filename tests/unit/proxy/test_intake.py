@@ -18,7 +18,8 @@ def intake() -> tuple[Intake, Handled, list[str]]:
     handled: Handled = []
     full: list[str] = []
 
-    def handle(_listener: Listener, data: bytes, address: Address) -> None:
+    def handle(_listener: Listener, data: bytes, address: Address, passed_at: int) -> None:
+        assert passed_at == 7
         handled.append((address[0], data))
 
     return Intake(handle=handle, is_known=lambda source_ip: source_ip == KNOWN, on_full=full.append), handled, full
@@ -26,7 +27,7 @@ def intake() -> tuple[Intake, Handled, list[str]]:
 
 def put(line: Intake, source_ip: str, *numbers: int) -> None:
     for number in numbers:
-        line.put(UDP, b"%d" % number, (source_ip, 5060))
+        line.put(UDP, b"%d" % number, (source_ip, 5060), 7)
 
 
 async def all_of(line: Intake) -> None:

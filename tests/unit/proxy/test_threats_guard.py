@@ -116,6 +116,15 @@ def test_item_12_nothing_of_a_banned_source_is_read(harness: Fort) -> None:
     assert (harness.lookups, harness.core.drops.banned, harness.core.drops.malformed) == (seen, 5, 0)
 
 
+def test_item_12_what_waits_while_its_source_is_banned_is_not_read_either(harness: Fort) -> None:
+    passed_at = harness.core.gate_revision
+    assert not harness.core.drops_unread(request(), CALLER, harness.now)
+    harness.guesses(ENOUGH + 1)
+    seen = harness.lookups
+    harness.core.receive_datagram(UDP, request(), CALLER, harness.now, passed_at=passed_at)
+    assert (harness.lookups, harness.core.drops.banned) == (seen, 1)
+
+
 def test_item_12_a_ban_ends(harness: Fort) -> None:
     harness.guesses(ENOUGH + 1)
     assert harness.status(after=FIRST_BAN_SECONDS - 1) == 0
