@@ -1,4 +1,4 @@
-"""Keep one timer of the event loop in step with what a core says is due."""
+"""One timer of the event loop for all that a core says is due."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class Alarm:
-    """Call back at the monotonic time that was set last, with the time of the call.
+    """A callback at the monotonic time that was set last; it gets the time of the call.
 
     The loop may fire a little early. The time that the callback gets is never before the one that was set, so a core
     does not find that nothing is due yet and ask for the same moment again.
@@ -19,6 +19,11 @@ class Alarm:
         self._handle: asyncio.TimerHandle | None = None
         self._when: float | None = None
 
+    @property
+    def when(self) -> float | None:
+        """The monotonic time of the next call, None where none is set."""
+        return self._when
+
     def set(self, when: float | None) -> None:
         """Move the timer, or stop it where nothing is due."""
         if when == self._when:
@@ -28,6 +33,15 @@ class Alarm:
             self._when = when
             delay = max(0.0, when - time.monotonic())
             self._handle = asyncio.get_running_loop().call_later(delay, self._fire, when)
+
+    def set_no_later(self, when: float | None) -> None:
+        """Move the timer only if it would come after `when`.
+
+        For cores whose timers move with every message: a call that comes before anything is due costs less than a new timer for each
+        message, as the core then simply says anew what is due.
+        """
+        if when is not None and (self._when is None or when < self._when):
+            self.set(when)
 
     def stop(self) -> None:
         """Stop the timer."""

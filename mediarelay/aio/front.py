@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Sequence
 from functools import partial
 
 from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
+from daemonkit.alarm import Alarm
 from daemonkit.udp import UdpEndpoint
 from daemonkit.workers import WorkerPool
 from mediarelay.aio.command_endpoint import CommandEndpoint, command_ways
@@ -30,7 +31,7 @@ class RelayFront:
         self._ways = [CommandEndpoint(ours, ng_bind, partial(self._on_reply, number)) for number, (ours, _) in enumerate(ways)]
         theirs = [{COMMANDS: end} for _, end in ways]
         self._pool = WorkerPool(command, open_sockets=lambda: theirs, metrics=metrics, registry=registry)
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._on_alarm)
 
     async def start(self) -> None:
         """Open the ng socket and start the workers; raises AddressUnavailable."""
@@ -53,24 +54,22 @@ class RelayFront:
 
     async def stop(self) -> None:
         """End the workers and close everything."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.stop()
         await self._pool.stop()
         for way in self._ways:
             way.close()
         self._endpoint.close()
 
     def _on_datagram(self, data: bytes, address: Address) -> None:
-        self._core.receive_datagram(data, address, asyncio.get_running_loop().time())
+        self._core.receive_datagram(data, address, time.monotonic())
         self._pump()
 
     def _on_reply(self, worker: int, data: bytes, address: Address) -> None:
         self._core.receive_reply(worker, data, address)
         self._pump()
 
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._core.handle_timer(asyncio.get_running_loop().time())
+    def _on_alarm(self, now: float) -> None:
+        self._core.handle_timer(now)
         self._pump()
 
     def _pump(self) -> None:
@@ -78,6 +77,4 @@ class RelayFront:
             self._ways[worker].send(data, client)
         for data, client in self._core.datagrams_to_send():
             self._endpoint.send(data, client)
-        due = self._core.get_timer()
-        if self._timer is None and due is not None:
-            self._timer = asyncio.get_running_loop().call_at(due, self._on_timer)
+        self._alarm.set_no_later(self._core.get_timer())

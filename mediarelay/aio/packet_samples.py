@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 class PacketSamples:
-    """Deliver source, destination, payload and moment (the loop's clock) of each copy.
+    """Deliver source, destination, payload and moment (monotonic) of each copy.
 
     Raises KernelRefused where another program has the group.
     """
@@ -44,7 +44,7 @@ class PacketSamples:
         self._netlink.close()
 
     def _drain(self) -> None:
-        now, today = self._loop.time(), time.time()
+        now, today = time.monotonic(), time.time()
         try:
             for _ in range(READS_PER_WAKE):
                 messages = self._netlink.read()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import socket
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
+from daemonkit.alarm import Alarm
 from daemonkit.errors import CannotStart
 from daemonkit.udp import UdpEndpoint
 from mediarelay.aio.command_endpoint import CommandEndpoint
@@ -47,17 +48,16 @@ class RelayServer:
         on_one_way: Callable[[OneWayAudio], None],
         commands: socket.socket | None = None,
     ) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._due: float | None = None
+        self._alarm = Alarm(self._on_alarm)
+        self._started = False
         self._draining = False
         self._priority = Priority(wanted=config.realtime)
         self._hosts = {Side.EXTERNAL: config.external.local, Side.INTERNAL: config.internal.local}
         self._on_ended = on_ended
         self._on_one_way = on_one_way
         self._relay = MediaRelay(config, choose=secrets.randbelow)
-        self._sockets = MediaSockets(self._relay, self._clock, self._pump)
-        self._plane = KernelPlane(config, self._relay.offload, self._clock, self._pump)
+        self._sockets = MediaSockets(self._relay, time.monotonic, self._pump)
+        self._plane = KernelPlane(config, self._relay.offload, time.monotonic, self._pump)
         self._journal = JournalFile(Path(config.journal), self._plane.fingerprint) if config.journal else None
         self._endpoint = (
             CommandEndpoint(commands, config.ng_bind, self._on_datagram) if commands else UdpEndpoint(config.ng_bind, self._on_datagram)
@@ -84,7 +84,7 @@ class RelayServer:
 
     async def start(self) -> None:
         """Take up what a killed process has left and open the ng socket; raises CannotStart."""
-        self._loop = asyncio.get_running_loop()
+        self._started = True
         shorten_switch_interval()
         entries, same_rules = self._journal.load() if self._journal else ([], False)
         self._resume(entries)
@@ -101,7 +101,7 @@ class RelayServer:
 
     def ready(self) -> bool:
         """Tell whether offers for new calls are welcome."""
-        return self._loop is not None and not self._draining
+        return self._started and not self._draining
 
     def drain(self) -> None:
         """Refuse offers for new calls from now on."""
@@ -114,19 +114,15 @@ class RelayServer:
 
     async def stop(self) -> None:
         """Close all sockets and leave nothing behind."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._alarm.stop()
         self._endpoint.close()
         await self._plane.stop()
         self._sockets.close()
         if self._journal:
             self._journal.close()
 
-    def _clock(self) -> float:
-        return self._loop.time() if self._loop is not None else 0.0
-
     def _resume(self, entries: list[JournalEntry]) -> None:
-        now = self._clock()
+        now = time.monotonic()
         for entry in entries:
             try:
                 pairs = self._relay.restore(entry, now)
@@ -147,19 +143,17 @@ class RelayServer:
 
         for entry in entries:
             try:
-                self._relay.adopt(entry, is_carried, self._clock())
+                self._relay.adopt(entry, is_carried, time.monotonic())
             except ValueError as error:
                 log.error("flows_not_adopted", error=str(error))
         self._plane.keep(carried, self._relay.offload.marks())
 
     def _on_datagram(self, data: bytes, address: Address) -> None:
-        self._relay.receive_datagram(data, address, self._clock())
+        self._relay.receive_datagram(data, address, time.monotonic())
         self._pump()
 
-    def _on_timer(self, due: float) -> None:
-        self._due = None
-        # The loop may call a little early; the core must not see time before its own deadline.
-        self._relay.handle_timer(max(due, self._clock()))
+    def _on_alarm(self, now: float) -> None:
+        self._relay.handle_timer(now)
         self._pump()
 
     def _pump(self) -> None:
@@ -168,7 +162,7 @@ class RelayServer:
         for data, address in self._relay.datagrams_to_send():
             self._endpoint.send(data, address)
         self._priority.follow(carries_packets=not self._relay.offload.on)
-        self._rearm()
+        self._alarm.set_no_later(self._relay.get_timer())
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, PairWanted):
@@ -189,14 +183,4 @@ class RelayServer:
     def _bind(self, wanted: PairWanted) -> None:
         bound = self._sockets.open_pair(self._hosts[wanted.side], wanted.port)
         report = self._relay.port_bound if bound else self._relay.port_failed
-        report(wanted.side, wanted.port, self._clock())
-
-    def _rearm(self) -> None:
-        due = self._relay.get_timer()
-        if due is None or self._loop is None or (self._due is not None and self._due <= due):
-            # A call that comes early is cheaper than a new one for each command.
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._due = due
-        self._timer = self._loop.call_at(due, self._on_timer, due)
+        report(wanted.side, wanted.port, time.monotonic())

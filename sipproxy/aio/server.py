@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 import socket
@@ -15,6 +14,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
+from daemonkit.alarm import Alarm
 from sipproxy.admission.bans import BanChange
 from sipproxy.aio.hep import HepExporter
 from sipproxy.aio.intake import Intake
@@ -72,8 +72,7 @@ class ProxyServer:
             ),
         )
         self._intake = Intake(handle=self._take, is_known=self._is_known, on_full=self._on_crowded)
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at: float | None = None
+        self._alarm = Alarm(self._on_alarm)
         self._draining = False
         self._has_nodes = bool(config.callflow_targets)
         self._metrics = ProxyMetrics(self._core, self._listeners, registry)
@@ -87,8 +86,7 @@ class ProxyServer:
 
     def stop(self) -> None:
         """Close everything."""
-        if self._timer:
-            self._timer.cancel()
+        self._alarm.stop()
         self._relays.stop()
         self._listeners.stop()
         if self._exporter:
@@ -166,9 +164,9 @@ class ProxyServer:
     def _on_lost(self, listener: Listener, address: Address) -> None:
         self._feed("connection", lambda now: self._core.connection_failed(listener, address, now))
 
-    def _on_timer(self) -> None:
-        self._timer_at = None
-        self._feed("timer", self._core.handle_timer)
+    def _on_alarm(self, now: float) -> None:
+        # The loop may fire a little early: the core must not see a time before its own deadline.
+        self._feed("timer", lambda at: self._core.handle_timer(max(at, now)))
 
     def _feed(self, what: str, step: Callable[[float], None]) -> bool:
         """Let the core take one input; False where it failed on it: a fault of ours must cost no other call."""
@@ -195,17 +193,10 @@ class ProxyServer:
         self._arm()
 
     def _arm(self) -> None:
-        if self._timer_at is not None and self._timer_at <= time.monotonic() + T1:
-            # No timer that counts is set for sooner, and this one asks again.
-            return
-        wanted = self._core.get_timer()
-        if wanted is None or (self._timer_at is not None and self._timer_at <= wanted):
-            # A call that comes early is cheaper than a new one for each message: the core then simply asks again.
-            return
-        if self._timer:
-            self._timer.cancel()
-        self._timer_at = wanted
-        self._timer = asyncio.get_running_loop().call_later(wanted - time.monotonic(), self._on_timer)
+        due = self._alarm.when
+        # Nearly all timers are set for T1 or later: an alarm that comes sooner asks the core again, and messages need not.
+        if due is None or due > time.monotonic() + T1:
+            self._alarm.set_no_later(self._core.get_timer())
 
     def _handle(self, event: ProxyEvent) -> None:
         if isinstance(event, ReportMade):
