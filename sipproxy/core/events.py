@@ -140,19 +140,13 @@ ProxyEvent = DirectoryWanted | RelayWanted | InviteRefused | ReportMade | Messag
 class EventQueue:
     """Events that wait for the shell, at most MAX_EVENTS of them; the rest is lost."""
 
-    _waiting: deque[ProxyEvent] = field(default_factory=deque)
-
-    def __len__(self) -> int:
-        return len(self._waiting)
+    waiting: deque[ProxyEvent] = field(default_factory=deque)
+    """The oldest first."""
 
     def tell(self, event: ProxyEvent) -> None:
         """Queue an event."""
-        if len(self._waiting) < MAX_EVENTS:
-            self._waiting.append(event)
-
-    def take(self) -> ProxyEvent | None:
-        """Take the oldest event, None when there is none."""
-        return self._waiting.popleft() if self._waiting else None
+        if len(self.waiting) < MAX_EVENTS:
+            self.waiting.append(event)
 
 
 def method_label(method: str) -> str:

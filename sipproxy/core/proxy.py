@@ -138,7 +138,7 @@ class ProxyCore:
     @property
     def has_events(self) -> bool:
         """Tell whether there is something to tell."""
-        return bool(self._shared.events)
+        return bool(self._shared.events.waiting)
 
     def is_known(self, source_ip: str, now: float) -> bool:
         """Return whether a source is served before strangers: it is trusted, or had a call admitted a short while ago."""
@@ -176,7 +176,8 @@ class ProxyCore:
 
     def next_event(self) -> ProxyEvent | None:
         """Take the oldest event, None when there is none."""
-        return self._shared.events.take()
+        waiting = self._shared.events.waiting
+        return waiting.popleft() if waiting else None
 
     # Commands.
 

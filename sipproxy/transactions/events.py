@@ -71,14 +71,6 @@ class RequestTimedOut:
 
 
 @dataclass(frozen=True, slots=True)
-class AckMissing:
-    """Fired when nobody acknowledged a final failure (timer H); nothing needs to be done."""
-
-    key: Key
-    """The INVITE's server transaction."""
-
-
-@dataclass(frozen=True, slots=True)
 class MessageHandled:
     """Fired, where the user watches, for a message that the layer took or sent by itself: a repetition, an ACK, a CANCEL and its 200."""
 
@@ -101,13 +93,5 @@ class TransactionEnded:
 
 
 TransactionEvent = (
-    NewRequest
-    | AckReceived
-    | ResponseReceived
-    | StraySuccess
-    | Cancelled
-    | RequestTimedOut
-    | AckMissing
-    | MessageHandled
-    | TransactionEnded
+    NewRequest | AckReceived | ResponseReceived | StraySuccess | Cancelled | RequestTimedOut | MessageHandled | TransactionEnded
 )

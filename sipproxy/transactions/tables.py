@@ -138,7 +138,8 @@ INVITE_SERVER: Table = {  # RFC 3261 figure 7, RFC 6026 figure 4
         Input.REQUEST: (State.COMPLETED, (Action.RESEND,)),
         Input.RETRANSMIT_TIMER: (State.COMPLETED, (Action.REPEAT,)),
         Input.ACK: (State.CONFIRMED, (Action.ARM_LINGER,)),
-        Input.TIMEOUT_TIMER: _TIMED_OUT,
+        # Nobody acknowledged: there is nothing to be done about it.
+        Input.TIMEOUT_TIMER: _GONE,
     },
     State.CONFIRMED: {Input.LINGER_TIMER: _GONE},
 }

@@ -252,12 +252,17 @@ def test_the_walk_sees_every_table() -> None:
     tables = {
         "_shared.by_client",
         "_shared.contexts",
-        "_shared.events._waiting",
+        "_shared.events.waiting",
         "_shared.timers._when",
         "_broker._waits",
         "_broker._turns",
     }
-    tables |= {"_guard._lookups", "_shared.calls._calls", "_shared.layers[]._transactions", "_shared.layers[]._timers._heap"}
+    tables |= {
+        "_guard._lookups",
+        "_shared.calls._calls",
+        "_shared.layers[]._machine.transactions",
+        "_shared.layers[]._machine.timers._heap",
+    }
     assert tables <= paths
     assert STAYS.keys() <= paths
     assert leftovers(harness.core) == []
@@ -270,6 +275,6 @@ def test_the_walk_tells_of_what_is_left() -> None:
     caller.call("sip:99999999-2222-4333-8444-555555555555@sip.example", harness.now)
     harness.run(0.3)
     found = {line.partition(" ")[0] for line in leftovers(harness.core)}
-    assert {"_shared.by_client", "_shared.contexts", "_shared.calls._calls", "_shared.layers[]._transactions"} <= found
+    assert {"_shared.by_client", "_shared.contexts", "_shared.calls._calls", "_shared.layers[]._machine.transactions"} <= found
     harness.run(100)
     assert leftovers(harness.core) == []

@@ -7,7 +7,6 @@ import pytest
 from daemonkit.address import Address
 from sipproxy.sip import Request, Response, parse_message
 from sipproxy.transactions.events import (
-    AckMissing,
     AckReceived,
     Cancelled,
     Key,
@@ -92,7 +91,7 @@ def test_a_failure_that_nobody_acknowledges_ends() -> None:
     key, request = arrive(layer)
     layer.respond(key, request.make_response(486, to_tag="t"), 0.0)
     run_until(layer, TIMEOUT)
-    assert events(layer) == [AckMissing(key), TransactionEnded(key)]
+    assert events(layer) == [TransactionEnded(key)]
     assert len(layer) == 0
 
 
