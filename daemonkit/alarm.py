@@ -18,6 +18,7 @@ class Alarm:
         self._callback = callback
         self._handle: asyncio.TimerHandle | None = None
         self._when: float | None = None
+        self._stopped = False
 
     @property
     def when(self) -> float | None:
@@ -28,8 +29,8 @@ class Alarm:
         """Move the timer, or stop it where nothing is due."""
         if when == self._when:
             return
-        self.stop()
-        if when is not None:
+        self._cancel()
+        if when is not None and not self._stopped:
             self._when = when
             delay = max(0.0, when - time.monotonic())
             self._handle = asyncio.get_running_loop().call_later(delay, self._fire, when)
@@ -44,7 +45,11 @@ class Alarm:
             self.set(when)
 
     def stop(self) -> None:
-        """Stop the timer."""
+        """Stop the timer for good: what is set afterwards, by news that arrive while a daemon closes its sockets, is ignored."""
+        self._stopped = True
+        self._cancel()
+
+    def _cancel(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
         self._handle = self._when = None

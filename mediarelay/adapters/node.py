@@ -15,11 +15,9 @@ from daemonkit.address import Address
 from mediarelay.aio.server import RelayServer
 from mediarelay.config import RelayConfig
 from mediarelay.core.events import OneWayAudio, SessionEnded
-from voiceapps.daemon.database import DatabaseExecutor
-from voiceapps.daemon.heartbeat import Heartbeat
-from voiceapps.daemon.record_writer import RecordWriter
+from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.rules.media_figures import MediaFigures
-from voiceapps.rules.records import MediaNotice, MediaReport, NodeBeat
+from voiceapps.rules.records import MediaNotice, MediaReport
 from voiceapps.services.records import write_records
 
 REPORT_SECONDS = 10.0
@@ -36,18 +34,16 @@ class ReportingRelay:
         self, config: RelayConfig, *, registry: CollectorRegistry, metrics: Address | None, commands: socket.socket | None = None
     ) -> None:
         self._config = config
-        self._metrics_address = f"{metrics[0]}:{metrics[1]}" if metrics else ""
-        self._database = DatabaseExecutor(registry=registry)
-        self._writer = RecordWriter(self._database, write_records, registry=registry)
+        self._reporter = NodeReporter(
+            "mediarelay", config.name, self._describe, write_records=write_records, metrics=metrics, registry=registry
+        )
         self._server = RelayServer(config, registry=registry, on_ended=self._on_ended, on_one_way=self._on_one_way, commands=commands)
-        self._heartbeat = Heartbeat(self._writer, self._describe)
         self._reports: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the sockets and begin to report; raises AddressUnavailable."""
         await self._server.start()
-        await self._writer.start()
-        self._heartbeat.start()
+        await self._reporter.start()
         self._reports = asyncio.create_task(self._report_forever())
 
     def ready(self) -> bool:
@@ -57,7 +53,7 @@ class ReportingRelay:
     def drain(self) -> None:
         """Refuse offers for new calls and say so at once."""
         self._server.drain()
-        self._heartbeat.beat()
+        self._reporter.beat()
 
     def idle(self) -> bool:
         """Tell whether no session is left."""
@@ -69,10 +65,8 @@ class ReportingRelay:
             self._reports.cancel()
         for call_id, figures in self._server.figures(self._server.calls()).items():
             self._report(call_id, figures, final=True)
-        await self._heartbeat.stop()
         await self._server.stop()
-        await self._writer.close()
-        await self._database.close()
+        await self._reporter.stop()
 
     async def _report_forever(self) -> None:
         while True:
@@ -84,18 +78,10 @@ class ReportingRelay:
                 for call_id, figures in self._server.figures(due).items():
                     self._report(call_id, figures, final=False)
 
-    def _describe(self) -> NodeBeat:
-        config = self._config
-        host, port = self._server.ng_address
-        return NodeBeat(
-            role="mediarelay",
-            name=config.name,
-            at=time.time(),
-            state="up" if self._server.ready() else "draining",
-            public_address=f"{config.external.advertised}:{config.external_ports[0]}",
-            internal_address=f"{host}:{port}",
-            load=self._server.session_count,
-            metrics_address=self._metrics_address,
+    def _describe(self) -> NodeState:
+        external = self._config.external.advertised, self._config.external_ports[0]
+        return NodeState(
+            draining=not self._server.ready(), load=self._server.session_count, public=external, internal=self._server.ng_address
         )
 
     def _on_ended(self, event: SessionEnded) -> None:
@@ -104,7 +90,7 @@ class ReportingRelay:
     def _on_one_way(self, event: OneWayAudio) -> None:
         what = "audio" if not event.stream else f"media of section {event.stream + 1}"
         text = f"No {what} comes from here. {event.cause}" if event.silent else f"{what.capitalize()} comes from here again."
-        self._writer.put(
+        self._reporter.put(
             MediaNotice(
                 call_id=event.call_id,
                 at=time.time(),
@@ -117,4 +103,4 @@ class ReportingRelay:
 
     def _report(self, call_id: str, figures: Sequence[MediaFigures], *, final: bool) -> None:
         for side in figures:
-            self._writer.put(MediaReport(call_id, self._config.name, time.time(), side, final))
+            self._reporter.put(MediaReport(call_id, self._config.name, time.time(), side, final))

@@ -49,6 +49,7 @@ class RelayServer:
         commands: socket.socket | None = None,
     ) -> None:
         self._alarm = Alarm(self._on_alarm)
+        self._clock = time.monotonic
         self._started = False
         self._draining = False
         self._priority = Priority(wanted=config.realtime)
@@ -56,8 +57,8 @@ class RelayServer:
         self._on_ended = on_ended
         self._on_one_way = on_one_way
         self._relay = MediaRelay(config, choose=secrets.randbelow)
-        self._sockets = MediaSockets(self._relay, time.monotonic, self._pump)
-        self._plane = KernelPlane(config, self._relay.offload, time.monotonic, self._pump)
+        self._sockets = MediaSockets(self._relay, self._clock, self._pump)
+        self._plane = KernelPlane(config, self._relay.offload, self._clock, self._pump)
         self._journal = JournalFile(Path(config.journal), self._plane.fingerprint) if config.journal else None
         self._endpoint = (
             CommandEndpoint(commands, config.ng_bind, self._on_datagram) if commands else UdpEndpoint(config.ng_bind, self._on_datagram)
@@ -122,7 +123,7 @@ class RelayServer:
             self._journal.close()
 
     def _resume(self, entries: list[JournalEntry]) -> None:
-        now = time.monotonic()
+        now = self._clock()
         for entry in entries:
             try:
                 pairs = self._relay.restore(entry, now)
@@ -143,13 +144,13 @@ class RelayServer:
 
         for entry in entries:
             try:
-                self._relay.adopt(entry, is_carried, time.monotonic())
+                self._relay.adopt(entry, is_carried, self._clock())
             except ValueError as error:
                 log.error("flows_not_adopted", error=str(error))
         self._plane.keep(carried, self._relay.offload.marks())
 
     def _on_datagram(self, data: bytes, address: Address) -> None:
-        self._relay.receive_datagram(data, address, time.monotonic())
+        self._relay.receive_datagram(data, address, self._clock())
         self._pump()
 
     def _on_alarm(self, now: float) -> None:
@@ -183,4 +184,4 @@ class RelayServer:
     def _bind(self, wanted: PairWanted) -> None:
         bound = self._sockets.open_pair(self._hosts[wanted.side], wanted.port)
         report = self._relay.port_bound if bound else self._relay.port_failed
-        report(wanted.side, wanted.port, time.monotonic())
+        report(wanted.side, wanted.port, self._clock())

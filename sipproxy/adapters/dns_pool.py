@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Iterable
 
 import structlog
@@ -15,10 +14,8 @@ from daemonkit.address import Address
 from sipproxy.aio.dns_server import DnsServer
 from sipproxy.aio.dns_zone import Place
 from sipproxy.dns_config import DnsConfig
-from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
-from voiceapps.daemon.heartbeat import Heartbeat
-from voiceapps.daemon.record_writer import RecordWriter
-from voiceapps.rules.records import NodeBeat
+from voiceapps.daemon.database import DatabaseBusyError
+from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.selectors import NodeView, node_pool
 from voiceapps.services.records import write_records
 
@@ -31,21 +28,18 @@ class PooledDns:
     """The service of `runsipdns`."""
 
     def __init__(self, config: DnsConfig, *, registry: CollectorRegistry, metrics: Address | None) -> None:
-        self._config = config
-        self._metrics_address = f"{metrics[0]}:{metrics[1]}" if metrics else ""
-        self._database = DatabaseExecutor(registry=registry)
-        self._writer = RecordWriter(self._database, write_records, registry=registry)
+        self._reporter = NodeReporter(
+            "sipdns", config.name, self._describe, write_records=write_records, metrics=metrics, registry=registry
+        )
         self._server = DnsServer(config, registry=registry)
         self._known = False
         self._draining = False
-        self._heartbeat = Heartbeat(self._writer, self._describe)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen and begin to follow the pool; raises AddressUnavailable."""
         await self._server.start()
-        await self._writer.start()
-        self._heartbeat.start()
+        await self._reporter.start()
         self._task = asyncio.create_task(self._refresh_forever())
 
     def ready(self) -> bool:
@@ -55,7 +49,7 @@ class PooledDns:
     def drain(self) -> None:
         """Say that this server is on its way out; it answers to the end."""
         self._draining = True
-        self._heartbeat.beat()
+        self._reporter.beat()
 
     def idle(self) -> bool:
         """Tell that nothing is in progress: a query is answered as it comes."""
@@ -67,33 +61,21 @@ class PooledDns:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        await self._heartbeat.stop()
         await self._server.stop()
-        await self._writer.close()
-        await self._database.close()
+        await self._reporter.stop()
 
     async def _refresh_forever(self) -> None:
         while True:
             try:
-                self._server.publish(list(_places(await self._database.read(node_pool, "sipproxy"))))
+                self._server.publish(list(_places(await self._reporter.database.read(node_pool, "sipproxy"))))
                 self._known = True
             except (DatabaseError, DatabaseBusyError) as error:
                 # The last known pool is the best answer there is.
                 log.warning("pool_unknown", error=str(error))
             await asyncio.sleep(REFRESH_SECONDS)
 
-    def _describe(self) -> NodeBeat:
-        host, port = self._server.address
-        return NodeBeat(
-            role="sipdns",
-            name=self._config.name,
-            at=time.time(),
-            state="draining" if self._draining else "up",
-            public_address=f"{host}:{port}",
-            internal_address="",
-            load=0,
-            metrics_address=self._metrics_address,
-        )
+    def _describe(self) -> NodeState:
+        return NodeState(draining=self._draining, load=0, public=self._server.address)
 
 
 def _places(nodes: Iterable[NodeView]) -> Iterable[Place]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import time
 from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry
@@ -20,10 +19,7 @@ from sipproxy.admission.bans import BanChange
 from sipproxy.aio.kernel_set import KernelSet
 from sipproxy.aio.server import ProxyServer
 from sipproxy.config import SipProxyConfig
-from voiceapps.daemon.database import DatabaseExecutor
-from voiceapps.daemon.heartbeat import Heartbeat
-from voiceapps.daemon.record_writer import RecordWriter
-from voiceapps.rules.records import NodeBeat
+from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.services.records import write_records
 
 
@@ -41,41 +37,40 @@ class ProxyNode:
     ) -> None:
         self._config = config
         self._sockets = sockets
-        self._metrics_address = f"{metrics[0]}:{metrics[1]}" if metrics else ""
-        self._database = DatabaseExecutor(registry=registry)
-        self._writer = RecordWriter(self._database, write_records, registry=registry)
-        self._refusals = RefusalLog(self._writer.put, registry=registry)
+        self._reporter = NodeReporter(
+            "sipproxy", config.name, self._describe, write_records=write_records, metrics=metrics, registry=registry
+        )
+        database = self._reporter.database
+        self._refusals = RefusalLog(self._reporter.put, registry=registry)
         self._server = ProxyServer(
             config,
-            ask_directory=Directory(self._database, node=config.name, registry=registry).ask,
+            ask_directory=Directory(database, node=config.name, registry=registry).ask,
             country_of=country_of,
-            on_record=self._writer.put,
+            on_record=self._reporter.put,
             on_refusal=self._refusals.add,
             on_bans=self._on_bans,
             registry=registry,
         )
-        self._bans = FleetBans(self._database, self._server.replace_bans)
+        self._bans = FleetBans(database, self._server.replace_bans)
         # One worker speaks to the kernel for all: the others' bans reach it by the database.
         self._kernel = KernelSet(config.external, registry=registry) if config.guard_kernel and config.worker == 0 else None
         # With static targets nobody but this proxy knows of a call's end.
-        self._nodes = None if config.callflow_targets else CallflowNodes(self._database, self._server.replace_nodes)
-        self._ended = EndedCalls(self._database, settled=self._server.settled_calls, forget=self._server.forget_calls)
+        self._nodes = None if config.callflow_targets else CallflowNodes(database, self._server.replace_nodes)
+        self._ended = EndedCalls(database, settled=self._server.settled_calls, forget=self._server.forget_calls)
         self._served = False
-        self._heartbeat = Heartbeat(self._writer, self._describe)
 
     async def start(self) -> None:
         """Open the sockets and begin; raises AddressUnavailable."""
         await self._bans.start()
         await self._server.start(self._sockets)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._server.reload)
-        await self._writer.start()
         self._refusals.start()
         if self._nodes:
             await self._nodes.start()
             self._ended.start()
         if self._kernel:
             await self._kernel.start()
-        self._heartbeat.start()
+        await self._reporter.start()
 
     def ready(self) -> bool:
         """Tell whether new calls are welcome."""
@@ -84,7 +79,7 @@ class ProxyNode:
     def drain(self) -> None:
         """Refuse new calls and say so at once: DNS answers without us."""
         self._server.drain()
-        self._heartbeat.beat()
+        self._reporter.beat()
 
     def idle(self) -> bool:
         """Tell whether no call is left."""
@@ -100,27 +95,22 @@ class ProxyNode:
         if self._kernel:
             await self._kernel.stop()
         self._refusals.stop()
-        await self._heartbeat.stop()
-        await self._writer.close()
-        await self._database.close()
+        await self._reporter.stop()
 
     def _on_bans(self, change: BanChange) -> None:
         if self._kernel:
             self._kernel.apply(change)
 
-    def _describe(self) -> NodeBeat | None:
+    def _describe(self) -> NodeState | None:
         self._served = self._served or self._server.ready()
         if not self._served:
             # Nobody should find a proxy that cannot serve its first call yet.
             return None
-        return NodeBeat(
-            role="sipproxy",
-            name=self._config.name,
-            at=time.time(),
-            state="draining" if self._server.draining else "up",
-            public_address="{}:{}".format(*self._config.external[0].address),
-            internal_address="{}:{}".format(*self._config.internal.address),
-            transports=",".join(f"{held.transport.value.lower()}:{held.address[1]}" for held in self._config.external if held.index == 0),
+        external, internal = self._config.external, self._config.internal
+        return NodeState(
+            draining=self._server.draining,
             load=self._server.call_count,
-            metrics_address=self._metrics_address,
+            public=external[0].address,
+            internal=internal.address,
+            transports=",".join(f"{held.transport.value.lower()}:{held.address[1]}" for held in external if held.index == 0),
         )

@@ -3,8 +3,6 @@ from __future__ import annotations
 import asyncio
 import time
 
-import pytest
-
 from daemonkit.alarm import Alarm
 
 
@@ -56,14 +54,21 @@ async def test_setting_it_again_moves_it() -> None:
     assert len(calls.times) == 1
 
 
-@pytest.mark.parametrize("by", ["stop", "none"])
-async def test_it_stops(by: str) -> None:
+async def test_it_rests_where_nothing_is_due() -> None:
     calls = Calls()
     calls.alarm.set(time.monotonic() + 0.01)
-    if by == "stop":
-        calls.alarm.stop()
-    else:
-        calls.alarm.set(None)
+    calls.alarm.set(None)
+    assert calls.due() is None
+    await asyncio.sleep(0.03)
+    assert calls.times == []
+
+
+async def test_it_stops_for_good() -> None:
+    calls = Calls()
+    calls.alarm.set(time.monotonic() + 0.01)
+    calls.alarm.stop()
+    calls.alarm.set(time.monotonic() + 0.01)
+    calls.alarm.set_no_later(time.monotonic() + 0.01)
     assert calls.due() is None
     await asyncio.sleep(0.03)
     assert calls.times == []
