@@ -93,7 +93,7 @@ class Bench:
 
     def _drops(self) -> dict[str, float]:
         """Return what was dropped so far, and why."""
-        named = {"banned": "sipuri_sip_banned_drops", "silenced": "sipuri_sip_silenced", "crowded": "sipuri_sip_crowded"}
+        named = {"banned": "sipuri_sip_banned_drops_total", "silenced": "sipuri_sip_silenced_total", "crowded": "sipuri_sip_crowded_total"}
         return {name: sum(self._proxy.gauges(metric)) for name, metric in named.items()} | {"by_kernel": self._proxy.kernel_drops()}
 
     def kill_worker(self) -> None:

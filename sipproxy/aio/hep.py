@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterable
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
@@ -19,8 +22,8 @@ RESOLVE_SECONDS = 3.0
 log = structlog.get_logger(__name__)
 
 
-class HepExporter:
-    """Encode and send; what could not be sent is counted and gone."""
+class HepExporter(Collector):
+    """The way of copies to the collector; what could not be sent is counted and gone."""
 
     def __init__(self, config: HepConfig, registry: CollectorRegistry) -> None:
         self._config = config
@@ -28,8 +31,12 @@ class HepExporter:
         self._unresolved = 0
         self._endpoint = UdpEndpoint(("0.0.0.0", 0), self._ignore)
         self._sent = Counter("sipuri_hep_messages", "Messages handed to the HEP collector's address", registry=registry)
-        errors = Gauge("sipuri_hep_errors", "Messages that could not be sent to the HEP collector", registry=registry)
-        errors.set_function(lambda: self._endpoint.errors + self._unresolved)
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return what Prometheus reads beside the count of messages."""
+        errors = self._endpoint.errors + self._unresolved
+        return [CounterMetricFamily("sipuri_hep_errors", "Messages that could not be sent to the HEP collector", errors)]
 
     async def start(self) -> None:
         """Look the collector's name up once and open a socket; without an answer nothing is sent until the next start."""

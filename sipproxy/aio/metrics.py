@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from functools import cache, partial
+from collections.abc import Iterable
+from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from sipproxy.aio.listeners import Listeners
 from sipproxy.core.events import InviteRefused, RequestSeen, ResponseSent
@@ -13,11 +16,15 @@ from sipproxy.core.proxy import ProxyCore
 from sipproxy.sip.status import REASONS
 from sipproxy.transactions.listener import Transport
 
+STREAMS = (Transport.TCP, Transport.TLS)
 
-class ProxyMetrics:
-    """Count events and read the core's load when asked."""
+
+class ProxyMetrics(Collector):
+    """Counters of the core's events, and the core's own load and totals, which are read at each scrape. Registers itself."""
 
     def __init__(self, core: ProxyCore, listeners: Listeners, registry: CollectorRegistry) -> None:
+        self._core = core
+        self._listeners = listeners
         self._requests = Counter("sipuri_sip_requests", "New requests", ["side", "method"], registry=registry)
         self._responses = Counter("sipuri_sip_responses", "Responses to callers", ["method", "status"], registry=registry)
         self._refusals = Counter("sipuri_sip_refusals", "Refused INVITEs", ["reason"], registry=registry)
@@ -25,25 +32,7 @@ class ProxyMetrics:
         # Several times a call: found once, a counter is kept.
         self._request_of = cache(lambda side, method: self._requests.labels(side.value, method))
         self._response_of = cache(lambda method, status: self._responses.labels(method, status_label(status)))
-        gauges = {
-            "sipuri_sip_calls": ("Calls up or on their way", lambda: core.load.calls),
-            "sipuri_sip_transactions": ("Transactions of both sides", lambda: core.load.transactions),
-            "sipuri_sip_exchanges": ("Requests let through whose transaction lives", lambda: core.load.contexts),
-            "sipuri_sip_lookups": ("INVITEs that wait for the directory", lambda: core.load.lookups),
-            "sipuri_sip_relay_waits": ("Messages that wait for a relay", lambda: core.load.relay_waits),
-            "sipuri_sip_malformed": ("Messages that could not be parsed", lambda: core.drops.malformed),
-            "sipuri_sip_silenced": ("Requests of sources over their limit", lambda: core.drops.silenced),
-            "sipuri_sip_crowded": ("Datagrams that found too many waiting before them", lambda: core.drops.crowded),
-            "sipuri_sip_bans": ("CoreHooks that are kept out", lambda: core.count_bans(time.monotonic())),
-            "sipuri_sip_banned_drops": ("Messages of banned sources that the proxy dropped", lambda: core.drops.banned),
-            "sipuri_sip_foreign_drops": ("Requests for hosts that are not ours, dropped without an answer", lambda: core.drops.foreign),
-            "sipuri_sip_strangers_inside": ("Datagrams inside from no node of ours", lambda: core.drops.strangers_inside),
-            "sipuri_sip_handed_over": ("Responses that went on to the worker that waits for them", lambda: listeners.handed_over),
-            "sipuri_sip_lost_acks": ("ACKs without a good token", lambda: core.drops.lost_acks),
-        }
-        for name, (text, read) in gauges.items():
-            Gauge(name, text, registry=registry).set_function(read)
-        self._read_connections(listeners, registry)
+        registry.register(self)
 
     def failed(self, what: str) -> None:
         """Count an input that the core failed on."""
@@ -56,20 +45,48 @@ class ProxyMetrics:
         else:
             self._response_of(event.method, event.status).inc()
 
-    def _read_connections(self, listeners: Listeners, registry: CollectorRegistry) -> None:
-        connections = Gauge("sipuri_sip_connections", "Open connections", ["transport"], registry=registry)
-        refused = Gauge("sipuri_sip_connections_refused", "Connections over a cap", ["transport"], registry=registry)
-        ended = Gauge("sipuri_sip_connections_ended", "Connections ended: silent or unreadable", ["transport"], registry=registry)
-        for transport in (Transport.TCP, Transport.TLS):
-            connections.labels(transport.value).set_function(partial(listeners.connections, transport))
-            refused.labels(transport.value).set_function(partial(listeners.counted, transport, lambda held: held.refused))
-            ended.labels(transport.value).set_function(
-                partial(listeners.counted, transport, lambda held: held.overdue + held.unreadable + held.unread)
-            )
-
     def refused(self, event: InviteRefused) -> None:
         """Count a refusal."""
         self._refusals.labels(event.reason.value).inc()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the core's load and totals at this moment."""
+        yield from self._load()
+        yield from self._totals()
+        yield from self._connections()
+
+    def _load(self) -> Iterable[Metric]:
+        load = self._core.load
+        yield GaugeMetricFamily("sipuri_sip_calls", "Calls up or on their way", load.calls)
+        yield GaugeMetricFamily("sipuri_sip_transactions", "Transactions of both sides", load.transactions)
+        yield GaugeMetricFamily("sipuri_sip_exchanges", "Requests let through whose transaction lives", load.contexts)
+        yield GaugeMetricFamily("sipuri_sip_lookups", "INVITEs that wait for the directory", load.lookups)
+        yield GaugeMetricFamily("sipuri_sip_relay_waits", "Messages that wait for a relay", load.relay_waits)
+        yield GaugeMetricFamily("sipuri_sip_bans", "Sources that are banned", self._core.count_bans(time.monotonic()))
+
+    def _totals(self) -> Iterable[Metric]:
+        drops = self._core.drops
+        yield CounterMetricFamily("sipuri_sip_malformed", "Messages that could not be parsed", drops.malformed)
+        yield CounterMetricFamily("sipuri_sip_silenced", "Requests of sources over their limit", drops.silenced)
+        yield CounterMetricFamily("sipuri_sip_crowded", "Datagrams that found too many waiting before them", drops.crowded)
+        yield CounterMetricFamily("sipuri_sip_banned_drops", "Messages of banned sources that the proxy dropped", drops.banned)
+        yield CounterMetricFamily("sipuri_sip_foreign_drops", "Requests for foreign hosts, dropped without an answer", drops.foreign)
+        yield CounterMetricFamily("sipuri_sip_strangers_inside", "Datagrams inside from no node of ours", drops.strangers_inside)
+        yield CounterMetricFamily("sipuri_sip_lost_acks", "ACKs without a good token", drops.lost_acks)
+        handed_over = self._listeners.handed_over
+        yield CounterMetricFamily("sipuri_sip_handed_over", "Responses that went on to the worker that waits for them", handed_over)
+
+    def _connections(self) -> Iterable[Metric]:
+        listeners = self._listeners
+        opened = GaugeMetricFamily("sipuri_sip_connections", "Open connections", labels=["transport"])
+        refused = CounterMetricFamily("sipuri_sip_connections_refused", "Connections over a cap", labels=["transport"])
+        ended = CounterMetricFamily("sipuri_sip_connections_ended", "Connections ended: silent or unreadable", labels=["transport"])
+        for transport in STREAMS:
+            label = [transport.value]
+            opened.add_metric(label, listeners.connections(transport))
+            refused.add_metric(label, listeners.counted(transport, lambda held: held.refused))
+            ended.add_metric(label, listeners.counted(transport, lambda held: held.overdue + held.unreadable + held.unread))
+        return opened, refused, ended
 
 
 def status_label(status: int) -> str:

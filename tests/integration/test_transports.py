@@ -268,12 +268,12 @@ def _all_over(rows: list[tuple[str, str]]) -> list[tuple[str, str]] | None:
 
 def test_an_answer_at_the_wrong_worker_is_handed_over(fleet: Fleet, street: Street, service: Service) -> None:
     (phone, attempt), (other, talk) = one_of_each(street, service)
-    before = fleet.gauge("worker 1", "sipuri_sip_handed_over")
+    before = fleet.gauge("worker 1", "sipuri_sip_handed_over_total")
     phone.wire.way_out = other.wire.sock
     service.send_inside(service.legs[attempt.call_id], "BYE", time.monotonic())
     street.until(lambda: service.ended.get(attempt.call_id), "the answer to our BYE at the callee")
     assert (service.ended[attempt.call_id], attempt.ended) == ("local", "remote")
-    assert fleet.gauge("worker 1", "sipuri_sip_handed_over") > before
+    assert fleet.gauge("worker 1", "sipuri_sip_handed_over_total") > before
     other.hang_up(talk)
     street.until(lambda: talk.ended, "the other call ended")
 

@@ -76,7 +76,7 @@ async def test_a_name_is_looked_up_and_gets_each_message(collector: socket.socke
     exporter.send(SEEN)
     read = decode(await asyncio.wait_for(asyncio.get_running_loop().sock_recv(collector, 65_535), 10))
     assert (read.payload, read.agent_id, read.key) == (SEEN.data, 7, b"secret")
-    assert (registry.get_sample_value("sipuri_hep_messages_total"), registry.get_sample_value("sipuri_hep_errors")) == (1, 0)
+    assert (registry.get_sample_value("sipuri_hep_messages_total"), registry.get_sample_value("sipuri_hep_errors_total")) == (1, 0)
     exporter.stop()
 
 
@@ -87,12 +87,12 @@ async def test_a_name_that_nobody_knows_costs_no_call(monkeypatch: pytest.Monkey
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
     exporter, registry = await started("homer.invalid", 9060)
     exporter.send(SEEN)
-    assert (registry.get_sample_value("sipuri_hep_messages_total"), registry.get_sample_value("sipuri_hep_errors")) == (0, 1)
+    assert (registry.get_sample_value("sipuri_hep_messages_total"), registry.get_sample_value("sipuri_hep_errors_total")) == (0, 1)
     exporter.stop()
 
 
 async def test_what_the_kernel_refuses_is_counted() -> None:
     exporter, registry = await started("255.255.255.255", 9060)
     exporter.send(SEEN)
-    assert registry.get_sample_value("sipuri_hep_errors") == 1
+    assert registry.get_sample_value("sipuri_hep_errors_total") == 1
     exporter.stop()

@@ -97,5 +97,15 @@ def test_a_status_that_nobody_defined_counts_with_its_class(status: int, label: 
     assert harness.registry.get_sample_value("sipuri_sip_responses_total", labels) == 1
 
 
+def test_what_only_grows_is_a_counter_and_what_is_held_is_a_gauge() -> None:
+    harness = Counted()
+    harness.receive(b"noise", CALLER, OUTSIDE, 0.0)
+    harness.receive(b"OPTIONS", CALLER, INSIDE, 0.0)
+    read = harness.registry.get_sample_value
+    assert (read("sipuri_sip_malformed_total"), read("sipuri_sip_strangers_inside_total"), read("sipuri_sip_silenced_total")) == (1, 1, 0)
+    assert read("sipuri_sip_connections_refused_total", {"transport": "TLS"}) == 0
+    assert (read("sipuri_sip_calls"), read("sipuri_sip_exchanges"), read("sipuri_sip_connections", {"transport": "TCP"})) == (0, 0, 0)
+
+
 def test_there_are_few_labels_for_statuses() -> None:
     assert {status_label(status) for status in range(100, 700)} == ALLOWED["status"]
