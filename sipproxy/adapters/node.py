@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry
+from structlog.contextvars import bind_contextvars
 
 from daemonkit.address import Address
 from sipproxy.adapters.bans import FleetBans
@@ -61,6 +62,8 @@ class ProxyNode:
 
     async def start(self) -> None:
         """Open the sockets and begin; raises AddressUnavailable."""
+        # What starts from here on takes this context along: every line in the log names its worker.
+        bind_contextvars(node=self._config.name)
         await self._bans.start()
         await self._server.start(self._sockets)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._server.reload)

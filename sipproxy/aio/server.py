@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -22,13 +23,25 @@ from sipproxy.aio.listeners import Listeners
 from sipproxy.aio.metrics import ProxyMetrics
 from sipproxy.aio.relay_client import RelayClient
 from sipproxy.config import SipProxyConfig
-from sipproxy.core.events import BansChanged, DirectoryWanted, InviteRefused, MessageSeen, ProxyEvent, RelayWanted, ReportMade
+from sipproxy.core.events import (
+    BansChanged,
+    DirectoryWanted,
+    InviteChallenged,
+    InviteRefused,
+    MessageSeen,
+    NodeChosen,
+    ProxyEvent,
+    RelayWanted,
+    ReportMade,
+    RequestSeen,
+    ResponseSent,
+)
 from sipproxy.core.proxy import ProxyCore
 from sipproxy.core.shared import CoreHooks
 from sipproxy.transactions.listener import Listener, Side
 from sipproxy.transactions.tables import T1
 from voiceapps.rules.admission import AdmissionSnapshot
-from voiceapps.rules.records import Record, SourceBanned
+from voiceapps.rules.records import CallAdmitted, CallEnded, Record, SourceBanned
 
 Snapshots = Mapping[str, AdmissionSnapshot]
 LOGGED_OCTETS = 2_048
@@ -76,6 +89,20 @@ class ProxyServer:
         self._draining = False
         self._has_nodes = bool(config.callflow_targets)
         self._metrics = ProxyMetrics(self._core, self._listeners, registry)
+        # Bound once: where debug lines are off, each costs one call that does nothing.
+        self._debug = log.bind().debug
+        self._handlers: Mapping[type[ProxyEvent], Callable[[Any], None]] = {
+            BansChanged: self._on_bans_changed,
+            DirectoryWanted: self._on_directory_wanted,
+            InviteChallenged: self._on_challenged,
+            InviteRefused: self._on_refused,
+            MessageSeen: self._on_message_seen,
+            NodeChosen: self._on_node_chosen,
+            RelayWanted: self._on_relay_wanted,
+            ReportMade: self._on_report,
+            RequestSeen: self._metrics.count,
+            ResponseSent: self._metrics.count,
+        }
 
     async def start(self, sockets: Mapping[str, socket.socket]) -> None:
         """Open the listeners, or take their sockets by name; raises AddressUnavailable."""
@@ -187,7 +214,7 @@ class ProxyServer:
 
     def _pump(self) -> None:
         while (event := self._core.next_event()) is not None:
-            self._handle(event)
+            self._handlers[type(event)](event)
         for datagram in self._core.datagrams_to_send():
             self._listeners.send(datagram.listener, datagram.data, datagram.address)
         self._arm()
@@ -198,27 +225,46 @@ class ProxyServer:
         if due is None or due > time.monotonic() + T1:
             self._alarm.set_no_later(self._core.get_timer())
 
-    def _handle(self, event: ProxyEvent) -> None:
-        if isinstance(event, ReportMade):
-            self._on_record(event.record)
-        elif isinstance(event, MessageSeen):
-            self._export(event)
-        elif isinstance(event, DirectoryWanted):
-            self._ask_directory(event.users, partial(self._on_directory, event.key))
-        elif isinstance(event, RelayWanted):
-            # The statistics in the answer to a delete, say, are for nobody here.
-            self._relays.send(event.relay, event.command, partial(self._on_relay, event.key) if event.key else None)
-        elif isinstance(event, InviteRefused):
-            self._metrics.refused(event)
-            self._on_refusal(event)
-        elif isinstance(event, BansChanged):
-            self._on_bans(event.change)
-        else:
-            self._metrics.count(event)
+    # Events of the core.
 
-    def _export(self, message: MessageSeen) -> None:
+    def _on_report(self, event: ReportMade) -> None:
+        record = event.record
+        if isinstance(record, CallAdmitted):
+            call = record.call
+            self._debug("call_admitted", call_id=call.call_id, application_id=call.application_id, source=call.source_ip)
+        elif isinstance(record, CallEnded):
+            self._debug("call_ended", call_id=record.call.call_id, reason=record.reason.value, status=record.sip_status)
+        self._on_record(record)
+
+    def _on_message_seen(self, event: MessageSeen) -> None:
         if self._exporter:
-            self._exporter.send(message)
+            self._exporter.send(event)
+
+    def _on_directory_wanted(self, event: DirectoryWanted) -> None:
+        self._ask_directory(event.users, partial(self._on_directory, event.key))
+
+    def _on_relay_wanted(self, event: RelayWanted) -> None:
+        self._debug("relay_asked", call_id=event.command["call-id"], relay=event.relay, command=event.command["command"])
+        # The statistics in the answer to a delete, say, are for nobody here.
+        self._relays.send(event.relay, event.command, partial(self._on_relay, event.key) if event.key else None)
+
+    def _on_challenged(self, event: InviteChallenged) -> None:
+        self._debug("invite_challenged", source=event.source_ip, sip_call_id=event.sip_call_id, status=event.status)
+
+    def _on_refused(self, event: InviteRefused) -> None:
+        self._debug("invite_refused", reason=event.reason.value, status=event.status, source=event.source_ip, sip_call_id=event.sip_call_id)
+        self._metrics.refused(event)
+        self._on_refusal(event)
+
+    def _on_node_chosen(self, event: NodeChosen) -> None:
+        self._debug("node_chosen", call_id=event.call_id, node=event.node)
+
+    def _on_bans_changed(self, event: BansChanged) -> None:
+        for ban in event.change.banned:
+            self._debug("source_banned", source=ban.source_ip, reason=ban.reason.value)
+        self._on_bans(event.change)
+
+    # Answers of others.
 
     def _on_directory(self, key: str, snapshots: Snapshots | None) -> None:
         self._feed("directory", lambda now: self._core.directory_answered(key, snapshots, now))

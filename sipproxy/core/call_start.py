@@ -5,7 +5,7 @@ from __future__ import annotations
 from daemonkit.address import Address
 from sipproxy.core import edits
 from sipproxy.core.call_end import NO_RELAY, CallEnd
-from sipproxy.core.events import ReportMade, printable
+from sipproxy.core.events import NodeChosen, ReportMade, printable
 from sipproxy.core.forward import RequestSender
 from sipproxy.core.guard import PendingInvite
 from sipproxy.core.limits import FAILOVER_SECONDS
@@ -116,6 +116,7 @@ class CallStart:
             # Only now: until a node has it, the caller's repeating is what brings the call through the death of this process. A relay
             # that is slower than 17.2.1's 200 ms costs a repetition, which is absorbed.
             self._responder.respond(context, context.request.make_response(100), now)
+        shared.events.tell(NodeChosen(context.call_id, node))
         shared.targets.begin(node)
         context.counted = True
         shared.timers.set((ContextTimer.FAILOVER, context.id), now + FAILOVER_SECONDS)

@@ -80,6 +80,28 @@ class InviteRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class InviteChallenged:
+    """Fired when an INVITE was answered with a challenge; for the log."""
+
+    source_ip: str
+    """Where it came from."""
+    sip_call_id: str
+    """The Call-ID."""
+    status: int
+    """401 or 407."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChosen:
+    """Fired when the INVITE of a call goes to a call-flow node; for the log."""
+
+    call_id: str
+    """The internal call id."""
+    node: Address
+    """The node's SIP address."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportMade:
     """Fired for each record that the database should hold."""
 
@@ -133,7 +155,18 @@ class BansChanged:
     """The difference."""
 
 
-ProxyEvent = DirectoryWanted | RelayWanted | InviteRefused | ReportMade | MessageSeen | RequestSeen | ResponseSent | BansChanged
+ProxyEvent = (
+    DirectoryWanted
+    | RelayWanted
+    | InviteRefused
+    | InviteChallenged
+    | NodeChosen
+    | ReportMade
+    | MessageSeen
+    | RequestSeen
+    | ResponseSent
+    | BansChanged
+)
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from daemonkit.address import Address
 from sipproxy.admission.digest_check import DigestCheck
 from sipproxy.admission.nonces import NonceBook
 from sipproxy.admission.quotas import Quotas
-from sipproxy.core.events import DirectoryWanted, InviteRefused, printable
+from sipproxy.core.events import DirectoryWanted, InviteChallenged, InviteRefused, printable
 from sipproxy.core.limits import LOOKUP_SECONDS, MAX_LOOKUPS
 from sipproxy.core.responder import Responder
 from sipproxy.core.shared import Shared
@@ -176,6 +176,7 @@ class Guard:
         for challenge in self._digest.challenges(application, invite.source[0], stale=decision.stale, now=now):
             response.append("Proxy-Authenticate", str(challenge))
         self._responder.finish(invite.listener, invite.key, invite.request, response)
+        self._shared.events.tell(InviteChallenged(invite.source[0], printable(invite.request.call_id), decision.status))
 
     def _refuse(
         self, invite: PendingInvite, application: AdmissionSnapshot | None, facts: RequestFacts, decision: Decision, now: float
