@@ -37,7 +37,6 @@ from sipproxy.sip.framing import PING, PONG, StreamFraming
 class StreamCounters:
     """Count what connections met; each only grows."""
 
-    accepted: int = 0
     refused: int = 0
     """Connections over a cap, or of banned sources."""
     overdue: int = 0
@@ -124,7 +123,6 @@ class StreamEndpoint:
         if crowded or self.is_banned(host) or len(self._open) >= MAX_CONNECTIONS:
             self.counters.refused += 1
             return False
-        self.counters.accepted += 1
         self._open[connection.address] = connection
         self._per_source[host] += 1
         return True

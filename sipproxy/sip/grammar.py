@@ -21,7 +21,6 @@ QUOTED = r'"(?:[^"\\]++|\\.)*+"'
 HOST = r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*+))"
 
 _TOKEN = re.compile(TOKEN)
-_HOST = re.compile(HOST)
 _PARAM = re.compile(rf"\s*+({TOKEN})\s*+(?:=\s*+({QUOTED}|[^\s;\",<>]*+)\s*+)?(?:;|$)", re.DOTALL)
 # What nearly all parameters are, without blanks and quotes, needs no search for each of them.
 _PLAIN_PARAMS = re.compile(rf"{TOKEN}(?:=[^\s;\",<>]*+)?(?:;{TOKEN}(?:=[^\s;\",<>]*+)?)*+")
@@ -32,11 +31,6 @@ _PIECE = re.compile(rf"{QUOTED}|<[^>]*>|[^\",<]+|,", re.DOTALL)
 def is_token(text: str) -> bool:
     """Tell whether a text is one token (RFC 3261 25.1)."""
     return _TOKEN.fullmatch(text) is not None
-
-
-def is_host(text: str) -> bool:
-    """Tell whether a text is a host name, an IPv4 address or a bracketed IPv6 address."""
-    return _HOST.fullmatch(text) is not None
 
 
 def parse_port(text: str) -> int:

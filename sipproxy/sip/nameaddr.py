@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from sipproxy.sip.errors import PeerError
-from sipproxy.sip.grammar import QUOTED, TOKEN, Params, format_params, param, parse_params, split_values, with_param
+from sipproxy.sip.grammar import QUOTED, TOKEN, Params, format_params, param, parse_params, with_param
 from sipproxy.sip.uri import SipUri
 
 # Display names without quotes may hold anything but separators: many phones send `John Q. <sip:…>`, UTF-8,
@@ -38,11 +38,6 @@ class NameAddr:
         if bare is None or _SCHEME.fullmatch(bare[1]) is None:
             raise PeerError(400, "Bad Address")
         return cls("", bare[1], parse_params((bare[2] or "").strip()))
-
-    @classmethod
-    def parse_many(cls, raw: str) -> tuple[Self, ...]:
-        """Read a comma-separated list."""
-        return tuple(cls.parse(value) for value in split_values(raw))
 
     def __str__(self) -> str:
         display = f"{self.display} " if self.display else ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from sipproxy.sip.errors import PeerError
-from sipproxy.sip.grammar import HOST, Params, format_params, param, parse_params, parse_port, with_param
+from sipproxy.sip.grammar import HOST, Params, format_params, param, parse_params, parse_port
 
 # The user part may hold `;` and `?` (RFC 3261 25.1), so the last `@` before the host decides where it ends.
 _BAD = r"\s\x00-\x1f\x7f<>\""
@@ -61,10 +61,6 @@ class SipUri:
     def param(self, name: str) -> str | None:
         """Return a URI parameter's value, "" when it has none, None when absent."""
         return param(self.params, name)
-
-    def with_param(self, name: str, value: str | None = None) -> SipUri:
-        """Return the same URI with one parameter set."""
-        return replace(self, params=with_param(self.params, name, value))
 
 
 def unescape(text: str) -> str:
