@@ -33,13 +33,13 @@ class Service(Protocol):
         """Open the sockets and start the tasks; raises CannotStart."""
 
     def ready(self) -> bool:
-        """Tell whether new work is welcome."""
+        """Return whether new work is welcome."""
 
     def drain(self) -> None:
         """Refuse new work and keep the rest going."""
 
     def idle(self) -> bool:
-        """Tell whether nothing is in progress any more."""
+        """Return whether nothing is in progress any more."""
 
     async def stop(self) -> None:
         """Close everything."""

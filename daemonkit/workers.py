@@ -96,7 +96,7 @@ class WorkerPool:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._signal, signal.SIGHUP)
 
     def ready(self) -> bool:
-        """Tell whether every worker takes new work; known only where there are metrics pages."""
+        """Return whether every worker takes new work; known only where there are metrics pages."""
         return not self._draining and all(worker.ready for worker in self._workers)
 
     def drain(self) -> None:
@@ -105,7 +105,7 @@ class WorkerPool:
         self._signal(signal.SIGTERM)
 
     def idle(self) -> bool:
-        """Tell whether every worker has ended."""
+        """Return whether every worker has ended."""
         return not any(map(_runs, self._workers))
 
     async def stop(self) -> None:
@@ -158,7 +158,7 @@ def _runs(worker: _Worker) -> bool:
 
 
 async def _answers(page: Address) -> bool:
-    """Tell whether a worker's `/ready` says yes."""
+    """Return whether a worker's `/ready` says yes."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             reader, writer = await asyncio.open_connection(*page)

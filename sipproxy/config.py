@@ -91,7 +91,7 @@ class SipProxyConfig:
 
     @property
     def exports_messages(self) -> bool:
-        """Tell whether somebody beside the database wants each message."""
+        """True if somebody beside the database wants each message."""
         return self.hep is not None
 
     @property

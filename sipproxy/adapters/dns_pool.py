@@ -43,7 +43,7 @@ class PooledDns:
         self._task = asyncio.create_task(self._refresh_forever())
 
     def ready(self) -> bool:
-        """Tell whether the pool has been read at least once."""
+        """Return whether the pool has been read at least once."""
         return self._known and not self._draining
 
     def drain(self) -> None:
@@ -52,7 +52,7 @@ class PooledDns:
         self._reporter.beat()
 
     def idle(self) -> bool:
-        """Tell that nothing is in progress: a query is answered as it comes."""
+        """Return whether nothing is in progress: a query is answered as it comes."""
         return True
 
     async def stop(self) -> None:

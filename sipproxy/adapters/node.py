@@ -76,7 +76,7 @@ class ProxyNode:
         await self._reporter.start()
 
     def ready(self) -> bool:
-        """Tell whether new calls are welcome."""
+        """Return whether new calls are welcome."""
         return self._server.ready()
 
     def drain(self) -> None:
@@ -85,7 +85,7 @@ class ProxyNode:
         self._reporter.beat()
 
     def idle(self) -> bool:
-        """Tell whether no call is left."""
+        """Return whether no call is left."""
         return self._server.idle()
 
     async def stop(self) -> None:

@@ -77,7 +77,7 @@ class BanBook:
         return len(self._bans) + len(self._unseen) + len(self._points) + len(self._refused) + len(self._called) + len(self._past)
 
     def is_banned(self, source_ip: str, now: float) -> bool:
-        """Tell whether a source is kept out."""
+        """Return whether a source is kept out."""
         ban = self._bans.get(source_ip)
         return ban is not None and ban.until > now
 
@@ -113,7 +113,7 @@ class BanBook:
             self._called.popitem(last=False)
 
     def is_caller(self, source_ip: str, now: float) -> bool:
-        """Tell whether a source had a call admitted a short while ago."""
+        """Return whether a source had a call admitted a short while ago."""
         at = self._called.get(source_ip)
         return at is not None and now - at < RECENT_CALL_SECONDS
 

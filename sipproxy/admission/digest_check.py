@@ -79,7 +79,7 @@ class DigestCheck:
         return agrees and allowed and fits and ha1 is not None
 
     def _names(self, request: Request, uri_text: str) -> bool:
-        """Tell whether the digest's uri is the Request-URI, or its host form: sipp and others write the server's address."""
+        """Return whether the digest's uri is the Request-URI, or its host form: sipp and others write the server's address."""
         if uri_text == request.uri_text:
             return True
         try:

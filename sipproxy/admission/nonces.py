@@ -45,7 +45,7 @@ class NonceBook:
         return base64.urlsafe_b64encode(head + self._mac(head, source_ip)).decode("ascii").rstrip("=")
 
     def is_fresh(self, nonce: str, source_ip: str, now: float) -> bool:
-        """Tell whether this process made the nonce for this source within the last minute."""
+        """Return whether this process made the nonce for this source within the last minute."""
         try:
             data = base64.b64decode(nonce + "=" * (-len(nonce) % 4), b"-_", validate=True)
         except (binascii.Error, ValueError):

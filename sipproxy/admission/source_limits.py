@@ -91,7 +91,7 @@ class SourceLimits:
         return False
 
     def is_silenced(self, source_ip: str, now: float) -> bool:
-        """Tell whether a source is over a limit and has heard so: nothing that this limit counts would be answered."""
+        """Return whether a source is over a limit and has heard so: nothing that this limit counts would be answered."""
         if source_ip not in self._told:
             return False
         return self._failures.level(source_ip, FAILURES, now) < 1.0 or self._requests.level(source_ip, REQUESTS, now) < 1.0

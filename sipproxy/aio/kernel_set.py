@@ -51,7 +51,7 @@ class KernelSet:
 
     @property
     def is_on(self) -> bool:
-        """Tell whether the kernel drops."""
+        """True if the kernel drops."""
         return self._task is not None
 
     async def start(self) -> None:

@@ -87,7 +87,7 @@ class Listeners:
             self._streams[listener].send(data, address)
 
     def is_connected(self, listener: Listener, address: Address) -> bool:
-        """Tell whether a stream's connection with an address is open."""
+        """Return whether a stream's connection with an address is open."""
         return self._streams[listener].is_connected(address)
 
     def reload(self) -> None:
@@ -107,7 +107,7 @@ class Listeners:
 
     @property
     def handed_over(self) -> int:
-        """Return how many responses went on to the worker that waited for them."""
+        """How many responses went on to the worker that waited for them."""
         return self._handover.handed_over
 
     def _of(self, transport: Transport) -> list[StreamEndpoint]:

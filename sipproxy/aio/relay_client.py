@@ -77,7 +77,7 @@ class RelayClient:
         self._endpoint.close()
 
     def alive(self) -> bool:
-        """Tell whether any relay answers its pings."""
+        """Return whether any relay answers its pings."""
         return bool(self._live())
 
     def choose(self) -> Address | None:

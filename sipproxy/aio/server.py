@@ -124,12 +124,12 @@ class ProxyServer:
         self._listeners.reload()
 
     def ready(self) -> bool:
-        """Tell whether new calls can be served: a relay lives, a call-flow node is there, and we do not drain."""
+        """Return whether new calls can be served: a relay lives, a call-flow node is there, and we do not drain."""
         return not self._draining and self._has_nodes and self._relays.alive()
 
     @property
     def draining(self) -> bool:
-        """Tell whether new calls are refused for good."""
+        """True if new calls are refused for good."""
         return self._draining
 
     def drain(self) -> None:
@@ -138,12 +138,12 @@ class ProxyServer:
         self._core.drain()
 
     def idle(self) -> bool:
-        """Tell whether no call is left."""
+        """Return whether no call is left."""
         return self._core.load.calls == 0
 
     @property
     def call_count(self) -> int:
-        """Return the calls that are up or on their way."""
+        """The calls that are up or on their way."""
         return self._core.load.calls
 
     def replace_nodes(self, up: tuple[Address, ...], known: tuple[Address, ...]) -> None:

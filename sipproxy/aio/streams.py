@@ -97,7 +97,7 @@ class StreamEndpoint:
             connection.close()
 
     def is_connected(self, address: Address) -> bool:
-        """Tell whether a connection with an address is open."""
+        """Return whether a connection with an address is open."""
         return address in self._open
 
     def send(self, data: bytes, address: Address) -> None:

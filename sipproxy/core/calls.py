@@ -53,7 +53,7 @@ class CallBook:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether no call more has room."""
+        """True if no call more has room."""
         return len(self._calls) >= self._max
 
     def unacknowledged(self, source_ip: str) -> int:
@@ -84,7 +84,7 @@ class CallBook:
             call.node = node
 
     def is_left(self, call_id: str, node: Address) -> bool:
-        """Tell whether a call of ours was taken from a node, whose requests it concerns no longer."""
+        """Return whether a call of ours was taken from a node, whose requests it concerns no longer."""
         call = self._calls.get(call_id)
         return call is not None and call.node is not None and call.node != node
 
@@ -113,7 +113,7 @@ class CallBook:
             call.given_up = True
 
     def is_given_up(self, call_id: str) -> bool:
-        """Tell whether the caller said BYE before the call was answered."""
+        """Return whether the caller said BYE before the call was answered."""
         call = self._calls.get(call_id)
         return call is not None and call.given_up
 
@@ -134,7 +134,7 @@ class CallBook:
         self._over[call_id] = now + TIMEOUT
 
     def is_over(self, call_id: str, now: float) -> bool:
-        """Tell whether a call ended here less than 64*T1 ago."""
+        """Return whether a call ended here less than 64*T1 ago."""
         return self._over.get(call_id, now) > now
 
     def get_timer(self) -> float | None:

@@ -212,7 +212,7 @@ def sealed_route(request: Request) -> str:
 
 
 def is_behind_nat(request: Request, source: Address, transport: Transport) -> bool:
-    """Tell whether the request's Via names another address than it came from; a connection's own port says nothing."""
+    """Return whether the request's Via names another address than it came from; a connection's own port says nothing."""
     via = request.top_via
     return via.host != source[0] or (not transport.is_stream and (via.port or DEFAULT_PORT) != source[1])
 

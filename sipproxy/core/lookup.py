@@ -117,7 +117,7 @@ class Lookup:
         return self._shared.targets.knows(token.callflow)
 
     def _comes_late(self, request: Request, token: RouteToken, now: float) -> bool:
-        """Tell whether an offer was overtaken by its call's end: it would open a session at the relay that nobody closes."""
+        """Return whether an offer was overtaken by its call's end: it would open a session at the relay that nobody closes."""
         return request.method in {"INVITE", "UPDATE"} and self._shared.calls.is_over(token.call_id, now)
 
     def _answer(self, listener: Listener, request: Request, status: int, source: Address) -> None:

@@ -137,7 +137,7 @@ class ProxyCore:
 
     @property
     def has_events(self) -> bool:
-        """Tell whether there is something to tell."""
+        """True if there is something to tell."""
         return bool(self._shared.events.waiting)
 
     def is_known(self, source_ip: str, now: float) -> bool:
@@ -208,7 +208,7 @@ class ProxyCore:
         self._gate.replace_bans(bans, now)
 
     def is_banned(self, source_ip: str, now: float) -> bool:
-        """Tell whether a source is kept out."""
+        """Return whether a source is kept out."""
         return self._gate.is_banned(source_ip, now)
 
     def count_bans(self, now: float) -> int:
@@ -233,14 +233,14 @@ class ProxyCore:
 
     @property
     def load(self) -> Load:
-        """Return what the proxy holds."""
+        """What the proxy holds."""
         shared = self._shared
         transactions = sum(len(layer) for layer in shared.layers.values())
         return Load(len(shared.calls), len(shared.contexts), transactions, len(self._guard), len(self._broker))
 
     @property
     def drops(self) -> Drops:
-        """Return what was dropped without an answer."""
+        """What was dropped without an answer."""
         return self._shared.drops
 
     # Inputs.

@@ -134,7 +134,7 @@ class InnerRoute:
 
 
 def looks_like_token(user: str) -> bool:
-    """Tell whether a user part has a token's length."""
+    """Return whether a user part has a token's length."""
     return len(user) == _LENGTH
 
 

@@ -120,7 +120,7 @@ def _outcome(reply: NgReply | None) -> bytes | Refusal:
 
 
 def has_description(message: Request | Response) -> bool:
-    """Tell whether a message carries a session description; PeerError where one may hide in a body that cannot be read."""
+    """Return whether a message carries a session description; PeerError where one may hide in a body that cannot be read."""
     return find_description(message) is not None
 
 

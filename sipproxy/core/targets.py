@@ -27,7 +27,7 @@ class Targets:
         self._rests = {node: until for node, until in self._rests.items() if node in self._known}
 
     def knows(self, address: Address) -> bool:
-        """Tell whether an address is a node of ours: nothing else is ever spoken to inside."""
+        """Return whether an address is a node of ours: nothing else is ever spoken to inside."""
         return address in self._known
 
     def choose(self, tried: Collection[Address], now: float) -> Address | None:

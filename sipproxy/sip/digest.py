@@ -146,17 +146,17 @@ class Credentials:
 
     @property
     def base_algorithm(self) -> str:
-        """Return the hash behind the algorithm: MD5 or SHA-256."""
+        """The hash behind the algorithm: MD5 or SHA-256."""
         return _BASES[self.algorithm]
 
     @property
     def count(self) -> int:
-        """Return the nonce count, 0 when there is none."""
+        """The nonce count, 0 when there is none."""
         return int(self.nc, 16) if self.nc else 0
 
     @property
     def is_session(self) -> bool:
-        """Tell whether HA1 is bound to the nonces of the session (RFC 7616 3.4.2)."""
+        """True if HA1 is bound to the nonces of the session (RFC 7616 3.4.2)."""
         return self.algorithm != self.base_algorithm
 
 

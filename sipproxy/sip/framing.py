@@ -27,7 +27,7 @@ class StreamFraming:
 
     @property
     def is_between_messages(self) -> bool:
-        """Tell whether nothing of a further message has come."""
+        """True if nothing of a further message has come."""
         return not self._buffer
 
     def feed(self, data: bytes) -> list[bytes]:

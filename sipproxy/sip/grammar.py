@@ -29,7 +29,7 @@ _PIECE = re.compile(rf"{QUOTED}|<[^>]*>|[^\",<]+|,", re.DOTALL)
 
 
 def is_token(text: str) -> bool:
-    """Tell whether a text is one token (RFC 3261 25.1)."""
+    """Return whether a text is one token (RFC 3261 25.1)."""
     return _TOKEN.fullmatch(text) is not None
 
 
@@ -130,5 +130,5 @@ def quote(text: str) -> str:
 
 
 def has_line_break(text: str) -> bool:
-    """Tell whether a text could end a header line and start another."""
+    """Return whether a text could end a header line and start another."""
     return "\r" in text or "\n" in text

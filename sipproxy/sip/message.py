@@ -63,7 +63,7 @@ class Message(ABC):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Return the keys of all header fields in order."""
+        """The keys of all header fields in order."""
         return tuple(self._keys)
 
     def header(self, name: str) -> str | None:
@@ -92,7 +92,7 @@ class Message(ABC):
 
     @property
     def call_id(self) -> str:
-        """Return the Call-ID (RFC 3261 20.8)."""
+        """The Call-ID (RFC 3261 20.8)."""
         held: str | None = self._typed.get("call-id")
         if held is None:
             held = self._typed["call-id"] = self._first("call-id") or ""
@@ -100,7 +100,7 @@ class Message(ABC):
 
     @property
     def cseq(self) -> CSeq:
-        """Return the CSeq."""
+        """The CSeq."""
         held: CSeq | None = self._typed.get("cseq")
         if held is None:
             held = self._typed["cseq"] = _read_cseq(self._line_of("cseq"))
@@ -108,7 +108,7 @@ class Message(ABC):
 
     @property
     def from_(self) -> NameAddr:
-        """Return the From address."""
+        """The From address."""
         held: NameAddr | None = self._typed.get("from")
         if held is None:
             held = self._typed["from"] = _read_address(self._line_of("from"))
@@ -116,7 +116,7 @@ class Message(ABC):
 
     @property
     def to(self) -> NameAddr:
-        """Return the To address."""
+        """The To address."""
         held: NameAddr | None = self._typed.get("to")
         if held is None:
             held = self._typed["to"] = _read_address(self._line_of("to"))
@@ -124,7 +124,7 @@ class Message(ABC):
 
     @property
     def top_via(self) -> Via:
-        """Return the topmost Via value."""
+        """The topmost Via value."""
         held: Via | None = self._typed.get("via")
         if held is None:
             held = self._typed["via"] = _read_via(self._line_of("via"))
@@ -132,7 +132,7 @@ class Message(ABC):
 
     @property
     def contact(self) -> NameAddr | None:
-        """Return the first Contact address, None where there is none."""
+        """The first Contact address, None where there is none."""
         text = self.header("contact")
         return None if text is None else NameAddr.parse(split_values(text)[0])
 
@@ -257,7 +257,7 @@ class Request(Message):
 
     @property
     def uri(self) -> SipUri:
-        """Return the Request-URI in parts; PeerError 416 where it is no SIP URI."""
+        """The Request-URI in parts; PeerError 416 where it is no SIP URI."""
         held: SipUri | None = self._typed.get("")
         if held is None:
             held = self._typed[""] = _read_uri(self.uri_text)
@@ -265,7 +265,7 @@ class Request(Message):
 
     @property
     def top_route(self) -> SipUri | None:
-        """Return the URI of the topmost Route, None where there is none that can be read."""
+        """The URI of the topmost Route, None where there is none that can be read."""
         try:
             return _read_route(self._lines[self._keys.index("route")])
         except (PeerError, ValueError):
@@ -280,7 +280,7 @@ class Request(Message):
 
     @property
     def max_forwards(self) -> int | None:
-        """Return Max-Forwards, None where it is absent; PeerError 400 beyond 0 to 255."""
+        """Max-Forwards, None where it is absent; PeerError 400 beyond 0 to 255."""
         text = self.header("max-forwards")
         if text is None:
             return None
@@ -338,7 +338,7 @@ class Response(Message):
 
     @property
     def is_final(self) -> bool:
-        """Tell whether it ends its transaction."""
+        """True if it ends its transaction."""
         return self.status >= 200
 
     def copy(self) -> Response:

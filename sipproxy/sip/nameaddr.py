@@ -45,12 +45,12 @@ class NameAddr:
 
     @property
     def sip_uri(self) -> SipUri:
-        """Return the URI in parts; PeerError when it is no SIP URI."""
+        """The URI in parts; PeerError when it is no SIP URI."""
         return SipUri.parse(self.uri)
 
     @property
     def tag(self) -> str:
-        """Return the tag parameter, "" when there is none."""
+        """The tag parameter, "" when there is none."""
         return param(self.params, "tag") or ""
 
     def param(self, name: str) -> str | None:

@@ -22,7 +22,7 @@ _SINGLE = ("from", "to", "call-id", "cseq")
 
 
 def is_keepalive(data: bytes) -> bool:
-    """Tell whether a datagram holds nothing but a keep-alive: line breaks or zero octets (RFC 5626 3.5.1)."""
+    """Return whether a datagram holds nothing but a keep-alive: line breaks or zero octets (RFC 5626 3.5.1)."""
     return not data.strip(b"\r\n\0 ")
 
 

@@ -50,12 +50,12 @@ class SipUri:
 
     @property
     def user_key(self) -> str:
-        """Return the user part for look-ups: unescaped where that is safe, lower case, "" when absent."""
+        """The user part for look-ups: unescaped where that is safe, lower case, "" when absent."""
         return unescape(self.user or "").lower()
 
     @property
     def host_key(self) -> str:
-        """Return the host in lower case, without a final dot."""
+        """The host in lower case, without a final dot."""
         return self.host.lower().rstrip(".")
 
     def param(self, name: str) -> str | None:

@@ -38,17 +38,17 @@ class Via:
 
     @property
     def sent_by(self) -> str:
-        """Return `host` or `host:port` as written."""
+        """`host` or `host:port` as written."""
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
     @property
     def branch(self) -> str:
-        """Return the branch parameter, "" when there is none."""
+        """The branch parameter, "" when there is none."""
         return param(self.params, "branch") or ""
 
     @property
     def has_rfc3261_branch(self) -> bool:
-        """Tell whether the branch alone names the transaction (RFC 3261 17.2.3)."""
+        """True if the branch alone names the transaction (RFC 3261 17.2.3)."""
         branch = self.branch
         return branch.startswith(MAGIC_COOKIE) and len(branch) > len(MAGIC_COOKIE)
 

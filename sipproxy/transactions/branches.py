@@ -34,7 +34,7 @@ def worker_of(branch: str) -> int | None:
 
 
 def has_looped(request: Request, *, key: bytes) -> bool:
-    """Tell whether one of the request's Vias is ours for the very same request."""
+    """Return whether one of the request's Vias is ours for the very same request."""
     if not any(MAGIC_COOKIE in line for line in request.headers("via")):
         return False
     return any(_fits(value, request, key) for value in request.values("via"))

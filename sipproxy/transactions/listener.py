@@ -21,7 +21,7 @@ class Side(Enum):
 
     @property
     def other(self) -> Side:
-        """Return the opposite side."""
+        """The opposite side."""
         return Side.INTERNAL if self is Side.EXTERNAL else Side.EXTERNAL
 
 
@@ -34,12 +34,12 @@ class Transport(Enum):
 
     @property
     def is_stream(self) -> bool:
-        """Tell whether messages arrive in order or not at all: nothing is repeated then."""
+        """True if messages arrive in order or not at all: nothing is repeated then."""
         return self is not Transport.UDP
 
     @property
     def uri_params(self) -> str:
-        """Return what a URI of ours adds for the peer to come back by this transport."""
+        """What a URI of ours adds for the peer to come back by this transport."""
         return "" if self is Transport.UDP else f";transport={self.value.lower()}"
 
 
@@ -58,5 +58,5 @@ class Listener:
 
     @property
     def name(self) -> str:
-        """Return a name that is the same in every worker."""
+        """A name that is the same in every worker."""
         return f"{self.side.value}-{self.transport.value.lower()}-{self.index}"
