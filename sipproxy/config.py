@@ -10,17 +10,17 @@ from sipproxy.transactions.listener import Listener, Transport
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """Name a media relay that calls may use."""
+    """A media relay that calls may use."""
 
     address: Address
     """Where it takes ng commands."""
     weight: int = 1
-    """Its share of the new calls, beside the weights of the others."""
+    """Its share of the new calls, in proportion to the weights of the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsConfig:
-    """Hold where TLS finds its files; they are read again when they change."""
+    """The files of TLS; they are read again when they change."""
 
     certificate: str
     """Path of the chain in PEM."""
@@ -32,21 +32,21 @@ class TlsConfig:
 
 @dataclass(frozen=True, slots=True)
 class HepConfig:
-    """Hold where copies of messages go, in HEP version 3."""
+    """Where copies of messages go, in HEP version 3."""
 
     host: str
     """An IPv4 address or a name."""
     port: int
-    """UDP."""
+    """A UDP port."""
     agent_id: int
-    """Tells the collector who sends, 32 bits."""
+    """Tells the collector which node sends, 32 bits."""
     key: bytes = field(default=b"", repr=False)
-    """What the collector wants to see; empty sends none."""
+    """The collector's authentication key; empty sends none."""
 
 
 @dataclass(frozen=True, slots=True)
 class SipProxyConfig:
-    """Hold what one proxy process needs to know; addresses are (IPv4, port)."""
+    """The configuration of one proxy process; addresses are (IPv4, port)."""
 
     name: str
     """The node's name."""
@@ -55,7 +55,7 @@ class SipProxyConfig:
     realm: str
     """The digest realm."""
     hosts: frozenset[str]
-    """Every host part that means us, lower case: domain, aliases, addresses."""
+    """Every host part that names this system, lower case: domain, aliases, addresses."""
     external: tuple[Listener, ...]
     """Where callers' messages arrive; the first one speaks UDP and is what the pool shows."""
     internal: Listener
@@ -75,23 +75,23 @@ class SipProxyConfig:
     tls: TlsConfig | None = None
     """The files of the listeners that speak TLS."""
     trusted: tuple[str, ...] = ()
-    """CIDRs that per-source limits and bans never touch."""
+    """CIDRs whose sources are neither limited nor banned."""
     drop_foreign_hosts: bool = False
     """Whether requests from outside that name a host which is not ours get no answer."""
     guard_kernel: bool = False
-    """Whether the kernel drops what comes from banned sources, where we may ask it to."""
+    """Whether the kernel drops packets of banned sources, where the process has the rights to ask for it."""
     digest_allow_no_qop: bool = False
     """Whether clients that ignore qop (RFC 2069) may answer a challenge."""
     max_unacknowledged_per_source: int = 10
-    """Calls without a password that wait for their ACK, per source address (D8)."""
+    """Calls without a password that may wait for their ACK, per source address."""
     stores_messages: bool = True
     """Whether the database keeps the messages of calls."""
     hep: HepConfig | None = None
-    """Who else gets them."""
+    """Which collector gets copies of them."""
 
     @property
     def exports_messages(self) -> bool:
-        """True if somebody beside the database wants each message."""
+        """True if a collector gets a copy of each message."""
         return self.hep is not None
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DnsConfig:
-    """Everything that the DNS server needs to know before it starts."""
+    """The configuration of one DNS server process."""
 
     name: str
     """Node name, unique in the fleet."""

@@ -1,4 +1,4 @@
-"""Short keyed tags for what strangers carry for us: nonces, branches, route tokens.
+"""Short keyed tags for the state that peers carry for us: nonces, branches, route tokens.
 
 Keyed BLAKE2s (RFC 7693) takes a quarter of the time of an HMAC over SHA-256 here, and every message of a call is tagged or
 checked several times. Each purpose has a name of its own, so a tag of one can never pass for another.

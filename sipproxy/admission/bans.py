@@ -1,12 +1,13 @@
-"""The sources that are kept out altogether, and what brings them there.
+"""The banned sources, and what leads to a ban.
 
-Two ways lead to a ban. Wrong passwords cost points, and only where the peer proved that it gets our answers, so nobody can have a
-third party banned by writing its address on a datagram; who has used up its points is out for ten minutes, then for twice as
-long each time. And a source that goes on far above its limit is out for half a minute; that one may be forged, so it
-never meets a source that had a call admitted a short while ago, which its bucket limits all the same.
+Wrong passwords cost points. They count only where the peer has proved that it receives our responses, so nobody can have a third
+party banned by forging its address. A source without points left is banned for ten minutes, then for twice as long each time.
 
-Bans of other proxies and of operators come from the database, as `replace`. A ban made here is on its way there: it holds until it
-is seen in the database once, and is lifted when it is gone from there. Times are monotonic seconds; trusted sources are never here.
+A source that goes on far above its limit is banned for half a minute. Its address may be forged, so this ban never hits a source
+that had a call admitted a short while ago; the rate limit still does.
+
+`replace` takes the bans of other proxies and of operators from the database. A ban that was made here holds until it has been seen
+in the database once, and is lifted when it is gone from there. Times are monotonic seconds; trusted sources are never banned.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ SAME_SECONDS = 1.0  # a database's clock and ours differ by parts of a second
 
 @dataclass(frozen=True, slots=True)
 class Ban:
-    """One source that is kept out."""
+    """One banned source."""
 
     source_ip: str
     reason: BanReason
@@ -52,16 +53,16 @@ class Ban:
 
 @dataclass(frozen=True, slots=True)
 class BanChange:
-    """What became different."""
+    """The difference between the bans before and now."""
 
     banned: tuple[Ban, ...] = ()
-    """Those that are new, or last until another moment than before."""
+    """Those that are new, or end at another time than before."""
     lifted: tuple[str, ...] = ()
-    """Those that ended before their time."""
+    """The sources whose ban ended before its time."""
 
 
 class BanBook:
-    """Hold bans by source address, at most `max_bans`: the one that ends first makes room."""
+    """The bans by source address, at most `max_bans`: the one that ends first makes room."""
 
     def __init__(self, *, is_trusted: Callable[[str], bool], max_bans: int = MAX_BANS) -> None:
         self._is_trusted = is_trusted
@@ -77,19 +78,19 @@ class BanBook:
         return len(self._bans) + len(self._unseen) + len(self._points) + len(self._refused) + len(self._called) + len(self._past)
 
     def is_banned(self, source_ip: str, now: float) -> bool:
-        """Return whether a source is kept out."""
+        """Return whether a source is banned."""
         ban = self._bans.get(source_ip)
         return ban is not None and ban.until > now
 
     def active(self, now: float) -> int:
-        """Return how many sources are kept out."""
+        """Return how many sources are banned."""
         return sum(ban.until > now for ban in self._bans.values())
 
-    # What brings a source here.
+    # What leads to a ban.
 
     def count(self, source_ip: str, points: float, now: float) -> Ban | None:
-        """Count points of a peer that proved that it gets our answers; returns the ban where these were too many."""
-        # What a source had on its way when it was banned makes nothing worse.
+        """Count points of a peer that has proved that it receives our responses. Returns the ban if these were too many."""
+        # What a source had sent before it was banned does not prolong the ban.
         if self.is_banned(source_ip, now) or self._is_trusted(source_ip) or self._points.take(source_ip, POINTS, now, points):
             return None
         self._points.forget(source_ip)
@@ -97,7 +98,7 @@ class BanBook:
         return self._add(Ban(source_ip, BanReason.WRONG_PASSWORD, now, now + length))
 
     def count_refused(self, source_ip: str, now: float) -> Ban | None:
-        """Count a request that was over its source's limit; returns the ban where there were far too many."""
+        """Count a request over its source's limit. Returns the ban if there were far too many."""
         if self.is_banned(source_ip, now) or self._is_trusted(source_ip) or self._refused.take(source_ip, FLOOD, now):
             return None
         if self.is_caller(source_ip, now):
@@ -106,7 +107,7 @@ class BanBook:
         return self._add(Ban(source_ip, BanReason.FLOOD, now, now + FLOOD_BAN_SECONDS))
 
     def note_call(self, source_ip: str, now: float) -> None:
-        """Note an admitted call: for a while what comes in this source's name may be forged to have it banned."""
+        """Note an admitted call: for a while a flood from this address may be forged to have it banned."""
         self._called[source_ip] = now
         self._called.move_to_end(source_ip)
         if len(self._called) > MAX_SOURCES:
@@ -118,13 +119,13 @@ class BanBook:
         return at is not None and now - at < RECENT_CALL_SECONDS
 
     def forgive(self, source_ip: str) -> None:
-        """Forget the points of a source that knows its password."""
+        """Clear the points of a source that has sent a correct digest."""
         self._points.forget(source_ip)
 
-    # What others say.
+    # Bans from the database.
 
     def replace(self, bans: Iterable[Ban], now: float) -> BanChange:
-        """Take the bans that the database holds now; what it had and has no longer is lifted."""
+        """Take the bans that the database holds now; a ban that is gone from there is lifted."""
         before = {source_ip: ban for source_ip, ban in self._bans.items() if ban.until > now}
         told = {ban.source_ip: ban for ban in bans if ban.until > now and (ban.source_ip in before or not self._is_trusted(ban.source_ip))}
         unseen = {ip: at for ip, at in self._unseen.items() if ip in before and ip not in told and now - at < UNSEEN_BAN_SECONDS}
@@ -153,7 +154,7 @@ class BanBook:
         return min(2 * length, LAST_BAN_SECONDS) if now < forgotten_at else FIRST_BAN_SECONDS
 
     def _remember(self, ban: Ban) -> None:
-        """Keep how long a ban was, so that the next one can be longer; a flood may be forged and makes nothing longer."""
+        """Remember the length of a ban, so that the next one is longer; not of a flood's, whose source may be forged."""
         if ban.reason is not BanReason.WRONG_PASSWORD:
             return
         self._past[ban.source_ip] = ban.until - ban.at, ban.until + BANS_FORGOTTEN_SECONDS
@@ -163,6 +164,6 @@ class BanBook:
 
 
 def _settled(told: Ban, held: Ban | None) -> Ban:
-    """Return the ban that is held where it is the one that is told, but for the clocks."""
+    """Return the ban that is held if it is the one from the database, but for the difference of the clocks."""
     same = held is not None and held.reason is told.reason and abs(held.until - told.until) < SAME_SECONDS
     return held if held is not None and same else told

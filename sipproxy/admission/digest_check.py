@@ -1,4 +1,4 @@
-"""What a request's credentials are worth (D4)."""
+"""Digest authentication of requests (RFC 3261 22, RFC 7616)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from sipproxy.sip.digest import MD5, SHA256, expected_response, read_fields
 from sipproxy.sip.limits import MAX_CREDENTIALS
 from voiceapps.rules.admission import AdmissionSnapshot, DigestState
 
-# Stands in where no application or no secret is there, so that the comparison takes the same time.
+# Stands in for the HA1 of an unknown application, so that the comparison takes the same time.
 _NOBODY = "0" * 64
 _PREFERENCE = (SHA256, MD5)
 
 
 class DigestCheck:
-    """Judge credentials and write challenges for one realm.
+    """The check of credentials and the challenges of one realm.
 
-    `allow_no_qop` takes answers in the form of RFC 2069 too. They count nothing, so each nonce is then good for one request.
+    `allow_no_qop` also accepts credentials in the form of RFC 2069. They have no nonce count, so their nonce is good for one request.
     """
 
     def __init__(self, *, realm: str, hosts: frozenset[str], nonces: NonceBook, allow_no_qop: bool = False) -> None:
@@ -28,13 +28,13 @@ class DigestCheck:
         self._allow_no_qop = allow_no_qop
 
     def challenges(self, application: AdmissionSnapshot | None, source_ip: str, *, stale: bool, now: float) -> list[Challenge]:
-        """Return one challenge for each algorithm the application takes, the preferred first (RFC 8760 2.4)."""
+        """Return one challenge for each algorithm that the application accepts, the preferred one first (RFC 8760 2.4)."""
         offered = application.digest_algorithms if application is not None else (MD5,)
         nonce = self._nonces.make(source_ip, now)
         return [Challenge(self._realm, nonce, algorithm, stale=stale) for algorithm in _PREFERENCE if algorithm in offered]
 
     def judge(self, request: Request, application: AdmissionSnapshot | None, source_ip: str, now: float) -> DigestState:
-        """Return the state of the credentials for our realm; a correct answer claims its nonce count."""
+        """Return the state of the credentials for our realm; correct ones claim their nonce count."""
         try:
             credentials = self._find(request)
         except PeerError:
@@ -50,7 +50,7 @@ class DigestCheck:
         return DigestState.VALID if self._claim(request, credentials, now) else DigestState.STALE
 
     def _find(self, request: Request) -> Credentials | None:
-        """Return the credentials for our realm; those for others are not read any further (RFC 3261 22.3)."""
+        """Return the credentials for our realm; those for other realms are ignored (RFC 3261 22.3)."""
         texts = request.headers("proxy-authorization")
         if len(texts) > MAX_CREDENTIALS:
             raise PeerError(400, "Too Many Credentials")
@@ -79,7 +79,7 @@ class DigestCheck:
         return agrees and allowed and fits and ha1 is not None
 
     def _names(self, request: Request, uri_text: str) -> bool:
-        """Return whether the digest's uri is the Request-URI, or its host form: sipp and others write the server's address."""
+        """Return whether the digest's uri is the Request-URI, or a URI of ours without user: sipp and others write the server's address."""
         if uri_text == request.uri_text:
             return True
         try:

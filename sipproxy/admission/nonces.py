@@ -1,7 +1,7 @@
-"""Nonces that need no memory until they were used well (D4).
+"""Nonces that are checked without state.
 
-A nonce is its time, 64 random bits, its issuing process and a tag over these with the source address and the realm. It is
-checked without state. Only a *correct* digest claims its count, so a stranger cannot fill the table.
+A nonce holds its time, 64 random bits, its issuing process and a tag over these, the source address and the realm. Only a
+*correct* digest claims its nonce count, so a stranger cannot fill the table of claims.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from sipproxy.mac import make_tag
 
 _HEAD = struct.Struct("!Q8s4s")
 _MAC_BYTES = 12
-_WHOLE = 2**32  # above every count: the nonce was used whole, without one
+_WHOLE = 2**32  # above every count: the nonce was used without one
 
 Use = tuple[str, str, str]
-"""What one use of a nonce is: Call-ID, CSeq and branch."""
+"""One use of a nonce: Call-ID, CSeq and branch."""
 
 
 class NonceBook:
-    """Make, check and claim nonces; `new_token` returns hex digits, at least 16."""
+    """The nonces of one process and their claimed counts; `new_token` returns hex digits, at least 16."""
 
     def __init__(self, *, key: bytes, realm: str, new_token: Callable[[], str], max_nonces: int = MAX_NONCES) -> None:
         self._key = key
         self._realm = realm.encode()
         self._new_token = new_token
-        # Another process, or this one before its restart, has another mark: its claimed counts are not known here.
+        # Another process, or this one before a restart, has another mark: the counts that it has claimed are not known here.
         self._worker = bytes.fromhex(new_token()[:8])
         self._max = max_nonces
         self._claims: OrderedDict[str, tuple[float, int, Use]] = OrderedDict()
@@ -59,9 +59,9 @@ class NonceBook:
         return worker == self._worker and 0 <= now * 1000 - made + 1 <= NONCE_SECONDS * 1000
 
     def claim(self, nonce: str, count: int, use: Use, now: float) -> bool:
-        """Use a count of a nonce once; False where it was used before for something else, or is lower than the last.
+        """Claim a nonce count; False if another request has used it, or if it is lower than the last one.
 
-        The same count with the same use is a retransmission and stays good. A full table claims nothing.
+        The same count with the same use is a retransmission and stays valid. A full table refuses every claim.
         """
         self._forget_old(now)
         held = self._claims.get(nonce)
@@ -79,13 +79,13 @@ class NonceBook:
         return True
 
     def claim_once(self, nonce: str, use: Use, now: float) -> bool:
-        """Use a nonce without a count: good for one use, and only where no count of it was claimed."""
+        """Claim a nonce without a count: valid for one use, and only if no count of it was claimed."""
         self._forget_old(now)
         held = self._claims.get(nonce)
         return self.claim(nonce, _WHOLE, use, now) if held is None else held[1:] == (_WHOLE, use)
 
     def _forget_old(self, now: float) -> None:
-        # Nonces live equally long, so the first claimed ones are the first to go.
+        # All nonces live equally long, so the claims expire in the order in which they were made.
         while self._claims:
             nonce, (expires, _, _) = next(iter(self._claims.items()))
             if expires > now:

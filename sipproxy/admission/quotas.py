@@ -1,7 +1,7 @@
 """What applications and accounts use of their limits, as far as this proxy knows.
 
-Calls that are up are counted over the whole fleet: our own exactly, those of other nodes as the database knew them when the
-application was read. New calls a second are counted at this node alone, so a fleet of n proxies lets up to n times the limit in.
+Concurrent calls are counted over the whole fleet: our own exactly, those of other nodes as the database knew them when the
+application was read. New calls per second are counted at this node alone, so a fleet of n proxies may admit n times the limit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CountCalls = Callable[[str, str], CallCount]
 
 
 class Quotas:
-    """Measure usage, and count the calls that are let in."""
+    """The use of the limits, measured for each new call and counted for each admitted one."""
 
     def __init__(self, count_calls: CountCalls, *, max_keys: int = MAX_RATED) -> None:
         self._count_calls = count_calls
@@ -30,7 +30,7 @@ class Quotas:
         return len(self._applications) + len(self._accounts)
 
     def usage(self, application: AdmissionSnapshot, now: float) -> Usage:
-        """Return what the next call of an application would find in use; nothing is counted."""
+        """Return the usage that the next call of an application would find; nothing is counted."""
         here, elsewhere = self._count_calls(application.application_id, application.account_id), application.calls_elsewhere
         return Usage(
             up=CallCount(here.application + elsewhere.application, here.account + elsewhere.account),
@@ -41,7 +41,7 @@ class Quotas:
         )
 
     def count(self, application: AdmissionSnapshot, now: float) -> None:
-        """Count a new call that is let in."""
+        """Count a call that is admitted."""
         for buckets, key, limits in (
             (self._applications, application.application_id, application.application_limits),
             (self._accounts, application.account_id, application.account_limits),
@@ -51,8 +51,8 @@ class Quotas:
 
 
 def _recent(buckets: TokenBuckets, key: str, limit: int | None, now: float) -> int:
-    """Return the tokens that are gone, a part of one as a whole: less than one token left is none left."""
-    # Round what is left, never the difference: 15 - 0.9999999999999996 is 14.0, and a call would enter that takes no token.
+    """Return how many tokens are used, a part of one as a whole: less than one token left is none left."""
+    # Round what is left, never the difference: 15 - 0.9999999999999996 is 14.0, and the limit would admit an uncounted call.
     return 0 if limit is None else limit - floor(buckets.level(key, _rate(limit), now))
 
 

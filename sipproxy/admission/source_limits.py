@@ -1,4 +1,4 @@
-"""Token buckets, and the limits per source address that are made of them."""
+"""Token buckets, and the rate limits of source addresses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FAILURES = Rate(FAILURES_PER_SECOND, FAILURE_BURST)
 
 
 class TokenBuckets:
-    """Hold each key to a rate; the longest unseen key makes room for a new one."""
+    """Token buckets by key; the key that was unseen for longest makes room for a new one."""
 
     def __init__(self, *, max_keys: int = MAX_SOURCES) -> None:
         self._max = max_keys
@@ -38,7 +38,7 @@ class TokenBuckets:
         return len(self._levels)
 
     def take(self, key: str, rate: Rate, now: float, tokens: float = 1.0) -> bool:
-        """Use tokens; False where there are not so many left."""
+        """Take tokens from a bucket; False if there are not so many left."""
         level = self.level(key, rate, now)
         taken = level >= tokens
         self._levels[key] = (level - tokens if taken else level, now)
@@ -53,12 +53,12 @@ class TokenBuckets:
         return rate.burst if held is None else min(rate.burst, held[0] + (now - held[1]) * rate.per_second)
 
     def forget(self, key: str) -> None:
-        """Fill a bucket again; an unknown key is fine."""
+        """Refill a bucket; an unknown key is ignored."""
         self._levels.pop(key, None)
 
 
 def trusted_sources(networks: tuple[str, ...]) -> Callable[[str], bool]:
-    """Return what tells whether no limit touches a source; asked for each datagram several times, so it remembers."""
+    """Return a function that says whether a source is trusted. It is called several times per datagram, so it caches."""
     trusted = tuple(IPv4Network(text) for text in networks)
 
     @lru_cache(maxsize=MAX_REMEMBERED)
@@ -69,7 +69,7 @@ def trusted_sources(networks: tuple[str, ...]) -> Callable[[str], bool]:
 
 
 class SourceLimits:
-    """Tell which sources ask too much or guess passwords; trusted ones never do."""
+    """The rate limits of sources: on unauthenticated requests and on failed digests. Trusted sources have none."""
 
     def __init__(self, trusted: tuple[str, ...]) -> None:
         self.is_trusted = trusted_sources(trusted)
@@ -82,7 +82,7 @@ class SourceLimits:
         return len(self._requests) + len(self._failures) + len(self._told) + len(self._failed_calls)
 
     def admit(self, source_ip: str, now: float) -> bool:
-        """Count one unauthenticated request; False where the source is over a limit."""
+        """Count one unauthenticated request; False if its source is over a limit."""
         if self.is_trusted(source_ip):
             return True
         if self._failures.level(source_ip, FAILURES, now) >= 1.0 and self._requests.take(source_ip, REQUESTS, now):
@@ -91,13 +91,13 @@ class SourceLimits:
         return False
 
     def is_silenced(self, source_ip: str, now: float) -> bool:
-        """Return whether a source is over a limit and has heard so: nothing that this limit counts would be answered."""
+        """Return whether a source is over a limit and had its refusal: requests that the limit counts get no response."""
         if source_ip not in self._told:
             return False
         return self._failures.level(source_ip, FAILURES, now) < 1.0 or self._requests.level(source_ip, REQUESTS, now) < 1.0
 
     def may_be_told(self, source_ip: str) -> bool:
-        """Tell once per overload that a refusal may be sent; after that a flood meets silence."""
+        """Return True once per overload: a refusal may be sent to the source, then it gets silence."""
         if source_ip in self._told:
             return False
         self._told[source_ip] = None
@@ -106,7 +106,7 @@ class SourceLimits:
         return True
 
     def count_failure(self, source_ip: str, sip_call_id: str, now: float) -> bool:
-        """Count a failed digest, once for each Call-ID: some phones send the same wrong answer fifteen times. Tell whether it counted."""
+        """Count a failed digest, once for each Call-ID: some phones send the same wrong one fifteen times. Returns whether it counted."""
         call = (source_ip, sip_call_id)
         if self.is_trusted(source_ip) or call in self._failed_calls:
             return False
@@ -117,5 +117,5 @@ class SourceLimits:
         return True
 
     def forgive(self, source_ip: str) -> None:
-        """Forget the failures of a source that knows its password."""
+        """Clear the failures of a source that has sent a correct digest."""
         self._failures.forget(source_ip)

@@ -4,7 +4,7 @@
 - A final response other than 2xx, from the target or from us, ends the INVITE that starts it: `conclude`.
 - A BYE of either side is answered: `conclude`.
 - Nobody has spoken in it for an hour: `end_overdue`.
-- Another part of the system has recorded its end already: `forget`.
+- The database has a record of its end already: `forget`.
 
 The call flow writes the record of a call that it had. The proxy writes it for a call that no node has answered, and for every call
 where the targets are static.
@@ -30,7 +30,7 @@ NO_RELAY: Address = ("", 0)
 
 
 class CallEnd:
-    """Ends calls: their session at the relay, their place in the call book, their record."""
+    """The end of calls: of their session at the relay and their entry in the call book, with the record of it."""
 
     def __init__(self, shared: Shared, responder: Responder, broker: RelayBroker) -> None:
         self._shared = shared
@@ -69,7 +69,7 @@ class CallEnd:
             self._end(call_id, EndReason.CALLER_UNREACHABLE, now)
 
     def forget(self, call_ids: Iterable[str]) -> None:
-        """Forget calls whose end is recorded already: their BYE never passed here, as the node that held them died."""
+        """Forget calls whose end is recorded already: no BYE of them passed here, as when their node died."""
         for call_id in call_ids:
             self._shared.calls.remove(call_id)
 

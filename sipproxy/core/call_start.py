@@ -23,7 +23,7 @@ _REFUSALS = {Refusal.UNUSABLE: EndReason.UNSUPPORTED_MEDIA, Refusal.UNAVAILABLE:
 
 
 class CallStart:
-    """Brings admitted INVITEs to a node."""
+    """The way of an admitted INVITE to a call-flow node."""
 
     def __init__(
         self, shared: Shared, *, responder: Responder, trace: MessageTrace, broker: RelayBroker, sender: RequestSender, ends: CallEnd
@@ -113,8 +113,8 @@ class CallStart:
         edits.push_record_route(out, context.signed, shared.config.internal)
         self._sender.send(context, out, shared.config.internal, node, now)
         if len(context.tried) == 1:
-            # Only now: until a node has it, the caller's repeating is what brings the call through the death of this process. A relay
-            # that is slower than 17.2.1's 200 ms costs a repetition, which is absorbed.
+            # Not earlier: until a node has the INVITE, only the caller's retransmissions save the call if this process dies. A relay
+            # that is slower than the 200 ms of RFC 3261 17.2.1 costs one retransmission, which is absorbed.
             self._responder.respond(context, context.request.make_response(100), now)
         shared.events.tell(NodeChosen(context.call_id, node))
         shared.targets.begin(node)
@@ -122,7 +122,7 @@ class CallStart:
         shared.timers.set((ContextTimer.FAILOVER, context.id), now + FAILOVER_SECONDS)
 
     def _leave_node(self, context: ResponseContext, now: float) -> None:
-        """Give the current node up: it rests, and what it still says is cancelled or hung up."""
+        """Give up the current node: it rests for a while, its transaction is cancelled, a late 2xx from it is hung up."""
         if context.client is not None and context.egress is not None:
             self._shared.targets.rest(context.target, now)
             context.abandoned[context.client] = context.target

@@ -18,12 +18,12 @@ from voiceapps.rules.records import CallFacts
 
 @dataclass(slots=True)
 class Call:
-    """Hold one call; times are monotonic seconds."""
+    """One call; times are monotonic seconds."""
 
     facts: CallFacts
-    """What its records carry."""
+    """The facts that its records carry."""
     capped: bool
-    """Whether it still counts against its source until the ACK."""
+    """Whether it counts as unacknowledged for its source."""
     added_at: float
     """When it was admitted."""
     node: Address | None = None
@@ -37,7 +37,7 @@ class Call:
 
 
 class CallBook:
-    """Hold calls by internal call id."""
+    """The calls of this proxy by internal call id."""
 
     def __init__(self, *, max_calls: int = MAX_CALLS) -> None:
         self._max = max_calls
@@ -53,11 +53,11 @@ class CallBook:
 
     @property
     def is_full(self) -> bool:
-        """True if no call more has room."""
+        """True if no further call has room."""
         return len(self._calls) >= self._max
 
     def unacknowledged(self, source_ip: str) -> int:
-        """Return how many calls without a password wait for this source's ACK."""
+        """Return how many calls without a password of this source wait for their ACK."""
         return self._waiting[source_ip]
 
     def count(self, application_id: str, account_id: str) -> CallCount:
@@ -65,7 +65,7 @@ class CallBook:
         return CallCount(self._of_application[application_id], self._of_account[account_id])
 
     def older_than(self, when: float) -> tuple[str, ...]:
-        """Return the ids of the calls that were admitted before a moment."""
+        """Return the ids of the calls that were admitted before a monotonic time."""
         return tuple(call_id for call_id, call in self._calls.items() if call.added_at < when)
 
     def add(self, facts: CallFacts, *, capped: bool, now: float) -> None:
@@ -84,17 +84,17 @@ class CallBook:
             call.node = node
 
     def is_left(self, call_id: str, node: Address) -> bool:
-        """Return whether a call of ours was taken from a node, whose requests it concerns no longer."""
+        """Return whether a call has moved to another node: requests of the old one no longer concern it."""
         call = self._calls.get(call_id)
         return call is not None and call.node is not None and call.node != node
 
     def touch(self, call_id: str, now: float) -> None:
-        """Note that a call's parties still speak."""
+        """Note that a message of a call passed: it is not overdue."""
         if call_id in self._calls:
             self._timers.set(call_id, now + CALL_SECONDS)
 
     def acknowledge(self, call_id: str, now: float) -> None:
-        """Note the caller's ACK; the first one counts."""
+        """Note when the caller's first ACK came."""
         call = self._calls.get(call_id)
         if call is not None and call.answered_at is None:
             call.answered_at = now
@@ -107,7 +107,7 @@ class CallBook:
             call.accepted = True
 
     def give_up(self, call_id: str) -> None:
-        """Note the caller's BYE; before the answer it gives the call up as a CANCEL does (RFC 3261 15.1.1)."""
+        """Note the caller's BYE: before the answer it ends the call as a CANCEL does (RFC 3261 15.1.1)."""
         call = self._calls.get(call_id)
         if call is not None and not call.accepted:
             call.given_up = True
@@ -128,7 +128,7 @@ class CallBook:
         return call
 
     def close(self, call_id: str, now: float) -> None:
-        """Note that a call just ended: what its parties sent meanwhile is still on its way."""
+        """Remember for 64*T1 that a call has ended: messages of it may still be on their way."""
         while self._over and (next(iter(self._over.values())) <= now or len(self._over) >= MAX_OVER):
             self._over.popitem(last=False)
         self._over[call_id] = now + TIMEOUT
@@ -138,11 +138,11 @@ class CallBook:
         return self._over.get(call_id, now) > now
 
     def get_timer(self) -> float | None:
-        """Return when the next call is to be given up."""
+        """Return when the next call is overdue."""
         return self._timers.next()
 
     def pop_silent(self, now: float) -> str | None:
-        """Return the id of a call that nobody has spoken in for too long; it stays until it is removed."""
+        """Return the id of one call without any message for too long; the call stays until it is removed."""
         return self._timers.pop_due(now)
 
     def _release(self, call: Call) -> None:
@@ -152,7 +152,7 @@ class CallBook:
 
 
 def _count_down(counter: Counter[str], key: str) -> None:
-    """Take one away; what is left with nothing goes, or strangers would fill the table."""
+    """Decrement a count; a key at zero is removed, or strangers would fill the table."""
     counter[key] -= 1
     if not counter[key]:
         del counter[key]

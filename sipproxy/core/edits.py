@@ -1,4 +1,4 @@
-"""The edits that a message gets on its way through (design section 3, steps 8 and 10)."""
+"""The edits that a message gets on its way through the proxy (RFC 3261 16.6, 16.7)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DEFAULT_HOPS = 70
 
 
 def strip_foreign(message: Message) -> None:
-    """Remove what only insiders may say, from a message that entered from outside (D11)."""
+    """Remove the headers that only our own nodes may send, from a message that came from outside."""
     message.remove_if(_is_foreign)
 
 
@@ -28,7 +28,7 @@ def _is_foreign(key: str) -> bool:
 
 
 def strip_private(message: Message) -> None:
-    """Remove what no outsider may see, from a message that leaves."""
+    """Remove the headers that callers must not see, from a message that leaves."""
     message.remove_if(_is_private)
 
 
@@ -38,7 +38,7 @@ def _is_private(key: str) -> bool:
 
 
 def prepare_invite(request: Request, facts: CallFacts) -> Request:
-    """Return the INVITE as the call flow gets it, but for the hop's own Via and Record-Route."""
+    """Return the INVITE as the call flow gets it, without the Via and Record-Route of the hop."""
     out = request.copy()
     out.remove_if(("proxy-authorization", "route").__contains__)
     count_hop(out)
@@ -70,28 +70,28 @@ def via_text(egress: Listener, branch: str) -> str:
 
 
 def push_record_route(invite: Request, token: str, internal: Listener) -> None:
-    """Put our Record-Route entry on top, as the inside sees it."""
+    """Put our Record-Route entry on top, with our internal address."""
     host, port = internal.address
     invite.prepend("Record-Route", f"<sip:{token}@{host}:{port};lr>")
 
 
 def turn_response_outside(response: Response, called: str, token: str, outer: str) -> None:
-    """Hide the inside in a response to the caller: our entry shows its outer face (RFC 5658), Contact the called URI.
+    """Hide our nodes in a response to the caller: our Record-Route entry gets our outer address (RFC 5658), Contact the called URI.
 
-    The entries above ours are of the inside and go (`inner_route` keeps them); those below are the caller's own.
+    The entries above ours belong to the target and are removed (`inner_route` keeps them); those below are the caller's own.
     """
     strip_private(response)
     values = response.values("record-route")
     ours = _own_entry(values, token)
     if values:
-        # Without ours it is a response inside a dialog, whose entries mean nothing any more (RFC 3261 12.2.1.2).
+        # Without our entry it is a response inside a dialog, where Record-Route has no effect (RFC 3261 12.2.1.2).
         response.replace_values("Record-Route", [f"<{outer}>", *values[ours + 1 :]] if ours >= 0 else [])
     if response.count("contact"):
         response.replace("Contact", f"<{called}>")
 
 
 def inner_route(response: Response, token: str) -> InnerRoute:
-    """Return the way behind the target that answered: its Contact, and the Record-Route entries above ours (RFC 3261 12.1.2)."""
+    """Return the route behind the target that answered: its Contact, and the Record-Route entries above ours (RFC 3261 12.1.2)."""
     values = response.values("record-route")
     above = values[: max(_own_entry(values, token), 0)]
     return InnerRoute(contact_uri(response), tuple(reversed(above)))
@@ -111,14 +111,14 @@ def _own_entry(values: list[str], token: str) -> int:
 
 
 def follow_inner_route(request: Request, inner: InnerRoute) -> None:
-    """Send a request of the caller on the way behind a foreign target."""
+    """Give a request of the caller the Request-URI and Route of the hops behind a static target."""
     if inner.target:
         request.set_uri(inner.target)
     request.replace_values("Route", list(inner.routes))
 
 
 def outer_entry(response: Response, token: str, listener: Listener, config: SipProxyConfig) -> str:
-    """Return our Record-Route URI as callers see it; with static targets it holds the way behind the one that answered."""
+    """Return our Record-Route URI as callers see it; with static targets it carries the route behind the one that answered."""
     host, port = listener.address
     entry = f"sip:{token}@{config.record_route_host or host}:{port}{listener.transport.uri_params};lr"
     if not config.callflow_targets:
@@ -129,7 +129,7 @@ def outer_entry(response: Response, token: str, listener: Listener, config: SipP
 
 
 def recorded_token(response: Response) -> str:
-    """Return the user part of our Record-Route entry in a response that a request of ours brought about, "" where there is none."""
+    """Return the user part of our Record-Route entry in a response to a request of ours, "" where there is none."""
     for value in response.values("record-route"):
         try:
             user = NameAddr.parse(value).sip_uri.user or ""
@@ -146,11 +146,11 @@ def put_vias_back(response: Response, request: Request) -> None:
 
 
 def next_hop_outside(request: Request, token: RouteToken, own: frozenset[str]) -> tuple[Transport, Address]:
-    """Return where a request towards the caller goes (D18).
+    """Return where a request towards the caller goes.
 
-    The next Route or the Request-URI counts only where it is a public address and the caller is not behind NAT: an address
-    within somebody's private network means nothing to us. Else the request takes the way the caller's INVITE came. `own`
-    holds our addresses: nobody makes us send to ourselves.
+    The next Route or the Request-URI counts only if it is a public address and the caller is not behind NAT: we cannot reach
+    an address within somebody's private network. Otherwise the request goes to where the caller's INVITE came from. `own`
+    holds our addresses: a peer cannot make us send to ourselves.
     """
     back = token.transport, token.caller
     if token.behind_nat:
@@ -168,7 +168,7 @@ def next_hop_outside(request: Request, token: RouteToken, own: frozenset[str]) -
 
 
 def _transport_of(uri: SipUri) -> Transport | None:
-    """Return the transport that a URI names (RFC 3261 19.1.1), None where it names none that we know."""
+    """Return the transport that a URI names (RFC 3261 19.1.1), None where it names none or one that we do not speak."""
     if uri.scheme == "sips":
         return Transport.TLS
     named = (uri.param("transport") or "").upper()
@@ -176,9 +176,9 @@ def _transport_of(uri: SipUri) -> Transport | None:
 
 
 def loosen_route(request: Request, hosts: frozenset[str]) -> None:
-    """Undo what a strict router did (RFC 3261 16.4): it wrote our Record-Route URI over the target, which went to the last Route.
+    """Undo what a strict router did (RFC 3261 16.4): it put our Record-Route URI into the Request-URI and the target into the last Route.
 
-    Afterwards the request looks as if a loose router had sent it, and nobody else needs to know of strict ones.
+    Afterwards the request looks as if a loose router had sent it: nothing else has to handle strict routing.
     """
     routes = request.values("route")
     if not routes:
@@ -206,19 +206,19 @@ def route_user(request: Request) -> str:
 
 
 def sealed_route(request: Request) -> str:
-    """Return what our topmost Route says of the way behind the target, "" where it says nothing."""
+    """Return the parameter of our topmost Route that holds the route behind the target, "" where there is none."""
     uri = request.top_route
     return uri.param(PARAMETER) or "" if uri is not None else ""
 
 
 def is_behind_nat(request: Request, source: Address, transport: Transport) -> bool:
-    """Return whether the request's Via names another address than it came from; a connection's own port says nothing."""
+    """Return whether the request's Via names another address than it came from; over a connection the port is not compared."""
     via = request.top_via
     return via.host != source[0] or (not transport.is_stream and (via.port or DEFAULT_PORT) != source[1])
 
 
 def replace_contact(request: Request) -> None:
-    """Show the called URI instead of a foreign target's own Contact, in a request that it sends."""
+    """Replace the Contact of a static target by the called URI, in a request that it sends."""
     if request.count("contact"):
         request.replace("Contact", f"<{request.from_.uri}>")
 

@@ -15,7 +15,7 @@ from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.records import CallAdmitted, CallEnded, LadderMessage, SourceBanned
 
 METHODS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE"))
-# Controls, and what turns the direction of writing round on a page.
+# Controls, and characters that change the direction of writing on a page.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -46,7 +46,7 @@ class RelayWanted:
     """Fired when a session description must pass a media relay; answer with `relay_answered`."""
 
     key: str
-    """Names the question; empty where nobody waits for the answer."""
+    """Names the question; empty if nobody waits for the answer."""
     relay: Address
     """The relay's ng address."""
     command: Mapping[str, object]
@@ -55,16 +55,16 @@ class RelayWanted:
 
 @dataclass(frozen=True, slots=True)
 class InviteRefused:
-    """Fired when an INVITE was refused for a reason the customer should see."""
+    """Fired when an INVITE was refused; the customer sees why."""
 
     application_id: str | None
     """The application the Request-URI names, if any."""
     source_ip: str
     """Where it came from."""
     reason: Reason
-    """The reason that no wire shows."""
+    """The reason, which no response shows."""
     status: int
-    """What the wire showed; 0 for silence."""
+    """The status that was sent; 0 for silence."""
     at: float
     """Seconds since the epoch."""
     country: str | None
@@ -76,7 +76,7 @@ class InviteRefused:
     user_agent: str
     """The User-Agent as it came."""
     trace: tuple[RuleResult, ...]
-    """Every rule with what it wanted and saw."""
+    """Every rule with what it expected and saw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class ReportMade:
 
 @dataclass(frozen=True, slots=True)
 class MessageSeen:
-    """Fired for each message of a call where a collector wants copies."""
+    """Fired for each message of a call if a collector gets copies."""
 
     call_id: str
     """The internal call id."""
@@ -149,7 +149,7 @@ class ResponseSent:
 
 @dataclass(frozen=True, slots=True)
 class BansChanged:
-    """Fired when sources are banned, here or elsewhere, or bans are lifted; not when one ends by itself."""
+    """Fired when sources are banned, here or elsewhere, or bans are lifted; not when a ban expires."""
 
     change: BanChange
     """The difference."""
@@ -171,7 +171,7 @@ ProxyEvent = (
 
 @dataclass(slots=True)
 class EventQueue:
-    """Events that wait for the shell, at most MAX_EVENTS of them; the rest is lost."""
+    """Events that wait for the shell, at most MAX_EVENTS of them; further ones are lost."""
 
     waiting: deque[ProxyEvent] = field(default_factory=deque)
     """The oldest first."""
@@ -188,7 +188,7 @@ def method_label(method: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text without control characters and octets that are no text: neither a database nor a terminal should meet them."""
+    """Return a text without control characters and octets that are no UTF-8: neither a database nor a terminal should get them."""
     return text if text.isascii() and text.isprintable() else _CONTROL.sub("\ufffd", _decoded(text))
 
 

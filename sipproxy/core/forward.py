@@ -1,4 +1,4 @@
-"""Requests on their way: how each leaves, and those inside a dialog, which follow their token."""
+"""How requests leave, and the way of those inside a dialog, which follow their token."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from sipproxy.transactions.listener import Listener, Side
 
 
 class RequestSender:
-    """Opens response contexts and sends their requests, each with a Via of ours."""
+    """The way out for requests: each opens a response context and leaves with a Via of ours."""
 
     def __init__(self, shared: Shared, trace: MessageTrace) -> None:
         self._shared = shared
         self._trace = trace
 
     def open(self, context: ResponseContext, now: float) -> None:
-        """Take up a request that is let through; an INVITE has timer C from now on."""
+        """Remember a request that is let through; an INVITE has timer C from now on."""
         self._shared.contexts[context.id] = context
         if context.request.method == "INVITE":
             self._shared.timers.set((ContextTimer.TIMER_C, context.id), now + TIMER_C_SECONDS)
@@ -49,7 +49,7 @@ class RequestSender:
 
 
 class DialogForwarder:
-    """Sends requests along their dialog; their descriptions pass the relay first."""
+    """The way of requests inside a dialog; their session descriptions pass the relay first."""
 
     def __init__(self, shared: Shared, *, responder: Responder, trace: MessageTrace, broker: RelayBroker, sender: RequestSender) -> None:
         self._shared = shared
@@ -73,7 +73,7 @@ class DialogForwarder:
         self._send_in_turn(context, token, now)
 
     def forward_ack(self, listener: Listener, request: Request, source: Address, token: RouteToken, now: float) -> None:
-        """Send the ACK of a 2xx on, without a transaction; its description is always an answer."""
+        """Forward the ACK of a 2xx, without a transaction; its description is always an answer."""
         side = listener.side
         self._trace.trace(token.call_id, listener, request, now, came_from=source)
         self._shared.calls.touch(token.call_id, now)
@@ -83,7 +83,7 @@ class DialogForwarder:
         transit = SdpTransit(token.call_id, token.relay, side, source, is_offer=False)
 
         def on_rewritten(body: bytes | Refusal, later: float) -> None:
-            # Without the relay the answer would lead the media past it: the peer repeats its 2xx and gives up.
+            # An answer that the relay did not rewrite would lead the media past it: the peer repeats its 2xx and gives up.
             if isinstance(body, bytes):
                 out.set_body(body)
                 self._send_ack(side, out, token, later)
@@ -126,7 +126,7 @@ class DialogForwarder:
         self._broker.take_turn(token.call_id, step, now)
 
     def _prepare(self, side: Side, request: Request) -> Request:
-        """Return a request inside a dialog as the other side gets it, but for our Via."""
+        """Return a request inside a dialog as the other side gets it, without our Via."""
         out = request.copy()
         edits.count_hop(out)
         if side is Side.EXTERNAL:

@@ -1,8 +1,8 @@
-"""Admission: facts of an INVITE and the applications it names, one decision, one answer (D2).
+"""Admission: the facts of an INVITE and the applications that it names lead to one decision and one response.
 
-Nothing is kept for a request that is refused. While its lookup is in flight the INVITE has a transaction, so copies of it are
-absorbed and a CANCEL finds it; a refusal then goes out and the transaction is forgotten at once. Copies that come later
-are new INVITEs. All final refusals with one status look the same whatever their cause.
+Nothing is kept for a request that is refused. While its lookup is in flight the INVITE has a transaction, so retransmissions
+are absorbed and a CANCEL finds it. A refusal ends the transaction at once; retransmissions that come later are new INVITEs.
+All refusals with the same status look alike, whatever their cause.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _SCORED = (DigestState.MALFORMED, DigestState.OTHER_USER, DigestState.WRONG)
 
 @dataclass(slots=True)
 class PendingInvite:
-    """Hold an INVITE whose applications are being read."""
+    """An INVITE whose applications are being read."""
 
     listener: Listener
     key: Key
@@ -56,7 +56,7 @@ OnAdmitted = Callable[[PendingInvite, AdmissionSnapshot, str | None, float], Non
 
 
 class Guard:
-    """Decide about every INVITE without a To tag."""
+    """The decision about every INVITE without a To tag."""
 
     def __init__(self, shared: Shared, *, gate: SourceGate, responder: Responder, on_admitted: OnAdmitted) -> None:
         self._shared = shared
@@ -87,7 +87,7 @@ class Guard:
             self._look_up(listener, request, source, now)
 
     def receive_answer(self, key: str, snapshots: Snapshots | None, now: float) -> None:
-        """Take the directory's answer; None means that it has none to give."""
+        """Take the directory's answer; None means that the database did not answer."""
         invite = self._lookups.pop(key, None)
         self._timers.cancel(key)
         if invite is None:
@@ -150,7 +150,7 @@ class Guard:
     # Outcomes.
 
     def _admit(self, invite: PendingInvite, application: AdmissionSnapshot, facts: RequestFacts, decision: Decision, now: float) -> None:
-        """Let a call in, unless a limit is reached or there is no room: counted only now, so that strangers cannot use these up."""
+        """Admit a call unless a limit is reached or there is no room. Limits count only admitted calls: strangers cannot use them up."""
         decision = self._apply_cap(apply_limits(decision, application, self._quotas.usage(application, now)), application, facts)
         if decision.outcome is Outcome.ADMIT:
             self._quotas.count(application, now)
@@ -162,7 +162,7 @@ class Guard:
         self._tell(invite.request, invite.source, reason, decision.status, now, application=application, trace=decision.trace)
 
     def _apply_cap(self, decision: Decision, application: AdmissionSnapshot, facts: RequestFacts) -> Decision:
-        """Return the decision after D8's cap and the proxy's own room."""
+        """Return the decision after the cap on unacknowledged calls and the proxy's own capacity."""
         calls, most = self._shared.calls, self._shared.config.max_unacknowledged_per_source
         crowded = not application.password_auth and calls.unacknowledged(facts.source_ip) >= most
         if decision.outcome is not Outcome.ADMIT or not (crowded or calls.is_full):
@@ -188,18 +188,18 @@ class Guard:
         self._tell(invite.request, invite.source, reason, decision.status, now, application=application, trace=decision.trace)
 
     def _score(self, invite: PendingInvite, digest: DigestState, now: float) -> None:
-        """Count a failure where the source cannot be forged, as it used a nonce that it got, or a connection; ban who has too many."""
+        """Count a failure of a source that is not forged, as it used a nonce that it was sent, or a connection; too many ban it."""
         if digest is DigestState.MALFORMED and not invite.listener.transport.is_stream:
             return
         self._gate.count_failure(invite.source[0], invite.request.call_id, now)
 
     def record_foreign(self, request: Request, source: Address, now: float) -> None:
-        """Record an INVITE for a host that is not ours and that gets no answer."""
+        """Record an INVITE for a foreign host that gets no response."""
         decision = decide(self._unread_facts(request, source, limited=False), request_application=None, to_application=None)
         self._tell(request, source, Reason.FOREIGN_HOST, 0, now, trace=decision.trace)
 
     def _refuse_unread(self, listener: Listener, request: Request, source: Address, *, limited: bool, now: float) -> None:
-        """Refuse what needs no lookup; a source over its limit hears so once, then nothing."""
+        """Refuse an INVITE that needs no lookup; a source over its limit gets one refusal, then silence."""
         if limited and not self._gate.may_be_refused(source[0]):
             self._shared.drops.silenced += 1
             return

@@ -1,17 +1,17 @@
 """How much a peer may make the proxy remember, and how long."""
 
-MAX_EVENTS = 100_000  # events that wait for the shell: one that never comes must not cost the memory
-MAX_LOOKUPS = 2_000  # INVITEs that wait for the directory: strangers can fill no more than this
+MAX_EVENTS = 100_000  # events that wait for the shell: a shell that never reads them must not cost the memory
+MAX_LOOKUPS = 2_000  # INVITEs that wait for the directory: strangers can fill the table no further
 MAX_CALLS = 10_000  # calls between admission and BYE
 MAX_RELAY_WAITS = 20_000  # messages that wait for a relay
 MAX_REWRITTEN = 8  # rewritten session descriptions that one context keeps
-MAX_OVER = 20_000  # calls that ended a moment ago
+MAX_OVER = 20_000  # calls that ended less than 64*T1 ago
 MAX_TURNS = 32  # messages of one call that wait for an earlier one at the relay
 
 LOOKUP_SECONDS = 5.0  # a directory that is silent for so long is unavailable
-FAILOVER_SECONDS = 1.0  # a call-flow node that says nothing for so long is passed over
-REST_SECONDS = 10.0  # how long it then comes after the others
+FAILOVER_SECONDS = 1.0  # a call-flow node that does not answer for so long is passed over
+REST_SECONDS = 10.0  # how long it is then chosen last
 TIMER_C_SECONDS = 181.0  # timer C (RFC 3261 16.6 step 11)
-RETRY_AFTER_SECONDS = 5  # what a 503 asks for
+RETRY_AFTER_SECONDS = 5  # the Retry-After of a 503
 SETTLED_SECONDS = 60.0  # from this age on a call is looked up in the database: it may have ended without a BYE that passed here
-CALL_SECONDS = 3_660.0  # a call without any message for so long is gone: session timers speak twice as often
+CALL_SECONDS = 3_660.0  # a call without any message for so long has ended: session timers refresh twice as often

@@ -1,4 +1,4 @@
-"""The first look at a request that belongs to no transaction: whose it is and which way it goes (steps 3 to 5)."""
+"""The first look at a request that belongs to no transaction: in a dialog or not, from whom, and which part takes it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
 
 
 class Lookup:
-    """Sort requests."""
+    """The way of each new request to the part that handles it, or to its refusal."""
 
     def __init__(self, shared: Shared, *, gate: SourceGate, responder: Responder, guard: Guard, dialogs: DialogForwarder) -> None:
         self._shared = shared
@@ -69,7 +69,7 @@ class Lookup:
             self._dialogs.forward(listener, key, request, source, token, now)
 
     def _receive_from_node(self, listener: Listener, request: Request, source: Address) -> None:
-        # Calls towards the outside do not start here; a node may ask whether we live.
+        # The proxy places no calls to the outside; a node may ask whether it lives.
         self._answer(listener, request, 200 if request.method == "OPTIONS" else 405, source)
 
     def _receive_from_stranger(self, listener: Listener, request: Request, source: Address, now: float) -> None:
@@ -95,7 +95,7 @@ class Lookup:
             self._guard.receive(listener, request, source, limited=limited, now=now)
 
     def _trouble(self, request: Request) -> int:
-        """Return the status of what is wrong with a request's way, 0 where nothing is."""
+        """Return the status that refuses a request for its hops, its loop or its Proxy-Require, 0 if none does."""
         if request.max_forwards == 0:
             return 483
         if has_looped(request, key=self._shared.config.route_key):
@@ -112,12 +112,12 @@ class Lookup:
 
     def _may_pass(self, side: Side, token: RouteToken) -> bool:
         if side is Side.INTERNAL:
-            # A node that was passed over must not end, or lead the media of, the call that another one has.
+            # A node that was passed over must neither end nor renegotiate a call that another node has.
             return not self._shared.calls.is_left(token.call_id, token.callflow)
         return self._shared.targets.knows(token.callflow)
 
     def _comes_late(self, request: Request, token: RouteToken, now: float) -> bool:
-        """Return whether an offer was overtaken by its call's end: it would open a session at the relay that nobody closes."""
+        """Return whether an offer comes after its call's end: it would open a session at the relay that nobody closes."""
         return request.method in {"INVITE", "UPDATE"} and self._shared.calls.is_over(token.call_id, now)
 
     def _answer(self, listener: Listener, request: Request, status: int, source: Address) -> None:

@@ -16,20 +16,20 @@ from voiceapps.rules.records import LadderMessage
 
 MAX_LADDER_TEXT = 8_192
 MAX_STORED = 500  # messages of one call: as many as its page shows
-MAX_COUNTED = 4_096  # calls whose messages are counted, those that spoke last
-# A field up to its line's end, folds included. The line break before it is a literal: the search runs from one to the next.
-# Nothing follows it, so it never turns back. It must not be possessive: Debian 12's Python (3.11.2) loses its place in such a group.
+MAX_COUNTED = 4_096  # calls whose messages are counted: those with the latest messages
+# A field up to the end of its line, folds included. The line break before it is a literal, so the search jumps from one to the next.
+# Nothing follows the pattern, so it never backtracks. The group must not be possessive: Python 3.11.2 (Debian 12) has a bug there.
 _VALUE = rb"(?:[^\r\n]++|\r?\n[ \t]|\r(?!\n))*"
 _CREDENTIAL = re.compile(rb"(?i)\n(?:proxy-)?auth(?:orization[ \t]*:(" + _VALUE + rb")|entication-info[ \t]*:" + _VALUE + rb")")
 _DIGEST = re.compile(rb"(?i)\s*digest\b")
 _PROOF = re.compile(rb'(?is)\b((?:response|rspauth)\s*=\s*)(?:"(?:[^"\\]|\\.)*+"?|[^",\s]*)')
-# Controls, and what turns the direction of writing round on a page.
+# Controls but for line ends, and characters that change the direction of writing on a page.
 _CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _ORDINARY = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 
 
 class MessageTrace:
-    """Tell each message of a call to whoever keeps or watches calls; idle where nobody does."""
+    """The messages of calls on their way to the database and to a collector; does nothing where neither wants them."""
 
     def __init__(self, config: SipProxyConfig, *, wall: Callable[[float], float], tell: Callable[[ProxyEvent], None]) -> None:
         self._stores = config.stores_messages
@@ -48,7 +48,7 @@ class MessageTrace:
         came_from: Address = ("", 0),
         sent_to: Address | None = None,
     ) -> None:
-        """Add a message that came from an address to a listener, or left a listener for one."""
+        """Record a message that came to a listener from `came_from`, or left it for `sent_to`."""
         if not (self._stores or self._exports):
             return
         here = listener.address
@@ -60,7 +60,7 @@ class MessageTrace:
             self._tell(ReportMade(_record(call_id, at, listener, *ends, data)))
 
     def _has_room(self, call_id: str) -> bool:
-        """Count a message of a call; False where it has so many that a peer must be filling our database."""
+        """Count a message of a call; False where it has so many that a peer must be filling the database."""
         count = self._stored[call_id] = self._stored.get(call_id, 0) + 1
         self._stored.move_to_end(call_id)
         if len(self._stored) > MAX_COUNTED:
@@ -76,7 +76,7 @@ def _record(call_id: str, at: float, listener: Listener, source: Address, target
 
 
 def masked(data: bytes) -> bytes:
-    """Return a message without the proofs in its credentials: digest responses, and all that another scheme sends."""
+    """Return a message with its secrets masked: digest responses, and the whole credentials of any other scheme."""
     return _CREDENTIAL.sub(_mask_field, data) if b"auth" in data.lower() else data
 
 

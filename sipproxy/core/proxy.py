@@ -1,21 +1,25 @@
 """The SIP proxy as one object without input or output.
 
-Theory of operation. The proxy has two sides. Outside are callers, whom nobody knows; inside are call-flow nodes. Each side has
-a socket and a transaction layer of its own, and what a datagram may do depends on the socket it came to.
+Theory of operation. The proxy has two sides: callers outside, whom it does not trust, and call-flow nodes inside. Each listener
+has a transaction layer of its own, and what a datagram may do depends on the side that it came to.
 
 An INVITE from outside without a To tag starts at the guard. The guard asks the shell for the applications that the request
-names (`DirectoryWanted`), decides, and either refuses, leaving no trace, or admits the call. An admitted INVITE becomes an
-context: a server transaction outside, client transactions inside, and the facts that connect them. Its offer passes a media
-relay (`RelayWanted`), then it goes to a node; a node that stays silent for a second is passed over. Responses come
-back through the context, their answers through the relay.
+names (`DirectoryWanted`), decides, and either refuses without keeping any state, or admits the call. An admitted INVITE gets a
+response context: a server transaction outside, client transactions inside, and the facts that connect them. Its offer passes a
+media relay (`RelayWanted`), then it goes to a node; a node that is silent for a second is passed over. Responses come back
+through the context, the answers in them through the relay.
 
 No dialog is remembered. All that a later request needs (node, relay, call id, the caller's true address) travels in the
-token of our Record-Route entry (token.py), so any proxy of the fleet can serve any dialog, and a request with a To tag but
-without a good token goes nowhere. The call book counts calls and ends their records; it routes nothing.
+token of our Record-Route entry (record_route.py), so any proxy of the fleet can serve any dialog. A request with a To tag but
+without a good token is refused. The call book counts calls and knows when they end; it routes nothing.
+
+The parts: `source_gate` (limits and bans), `lookup` and `guard` (which requests are let through), `call_start` and `forward`
+(requests on their way), `responses` and `recovery` (responses on their way back), `call_end` (every end of a call). What several
+of them work on is data, in `shared`.
 
 One face, as every core of ours:
 
-    proxy = ProxyCore(config, sources)
+    proxy = ProxyCore(config, hooks)
     proxy.receive_datagram(listener, data, address, now)
     proxy.handle_timer(now)                                  # when get_timer() is due
     for datagram in proxy.datagrams_to_send(): …             # listener, data, address
@@ -23,8 +27,8 @@ One face, as every core of ours:
     proxy.directory_answered(key, snapshots_or_None, now)
     proxy.relay_answered(key, reply_or_None, now)
     proxy.replace_nodes(up, known)                           # without static targets
-    proxy.forget_calls(call_ids)                             # of settled_calls(now), those that are over: likewise
-    proxy.replace_bans(bans, now)                            # that the database holds, also of other proxies
+    proxy.forget_calls(call_ids)                             # those of settled_calls(now) that have ended: likewise
+    proxy.replace_bans(bans, now)                            # all that the database holds, those of other proxies too
     proxy.connection_failed(listener, address, now)          # of a stream
     proxy.drain()
 
@@ -75,7 +79,7 @@ from voiceapps.rules.records import SourceBanned
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How much the proxy holds; all zero some 70 s after the last call."""
+    """How much the proxy holds; all zero about 70 s after the last call."""
 
     calls: int
     contexts: int
@@ -85,7 +89,7 @@ class Load:
 
 
 class ProxyCore:
-    """Decide about every datagram; see the module's text."""
+    """The proxy without input and output; see the module's text."""
 
     def __init__(self, config: SipProxyConfig, hooks: CoreHooks, *, max_calls: int = MAX_CALLS) -> None:
         shared = self._shared = Shared(config, hooks, CallBook(max_calls=max_calls))
@@ -137,7 +141,7 @@ class ProxyCore:
 
     @property
     def has_events(self) -> bool:
-        """True if there is something to tell."""
+        """True if events wait."""
         return bool(self._shared.events.waiting)
 
     def is_known(self, source_ip: str, now: float) -> bool:
@@ -196,11 +200,11 @@ class ProxyCore:
         self._shared.targets.replace(up, known)
 
     def settled_calls(self, now: float) -> tuple[str, ...]:
-        """Return the ids of the calls that are up for so long that the database would know of their end."""
+        """Return the ids of the calls that began so long ago that the database would know of their end."""
         return self._shared.calls.older_than(now - SETTLED_SECONDS)
 
     def forget_calls(self, call_ids: Iterable[str]) -> None:
-        """Forget calls whose end is recorded already: their BYE never passed here, as the node that held them died."""
+        """Forget calls whose end is recorded already: no BYE of them passed here, as when their node died."""
         self._ends.forget(call_ids)
 
     def replace_bans(self, bans: Iterable[SourceBanned], now: float) -> None:
@@ -208,20 +212,20 @@ class ProxyCore:
         self._gate.replace_bans(bans, now)
 
     def is_banned(self, source_ip: str, now: float) -> bool:
-        """Return whether a source is kept out."""
+        """Return whether a source is banned."""
         return self._gate.is_banned(source_ip, now)
 
     def count_bans(self, now: float) -> int:
-        """Return how many sources are kept out."""
+        """Return how many sources are banned."""
         return self._gate.count_bans(now)
 
     def connection_failed(self, listener: Listener, address: Address, now: float) -> None:
-        """Take the news that a stream with an address is gone, or never came to be."""
+        """Give up the requests that went to an address: its connection is gone, or could not be opened."""
         self._shared.layers[listener].fail(address, now)
         self._drain_layers(now)
 
     def answer_failure(self, listener: Listener, data: bytes, address: Address) -> None:
-        """Answer a request that we failed on with 500, without any state; nothing that cannot be answered."""
+        """Answer a request that the core failed on with 500, without any state; other messages get no answer."""
         with contextlib.suppress(PeerError):
             message = parse_message(data)
             if isinstance(message, Request) and message.method != "ACK":
@@ -270,7 +274,7 @@ class ProxyCore:
         try:
             self._responder.answer(listener, request, request.make_response(error.status, error.reason), address)
         except PeerError:
-            # Its Via is broken too: there is nobody to answer.
+            # Its Via is broken too: there is no address to answer to.
             return
 
     def _drain_layers(self, now: float) -> None:
@@ -279,7 +283,7 @@ class ProxyCore:
                 try:
                     self._on_transaction_event(listener, event, now)
                 except PeerError:
-                    # A part that is read only now.
+                    # A part of the message that is read only now was malformed.
                     self._shared.drops.malformed += 1
 
     def _on_transaction_event(self, listener: Listener, event: TransactionEvent, now: float) -> None:

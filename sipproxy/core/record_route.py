@@ -49,19 +49,19 @@ class RouteToken:
     relay: Address
     """The ng address of the relay that holds the media."""
     caller: Address
-    """Where the caller's INVITE really came from."""
+    """The source address of the caller's INVITE."""
     offered: bool
     """Whether that INVITE carried an offer."""
     behind_nat: bool
-    """Whether its Via named another address than it came from."""
+    """Whether the Via of that INVITE named another address than its source."""
     transport: Transport = Transport.UDP
-    """How it came."""
+    """The transport of that INVITE."""
     index: int = 0
-    """To which of our addresses with that transport."""
+    """Which of our listeners with that transport it came to."""
 
     @classmethod
     def parse(cls, raw: str, *, key: bytes, sip_call_id: str, caller_tag: str) -> Self | None:
-        """Read a token of this dialog; None where it is forged or belongs to another dialog."""
+        """Read the token of a dialog. Returns None where it is forged or belongs to another dialog."""
         if len(raw) != _LENGTH:
             return None
         try:

@@ -1,9 +1,9 @@
 """Answers to calls whose transaction is gone, because the process that held it died.
 
-A node repeats its 2xx until the ACK comes (RFC 3261 13.3.1.4). After `kill -9` the worker that took the dead one's place gets it, and
-knows nothing of the call; the caller has heard 100 and repeats nothing. RFC 6026 8.5 forbids to forward such an answer, as anybody
-could have made it up. Not this one: it comes from a node, and its Record-Route brings back the token that we signed for this
-very dialog. The token names the relay, which still has the session, and the answer's own Vias lead to the caller.
+A node repeats its 2xx until the ACK comes (RFC 3261 13.3.1.4). After `kill -9` the worker that replaces the dead one gets it, and
+knows nothing of the call; the caller has got 100 and retransmits nothing. RFC 6026 8.5 forbids forwarding such a 2xx, as anybody
+could have sent it. This one is proven: it comes from a node, and its Record-Route returns the token that we signed for this
+dialog. The token names the relay, which still has the session, and the response's own Vias lead to the caller.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sipproxy.transactions.listener import Listener, Side
 
 
 class Recovery:
-    """Send such answers on."""
+    """The way of a 2xx without a transaction back to its caller."""
 
     def __init__(self, shared: Shared, *, trace: MessageTrace, broker: RelayBroker) -> None:
         self._shared = shared
@@ -26,7 +26,7 @@ class Recovery:
         self._broker = broker
 
     def receive(self, listener: Listener, response: Response, now: float) -> None:
-        """Take a 2xx to an INVITE that no transaction waits for; dropped where it is not of a dialog of ours. Raises PeerError."""
+        """Take a 2xx to an INVITE that no transaction waits for; it is dropped if it has no token of ours. Raises PeerError."""
         signed = edits.recorded_token(response) if listener.side is Side.INTERNAL and len(response.values("via")) > 1 else ""
         token = self._read(signed, response)
         if token is None or self._shared.calls.is_left(token.call_id, token.callflow):
@@ -40,7 +40,7 @@ class Recovery:
         transit = SdpTransit(token.call_id, token.relay, Side.INTERNAL, token.callflow, is_offer=not token.offered)
 
         def on_rewritten(body: bytes | Refusal, later: float) -> None:
-            # The node repeats its answer: a relay that was silent once is asked again.
+            # The node repeats its 2xx: a relay that was silent once is asked again.
             if isinstance(body, bytes):
                 out.set_body(body)
                 send(later)

@@ -1,4 +1,4 @@
-"""Session descriptions on their way through the media relay, in rtpengine's ng protocol (D6).
+"""Session descriptions on their way through the media relay, in rtpengine's ng protocol.
 
 Who offers and who answers follows RFC 3264 and RFC 6337: a request's description is an offer, except in an ACK and in a
 PRACK after a late offer; a response's is the answer to its request's offer, and an offer where the request had none.
@@ -23,19 +23,19 @@ NgReply = Mapping[bytes, object]
 
 
 class Refusal(Enum):
-    """Say why no relay takes a description, as the status that answers it."""
+    """Why a relay did not rewrite a description; the value is the status that answers it."""
 
     UNUSABLE = 488
-    """The relay cannot read it, or it names what no relay serves: the peer's affair."""
+    """The relay cannot read it, or it asks for something that no relay does: the peer's fault."""
     UNAVAILABLE = 503
-    """The relay is silent or full: ours."""
+    """The relay is silent or full: our fault."""
 
 
 OnRewritten = Callable[[bytes | Refusal, float], None]
 """Called with the body that holds the rewritten description, or why there is none, and the time."""
 _FULL = (b"ran out of ports", b"too many sessions", b"draining", b"limit")
 Continuation = Callable[[float], None]
-"""What is to be done with one message, at a time."""
+"""What is to be done with one message; gets the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,9 @@ class RelayBroker:
         self._tell(RelayWanted(key, transit.relay, _command(message, found.of(body), transit)))
 
     def take_turn(self, call_id: str, step: Continuation, now: float) -> None:
-        """Do a step of a call as soon as no earlier message of the call waits: peers on streams rely on the order.
+        """Do a step of a call as soon as no earlier message of the call waits at the relay: peers on streams rely on the order.
 
-        Behind a full queue it is done at once: over UDP nobody could rely on it anyway.
+        Behind a full queue it is done at once: over UDP no peer could rely on the order anyway.
         """
         waiting = self._turns.get(call_id)
         if waiting is None or len(waiting) >= MAX_TURNS:
@@ -90,11 +90,11 @@ class RelayBroker:
             waiting.append(step)
 
     def delete(self, call_id: str, relay: Address, from_tag: str) -> None:
-        """End the relay's session; nobody waits for the answer, and the relay's own time-out stands behind it."""
+        """End the relay's session. Nobody waits for the answer: if the command is lost, the relay's own time-out ends the session."""
         self._tell(RelayWanted("", relay, {"command": "delete", "call-id": call_id, "from-tag": _tag(from_tag)}))
 
     def receive(self, key: str, reply: NgReply | None, now: float) -> None:
-        """Take a relay's answer; an unknown key is fine."""
+        """Take a relay's answer; an unknown key is ignored."""
         held = self._waits.pop(key, None)
         if held is None:
             return
@@ -108,7 +108,7 @@ class RelayBroker:
 
 
 def _outcome(reply: NgReply | None) -> bytes | Refusal:
-    """Return the description of a relay's answer; a relay that is full says so in words (rtpengine has no code for it)."""
+    """Return the description in a relay's answer. Only the words of an error tell that a relay is full: the protocol has no code for it."""
     sdp = reply.get(b"sdp") if reply is not None else None
     if reply is None or reply.get(b"result") not in (b"ok", b"error"):
         return Refusal.UNAVAILABLE
@@ -145,5 +145,5 @@ def _command(message: Request | Response, description: bytes, transit: SdpTransi
 
 
 def _tag(text: str) -> bytes:
-    # RFC 2543 callers have no tag, the relay needs one.
+    # RFC 2543 callers have no tag; the relay needs one.
     return (text or "none").encode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""Responses on their way out of the proxy: our own and those that are passed on, counted and traced."""
+"""How responses leave: our own and those that are forwarded, counted and traced."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sipproxy.transactions.listener import Listener, Side
 
 
 class Responder:
-    """Sends responses to requests of either side."""
+    """The way out for responses to requests of either side."""
 
     def __init__(
         self,

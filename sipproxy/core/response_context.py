@@ -87,11 +87,11 @@ class ResponseContext:
     initial: bool
     """Whether it is the INVITE that starts the call."""
     offered: bool
-    """Whether it carries an offer; a late offer comes in the 2xx."""
+    """Whether it carries an offer; without one the 2xx does (a late offer)."""
     phase: Phase = FIRST
     """How far it has come; only `move` changes it."""
     outgoing: Request | None = None
-    """The edited request without its hop: what a next target gets too."""
+    """The edited request without the headers of the hop: every target gets a copy."""
     token: RouteToken | None = None
     """The dialog's token; for the first INVITE the one of the current target."""
     signed: str = ""
@@ -103,11 +103,11 @@ class ResponseContext:
     client: Key | None = None
     """The client transaction there, towards `target`."""
     tried: list[Address] = field(default_factory=list)
-    """Targets that had their chance."""
+    """The targets so far."""
     abandoned: dict[Key, Address] = field(default_factory=dict)
-    """Client transactions that were given up, and where they went; a late 2xx in one is hung up."""
+    """Client transactions that were given up, and their targets; a late 2xx in one is hung up."""
     hung_up: set[Key] = field(default_factory=set)
-    """Those where that happened."""
+    """Those of them where a 2xx was hung up."""
     counted: bool = False
     """Whether `target` still counts this INVITE as on its way."""
     rewritten: dict[tuple[str, bytes], bytes] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from sipproxy.transactions.listener import Listener, Side
 
 
 class ResponseForwarder:
-    """Sends responses back, those of the INVITE that starts a call only when no other node is to be tried."""
+    """The way of responses back to the sender of their request."""
 
     def __init__(
         self, shared: Shared, *, responder: Responder, trace: MessageTrace, broker: RelayBroker, start: CallStart, ends: CallEnd
@@ -50,7 +50,7 @@ class ResponseForwarder:
             self._broker.take_turn(context.call_id, partial(self._pass, context, response), now)
 
     def time_out(self, listener: Listener, event: RequestTimedOut, now: float) -> None:
-        """Take the news that nobody answered a request."""
+        """Handle a request that its target did not answer: another node, 408, or silence."""
         context = self._shared.by_client.get((listener, event.key))
         if context is None or event.key in context.abandoned or context.phase is Phase.FINISHED:
             return
@@ -59,7 +59,7 @@ class ResponseForwarder:
         elif context.request.method == "INVITE":
             self._ends.refuse(context, 487 if context.phase in CANCELLED else 408, now)
         else:
-            # Nobody waits for a 408 any more, and RFC 4320 4.1 forbids it.
+            # The sender has given up too, and RFC 4320 4.1 forbids the 408.
             self._ends.conclude(context, 408, now)
             self._shared.layers[context.listener].forget(context.key)
 
@@ -73,7 +73,7 @@ class ResponseForwarder:
             self._ends.refuse(context, 408, now)
 
     def cancel(self, context: ResponseContext, now: float) -> None:
-        """Cancel hop by hop: the 487 comes from the next hop, or from us where that one is silent so far."""
+        """Cancel hop by hop: the 487 comes from the next hop, or from us if that one has not answered yet."""
         context.move(Input.CANCEL)
         if context.phase is Phase.CANCELLING:
             self._cancel_client(context, now)
@@ -129,7 +129,7 @@ class ResponseForwarder:
         self._broker.rewrite(response, transit, on_rewritten, now)
 
     def _lose_media(self, context: ResponseContext, response: Response, now: float) -> None:
-        """Handle a description that the relay did not take: it must not lead the media past the relay."""
+        """Drop a response whose description the relay did not rewrite: it would lead the media past the relay."""
         if response.status < 200:
             return
         if context.initial and context.client is not None:
@@ -141,7 +141,7 @@ class ResponseForwarder:
         if context.phase is Phase.FINISHED and not 200 <= response.status < 300:
             return
         if context.side is Side.EXTERNAL and 300 <= response.status < 400:
-            # A redirection would name addresses of the inside.
+            # A redirection would show addresses of our nodes.
             self._ends.refuse(context, 480, now)
             return
         out = response.copy()
@@ -152,7 +152,7 @@ class ResponseForwarder:
         if body is not None and body != out.body:
             out.set_body(body)
         elif response.status >= 300 and has_description(response):
-            # What the target could do instead names its own addresses, and no relay stands between.
+            # A description in a failure names the target's own addresses, which no relay has rewritten.
             out.set_body(b"")
             out.remove("Content-Type")
         if response.is_final and context.phase is not Phase.FINISHED:
@@ -162,7 +162,7 @@ class ResponseForwarder:
         self._responder.respond(context, out, now)
 
     def _hang_up(self, context: ResponseContext, client: Key, address: Address, response: Response, now: float) -> None:
-        """Acknowledge a 2xx that nobody wants and end its dialog; the BYE goes once, the ACK each time."""
+        """Acknowledge a 2xx that came too late and end its dialog; the BYE is sent once, the ACK for each copy."""
         egress = self._shared.config.internal
         layer = self._shared.layers[egress]
         ack = self._own_request(context, response, "ACK", egress)

@@ -1,4 +1,4 @@
-"""The data that several parts of the proxy work on, and what the core cannot know by itself."""
+"""The data that several parts of the proxy work on, and the functions that the shell gives to the core."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sipproxy.transactions.timers import Timers
 
 @dataclass(frozen=True, slots=True)
 class CoreHooks:
-    """What the core cannot know by itself: chance, the world's clock, countries, relays, connections."""
+    """Functions for what the core cannot know by itself: random tokens, the wall clock, countries, relays, connections."""
 
     new_token: Callable[[], str]
     """16 fresh hex digits or more."""
@@ -31,7 +31,7 @@ class CoreHooks:
     country_of: Callable[[str], str | None]
     """The country of an address."""
     choose_relay: Callable[[], Address | None]
-    """The ng address of a relay that lives."""
+    """The ng address of the relay for a new call, None where none lives."""
     is_connected: Callable[[Listener, Address], bool]
     """Whether a stream's connection with an address is open."""
 
@@ -52,7 +52,7 @@ class Drops:
     banned: int = 0
     """Messages of banned sources."""
     foreign: int = 0
-    """Requests for hosts that are not ours, where these are to get no answer."""
+    """Requests for foreign hosts, where these get no response."""
 
 
 class ContextTimer(IdentityEnum):

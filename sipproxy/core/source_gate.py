@@ -18,7 +18,7 @@ from sipproxy.sip import PeerError, Request
 from sipproxy.transactions.listener import Listener, Side
 from voiceapps.rules.records import SourceBanned
 
-# Requests that begin something: with one tag, From's, they belong to no dialog.
+# With one tag, that of From, such a request belongs to no dialog.
 _OUT_OF_DIALOG = tuple(
     f"{method} ".encode() for method in sorted(METHODS | {"REGISTER", "SUBSCRIBE", "PUBLISH"}) if method not in {"ACK", "CANCEL"}
 )
@@ -64,7 +64,7 @@ class SourceGate:
     # Requests.
 
     def count_request(self, source_ip: str, now: float) -> bool:
-        """Count one unauthenticated request; False where the source is over a limit, which bans it if it goes on."""
+        """Count one unauthenticated request; False if its source is over a limit. A source that goes on is banned."""
         if self._limits.admit(source_ip, now):
             return True
         self._count_refused(source_ip, now)
@@ -84,7 +84,7 @@ class SourceGate:
         try:
             return request.uri.host_key not in self._config.hosts
         except PeerError:
-            # It names no host at all.
+            # Its URI names no host.
             return True
 
     # Callers.
@@ -129,7 +129,7 @@ class SourceGate:
         self._ban(self._bans.count_refused(source_ip, now))
 
     def _ban(self, ban: Ban | None) -> None:
-        """Tell of a ban that was made here, if one was."""
+        """Report a new ban, if there is one."""
         if ban is None:
             return
         self.revision += 1

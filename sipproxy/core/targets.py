@@ -1,4 +1,4 @@
-"""The call-flow nodes a call can go to (design section 3, step 9)."""
+"""The call-flow nodes that a call can go to."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from sipproxy.core.limits import REST_SECONDS
 
 
 class Targets:
-    """Choose nodes: the fewest calls on their way first, then in the order given; those that rest come last.
+    """The nodes in the order of choice: fewest INVITEs on their way first, then as given; nodes that rest come last.
 
-    A node that rests may live again, and a call that no other node takes has nothing to lose by trying it.
+    A node that rests may have recovered, so a call that no other node takes still tries it.
     """
 
     def __init__(self, nodes: tuple[Address, ...]) -> None:
@@ -27,24 +27,24 @@ class Targets:
         self._rests = {node: until for node, until in self._rests.items() if node in self._known}
 
     def knows(self, address: Address) -> bool:
-        """Return whether an address is a node of ours: nothing else is ever spoken to inside."""
+        """Return whether an address is a node of ours: inside, no other address is accepted or sent to."""
         return address in self._known
 
     def choose(self, tried: Collection[Address], now: float) -> Address | None:
-        """Return the next node for a call that `tried` some already; None when none is left."""
+        """Return the next node for a call that has `tried` some already; None when none is left."""
         left = [node for node in self._nodes if node not in tried]
         return min(left, key=lambda node: (max(self._rests.get(node, now), now), self._pending.get(node, 0)), default=None)
 
     def rest(self, node: Address, now: float) -> None:
-        """Put a node behind the others for a while: it failed."""
+        """Choose a node last for a while: it failed."""
         self._rests[node] = now + REST_SECONDS
 
     def begin(self, node: Address) -> None:
-        """Count a call that is on its way to a node."""
+        """Count an INVITE that is on its way to a node."""
         self._pending[node] = self._pending.get(node, 0) + 1
 
     def end(self, node: Address) -> None:
-        """Count it no longer."""
+        """Stop counting an INVITE that was on its way to a node."""
         left = self._pending.get(node, 0) - 1
         if left > 0:
             self._pending[node] = left

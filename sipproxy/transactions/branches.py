@@ -1,9 +1,9 @@
-"""Our Via branches: unguessable, and recognised when a request comes round again (RFC 3261 16.3 step 4).
+"""Our Via branches: unguessable, and recognised when a request comes back (RFC 3261 16.3 step 4).
 
-A branch is a random part and a tag over it and what makes the request this request. The same request coming back carries
-a branch of ours that fits: a loop. One that comes back with another Request-URI is a spiral and does not fit.
-The first two digits of the random part name the worker that made the branch: a response that reached another one is handed
-to it.
+A branch is a random part and a tag over it and the fields that identify the request. If a request comes back with a branch of
+ours whose tag matches, it is a loop. A request that comes back with another Request-URI is a spiral and does not match.
+The first two digits of the random part name the worker that made the branch: a response that reaches another worker is handed
+over to it.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def make_branch(request: Request, *, key: bytes, random: str, worker: int = 0) -
 
 
 def worker_of(branch: str) -> int | None:
-    """Return the worker that made a branch, as far as it is one of ours."""
+    """Return the worker that made a branch, None where it is not one of ours."""
     digits = branch[len(MAGIC_COOKIE) : len(MAGIC_COOKIE) + _WORKER_CHARACTERS]
     return int(digits, 16) if len(branch) == _LENGTH and all(digit in hexdigits for digit in digits) else None
 
 
 def has_looped(request: Request, *, key: bytes) -> bool:
-    """Return whether one of the request's Vias is ours for the very same request."""
+    """Return whether one of the request's Vias is ours and was made for the same request."""
     if not any(MAGIC_COOKIE in line for line in request.headers("via")):
         return False
     return any(_fits(value, request, key) for value in request.values("via"))

@@ -24,7 +24,7 @@ class NewRequest:
 
 @dataclass(frozen=True, slots=True)
 class AckReceived:
-    """Fired for an ACK that the layer does not need itself: the one of a 2xx, or one that belongs to nothing."""
+    """Fired for an ACK that the layer does not need itself: of a 2xx, or without a transaction."""
 
     request: Request
     """The ACK."""
@@ -46,7 +46,7 @@ class ResponseReceived:
 
 @dataclass(frozen=True, slots=True)
 class StraySuccess:
-    """Fired for a 2xx to an INVITE that belongs to no transaction: RFC 6026 forbids to forward it, unless the user knows it as its own."""
+    """Fired for a 2xx to an INVITE without a transaction: RFC 6026 8.5 forbids forwarding it, unless the user recognises it."""
 
     response: Response
     """The response."""
@@ -54,7 +54,7 @@ class StraySuccess:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """Fired when the peer cancels an INVITE that has no final response yet; the CANCEL is already answered."""
+    """Fired when the peer cancels an INVITE that has no final response yet; the layer has answered the CANCEL."""
 
     key: Key
     """The INVITE's transaction: answer it with 487."""
@@ -72,16 +72,16 @@ class RequestTimedOut:
 
 @dataclass(frozen=True, slots=True)
 class MessageHandled:
-    """Fired, where the user watches, for a message that the layer took or sent by itself: a repetition, an ACK, a CANCEL and its 200."""
+    """Fired, if the layer is watched, for a message that it handled or sent by itself: a retransmission, an ACK, a CANCEL and its 200."""
 
     key: Key
     """The transaction it belongs to; of a CANCEL, that of its INVITE."""
     data: bytes
     """The message."""
     address: Address
-    """Where it came from, or went."""
+    """Where it came from, or where it was sent to."""
     sent: bool
-    """Whether it went."""
+    """Whether it was sent."""
 
 
 @dataclass(frozen=True, slots=True)

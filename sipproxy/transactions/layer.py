@@ -3,13 +3,13 @@
 Theory of operation. A transaction is one request and all its responses. The layer recognises retransmissions, repeats
 what may have been lost, acknowledges failures, matches CANCEL and forgets each transaction when RFC 3261's timers say so.
 What is left is for the layer's user: requests that are new, responses that matter, time-outs. The state machines are the
-tables in `tables.py`; this module turns messages and timers into their inputs, `machine.py` carries out their actions.
+tables in `tables.py`; this module turns messages and timers into inputs, `machine.py` carries out the actions.
 
 The layer has no socket and no clock. Feed it, then drain it:
 
     layer = TransactionLayer(new_token=lambda: secrets.token_hex(8))
     layer.receive_datagram(data, source, now)            # or receive_message(message, source, now)
-    while (event := layer.next_event()) is not None: …   # transaction_events.py
+    while (event := layer.next_event()) is not None: …   # events.py
     for data, address in layer.datagrams_to_send(): …
     timer = layer.get_timer()                            # call handle_timer(now) when it is due
 
@@ -25,7 +25,7 @@ connection, whose far end is the request's source (RFC 3261 17.1.1.2, 18.2.2).
 As a client: put a Via with a fresh branch (`new_branch()`) on top and call `key = layer.send_request(request, target, now)`.
 Then come `ResponseReceived(key, response, request)`, any number of them for an INVITE (each 2xx is passed up, the ACK for it
 is the user's: `send_stateless`), or `RequestTimedOut`. `layer.cancel(key, now)` sends CANCEL as soon as that is allowed and
-ends the INVITE 64*T1 later when no answer comes. `TransactionEnded(key)` is the last word on any transaction.
+ends the INVITE 64*T1 later if no response comes. `TransactionEnded(key)` is the last event of any transaction.
 
 A proxy that must look at a request before any state exists uses the halves of `receive_message`: `absorb` (did it belong
 to a transaction?), then `begin` or `send_stateless`; `finish` answers and forgets at once.
@@ -61,7 +61,7 @@ class TransactionLayer:
         self._new_token = new_token
         machine = self._machine = TransactionMachine(reliable=reliable, watched=watched, max_transactions=max_transactions)
         self.counters = machine.counters
-        # Used for each message: one way to the same tables.
+        # The machine's own tables, without a detour: they are used for each message.
         self._transactions = machine.transactions
         self._timers = machine.timers
         self._events = machine.events
@@ -121,9 +121,9 @@ class TransactionLayer:
     # Commands of a server.
 
     def absorb(self, message: Request | Response, source: Address, now: float) -> bool:
-        """Give a message to the transaction it belongs to; tell whether there was one.
+        """Give a message to the transaction that it belongs to. Returns whether there was one.
 
-        Responses that belong to nothing are dropped; the user hears of a 2xx to an INVITE.
+        Responses without a transaction are dropped; the user is told of a 2xx to an INVITE.
         """
         if isinstance(message, Response):
             self._absorb_response(message, now)
@@ -149,20 +149,20 @@ class TransactionLayer:
         return self._machine.begin(request, source).key
 
     def respond(self, key: Key, response: Response, now: float) -> None:
-        """Send a response through its transaction; one that is gone, or already final, swallows it."""
+        """Send a response through its transaction; a transaction that is gone, or has its final response, drops it."""
         transaction = self._transactions.get(key)
         if transaction is not None:
             self._machine.step(transaction, _response_input(response), response, now)
 
     def finish(self, key: Key, response: Response) -> None:
-        """Answer and forget at once, for requests that must leave no state behind; a retransmission is new again."""
+        """Answer a request and forget its transaction at once, so that no state is left; a retransmission is a new request."""
         transaction = self._transactions.get(key)
         if transaction is not None:
             self._outbox.append((bytes(response), transaction.address))
             self._machine.end(transaction)
 
     def forget(self, key: Key) -> None:
-        """Drop a transaction without a word, for requests that nobody waits for any more."""
+        """Forget a transaction without a response, if nobody waits for one any more."""
         transaction = self._transactions.get(key)
         if transaction is not None:
             self._machine.end(transaction)
@@ -178,7 +178,7 @@ class TransactionLayer:
         self.send_stateless(bytes(response), self._machine.reply_address(request, source))
 
     def fail(self, target: Address, now: float) -> None:
-        """Give up every request that went to an address: its connection is gone (RFC 3261 8.1.3.1)."""
+        """Time out every request that went to an address: its connection is gone (RFC 3261 8.1.3.1)."""
         lost = [held for held in self._transactions.values() if held.address == target and held.key[0] == CLIENT]
         for transaction in lost:
             self._machine.step(transaction, Input.TIMEOUT_TIMER, None, now)
@@ -190,7 +190,7 @@ class TransactionLayer:
         return MAGIC_COOKIE + self._new_token()
 
     def send_request(self, request: Request, target: Address, now: float) -> Key:
-        """Send a request whose top Via carries a fresh branch, and see it through."""
+        """Send a request whose top Via carries a fresh branch, in a client transaction. Returns its key."""
         return self._machine.send(request, target, now, own=False).key
 
     def cancel(self, key: Key, now: float) -> None:
@@ -220,7 +220,7 @@ class TransactionLayer:
             self._machine.send_cancel(transaction, now)
 
     def _absorb_cancel(self, cancel: Request, key: Key, source: Address, now: float) -> bool:
-        """Answer a CANCEL that matches an INVITE; the CANCEL of a stranger at another address matches nothing."""
+        """Answer a CANCEL that matches an INVITE; a CANCEL from another address than the INVITE's matches none."""
         invite = self._transactions.get((key[0], key[1], "INVITE"))
         if invite is None or invite.source[0] != source[0] or self._machine.is_full:
             return False
@@ -237,7 +237,7 @@ class TransactionLayer:
         try:
             self.answer(request, request.make_response(error.status, error.reason), source)
         except PeerError:
-            # Its Via is broken too: there is nobody to answer.
+            # Its Via is broken too: there is no address to answer to.
             return
 
 

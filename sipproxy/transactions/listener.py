@@ -1,7 +1,7 @@
-"""The addresses of ours where messages come in and go out (RFC 3261 18, 19.1).
+"""Our own addresses, where messages come in and go out (RFC 3261 18, 19.1).
 
 A listener is one address with one transport. Every transaction belongs to the listener that its first message passed, so
-an answer leaves where its question came in. A message of a stream reaches the core framed, as if it were a datagram; the
+a response leaves where its request came in. A message of a stream reaches the core framed, as if it were a datagram; the
 address beside it is the far end of its connection.
 """
 
@@ -14,7 +14,7 @@ from daemonkit.address import Address
 
 
 class Side(Enum):
-    """Name the two sides of the proxy."""
+    """The two sides of the proxy: callers outside, call-flow nodes inside."""
 
     EXTERNAL = "external"
     INTERNAL = "internal"
@@ -26,7 +26,7 @@ class Side(Enum):
 
 
 class Transport(Enum):
-    """Name the transports as a Via does; their order is their number in a route token."""
+    """The transports by their names in a Via; their order is their number in a route token."""
 
     UDP = "UDP"
     TCP = "TCP"
@@ -34,18 +34,18 @@ class Transport(Enum):
 
     @property
     def is_stream(self) -> bool:
-        """True if messages arrive in order or not at all: nothing is repeated then."""
+        """True if the transport is reliable: nothing is retransmitted then."""
         return self is not Transport.UDP
 
     @property
     def uri_params(self) -> str:
-        """What a URI of ours adds for the peer to come back by this transport."""
+        """The URI parameter that makes a peer come back by this transport."""
         return "" if self is Transport.UDP else f";transport={self.value.lower()}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listener:
-    """Hold one address of ours; the same object everywhere, so it is compared by identity."""
+    """One of our addresses; the same object everywhere, so it is compared by identity."""
 
     side: Side
     transport: Transport

@@ -1,4 +1,4 @@
-"""The transactions of one layer, moved by the tables: the one place where a transaction changes its state.
+"""The transactions of one layer and their tables at work: the one place where a transaction changes its state.
 
 The layer turns messages and timers into inputs; here each input finds its step in `MACHINE`, and the step's actions are carried out:
 messages go to the outbox, timers are armed, events are queued for the layer's user.
@@ -29,7 +29,7 @@ _TIMER_INPUTS = (Input.RETRANSMIT_TIMER, Input.TIMEOUT_TIMER, Input.LINGER_TIMER
 
 
 class TransactionMachine:
-    """All transactions of one layer with their timers, and what they have to send and to tell."""
+    """All transactions of one layer with their timers, the messages to send and the events for the user."""
 
     def __init__(self, *, reliable: bool, watched: bool, max_transactions: int) -> None:
         self.transactions: dict[Key, Transaction] = {}
@@ -76,7 +76,7 @@ class TransactionMachine:
         return source if self._reliable else reply_address(request)
 
     def take(self, transaction: Transaction, given: Input, message: Request | Response, now: float) -> None:
-        """Move a transaction by a message of its peer; a message that the user does not get is shown."""
+        """Move a transaction by a message of its peer; a message that the user does not get is reported to a watching user."""
         if self._watched:
             _, actions = MACHINE[transaction.kind][transaction.state].get(given, (None, ()))
             if transaction.own or Action.PASS_TO_TU not in actions:
@@ -158,7 +158,7 @@ class TransactionMachine:
         self._report(transaction, TransactionEnded(transaction.key))
 
     def show(self, transaction: Transaction, message: Request | Response | bytes, *, sent: bool) -> None:
-        """Tell the user, where it watches, of a message that it does not get itself."""
+        """Report a message that the layer handled by itself, if it is watched."""
         if self._watched:
             place, branch, method = transaction.key
             key = (place, branch, "INVITE" if transaction.own else method)

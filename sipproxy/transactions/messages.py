@@ -11,28 +11,28 @@ CLIENT = "client"
 
 
 def server_key(request: Request) -> Key:
-    """Name the server transaction of a request (RFC 3261 17.2.3); an ACK has the name of its INVITE."""
+    """Return the key of a request's server transaction (RFC 3261 17.2.3); an ACK has the key of its INVITE."""
     via = request.top_via
     method = "INVITE" if request.method == "ACK" else request.method
     if via.has_rfc3261_branch:
         return _SERVER, f"{via.branch} {via.sent_by.lower()}", method
-    # RFC 2543 clients have no usable branch: what a retransmission shares with its original names it.
+    # RFC 2543 clients have no usable branch: the key is what a retransmission shares with its original.
     parts = (request.uri_text, request.from_.tag, request.call_id, str(request.cseq.number), via.sent_by.lower())
     return _SERVER, "\n".join(parts), method
 
 
 def client_key(request: Request) -> Key:
-    """Name the client transaction of a request of ours."""
+    """Return the key of the client transaction of a request of ours."""
     return CLIENT, request.top_via.branch, request.method
 
 
 def response_key(response: Response) -> Key:
-    """Name the client transaction that a response answers (RFC 3261 17.1.3)."""
+    """Return the key of the client transaction that a response answers (RFC 3261 17.1.3)."""
     return CLIENT, response.top_via.branch, response.cseq.method
 
 
 def stamp_source(request: Request, source: Address) -> None:
-    """Write where a request came from into its top Via; twice is harmless."""
+    """Write a request's source into its top Via; doing so twice is harmless."""
     via = request.top_via
     seen = via.seen_from(*source)
     if seen != via:

@@ -1,9 +1,10 @@
 """The four transaction machines of RFC 3261 section 17, with RFC 6026's Accepted state, as data.
 
 `MACHINE[kind][state][input]` is the next state and what to do on the way. An input that a state does not list is absorbed,
-and a timer that a state does not list stops when the state is entered.
-Over UDP the lingering states keep their full length: 64*T1 for answered INVITEs and for what a server keeps repeating,
-T4 for what a client waits out; over streams only the answered INVITEs linger (RFC 6026 7). Nothing else in the code changes a state.
+and a timer that a state does not list stops when the state is entered. Nothing else in the code changes a state.
+
+Over UDP the lingering states keep their full length: 64*T1 for answered INVITEs and for responses that a server may have to
+repeat, T4 for retransmissions that a client absorbs. Over streams only answered INVITEs linger (RFC 6026 7).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class IdentityEnum(Enum):
 
 
 class Kind(IdentityEnum):
-    """Name the four machines."""
+    """The four transaction machines."""
 
     INVITE_CLIENT = auto()
     INVITE_SERVER = auto()
@@ -32,7 +33,7 @@ class Kind(IdentityEnum):
 
 
 class State(IdentityEnum):
-    """Name the states of all four machines."""
+    """The states of all four machines."""
 
     CALLING = auto()
     TRYING = auto()
@@ -44,7 +45,7 @@ class State(IdentityEnum):
 
 
 class Input(IdentityEnum):
-    """Name what can happen; for a server the three response classes are what its user sends."""
+    """What can happen to a transaction; for a server the three response classes are what its user sends."""
 
     REQUEST = auto()
     ACK = auto()
@@ -57,13 +58,13 @@ class Input(IdentityEnum):
 
 
 class Action(IdentityEnum):
-    """Name what a step does."""
+    """What a step does."""
 
-    SEND = auto()  # the request or response that the user gave
-    RESEND = auto()  # the last message once more
-    REPEAT = auto()  # the last message once more, and again after the next, longer interval
+    SEND = auto()  # send the request or response that the user gave
+    RESEND = auto()  # send the last message once more
+    REPEAT = auto()  # send the last message once more, and again after the next, longer interval
     ACK = auto()  # acknowledge a failure (17.1.1.3)
-    PASS_TO_TU = auto()  # hand the message to the user
+    PASS_TO_TU = auto()  # pass the message to the transaction user
     REPORT_TIMEOUT = auto()
     ARM_RETRANSMIT = auto()
     ARM_TIMEOUT = auto()
@@ -138,7 +139,7 @@ INVITE_SERVER: Table = {  # RFC 3261 figure 7, RFC 6026 figure 4
         Input.REQUEST: (State.COMPLETED, (Action.RESEND,)),
         Input.RETRANSMIT_TIMER: (State.COMPLETED, (Action.REPEAT,)),
         Input.ACK: (State.CONFIRMED, (Action.ARM_LINGER,)),
-        # Nobody acknowledged: there is nothing to be done about it.
+        # Timer H: no ACK came. The user has nothing to do about it.
         Input.TIMEOUT_TIMER: _GONE,
     },
     State.CONFIRMED: {Input.LINGER_TIMER: _GONE},

@@ -1,7 +1,7 @@
 """One heap for many timers.
 
 A timer has a key; setting it again moves it. A moved or cancelled timer leaves its old heap entry behind, which is skipped
-when it comes up and swept when such entries outnumber the live ones.
+when it comes up. When such entries outnumber the live ones, the heap is swept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _SLACK = 64  # dead entries that are not worth a sweep
 
 
 class Timers(Generic[K]):
-    """Hold timers by key; times are monotonic seconds."""
+    """Timers by key; times are monotonic seconds."""
 
     def __init__(self) -> None:
         self._when: dict[K, tuple[float, int]] = {}
@@ -33,7 +33,7 @@ class Timers(Generic[K]):
             self._sweep()
 
     def cancel(self, key: K) -> None:
-        """Forget a timer; an unknown key is fine."""
+        """Forget a timer; an unknown key is ignored."""
         self._when.pop(key, None)
 
     def next(self) -> float | None:

@@ -14,7 +14,7 @@ _CAPPED = (Kind.NON_INVITE_CLIENT, Kind.INVITE_SERVER)
 
 @dataclass(slots=True, eq=False)
 class Transaction:
-    """Hold one request and what was last sent for it."""
+    """One request and the message that was sent for it last."""
 
     key: Key
     kind: Kind
@@ -22,18 +22,18 @@ class Transaction:
     request: Request
     address: Address
     source: Address
-    own: bool = False  # a CANCEL or its answer: the layer's affair, not the user's
+    own: bool = False  # a CANCEL, which the layer sends and answers by itself: its user hears nothing of it
     last: bytes = b""
     interval: float = T1
     wants_cancel: bool = False
     failure: Response | None = None
 
     def linger(self, *, reliable: bool) -> float:
-        """Return how long it stays after its end; over streams only an answered INVITE does (RFC 6026 7)."""
+        """Return how long the transaction lingers, in seconds; over streams only an answered INVITE does (RFC 6026 7)."""
         return 0.0 if reliable and self.state is not State.ACCEPTED else LINGER[self.kind, self.state]
 
     def next_interval(self) -> float:
-        """Return how long the next repetition waits: twice as long each time, up to T2 but for an INVITE."""
+        """Return the interval to the next retransmission: doubled each time, up to T2 but for an INVITE."""
         self.interval *= 2
         if self.kind in _CAPPED:
             self.interval = T2 if self.state is State.PROCEEDING else min(self.interval, T2)
@@ -42,14 +42,14 @@ class Transaction:
 
 @dataclass(slots=True)
 class Counters:
-    """Count what the layer met; each only grows."""
+    """Counts of what the layer met; each only grows."""
 
     malformed: int = 0
     refused: int = 0
     """Requests turned away because the table was full."""
     stray: int = 0
-    """Responses and ACKs that belong to nothing."""
+    """Responses and ACKs without a transaction."""
     retransmissions: int = 0
-    """Requests that came again."""
+    """Retransmissions of requests."""
     repeats: int = 0
-    """Messages that we sent again."""
+    """Messages that were sent again."""
