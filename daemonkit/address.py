@@ -1,4 +1,4 @@
-"""Name what every socket call takes."""
+"""The address of a socket."""
 
 from __future__ import annotations
 

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class CannotStart(OSError):
-    """Say in one sentence what keeps a daemon from starting."""
+    """One sentence that says why a daemon does not start."""

@@ -1,4 +1,4 @@
-"""Serve a daemon's `/metrics`, `/healthz` and `/ready` on an address of the operator's own network."""
+"""A daemon's page for its operator: `/metrics`, `/healthz` and `/ready`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from daemonkit.sockets import AddressUnavailable
 
 
 class ExpositionPage:
-    """Answer three GETs: metrics, liveness, readiness (503 while draining)."""
+    """An HTTP server with three paths: metrics, liveness, readiness (503 while draining)."""
 
     def __init__(self, address: Address, registry: CollectorRegistry, ready: Callable[[], bool]) -> None:
         self._address = address

@@ -1,4 +1,4 @@
-"""Know the machine's own IPv4 addresses."""
+"""The machine's own IPv4 addresses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAME_BYTES = 16
 _ENTRY_BYTES = 40  # struct ifreq of 64-bit Linux: a name and a sockaddr in a union of 24
 _ADDRESS_AT = slice(_NAME_BYTES + 4, _NAME_BYTES + 8)
 MAX_ADDRESSES = 256
-# A documentation address: connecting a UDP socket to it sends nothing and tells which local address the default route uses.
+# A documentation address: connecting a UDP socket to it sends nothing and shows which local address the default route uses.
 ELSEWHERE = ("192.0.2.1", 9)
 
 

@@ -1,4 +1,4 @@
-"""Ask nft to change the kernel's rules, where we may."""
+"""Scripts for nft, which changes the kernel's packet rules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 
 def missing() -> str:
-    """Return what keeps us from asking the kernel, empty where nothing does."""
+    """Return what this process lacks to change the kernel's rules, empty if nothing."""
     if shutil.which("nft", path=_PATH) is None:
         return "the program nft (Debian's package nftables)"
     status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
@@ -22,7 +22,7 @@ def missing() -> str:
 
 
 def run_nft(script: str) -> str:
-    """Give a script to nft, all or nothing; return what it says against it."""
+    """Run a script by nft, all of it or nothing. Returns nft's error, empty if there is none."""
     try:
         ran = subprocess.run(
             ["nft", "-f", "-"], input=script, env={"PATH": _PATH}, capture_output=True, text=True, timeout=NFT_SECONDS, check=False

@@ -1,4 +1,4 @@
-"""Give every daemon's command the same options."""
+"""The options that every daemon's command has."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ def add_daemon_options(parser: ArgumentParser) -> None:
 
 
 def metrics_address(options: dict[str, Any]) -> Address | None:
-    """Return where the metrics page listens, or None where it is off."""
+    """Return the address of the metrics page, None if it is off."""
     port: int = options["metrics_port"]
     return (METRICS_HOST, port) if port else None

@@ -1,7 +1,7 @@
-"""Run one daemon from its first socket to a drained end.
+"""The life of one daemon, from its start to its drained end.
 
-The first SIGTERM or SIGINT drains: new work is refused, `/ready` says no, work in progress goes on until none is left
-or the deadline has come. The second signal stops at once.
+The first SIGTERM or SIGINT drains: new work is refused, `/ready` answers 503, work in progress goes on until none is left or the
+deadline has come. The second signal stops at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from daemonkit.address import Address
 from daemonkit.exposition import ExpositionPage
 
 IDLE_POLL_SECONDS = 0.05
-# Nearly all that a daemon makes for a message is freed by counting before the collector looks: it need not look every 700 objects.
+# Reference counting frees nearly all objects of a message before the collector runs: it need not run every 700 objects.
 YOUNG_OBJECTS = 20_000
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ class Service(Protocol):
         """Return whether new work is welcome."""
 
     def drain(self) -> None:
-        """Refuse new work and keep the rest going."""
+        """Refuse new work; work in progress goes on."""
 
     def idle(self) -> bool:
         """Return whether nothing is in progress any more."""
@@ -46,7 +46,7 @@ class Service(Protocol):
 
 
 def run(service: Service, *, metrics: Address | None, registry: CollectorRegistry, drain_seconds: float = 30.0) -> int:
-    """Serve until a signal ends it and return the process's exit code; raises CannotStart."""
+    """Serve until a signal ends it. Returns the exit code of the process; raises CannotStart."""
     _use_all_descriptors()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(service, metrics, registry, drain_seconds))
@@ -56,7 +56,7 @@ async def _serve(service: Service, metrics: Address | None, registry: CollectorR
     signals = _Signals()
     page = ExpositionPage(metrics, registry, service.ready) if metrics else None
     await service.start()
-    # What is there now stays to the end; the collector need not go through Django's objects again and again.
+    # The objects that exist now live to the end: the collector need not traverse Django's again and again.
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)
     try:
@@ -84,13 +84,13 @@ async def _idle_or_second_signal(service: Service, signals: _Signals) -> None:
 
 
 def _use_all_descriptors() -> None:
-    """Raise the limit of open files to what this user may have: each media port and each connection is one."""
+    """Raise the limit of open files to the hard limit: each media port and each connection is one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Signals:
-    """Turn SIGTERM and SIGINT into two events: drain, then stop."""
+    """SIGTERM and SIGINT as two events: the first drains, the second stops."""
 
     def __init__(self) -> None:
         self.first = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Open sockets, or take those that a supervisor opened before."""
+"""Sockets that are bound and non-blocking, with errors that an operator understands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REASONS = {
 
 
 class AddressUnavailable(CannotStart):
-    """Say in one sentence which address could not be bound and why."""
+    """One sentence that says which address could not be bound and why."""
 
     def __init__(self, transport: str, address: Address, error: OSError) -> None:
         reason = _REASONS.get(error.errno or 0, f"cannot be bound: {error.strerror}")

@@ -1,7 +1,7 @@
-"""Read and write UDP by non-blocking sockets on the event loop's reader.
+"""UDP by a non-blocking socket on the event loop's reader.
 
-asyncio's own datagram transport asks the kernel for a 256 KiB buffer per packet and wraps each one in a callback;
-draining a plain socket costs a fifth of that.
+asyncio's own datagram transport allocates a 256 KiB buffer per packet and wraps each one in a callback; reading a plain socket
+until it is empty costs a fifth of that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DATAGRAMS_PER_WAKE = 64
 
 
 class UdpEndpoint:
-    """Deliver each datagram of one bound socket to a callable, at most 64 per wake-up."""
+    """One bound socket; each datagram goes to a callable, at most 64 per wake-up of the event loop."""
 
     def __init__(self, address: Address, on_datagram: Callable[[bytes, Address], None]) -> None:
         self.local = address

@@ -1,8 +1,8 @@
-"""Run one role as several processes that share its addresses (D14).
+"""One role as several processes that share its addresses.
 
-The supervisor opens every socket once and gives each worker its own: with SO_REUSEPORT the kernel then sends one source
-port always to the same worker. The sockets stay open here, so a worker that dies is started again with the same ones
-and the others keep their callers (closing one would move them). What arrives meanwhile waits in the socket.
+The supervisor opens every socket once and gives each worker its own: with SO_REUSEPORT the kernel then sends one source port always
+to the same worker. The sockets stay open here, so a worker that dies is started again with the same ones, and the others keep their
+callers (closing a socket would move them to other workers). Datagrams that arrive meanwhile wait in the socket.
 
 Workers are spawned as `command --worker N --sockets name=fd,…`, never forked: no thread or connection is shared.
 """
@@ -24,7 +24,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from daemonkit.address import Address
 
 STEADY_SECONDS = 10.0
-"""A worker that has run so long is started again at once."""
+"""A worker that has run for so long is started again at once."""
 RESTART_SECONDS = 0.5
 POLL_SECONDS = 0.5
 ANSWER_SECONDS = 2.0
@@ -37,15 +37,15 @@ log = structlog.get_logger(__name__)
 
 
 def add_worker_options(parser: ArgumentParser) -> None:
-    """Add what a supervisor tells its workers."""
+    """Add the options that a supervisor gives to its workers."""
     parser.add_argument("--worker", type=int, help="which worker this is; set by the supervisor")
     parser.add_argument("--sockets", default="", help="name=fd of each socket that the supervisor opened")
 
 
 def end_with_supervisor(number: signal.Signals) -> None:
-    """Have the kernel send this worker a signal when its supervisor dies, however that comes about (prctl(2)).
+    """Have the kernel send this worker a signal when its supervisor dies, even by SIGKILL (prctl(2)).
 
-    Nobody would restart or drain an orphan, and it would keep what the next worker needs.
+    Nobody would restart or drain an orphan, and it would keep the sockets that the next worker needs.
     """
     ctypes.CDLL(None, use_errno=True).prctl(_SET_PARENT_DEATH_SIGNAL, number)
 
@@ -66,7 +66,7 @@ class _Worker:
 
 
 class WorkerPool:
-    """The service that keeps workers running; `open_sockets` returns those of each worker by name."""
+    """The service that keeps workers running; `open_sockets` returns the sockets of each worker by name."""
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""The doors to Django: directory, nodes, countries, records."""
+"""The proxy's connection to Django and the database: directory, nodes, bans, records."""

@@ -1,4 +1,4 @@
-"""Know the bans of the whole fleet."""
+"""The bans of the whole fleet, read from the database."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ log = structlog.get_logger(__name__)
 
 
 class FleetBans:
-    """Tell `on_bans` each second which sources are banned, by any proxy or by an operator.
+    """Calls `on_bans` each second with the banned sources, whether a proxy or an operator banned them.
 
-    A database that does not answer changes nothing: the bans known last stay in force until they end.
+    While the database does not answer, the last known bans stay in force until they expire.
     """
 
     def __init__(self, database: DatabaseExecutor, on_bans: Callable[[Sequence[SourceBanned]], None]) -> None:
@@ -29,7 +29,7 @@ class FleetBans:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Read once and go on reading."""
+        """Read once, then start the task that reads each second."""
         await self.refresh()
         self._task = asyncio.create_task(self._refresh_forever())
 
@@ -39,7 +39,7 @@ class FleetBans:
             self._task.cancel()
 
     async def refresh(self) -> None:
-        """Read once."""
+        """Read the bans once; a database that does not answer changes nothing."""
         try:
             bans = await self._database.read(active_bans)
         except (DatabaseError, DatabaseBusyError) as error:

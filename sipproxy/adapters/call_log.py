@@ -1,4 +1,4 @@
-"""Gather refusals into records (D19): one per application, source and reason each second, with the first one's trace."""
+"""Refusals gathered into records: one per application, source and reason each second, with the trace of the first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Burst:
 
 
 class RefusalLog:
-    """Count like refusals together; past `MAX_GATHERED` kinds in one second further ones are dropped and counted."""
+    """The refusals of this second, alike ones counted together; past `MAX_GATHERED` kinds further ones are dropped and counted."""
 
     def __init__(self, put: Callable[[Record], None], *, registry: CollectorRegistry) -> None:
         self._put = put

@@ -1,6 +1,6 @@
-"""Read applications for admission (D3): straight from the database for every INVITE, never from a cache.
+"""The applications for admission, read from the database for every INVITE and never from a cache.
 
-All lookups that arrive while a query is in flight go out together in the next one, so load makes a lookup cheaper, not slower.
+All lookups that arrive while a query is in flight share the next one, so a lookup becomes cheaper under load, not slower.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 class Directory:
-    """Answer lookups in batches; a failed query answers None to each."""
+    """Lookups in batches; a failed query answers None to each of its batch."""
 
     def __init__(self, database: DatabaseExecutor, *, node: str, registry: CollectorRegistry) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""Keep the DNS server's zone equal to the pool of live proxies."""
+"""The DNS server as one service: its zone follows the pool of live proxies."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ class PooledDns:
         return self._known and not self._draining
 
     def drain(self) -> None:
-        """Say that this server is on its way out; it answers to the end."""
+        """Write the state `draining` to the node row; queries are answered to the end."""
         self._draining = True
         self._reporter.beat()
 
     def idle(self) -> bool:
-        """Return whether nothing is in progress: a query is answered as it comes."""
+        """Return True: a query is answered as it comes, so none is ever in progress."""
         return True
 
     async def stop(self) -> None:
-        """Stop answering and say so."""
+        """Stop answering and write the state `down`."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -70,7 +70,7 @@ class PooledDns:
                 self._server.publish(list(_places(await self._reporter.database.read(node_pool, "sipproxy"))))
                 self._known = True
             except (DatabaseError, DatabaseBusyError) as error:
-                # The last known pool is the best answer there is.
+                # The last known pool stays in the zone.
                 log.warning("pool_unknown", error=str(error))
             await asyncio.sleep(REFRESH_SECONDS)
 
@@ -79,7 +79,7 @@ class PooledDns:
 
 
 def _places(nodes: Iterable[NodeView]) -> Iterable[Place]:
-    """Yield each transport of each node that takes new calls; the workers of one node are one place."""
+    """Yield each transport of each node that takes new calls; the workers of one node share one place."""
     for node in nodes:
         host = node.public_address.rpartition(":")[0]
         if node.state == "up" and host:

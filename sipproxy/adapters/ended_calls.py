@@ -1,4 +1,4 @@
-"""Learn which calls ended without a BYE that passed this proxy, as when the call-flow node that held them died."""
+"""Calls that ended without a BYE that passed this proxy, as when their call-flow node died."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 class EndedCalls:
-    """Ask every ten seconds which of `settled()` are over and hand these to `forget`."""
+    """Asks the database every ten seconds which calls of `settled()` have ended, and calls `forget` with them."""
 
     def __init__(
         self, database: DatabaseExecutor, *, settled: Callable[[], Sequence[str]], forget: Callable[[Iterable[str]], None]
@@ -28,16 +28,16 @@ class EndedCalls:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start asking."""
+        """Start the task that asks."""
         self._task = asyncio.create_task(self._refresh_forever())
 
     def stop(self) -> None:
-        """Stop asking."""
+        """Stop the task that asks."""
         if self._task:
             self._task.cancel()
 
     async def refresh(self) -> None:
-        """Ask once; a database that does not answer changes nothing."""
+        """Ask the database once; without an answer no call is forgotten."""
         settled = self._settled()
         if not settled:
             return

@@ -53,16 +53,16 @@ class ProxyNode:
             registry=registry,
         )
         self._bans = FleetBans(database, self._server.replace_bans)
-        # One worker speaks to the kernel for all: the others' bans reach it by the database.
+        # One worker writes to the kernel for all: it gets the bans of the others from the database.
         self._kernel = KernelSet(config.external, registry=registry) if config.guard_kernel and config.worker == 0 else None
-        # With static targets nobody but this proxy knows of a call's end.
+        # With static targets only this proxy knows when a call ends.
         self._nodes = None if config.callflow_targets else CallflowNodes(database, self._server.replace_nodes)
         self._ended = EndedCalls(database, settled=self._server.settled_calls, forget=self._server.forget_calls)
         self._served = False
 
     async def start(self) -> None:
         """Open the sockets and begin; raises AddressUnavailable."""
-        # What starts from here on takes this context along: every line in the log names its worker.
+        # Tasks and callbacks that are made from here on inherit this context: every line in the log names its node.
         bind_contextvars(node=self._config.name)
         await self._bans.start()
         await self._server.start(self._sockets)
@@ -80,7 +80,7 @@ class ProxyNode:
         return self._server.ready()
 
     def drain(self) -> None:
-        """Refuse new calls and say so at once: DNS answers without us."""
+        """Refuse new calls and write that at once: the DNS server drops this node from its answers."""
         self._server.drain()
         self._reporter.beat()
 
@@ -89,7 +89,7 @@ class ProxyNode:
         return self._server.idle()
 
     async def stop(self) -> None:
-        """Write what is queued and close everything."""
+        """Close the sockets, then write what is queued and close the database connection."""
         if self._nodes:
             self._nodes.stop()
             self._ended.stop()
@@ -107,7 +107,7 @@ class ProxyNode:
     def _describe(self) -> NodeState | None:
         self._served = self._served or self._server.ready()
         if not self._served:
-            # Nobody should find a proxy that cannot serve its first call yet.
+            # DNS must not name a proxy that cannot serve a call yet.
             return None
         external, internal = self._config.external, self._config.internal
         return NodeState(

@@ -1,4 +1,4 @@
-"""Know the call-flow nodes."""
+"""The call-flow nodes, read from the database."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ log = structlog.get_logger(__name__)
 
 
 class CallflowNodes:
-    """Tell `on_nodes` each second which nodes take calls, the least loaded first, and which are there at all.
+    """Calls `on_nodes` each second with the nodes that take calls, the least loaded first, and with all nodes that live.
 
-    A database that does not answer changes nothing: the nodes known last stay in use.
+    While the database does not answer, the last known nodes stay in use.
     """
 
     def __init__(self, database: DatabaseExecutor, on_nodes: OnNodes) -> None:
@@ -31,7 +31,7 @@ class CallflowNodes:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Read once and go on reading."""
+        """Read once, then start the task that reads each second."""
         await self._refresh()
         self._task = asyncio.create_task(self._refresh_forever())
 

@@ -1,4 +1,4 @@
-"""The certificate that TLS shows, read again when it was renewed."""
+"""The certificate of the TLS listeners, read again when it is renewed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 
 class Certificates:
-    """Hold a server context; connections that are open keep what they agreed on."""
+    """A TLS server context that follows its files; open connections keep their session."""
 
     def __init__(self, config: TlsConfig) -> None:
         """Read the files; raises CannotStart in one sentence."""
@@ -30,7 +30,7 @@ class Certificates:
             raise CannotStart(f"TLS has no usable certificate in {config.certificate} with the key in {config.key}: {error}.") from error
 
     def reload(self) -> None:
-        """Take new files for new connections; files that do not fit change nothing."""
+        """Use the files as they are now for new connections; unusable files change nothing."""
         try:
             self._check()
             self._load()
@@ -39,7 +39,7 @@ class Certificates:
             log.error("certificate_unusable", path=self._config.certificate, error=str(error))
 
     def reload_if_changed(self) -> None:
-        """Reload where a file is another one than was read."""
+        """Reload if a file has changed since it was read."""
         if self._stamp() != self._seen:
             self.reload()
 
@@ -48,7 +48,7 @@ class Certificates:
         self.context.load_cert_chain(self._config.certificate, self._config.key)
 
     def _check(self) -> None:
-        # A chain whose key does not fit would leave the context with half of each.
+        # A chain that does not match its key would leave the context half changed: try the files on another one first.
         self._seen = self._stamp()
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self._config.certificate, self._config.key)
 

@@ -1,4 +1,4 @@
-"""Serve a zone over UDP and TCP."""
+"""The DNS server's sockets: a zone over UDP and TCP."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ MAX_CONNECTIONS = 64
 MAX_QUERIES = 100
 """Queries of one TCP connection."""
 MAX_QUERY_OCTETS = 4_096
-WILDCARD = "0.0.0.0"  # noqa: S104  # it is compared with, not bound
+WILDCARD = "0.0.0.0"  # noqa: S104  # compared with, not bound
 
 
 class DnsServer:
-    """An authoritative server for the SIP domain; `publish` says what it knows."""
+    """An authoritative server for the SIP domain, which answers with what was published last."""
 
     def __init__(self, config: DnsConfig, *, registry: CollectorRegistry) -> None:
         host = config.bind[0]
@@ -46,7 +46,7 @@ class DnsServer:
         return self._endpoint.local
 
     def publish(self, proxies: Sequence[Place]) -> None:
-        """Answer with these proxies from now on; the zone is rebuilt only when they differ."""
+        """Answer with these proxies from now on; the zone is rebuilt only if they have changed."""
         wanted = tuple(sorted(set(proxies)))
         if wanted != self._published:
             self._published = wanted

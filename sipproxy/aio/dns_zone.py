@@ -2,8 +2,8 @@
 
 The domain itself has one A record for each proxy; `_sip._udp`, `_sip._tcp` and `_sips._tcp` below it have one SRV record for
 each proxy that speaks the transport (RFC 3263 4.1). Its target is a name made of the proxy's address (`ip-203-0-113-9`),
-because an SRV target must be a name. All answers are authoritative; what is
-outside the zone is refused, as this server resolves nothing for others.
+because an SRV target must be a name. All answers are authoritative. Queries for names outside the zone are refused: this server is
+no resolver.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import dns.rdatatype
 import dns.rrset
 
 MAX_UDP_ANSWER = 1232
-"""Octets of a UDP answer, whatever the client allows: more risks fragments, and serves reflection."""
+"""Octets of a UDP answer, whatever the client allows: larger ones may be fragmented and amplify reflection attacks."""
 MIN_UDP_ANSWER = 512
 HEADER_OCTETS = 12
 
@@ -40,14 +40,14 @@ Records = Mapping[dns.rdatatype.RdataType, dns.rrset.RRset]
 
 @dataclass(frozen=True, slots=True)
 class DnsAnswer:
-    """An answer's octets and what they say."""
+    """An answer's octets and its response code."""
 
     wire: bytes
     rcode: str
 
 
 class Zone:
-    """Answers queries about one domain; `name_server` is the address that the NS record's name gets, if it has one."""
+    """The records of one domain; `name_server` is the address of the NS record's name, if it has one."""
 
     def __init__(self, domain: str, *, ttl: int, name_server: str | None) -> None:
         self._origin = dns.name.from_text(domain)
@@ -59,7 +59,7 @@ class Zone:
         self.publish((), serial=1)
 
     def publish(self, places: Sequence[Place], *, serial: int) -> None:
-        """Replace all records by those of these proxies; `serial` is the SOA's."""
+        """Replace all records by those of these proxies; `serial` is that of the SOA record."""
         hosts = sorted({str(IPv4Address(host)) for _, host, _ in places})
         self._soa = self._build_soa(serial)
         ns = self._child("ns")
@@ -78,7 +78,7 @@ class Zone:
         self._names = names
 
     def answer(self, wire: bytes, *, tcp: bool) -> DnsAnswer | None:
-        """Return the answer to a query, or None where silence is right: an answer, or less than a header."""
+        """Return the answer to a query; None for a message that must not be answered: a response, or less than a header."""
         if len(wire) < HEADER_OCTETS or wire[2] & 0x80:
             return None
         try:
@@ -129,7 +129,7 @@ class Zone:
 
 
 def _bare_error(wire: bytes, rcode: dns.rcode.Rcode) -> DnsAnswer:
-    """Answer with a header only: the rest of such a query is not to be trusted."""
+    """Return an answer that is only a header: the rest of such a query cannot be trusted."""
     flags = bytes((0x80 | wire[2] & 0x79, rcode))
     return DnsAnswer(wire[:2] + flags + bytes(8), dns.rcode.to_text(rcode))
 
@@ -139,7 +139,7 @@ def _label(host: str) -> str:
 
 
 def _matching(records: Records, rdtype: dns.rdatatype.RdataType) -> dns.rrset.RRset | None:
-    """Return the records asked for; ANY gets one set and no more (RFC 8482)."""
+    """Return the records of the type; ANY gets one record set (RFC 8482)."""
     if rdtype == dns.rdatatype.ANY:
         return next(iter(records.values()))
     return records.get(rdtype)

@@ -1,8 +1,7 @@
-"""Bring a response home that reached the wrong worker.
+"""Responses that reached the wrong worker, handed over to the right one.
 
-The kernel gives each source port to one worker. A caller that answers from another port than it calls from, as gateways
-do, answers to a worker that never asked. Its branch says who did, and the datagram goes there through a socket of the
-node's own.
+The kernel gives each source port to one worker. A peer that answers from another port than it calls from, as gateways do, reaches
+a worker that sent no request. The branch names the worker that did, and the datagram goes there through a socket between the two.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from sipproxy.transactions.branches import worker_of
 from sipproxy.transactions.listener import Listener
 
 HANDOVER = "handover"
-"""The name of a worker's own socket, and with its number the name of the way to another."""
+"""The name of a worker's own socket; with a number, the name of the socket to that worker."""
 _BRANCH = re.compile(rb"(?i)^SIP/2\.0 .*?\n(?:via|v)[ \t]*:[^,\n]*?;[ \t]*branch=([0-9A-Za-z]+)", re.DOTALL)
 
 
 class Handover:
-    """Hold a worker's ways to the others; without any, nothing is ever misdirected."""
+    """A worker's sockets to the others; a proxy of one worker has none."""
 
     def __init__(self, worker: int, listeners: Sequence[Listener], on_datagram: Callable[[Listener, bytes], None]) -> None:
         self.handed_over = 0
@@ -34,7 +33,7 @@ class Handover:
         self._others: dict[int, socket.socket] = {}
 
     def start(self, sockets: Mapping[str, socket.socket]) -> None:
-        """Take the sockets that the supervisor made for this."""
+        """Take the sockets that the supervisor has opened for this."""
         self._own = sockets.get(HANDOVER)
         prefix = f"{HANDOVER}-"
         self._others = {int(name.removeprefix(prefix)): sock for name, sock in sockets.items() if name.startswith(prefix)}
@@ -42,7 +41,7 @@ class Handover:
             asyncio.get_running_loop().add_reader(self._own, self._drain)
 
     def stop(self) -> None:
-        """Close them."""
+        """Close the sockets."""
         if self._own is not None:
             asyncio.get_running_loop().remove_reader(self._own)
             self._own.close()
@@ -50,7 +49,7 @@ class Handover:
             sock.close()
 
     def take(self, listener: Listener, data: bytes) -> bool:
-        """Hand a response of another worker over; tell whether it was one. A full way loses it, as UDP may."""
+        """Hand a response of another worker over. Returns whether it was one. A full socket loses it, as UDP may."""
         if not self._others or not data.startswith(b"SIP/2.0 "):
             return False
         found = _BRANCH.match(data)

@@ -1,4 +1,4 @@
-"""Send copies of messages to a collector; it may be slow, deaf or gone, and no call notices."""
+"""Copies of messages for a HEP collector; calls do not depend on whether it receives them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 
 
 class HepExporter(Collector):
-    """The way of copies to the collector; what could not be sent is counted and gone."""
+    """The sender of copies; what cannot be sent is counted and dropped. Registers itself as a collector of metrics."""
 
     def __init__(self, config: HepConfig, registry: CollectorRegistry) -> None:
         self._config = config
@@ -34,12 +34,12 @@ class HepExporter(Collector):
         registry.register(self)
 
     def collect(self) -> Iterable[Metric]:
-        """Return what Prometheus reads beside the count of messages."""
+        """Return how many copies could not be sent."""
         errors = self._endpoint.errors + self._unresolved
         return [CounterMetricFamily("sipuri_hep_errors", "Messages that could not be sent to the HEP collector", errors)]
 
     async def start(self) -> None:
-        """Look the collector's name up once and open a socket; without an answer nothing is sent until the next start."""
+        """Resolve the collector's name once and open a socket; if that fails, nothing is sent until the next start."""
         self._endpoint.open()
         loop = asyncio.get_running_loop()
         try:
@@ -63,4 +63,4 @@ class HepExporter(Collector):
         self._sent.inc()
 
     def _ignore(self, data: bytes, address: Address) -> None:
-        """Drop what comes back: a collector answers nothing."""
+        """Drop what comes back: a collector sends no answers."""

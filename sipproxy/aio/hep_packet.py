@@ -1,7 +1,7 @@
 """Copies of messages for a collector such as Homer: HEP version 3, one UDP datagram each.
 
 A packet is `HEP3`, its length, and chunks of vendor, type, length and value, all in network order (HEP/EEP reference,
-revision 36). TLS has no number among the IP protocols: its messages are shown as TCP.
+revision 36). TLS is no IP protocol and has no number: its messages are sent as TCP.
 """
 
 from __future__ import annotations

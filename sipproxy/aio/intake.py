@@ -1,8 +1,8 @@
-"""Take datagrams of strangers from their socket at once, and handle them as fast as we can, those of known callers first.
+"""Two queues in front of the core: datagrams are read from the socket at once and handled as fast as we can, known callers first.
 
-A socket's own queue is one line for all: in a flood it is full of it, everybody waits behind seconds of it, and what is dropped is dropped
-blindly, so that no source ever seems to send too much. Here reading is cheap and goes on while there is work; strangers share a short line,
-who finds it full is counted, and callers who got in a short while ago have a line of their own that is served first.
+The socket's own queue is one for all. In a flood it is full, every call waits for seconds behind it, and the kernel drops datagrams
+blindly, so no source can be seen to send too much. Here reading is cheap and goes on while there is work. Strangers share a short
+queue; a source that finds it full is counted. Callers that had a call admitted a short while ago have their own queue, served first.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from daemonkit.address import Address
 from sipproxy.aio.limits import MAX_WAITING_KNOWN, MAX_WAITING_STRANGERS
 from sipproxy.transactions.listener import Listener
 
-# Between two turns the socket is read: some sixteen datagrams for each that is handled.
+# Between two turns the socket is read: sixteen datagrams for each one that is handled.
 PER_TURN = 4
 
 Waiting = tuple[Listener, bytes, Address, int]
@@ -24,7 +24,7 @@ Handle = Callable[[Listener, bytes, Address, int], None]
 
 
 class Intake:
-    """Two bounded lines in front of `handle`; `is_known` tells which one a source stands in, `on_full` who found no place."""
+    """Two bounded queues in front of `handle`; `is_known` chooses the queue of a source, `on_full` gets the sources that found it full."""
 
     def __init__(self, *, handle: Handle, is_known: Callable[[str], bool], on_full: Callable[[str], None]) -> None:
         self._handle = handle
@@ -38,7 +38,7 @@ class Intake:
         return len(self._known) + len(self._strangers)
 
     def put(self, listener: Listener, data: bytes, address: Address, passed_at: int) -> None:
-        """Take one datagram that the gate let pass at this revision."""
+        """Queue one datagram that the gate let pass at this revision."""
         known = self._is_known(address[0])
         line, most = (self._known, MAX_WAITING_KNOWN) if known else (self._strangers, MAX_WAITING_STRANGERS)
         if len(line) >= most:

@@ -1,8 +1,8 @@
-"""Let the kernel drop what comes from banned sources, by an nftables set with timeouts.
+"""An nftables set with timeouts, by which the kernel drops packets of banned sources.
 
-The table belongs to one proxy and is named after its address. It is made at the start, in place of one that a killed process
-left, and deleted at the stop; its elements end by themselves. Changes are gathered and go through one `nft -f -` at a time, in
-a thread. Where we may not do this, or nft fails, a line in the log says why and the proxy alone drops.
+The table belongs to one proxy and is named after its address. It is made at the start, in place of one that a killed process has
+left, and deleted at the stop; its elements expire by themselves. Changes are gathered and written by one `nft -f -` at a time, in
+a thread. Without the right to do this, or if nft fails, a line in the log says why and only the proxy drops.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sipproxy.transactions.listener import Listener
 
 BATCH_SECONDS = 0.1
 RETRY_SECONDS = 5.0
-# Elements that ended stay until the kernel looks at them.
+# Expired elements stay until the kernel collects them.
 SET_SIZE = 2 * MAX_BANS
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ Run = Callable[[str], str]
 
 
 class KernelSet:
-    """Mirror bans in the kernel; `run` gives a script to nft and returns what it complains about."""
+    """The bans in the kernel; `run` gives a script to nft and returns its error, empty if there is none."""
 
     def __init__(self, external: Sequence[Listener], *, registry: CollectorRegistry, run: Run | None = None) -> None:
         host, port = external[0].bind
@@ -42,7 +42,7 @@ class KernelSet:
         self._changed: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        # One thread: what was begun is over before the table is deleted.
+        # One thread: a script that runs has ended before the table is deleted.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="nft")
         self._given_up = False
         Gauge("sipuri_sip_kernel_bans", "1 where the kernel drops what banned sources send", registry=registry).set_function(
@@ -51,11 +51,11 @@ class KernelSet:
 
     @property
     def is_on(self) -> bool:
-        """True if the kernel drops."""
+        """True if the kernel drops packets of banned sources."""
         return self._task is not None
 
     async def start(self) -> None:
-        """Make the table with the bans that are known already; where that is not possible, say why."""
+        """Make the table with the bans that are known already; if that is not possible, log why."""
         self._changed.clear()
         trouble = missing() or await self._nft(self._whole())
         if trouble:
@@ -75,7 +75,7 @@ class KernelSet:
         self._pool.shutdown(wait=False)
 
     def apply(self, change: BanChange) -> None:
-        """Take a change of the bans; it is in the kernel a moment later."""
+        """Queue a change of the bans; it is in the kernel a tenth of a second later."""
         if self._given_up:
             return
         for ban in change.banned:
@@ -112,12 +112,12 @@ class KernelSet:
         )
 
     def _difference(self, changed: Iterable[str]) -> str:
-        """Return a script that works whether the elements are there or not: adding one that is there is no error, deleting one is."""
+        """Return a script that works whether the elements are there or not: to add one twice is no error, to delete a missing one is."""
         names = tuple(changed)
         return f"{self._command('add', names)}{self._command('delete', names)}{self._add(names)}"
 
     def _add(self, sources: Iterable[str]) -> str:
-        """Add those that are still wanted; forget those that ended."""
+        """Return the command that adds those sources whose ban has not expired; forget the expired ones."""
         now = time.monotonic()
         self._wanted = {source_ip: until for source_ip, until in self._wanted.items() if until > now}
         lasting = [(source_ip, self._wanted[source_ip] - now) for source_ip in sources if source_ip in self._wanted]

@@ -1,4 +1,4 @@
-"""All listeners of one process, opened together and spoken to alike."""
+"""All listeners of one process: opened together, with one interface for datagrams and streams."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OnMessage = Callable[[Listener, bytes, Address], None]
 
 
 class Listeners:
-    """Open, speak, close; a stream's message and a datagram arrive the same way."""
+    """The listeners by transport; a stream's message and a datagram arrive by the same callback."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Listeners:
         on_lost: Callable[[Listener, Address], None],
         is_banned: Callable[[str], bool],
     ) -> None:
-        """Read the certificate; raises CannotStart where it is none."""
+        """Read the certificate; raises CannotStart if it is unusable."""
         self._certificates = None if config.tls is None else Certificates(config.tls)
         self._is_trusted = trusted_sources(config.trusted)
         self._on_message = on_message
@@ -69,7 +69,7 @@ class Listeners:
             self._watch = asyncio.create_task(self._watch_certificate(self._certificates))
 
     def stop(self) -> None:
-        """Close them all."""
+        """Close every listener."""
         if self._watch is not None:
             self._watch.cancel()
         self._handover.stop()
@@ -79,7 +79,7 @@ class Listeners:
             stream.stop()
 
     def send(self, listener: Listener, data: bytes, address: Address) -> None:
-        """Send one message."""
+        """Send one message from a listener to an address."""
         endpoint = self._udp.get(listener)
         if endpoint is not None:
             endpoint.send(data, address)
@@ -120,7 +120,7 @@ class Listeners:
             self._on_message(listener, data, address)
 
     def _on_handed_over(self, listener: Listener, data: bytes) -> None:
-        # A response is known by its branch, whoever sent it.
+        # A response is matched by its branch, so its source is not needed.
         self._on_message(listener, data, listener.address)
 
     def _stream(self, listener: Listener) -> StreamEndpoint:

@@ -29,7 +29,7 @@ class ProxyMetrics(Collector):
         self._responses = Counter("sipuri_sip_responses", "Responses to callers", ["method", "status"], registry=registry)
         self._refusals = Counter("sipuri_sip_refusals", "Refused INVITEs", ["reason"], registry=registry)
         self._failures = Counter("sipuri_sip_failures", "Inputs that the core failed on", ["input"], registry=registry)
-        # Several times a call: found once, a counter is kept.
+        # Used several times a call: the child of each set of labels is looked up once.
         self._request_of = cache(lambda side, method: self._requests.labels(side.value, method))
         self._response_of = cache(lambda method, status: self._responses.labels(method, status_label(status)))
         registry.register(self)

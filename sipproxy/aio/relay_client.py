@@ -1,7 +1,7 @@
-"""Speak the ng protocol to media relays (D6): one datagram per command, a cookie that pairs it with its answer.
+"""The client of the relays' ng protocol: one datagram per command, with a cookie that matches its answer.
 
-A command that gets no answer is repeated with the same cookie, so the relay does it once. Each relay is pinged; one that
-missed its pings gets no new call until it answers again, while the commands of its calls still go to it.
+A command without an answer is repeated with the same cookie, so the relay executes it once. Each relay is pinged. A relay that
+misses its pings gets no new calls until it answers again; the commands of its calls still go to it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Pending:
 
 
 class RelayClient:
-    """Send commands to relays and choose a live one for each new call."""
+    """The commands that wait for an answer, and which relays live."""
 
     def __init__(self, relays: tuple[Relay, ...], *, bind_host: str, registry: CollectorRegistry) -> None:
         self._turns = RelayTurns(relays)
@@ -85,7 +85,7 @@ class RelayClient:
         return self._turns.next(self._live())
 
     def send(self, relay: Address, command: Mapping[str, object], on_reply: OnReply | None) -> None:
-        """Send a command; `on_reply` gets the answer's dictionary, or None when no answer came in time; without it none is read."""
+        """Send a command; `on_reply` gets the answer's dictionary, or None if no answer came in time. Without it the answer is not read."""
         if len(self._pending) >= MAX_PENDING:
             if on_reply:
                 on_reply(None)
@@ -143,12 +143,12 @@ class RelayClient:
             self._heard[relay] = number
             self._missed[relay] = 0
         elif number > self._heard[relay]:
-            # An older ping that times out only now says nothing of a relay that has come up since.
+            # An older ping that times out now says nothing about a relay that has come up since.
             self._missed[relay] += 1
 
 
 def _read(body: bytes, relay: Address) -> NgReply | None:
-    """Return an answer's dictionary, None where it is none: the command is then repeated."""
+    """Return an answer's dictionary, None if it is malformed: the command is then repeated."""
     try:
         reply = bencode.decode(body)
     except ValueError as error:

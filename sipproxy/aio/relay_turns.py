@@ -1,8 +1,8 @@
-"""Whose turn it is among the media relays: smooth weighted round robin.
+"""Smooth weighted round robin among the media relays.
 
 At each turn every live relay gains its weight in credit; the richest takes the call and pays what all of them gained. So
 weights 3 and 1 give A A B A, not A A A B. A relay that comes back starts with the least credit of those that stayed: it
-gets its share from then on and nothing for the time it was away.
+gets its share from then on and none for the time that it was away.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sipproxy.config import Relay
 
 
 class RelayTurns:
-    """Give each new call to one relay."""
+    """The credits of the relays, from which the relay of each new call follows."""
 
     def __init__(self, relays: Sequence[Relay]) -> None:
         self._weights = {relay.address: relay.weight for relay in relays}

@@ -1,4 +1,4 @@
-"""The shell around the proxy core: its listeners, one timer, and the doors that the core asks for."""
+"""The shell around the proxy core: its listeners, one timer, and the services that the core asks for."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ log = structlog.get_logger(__name__)
 
 
 class ProxyServer:
-    """Feed the core, pump what comes out, re-arm the timer."""
+    """The core with its sockets: it is fed, its messages and events are taken, its timer is armed."""
 
-    def __init__(  # noqa: PLR0913  # the doors of the core, each by its name
+    def __init__(  # noqa: PLR0913  # the services that the core asks for, each by its name
         self,
         config: SipProxyConfig,
         *,
@@ -65,7 +65,7 @@ class ProxyServer:
         registry: CollectorRegistry,
     ) -> None:
         self._ask_directory = ask_directory
-        # Taken anew with each input: messages of one moment share one clock, and a clock that was set is followed.
+        # Taken anew with each input: all records of one input have the same clock, and a change of the wall clock is followed.
         self._epoch = time.time() - time.monotonic()
         self._on_record = on_record
         self._on_refusal = on_refusal
@@ -89,7 +89,7 @@ class ProxyServer:
         self._draining = False
         self._has_nodes = bool(config.callflow_targets)
         self._metrics = ProxyMetrics(self._core, self._listeners, registry)
-        # Bound once: where debug lines are off, each costs one call that does nothing.
+        # Bound once: if debug lines are off, each costs one call that does nothing.
         self._debug = log.bind().debug
         self._handlers: Mapping[type[ProxyEvent], Callable[[Any], None]] = {
             BansChanged: self._on_bans_changed,
@@ -124,7 +124,7 @@ class ProxyServer:
         self._listeners.reload()
 
     def ready(self) -> bool:
-        """Return whether new calls can be served: a relay lives, a call-flow node is there, and we do not drain."""
+        """Return whether new calls can be served: a relay and a call-flow node live, and the proxy does not drain."""
         return not self._draining and self._has_nodes and self._relays.alive()
 
     @property
@@ -147,7 +147,7 @@ class ProxyServer:
         return self._core.load.calls
 
     def replace_nodes(self, up: tuple[Address, ...], known: tuple[Address, ...]) -> None:
-        """Take the call-flow nodes that are there now."""
+        """Take the call-flow nodes: those that take calls, and all that live."""
         self._has_nodes = bool(up)
         self._core.replace_nodes(up, known)
 
@@ -168,7 +168,7 @@ class ProxyServer:
         return self._core.is_banned(source_ip, time.monotonic())
 
     def _on_message(self, listener: Listener, data: bytes, address: Address) -> None:
-        # What another worker handed over comes from our own address.
+        # A response that another worker handed over has our own address as its source.
         if listener.side is Side.INTERNAL or listener.transport.is_stream or address == listener.address:
             self._take(listener, data, address)
         elif not self._core.drops_unread(data, address, time.monotonic()):
@@ -196,7 +196,7 @@ class ProxyServer:
         self._feed("timer", lambda at: self._core.handle_timer(max(at, now)))
 
     def _feed(self, what: str, step: Callable[[float], None]) -> bool:
-        """Let the core take one input; False where it failed on it: a fault of ours must cost no other call."""
+        """Give the core one input; False if it failed on it: a fault of ours must not cost other calls."""
         try:
             step(self._now())
         except Exception:
@@ -221,7 +221,7 @@ class ProxyServer:
 
     def _arm(self) -> None:
         due = self._alarm.when
-        # Nearly all timers are set for T1 or later: an alarm that comes sooner asks the core again, and messages need not.
+        # Nearly all timers are set for T1 or later. If the alarm comes sooner, it asks the core again, so this message need not.
         if due is None or due > time.monotonic() + T1:
             self._alarm.set_no_later(self._core.get_timer())
 
@@ -245,7 +245,7 @@ class ProxyServer:
 
     def _on_relay_wanted(self, event: RelayWanted) -> None:
         self._debug("relay_asked", call_id=event.command["call-id"], relay=event.relay, command=event.command["command"])
-        # The statistics in the answer to a delete, say, are for nobody here.
+        # Without a key nobody waits for the answer, as for the statistics in the answer to a delete.
         self._relays.send(event.relay, event.command, partial(self._on_relay, event.key) if event.key else None)
 
     def _on_challenged(self, event: InviteChallenged) -> None:

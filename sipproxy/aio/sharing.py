@@ -1,4 +1,4 @@
-"""The sockets of all workers of one proxy, opened by their supervisor (D14)."""
+"""The sockets of all workers of one proxy, opened by their supervisor."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sipproxy.config import SipProxyConfig
 def shared_sockets(configs: Sequence[SipProxyConfig]) -> list[dict[str, socket.socket]]:
     """Open what each worker needs, by name; raises AddressUnavailable and leaves nothing open.
 
-    Outside, the workers share each address. Inside, each has a port of its own, so what a node sends to a call comes to the
-    worker that has its caller. Between them run the ways of `handover`.
+    Outside, the workers share each address. Inside, each has a port of its own, so a node's requests for a call reach the worker
+    that has its caller. Each worker has a socket to every other one, for `handover`.
     """
     with ExitStack() as opened:
         found = [_own_sockets(config, opened) for config in configs]

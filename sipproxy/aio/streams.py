@@ -1,11 +1,11 @@
-"""SIP over TCP and TLS: connections as a datagram socket's equal (RFC 3261 18).
+"""SIP over TCP and TLS, with connections hidden behind the addresses of their far ends (RFC 3261 18).
 
-The core knows addresses, not connections. A message of a connection comes with the address of its far end, and what is sent
-to that address goes back along it. Where none is open, TCP connects anew; TLS does not, as an address has no name that
-a certificate could prove. A connection that ends is told to the core, which gives up the requests that went along it.
+The core knows addresses, not connections. A message of a connection comes with the address of its far end, and what is sent to
+that address goes back along the connection. If none is open, TCP connects anew; TLS does not, as an address has no name that a
+certificate could prove. The core is told when a connection ends, and gives up the requests that went along it.
 
-Each connection is bounded: one message must arrive within ten seconds of its first octet, silence ends after five
-minutes, a peer that does not read is dropped, one source has a share of the connections only, and a banned one has none.
+Each connection is bounded: one message must arrive within ten seconds of its first octet, a silent connection is closed after five
+minutes, and so is one whose peer does not read. One source may have only a share of the connections, a banned one has none.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from sipproxy.sip.framing import PING, PONG, StreamFraming
 
 @dataclass(slots=True)
 class StreamCounters:
-    """Count what connections met; each only grows."""
+    """Counts of what happened to connections; each only grows."""
 
     refused: int = 0
     """Connections over a cap, or of banned sources."""
     overdue: int = 0
     """Connections that were silent for too long, or in the middle of a message."""
     unreadable: int = 0
-    """Streams that could not be cut into messages."""
+    """Connections whose stream could not be cut into messages."""
     unread: int = 0
-    """Peers that left too much unread."""
+    """Connections whose peer left too much unread."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class _Attempt:
 
 
 class StreamEndpoint:
-    """Deliver each message of all connections of one listener to a callable."""
+    """The connections of one listener; each of their messages goes to a callable."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class StreamEndpoint:
             return
         attempt = self._attempts.get(address) or self._connect(address)
         if attempt is None:
-            # The core must not hear of it while it is still sending.
+            # Not now: the core is still sending, and must not be called back before it has finished.
             asyncio.get_running_loop().call_soon(self._on_lost, address)
         elif len(attempt.unsent) < MAX_UNSENT_MESSAGES:
             attempt.unsent.append(data)
@@ -117,7 +117,7 @@ class StreamEndpoint:
     # Connections.
 
     def opened(self, connection: _Connection) -> bool:
-        """Take a connection that has come up; False where a cap or a ban forbids it."""
+        """Take a new connection; False if a cap or a ban forbids it."""
         host = connection.address[0]
         crowded = self._per_source[host] >= MAX_CONNECTIONS_PER_SOURCE and not self._is_trusted(host)
         if crowded or self.is_banned(host) or len(self._open) >= MAX_CONNECTIONS:
@@ -162,7 +162,7 @@ class StreamEndpoint:
             return
         unsent = self._attempts.pop(address).unsent
         if address not in self._open:
-            # A cap forbade it: to send would connect again.
+            # A cap forbade the connection: sending would try to connect again.
             self._on_lost(address)
             return
         for data in unsent:
@@ -170,7 +170,7 @@ class StreamEndpoint:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: octets to messages, and the clocks that end it."""
+    """One connection: its octets become messages, its timers end it."""
 
     def __init__(self, endpoint: StreamEndpoint) -> None:
         self.address: Address = ("", 0)
@@ -190,7 +190,7 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
             return
         now = asyncio.get_running_loop().time()
-        # Who connects has something to say: the first message is due as one that has begun.
+        # A peer connects to send something: its first message is due as if it had begun.
         self._message_due, self._idle_due = now + MESSAGE_SECONDS, now + IDLE_SECONDS
         self._look_at_clock()
 
@@ -222,7 +222,7 @@ class _Connection(asyncio.Protocol):
         self._endpoint.closed(self)
 
     def write(self, data: bytes) -> bool:
-        """Send octets; False where the peer has left so much unread that the connection ends."""
+        """Send octets; False if the peer has left so much unread that the connection is closed."""
         if self._transport is None or self._transport.is_closing():
             return True
         if self._transport.get_write_buffer_size() > MAX_WRITE_BUFFER:
@@ -233,7 +233,7 @@ class _Connection(asyncio.Protocol):
         return True
 
     def close(self) -> None:
-        """End the connection; what is on its way still goes out."""
+        """Close the connection after what is queued has been sent."""
         if self._transport is not None:
             self._transport.close()
 

@@ -1,6 +1,6 @@
-"""Find a session description in a body, alone or among other parts, and put another in its place (RFC 2046 5.1, RFC 5621).
+"""The session description in a body, alone or among other parts, and its replacement (RFC 2046 5.1, RFC 5621).
 
-The rest of the body stays as it came, octet by octet: an ISUP part, a location or a picture is not ours to touch.
+The rest of the body stays as it came, octet by octet: ISUP parts, locations and pictures are not changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NUMBER = re.compile(rb"\d+")
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """Hold where a session description lies in a body, and where the length is that its part states."""
+    """The position of a session description in a body, and of the Content-Length of its part."""
 
     start: int
     end: int
@@ -41,9 +41,9 @@ class Description:
 
 
 def find_description(message: Message) -> Description | None:
-    """Return where a message's session description is, None where it has none.
+    """Return the position of a message's session description, None if it has none.
 
-    PeerError 400 for a multipart body that cannot be taken apart: a description might hide in it.
+    Raises PeerError 400 for a multipart body that cannot be parsed: it might contain a description.
     """
     if not message.body:
         return None
@@ -54,14 +54,14 @@ def find_description(message: Message) -> Description | None:
 
 
 class _Search:
-    """Walk through the parts of one body, a bounded number of them."""
+    """A search through the parts of one body, a bounded number of them."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
         self._parts = 0
 
     def run(self, kind: str, start: int, end: int, *, depth: int) -> Description | None:
-        """Return the first description in a stretch of this type."""
+        """Return the first description in a range of the body that has this type."""
         if not _media_type(kind).startswith("multipart/"):
             return None
         if depth == MAX_PART_DEPTH:

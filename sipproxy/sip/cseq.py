@@ -15,7 +15,7 @@ _END = 2**31  # RFC 3261 8.1.1.5
 
 @dataclass(frozen=True, slots=True)
 class CSeq:
-    """Hold a sequence number below 2**31 and its method (RFC 3261 20.16)."""
+    """A sequence number below 2**31 and its method (RFC 3261 20.16)."""
 
     number: int
     method: str

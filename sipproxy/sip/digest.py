@@ -1,7 +1,7 @@
 """Digest challenges and credentials (RFC 3261 22.4, RFC 7616, RFC 8760).
 
-Taken: MD5 and SHA-256, each also as session variant, `qop` auth or none. Not taken: auth-int (a proxy changes bodies), user
-hashes (we offer none), SHA-512-256.
+Supported: MD5 and SHA-256, each also as session variant, `qop` auth or none. Not supported: auth-int (a proxy changes bodies),
+user hashes (we offer none), SHA-512-256.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _REQUIRED = ("realm", "nonce", "uri", "response")
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """Hold a Digest challenge: `qop` lists the offered values, empty for none."""
+    """A Digest challenge: `qop` lists the offered values, empty for none."""
 
     realm: str
     nonce: str
@@ -72,7 +72,7 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Hold a Digest answer: `nc` is 8 hex digits and `cnonce` not empty whenever `qop` is not empty.
+    """Digest credentials: `nc` is 8 hex digits and `cnonce` not empty whenever `qop` is not empty.
 
     `userhash` says that `username` is a hash (RFC 7616 3.4.4).
     """

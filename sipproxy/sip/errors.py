@@ -4,9 +4,9 @@ from __future__ import annotations
 
 
 class PeerError(ValueError):
-    """Say that a peer sent something unusable; `status` is the SIP code that answers it.
+    """A peer sent something unusable; `status` is the SIP status that answers it.
 
-    Raise a new instance each time: a shared one would gather tracebacks.
+    Raise a new instance each time: a shared one would collect tracebacks.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -16,4 +16,4 @@ class PeerError(ValueError):
 
 
 class UsageError(ValueError):
-    """Say that our own code asked for an impossible message."""
+    """Our own code asked for an impossible message."""

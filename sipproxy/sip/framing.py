@@ -1,7 +1,7 @@
-"""Cut a stream into messages (RFC 3261 18.3).
+"""The messages in a stream (RFC 3261 18.3).
 
-A stream has no datagrams: each message says by its Content-Length where it ends, so a message without one, or with one that
-cannot be read, makes all that follows unreadable, and the connection has to go.
+A message in a stream ends where its Content-Length says. After a message without one, or with a malformed one, nothing that
+follows can be read, and the connection has to be closed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LENGTH = re.compile(rb"\r\n(?:content-length|l)[ \t]*:(?:[ \t]|\r\n[ \t])*([^\r
 
 
 class StreamFraming:
-    """Hold what has come of a message that is not complete."""
+    """The octets of a message that is not complete yet."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -27,11 +27,11 @@ class StreamFraming:
 
     @property
     def is_between_messages(self) -> bool:
-        """True if nothing of a further message has come."""
+        """True if no octet of a further message has come."""
         return not self._buffer
 
     def feed(self, data: bytes) -> list[bytes]:
-        """Take octets and return the messages and pings that are complete; PeerError where the stream cannot be read on."""
+        """Take octets and return the messages and pings that are complete. Raises PeerError if the stream cannot be read any further."""
         self._buffer += data
         complete: list[bytes] = []
         while (message := self._next()) is not None:

@@ -1,8 +1,7 @@
 """Fragments of RFC 3261's grammar (section 25.1) that several header types share.
 
-All text is UTF-8 with `surrogateescape`, so every byte that came can leave again. Where we are more liberal than the RFC
-the reason stands beside it. Every pattern is linear: repeats that
-could share characters with what follows are possessive.
+All text is UTF-8 with `surrogateescape`, so every byte that came can leave again. Where a pattern is more liberal than the RFC, the
+reason stands beside it. Every pattern is linear: repeats that could share characters with what follows are possessive.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ HOST = r"(?:\[[0-9A-Fa-f:.]++\]|[A-Za-z0-9_](?:[A-Za-z0-9_.\-]*+))"
 
 _TOKEN = re.compile(TOKEN)
 _PARAM = re.compile(rf"\s*+({TOKEN})\s*+(?:=\s*+({QUOTED}|[^\s;\",<>]*+)\s*+)?(?:;|$)", re.DOTALL)
-# What nearly all parameters are, without blanks and quotes, needs no search for each of them.
+# Nearly all parameters have neither blanks nor quotes: they need no search for each of them.
 _PLAIN_PARAMS = re.compile(rf"{TOKEN}(?:=[^\s;\",<>]*+)?(?:;{TOKEN}(?:=[^\s;\",<>]*+)?)*+")
 _PARTED = methodcaller("partition", "=")
 _PIECE = re.compile(rf"{QUOTED}|<[^>]*>|[^\",<]+|,", re.DOTALL)
@@ -78,7 +77,7 @@ def param(params: Params, name: str) -> str | None:
 
 
 def with_param(params: Params, name: str, value: str | None) -> Params:
-    """Return the parameters with one set: in its place where it was, else at the end."""
+    """Return the parameters with one of them set: in its place if it was there, else at the end."""
     if param(params, name) is None:
         return (*params, (name, value))
     return tuple((key, value) if key.lower() == name else (key, old) for key, old in params)
@@ -116,7 +115,7 @@ def _bounded(values: list[str]) -> list[str]:
 
 
 def unquote(text: str) -> str:
-    """Return the text of a quoted string with its escapes undone; other text comes back as it is."""
+    """Return the text of a quoted string with its escapes undone; any other text unchanged."""
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':
         return text
     inner = text[1:-1]

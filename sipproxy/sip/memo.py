@@ -1,7 +1,7 @@
-"""Remember what a header line or a Request-URI means.
+"""A cache of parsed header lines and Request-URIs.
 
 The messages of one call repeat the same From, To and Via lines a dozen times, and values are immutable: the same line is the
-same value. Only short lines are remembered, a bounded number of them, the oldest unused ones go first.
+same value. Only short lines are cached, a bounded number of them; the least recently used ones are dropped first.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_LINE = 512  # octets of one
 
 
 def remembered(parse: Callable[[K], V]) -> Callable[[K], V]:
-    """Return a parser that looks up what it parsed before; what it refuses is refused anew each time."""
+    """Return a parser with a cache; what it refuses is parsed and refused anew each time."""
     lookup = lru_cache(maxsize=MAX_REMEMBERED)(parse)
 
     @wraps(parse)

@@ -39,7 +39,7 @@ Headers = Iterable[tuple[str, str]]
 
 
 class Message(ABC):
-    """Hold what requests and responses share: header fields and a body."""
+    """What requests and responses share: header fields and a body."""
 
     __slots__ = ("_keys", "_lines", "_typed", "body")
 
@@ -86,7 +86,7 @@ class Message(ABC):
         return self._keys.count(key(name))
 
     def not_single(self, held: Iterable[str]) -> str | None:
-        """Return the first of these keys that is not there exactly once, None where all are."""
+        """Return the first of these keys that does not occur exactly once, None if all do."""
         count = self._keys.count
         return next((name for name in held if count(name) != 1), None)
 
@@ -186,7 +186,7 @@ class Message(ABC):
         self._lines[position:position] = [_line(name, value) for value in values]
 
     def replace_top_value(self, name: str, value: str | None) -> None:
-        """Give the first value of a list header another text, or drop it (None); its neighbours stay untouched."""
+        """Replace the first value of a list header, or remove it (None); the other values stay as they are."""
         wanted = key(name)
         if wanted not in self._keys:
             raise UsageError(f"There is no {name} to replace.")
@@ -236,7 +236,7 @@ class Message(ABC):
 
 
 class Request(Message):
-    """Hold a request; `uri_text` is the Request-URI as it came."""
+    """A request; `uri_text` is the Request-URI as it came."""
 
     __slots__ = ("method", "uri_text")
 
@@ -310,7 +310,7 @@ class Request(Message):
 
 
 class BadRequestError(PeerError):
-    """Say that a request is unusable and yet whole enough to be answered, without any state."""
+    """A request that is unusable, but whole enough to be answered without any state."""
 
     def __init__(self, error: PeerError, request: Request) -> None:
         super().__init__(error.status, error.reason)
@@ -318,7 +318,7 @@ class BadRequestError(PeerError):
 
 
 class Response(Message):
-    """Hold a response."""
+    """A response."""
 
     __slots__ = ("reason", "status")
 
@@ -338,7 +338,7 @@ class Response(Message):
 
     @property
     def is_final(self) -> bool:
-        """True if it ends its transaction."""
+        """True if its status is 200 or above."""
         return self.status >= 200
 
     def copy(self) -> Response:
@@ -349,7 +349,7 @@ class Response(Message):
         return f"SIP/2.0 {self.status} {self.reason}".encode("utf-8", "surrogateescape")
 
 
-# By the line as it came, so that a line seen before costs neither decoding nor parsing.
+# Cached by the line as it came, so a known line costs neither decoding nor parsing.
 
 
 @remembered

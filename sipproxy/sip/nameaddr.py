@@ -14,13 +14,13 @@ from sipproxy.sip.uri import SipUri
 # or a quoted name whose quotes were escaped once too often.
 _BRACKETED = re.compile(rf"({QUOTED}\s*+|(?:\\.|[^\"<>,;\\])*+)<([^<>]*+)>\s*+(?:;(.*))?", re.DOTALL)
 _BARE = re.compile(r"([^\s<>\",;?]++)\s*+(?:;(.*))?", re.DOTALL)
-# A long URI may have been folded: blanks within the brackets are nobody's harm.
+# A long URI may have been folded: blanks within the brackets do no harm.
 _SCHEME = re.compile(rf"{TOKEN}:[^<>]+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class NameAddr:
-    """Hold one address (RFC 3261 20.10): `display` and `uri` as written, `params` of the header, not of the URI."""
+    """One address (RFC 3261 20.10): `display` and `uri` as written, `params` of the header, not of the URI."""
 
     display: str
     uri: str

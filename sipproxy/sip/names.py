@@ -36,7 +36,7 @@ _WELL_KNOWN = (
     "To Unsupported User-Agent Via Warning WWW-Authenticate"
 ).split()
 
-# The usual spellings are looked up instead of computed: this is on the path of every header of every message.
+# The usual spellings are looked up instead of computed: this runs for every header of every message.
 KNOWN_KEYS: dict[bytes, str] = {name.encode(): name.lower() for name in _WELL_KNOWN}
 KNOWN_KEYS |= {name.lower().encode(): name.lower() for name in _WELL_KNOWN}
 KNOWN_KEYS |= {letter.encode(): key for letter, key in COMPACT.items()}

@@ -47,7 +47,7 @@ def parse_message(data: bytes) -> Request | Response:
 
 
 def _answerable(message: Message) -> Request | None:
-    # A response that copies two Call-IDs would answer nobody; one to an ACK is forbidden (RFC 3261 17.1.1.3).
+    # A response that copies two Call-IDs would match no request; one to an ACK is forbidden (RFC 3261 17.1.1.3).
     if not isinstance(message, Request) or message.method == "ACK":
         return None
     return None if any(message.count(name) > 1 for name in _SINGLE) else message
@@ -65,7 +65,7 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _lines(head: bytes) -> list[bytes]:
-    # Old stacks end lines with a bare LF. Either ending is taken, a mixture is not: two parsers would see two messages.
+    # Old stacks end lines with a bare LF. Either ending is accepted, a mixture is not: two parsers would read two different messages.
     if b"\r" in head:
         lines = head.split(b"\r\n")
         if not head.count(b"\r") == head.count(b"\n") == len(lines) - 1:
@@ -91,7 +91,7 @@ def _start(line: bytes) -> tuple[Request | Response, PeerError | None]:
 
 
 def _read_headers(message: Message, lines: list[bytes]) -> PeerError | None:
-    """Fill in the header fields; the good ones also where others are bad, so that an answer can be made."""
+    """Fill in the header fields; the good ones even if others are bad, so that a response can be made."""
     problem: PeerError | None = None
     keys: list[str] = []
     kept: list[bytes] = []
@@ -141,7 +141,7 @@ def _check(message: Request | Response) -> None:
 
 
 def _check_vias(message: Message, head: bytes) -> None:
-    # A Via is a field or stands behind a comma. Few commas in all, and there is nothing to split.
+    # Each Via is a field of its own or follows a comma: with few commas there is no need to split and count.
     if head.count(b",") + message.count("via") > MAX_VIAS and len(message.values("via")) > MAX_VIAS:
         raise PeerError(400, "Too Many Vias")
 
@@ -155,7 +155,7 @@ def _check_request(request: Request) -> None:
 
 
 def _check_length(message: Message) -> None:
-    """Cut the body to Content-Length: over UDP what follows is noise, and less than promised is an error (18.3)."""
+    """Cut the body to Content-Length: over UDP further octets are dropped, and a shorter body is an error (RFC 3261 18.3)."""
     texts = message.headers("content-length")
     if not texts:
         return

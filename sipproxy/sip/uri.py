@@ -19,7 +19,7 @@ SECURE_PORT = 5061
 
 @dataclass(frozen=True, slots=True)
 class SipUri:
-    """Hold the parts of a `sip:` or `sips:` URI as they were written (RFC 3261 19.1).
+    """The parts of a `sip:` or `sips:` URI as they were written (RFC 3261 19.1).
 
     `user` keeps its escapes and any password after a colon; None means that there is no user part.
     """

@@ -17,7 +17,7 @@ _VIA = re.compile(rf"({TOKEN})\s*+/\s*+({TOKEN})\s*+/\s*+({TOKEN})\s++({HOST})\s
 
 @dataclass(frozen=True, slots=True)
 class Via:
-    """Hold one Via value (RFC 3261 20.42)."""
+    """One Via value (RFC 3261 20.42)."""
 
     transport: str
     host: str

@@ -1,4 +1,4 @@
-"""Keep a daemon's node row fresh (D19)."""
+"""The beats that keep a daemon's node row fresh."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Protocol
 from voiceapps.rules.records import NodeBeat
 
 BEAT_SECONDS = 2.0
-# Until there is a first beat, its moment is looked for more often.
+# Until the first beat `describe` is asked more often.
 FIRST_BEAT_SECONDS = 0.1
 
 
 class Writer(Protocol):
-    """What takes the beats: a RecordWriter."""
+    """Takes the beats: a RecordWriter."""
 
     def put(self, record: NodeBeat, /) -> None:
         """Queue a record."""
 
 
 class Heartbeat:
-    """Write what `describe` says every other second; None says that nobody should know of the process yet."""
+    """Writes a daemon's state every other second; `describe` returns None while nobody should know of the process yet."""
 
     def __init__(self, writer: Writer, describe: Callable[[], NodeBeat | None]) -> None:
         self._writer = writer
@@ -43,7 +43,7 @@ class Heartbeat:
             self._last = beat
 
     async def stop(self) -> None:
-        """Say good bye; the writer must still be open."""
+        """Stop beating and write the state `down`; the writer must still be open."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
