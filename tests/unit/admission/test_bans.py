@@ -40,7 +40,7 @@ def told(source_ip: str = SOURCE, *, until: float = 100.0, reason: BanReason = B
     return Ban(source_ip, reason, 0.0, until)
 
 
-def test_one_wrong_password_too_many_is_a_ban_that_ends() -> None:
+def test_too_many_wrong_passwords_lead_to_a_ban() -> None:
     bans = book()
     assert guess(bans, ENOUGH, 5.0) == []
     assert not bans.is_banned(SOURCE, 5.0)
@@ -59,7 +59,7 @@ def test_points_are_forgiven_with_time() -> None:
     assert guess(bans, ENOUGH + 1, 3 * ENOUGH * seconds) != []
 
 
-def test_a_right_password_makes_up_for_wrong_ones() -> None:
+def test_a_correct_password_clears_the_points() -> None:
     bans = book()
     guess(bans, ENOUGH, 0.0)
     bans.forgive(SOURCE)
@@ -67,7 +67,7 @@ def test_a_right_password_makes_up_for_wrong_ones() -> None:
     assert len(guess(bans, 1, 0.0)) == 1
 
 
-def test_what_was_on_its_way_makes_a_ban_no_longer() -> None:
+def test_failures_sent_before_a_ban_do_not_prolong_it() -> None:
     bans = book()
     assert len(guess(bans, 10 * ENOUGH, 0.0)) == 1
     assert flood(bans, 10_000, 0.0) == []
@@ -113,7 +113,7 @@ def test_a_source_with_a_recent_call_is_not_banned_for_a_flood_that_may_be_forge
     assert flood(bans, 5_000, RECENT_CALL_SECONDS) != []
 
 
-def test_a_call_does_not_protect_who_guesses_passwords() -> None:
+def test_a_recent_call_does_not_protect_from_a_ban_for_guessing() -> None:
     bans = book()
     bans.note_call(SOURCE, 0.0)
     assert len(guess(bans, ENOUGH + 1, 1.0)) == 1
@@ -127,7 +127,7 @@ def test_a_trusted_source_is_never_banned() -> None:
     assert len(bans) == 0
 
 
-# What the database says.
+# Bans from the database.
 
 
 def test_bans_of_others_come_and_go() -> None:
@@ -209,9 +209,9 @@ _STEPS = st.one_of(
 
 
 @given(st.lists(_STEPS, max_size=25))
-def test_whatever_happens_bans_end_and_the_changes_tell_the_whole_story(steps: list[tuple[str, str, int]]) -> None:
+def test_all_bans_end_and_the_changes_are_complete(steps: list[tuple[str, str, int]]) -> None:
     bans, now = book(), 0.0
-    # What a kernel that is told every change would drop.
+    # What a kernel that gets every change would drop.
     mirror: dict[str, float] = {}
     for kind, source_ip, amount in steps:
         made: list[Ban] = []

@@ -1,4 +1,4 @@
-"""What credentials are worth (D4; threats 9 and 10)."""
+"""The check of credentials: replays, algorithms, malformed digests."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Desk:
 
 
 @pytest.mark.parametrize("algorithm", [MD5, SHA256, MD5_SESS, SHA256_SESS])
-def test_every_algorithm_enters_where_its_base_is_allowed(algorithm: str) -> None:
+def test_every_algorithm_is_admitted_if_its_base_is_allowed(algorithm: str) -> None:
     desk = Desk()
     answer = desk.answer(desk.challenge(algorithm))
     assert desk.judge(answer) is DigestState.VALID
@@ -91,13 +91,13 @@ def test_a_session_answer_with_a_plain_response_is_wrong() -> None:
         lambda text: "\udcff\udcfe",
     ],
 )
-def test_what_cannot_be_read_is_malformed(change: object) -> None:
+def test_unreadable_credentials_are_malformed(change: object) -> None:
     desk = Desk()
     assert callable(change)
     assert desk.judge(change(str(desk.answer()))) is DigestState.MALFORMED
 
 
-def test_credentials_for_other_realms_are_passed_over_however_odd() -> None:
+def test_credentials_for_other_realms_are_ignored_even_if_malformed() -> None:
     desk = Desk()
     other = 'Digest realm="elsewhere.example", algorithm=AKAv1-MD5, response=""'
     assert desk.judge(other) is DigestState.ABSENT
@@ -113,7 +113,7 @@ def test_a_user_hash_is_wrong_as_none_was_offered() -> None:
     assert desk.judge(replace(desk.answer(), userhash=True)) is DigestState.WRONG
 
 
-def test_an_extended_user_name_enters() -> None:
+def test_an_extended_user_name_is_admitted() -> None:
     desk = Desk()
     text = str(desk.answer()).replace(f'username="{APP}"', f"username*=UTF-8''{APP.replace('-', '%2D')}")
     assert desk.judge(text) is DigestState.VALID
@@ -129,12 +129,12 @@ def test_a_realm_beyond_ascii_is_utf8_and_escaped() -> None:
     assert desk.judge(in_latin) is DigestState.ABSENT
 
 
-def test_without_qop_nobody_enters_by_default() -> None:
+def test_without_qop_no_credentials_are_accepted_by_default() -> None:
     desk = Desk()
     assert desk.judge(desk.answer(replace(desk.challenge(), qop=()))) is DigestState.WRONG
 
 
-def test_where_qop_may_be_missing_a_nonce_is_good_once() -> None:
+def test_without_qop_a_nonce_is_valid_once() -> None:
     desk = Desk(allow_no_qop=True)
     challenge = desk.challenge()
     bare = desk.answer(replace(challenge, qop=()))
@@ -155,7 +155,7 @@ def test_session_variants_may_come_without_qop_too(algorithm: str) -> None:
     assert desk.judge(desk.answer(replace(desk.challenge(algorithm), qop=()))) is DigestState.VALID
 
 
-# Replays (threat 9).
+# Replays.
 
 
 def test_a_count_is_good_for_one_request() -> None:
@@ -170,7 +170,7 @@ def test_a_count_is_good_for_one_request() -> None:
     assert desk.judge(first) is DigestState.STALE
 
 
-def test_a_wrong_answer_claims_nothing() -> None:
+def test_a_wrong_digest_claims_no_count() -> None:
     desk = Desk(max_nonces=1)
     challenge = desk.challenge()
     assert desk.judge(replace(desk.answer(challenge), response="0" * 32)) is DigestState.WRONG
@@ -189,7 +189,7 @@ def test_nonces_of_others_and_old_ones_are_stale() -> None:
     assert desk.judge(replace(answer, nonce="\udcff")) is DigestState.STALE
 
 
-def test_a_clock_that_jumps_makes_nonces_stale_and_no_more() -> None:
+def test_a_jump_of_the_clock_only_makes_nonces_stale() -> None:
     desk = Desk()
     late = desk.answer(desk.challenge(now=7_200.0))
     assert desk.judge(late, now=3_600.0) is DigestState.STALE
@@ -197,7 +197,7 @@ def test_a_clock_that_jumps_makes_nonces_stale_and_no_more() -> None:
     assert desk.judge(desk.answer(desk.challenge(now=3_600.0)), now=3_600.0, call_id="b") is DigestState.VALID
 
 
-def test_a_full_table_takes_nobody_until_it_empties() -> None:
+def test_a_full_table_of_claims_refuses_everybody() -> None:
     desk = Desk(max_nonces=2)
     assert [desk.judge(desk.answer(), call_id=name) for name in "abc"] == [DigestState.VALID, DigestState.VALID, DigestState.STALE]
     later = NONCE_SECONDS + 1
@@ -210,7 +210,7 @@ def test_an_unknown_application_costs_the_same_steps() -> None:
     assert desk.judge(desk.answer()) is DigestState.WRONG
 
 
-def test_the_request_is_left_alone() -> None:
+def test_the_request_is_not_changed() -> None:
     desk = Desk()
     request = make_request(branch="z9hG4bKa", extra=[("Proxy-Authorization", str(desk.answer()))])
     assert isinstance(request, Request)

@@ -35,7 +35,7 @@ def test_a_nonce_of_another_process_is_not_fresh(other: NonceBook) -> None:
 
 
 @given(st.one_of(st.text(max_size=50), st.binary(max_size=40).map(lambda data: data.hex())))
-def test_inventions_are_not_fresh(text: str) -> None:
+def test_invented_nonces_are_not_fresh(text: str) -> None:
     assert not book().is_fresh(text, "192.0.2.1", 100.0)
 
 

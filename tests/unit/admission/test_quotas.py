@@ -33,12 +33,12 @@ def test_new_calls_are_counted_for_those_that_have_a_rate_and_fade() -> None:
 @settings(deadline=None)
 @given(st.integers(1, 30), st.lists(st.floats(0.0, 1.0), max_size=8))
 @example(15, [1.0, 0.3333333333333333])
-def test_no_more_than_the_limit_enters_at_once_however_long_the_pause(limit: int, pauses: list[float]) -> None:
+def test_no_more_than_the_limit_is_admitted_at_once_after_any_pause(limit: int, pauses: list[float]) -> None:
     quotas = Quotas(CallBook().count)
     asked = application(account_limits=Limits(max_calls_per_second=limit))
 
     def fill(now: float) -> int:
-        """Place more calls than may enter and return how many did."""
+        """Place more calls than the limit admits and return how many were admitted."""
         entered = 0
         for _ in range(limit + 5):
             if quotas.usage(asked, now).recent.account < limit:
@@ -50,7 +50,7 @@ def test_no_more_than_the_limit_enters_at_once_however_long_the_pause(limit: int
     now = 0.0
     for pause in pauses:
         now += pause
-        # What comes back in a pause is its share of the limit, and the token that had begun to come back before.
+        # A pause gives back its share of the limit, and the token that had begun to refill before.
         assert fill(now) <= min(limit, limit * pause + 1)
     assert fill(now + 2.0) == limit
 

@@ -12,7 +12,7 @@ def test_a_bucket_empties_and_refills() -> None:
     assert buckets.level("a", rate, 100.0) == 3.0
 
 
-def test_the_longest_unseen_makes_room() -> None:
+def test_the_key_unseen_for_longest_makes_room() -> None:
     buckets, rate = TokenBuckets(max_keys=2), Rate(per_second=1.0, burst=1.0)
     for key in ("a", "b", "c"):
         buckets.take(key, rate, 0.0)
@@ -21,7 +21,7 @@ def test_the_longest_unseen_makes_room() -> None:
     assert not buckets.take("c", rate, 0.0)
 
 
-def test_a_flood_meets_one_answer_and_then_silence() -> None:
+def test_a_flood_gets_one_refusal_then_silence() -> None:
     limits = SourceLimits(())
     admitted = sum(limits.admit("192.0.2.1", 0.0) for _ in range(5_000))
     assert admitted == REQUEST_BURST

@@ -67,7 +67,7 @@ async def test_a_worker_that_dies_comes_back_to_its_socket_and_the_others_stay()
         async with asyncio.timeout(SECONDS):
             while Path(f"/proc/{first}").exists():
                 await asyncio.sleep(0.01)
-        # What is sent while nobody reads waits in the socket.
+        # Datagrams that arrive while no worker reads wait in the socket.
         number, again = await ask(0)
         assert number == 0
         assert again != first

@@ -1,4 +1,4 @@
-"""A proxy core in a small harness: callers outside, call-flow nodes inside, a directory and a relay that answer."""
+"""A proxy core among simulated peers: callers outside, call-flow nodes inside, a directory and a relay."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NODE_B: Address = ("10.0.0.3", 6161)
 CALLER: Address = ("198.51.100.7", 5080)
 RELAY: Address = ("10.0.0.9", 22222)
 
-# Here a place of its own: on the simulated network an address is one end.
+# Another port than UDP's: on the simulated network an address belongs to one listener.
 STREAM: Address = ("203.0.113.5", 6163)
 SECURE: Address = ("203.0.113.5", 5061)
 UDP = Listener(Side.EXTERNAL, Transport.UDP, OUTSIDE, OUTSIDE)
@@ -60,7 +60,7 @@ def application(**changes: object) -> AdmissionSnapshot:
 
 
 class ProxyHarness:
-    """Run one proxy among its peers; everything it tells is kept by kind."""
+    """One proxy core among its peers; its events are kept by kind."""
 
     def __init__(self, config: SipProxyConfig = CONFIG, *, max_calls: int = 1000, nodes: tuple[Address, ...] = (NODE_A,)) -> None:
         numbers = count(1)
@@ -100,7 +100,7 @@ class ProxyHarness:
         self.network.add(self, *self.listeners)
 
     def restart(self) -> None:
-        """Begin anew with nothing in memory, as after `kill -9`; the sockets stay."""
+        """Start a new core with nothing in memory, as after `kill -9`; the sockets stay."""
         self.core = ProxyCore(self.config, self.sources, max_calls=self.max_calls)
         if not self.config.callflow_targets:
             self.core.replace_nodes(self.nodes, self.nodes)
@@ -148,7 +148,7 @@ class ProxyHarness:
         self.core.directory_answered(key, found if self.directory_lives else None, now)
 
     def on_relay(self, event: RelayWanted, now: float) -> None:
-        """Do what a relay does as far as signalling sees it: sessions come and go, addresses become the relay's."""
+        """Do what a relay does as far as signalling sees it: sessions begin and end, addresses become the relay's."""
         assert event.relay == RELAY
         command = bencode.decode(bencode.encode(event.command))
         assert isinstance(command, dict)
@@ -170,7 +170,7 @@ class ProxyHarness:
             self.core.relay_answered(event.key, None, now)
 
     def release_relay(self, now: float) -> None:
-        """Let out what the relay has answered so far."""
+        """Deliver the relay's answers so far."""
         answers, self.held = self.held, []
         for key, reply in answers:
             self.core.relay_answered(key, reply, now)

@@ -1,7 +1,7 @@
-"""The two ends of a simulated call: phones outside and robots inside, each doing what its plan says.
+"""The two ends of a simulated call: phones outside and robots inside, each of which follows a plan.
 
-Both do what RFC 3261 asks of a user agent: a 2xx is repeated until its ACK comes and its dialog ended where none comes
-(13.3.1.4), each 2xx is acknowledged (13.2.2.4), a call that is answered after it was given up is hung up (9.1, 15).
+Both do what RFC 3261 asks of a user agent: a 2xx is repeated until its ACK comes, and its dialog is ended if none comes
+(13.3.1.4); each 2xx is acknowledged (13.2.2.4); a call that is answered after its CANCEL is hung up (9.1, 15).
 The caller's INVITE carries the plan's name to the robot in a header of its own.
 """
 
@@ -27,7 +27,7 @@ _CALL_ID = re.compile(rb"\r\nCall-ID: ([^\r]+)")
 
 
 class Plan(Enum):
-    """Name what a call is to do."""
+    """What a call is to do."""
 
     CALLER_HANGS_UP = "caller hangs up"
     CALLEE_HANGS_UP = "callee hangs up"
@@ -53,7 +53,7 @@ FINAL = {Plan.BUSY: 486, Plan.REDIRECTED: 302, Plan.VANISHES_RINGING: 486}
 
 
 class Ended(Enum):
-    """Name how one end of a call saw it end; a refusal is known by its status instead."""
+    """How one end of a call saw it end; a refusal is named by its status instead."""
 
     NOT = "not at all"
     BY_US = "our BYE was answered"
@@ -66,7 +66,7 @@ class Ended(Enum):
 
 @dataclass(slots=True)
 class Talk:
-    """One call as one end lives it."""
+    """One call as one end sees it."""
 
     call_id: str
     plan: Plan
@@ -109,7 +109,7 @@ class End(Agent):
         self.work: dict[str, Callable[[Talk, float], None]] = {"bye": self.hang_up, "change": self.change}
 
     def forget(self) -> None:
-        """Forget the calls that are over."""
+        """Forget the calls that have ended."""
         self.talks.clear()
         self.requests.clear()
         self.responses.clear()
@@ -156,7 +156,7 @@ class End(Agent):
             self.on_up(talk, now)
 
     def on_up(self, talk: Talk, now: float) -> None:
-        """Do what the plan has for this end of a call that is up."""
+        """Do what the plan says for this end of an established call."""
 
     # Inside a dialog.
 
@@ -318,7 +318,7 @@ class Phone(End):
             self.vanish(talk)
 
     def vanish(self, talk: Talk) -> None:
-        """Hear and say nothing more of a call."""
+        """Ignore a call from now on, and send nothing more for it."""
         self.gone.add(talk.call_id.encode())
         talk.ended = Ended.VANISHED
 
@@ -373,7 +373,7 @@ class Phone(End):
 
 
 class Robot(End):
-    """Take calls inside, as their plans say; `first` knows the first robot that a call came to."""
+    """Robots that take calls as their plans say; `first` holds the first robot that a call came to."""
 
     def __init__(self, prefix: str, local: Address, dice: Random, first: dict[str, Address]) -> None:
         super().__init__(prefix, local, dice)
@@ -435,7 +435,7 @@ class Robot(End):
             self.layer.respond(talk.key, response, now)
 
     def tire(self, talk: Talk, now: float) -> None:
-        """Ring no longer: where no response came through, nobody may CANCEL (RFC 3261 9.1)."""
+        """Stop ringing: where no response came through, nobody may CANCEL (RFC 3261 9.1)."""
         if not talk.status and talk.key is not None:
             talk.given_up, talk.status = True, 480
             self.layer.respond(talk.key, self._response(talk, 480), now)

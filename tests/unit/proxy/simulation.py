@@ -1,4 +1,4 @@
-"""Calls by the thousand through one proxy core, over a network that loses, doubles and reorders."""
+"""Thousands of calls through one proxy core, over a network that loses, duplicates and reorders datagrams."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ WEIGHTS = {
 
 
 class SwiftNetwork(Network):
-    """A network of many nodes that sleep: only those that something happened to are asked."""
+    """A network of many nodes: only those that received something or have a timer due are asked."""
 
     def __init__(self, fate: Callable[[], list[float]]) -> None:
         super().__init__(fate)
@@ -83,7 +83,7 @@ class SwiftNetwork(Network):
 
 @dataclass(slots=True)
 class Wire:
-    """What passed the proxy's sockets, by the robot's tag: every answer of the inside has to become somebody's."""
+    """What passed the proxy's sockets, by the robot's tag: every 2xx from inside has to reach a caller or be hung up."""
 
     answers: set[bytes] = field(default_factory=set)
     """Of 2xx to INVITEs that came from inside."""
@@ -106,7 +106,7 @@ class Wire:
 
 
 class SimulatedHarness(ProxyHarness):
-    """The harness with directory and relay at a distance, a relay that knows its sessions, and an eye on the sockets."""
+    """The harness with a delayed directory and relay, a relay that knows its sessions, and a record of what passes the sockets."""
 
     def __init__(self, dice: Random, fate: Callable[[], list[float]]) -> None:
         super().__init__(replace(CONFIG, callflow_targets=NODES))
@@ -121,7 +121,7 @@ class SimulatedHarness(ProxyHarness):
         self.most_calls = 0
 
     def forget(self) -> None:
-        """Forget what was told of calls that are over."""
+        """Forget what was recorded of calls that have ended."""
         for told in (self.commands, self.refusals, self.admitted, self.ended):
             told.clear()
         self.wire = Wire()
@@ -165,7 +165,7 @@ class SimulatedHarness(ProxyHarness):
             self.answers_at = now + self.dice.uniform(0, 0.05)
 
     def on_relay(self, event: RelayWanted, now: float) -> None:
-        """Do as the harness's relay does, but for an answer without an offer, as after its session's end."""
+        """Do as the harness's relay does, but refuse an answer without an offer, as after its session's end."""
         command, call_id = event.command["command"], event.command["call-id"]
         if command == "answer" and str(call_id).encode() not in self.sessions:
             self.core.relay_answered(event.key, {b"result": b"error", b"error-reason": b"Unknown call-id"}, now)
@@ -173,7 +173,7 @@ class SimulatedHarness(ProxyHarness):
         super().on_relay(event, now)
 
     def release_relay(self, now: float) -> None:
-        """Let out what the relay has answered; now and then it was silent instead."""
+        """Deliver the relay's answers; some of them are lost."""
         answers, self.held = self.held, []
         for key, reply in answers:
             silent = self.dice.random() < RELAY_SILENCE
@@ -189,7 +189,7 @@ class SimulatedHarness(ProxyHarness):
         elif local != INSIDE and data.startswith(b"INVITE"):
             self.wire.invites.add(_branch(data))
         elif local != INSIDE and data.startswith(b"ACK") and _branch(data) not in self.wire.invites:
-            # With the branch of its INVITE it would acknowledge a failure.
+            # With the branch of its INVITE it would be the ACK of a failure.
             self.wire.acks.add(call_id_of(data))
         elif local != INSIDE and data.startswith(b"BYE") and call_id_of(data) not in self.wire.acks:
             self.wire.unacknowledged_byes.add(call_id_of(data))
@@ -220,7 +220,7 @@ def _branch(data: bytes) -> bytes:
 
 
 def lossy(dice: Random) -> list[float]:
-    """Return the delays of a datagram's copies: some never arrive, some come twice, and they overtake each other."""
+    """Return the delays of a datagram's copies: some datagrams are lost, some come twice, and they overtake each other."""
     if dice.random() < LOST:
         return []
     copies = 2 if dice.random() < DOUBLED else 1
@@ -259,7 +259,7 @@ class Simulation:
             end.forget()
 
     def run_batch(self, calls: int) -> None:
-        """Place calls and let time pass until every timer of theirs is over."""
+        """Place calls and let time pass until every timer of theirs has fired."""
         when = self.harness.now
         plans = self.dice.choices(list(self.weights), list(self.weights.values()), k=calls)
         for plan in plans:
@@ -270,12 +270,12 @@ class Simulation:
 
     @property
     def talks(self) -> list[Talk]:
-        """Return the calls as the phones lived them."""
+        """Return the calls as the phones saw them."""
         return [talk for phone in self.phones for talk in phone.talks.values()]
 
     @property
     def answered(self) -> list[Talk]:
-        """Return the calls as the robots lived them."""
+        """Return the calls as the robots saw them."""
         return [talk for robot in self.robots for talk in robot.talks.values()]
 
     def outcomes(self) -> Counter[tuple[Plan, str]]:

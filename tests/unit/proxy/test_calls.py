@@ -53,7 +53,7 @@ def test_old_calls_are_told_by_their_admission() -> None:
     assert book.older_than(5.0) == ("c-1",)
 
 
-def test_the_book_is_bounded() -> None:
+def test_the_call_book_is_bounded() -> None:
     book = CallBook(max_calls=1)
     assert not book.is_full
     book.add(FACTS, capped=False, now=0.0)
@@ -108,7 +108,7 @@ def test_a_node_that_takes_no_calls_is_still_known() -> None:
     assert targets.choose((), 0.0) is None
 
 
-def test_a_call_that_ended_is_known_for_a_while() -> None:
+def test_an_ended_call_is_remembered_for_a_while() -> None:
     book = CallBook()
     book.close("1", 0.0)
     assert (book.is_over("1", 1.0), book.is_over("1", TIMEOUT), book.is_over("2", 1.0)) == (True, False, False)

@@ -89,7 +89,7 @@ def test_the_zone_describes_itself() -> None:
         (f"a.b.c.{DOMAIN}", "A", dns.rcode.NXDOMAIN),
     ],
 )
-def test_what_is_not_there_is_denied_with_the_soa(name: str, kind: str, rcode: dns.rcode.Rcode) -> None:
+def test_missing_names_are_denied_with_the_soa(name: str, kind: str, rcode: dns.rcode.Rcode) -> None:
     response = ask(zone(), name, kind)
     assert response.rcode() == rcode
     assert response.flags & dns.flags.AA
@@ -162,7 +162,7 @@ def test_other_operations_are_not_implemented() -> None:
 
 
 @pytest.mark.parametrize("wire", [b"", b"\0" * 11, b"\0\1\x80\0" + bytes(8)])
-def test_where_silence_is_right(wire: bytes) -> None:
+def test_messages_that_must_not_be_answered(wire: bytes) -> None:
     assert zone().answer(wire, tcp=False) is None
 
 
@@ -176,13 +176,13 @@ def test_malformed_queries_get_a_bare_formerr(wire: bytes) -> None:
 
 
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda tail: b"\0\1\0\0\0\1\0\0\0\0\0\0" + tail), st.booleans())
-def test_any_octets_are_survived(wire: bytes, tcp: bool) -> None:
+def test_any_octets_are_handled(wire: bytes, tcp: bool) -> None:
     answer = zone().answer(wire, tcp=tcp)
     assert answer is None or dns.message.from_wire(answer.wire).flags & dns.flags.QR
 
 
 @given(st.data())
-def test_damaged_queries_are_survived(data: st.DataObject) -> None:
+def test_damaged_queries_are_handled(data: st.DataObject) -> None:
     wire = bytearray(dns.message.make_query(f"_sip._udp.{DOMAIN}", "SRV", use_edns=0).to_wire())
     for _ in range(data.draw(st.integers(1, 4))):
         wire[data.draw(st.integers(0, len(wire) - 1))] = data.draw(st.integers(0, 255))

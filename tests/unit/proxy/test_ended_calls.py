@@ -1,4 +1,4 @@
-"""The proxy's core, its adapter and the database: a call that ended elsewhere gives its place back."""
+"""The proxy's core, its adapter and the database: a call that ended elsewhere no longer counts."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ async def _write(database: DatabaseExecutor, harness: ProxyHarness) -> list[Call
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_what_the_database_knows_as_ended_is_forgotten(harness: ProxyHarness, database: DatabaseExecutor) -> None:
+async def test_calls_that_the_database_knows_as_ended_are_forgotten(harness: ProxyHarness, database: DatabaseExecutor) -> None:
     _, second = await _write(database, harness)
     await adapter(harness, database).refresh()
     assert harness.core.settled_calls(harness.now) == (second.call_id,)
 
 
-async def test_a_database_that_is_away_ends_no_call(
+async def test_an_unavailable_database_ends_no_call(
     harness: ProxyHarness, database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_call_ids: object) -> frozenset[str]:

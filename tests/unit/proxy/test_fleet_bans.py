@@ -1,4 +1,4 @@
-"""Two proxies, their adapters and one database: what one learns the other knows, and what an operator lifts ends at both."""
+"""Two proxies, their adapters and one database: they share their bans, and an operator lifts a ban at both."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def database() -> AsyncIterator[DatabaseExecutor]:
 
 def proxy(database: DatabaseExecutor) -> tuple[ProxyHarness, FleetBans]:
     harness = ProxyHarness()
-    # The harness's clock began in 2023; the database's bans last as long from now.
+    # The harness's clock starts in 2023; in the database the ban ends as many seconds from now.
     epoch = 1_700_000_000
 
     def take(found: Sequence[SourceBanned]) -> None:
@@ -77,7 +77,7 @@ async def test_a_proxy_that_starts_knows_the_bans_at_once(database: DatabaseExec
     assert not harness.core.is_banned(SOURCE, harness.now + 301)
 
 
-async def test_a_database_that_is_away_lifts_nothing(database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unavailable_database_lifts_no_ban(database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> tuple[SourceBanned, ...]:
         raise OperationalError("the server went away")
 

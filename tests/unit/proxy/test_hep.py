@@ -1,4 +1,4 @@
-"""Copies of messages for a collector: what is written is what another reader reads."""
+"""Copies of messages for a collector, read back by a decoder of the specification."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_octets_are_those_of_the_specification() -> None:
     assert packet.endswith(bytes.fromhex("0000000f001b") + SEEN.data)
 
 
-def test_a_message_that_no_datagram_holds_is_cut() -> None:
+def test_a_message_larger_than_a_datagram_is_cut() -> None:
     long = MessageSeen(CALL, 1.0, Transport.TCP, SEEN.source, SEEN.destination, b"x" * 100_000)
     packet = encode(long, agent_id=1, key=b"k" * 100)
     assert len(decode(packet).payload) == MAX_PAYLOAD
@@ -71,7 +71,7 @@ async def started(host: str, port: int) -> tuple[HepExporter, CollectorRegistry]
     return exporter, registry
 
 
-async def test_a_name_is_looked_up_and_gets_each_message(collector: socket.socket) -> None:
+async def test_the_collectors_name_is_resolved_and_each_message_sent_there(collector: socket.socket) -> None:
     exporter, registry = await started("localhost", collector.getsockname()[1])
     exporter.send(SEEN)
     read = decode(await asyncio.wait_for(asyncio.get_running_loop().sock_recv(collector, 65_535), 10))
@@ -80,7 +80,7 @@ async def test_a_name_is_looked_up_and_gets_each_message(collector: socket.socke
     exporter.stop()
 
 
-async def test_a_name_that_nobody_knows_costs_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unknown_collector_disturbs_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
     async def unknown(*_arguments: object, **_options: object) -> list[object]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -91,7 +91,7 @@ async def test_a_name_that_nobody_knows_costs_no_call(monkeypatch: pytest.Monkey
     exporter.stop()
 
 
-async def test_what_the_kernel_refuses_is_counted() -> None:
+async def test_failed_sends_are_counted() -> None:
     exporter, registry = await started("255.255.255.255", 9060)
     exporter.send(SEEN)
     assert registry.get_sample_value("sipuri_hep_errors_total") == 1

@@ -1,4 +1,4 @@
-"""Who waits in which line in front of the proxy."""
+"""The two queues in front of the proxy core."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_the_socket_is_read_between_the_turns() -> None:
     assert max(after - before for before, after in zip([0, *seen], seen, strict=False)) <= 4
 
 
-async def test_both_lines_are_bounded_and_who_finds_no_place_is_counted() -> None:
+async def test_both_queues_are_bounded_and_sources_that_find_them_full_are_counted() -> None:
     line, handled, full = intake()
     put(line, STRANGER, *range(MAX_WAITING_STRANGERS + 10))
     put(line, KNOWN, *range(MAX_WAITING_KNOWN + 5))

@@ -1,4 +1,4 @@
-"""What nft is asked to do; that the kernel then drops is test_kernel_bans.py."""
+"""The scripts that nft gets; test_kernel_bans.py proves that the kernel then drops."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SOURCE, OTHER = "198.51.100.7", "198.51.100.8"
 
 
 class Nft:
-    """Keep the scripts; complain as often as it is told."""
+    """Keeps the scripts, and fails as often as it is told."""
 
     def __init__(self) -> None:
         self.scripts: list[str] = []
@@ -93,7 +93,7 @@ async def test_after_a_failure_everything_is_written_anew(nft: Nft) -> None:
     await made.stop()
 
 
-async def test_what_ended_is_not_added(nft: Nft) -> None:
+async def test_expired_bans_are_not_added(nft: Nft) -> None:
     made = kernel(nft)
     made.apply(BanChange(banned=(banned(seconds=-1.0),)))
     await made.start()
@@ -102,7 +102,7 @@ async def test_what_ended_is_not_added(nft: Nft) -> None:
 
 
 @pytest.mark.parametrize("missing", ["the capability CAP_NET_ADMIN", ""])
-async def test_where_it_cannot_it_says_why_and_stays_out(nft: Nft, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+async def test_without_rights_it_logs_why_and_does_nothing(nft: Nft, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     monkeypatch.setattr(kernel_set, "missing", lambda: missing)
     nft.complaints = ["Error: Could not process rule: Operation not permitted"]
     registry = CollectorRegistry()

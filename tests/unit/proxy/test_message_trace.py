@@ -1,4 +1,4 @@
-"""What of a call's messages is kept and shown to others, and what never is."""
+"""What of a call's messages is stored and exported, and which secrets never are."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ def copy(events: list[ProxyEvent]) -> MessageSeen:
     (False, HEP, [MessageSeen]),
     (True, HEP, [MessageSeen, ReportMade]),
 ])  # fmt: skip
-def test_only_who_is_asked_for_gets_a_message(stores: bool, hep: HepConfig | None, kinds: list[type]) -> None:
+def test_each_message_goes_only_where_it_is_wanted(stores: bool, hep: HepConfig | None, kinds: list[type]) -> None:
     assert [type(event) for event in drawn(stores=stores, hep=hep)] == kinds
 
 
-def test_a_message_that_nobody_wants_is_not_even_written_out() -> None:
+def test_a_message_that_nobody_wants_is_not_serialised() -> None:
     class Untouched(Request):
         def __bytes__(self) -> bytes:
             raise AssertionError("It was written out.")
@@ -88,7 +88,7 @@ def test_a_record_and_a_copy_say_the_same() -> None:
         f"Authorization: response={SECRET}",
     ],
 )
-def test_proofs_are_masked_and_nothing_else(field: str) -> None:
+def test_secrets_are_masked_and_nothing_else(field: str) -> None:
     before, after = b"Subject: response=1\r\n", b"\r\nVia: x;response=2\r\n\r\nresponse=3"
     clean = masked(LINE + before + field.encode() + after)
     assert SECRET.encode() not in clean
@@ -98,7 +98,7 @@ def test_proofs_are_masked_and_nothing_else(field: str) -> None:
 
 
 @pytest.mark.parametrize("field", ["Authorization:", 'Proxy-Authenticate: Digest nonce="response=1"', "X: author response=1"])
-def test_what_proves_nothing_stays(field: str) -> None:
+def test_what_is_no_secret_stays(field: str) -> None:
     message = LINE + field.encode() + b"\r\nVia: x\r\n\r\n"
     assert masked(message) == message
 
@@ -113,25 +113,25 @@ def test_a_message_inside_a_message_is_masked_too() -> None:
         st.sampled_from(['"', "\\", "\r\n ", "\r\n", "\r", "\n", ",", "=", " ", "response", "Digest", "\nAuthorization:", "x"]), max_size=40
     )
 )
-def test_masking_breaks_no_line_that_bears_no_secret(parts: list[str]) -> None:
+def test_masking_changes_no_line_without_a_secret(parts: list[str]) -> None:
     message = LINE + "".join(parts).encode() + b"\r\nVia: x\r\n\r\n"
     clean = masked(message)
     assert clean.endswith(b"\r\nVia: x\r\n\r\n")
     assert masked(clean) == clean
 
 
-def test_what_is_kept_is_text_of_a_bearable_length() -> None:
+def test_stored_text_is_printable_and_bounded() -> None:
     kept = record(drawn(Subject="a\x00b\u202ec", body=b"\xff" * 20_000)).text
     assert MAX_LADDER_TEXT - 3 < len(kept) <= MAX_LADDER_TEXT
     assert "a\ufffdb\ufffdc" in kept
     assert kept.startswith("INVITE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP a\r\n")
 
 
-def test_controls_are_no_text_where_all_is_ascii() -> None:
+def test_controls_are_replaced_in_ascii_too() -> None:
     assert "Subject: a\ufffdb\tc" in record(drawn(Subject="a\x1bb\tc")).text
 
 
-def test_no_secret_hides_behind_the_cut() -> None:
+def test_no_secret_is_left_at_the_cut() -> None:
     for padding in range(MAX_LADDER_TEXT - 120, MAX_LADDER_TEXT):
         kept = record(drawn(Subject="x" * padding, Authorization=f'Digest response="{SECRET}"')).text
         assert SECRET[:4] not in kept
@@ -170,7 +170,7 @@ def test_a_call_is_exported_message_by_message() -> None:
     assert any(b'response="***"' in event.data for event in seen)
 
 
-def test_a_call_without_a_store_is_recorded_without_messages() -> None:
+def test_without_stored_messages_only_the_records_of_a_call_are_written() -> None:
     records = [event.record for event in whole_call(stores_messages=False) if isinstance(event, ReportMade)]
     assert not any(isinstance(made, LadderMessage) for made in records)
     assert len(records) == 1

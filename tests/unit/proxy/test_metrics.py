@@ -1,4 +1,4 @@
-"""Whatever strangers send, the labels of our figures come from closed sets: a scrape must not grow with them."""
+"""The proxy's metrics: whatever strangers send, the labels come from closed sets, so a scrape cannot grow."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Counted(ProxyHarness):
         return found
 
 
-def test_no_label_is_a_strangers_word() -> None:
+def test_labels_come_from_closed_sets() -> None:
     dice = random.Random(5)
     harness = Counted()
     seeds = [*seeds_of_a_call(), b"SPAM sip:a@sip.example SIP/2.0\r\nCSeq: 1 SPAM\r\n\r\n"]
@@ -86,7 +86,7 @@ def test_no_label_is_a_strangers_word() -> None:
 
 
 @pytest.mark.parametrize(("status", "label"), [(486, "486"), (499, "4xx"), (599, "5xx"), (699, "6xx")])
-def test_a_status_that_nobody_defined_counts_with_its_class(status: int, label: str) -> None:
+def test_an_undefined_status_counts_with_its_class(status: int, label: str) -> None:
     harness = Counted()
     service, caller = harness.service(), harness.caller()
     service.status = status

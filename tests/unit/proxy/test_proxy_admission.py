@@ -1,4 +1,4 @@
-"""Who may enter, and what those see who may not (threats 4 to 12 and 19)."""
+"""Which requests are admitted, and what the sender of a refused one sees."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voiceapps.rules.endings import EndReason
 
 
 class Stranger:
-    """Send single datagrams and read what comes back."""
+    """Sends single datagrams and reads the responses."""
 
     def __init__(self, harness: ProxyHarness, source: Address = CALLER) -> None:
         self.harness = harness
@@ -86,7 +86,7 @@ def reasons(harness: ProxyHarness) -> list[Reason]:
     return [refusal.reason for refusal in harness.refusals]
 
 
-# Requests that are no calls.
+# Requests other than INVITE.
 
 
 def test_options_is_a_keepalive_of_our_hosts_only(harness: ProxyHarness, stranger: Stranger) -> None:
@@ -136,7 +136,7 @@ def test_a_request_inside_a_dialog_needs_its_token(harness: ProxyHarness, strang
     assert harness.is_empty()
 
 
-def test_a_token_leads_to_no_node_that_is_gone(harness: ProxyHarness) -> None:
+def test_a_token_for_a_node_that_is_gone_is_refused(harness: ProxyHarness) -> None:
     caller = harness.caller()
     harness.service()
     attempt = caller.call(URI, harness.now)
@@ -148,7 +148,7 @@ def test_a_token_leads_to_no_node_that_is_gone(harness: ProxyHarness) -> None:
     assert caller.responses[-1].status == 481
 
 
-def test_a_preloaded_route_does_not_spare_admission(harness: ProxyHarness) -> None:
+def test_a_preloaded_route_does_not_bypass_admission(harness: ProxyHarness) -> None:
     caller = harness.caller()
     harness.service()
     attempt = caller.call(URI, harness.now)
@@ -158,7 +158,7 @@ def test_a_preloaded_route_does_not_spare_admission(harness: ProxyHarness) -> No
     assert stranger.status(Route=attempt.leg.routes[0], now=harness.now) == 407
 
 
-# D2.
+# The order of checks.
 
 
 @pytest.mark.parametrize(
@@ -213,11 +213,11 @@ def test_request_uri_and_to_must_name_one_application(harness: ProxyHarness, str
 def test_a_challenge_is_no_refusal_and_leaves_nothing(harness: ProxyHarness, stranger: Stranger) -> None:
     assert stranger.status() == 407
     assert (harness.refusals, harness.is_empty()) == ([], True)
-    # The same datagram again is a new question: nothing was kept.
+    # The same datagram is a new request: nothing was kept.
     assert stranger.status() == 407
 
 
-def test_a_copy_during_the_lookup_asks_once(harness: ProxyHarness, stranger: Stranger) -> None:
+def test_a_retransmission_during_the_lookup_asks_once(harness: ProxyHarness, stranger: Stranger) -> None:
     harness.answer_lookups = False
     assert stranger.request() == []
     stranger.serial -= 1
@@ -251,7 +251,7 @@ def test_lookups_are_bounded(harness: ProxyHarness, stranger: Stranger) -> None:
     assert reasons(harness) == [Reason.CAPACITY]
 
 
-def test_draining_takes_no_new_calls(harness: ProxyHarness, stranger: Stranger) -> None:
+def test_draining_refuses_new_calls(harness: ProxyHarness, stranger: Stranger) -> None:
     harness.core.drain()
     answer = stranger.request()[0]
     assert answer.startswith(b"SIP/2.0 503 ")
@@ -286,10 +286,10 @@ def test_ip_only_calls_without_ack_are_capped_per_source() -> None:
     assert attempt.ended == "local"
 
 
-# D4.
+# Digest.
 
 
-def test_a_correct_digest_enters(harness: ProxyHarness, stranger: Stranger) -> None:
+def test_a_correct_digest_is_admitted(harness: ProxyHarness, stranger: Stranger) -> None:
     challenge = stranger.challenge()
     assert (challenge.realm, challenge.algorithm, challenge.qop, challenge.stale) == (DOMAIN, MD5, ("auth",), False)
     assert stranger.try_digest(stranger.answer(challenge)) == 100
@@ -306,7 +306,7 @@ def test_a_digest_for_something_else_is_wrong(stranger: Stranger, uri: str) -> N
     assert stranger.try_digest(stranger.answer(stranger.challenge(), uri=uri)) == 401
 
 
-def test_wrong_credentials(harness: ProxyHarness, stranger: Stranger) -> None:
+def test_wrong_credentials_are_refused(harness: ProxyHarness, stranger: Stranger) -> None:
     challenge = stranger.challenge()
     good = stranger.answer(challenge)
     assert stranger.try_digest(stranger.answer(challenge, password="wrong")) == 401
@@ -321,7 +321,7 @@ def test_wrong_credentials(harness: ProxyHarness, stranger: Stranger) -> None:
     assert harness.is_empty()
 
 
-def test_credentials_for_another_realm_are_none(stranger: Stranger) -> None:
+def test_credentials_for_another_realm_are_ignored(stranger: Stranger) -> None:
     assert stranger.try_digest(stranger.answer(replace(stranger.challenge(), realm="other"))) == 407
 
 
@@ -370,7 +370,7 @@ def test_password_guessing_ends_in_silence(harness: ProxyHarness, stranger: Stra
 # Floods and noise.
 
 
-def test_a_flood_leaves_no_state_and_others_in_peace(harness: ProxyHarness, stranger: Stranger) -> None:
+def test_a_flood_leaves_no_state_and_affects_no_other_source(harness: ProxyHarness, stranger: Stranger) -> None:
     answered = sum(bool(stranger.status()) for _ in range(1_000))
     assert answered == REQUEST_BURST + 1
     assert sum(bool(stranger.request("OPTIONS", f"sip:{DOMAIN}")) for _ in range(100)) == 0
@@ -392,13 +392,13 @@ def test_answers_are_hardly_larger_than_requests(harness: ProxyHarness, stranger
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in DATA.glob("*.sip")))
-def test_every_sample_is_met_without_an_exception(harness: ProxyHarness, stranger: Stranger, name: str) -> None:
+def test_no_sample_raises_an_exception(harness: ProxyHarness, stranger: Stranger, name: str) -> None:
     answers = stranger.send((DATA / name).read_bytes())
     assert all(answer.startswith(b"SIP/2.0 ") for answer in answers)
 
 
 @pytest.mark.parametrize("data", [b"", b"\r\n\r\n", b"\xff\x00" * 500, b"INVITE", b"SIP/2.0 200 OK\r\n\r\n"])
-def test_noise_is_met_with_silence(harness: ProxyHarness, stranger: Stranger, data: bytes) -> None:
+def test_noise_gets_no_response(harness: ProxyHarness, stranger: Stranger, data: bytes) -> None:
     assert stranger.send(data) == []
 
 
@@ -415,10 +415,10 @@ def test_control_characters_do_not_reach_the_records(harness: ProxyHarness, stra
     assert refusal.request_user.isprintable()
 
 
-# The inside.
+# Datagrams on the internal listener.
 
 
-def test_only_nodes_speak_inside(harness: ProxyHarness) -> None:
+def test_only_nodes_are_heard_inside(harness: ProxyHarness) -> None:
     bye = (
         b"BYE sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2:6161;branch=z9hG4bKa\r\nFrom: <sip:a@b>;tag=1\r\n"
         b"To: <sip:c@d>;tag=2\r\nCall-ID: x\r\nCSeq: 1 BYE\r\n\r\n"
@@ -454,7 +454,7 @@ def test_a_body_that_could_hide_a_description_is_refused(harness: ProxyHarness, 
     assert harness.lookups == 0
 
 
-def test_a_call_that_nobody_speaks_in_is_given_up() -> None:
+def test_an_overdue_call_is_ended() -> None:
     harness = ProxyHarness(replace(CONFIG, callflow_targets=(NODE_A,)))
     caller = harness.caller()
     harness.service()

@@ -27,7 +27,7 @@ def test_a_call_from_challenge_to_bye() -> None:
     assert harness.ended == []
 
 
-def test_the_call_flow_gets_the_facts_and_nothing_private() -> None:
+def test_the_call_flow_gets_the_facts_but_no_private_headers() -> None:
     harness = ProxyHarness()
     caller, service = harness.caller(), harness.service()
     extra = [
@@ -50,7 +50,7 @@ def test_the_call_flow_gets_the_facts_and_nothing_private() -> None:
     assert [NameAddr.parse(value).sip_uri.host for value in invite.values("record-route")] == [INSIDE[0]]
 
 
-def test_the_caller_sees_nothing_of_the_inside() -> None:
+def test_the_caller_sees_no_inside_address() -> None:
     harness = ProxyHarness()
     caller = harness.caller()
     harness.service(foreign=True)
@@ -114,7 +114,7 @@ def test_a_caller_with_a_public_address_is_reached_there() -> None:
     assert attempt.ended == "remote"
 
 
-def test_a_late_offer_turns_the_roles_round() -> None:
+def test_a_late_offer_reverses_the_roles() -> None:
     harness = ProxyHarness()
     caller, service = harness.caller(), harness.service()
     attempt = caller.call(URI, harness.now, body=b"")
@@ -159,7 +159,7 @@ def test_reinvites_of_both_sides_pass_the_relay() -> None:
 
 @pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
 @pytest.mark.parametrize("late", [False, True])
-def test_an_offer_that_its_calls_end_overtook_opens_no_session(method: str, late: bool) -> None:
+def test_an_offer_after_its_calls_end_opens_no_session(method: str, late: bool) -> None:
     harness = ProxyHarness()
     caller, service = harness.caller(), harness.service()
     attempt = caller.call(URI, harness.now)
@@ -176,7 +176,7 @@ def test_an_offer_that_its_calls_end_overtook_opens_no_session(method: str, late
     assert (reached, bool(harness.sessions)) == (late, late)
 
 
-def test_an_answer_in_the_ringing_is_asked_for_once() -> None:
+def test_an_answer_in_a_provisional_response_is_rewritten_once() -> None:
     harness = ProxyHarness()
     caller, service = harness.caller(), harness.service()
     service.ring_body = sdp(NODE_A[0], 6000)
@@ -211,7 +211,7 @@ def test_cancel_reaches_the_call_flow() -> None:
     assert harness.is_empty()
 
 
-def test_cancel_before_the_node_said_anything() -> None:
+def test_cancel_before_the_node_has_answered() -> None:
     harness = ProxyHarness()
     caller, service = harness.caller(), harness.service()
     service.silent = True
@@ -235,7 +235,7 @@ def test_cancel_during_the_lookup() -> None:
     attempt = caller.call(URI, harness.now)
     harness.run(0.1)
     assert attempt.key is not None
-    # No provisional response came, so the caller itself would wait: its impatient cousin does not.
+    # Without a provisional response a regular caller waits with its CANCEL; this one does not.
     request = attempt.request
     assert request is not None
     cancel = Request.build(
@@ -281,7 +281,7 @@ def test_the_only_node_takes_calls_again_as_soon_as_it_answers() -> None:
     assert harness.is_empty()
 
 
-def test_a_node_that_says_503_is_tried_once_for_a_call() -> None:
+def test_a_node_that_answers_503_is_tried_once_for_a_call() -> None:
     harness = ProxyHarness()
     caller, only = harness.caller(), harness.service(NODE_A)
     only.status, only.answer_delay = 503, 0.0
@@ -293,7 +293,7 @@ def test_a_node_that_says_503_is_tried_once_for_a_call() -> None:
         assert len([request for request in only.requests if request.method == "INVITE"]) == number
 
 
-def test_a_node_that_wakes_late_is_hung_up() -> None:
+def test_a_late_2xx_of_a_silent_node_is_hung_up() -> None:
     harness = ProxyHarness(nodes=(NODE_A, NODE_B))
     caller, late, second = harness.caller(), harness.service(NODE_A), harness.service(NODE_B, prefix="n")
     harness.network.run(0.01)
@@ -371,7 +371,7 @@ def test_the_call_flow_refuses() -> None:
     assert harness.is_empty()
 
 
-def test_a_redirection_does_not_leave() -> None:
+def test_a_redirection_does_not_reach_the_caller() -> None:
     harness = ProxyHarness()
     caller, service = harness.caller(), harness.service()
     service.status = 302
@@ -380,7 +380,7 @@ def test_a_redirection_does_not_leave() -> None:
     assert attempt.statuses == [407, 100, 180, 480]
 
 
-def test_timer_c_ends_what_rings_for_ever() -> None:
+def test_timer_c_ends_an_invite_without_a_final_response() -> None:
     harness = ProxyHarness()
     caller, service = harness.caller(), harness.service()
     service.answer_delay = 1000

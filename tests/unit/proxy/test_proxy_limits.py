@@ -1,4 +1,4 @@
-"""Limits of applications and accounts, held after admission (D2), and the calls that must not hold them for ever."""
+"""The limits of applications and accounts, and the calls that must not count for ever."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def refused(caller: Caller) -> Response:
     return next(response for response in reversed(caller.responses) if response.status == 503)
 
 
-def test_an_application_has_no_more_calls_up_than_it_may() -> None:
+def test_an_applications_concurrent_calls_are_limited() -> None:
     harness = world_of(application(application_limits=Limits(max_calls=2)))
     caller = harness.caller()
     attempts = [place(harness, caller) for _ in range(3)]
@@ -56,7 +56,7 @@ def test_an_application_has_no_more_calls_up_than_it_may() -> None:
     assert (failed.rule, failed.expected, failed.seen) == ("application_calls", "at most 2 concurrent calls", "2 are up")
     assert [result.rule for result in refusal.trace[8:]] == ["application_calls", "account_calls", "application_rate", "account_rate"]
     assert [verdicts(harness)[rule] for rule in ("account_calls", "application_rate", "account_rate")] == ["skipped"] * 3
-    # The callers hang up after a second; then there is room again.
+    # The callers hang up after a second; then further calls are admitted.
     harness.run(2)
     assert place(harness, caller).statuses[-1] == 200
 
@@ -80,7 +80,7 @@ def test_calls_at_other_nodes_count() -> None:
     assert [place(harness, caller).statuses[-1] for _ in range(2)] == [200, 503]
 
 
-def test_a_call_that_fails_or_is_cancelled_gives_its_place_back() -> None:
+def test_a_call_that_fails_or_is_cancelled_no_longer_counts() -> None:
     harness = world_of(open_application(application_limits=Limits(max_calls=1)))
     harness.relay_lives = False
     caller = harness.caller()
@@ -90,7 +90,7 @@ def test_a_call_that_fails_or_is_cancelled_gives_its_place_back() -> None:
     assert place(harness, caller).statuses[-1] == 200
 
 
-def test_new_calls_a_second_are_limited_and_come_back_with_time() -> None:
+def test_new_calls_per_second_are_limited() -> None:
     harness = world_of(open_application(application_limits=Limits(max_calls_per_second=2)))
     caller = harness.caller()
     attempts = [caller.call(URI, harness.now) for _ in range(5)]
@@ -103,14 +103,14 @@ def test_new_calls_a_second_are_limited_and_come_back_with_time() -> None:
     assert [place(harness, caller).statuses[-1], place(harness, caller).statuses[-1]] == [200, 503]
 
 
-def test_a_limit_of_zero_lets_nobody_in() -> None:
+def test_a_limit_of_zero_admits_no_call() -> None:
     harness = world_of(open_application(account_limits=Limits(max_calls_per_second=0)))
     assert place(harness, harness.caller()).statuses == [503]
     harness.applications = [open_application(account_limits=Limits(max_calls=0))]
     assert place(harness, harness.caller(("198.51.100.8", 5080))).statuses == [503]
 
 
-def test_a_refused_call_uses_up_nothing_of_the_other_limit() -> None:
+def test_a_call_refused_by_one_limit_does_not_count_for_the_other() -> None:
     account = Limits(max_calls_per_second=3)
     narrow = open_application(application_limits=Limits(max_calls_per_second=1), account_limits=account)
     wide = open_application(application_id=OTHER, users=frozenset({OTHER}), account_limits=account)
@@ -121,7 +121,7 @@ def test_a_refused_call_uses_up_nothing_of_the_other_limit() -> None:
     assert [attempt.statuses[-1] for attempt in attempts] == [200, 503, 503, 503, 200, 200, 503]
 
 
-def test_who_does_not_get_in_uses_nothing_up() -> None:
+def test_a_refused_call_does_not_count() -> None:
     harness = world_of(application(application_limits=Limits(1, 1), account_limits=Limits(1, 1)))
     thief = harness.caller(("198.51.100.66", 5060), password="wrong")
     for _ in range(5):
@@ -129,7 +129,7 @@ def test_who_does_not_get_in_uses_nothing_up() -> None:
     assert place(harness, harness.caller()).statuses[-1] == 200
 
 
-def test_a_call_over_d8s_cap_uses_no_rate_up() -> None:
+def test_a_call_over_the_cap_on_unacknowledged_calls_does_not_count() -> None:
     harness = ProxyHarness(replace(CONFIG, max_unacknowledged_per_source=1))
     harness.applications = [open_application(application_limits=Limits(max_calls_per_second=2))]
     harness.service().silent = True
@@ -148,7 +148,7 @@ def settled(harness: ProxyHarness) -> tuple[str, ...]:
     return harness.core.settled_calls(harness.now)
 
 
-def test_a_call_that_ended_elsewhere_gives_its_place_back() -> None:
+def test_a_call_that_ended_elsewhere_no_longer_counts() -> None:
     harness = world_of(open_application(application_limits=Limits(max_calls=1)))
     caller = harness.caller()
     caller.talk_seconds = None
@@ -164,7 +164,7 @@ def test_a_call_that_ended_elsewhere_gives_its_place_back() -> None:
     assert place(harness, caller).statuses[-1] == 200
 
 
-def test_a_forgotten_call_may_still_say_good_bye() -> None:
+def test_a_forgotten_call_can_still_send_its_bye() -> None:
     harness = world_of(open_application())
     caller = harness.caller()
     caller.talk_seconds = SETTLED_SECONDS + 5

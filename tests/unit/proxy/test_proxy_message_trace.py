@@ -1,4 +1,4 @@
-"""What the ladder of a call shows: every message of it that passed the proxy, also those that the transaction layer takes or sends."""
+"""The trace of a call: every message that passed the proxy, including those that the transaction layer handles by itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cancelled(harness: ProxyHarness, caller: Caller) -> Attempt:
     return attempt
 
 
-def test_it_tells_the_call_and_hides_the_digest() -> None:
+def test_the_trace_shows_the_call_and_masks_the_digest() -> None:
     harness = ProxyHarness()
     caller = harness.caller()
     harness.service()
@@ -42,7 +42,7 @@ def test_it_tells_the_call_and_hides_the_digest() -> None:
     assert ALIAS in invite
 
 
-def test_it_shows_a_cancel_and_what_it_brings_about() -> None:
+def test_the_trace_shows_a_cancel_and_its_responses() -> None:
     harness = ProxyHarness()
     caller, service = harness.caller(), harness.service()
     service.answer_delay = 100
@@ -51,12 +51,12 @@ def test_it_shows_a_cancel_and_what_it_brings_about() -> None:
     assert steps(harness, "callflow") == [">INVITE", "180", ">CANCEL", "200", "487", ">ACK"]
 
 
-def test_it_shows_repetitions() -> None:
+def test_the_trace_shows_retransmissions() -> None:
     harness = ProxyHarness()
     caller, service = harness.caller(), harness.service()
     service.silent = True
     caller.call(URI, harness.now)
-    # Twice more before the node is given up, as there is no other.
+    # Two retransmissions before the node is given up, as there is no other.
     harness.run(3)
     assert steps(harness, "callflow").count(">INVITE") >= 2
     (attempt,) = caller.attempts.values()
@@ -67,7 +67,7 @@ def test_it_shows_repetitions() -> None:
     assert steps(harness, "caller") == ["INVITE", ">100", ">503", "ACK", "INVITE", "INVITE"]
 
 
-def test_it_shows_a_late_answer_that_is_hung_up() -> None:
+def test_the_trace_shows_a_late_2xx_that_is_hung_up() -> None:
     harness = ProxyHarness(nodes=(NODE_A, NODE_B))
     caller, first, _ = harness.caller(), harness.service(NODE_A), harness.service(NODE_B, prefix="n")
     first.silent = True
@@ -80,7 +80,7 @@ def test_it_shows_a_late_answer_that_is_hung_up() -> None:
     assert {"INVITE", "CANCEL", "ACK", "BYE"} <= set(methods)
 
 
-def test_a_peer_cannot_fill_it() -> None:
+def test_a_peer_cannot_fill_the_trace() -> None:
     harness = ProxyHarness(replace(CONFIG, max_unacknowledged_per_source=1))
     caller = harness.caller()
     harness.service()
@@ -92,7 +92,7 @@ def test_a_peer_cannot_fill_it() -> None:
     assert len(harness.ladder) == MAX_STORED
 
 
-def test_nobody_watching_costs_no_event() -> None:
+def test_without_a_trace_there_are_no_events() -> None:
     harness = ProxyHarness(replace(CONFIG, stores_messages=False))
     caller, service = harness.caller(), harness.service()
     service.answer_delay = 100

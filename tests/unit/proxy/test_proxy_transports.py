@@ -34,7 +34,7 @@ def test_a_call_over_a_stream_comes_back_along_its_connection(listener: Listener
     assert harness.is_empty()
 
 
-def test_over_a_stream_nothing_is_repeated() -> None:
+def test_over_a_stream_nothing_is_retransmitted() -> None:
     harness = ProxyHarness()
     caller, service = harness.caller(to=TCP), harness.service()
     service.silent = True
@@ -128,7 +128,7 @@ def test_a_request_uri_of_ours_without_a_route_is_no_strict_router() -> None:
     assert caller.responses[-1].status == 481
 
 
-def test_of_a_multipart_body_the_description_is_relayed_and_the_rest_kept() -> None:
+def test_only_the_description_of_a_multipart_body_is_changed() -> None:
     harness = ProxyHarness()
     caller, service = harness.caller(), harness.service()
     body = b"--b\r\nContent-Type: application/isup\r\n\r\n\x01\x02\r\n--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--b--\r\n"
@@ -161,7 +161,7 @@ def test_messages_of_one_call_keep_their_order() -> None:
     assert [request.method for request in service.requests[-2:]] == ["UPDATE", "INFO"]
 
 
-def test_a_refusals_description_stays_inside() -> None:
+def test_the_description_in_a_failure_does_not_reach_the_caller() -> None:
     harness = ProxyHarness()
     caller, service = harness.caller(), harness.service()
     service.status = 488
@@ -180,7 +180,7 @@ def test_a_refusals_description_stays_inside() -> None:
     assert (caller.responses[-1].body, caller.responses[-1].header("content-type")) == (b"", None)
 
 
-def test_a_description_that_no_relay_serves_is_the_callers_fault() -> None:
+def test_a_description_that_no_relay_supports_is_488() -> None:
     harness = ProxyHarness()
     harness.relay_refuses, harness.relay_reason = {"offer"}, b"The media address is IPv6, which is not supported."
     caller, service = harness.caller(), harness.service()
@@ -192,7 +192,7 @@ def test_a_description_that_no_relay_serves_is_the_callers_fault() -> None:
 
 
 @pytest.mark.parametrize("reason", [b"Ran out of ports.", b"Too many sessions.", b"draining", b"Parallel session limit reached"])
-def test_a_relay_that_takes_no_more_calls_is_our_fault(reason: bytes) -> None:
+def test_a_full_relay_is_503(reason: bytes) -> None:
     harness = ProxyHarness()
     harness.relay_refuses, harness.relay_reason = {"offer"}, reason
     attempt = harness.caller().call(URI, harness.now)
@@ -200,7 +200,7 @@ def test_a_relay_that_takes_no_more_calls_is_our_fault(reason: bytes) -> None:
     assert attempt.statuses == [407, 503]
 
 
-def test_the_way_behind_a_foreign_target_travels_with_the_dialog() -> None:
+def test_the_route_behind_a_static_target_travels_with_the_dialog() -> None:
     harness = ProxyHarness(replace(CONFIG, callflow_targets=(NODE_A,)))
     caller, service = harness.caller(), harness.service(foreign=True)
     caller.talk_seconds = None
@@ -231,7 +231,7 @@ def test_the_way_behind_a_foreign_target_travels_with_the_dialog() -> None:
     assert (service.requests[-1].uri_text, service.requests[-1].count("route")) == (URI, 0)
 
 
-def test_a_way_that_is_too_long_does_not_travel() -> None:
+def test_a_route_that_is_too_long_does_not_travel() -> None:
     inner = InnerRoute("sip:" + "a" * MAX_INNER)
     assert inner.sign(key=b"k", sip_call_id="c", caller_tag="t") == ""
     inner = InnerRoute("sip:robot@10.0.0.2", ("<sip:10.0.0.3;lr>",))
@@ -271,7 +271,7 @@ def test_a_prack_answers_a_late_offer_and_offers_otherwise(late: bool, role: byt
     assert prack[b"command"] == role
 
 
-def test_a_bye_in_the_early_dialog_gives_the_call_up() -> None:
+def test_a_bye_in_the_early_dialog_ends_the_call() -> None:
     harness = ProxyHarness(replace(CONFIG, callflow_targets=(NODE_A,)))
     caller, service = harness.caller(), harness.service()
     service.answer_delay = 30.0
@@ -287,7 +287,7 @@ def test_a_bye_in_the_early_dialog_gives_the_call_up() -> None:
     assert [(record.reason, record.sip_status, record.answered_at) for record in harness.ended] == [(EndReason.CALLER_CANCELLED, 487, None)]
 
 
-def test_a_fault_of_ours_is_answered_with_500_and_an_ack_never() -> None:
+def test_a_fault_of_ours_is_answered_with_500_but_an_ack_never() -> None:
     harness = ProxyHarness()
     invite = caller_invite()
     harness.core.answer_failure(UDP, invite, CALLER)

@@ -27,7 +27,7 @@ def test_a_token_comes_back_as_it_was(token: RouteToken) -> None:
 
 
 @given(st.integers(0, 63), st.sampled_from("ABCabc019-_"))
-def test_a_changed_token_is_worth_nothing(position: int, character: str) -> None:
+def test_a_changed_token_is_refused(position: int, character: str) -> None:
     text = TOKEN.sign(key=KEY, sip_call_id="call", caller_tag="tag")
     forged = text[:position] + character + text[position + 1 :]
     if forged != text:
@@ -47,7 +47,7 @@ def test_other_texts_are_no_tokens(text: str) -> None:
     assert RouteToken.parse(text, key=KEY, sip_call_id="call", caller_tag="tag") is None
 
 
-def test_what_a_token_looks_like() -> None:
+def test_a_token_has_a_fixed_length() -> None:
     assert looks_like_token("x" * 64)
     assert not looks_like_token("x" * 63)
     assert RouteToken.parse("é" * 64, key=KEY, sip_call_id="call", caller_tag="tag") is None

@@ -1,4 +1,4 @@
-"""A proxy that dies in the middle of a call's set-up and comes back with nothing in memory."""
+"""A proxy that dies during the set-up of a call and restarts with nothing in memory."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def die_while_it_rings(harness: ProxyHarness, caller: Caller, service: Service) 
     caller.call(URI, harness.now)
     harness.run(0.3)
     harness.restart()
-    # What the dead one held of its calls is gone with it; the relay's session is not.
+    # The state of the dead process is gone; the relay's session is not.
     assert harness.core.load.calls == 0
 
 
 @pytest.mark.parametrize("config", [CONFIG, STATIC], ids=["call flow", "static target"])
 @pytest.mark.parametrize("offer", [None, b""], ids=["offer", "late offer"])
-def test_a_call_that_was_ringing_is_answered_all_the_same(config: object, offer: bytes | None) -> None:
+def test_a_ringing_call_is_answered_after_the_restart(config: object, offer: bytes | None) -> None:
     harness = ProxyHarness(config)  # type: ignore[arg-type]  # one of the two above
     caller, service = harness.caller(), harness.service(foreign=config is STATIC)
     service.answer_delay = 0.5
@@ -52,7 +52,7 @@ def test_over_a_stream_it_goes_back_on_its_connection() -> None:
     assert [attempt.ended for attempt in caller.attempts.values()] == ["local"]
 
 
-def test_a_call_that_no_node_has_seen_is_repeated_by_its_caller() -> None:
+def test_a_call_that_no_node_has_seen_is_retransmitted_by_its_caller() -> None:
     harness = ProxyHarness()
     harness.hold_relay = True
     caller, service = harness.caller(), harness.service()
@@ -63,13 +63,13 @@ def test_a_call_that_no_node_has_seen_is_repeated_by_its_caller() -> None:
     harness.held.clear()
     harness.hold_relay = False
     harness.run(10)
-    # Its nonce counts nothing at another process: stale, so nobody is asked for a password again.
+    # Its nonce is unknown to another process: it is stale, so the phone answers without asking for the password again.
     assert attempt.statuses == [407, 407, 100, 180, 200]
     assert attempt.ended == "local"
 
 
 def answers_to(harness: ProxyHarness, listener: Listener, change: tuple[bytes, bytes]) -> list[Datagram]:
-    """Return what a proxy sends that just came back and gets a node's 200, with one change made to it."""
+    """Return what a restarted proxy sends when it gets a node's 200 with one change."""
     caller, service = harness.caller(), harness.service()
     die_while_it_rings(harness, caller, service)
     _, _, final = next(iter(service._invites.values()))
@@ -105,17 +105,17 @@ def test_it_is_sent_where_the_invite_came_from(change: tuple[bytes, bytes]) -> N
         pytest.param(INTERNAL, (b"SIP/2.0 200", b"SIP/2.0 486"), id="a failure"),
     ],
 )
-def test_what_is_not_of_a_dialog_of_ours_is_dropped(listener: Listener, change: tuple[bytes, bytes]) -> None:
+def test_a_2xx_without_a_token_of_ours_is_dropped(listener: Listener, change: tuple[bytes, bytes]) -> None:
     assert answers_to(ProxyHarness(), listener, change) == []
 
 
-def test_without_the_relay_the_answer_waits_for_its_repetition() -> None:
+def test_without_the_relay_the_2xx_waits_for_its_retransmission() -> None:
     harness = ProxyHarness()
     harness.relay_refuses = {"answer"}
     assert answers_to(harness, INTERNAL, NOTHING) == []
 
 
-def test_what_a_node_says_that_was_left_is_dropped() -> None:
+def test_a_2xx_of_a_node_that_was_left_is_dropped() -> None:
     harness = ProxyHarness(nodes=(NODE_A, NODE_B))
     caller, first, second = harness.caller(), harness.service(NODE_A), harness.service(NODE_B, prefix="n")
     second.answer_delay = 60.0
@@ -135,14 +135,14 @@ def test_what_a_node_says_that_was_left_is_dropped() -> None:
         data = bytes(answer).replace(held[0].top_via.branch.encode(), branch.encode())
         harness.core.receive_datagram(INTERNAL, data, NODE_A, harness.now)
         harness.drain(harness.now)
-        # While its transaction is there it is hung up (ACK and BYE); afterwards nothing tells its caller of it either.
+        # While its transaction lives it is hung up (ACK and BYE); afterwards it does not reach its caller either.
         assert [datagram.address for datagram in harness.core.datagrams_to_send()] == sent
 
 
 @pytest.mark.parametrize(
     "change", [(b"Record-Route: <sip:", b'Record-Route: , "<sip:'), (b"Contact: <sip:", b"Contact: <<sip:")], ids=["route", "contact"]
 )
-def test_an_answer_that_cannot_be_turned_round_raises_nothing(change: tuple[bytes, bytes]) -> None:
+def test_a_2xx_that_cannot_be_forwarded_raises_nothing(change: tuple[bytes, bytes]) -> None:
     harness = ProxyHarness(STATIC)
     caller, service = harness.caller(), harness.service(foreign=True)
     service.answer_delay = 60.0

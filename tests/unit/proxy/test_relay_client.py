@@ -18,7 +18,7 @@ HOST = "127.0.0.1"
 
 
 class NgSocket:
-    """A relay's: it answers, or ignores the first datagrams of each cookie."""
+    """The socket of a relay: it answers, or ignores the first datagrams of each cookie."""
 
     def __init__(self) -> None:
         self.endpoint = UdpEndpoint((HOST, 0), self._on_datagram)
@@ -74,7 +74,7 @@ async def test_a_lost_command_is_repeated_with_its_cookie(relay: NgSocket, clien
     assert len(set(offers)) == 1
 
 
-async def test_silence_is_none(relay: NgSocket, client: RelayClient) -> None:
+async def test_a_relay_that_does_not_answer_is_none(relay: NgSocket, client: RelayClient) -> None:
     relay.deaf = 99
     assert await ask(client, relay.endpoint.local) is None
     assert [command for _, command in relay.seen].count(b"offer") == 3
@@ -102,9 +102,7 @@ async def second(relay: NgSocket) -> AsyncIterator[NgSocket]:
     second.endpoint.close()
 
 
-async def test_a_relay_that_falls_silent_gets_no_call_until_it_answers(
-    relay: NgSocket, second: NgSocket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silent_relay_gets_no_calls_until_it_answers(relay: NgSocket, second: NgSocket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay_client, "REPEAT_SECONDS", (0.01, 0.01))
     monkeypatch.setattr(relay_client, "PING_SECONDS", 0.02)
     heavy, light = relay.endpoint.local, second.endpoint.local

@@ -20,7 +20,7 @@ def addresses(count: int) -> list[Address]:
 
 
 def histories(every: list[Address]) -> st.SearchStrategy[list[set[Address]]]:
-    """Who lived at each turn: now and then somebody else, or the same failures over and over."""
+    """The relays that live at each turn: random ones, or the same failures again and again."""
     some = st.lists(st.sets(st.sampled_from(every)), max_size=6)
     return st.tuples(some, st.integers(1, 20)).map(lambda drawn: drawn[0] * drawn[1])
 
@@ -39,18 +39,18 @@ def test_without_weights_each_has_its_turn() -> None:
     assert [some.next([A, B, C]) for _ in range(6)] == [A, B, C] * 2
 
 
-def test_one_that_comes_back_comes_last() -> None:
+def test_a_relay_that_comes_back_comes_last() -> None:
     some = turns(1, 1, 1)
     assert [some.next([A, B, C]), some.next([A, C])] == [A, C]
     assert [some.next([A, B, C]) for _ in range(3)] == [C, A, B]
 
 
-def test_where_none_lives_none_is_chosen() -> None:
+def test_without_a_live_relay_none_is_chosen() -> None:
     assert turns(3, 1).next([]) is None
     assert RelayTurns([]).next([A]) is None
 
 
-def test_a_stranger_gets_no_turn() -> None:
+def test_an_unknown_relay_gets_no_turn() -> None:
     assert turns(1).next([C]) is None
 
 
@@ -63,8 +63,8 @@ def test_a_round_gives_each_its_weight(given_weights: list[int]) -> None:
 
 
 @given(weights, st.data())
-def test_whatever_came_before_nobody_runs_ahead_of_its_share(given_weights: list[int], data: st.DataObject) -> None:
-    """Also one that comes back: at no point has it got more than its share since then, rounded up."""
+def test_no_relay_exceeds_its_share_whatever_failed_before(given_weights: list[int], data: st.DataObject) -> None:
+    """A relay that comes back, too, never gets more than its share since then, rounded up."""
     some, every = turns(*given_weights), addresses(len(given_weights))
     for live in data.draw(histories(every)):
         chosen = some.next(live)
@@ -84,6 +84,6 @@ def test_after_any_failures_the_shares_are_right_again(given_weights: list[int],
         some.next(live)
     rounds = 10
     got = Counter(some.next(every) for _ in range(rounds * sum(given_weights)))
-    # What the failures left uneven is evened out once, and no more.
+    # The imbalance that failures have left is evened out once.
     for address, weight in zip(every, given_weights, strict=True):
         assert abs(got[address] - rounds * weight) <= len(every)

@@ -85,7 +85,7 @@ async def test_the_line_of_a_relay_says_which_call_it_got() -> None:
     assert shell.log_of(event) == [{"event": "relay_asked", "call_id": "c-1", "relay": RELAY, "command": "offer"}]
 
 
-def test_what_is_decided_reaches_those_who_write_it_down() -> None:
+def test_decisions_reach_their_callbacks() -> None:
     shell = Shell()
     admitted = CallAdmitted(CALL, "n")
     change = BanChange(lifted=(CALLER[0],))

@@ -1,4 +1,4 @@
-"""Thousands of calls over a bad network: every call ends as the RFC says, everybody agrees how, and nothing is left."""
+"""Thousands of calls over a bad network: every call ends as the RFC says, all parties agree how, and nothing is left."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STREAM_CALLS = 200
 BATCHES = 5
 SLACK_SECONDS = 0.1  # for a relay that answers
 
-# How a caller may see its call end, and by which section of RFC 3261.
+# How a caller may see its call end, with the section of RFC 3261.
 _HUNG_UP = {"BY_US": "15.1.1"}
 _GIVEN_UP = {"487": "9.2, 15.1.2", "BY_US": "9.1: the answer crossed, so ACK and BYE"}
 ALLOWED: Mapping[Plan, Mapping[str, str]] = {
@@ -49,21 +49,21 @@ ALLOWED: Mapping[Plan, Mapping[str, str]] = {
     Plan.CALLER_VANISHES: {"VANISHED": "13.3.1.4: the callee ends it"},
     Plan.VANISHES_RINGING: {"VANISHED": "17.2.1: timer H", "486": "21.4.24: it never knew that it rang"},
 }
-# What the network or the relay may do to any call, and the largest part of all calls that it may do it to.
+# What the network or the relay may do to any call, and the largest share of all calls that it may happen to.
 CHANCE: Mapping[str, tuple[float, str]] = {
     "503": (0.10, "16.7 step 6, 21.5.4: no node answered in time, or the relay was silent"),
     "BY_PEER": (0.02, "13.3.1.4: no ACK reached the callee"),
     "UNANSWERED": (0.01, "17.1.2.2: timer F"),
     "TIMED_OUT": (0.01, "17.1.1.2: timer B, or 9.1 for what was given up"),
 }
-# What the callee that answered may say where the caller says this.
+# What the callee may report where the caller reports this.
 CALLEE_SAYS: Mapping[str, set[Ended]] = {
     "BY_US": {Ended.BY_PEER, Ended.BY_US},
     "BY_PEER": {Ended.BY_US, Ended.UNANSWERED, Ended.BY_PEER},
     "UNANSWERED": {Ended.BY_PEER, Ended.BY_US, Ended.UNANSWERED},
     "VANISHED": {Ended.UNANSWERED},
 }
-# What the proxy's record may say where the caller says this; of a call that was not let in there is none.
+# What the proxy's record may say where the caller reports this; a refused call has no record.
 RECORD_SAYS: Mapping[str, set[tuple[EndReason, int | None]]] = {
     "486": {(EndReason.TARGET_REFUSED, 486)},
     "480": {(EndReason.TARGET_REFUSED, 480)},
@@ -77,7 +77,7 @@ RECORD_SAYS: Mapping[str, set[tuple[EndReason, int | None]]] = {
 }
 CANCELLED = (EndReason.CALLER_CANCELLED, 487)
 
-# What may stay in the core when no call does: a place for each of our own, and caches with a limit.
+# What may stay in the core without calls: an entry for each node or listener, and caches with a limit.
 STAYS = {
     "_shared.layers": 4,
     "_shared.targets._rests": len(NODES),
@@ -98,7 +98,7 @@ Container = dict[object, object] | list[object] | set[object] | deque[object]
 
 
 def containers(thing: object, path: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Container]]:
-    """Walk everything of ours that is reachable from a thing and yield each container that can grow, with its path."""
+    """Walk all objects of ours that are reachable from one and yield each container that can grow, with its path."""
     seen = set() if seen is None else seen
     if id(thing) in seen:
         return
@@ -122,12 +122,12 @@ def _attributes(thing: object) -> Iterator[str]:
 
 
 def leftovers(core: ProxyCore) -> list[str]:
-    """Return what should be empty and is not."""
+    """Return the containers that should be empty and are not."""
     return [f"{path} holds {len(held)}" for path, held in containers(core) if len(held) > STAYS.get(path, 0)]
 
 
 def misendings(simulation: Simulation) -> list[str]:
-    """Return the calls that ended as nothing allows."""
+    """Return the calls whose end no rule allows."""
     wrong = []
     for talk in simulation.talks:
         outcome = outcome_of(talk)
@@ -142,7 +142,7 @@ def misendings(simulation: Simulation) -> list[str]:
 
 
 def disagreements(simulation: Simulation) -> list[str]:
-    """Return the calls of which caller, callee and proxy tell different stories."""
+    """Return the calls about whose end caller, callee and proxy disagree."""
     callees = {talk.tag: talk for talk in simulation.answered}
     ended = simulation.harness.ended_by_call_id
     wrong = []
@@ -186,7 +186,7 @@ def _records_without_a_pair(harness: SimulatedHarness) -> Iterator[str]:
 
 
 def lost_answers(harness: SimulatedHarness) -> list[str]:
-    """Return the answers of the inside that nobody got: neither passed to the caller nor acknowledged and hung up on."""
+    """Return the 2xx from inside that were neither forwarded to the caller nor acknowledged and hung up."""
     wire = harness.wire
     return [f"the answer of {tag!r} was dropped" for tag in wire.answers - wire.passed - (wire.acknowledged & wire.hung_up)]
 
@@ -241,7 +241,7 @@ def test_calls_over_a_network_that_loses_doubles_and_reorders() -> None:
 def test_calls_over_connections() -> None:
     outcomes = simulate(Simulation(SEED, transport="TCP"), STREAM_CALLS)
     assert sum(outcomes.values()) == STREAM_CALLS
-    # Nothing is lost here, so chance is left with the relay's silences.
+    # Nothing is lost here: only the relay's silences are random.
     by_chance = {held for plan, held in outcomes if held not in ALLOWED[plan]}
     assert by_chance <= {"503", "BY_PEER"}, outcomes
 
@@ -268,7 +268,7 @@ def test_the_walk_sees_every_table() -> None:
     assert leftovers(harness.core) == []
 
 
-def test_the_walk_tells_of_what_is_left() -> None:
+def test_the_walk_finds_what_is_left() -> None:
     harness = ProxyHarness()
     caller = harness.caller()
     harness.service()

@@ -26,7 +26,7 @@ def silenced() -> tuple[SourceGate, Drops]:
     return held, drops
 
 
-def test_the_revision_stays_while_nobody_is_kept_out() -> None:
+def test_the_revision_stays_while_no_source_is_banned_or_silenced() -> None:
     held, drops, _ = gate()
     for _ in range(int(REQUEST_BURST)):
         assert not held.drops_unread(OPTIONS, CALLER, 0.0)
@@ -34,7 +34,7 @@ def test_the_revision_stays_while_nobody_is_kept_out() -> None:
     assert (held.revision, drops) == (0, Drops())
 
 
-def test_a_silenced_source_makes_what_passed_before_be_asked_again() -> None:
+def test_silencing_a_source_raises_the_revision_once() -> None:
     held, drops = silenced()
     assert held.revision == 1
     assert not held.may_be_refused(IP)

@@ -1,4 +1,4 @@
-"""Connections on real sockets: caps, clocks, keep-alives, TLS with a certificate that is renewed."""
+"""Connections on real sockets: caps, time-outs, keep-alives, TLS with a certificate that is renewed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECONDS = 5.0
 
 
 class Shell:
-    """What the proxy is to an endpoint: it notes what comes and answers each message."""
+    """The endpoint's user: it keeps what arrives and answers each message."""
 
     def __init__(self, *, trusted: bool = False, tls: ssl.SSLContext | None = None) -> None:
         self.messages: list[tuple[bytes, Address]] = []
@@ -80,7 +80,7 @@ async def test_an_answer_goes_back_along_the_connection(shell: Shell) -> None:
     assert (shell.lost, len(shell.endpoint)) == ([own], 0)
 
 
-async def test_a_stream_that_cannot_be_cut_is_closed(shell: Shell) -> None:
+async def test_a_stream_without_message_boundaries_is_closed(shell: Shell) -> None:
     reader, writer = await asyncio.open_connection(*shell.address)
     writer.write(b"OPTIONS sip:a SIP/2.0\r\n\r\n")
     assert await asyncio.wait_for(reader.read(), SECONDS) == b""
@@ -142,7 +142,7 @@ async def test_silence_ends_a_connection(shell: Shell, monkeypatch: pytest.Monke
     writer.close()
 
 
-async def test_who_does_not_read_is_dropped(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_peer_that_does_not_read_is_dropped(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "MAX_WRITE_BUFFER", 0)
     reader, writer = await asyncio.open_connection(*shell.address)
     writer.write(OPTIONS)
@@ -207,7 +207,7 @@ async def test_no_connection_is_opened_to_a_banned_source(shell: Shell) -> None:
     assert (other.lost, len(shell.endpoint), shell.messages) == ([shell.address], 0, [])
 
 
-async def test_a_connection_of_ours_over_a_cap_is_lost_and_not_tried_for_ever(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_of_ours_over_a_cap_is_lost_and_not_retried(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "MAX_CONNECTIONS_PER_SOURCE", 0)
     other = Shell()
     other.endpoint.send(OPTIONS, shell.address)
@@ -229,7 +229,7 @@ def client(config: TlsConfig) -> ssl.SSLContext:
     return context
 
 
-async def test_tls_shows_the_certificate_that_is_there_now(tmp_path: Path) -> None:
+async def test_new_tls_connections_get_the_renewed_certificate(tmp_path: Path) -> None:
     config = certificate(tmp_path, "first.example")
     certificates = Certificates(config)
     shell = Shell(tls=certificates.context)
@@ -268,7 +268,7 @@ async def test_a_broken_renewal_keeps_the_old_certificate(tmp_path: Path) -> Non
     shell.endpoint.stop()
 
 
-async def test_over_tls_no_connection_is_opened(tmp_path: Path) -> None:
+async def test_tls_connections_are_never_opened_by_us(tmp_path: Path) -> None:
     shell = Shell(tls=Certificates(certificate(tmp_path, "first.example")).context)
     await shell.start()
     shell.endpoint.send(OPTIONS, ("127.0.0.1", 9))
@@ -277,7 +277,7 @@ async def test_over_tls_no_connection_is_opened(tmp_path: Path) -> None:
     shell.endpoint.stop()
 
 
-async def test_clients_may_have_to_show_a_certificate(tmp_path: Path) -> None:
+async def test_clients_without_a_certificate_can_be_refused(tmp_path: Path) -> None:
     config = certificate(tmp_path, "both.example")
     shell = Shell(tls=Certificates(TlsConfig(config.certificate, config.key, config.certificate)).context)
     await shell.start()
@@ -295,6 +295,6 @@ async def test_clients_may_have_to_show_a_certificate(tmp_path: Path) -> None:
     shell.endpoint.stop()
 
 
-def test_a_certificate_that_is_not_there_keeps_the_proxy_from_starting(tmp_path: Path) -> None:
+def test_a_missing_certificate_keeps_the_proxy_from_starting(tmp_path: Path) -> None:
     with pytest.raises(CannotStart, match="TLS has no usable certificate in /nowhere.pem with the key in /nowhere.key"):
         Certificates(TlsConfig("/nowhere.pem", "/nowhere.key"))

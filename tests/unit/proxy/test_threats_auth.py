@@ -1,4 +1,4 @@
-"""Threats 8 to 10 (authentication) at the proxy's front door; nonces of other workers, and clocks that jump, are test_digest_check.py."""
+"""Attacks on authentication, at the whole proxy; nonces of other workers and clocks that jump are in test_digest_check.py."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def harness() -> ProxyHarness:
     return made
 
 
-# 8
+# Credentials.
 
 
 @pytest.mark.parametrize("text", ["", " ", 'Digest realm="other.example", username="x"'])
-def test_item_8_without_credentials_for_us_there_is_a_fresh_challenge(harness: ProxyHarness, text: str) -> None:
+def test_without_credentials_for_us_there_is_a_fresh_challenge(harness: ProxyHarness, text: str) -> None:
     answer = invite(harness, text)
     assert answer is not None
     expected = 401 if text == " " else 407
@@ -86,16 +86,16 @@ def test_item_8_without_credentials_for_us_there_is_a_fresh_challenge(harness: P
         ({"user": "somebody", "password": "other"}, 403),
     ],
 )
-def test_item_8_each_part_of_an_answer_counts(harness: ProxyHarness, options: dict[str, str], expected: int) -> None:
+def test_each_part_of_an_answer_counts(harness: ProxyHarness, options: dict[str, str], expected: int) -> None:
     assert status(harness, credentials(harness, **options)) == expected
 
 
-def test_item_8_the_to_user_must_name_the_same_application(harness: ProxyHarness) -> None:
+def test_the_to_user_must_name_the_same_application(harness: ProxyHarness) -> None:
     assert status(harness, credentials(harness), to=f"sip:other@{DOMAIN}") == 403
     assert [refusal.reason for refusal in harness.refusals] == [Reason.USER_MISMATCH]
 
 
-def test_item_8_a_wrong_password_and_an_unknown_application_look_the_same(harness: ProxyHarness) -> None:
+def test_a_wrong_password_and_an_unknown_application_look_alike(harness: ProxyHarness) -> None:
     wrong = invite(harness, str(credentials(harness, password="other")))
     good = str(credentials(harness))
     harness.applications = []
@@ -105,10 +105,10 @@ def test_item_8_a_wrong_password_and_an_unknown_application_look_the_same(harnes
     assert (wrong.status, wrong.reason, wrong.keys) == (unknown.status, unknown.reason, unknown.keys)
 
 
-# 9
+# Replays and nonces.
 
 
-def test_item_9_a_replay_is_stale_and_a_retransmission_is_none(harness: ProxyHarness) -> None:
+def test_a_replay_is_stale_but_a_retransmission_is_not(harness: ProxyHarness) -> None:
     answer = str(credentials(harness))
     assert status(harness, answer, call_id="a") == 100
     assert status(harness, answer, call_id="b") == 407
@@ -116,7 +116,7 @@ def test_item_9_a_replay_is_stale_and_a_retransmission_is_none(harness: ProxyHar
     assert len(harness.admitted) == 1
 
 
-def test_item_9_counts_only_go_up(harness: ProxyHarness) -> None:
+def test_counts_only_go_up(harness: ProxyHarness) -> None:
     asked = challenge(harness)
     counted = [answer_challenge(asked, username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c", count=n) for n in (2, 1, 3)]
     assert [status(harness, answer) for answer in counted] == [100, 407, 100]
@@ -125,7 +125,7 @@ def test_item_9_counts_only_go_up(harness: ProxyHarness) -> None:
 @pytest.mark.parametrize(
     "change", [lambda nonce: nonce[:-1] + "_", lambda nonce: "A" * len(nonce), lambda nonce: nonce + "A", lambda nonce: "\u0416"]
 )
-def test_item_9_a_forged_nonce_is_stale_and_no_guess(harness: ProxyHarness, change: Callable[[str], str]) -> None:
+def test_a_forged_nonce_is_stale_and_does_not_count_as_a_guess(harness: ProxyHarness, change: Callable[[str], str]) -> None:
     asked = challenge(harness)
     forged = replace(asked, nonce=change(asked.nonce))
     answer = invite(harness, str(answer_challenge(forged, username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c")))
@@ -135,19 +135,19 @@ def test_item_9_a_forged_nonce_is_stale_and_no_guess(harness: ProxyHarness, chan
 
 
 @pytest.mark.parametrize(("seconds", "expected"), [(59.0, 100), (61.0, 407), (3_600.0, 407)])
-def test_item_9_a_nonce_lives_a_minute(harness: ProxyHarness, seconds: float, expected: int) -> None:
+def test_a_nonce_lives_a_minute(harness: ProxyHarness, seconds: float, expected: int) -> None:
     assert status(harness, credentials(harness), after=seconds) == expected
 
 
-def test_item_9_a_nonce_from_before_the_key_was_rotated_is_stale(harness: ProxyHarness) -> None:
+def test_a_nonce_from_before_the_key_was_rotated_is_stale(harness: ProxyHarness) -> None:
     answer = credentials(harness)
     assert status(ProxyHarness(replace(CONFIG, nonce_key=b"new key")), answer) == 407
 
 
-# 10
+# Algorithms.
 
 
-def test_item_10_a_weaker_algorithm_than_the_application_takes_is_wrong(harness: ProxyHarness) -> None:
+def test_a_weaker_algorithm_than_the_application_takes_is_wrong(harness: ProxyHarness) -> None:
     harness.applications = [application(digest_algorithms=(SHA256,))]
     strong = credentials(harness)
     assert strong.algorithm == SHA256
@@ -160,7 +160,7 @@ def test_item_10_a_weaker_algorithm_than_the_application_takes_is_wrong(harness:
 
 
 @pytest.mark.parametrize(("offered", "answered"), [(MD5, MD5_SESS), (SHA256, SHA256_SESS)])
-def test_item_10_session_variants_enter(harness: ProxyHarness, offered: str, answered: str) -> None:
+def test_session_variants_are_admitted(harness: ProxyHarness, offered: str, answered: str) -> None:
     harness.applications = [application(digest_algorithms=(offered,))]
     asked = replace(challenge(harness), algorithm=answered)
     assert status(harness, answer_challenge(asked, username=ALIAS, password=PASSWORD, method="INVITE", uri=URI, cnonce="c")) == 100
@@ -184,6 +184,6 @@ def text(change: tuple[str, str]) -> Callable[[Credentials], str]:
         (text(("Digest ", "Digest " + "a=b, " * 100)), 401),
     ],
 )
-def test_item_10_odd_answers_are_refused(harness: ProxyHarness, change: Callable[[Credentials], str], expected: int) -> None:
+def test_odd_answers_are_refused(harness: ProxyHarness, change: Callable[[Credentials], str], expected: int) -> None:
     assert status(harness, change(credentials(harness))) == expected
     assert harness.admitted == []

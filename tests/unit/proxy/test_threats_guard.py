@@ -1,4 +1,4 @@
-"""Threats 12, 14 and 19 (brute force, forged sources, floods) at the proxy's front door; what a ban is by itself is test_bans.py."""
+"""Brute force, forged sources and floods, at the whole proxy; the bans by themselves are in test_bans.py."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ENOUGH = int(BAN_SCORE)
 
 
 class Fort(ProxyHarness):
-    """A harness that keeps what is told of bans, and a stranger who sends what it likes."""
+    """A harness that keeps the reports of bans, and a stranger that sends single requests."""
 
     def __init__(self, config: SipProxyConfig = CONFIG) -> None:
         super().__init__(config)
@@ -93,10 +93,10 @@ def harness() -> Fort:
     return Fort()
 
 
-# 12
+# Guessed passwords.
 
 
-def test_item_12_brute_force_from_one_address_ends_in_a_ban(harness: Fort) -> None:
+def test_brute_force_from_one_address_ends_in_a_ban(harness: Fort) -> None:
     assert harness.guesses(ENOUGH + 20) == [401] * (ENOUGH + 1) + [0] * 19
     (ban,) = harness.bans
     assert (ban.source_ip, ban.reason, ban.node) == (CALLER[0], BanReason.WRONG_PASSWORD, CONFIG.name)
@@ -107,7 +107,7 @@ def test_item_12_brute_force_from_one_address_ends_in_a_ban(harness: Fort) -> No
     assert harness.is_empty()
 
 
-def test_item_12_nothing_of_a_banned_source_is_read(harness: Fort) -> None:
+def test_nothing_of_a_banned_source_is_read(harness: Fort) -> None:
     harness.guesses(ENOUGH + 1)
     seen = harness.lookups
     for data in (request(), request(method="OPTIONS"), b"noise", request(method="BYE", to_tag="x")):
@@ -116,7 +116,7 @@ def test_item_12_nothing_of_a_banned_source_is_read(harness: Fort) -> None:
     assert (harness.lookups, harness.core.drops.banned, harness.core.drops.malformed) == (seen, 5, 0)
 
 
-def test_item_12_what_waits_while_its_source_is_banned_is_not_read_either(harness: Fort) -> None:
+def test_a_queued_message_of_a_newly_banned_source_is_not_read(harness: Fort) -> None:
     passed_at = harness.core.gate_revision
     assert not harness.core.drops_unread(request(), CALLER, harness.now)
     harness.guesses(ENOUGH + 1)
@@ -125,39 +125,39 @@ def test_item_12_what_waits_while_its_source_is_banned_is_not_read_either(harnes
     assert (harness.lookups, harness.core.drops.banned) == (seen, 1)
 
 
-def test_item_12_a_ban_ends(harness: Fort) -> None:
+def test_a_ban_ends(harness: Fort) -> None:
     harness.guesses(ENOUGH + 1)
     assert harness.status(after=FIRST_BAN_SECONDS - 1) == 0
     assert harness.status(after=FIRST_BAN_SECONDS + 1) == 407
 
 
-def test_item_12_one_subnet_shares_no_ban(harness: Fort) -> None:
+def test_neighbours_in_a_subnet_share_no_ban(harness: Fort) -> None:
     harness.guesses(ENOUGH + 1)
     assert harness.status(source=("198.51.100.8", 5080)) == 407
 
 
-def test_item_12_spread_over_many_addresses_it_locks_nobody_out(harness: Fort) -> None:
+def test_guesses_from_many_addresses_lock_nobody_out(harness: Fort) -> None:
     for number in range(500):
         assert harness.guesses(1, (f"100.{number >> 8}.{number & 255}.1", 5060)) == [401]
     assert harness.bans == []
     assert harness.status(harness.credentials(PASSWORD, OWNER), OWNER) == 100
 
 
-def test_item_12_a_bare_407_counts_nothing(harness: Fort) -> None:
+def test_a_bare_407_counts_nothing(harness: Fort) -> None:
     for _ in range(ENOUGH + 20):
         assert harness.status() == 407
         assert harness.status(f'Digest realm="{DOMAIN}", username="x", nonce="forged", uri="{URI}", response="{"0" * 32}"') == 407
     assert (harness.bans, harness.refusals) == ([], [])
 
 
-def test_item_12_success_resets_score_and_failures(harness: Fort) -> None:
+def test_success_resets_score_and_failures(harness: Fort) -> None:
     for _ in range(4):
         assert harness.guesses(ENOUGH) == [401] * ENOUGH
         assert harness.status(harness.credentials(PASSWORD)) == 100
     assert harness.bans == []
 
 
-def test_item_12_a_call_without_a_password_resets_nothing(harness: Fort) -> None:
+def test_a_call_without_a_password_resets_nothing(harness: Fort) -> None:
     harness.guesses(ENOUGH)
     harness.applications = [application(password_auth=False, allowed_source_ips=("0.0.0.0/0",))]
     assert harness.status() == 100
@@ -166,22 +166,22 @@ def test_item_12_a_call_without_a_password_resets_nothing(harness: Fort) -> None
     assert len(harness.bans) == 1
 
 
-def test_item_12_one_call_id_counts_once(harness: Fort) -> None:
+def test_one_call_id_counts_once(harness: Fort) -> None:
     data = request(harness.credentials("wrong"))
     for number in range(ENOUGH + 20):
         harness.send(data.replace(b"z9hG4bK", b"z9hG4bK%d-" % number))
     assert (len(harness.refusals), harness.bans) == (ENOUGH + 20, [])
 
 
-# 14
+# Forged sources.
 
 
 def malformed(**options: str) -> bytes:
     return request(f'Digest realm="{DOMAIN}", username="x"', **options)
 
 
-def test_item_14_a_forged_datagram_bans_nobody() -> None:
-    """What does not prove that the peer gets our answers: digests that cannot be read, nonces of others, plain refusals."""
+def test_a_forged_datagram_bans_nobody() -> None:
+    """Nothing here proves that the peer receives our responses: malformed digests, nonces of others, plain refusals."""
     harness = Fort()
     stolen = harness.credentials("wrong", ("192.0.2.66", 5060))
     for _ in range(3 * ENOUGH):
@@ -192,29 +192,29 @@ def test_item_14_a_forged_datagram_bans_nobody() -> None:
     assert harness.bans == []
 
 
-def test_item_14_forged_digests_do_not_use_up_what_the_source_may_fail(harness: Fort) -> None:
+def test_forged_digests_do_not_count_as_failures_of_the_source(harness: Fort) -> None:
     for _ in range(3 * ENOUGH):
         harness.send(malformed())
     assert harness.status(harness.credentials(PASSWORD)) == 100
 
 
-def test_item_14_over_a_connection_a_digest_that_cannot_be_read_counts(harness: Fort) -> None:
+def test_over_a_connection_a_malformed_digest_counts(harness: Fort) -> None:
     for _ in range(ENOUGH + 1):
         harness.send(malformed(), to=TCP)
     assert [ban.reason for ban in harness.bans] == [BanReason.WRONG_PASSWORD]
 
 
-def test_item_14_a_forged_flood_does_not_ban_a_source_that_calls(harness: Fort) -> None:
+def test_a_forged_flood_does_not_ban_a_source_that_calls(harness: Fort) -> None:
     assert harness.status(harness.credentials(PASSWORD)) == 100
     for _ in range(int(REQUEST_BURST + FLOOD_BURST) + 500):
         harness.send(request(method="OPTIONS"))
     assert harness.bans == []
 
 
-# 19
+# Floods.
 
 
-def test_item_19_a_flood_is_banned_for_half_a_minute(harness: Fort) -> None:
+def test_a_flood_is_banned_for_half_a_minute(harness: Fort) -> None:
     for _ in range(int(REQUEST_BURST + FLOOD_BURST) + 500):
         harness.send(request(method="OPTIONS", uri=f"sip:{DOMAIN}"))
     (ban,) = harness.bans
@@ -224,7 +224,7 @@ def test_item_19_a_flood_is_banned_for_half_a_minute(harness: Fort) -> None:
     assert harness.status(source=OWNER) == 407
 
 
-def test_item_19_what_meets_silence_anyway_is_not_read(harness: Fort, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_of_a_silenced_source_are_not_read(harness: Fort, monkeypatch: pytest.MonkeyPatch) -> None:
     while harness.status(method="OPTIONS", uri=f"sip:{DOMAIN}"):
         pass
     monkeypatch.setattr("sipproxy.core.proxy.parse_message", lambda data: pytest.fail(f"read {data!r}"))
@@ -234,9 +234,7 @@ def test_item_19_what_meets_silence_anyway_is_not_read(harness: Fort, monkeypatc
     assert harness.core.drops.silenced == silenced + 4
 
 
-def test_item_19_requests_inside_a_dialog_are_read_whatever_comes_in_their_sources_name(
-    harness: Fort, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_requests_inside_a_dialog_are_read_during_a_forged_flood(harness: Fort, monkeypatch: pytest.MonkeyPatch) -> None:
     while harness.status(method="OPTIONS", uri=f"sip:{DOMAIN}"):
         pass
     read: list[bytes] = []
@@ -251,14 +249,14 @@ def test_item_19_requests_inside_a_dialog_are_read_whatever_comes_in_their_sourc
     assert read == [b"BYE", b"ACK", b"INF", b"INV", b"CAN"]
 
 
-def test_item_19_messages_that_cannot_be_read_are_a_flood_too(harness: Fort) -> None:
+def test_malformed_messages_are_a_flood_too(harness: Fort) -> None:
     broken = request(method="OPTIONS").replace(b"CSeq: 1", b"CSeq: x")
     for _ in range(int(REQUEST_BURST + FLOOD_BURST) + 500):
         harness.send(broken)
     assert [ban.reason for ban in harness.bans] == [BanReason.FLOOD]
 
 
-def test_item_19_of_forged_sources_nothing_stays_but_their_bucket(harness: Fort) -> None:
+def test_a_forged_source_leaves_only_its_bucket(harness: Fort) -> None:
     for number in range(500):
         assert harness.status(source=(f"100.{number >> 8}.{number & 255}.1", 5060)) == 407
     assert harness.is_empty()
@@ -273,7 +271,7 @@ def told(source_ip: str, harness: Fort, seconds: float = 60.0) -> SourceBanned:
     return SourceBanned(source_ip, BanReason.OPERATOR, "", at, at + seconds)
 
 
-def test_bans_of_the_fleet_are_taken_and_given_up(harness: Fort) -> None:
+def test_bans_of_the_fleet_are_taken_and_lifted(harness: Fort) -> None:
     harness.core.replace_bans([told(CALLER[0], harness)], harness.now)
     assert harness.status() == 0
     assert harness.status(after=61.0) == 407
@@ -285,7 +283,7 @@ def test_bans_of_the_fleet_are_taken_and_given_up(harness: Fort) -> None:
     assert harness.bans == []
 
 
-def test_two_proxies_share_what_one_of_them_learned(harness: Fort) -> None:
+def test_two_proxies_share_their_bans(harness: Fort) -> None:
     harness.guesses(ENOUGH + 1)
     second = Fort()
     assert second.status() == 407
@@ -309,7 +307,7 @@ def test_nodes_inside_are_never_banned(harness: Fort) -> None:
     assert attempt.statuses[-1] == 200
 
 
-# Silence for scanners.
+# Foreign hosts without a response.
 
 FOREIGN = "sip:100@elsewhere.example"
 
@@ -318,7 +316,7 @@ FOREIGN = "sip:100@elsewhere.example"
     ("method", "to_tag", "usual"),
     [("INVITE", "", 403), ("OPTIONS", "", 403), ("REGISTER", "", 405), ("BYE", "x", 481)],
 )
-def test_a_request_for_a_foreign_host_gets_no_answer_where_that_is_asked_for(method: str, to_tag: str, usual: int) -> None:
+def test_a_request_for_a_foreign_host_gets_no_response_if_configured(method: str, to_tag: str, usual: int) -> None:
     assert Fort().status(uri=FOREIGN, method=method, to_tag=to_tag) == usual
     harness = Fort(SILENT)
     assert harness.status(uri=FOREIGN, method=method, to_tag=to_tag) == 0
@@ -326,7 +324,7 @@ def test_a_request_for_a_foreign_host_gets_no_answer_where_that_is_asked_for(met
     assert harness.status() == 407
 
 
-def test_a_message_for_a_foreign_host_that_cannot_be_read_gets_no_answer() -> None:
+def test_a_malformed_request_for_a_foreign_host_gets_no_response() -> None:
     broken = request(uri=FOREIGN).replace(b"CSeq: 1", b"CSeq: x")
     assert [answer.status for answer in Fort().send(broken)] == [400]
     assert Fort(SILENT).send(broken) == []
@@ -341,20 +339,20 @@ def test_a_silent_refusal_is_recorded_as_such() -> None:
     assert refusal.trace[0].seen == "elsewhere.example"
 
 
-def test_a_trusted_source_hears_what_is_wrong() -> None:
+def test_a_trusted_source_gets_its_refusal() -> None:
     harness = Fort(replace(SILENT, trusted=("198.51.100.0/24",)))
     assert harness.status(uri=FOREIGN) == 403
     assert (harness.refusals[0].status, harness.core.drops.foreign) == (403, 0)
 
 
-def test_a_silent_proxy_still_bans_floods() -> None:
+def test_floods_for_foreign_hosts_are_still_banned() -> None:
     harness = Fort(SILENT)
     for _ in range(int(REQUEST_BURST + FLOOD_BURST) + 500):
         harness.send(request(method="OPTIONS", uri=FOREIGN))
     assert [ban.reason for ban in harness.bans] == [BanReason.FLOOD]
 
 
-# The line in front of the proxy.
+# The queue in front of the proxy.
 
 
 def test_callers_are_known_for_a_while(harness: Fort) -> None:
@@ -365,7 +363,7 @@ def test_callers_are_known_for_a_while(harness: Fort) -> None:
     assert Fort(replace(CONFIG, trusted=("198.51.100.0/24",))).core.is_known(CALLER[0], 0.0)
 
 
-def test_who_finds_the_line_full_very_often_is_banned(harness: Fort) -> None:
+def test_a_source_that_finds_the_queue_full_very_often_is_banned(harness: Fort) -> None:
     for _ in range(int(FLOOD_BURST) + 1):
         harness.core.count_crowded(CALLER[0], harness.now)
     assert harness.core.is_banned(CALLER[0], harness.now)

@@ -1,7 +1,7 @@
-"""Threats 1 to 4 (parsing and protocol) at the proxy's front door.
+"""Malformed and hostile messages, at the whole proxy.
 
-Most shapes are wire files (test_wire_answers.py) and parser tests (tests/unit/sip); random octets are tests/fuzz; loops and
-spirals are test_proxy_admission.py. Here is what only a whole proxy shows: what passes to the inside, and what is left behind.
+Most shapes are wire files (test_wire_answers.py) and parser tests (tests/unit/sip); random octets are in tests/fuzz; loops and
+spirals in test_proxy_admission.py. These tests show what only a whole proxy can: what reaches a node, and what state is left.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def open_world() -> ProxyHarness:
 
 
 def message(added: bytes = b"", *, method: str = "INVITE", uri: str = URI, changed: tuple[str, str] = ("", "")) -> bytes:
-    """Return a whole request with lines added, or one text of it changed."""
+    """Return a complete request with lines added, or one text in it changed."""
     rest = REST.format(source=f"{CALLER[0]}:{CALLER[1]}", uri=URI, method=method)
     text = f"{method} {uri} SIP/2.0\r\n{rest}"
     assert changed[0] in text
@@ -35,7 +35,7 @@ def message(added: bytes = b"", *, method: str = "INVITE", uri: str = URI, chang
 
 
 def answers(harness: ProxyHarness, data: bytes) -> list[str]:
-    """Return the statuses that one datagram brings at once."""
+    """Return the statuses of the responses to one datagram."""
     harness.receive(data, CALLER, OUTSIDE, harness.now)
     return [sent[8:11].decode() for place, sent, _ in harness.take() if place == OUTSIDE]
 
@@ -43,7 +43,7 @@ def answers(harness: ProxyHarness, data: bytes) -> list[str]:
 @pytest.mark.parametrize(
     "data", [b"", b"\r\n", b"\r\n\r\n", b"\0", Random(1).randbytes(65_535), b"A: b\r\n" * 10_000, "\u0416\0".encode() * 9]
 )
-def test_item_1_what_is_no_message_meets_silence(data: bytes) -> None:
+def test_what_is_no_message_gets_no_response(data: bytes) -> None:
     harness = ProxyHarness()
     assert answers(harness, data) == []
     assert harness.is_empty()
@@ -56,7 +56,7 @@ def test_item_1_what_is_no_message_meets_silence(data: bytes) -> None:
         b"P-Sipuri-Call: forged", b"p-sipuri-CALL \t: forged", b"P-Sipuri-Call:\r\n\tforged",
     ],
 )  # fmt: skip
-def test_item_2_no_spelling_of_a_private_header_gets_inside(line: bytes) -> None:
+def test_no_spelling_of_a_private_header_reaches_a_node(line: bytes) -> None:
     harness = open_world()
     service = harness.service()
     assert answers(harness, message(line + b"\r\n")) == (["400"] if b"\xc3" in line else ["100"])
@@ -76,7 +76,7 @@ def test_item_2_no_spelling_of_a_private_header_gets_inside(line: bytes) -> None
         (b"Content-Length:\r\n 0", ["100"]), (b"l: 0\r\nContent-Length : 0", ["100"]),
     ],
 )  # fmt: skip
-def test_item_2_doubled_headers_and_lengths(line: bytes, expected: list[str]) -> None:
+def test_doubled_headers_and_lengths(line: bytes, expected: list[str]) -> None:
     harness = open_world()
     harness.service()
     assert answers(harness, message(line + b"\r\n")) == expected
@@ -99,7 +99,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_item_3_bombs_do_not_go_off(name: str) -> None:
+def test_oversized_structures_are_refused(name: str) -> None:
     data, expected = BOMBS[name]
     harness = ProxyHarness()
     harness.applications = []
@@ -115,13 +115,13 @@ def test_item_3_bombs_do_not_go_off(name: str) -> None:
         (("Max-Forwards: 70\r\n", ""), ["100"]), (("Max-Forwards: 70", "Max-Forwards: 255"), ["100"]),
     ],
 )  # fmt: skip
-def test_item_4_numbers_and_methods(changed: tuple[str, str], expected: list[str]) -> None:
+def test_numbers_and_methods(changed: tuple[str, str], expected: list[str]) -> None:
     harness = open_world()
     harness.service()
     assert answers(harness, message(changed=changed)) == expected
 
 
-def test_item_4_our_address_in_a_via_is_a_loop_only_with_our_branch() -> None:
+def test_our_address_in_a_via_is_a_loop_only_with_our_branch() -> None:
     harness = open_world()
     service = harness.service()
     assert answers(harness, message(f"Via: SIP/2.0/UDP {OUTSIDE[0]}:{OUTSIDE[1]};branch=z9hG4bKforged\r\n".encode())) == ["100"]
@@ -132,7 +132,7 @@ def test_item_4_our_address_in_a_via_is_a_loop_only_with_our_branch() -> None:
 
 
 @pytest.mark.parametrize("header", ["Route", "Record-Route"])
-def test_item_4_a_forged_route_of_ours_spares_nobody_the_password(header: str) -> None:
+def test_a_forged_route_of_ours_does_not_replace_the_password(header: str) -> None:
     harness = ProxyHarness()
     forged = f"{header}: <sip:{'A' * 64}@{OUTSIDE[0]}:{OUTSIDE[1]};lr>\r\n"
     assert answers(harness, message(forged.encode())) == ["407"]

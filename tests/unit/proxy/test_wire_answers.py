@@ -1,4 +1,4 @@
-"""Our own wire files against their table: what a proxy answers (threats 1 to 4)."""
+"""Our own wire files against their table: what a proxy answers."""
 
 from __future__ import annotations
 

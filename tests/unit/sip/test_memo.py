@@ -7,7 +7,7 @@ from sipproxy.sip.memo import MAX_LINE, MAX_REMEMBERED, remembered
 from tests.unit.sip.wire import sample
 
 
-def test_a_line_is_read_once_and_a_refused_one_each_time() -> None:
+def test_a_line_is_parsed_once_and_a_refused_one_each_time() -> None:
     read: list[bytes] = []
 
     @remembered

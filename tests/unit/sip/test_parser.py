@@ -29,7 +29,7 @@ def test_two_content_lengths_may_only_repeat_each_other() -> None:
     assert refusal(invite_with(add=b"l: 3\r\n")).status == 400
 
 
-def test_octets_after_the_body_are_noise() -> None:
+def test_octets_after_the_body_are_dropped() -> None:
     assert parse_message(sample("invite.sip") + b"INVITE again").body == parse_message(sample("invite.sip")).body
 
 
@@ -141,8 +141,8 @@ def test_missing_blank_line() -> None:
     assert parse_message(data).body == b""
 
 
-def test_spaces_that_never_end_cost_little() -> None:
-    """Each of these would take seconds with a pattern that backtracks."""
+def test_endless_spaces_cost_little() -> None:
+    """Each of these takes seconds with a pattern that backtracks."""
     blank = " " * (MAX_HEADER_LINE - 200)
     for value in (f"a{blank}!", f"<sip:a@b{blank}", f'"a"{blank}!', f"<sip:a@b>;p{blank}!", f'<sip:a@b>;p="x"{blank}!'):
         assert refusal(invite_with(to=value)).status == 400

@@ -22,7 +22,7 @@ def test_the_table_and_the_files_belong_together() -> None:
 
 
 @pytest.mark.parametrize("verdict", READ, ids=name_of)
-def test_what_is_read_leaves_as_it_came(verdict: Verdict) -> None:
+def test_a_parsed_message_is_serialised_as_it_came(verdict: Verdict) -> None:
     data = sample(verdict.file)
     message = parse_message(data)
     clean = data if b"\r" in data else data.replace(b"\n", b"\r\n")
@@ -48,7 +48,7 @@ def test_what_is_refused_gets_its_status(verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in ALL if verdict.broken], ids=name_of)
-def test_a_twin_differs_in_one_place_and_is_worse_off(verdict: Verdict) -> None:
+def test_a_broken_twin_differs_in_one_place_and_is_refused(verdict: Verdict) -> None:
     good = next(other for other in ALL if other.file == verdict.file.replace("_broken", ""))
     one, two = sample(good.file), sample(verdict.file)
     start = next(index for index in range(min(len(one), len(two)) + 1) if one[: index + 1] != two[: index + 1])

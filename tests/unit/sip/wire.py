@@ -1,6 +1,6 @@
 """Wire samples, their table of verdicts, and small builders for the grammar's tests.
 
-`tests/data/wire/index.tsv` has one row for each file: what the parser makes of it (`ok` or the status of the refusal), what a
+`tests/data/wire/index.tsv` has one row for each file: how the parser reads it (`ok` or the status of the refusal), what a
 proxy answers that knows one application with a password (a status, or `silence`), and fields by their names in tshark,
 several values joined by `|`. `NAME_broken.sip` differs from `NAME.sip` in one place.
 """
@@ -18,7 +18,7 @@ OK, SILENCE = "ok", "silence"
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one file has to get."""
+    """What is expected of one file."""
 
     file: str
     parse: str

@@ -14,7 +14,7 @@ def come_back(request: Request, branch: str) -> Request:
     return again
 
 
-def test_a_loop_is_recognised_and_a_spiral_is_none() -> None:
+def test_a_loop_is_recognised_but_a_spiral_is_none() -> None:
     request = make_request(branch="z9hG4bKa")
     branch = make_branch(request, key=KEY, random="0123456789abcdef0123")
     looped = come_back(request, branch)

@@ -75,7 +75,7 @@ def test_a_retransmitted_request_is_new_once_and_answered_again() -> None:
     assert layer.counters.retransmissions == 1
 
 
-def test_a_failure_is_repeated_until_its_ack() -> None:
+def test_a_failure_is_retransmitted_until_its_ack() -> None:
     layer = make_layer("s")
     key, request = arrive(layer)
     layer.respond(key, request.make_response(486, to_tag="t"), 0.0)
@@ -95,7 +95,7 @@ def test_a_failure_that_nobody_acknowledges_ends() -> None:
     assert len(layer) == 0
 
 
-def test_a_success_is_the_users_to_repeat() -> None:
+def test_a_2xx_is_retransmitted_by_the_user() -> None:
     layer = make_layer("s")
     key, request = arrive(layer)
     ok = request.make_response(200, to_tag="t")
@@ -113,7 +113,7 @@ def test_a_success_is_the_users_to_repeat() -> None:
     assert kinds(layer) == [TransactionEnded]
 
 
-def test_plain_requests() -> None:
+def test_non_invite_requests() -> None:
     layer = make_layer("s")
     key, request = arrive(layer, "BYE")
     layer.receive_message(make_request("BYE", branch="z9hG4bKa"), CLIENT, 0.1)
@@ -126,7 +126,7 @@ def test_plain_requests() -> None:
     assert len(layer) == 0
 
 
-def test_an_invite_is_repeated_until_it_is_heard() -> None:
+def test_an_invite_is_retransmitted_until_a_response() -> None:
     layer = make_layer("c")
     key, request = call_out(layer)
     assert [when for when, _ in run_until(layer, 4.0)] == [T1, 3 * T1, 7 * T1]
@@ -147,7 +147,7 @@ def test_a_request_that_nobody_answers_times_out() -> None:
         assert events(layer) == [RequestTimedOut(key, request), TransactionEnded(key)]
 
 
-def test_a_plain_request_slows_down() -> None:
+def test_the_interval_of_a_non_invite_request_grows_up_to_t2() -> None:
     layer = make_layer("c")
     key, request = call_out(layer, "OPTIONS")
     assert [when for when, _ in run_until(layer, 8.0)] == [T1, 3 * T1, 7 * T1, 7 * T1 + T2]
@@ -239,7 +239,7 @@ def test_a_cancel_that_matches_nothing_is_481(branch: str, source: Address) -> N
     assert events(layer) == []
 
 
-def test_rfc2543_clients_are_matched_by_what_they_repeat() -> None:
+def test_rfc2543_clients_are_matched_without_a_branch() -> None:
     layer = make_layer("s")
     data = bytes(make_request(branch="old"))
     for _ in range(2):
@@ -249,7 +249,7 @@ def test_rfc2543_clients_are_matched_by_what_they_repeat() -> None:
     assert kinds(layer) == [NewRequest]
 
 
-def test_of_stray_responses_only_a_2xx_to_an_invite_is_told() -> None:
+def test_only_a_2xx_to_an_invite_is_reported_without_a_transaction() -> None:
     layer = make_layer("c")
     layer.receive_datagram(sample("ok.sip"), SERVER, 0.0)
     layer.receive_datagram(sample("ok.sip").replace(b"200 OK", b"180 Ringing"), SERVER, 0.0)
@@ -275,13 +275,13 @@ def test_malformed_requests_are_answered_with_400(name: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\r\n\r\n", b"\0" * 4, b"noise", sample("ok_broken.sip"), b"\xff" * 65_535])
-def test_noise_is_met_with_silence(data: bytes) -> None:
+def test_noise_gets_no_response(data: bytes) -> None:
     layer = make_layer("s")
     layer.receive_datagram(data, CLIENT, 0.0)
     assert (events(layer), layer.datagrams_to_send()) == ([], [])
 
 
-def test_a_broken_via_is_met_with_silence() -> None:
+def test_a_broken_via_gets_no_response() -> None:
     layer = make_layer("s")
     layer.receive_datagram(bytes(make_request(branch="z9hG4bKa")).replace(b"SIP/2.0/UDP", b"SIP/2.0/UDP :]"), CLIENT, 0.0)
     assert (events(layer), layer.datagrams_to_send()) == ([], [])
@@ -302,7 +302,7 @@ def test_a_full_table_refuses_and_recovers() -> None:
 
 
 class Party:
-    """A user agent as small as can be: it answers what it is asked and remembers what it saw."""
+    """A minimal user agent: it answers requests and remembers what it saw."""
 
     def __init__(self, prefix: str, local: Address) -> None:
         self.layer = make_layer(prefix)
@@ -337,7 +337,7 @@ class Party:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_loss_reordering_and_duplication_are_healed(seed: int) -> None:
+def test_loss_reordering_and_duplication_are_recovered(seed: int) -> None:
     dice = random.Random(seed)
 
     def fate() -> list[float]:

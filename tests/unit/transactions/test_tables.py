@@ -16,7 +16,7 @@ def test_every_state_can_be_reached_and_left(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_a_timer_that_is_armed_is_heard_where_it_rings(kind: Kind) -> None:
+def test_an_armed_timer_is_listed_in_the_state_where_it_fires(kind: Kind) -> None:
     rings = {
         Action.ARM_LINGER: Input.LINGER_TIMER,
         Action.ARM_TIMEOUT: Input.TIMEOUT_TIMER,
