@@ -17,21 +17,17 @@ class Alarm:
     def __init__(self, callback: Callable[[float], None]) -> None:
         self._callback = callback
         self._handle: asyncio.TimerHandle | None = None
-        self._when: float | None = None
+        self.when: float | None = None
+        """The monotonic time of the next call, None where none is set; to be read only."""
         self._stopped = False
-
-    @property
-    def when(self) -> float | None:
-        """The monotonic time of the next call, None where none is set."""
-        return self._when
 
     def set(self, when: float | None) -> None:
         """Move the timer, or stop it where nothing is due."""
-        if when == self._when:
+        if when == self.when:
             return
         self._cancel()
         if when is not None and not self._stopped:
-            self._when = when
+            self.when = when
             delay = max(0.0, when - time.monotonic())
             self._handle = asyncio.get_running_loop().call_later(delay, self._fire, when)
 
@@ -41,7 +37,7 @@ class Alarm:
         For cores whose timers move with every message: a call that comes before anything is due costs less than a new timer for each
         message, as the core then simply says anew what is due.
         """
-        if when is not None and (self._when is None or when < self._when):
+        if when is not None and (self.when is None or when < self.when):
             self.set(when)
 
     def stop(self) -> None:
@@ -52,8 +48,8 @@ class Alarm:
     def _cancel(self) -> None:
         if self._handle is not None:
             self._handle.cancel()
-        self._handle = self._when = None
+        self._handle = self.when = None
 
     def _fire(self, when: float) -> None:
-        self._handle = self._when = None
+        self._handle = self.when = None
         self._callback(max(when, time.monotonic()))

@@ -91,18 +91,7 @@ class ProxyServer:
         self._metrics = ProxyMetrics(self._core, self._listeners, registry)
         # Bound once: if debug lines are off, each costs one call that does nothing.
         self._debug = log.bind().debug
-        self._handlers: Mapping[type[ProxyEvent], Callable[[Any], None]] = {
-            BansChanged: self._on_bans_changed,
-            DirectoryWanted: self._on_directory_wanted,
-            InviteChallenged: self._on_challenged,
-            InviteRefused: self._on_refused,
-            MessageSeen: self._on_message_seen,
-            NodeChosen: self._on_node_chosen,
-            RelayWanted: self._on_relay_wanted,
-            ReportMade: self._on_report,
-            RequestSeen: self._metrics.count,
-            ResponseSent: self._metrics.count,
-        }
+        self._handlers = self._event_handlers()
 
     async def start(self, sockets: Mapping[str, socket.socket]) -> None:
         """Open the listeners, or take their sockets by name; raises AddressUnavailable."""
@@ -226,6 +215,20 @@ class ProxyServer:
             self._alarm.set_no_later(self._core.get_timer())
 
     # Events of the core.
+
+    def _event_handlers(self) -> Mapping[type[ProxyEvent], Callable[[Any], None]]:
+        return {
+            BansChanged: self._on_bans_changed,
+            DirectoryWanted: self._on_directory_wanted,
+            InviteChallenged: self._on_challenged,
+            InviteRefused: self._on_refused,
+            MessageSeen: self._on_message_seen,
+            NodeChosen: self._on_node_chosen,
+            RelayWanted: self._on_relay_wanted,
+            ReportMade: self._on_report,
+            RequestSeen: self._metrics.count,
+            ResponseSent: self._metrics.count,
+        }
 
     def _on_report(self, event: ReportMade) -> None:
         record = event.record

@@ -54,10 +54,8 @@ class NodeReporter:
         self._metrics_address = _text(metrics)
         self._writer = RecordWriter(self.database, write_records, registry=registry)
         self._heartbeat = Heartbeat(self._writer, self._beat)
-
-    def put(self, record: Record) -> None:
-        """Queue a record; never waits and never raises."""
-        self._writer.put(record)
+        self.put: Callable[[Record], None] = self._writer.put
+        """Queues a record; never waits and never raises."""
 
     async def start(self) -> None:
         """Start writing and beating; the daemon's sockets must be open."""
