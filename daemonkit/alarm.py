@@ -35,13 +35,13 @@ class Alarm:
         """Move the timer only if it would come after `when`.
 
         For cores whose timers move with every message: a call that comes before anything is due costs less than a new timer for each
-        message, as the core then simply says anew what is due.
+        message: the core then says again what is due.
         """
         if when is not None and (self.when is None or when < self.when):
             self.set(when)
 
     def stop(self) -> None:
-        """Stop the timer for good: what is set afterwards, by news that arrive while a daemon closes its sockets, is ignored."""
+        """Stop the timer for good: a daemon that closes its sockets may still set it, which is then ignored."""
         self._stopped = True
         self._cancel()
 

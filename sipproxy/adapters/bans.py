@@ -34,7 +34,7 @@ class FleetBans:
         self._task = asyncio.create_task(self._refresh_forever())
 
     def stop(self) -> None:
-        """Stop reading."""
+        """Stop the task that reads."""
         if self._task:
             self._task.cancel()
 

@@ -168,7 +168,7 @@ class ProxyCore:
         return min((when for when in timers if when is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
-        """Let every timer that is due do its work."""
+        """Run every timer that is due."""
         for layer in self._shared.layers.values():
             layer.handle_timer(now)
         self._drain_layers(now)

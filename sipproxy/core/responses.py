@@ -33,7 +33,7 @@ class ResponseForwarder:
         self._ends = ends
 
     def receive(self, listener: Listener, event: ResponseReceived, now: float) -> None:
-        """Take a response that one of our client transactions let through; raises PeerError where it cannot be turned round."""
+        """Take a response that one of our client transactions let through; raises PeerError if it cannot be forwarded."""
         context = self._shared.by_client.get((listener, event.key))
         if context is None:
             return

@@ -165,7 +165,7 @@ class Message(ABC):
         self._typed.pop(wanted, None)
 
     def replace(self, name: str, value: str) -> None:
-        """Give the first field of this name another value in its place; add it at the end where there is none.
+        """Replace the value of the first field of this name; add a field at the end where there is none.
 
         Further fields of the same name go.
         """
@@ -178,7 +178,7 @@ class Message(ABC):
         self._drop(wanted, position + 1)
 
     def replace_values(self, name: str, values: list[str]) -> None:
-        """Give a list header these values, one field each, where its first field stood."""
+        """Replace a list header by these values, one field each, where its first field stood."""
         wanted = key(name)
         position = self._keys.index(wanted) if wanted in self._keys else len(self._keys)
         self._drop(wanted, position)

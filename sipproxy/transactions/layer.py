@@ -107,7 +107,7 @@ class TransactionLayer:
         return self._timers.next()
 
     def handle_timer(self, now: float) -> None:
-        """Let every timer that is due do its work."""
+        """Run every timer that is due."""
         while (due := self._timers.pop_due(now)) is not None:
             key, given = due
             transaction = self._transactions.get(key)
