@@ -142,7 +142,7 @@ class TransactionLayer:
     def begin(self, request: Request, source: Address, now: float) -> Key | None:
         """Start a server transaction; None when the table is full and the request was answered with 503."""
         stamp_source(request, source)
-        if self._machine.is_full:
+        if len(self._transactions) >= self._machine.max_transactions:
             self.counters.refused += 1
             self.refuse(request, 503, source)
             return None
@@ -222,7 +222,7 @@ class TransactionLayer:
     def _absorb_cancel(self, cancel: Request, key: Key, source: Address, now: float) -> bool:
         """Answer a CANCEL that matches an INVITE; a CANCEL from another address than the INVITE's matches none."""
         invite = self._transactions.get((key[0], key[1], "INVITE"))
-        if invite is None or invite.source[0] != source[0] or self._machine.is_full:
+        if invite is None or invite.source[0] != source[0] or len(self._transactions) >= self._machine.max_transactions:
             return False
         stamp_source(cancel, source)
         own = self._machine.begin(cancel, source, own=True)

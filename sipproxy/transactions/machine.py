@@ -39,12 +39,7 @@ class TransactionMachine:
         self.counters = Counters()
         self._reliable = reliable
         self._watched = watched
-        self._max = max_transactions
-
-    @property
-    def is_full(self) -> bool:
-        """True if no further transaction has room."""
-        return len(self.transactions) >= self._max
+        self.max_transactions = max_transactions
 
     def begin(self, request: Request, source: Address, *, own: bool = False) -> Transaction:
         """Start a server transaction of a stamped request; `own` hides it from the layer's user."""
@@ -59,7 +54,7 @@ class TransactionMachine:
         kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.NON_INVITE_CLIENT
         key = client_key(request)
         transaction = Transaction(key, kind, FIRST[kind], request, target, target, own, bytes(request))
-        if len(self.transactions) >= self._max:
+        if len(self.transactions) >= self.max_transactions:
             self.counters.refused += 1
             self._report(transaction, RequestTimedOut(key, request))
             self._report(transaction, TransactionEnded(key))
