@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from callflow.bxml.lint import check
 from voiceapps.api.base import ClientView
 from voiceapps.api.openapi import enveloped, operation
-from voiceapps.api.resources.webhook_tests import BxmlFaultData, fault_data
+from voiceapps.api.resources.webhook_tests import BxmlFaultData
 from voiceapps.api.wire.body import XmlText
 from voiceapps.api.wire.envelope import ok
 
@@ -47,7 +47,7 @@ class BxmlCheckData(serializers.Serializer[Any]):
 
     valid = serializers.BooleanField()
     verbs = CheckedVerbData(many=True)
-    errors = BxmlFaultData(many=True)  # type: ignore[assignment]  # the wire's name; DRF means something else by it
+    errors = BxmlFaultData(source="faults", many=True)  # type: ignore[assignment]  # the wire's name; DRF means something else by it
 
 
 class BxmlCheckList(ClientView):
@@ -67,6 +67,4 @@ class BxmlCheckList(ClientView):
     def post(self, request: Request) -> Response:
         """Check a BXML document: a broken one is answered with 200 too, and each of its faults."""
         # The parsers give bytes; an empty body reaches none of them.
-        found = check(cast(bytes, request.data or b""))
-        verbs = [{"name": verb.name, "line": verb.line, "attributes": dict(verb.attributes)} for verb in found.verbs]
-        return ok({"valid": found.valid, "verbs": verbs, "errors": [fault_data(fault) for fault in found.faults]})
+        return ok(BxmlCheckData(check(cast(bytes, request.data or b""))).data)

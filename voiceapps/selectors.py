@@ -12,7 +12,6 @@ from django.utils import timezone
 from voiceapps.choices import MEDIA, CallState, NodeState
 from voiceapps.models import Ban, Call, CallEvent, MediaLeg, Node, VoiceApplication, WebhookAttempt
 from voiceapps.rules.bans import BanReason
-from voiceapps.rules.endings import EndReason
 from voiceapps.rules.media_figures import FIGURE_NAMES, MediaFigures
 from voiceapps.rules.pcap import StoredMessage
 from voiceapps.rules.records import SourceBanned
@@ -182,7 +181,7 @@ def call_report(call_id: str) -> CallReport | None:
         state=call.state,
         end_class=call.end_class,
         end_reason=call.end_reason,
-        cause=EndReason(call.end_reason).cause if call.end_reason else "",
+        cause=call.cause,
         duration_seconds=call.duration_seconds,
         setup_seconds=(call.answered_at - start).total_seconds() if call.answered_at else None,
         ladder=tuple(_ladder(call_id, start)),

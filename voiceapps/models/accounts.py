@@ -65,6 +65,14 @@ class ApiClient(AbstractApplication):  # type: ignore[misc]  # django-oauth-tool
         verbose_name = "API client"
         ordering: ClassVar[list[str]] = ["name"]
 
+    account_scope = "ACCOUNT"
+    """What a client sees: its accounts, never the whole system."""
+
+    @property
+    def account_ids(self) -> list[str]:
+        """Return the ids of its accounts, sorted."""
+        return sorted(account.pk for account in self.accounts.all())
+
     @property
     def roles(self) -> list[str]:
         """Return the roles whose scopes the client has, all of them."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
 
 from voiceapps.choices import CallState, EndClassChoice, EndReasonChoice
 from voiceapps.models.accounts import Account
 from voiceapps.models.applications import VoiceApplication
+from voiceapps.rules.endings import EndReason
 from voiceapps.rules.records import CallFacts
+from voiceapps.rules.webhook_bodies import call_url, media_url
 
 
 class Call(models.Model):
@@ -64,6 +68,19 @@ class Call(models.Model):
             country=self.country or None,
             started_at=self.started_at.timestamp(),
         )
+
+    direction = "inbound"
+    """Every call's: none is placed from here."""
+
+    @property
+    def cause(self) -> str:
+        """Return the `cause` that the disconnect webhook names, "" until the call has ended."""
+        return EndReason(self.end_reason).cause if self.end_reason else ""
+
+    @property
+    def last_update(self) -> datetime:
+        """Return the time of the call's latest change of state."""
+        return self.ended_at or self.answered_at or self.started_at
 
     @property
     def duration_seconds(self) -> float | None:
@@ -141,3 +158,11 @@ class Recording(models.Model):
 
     def __str__(self) -> str:
         return self.recording_id
+
+    status = "complete"
+    """Every recording's: its row is written once its file is whole."""
+
+    @property
+    def media_url(self) -> str:
+        """Return where the file is downloaded."""
+        return media_url(call_url(settings.PUBLIC_URL, self.call.account_id, self.call_id), self.recording_id)

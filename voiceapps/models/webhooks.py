@@ -13,6 +13,9 @@ from voiceapps.models.accounts import Account
 from voiceapps.models.applications import CREDENTIAL_LENGTH, URL_LENGTH
 from voiceapps.models.calls import Call
 
+MAX_SHOWN_ATTEMPTS = 50
+"""Replays can add attempts to a delivery without end; the newest tell how it stands."""
+
 
 class WebhookDelivery(models.Model):
     """One event for a customer's backend.
@@ -46,6 +49,10 @@ class WebhookDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_type} of {self.call_id}"
+
+    def newest_attempts(self) -> list[WebhookAttempt]:
+        """Return the newest `MAX_SHOWN_ATTEMPTS` attempts in the order of their time."""
+        return list(self.attempts.order_by("-at", "-id")[:MAX_SHOWN_ATTEMPTS])[::-1]
 
 
 class WebhookAttempt(models.Model):

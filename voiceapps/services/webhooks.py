@@ -20,7 +20,6 @@ from voiceapps.choices import DeliveryState
 from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.models import Call, WebhookAttempt, WebhookDelivery
 from voiceapps.rules import webhook_bodies
-from voiceapps.rules.endings import EndReason
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.records import StatusEventQueued, WebhookFetched
 from voiceapps.services import audit
@@ -252,6 +251,4 @@ def _disconnect_body(call: Call) -> webhook_bodies.Payload:
         answered_at=call.answered_at.timestamp() if call.answered_at else None,
         tag=call.tag,
     )
-    return webhook_bodies.disconnect(
-        view, cause=EndReason(call.end_reason).cause, error_message=call.error_message or None, error_id=call.error_id or None
-    )
+    return webhook_bodies.disconnect(view, cause=call.cause, error_message=call.error_message or None, error_id=call.error_id or None)

@@ -13,9 +13,9 @@ from rest_framework.response import Response
 from voiceapps.api.callcontrol.base import CallControlView, SpanQuery, not_found
 from voiceapps.api.openapi import operation
 from voiceapps.api.wire.errors import ProblemError, bad
+from voiceapps.api.wire.fields import TextOrNull, Time
 from voiceapps.api.wire.paging import MAX_CURSOR, Keyset
 from voiceapps.api.wire.strict import parameters
-from voiceapps.api.wire.times import shown_time
 from voiceapps.models import Call
 from voiceapps.rules.endings import EndReason
 
@@ -57,24 +57,24 @@ class CallQuery(SpanQuery):
 class CallStateData(serializers.Serializer[Any]):
     """What is known of a call; what does not exist here is null."""
 
-    applicationId = serializers.UUIDField(allow_null=True, help_text="Null once the application is deleted.")
-    accountId = serializers.CharField()
-    callId = serializers.CharField()
+    applicationId = serializers.UUIDField(source="application_id", allow_null=True, help_text="Null once the application is deleted.")
+    accountId = serializers.CharField(source="account_id")
+    callId = serializers.CharField(source="call_id")
     parentCallId = serializers.CharField(allow_null=True)
-    to = serializers.CharField()
-    locals()["from"] = serializers.CharField()  # a keyword
+    to = serializers.CharField(source="to_uri")
+    locals()["from"] = serializers.CharField(source="from_uri")  # a keyword
     direction = serializers.ChoiceField(["inbound"])
     state = serializers.CharField(help_text="`initiated`, `answered` or `disconnected`.")
     stirShaken = serializers.DictField(allow_null=True)
     identity = serializers.CharField(allow_null=True)
     enqueuedTime = serializers.DateTimeField(allow_null=True)
-    startTime = serializers.DateTimeField()
-    answerTime = serializers.DateTimeField(allow_null=True)
-    endTime = serializers.DateTimeField(allow_null=True)
-    disconnectCause = serializers.CharField(allow_null=True)
-    errorMessage = serializers.CharField(allow_null=True)
-    errorId = serializers.CharField(allow_null=True)
-    lastUpdate = serializers.DateTimeField()
+    startTime = Time(source="started_at")
+    answerTime = Time(source="answered_at", allow_null=True)
+    endTime = Time(source="ended_at", allow_null=True)
+    disconnectCause = TextOrNull(source="cause")
+    errorMessage = TextOrNull(source="error_message")
+    errorId = TextOrNull(source="error_id")
+    lastUpdate = Time(source="last_update")
 
 
 class CallList(CallControlView):
@@ -103,7 +103,7 @@ class CallList(CallControlView):
         except ProblemError:
             raise bad("parameter", "pageToken", "Not a token of this list.") from None
         headers = {"Link": _next_link(request, page.next_cursor)} if page.next_cursor else {}
-        return Response([call_state(row) for row in page.rows], headers=headers)
+        return Response(CallStateData(page.rows, many=True).data, headers=headers)
 
 
 class CallDetail(CallControlView):
@@ -124,31 +124,7 @@ class CallDetail(CallControlView):
         call = Call.objects.filter(pk=call_id, account_id=account_id).first()
         if call is None:
             raise not_found("Call", call_id)
-        return Response(call_state(call))
-
-
-def call_state(call: Call) -> dict[str, object]:
-    """Return a call as the wire shows it."""
-    return {
-        "applicationId": str(call.application_id) if call.application_id else None,
-        "accountId": call.account_id,
-        "callId": call.call_id,
-        "parentCallId": None,
-        "to": call.to_uri,
-        "from": call.from_uri,
-        "direction": "inbound",
-        "state": call.state,
-        "stirShaken": None,
-        "identity": None,
-        "enqueuedTime": None,
-        "startTime": shown_time(call.started_at),
-        "answerTime": shown_time(call.answered_at),
-        "endTime": shown_time(call.ended_at),
-        "disconnectCause": EndReason(call.end_reason).cause if call.end_reason else None,
-        "errorMessage": call.error_message or None,
-        "errorId": call.error_id or None,
-        "lastUpdate": shown_time(call.ended_at or call.answered_at or call.started_at),
-    }
+        return Response(CallStateData(call).data)
 
 
 def _conditions(query: dict[str, Any]) -> dict[str, Any]:

@@ -14,10 +14,9 @@ from rest_framework.response import Response
 
 from voiceapps.api.callcontrol.base import CallControlView, SpanQuery, not_found
 from voiceapps.api.openapi import operation
+from voiceapps.api.wire.fields import Duration, Time
 from voiceapps.api.wire.strict import parameters
-from voiceapps.api.wire.times import shown_time
 from voiceapps.models import Recording
-from voiceapps.rules.webhook_bodies import call_url, iso_duration, media_url
 
 TAG = "Recordings"
 MAX_LISTED = 1000
@@ -51,20 +50,20 @@ class RecordingQuery(SpanQuery):
 class RecordingData(serializers.Serializer[Any]):
     """What is known of a recording."""
 
-    applicationId = serializers.UUIDField(allow_null=True, help_text="Null once the application is deleted.")
-    accountId = serializers.CharField()
-    callId = serializers.CharField()
-    recordingId = serializers.CharField()
-    to = serializers.CharField()
-    locals()["from"] = serializers.CharField()  # a keyword
-    direction = serializers.ChoiceField(["inbound"])
-    duration = serializers.CharField(help_text="ISO 8601.")
+    applicationId = serializers.UUIDField(source="call.application_id", allow_null=True, help_text="Null once the application is deleted.")
+    accountId = serializers.CharField(source="call.account_id")
+    callId = serializers.CharField(source="call_id")
+    recordingId = serializers.CharField(source="recording_id")
+    to = serializers.CharField(source="call.to_uri")
+    locals()["from"] = serializers.CharField(source="call.from_uri")  # a keyword
+    direction = serializers.ChoiceField(["inbound"], source="call.direction")
+    duration = Duration(source="duration_ms", help_text="ISO 8601.")
     channels = serializers.IntegerField()
-    startTime = serializers.DateTimeField()
-    endTime = serializers.DateTimeField()
-    fileFormat = serializers.CharField()
+    startTime = Time(source="started_at")
+    endTime = Time(source="ended_at")
+    fileFormat = serializers.CharField(source="file_format")
     status = serializers.CharField(help_text="`complete`: a recording is listed once its file is.")
-    mediaUrl = serializers.CharField()
+    mediaUrl = serializers.CharField(source="media_url")
     transcription = serializers.DictField(allow_null=True, help_text="Always null: recordings are not transcribed.")
 
 
@@ -103,7 +102,7 @@ class AccountRecordingList(RecordingView):
         query = parameters(request, RecordingQuery)
         columns = {"to": "call__to_uri", "from": "call__from_uri", "minStartTime": "started_at__gte", "maxStartTime": "started_at__lt"}
         rows = self.recordings(**{column: query[name] for name, column in columns.items() if name in query})
-        return Response([recording_data(row) for row in rows.order_by("-started_at", "-recording_id")[:MAX_LISTED]])
+        return Response(RecordingData(rows.order_by("-started_at", "-recording_id")[:MAX_LISTED], many=True).data)
 
 
 class CallRecordingList(RecordingView):
@@ -120,7 +119,7 @@ class CallRecordingList(RecordingView):
     def get(self, _request: Request, account_id: str, call_id: str) -> Response:
         """List a call's first 1000 recordings, the oldest first; a call that does not exist has none."""
         rows = self.recordings(call_id=call_id).order_by("started_at", "recording_id")
-        return Response([recording_data(row) for row in rows[:MAX_LISTED]])
+        return Response(RecordingData(rows[:MAX_LISTED], many=True).data)
 
 
 class RecordingDetail(RecordingView):
@@ -136,7 +135,7 @@ class RecordingDetail(RecordingView):
     )
     def get(self, _request: Request, account_id: str, call_id: str, recording_id: str) -> Response:
         """Show what is known of a recording."""
-        return Response(recording_data(self.recording()))
+        return Response(RecordingData(self.recording()).data)
 
 
 class RecordingMedia(RecordingView):
@@ -155,25 +154,3 @@ class RecordingMedia(RecordingView):
         if not path.is_relative_to(settings.RECORDINGS_DIR) or not path.is_file():
             raise not_found("Recording", recording_id)
         return FileResponse(path.open("rb"), content_type="audio/vnd.wave")
-
-
-def recording_data(recording: Recording) -> dict[str, object]:
-    """Return a recording as the wire shows it."""
-    call = recording.call
-    return {
-        "applicationId": str(call.application_id) if call.application_id else None,
-        "accountId": call.account_id,
-        "callId": call.call_id,
-        "recordingId": recording.recording_id,
-        "to": call.to_uri,
-        "from": call.from_uri,
-        "direction": "inbound",
-        "duration": iso_duration(recording.duration_ms),
-        "channels": recording.channels,
-        "startTime": shown_time(recording.started_at),
-        "endTime": shown_time(recording.ended_at),
-        "fileFormat": recording.file_format,
-        "status": "complete",
-        "mediaUrl": media_url(call_url(settings.PUBLIC_URL, call.account_id, call.call_id), recording.recording_id),
-        "transcription": None,
-    }

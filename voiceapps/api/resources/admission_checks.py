@@ -18,8 +18,8 @@ from rest_framework.response import Response
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
 from voiceapps.api.wire.envelope import ok
-from voiceapps.api.wire.fields import Ipv4Text, StrictText
-from voiceapps.api.wire.strict import StrictInput
+from voiceapps.api.wire.fields import Ipv4Text, NumberOrNull, StrictText
+from voiceapps.api.wire.strict import StrictInput, valid
 from voiceapps.choices import RefusalReason
 from voiceapps.daemon.admission_reads import admission_snapshots
 from voiceapps.geo import CountryLookup
@@ -76,11 +76,11 @@ class RuleData(serializers.Serializer[Any]):
 class AdmissionCheckData(serializers.Serializer[Any]):
     """What the proxy would do, and why."""
 
-    outcome = serializers.ChoiceField(OUTCOMES)
-    sipStatus = serializers.IntegerField(allow_null=True, help_text="The status that the caller would get; null for a call that enters.")
-    reason = serializers.ChoiceField(RefusalReason, allow_null=True)
+    outcome = serializers.ChoiceField(OUTCOMES, source="decision.outcome")
+    sipStatus = NumberOrNull(source="decision.status", help_text="The status that the caller would get; null for a call that enters.")
+    reason = serializers.ChoiceField(RefusalReason, source="decision.reason", allow_null=True)
     country = serializers.CharField(allow_null=True)
-    trace = RuleData(many=True)
+    trace = RuleData(source="decision.trace", many=True)
 
 
 class AdmissionCheckList(VoiceApplicationView):
@@ -100,13 +100,11 @@ class AdmissionCheckList(VoiceApplicationView):
     def post(self, request: Request, account_id: str, application_id: UUID) -> Response:
         """Tell whether a call from an address would enter now; it changes nothing."""
         application = self.application()
-        form = AdmissionCheckInput(data=request.data)
-        form.is_valid(raise_exception=True)
-        wanted = form.validated_data
+        wanted = valid(AdmissionCheckInput(data=request.data))
         source_ip = wanted["sourceIp"]
         country = wanted["country"] if "country" in wanted else _countries().country_of(source_ip)
         decision = _check(application, source_ip, country, DigestState(wanted["digest"]))
-        return ok(_data(decision, country))
+        return ok(AdmissionCheckData({"decision": decision, "country": country}).data)
 
 
 @cache
@@ -140,15 +138,3 @@ def _recent(snapshot: AdmissionSnapshot) -> CallCount:
         return CallCount()
     calls = Call.objects.filter(account_id=snapshot.account_id, started_at__gt=timezone.now() - timedelta(seconds=1))
     return CallCount(**calls.aggregate(application=Count("pk", filter=Q(application_id=snapshot.application_id)), account=Count("pk")))
-
-
-def _data(decision: Decision, country: str | None) -> dict[str, object]:
-    return {
-        "outcome": decision.outcome.value,
-        "sipStatus": decision.status or None,
-        "reason": decision.reason.value if decision.reason else None,
-        "country": country,
-        "trace": [
-            {"rule": result.rule, "verdict": result.verdict, "expected": result.expected, "seen": result.seen} for result in decision.trace
-        ],
-    }

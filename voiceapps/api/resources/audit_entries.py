@@ -10,10 +10,10 @@ from rest_framework.response import Response
 
 from voiceapps.api.base import AccountView
 from voiceapps.api.openapi import enveloped, operation
+from voiceapps.api.wire.fields import ExactTime
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
 from voiceapps.api.wire.strict import parameters
 from voiceapps.models import AuditEntry
-from voiceapps.services import audit
 
 IN_ORDER = Keyset(("number",))
 
@@ -35,14 +35,14 @@ class AuditEntryData(serializers.Serializer[Any]):
     """One entry; its digest covers the other fields as sorted JSON without blanks."""
 
     number = serializers.IntegerField()
-    time = serializers.DateTimeField()
+    time = ExactTime(source="at")
     actor = serializers.CharField()
-    sourceIp = serializers.CharField(allow_null=True)
-    requestId = serializers.CharField(allow_blank=True)
+    sourceIp = serializers.CharField(source="source_ip", allow_null=True)
+    requestId = serializers.CharField(source="request_id", allow_blank=True)
     action = serializers.CharField()
     subject = serializers.CharField()
     changes = serializers.DictField()
-    previousDigest = serializers.CharField(allow_blank=True)
+    previousDigest = serializers.CharField(source="previous_digest", allow_blank=True)
     digest = serializers.CharField()
 
 
@@ -70,4 +70,4 @@ class AuditEntryList(AccountView):
         """List the account's audit entries, the oldest first."""
         query = parameters(request, AuditQuery)
         wanted = {name: query[name] for name in ("action", "subject") if name in query}
-        return answer_page(request, query, IN_ORDER, AuditEntry.objects.filter(chain=account_id, **wanted), audit.exported)
+        return answer_page(request, query, IN_ORDER, AuditEntry.objects.filter(chain=account_id, **wanted), AuditEntryData)

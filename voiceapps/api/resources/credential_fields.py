@@ -9,10 +9,8 @@ from typing import Any, ClassVar
 from django.utils import timezone
 from rest_framework import serializers
 
-from voiceapps.api.wire.fields import StrictText, StrictTexts
+from voiceapps.api.wire.fields import ShownOnce, StrictText, StrictTexts, Time
 from voiceapps.api.wire.strict import StrictInput
-from voiceapps.api.wire.times import shown_time
-from voiceapps.models import ApiClient, ClientSecret
 from voiceapps.models.accounts import ACCOUNT_ID, ROLES, SCOPES
 
 MAX_DESCRIPTION = 255
@@ -62,13 +60,13 @@ class CredentialInput(StrictInput):
 class CredentialData(serializers.Serializer[Any]):
     """A credential."""
 
-    clientId = serializers.CharField()
-    description = serializers.CharField()
-    accountScope = serializers.CharField()
+    clientId = serializers.CharField(source="client_id")
+    description = serializers.CharField(source="name")
+    accountScope = serializers.CharField(source="account_scope")
     roles = serializers.ListField(child=serializers.CharField(), help_text="Those whose scopes the credential has, all of them.")
     scopes = serializers.ListField(child=serializers.CharField())
-    accounts = serializers.ListField(child=serializers.CharField())
-    createdAt = serializers.DateTimeField()
+    accounts = serializers.ListField(source="account_ids", child=serializers.CharField())
+    createdAt = Time(source="created")
 
 
 class StrictTime(serializers.DateTimeField):
@@ -96,44 +94,22 @@ class SecretInput(StrictInput):
 class SecretData(serializers.Serializer[Any]):
     """A secret, but for what it is."""
 
-    secretId = serializers.UUIDField()
-    createdAt = serializers.DateTimeField()
-    expirationDate = serializers.DateTimeField(allow_null=True)
+    secretId = serializers.UUIDField(source="secret_id")
+    createdAt = Time(source="created_at")
+    expirationDate = Time(source="expires_at", allow_null=True)
 
 
 class ListedSecretData(SecretData):
     """A secret that somebody has."""
 
-    lastUsedAt = serializers.DateTimeField(allow_null=True, help_text="To the minute.")
+    lastUsedAt = Time(source="last_used_at", allow_null=True, help_text="To the minute.")
 
 
 class MadeSecretData(SecretData):
     """A new secret."""
 
-    clientSecret = serializers.CharField(required=False, help_text="Only in the answer that made it.")
-    clientSecretNotice = serializers.CharField(required=False, help_text="In a replay of an Idempotency-Key: why the secret is not there.")
-
-
-def credential_data(client: ApiClient) -> dict[str, object]:
-    """Return a credential as the wire shows it."""
-    return {
-        "clientId": client.client_id,
-        "description": client.name,
-        "accountScope": "ACCOUNT",
-        "roles": client.roles,
-        "scopes": client.scopes,
-        "accounts": sorted(account.pk for account in client.accounts.all()),
-        "createdAt": shown_time(client.created),
-    }
-
-
-def secret_data(row: ClientSecret) -> dict[str, object]:
-    """Return what may be seen of a secret at any time."""
-    return {
-        "secretId": str(row.pk),
-        "createdAt": shown_time(row.created_at),
-        "expirationDate": shown_time(row.expires_at),
-    }
+    clientSecret = ShownOnce(source="secret", help_text="Only in the answer that made it.")
+    clientSecretNotice = ShownOnce(help_text="In a replay of an Idempotency-Key: why the secret is not there.")
 
 
 def scopes_of(roles: Collection[str]) -> list[str]:

@@ -27,16 +27,13 @@ from voiceapps.api.resources.credential_fields import (
     ListedSecretData,
     MadeSecretData,
     SecretInput,
-    credential_data,
     scopes_of,
-    secret_data,
 )
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.errors import Problem, ProblemError, bad, conflict
 from voiceapps.api.wire.idempotency import once
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
-from voiceapps.api.wire.strict import parameters
-from voiceapps.api.wire.times import shown_time
+from voiceapps.api.wire.strict import parameters, valid
 from voiceapps.models import Account, ApiClient, ClientSecret
 from voiceapps.services import clients
 from voiceapps.services.clients import TooManyClientsError, TooManySecretsError
@@ -104,7 +101,7 @@ class CredentialList(CredentialView):
     def get(self, request: Request) -> Response:
         """List the credentials of your accounts, the oldest first."""
         query = parameters(request, PageQuery)
-        return answer_page(request, query, BY_ID, self.visible().prefetch_related("accounts"), credential_data)
+        return answer_page(request, query, BY_ID, self.visible().prefetch_related("accounts"), CredentialData)
 
     @operation(
         "createCredential",
@@ -118,9 +115,7 @@ class CredentialList(CredentialView):
     )
     def post(self, request: Request) -> Response:
         """Create a credential; it has no secret yet."""
-        form = CredentialInput(data=request.data)
-        form.is_valid(raise_exception=True)
-        given = form.validated_data
+        given = valid(CredentialInput(data=request.data))
 
         def create() -> Response:
             scopes, accounts = self.granted(given["roles"]) or [], self.own_accounts(given["accounts"]) or []
@@ -129,7 +124,7 @@ class CredentialList(CredentialView):
             except TooManyClientsError as error:
                 raise conflict("too_many_credentials", str(error)) from None
             location = f"{settings.PUBLIC_URL}/{PATH}/{client.client_id}"
-            return ok(credential_data(client), status=201, headers={"Location": location})
+            return ok(CredentialData(client).data, status=201, headers={"Location": location})
 
         return once(self.client, request, create)
 
@@ -140,7 +135,7 @@ class CredentialDetail(CredentialView):
     @operation("getCredential", tag=TAG, answers={200: ONE}, example=CREDENTIAL, errors=(401, 403, 404, 429))
     def get(self, _request: Request, client_id: str) -> Response:
         """Show a credential."""
-        return ok(credential_data(self.credential()))
+        return ok(CredentialData(self.credential()).data)
 
     @operation(
         "updateCredential",
@@ -154,9 +149,7 @@ class CredentialDetail(CredentialView):
     def patch(self, request: Request, client_id: str) -> Response:
         """Change the fields that are sent, at once also for tokens that are out."""
         client = self.credential()
-        form = CredentialInput(data=request.data, partial=True)
-        form.is_valid(raise_exception=True)
-        given = form.validated_data
+        given = valid(CredentialInput(data=request.data, partial=True))
         scopes, accounts = self.granted(given.get("roles")), self.own_accounts(given.get("accounts"))
         if accounts is not None and scopes is None:
             self.may_empower(client)
@@ -164,7 +157,7 @@ class CredentialDetail(CredentialView):
             changed = clients.update(client, description=given.get("description"), scopes=scopes, accounts=accounts, actor=self.actor)
         except TooManyClientsError as error:
             raise conflict("too_many_credentials", str(error)) from None
-        return ok(credential_data(changed))
+        return ok(CredentialData(changed).data)
 
     @operation("deleteCredential", tag=TAG, answers={204: None}, errors=(401, 403, 404, 409, 429))
     def delete(self, _request: Request, client_id: str) -> Response:
@@ -182,8 +175,7 @@ class SecretList(CredentialView):
     @operation("listSecrets", tag=TAG, answers={200: SECRETS}, example=[LISTED_SECRET], errors=(401, 403, 404, 429))
     def get(self, _request: Request, client_id: str) -> Response:
         """List the credential's secrets, at most two; what they are is never shown again."""
-        rows = self.credential().secrets.order_by("created_at")
-        return ok([{**secret_data(row), "lastUsedAt": shown_time(row.last_used_at)} for row in rows])
+        return ok(ListedSecretData(self.credential().secrets.order_by("created_at"), many=True).data)
 
     @operation(
         "createSecret",
@@ -198,17 +190,15 @@ class SecretList(CredentialView):
     def post(self, request: Request, client_id: str) -> Response:
         """Make a secret, which is shown this once; a third one is refused until you delete one."""
         client = self.credential()
-        form = SecretInput(data=request.data)
-        form.is_valid(raise_exception=True)
+        expires_at = valid(SecretInput(data=request.data))["expirationDate"]
         self.may_empower(client)
 
         def create() -> Response:
             try:
-                made = clients.add_secret(client, form.validated_data["expirationDate"], actor=self.actor)
+                made = clients.add_secret(client, expires_at, actor=self.actor)
             except TooManySecretsError as error:
                 raise conflict("too_many_secrets", str(error)) from None
-            data = {**secret_data(made.row), "clientSecret": made.secret}
-            return ok(data, status=201, headers={"Cache-Control": "no-store"})
+            return ok(MadeSecretData(made.row, context={"secret": made.secret}).data, status=201, headers={"Cache-Control": "no-store"})
 
         return once(self.client, request, create)
 

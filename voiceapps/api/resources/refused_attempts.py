@@ -12,10 +12,9 @@ from rest_framework.response import Response
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.admission_checks import RuleData
 from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
-from voiceapps.api.wire.fields import Ipv4Text
+from voiceapps.api.wire.fields import Ipv4Text, TextOrNull, Time
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
 from voiceapps.api.wire.strict import parameters
-from voiceapps.api.wire.times import shown_time
 from voiceapps.choices import RefusalReason
 from voiceapps.models import RefusedAttempt
 
@@ -53,15 +52,15 @@ class RefusedAttemptData(serializers.Serializer[Any]):
 
     id = serializers.IntegerField()
     reason = serializers.ChoiceField(RefusalReason)
-    sipStatus = serializers.IntegerField()
+    sipStatus = serializers.IntegerField(source="status")
     count = serializers.IntegerField()
-    firstTime = serializers.DateTimeField()
-    lastTime = serializers.DateTimeField()
-    sourceIp = serializers.CharField()
-    country = serializers.CharField(allow_null=True)
-    requestUser = serializers.CharField(allow_blank=True)
-    sipCallId = serializers.CharField(allow_blank=True)
-    userAgent = serializers.CharField(allow_blank=True)
+    firstTime = Time(source="first_at")
+    lastTime = Time(source="last_at")
+    sourceIp = serializers.CharField(source="source_ip")
+    country = TextOrNull()
+    requestUser = serializers.CharField(source="request_user", allow_blank=True)
+    sipCallId = serializers.CharField(source="sip_call_id", allow_blank=True)
+    userAgent = serializers.CharField(source="user_agent", allow_blank=True)
     trace = RuleData(many=True)
 
 
@@ -82,21 +81,4 @@ class RefusedAttemptList(VoiceApplicationView):
         query = parameters(request, RefusedAttemptQuery)
         wanted = {column: query[name] for name, column in _FILTERS.items() if name in query}
         rows = RefusedAttempt.objects.filter(application=self.application(), **wanted)
-        return answer_page(request, query, NEWEST_FIRST, rows, _data)
-
-
-def _data(row: RefusedAttempt) -> dict[str, object]:
-    return {
-        "id": row.pk,
-        "reason": row.reason,
-        "sipStatus": row.status,
-        "count": row.count,
-        "firstTime": shown_time(row.first_at),
-        "lastTime": shown_time(row.last_at),
-        "sourceIp": row.source_ip,
-        "country": row.country or None,
-        "requestUser": row.request_user,
-        "sipCallId": row.sip_call_id,
-        "userAgent": row.user_agent,
-        "trace": row.trace,
-    }
+        return answer_page(request, query, NEWEST_FIRST, rows, RefusedAttemptData)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
@@ -16,10 +18,9 @@ from rest_framework.response import Response
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
 from voiceapps.api.wire.envelope import ok
-from voiceapps.api.wire.times import shown_time
+from voiceapps.api.wire.fields import TextOrNull, Time
 from voiceapps.choices import CallState
 from voiceapps.models import Call, RefusedAttempt, VoiceApplication
-from voiceapps.rules.endings import EndReason
 
 EXAMPLE: dict[str, object] = {
     "inboundSipCallsEnabled": True,
@@ -37,34 +38,48 @@ EXAMPLE: dict[str, object] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What happened since a moment."""
+
+    calls: int
+    answered: int
+    refusals: Mapping[str, int]
+
+    @property
+    def refused(self) -> int:
+        """Return the refused attempts of all reasons."""
+        return sum(self.refusals.values())
+
+
 class LastCall(serializers.Serializer[Any]):
     """The call that came last; `cause` is the one of the disconnect webhook."""
 
-    callId = serializers.CharField()
-    startTime = serializers.DateTimeField()
-    answerTime = serializers.DateTimeField(allow_null=True)
-    endTime = serializers.DateTimeField(allow_null=True)
+    callId = serializers.CharField(source="call_id")
+    startTime = Time(source="started_at")
+    answerTime = Time(source="answered_at", allow_null=True)
+    endTime = Time(source="ended_at", allow_null=True)
     state = serializers.ChoiceField(CallState.choices)
-    cause = serializers.CharField(allow_null=True)
+    cause = TextOrNull()
 
 
 class LastDay(serializers.Serializer[Any]):
     """Figures of the last 24 hours."""
 
     calls = serializers.IntegerField()
-    answeredCalls = serializers.IntegerField()
-    refusedAttempts = serializers.IntegerField()
-    refusalsByReason = serializers.DictField(child=serializers.IntegerField())
+    answeredCalls = serializers.IntegerField(source="answered")
+    refusedAttempts = serializers.IntegerField(source="refused")
+    refusalsByReason = serializers.DictField(source="refusals", child=serializers.IntegerField())
 
 
 class SipStatusData(serializers.Serializer[Any]):
     """The state of an application's SIP URI."""
 
-    inboundSipCallsEnabled = serializers.BooleanField()
-    liveCalls = serializers.IntegerField()
-    maxConcurrentCalls = serializers.IntegerField(allow_null=True)
-    lastCall = LastCall(allow_null=True)
-    last24Hours = LastDay()
+    inboundSipCallsEnabled = serializers.BooleanField(source="application.inbound_sip_enabled")
+    liveCalls = serializers.IntegerField(source="live")
+    maxConcurrentCalls = serializers.IntegerField(source="application.max_calls", allow_null=True)
+    lastCall = LastCall(source="last", allow_null=True)
+    last24Hours = LastDay(source="day")
 
 
 class SipStatus(VoiceApplicationView):
@@ -83,15 +98,8 @@ class SipStatus(VoiceApplicationView):
         """Show live calls, the last call and the figures of the last 24 hours."""
         application = self.application()
         last, live = _last_call(application)
-        return ok(
-            {
-                "inboundSipCallsEnabled": application.inbound_sip_enabled,
-                "liveCalls": live,
-                "maxConcurrentCalls": application.max_calls,
-                "lastCall": _call_data(last) if last else None,
-                "last24Hours": _figures(application, timezone.now() - timedelta(days=1)),
-            }
-        )
+        day = _figures(application, timezone.now() - timedelta(days=1))
+        return ok(SipStatusData({"application": application, "live": live, "last": last, "day": day}).data)
 
 
 def _last_call(application: VoiceApplication) -> tuple[Call | None, int]:
@@ -102,25 +110,8 @@ def _last_call(application: VoiceApplication) -> tuple[Call | None, int]:
     return (last, last.live) if last else (None, 0)
 
 
-def _call_data(call: Call) -> dict[str, object]:
-    return {
-        "callId": call.call_id,
-        "startTime": shown_time(call.started_at),
-        "answerTime": shown_time(call.answered_at),
-        "endTime": shown_time(call.ended_at),
-        "state": call.state,
-        "cause": EndReason(call.end_reason).cause if call.end_reason else None,
-    }
-
-
-def _figures(application: VoiceApplication, since: datetime) -> dict[str, object]:
+def _figures(application: VoiceApplication, since: datetime) -> Figures:
     calls = Call.objects.filter(application=application, started_at__gte=since)
     counts = calls.aggregate(calls=Count("pk"), answered=Count("answered_at"))
     refused = RefusedAttempt.objects.filter(application=application, last_at__gte=since).order_by()
-    reasons = dict(refused.values_list("reason").annotate(Sum("count")))
-    return {
-        "calls": counts["calls"],
-        "answeredCalls": counts["answered"],
-        "refusedAttempts": sum(reasons.values()),
-        "refusalsByReason": reasons,
-    }
+    return Figures(**counts, refusals=dict(refused.values_list("reason").annotate(Sum("count"))))

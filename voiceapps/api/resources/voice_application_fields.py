@@ -7,41 +7,25 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from voiceapps.api.wire.fields import AtLeastOne, CallbackUrl, Credentials, Seconds, StrictBoolean, StrictText, StrictTexts
+from voiceapps.api.wire.fields import (
+    AtLeastOne,
+    CallbackUrl,
+    Credentials,
+    Seconds,
+    ShownOnce,
+    StrictBoolean,
+    StrictText,
+    StrictTexts,
+    TextOrNull,
+)
 from voiceapps.api.wire.strict import StrictInput
 from voiceapps.choices import CallbackMethod
-from voiceapps.models import VoiceApplication
 from voiceapps.rules.cidr import MAX_SOURCE_RANGES
 from voiceapps.rules.inbound_sip import DIGEST_ALGORITHMS, InboundSipPatch
 from voiceapps.rules.regions import COUNTRIES, GROUPS
 
 MIN_TIMEOUT, MAX_TIMEOUT = 1, 25
 RANGE = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$"
-
-_MODEL_FIELDS = {
-    "applicationName": "name",
-    "callInitiatedCallbackUrl": "initiated_url",
-    "callInitiatedMethod": "initiated_method",
-    "callInitiatedFallbackUrl": "initiated_fallback_url",
-    "callInitiatedFallbackMethod": "initiated_fallback_method",
-    "callStatusCallbackUrl": "status_url",
-    "callStatusMethod": "status_method",
-    "callbackTimeout": "callback_timeout",
-    "maxConcurrentCalls": "max_calls",
-    "maxCallsPerSecond": "max_calls_per_second",
-}
-_EMPTY = {"maxConcurrentCalls": None, "maxCallsPerSecond": None}
-_CREDENTIALS = {
-    "callbackCreds": ("callback_username", "callback_password"),
-    "callInitiatedFallbackCreds": ("fallback_username", "fallback_password"),
-}
-_SIP_FIELDS = {
-    "inboundSipCallsEnabled": "enabled",
-    "passwordAuthEnabled": "password_auth",
-    "allowedSourceIps": "source_ips",
-    "allowedRegions": "regions",
-    "sipDigestAlgorithms": "digest_algorithms",
-}
 
 
 @extend_schema_field({"type": "array", "maxItems": MAX_SOURCE_RANGES, "uniqueItems": True, "items": {"type": "string", "pattern": RANGE}})
@@ -66,73 +50,63 @@ class VoiceApplicationInput(StrictInput):
 
     READ_ONLY = frozenset({"applicationId", "accountId", "sipUri", "sipAuthPassword"})
 
-    applicationName = StrictText(max_length=200)
-    callInitiatedCallbackUrl = CallbackUrl()
-    callInitiatedMethod = serializers.ChoiceField(CallbackMethod.choices, required=False)
-    callInitiatedFallbackUrl = CallbackUrl(required=False, allow_null=True)
-    callInitiatedFallbackMethod = serializers.ChoiceField(CallbackMethod.choices, required=False)
-    callInitiatedFallbackCreds = Credentials(required=False, allow_null=True)
-    callStatusCallbackUrl = CallbackUrl(required=False, allow_null=True)
-    callStatusMethod = serializers.ChoiceField(CallbackMethod.choices, required=False)
-    callbackCreds = Credentials(required=False, allow_null=True)
-    callbackTimeout = Seconds(required=False, min_value=MIN_TIMEOUT, max_value=MAX_TIMEOUT)
-    maxConcurrentCalls = AtLeastOne(required=False, allow_null=True)
-    maxCallsPerSecond = AtLeastOne(required=False, allow_null=True)
-    inboundSipCallsEnabled = StrictBoolean(required=False)
-    passwordAuthEnabled = StrictBoolean(required=False)
-    allowedSourceIps = SourceRanges(required=False)
-    allowedRegions = Regions(required=False)
-    sipDigestAlgorithms = DigestAlgorithms(required=False)
+    applicationName = StrictText(source="name", max_length=200)
+    callInitiatedCallbackUrl = CallbackUrl(source="initiated_url")
+    callInitiatedMethod = serializers.ChoiceField(CallbackMethod.choices, source="initiated_method", required=False)
+    callInitiatedFallbackUrl = CallbackUrl(source="initiated_fallback_url", required=False, allow_null=True)
+    callInitiatedFallbackMethod = serializers.ChoiceField(CallbackMethod.choices, source="initiated_fallback_method", required=False)
+    callInitiatedFallbackCreds = Credentials("fallback", required=False)
+    callStatusCallbackUrl = CallbackUrl(source="status_url", required=False, allow_null=True)
+    callStatusMethod = serializers.ChoiceField(CallbackMethod.choices, source="status_method", required=False)
+    callbackCreds = Credentials("callback", required=False)
+    callbackTimeout = Seconds(source="callback_timeout", required=False, min_value=MIN_TIMEOUT, max_value=MAX_TIMEOUT)
+    maxConcurrentCalls = AtLeastOne(source="max_calls", required=False, allow_null=True)
+    maxCallsPerSecond = AtLeastOne(source="max_calls_per_second", required=False, allow_null=True)
+    inboundSipCallsEnabled = StrictBoolean(source="inbound_sip.enabled", required=False)
+    passwordAuthEnabled = StrictBoolean(source="inbound_sip.password_auth", required=False)
+    allowedSourceIps = SourceRanges(source="inbound_sip.source_ips", required=False)
+    allowedRegions = Regions(source="inbound_sip.regions", required=False)
+    sipDigestAlgorithms = DigestAlgorithms(source="inbound_sip.digest_algorithms", required=False)
 
-    def model_fields(self) -> dict[str, Any]:
-        """Return the model's fields that the request sets; null is the empty text, or no limit."""
-        data = self.validated_data
-        fields = {
-            _MODEL_FIELDS[name]: _EMPTY.get(name, "") if value is None else value for name, value in data.items() if name in _MODEL_FIELDS
-        }
-        for name, (username, password) in _CREDENTIALS.items():
-            if name in data:
-                credentials = data[name] or {"userId": "", "password": ""}
-                fields |= {username: credentials["userId"], password: credentials["password"]}
-        return fields
-
-    def inbound_sip(self) -> InboundSipPatch:
-        """Return the SIP settings that the request carries."""
-        return InboundSipPatch(**{_SIP_FIELDS[name]: value for name, value in self.validated_data.items() if name in _SIP_FIELDS})
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Return the model's fields that the request sets, with its SIP settings as one patch."""
+        return attrs | {"inbound_sip": InboundSipPatch(**attrs.get("inbound_sip", {}))}
 
 
 class UserId(serializers.Serializer[Any]):
     """What is shown of callback credentials."""
 
-    userId = serializers.CharField()
+    userId = serializers.CharField(source="*")
+
+    def to_representation(self, instance: str) -> Any:
+        """Return the object for a user name, None for an empty one."""
+        return super().to_representation(instance) if instance else None
 
 
 class VoiceApplicationData(serializers.Serializer[Any]):
     """What every answer shows of an application."""
 
-    applicationId = serializers.UUIDField()
-    applicationName = serializers.CharField()
-    sipUri = serializers.CharField(allow_null=True)
-    inboundSipCallsEnabled = serializers.BooleanField()
-    passwordAuthEnabled = serializers.BooleanField()
-    allowedSourceIps = serializers.ListField(child=serializers.CharField())
-    allowedRegions = serializers.ListField(child=serializers.CharField())
-    sipDigestAlgorithms = serializers.ListField(child=serializers.CharField())
-    callInitiatedCallbackUrl = serializers.CharField()
-    callInitiatedMethod = serializers.ChoiceField(CallbackMethod.choices)
-    callInitiatedFallbackUrl = serializers.CharField(allow_null=True)
-    callInitiatedFallbackMethod = serializers.ChoiceField(CallbackMethod.choices)
-    callInitiatedFallbackCreds = UserId(allow_null=True)
-    callStatusCallbackUrl = serializers.CharField(allow_null=True)
-    callStatusMethod = serializers.ChoiceField(CallbackMethod.choices)
-    callbackCreds = UserId(allow_null=True)
-    callbackTimeout = serializers.FloatField()
-    maxConcurrentCalls = serializers.IntegerField(allow_null=True)
-    maxCallsPerSecond = serializers.IntegerField(allow_null=True)
-    sipAuthPassword = serializers.CharField(required=False, help_text="Only in the answer that made it.")
-    sipAuthPasswordNotice = serializers.CharField(
-        required=False, help_text="In a replay of an Idempotency-Key: why the password is not there."
-    )
+    applicationId = serializers.UUIDField(source="application_id")
+    applicationName = serializers.CharField(source="name")
+    sipUri = serializers.CharField(source="sip_uri", allow_null=True)
+    inboundSipCallsEnabled = serializers.BooleanField(source="inbound_sip_enabled")
+    passwordAuthEnabled = serializers.BooleanField(source="password_auth_enabled")
+    allowedSourceIps = serializers.ListField(source="allowed_source_ips", child=serializers.CharField())
+    allowedRegions = serializers.ListField(source="allowed_regions", child=serializers.CharField())
+    sipDigestAlgorithms = serializers.ListField(source="digest_algorithms", child=serializers.CharField())
+    callInitiatedCallbackUrl = serializers.CharField(source="initiated_url")
+    callInitiatedMethod = serializers.ChoiceField(CallbackMethod.choices, source="initiated_method")
+    callInitiatedFallbackUrl = TextOrNull(source="initiated_fallback_url")
+    callInitiatedFallbackMethod = serializers.ChoiceField(CallbackMethod.choices, source="initiated_fallback_method")
+    callInitiatedFallbackCreds = UserId(source="fallback_username", allow_null=True)
+    callStatusCallbackUrl = TextOrNull(source="status_url")
+    callStatusMethod = serializers.ChoiceField(CallbackMethod.choices, source="status_method")
+    callbackCreds = UserId(source="callback_username", allow_null=True)
+    callbackTimeout = serializers.FloatField(source="callback_timeout")
+    maxConcurrentCalls = serializers.IntegerField(source="max_calls", allow_null=True)
+    maxCallsPerSecond = serializers.IntegerField(source="max_calls_per_second", allow_null=True)
+    sipAuthPassword = ShownOnce(source="sip_password", help_text="Only in the answer that made it.")
+    sipAuthPasswordNotice = ShownOnce(help_text="In a replay of an Idempotency-Key: why the password is not there.")
 
 
 EXAMPLE: dict[str, object] = {
@@ -156,33 +130,3 @@ EXAMPLE: dict[str, object] = {
     "maxConcurrentCalls": None,
     "maxCallsPerSecond": None,
 }
-
-
-def application_data(application: VoiceApplication, sip_password: str | None = None) -> dict[str, object]:
-    """Return an application as the wire shows it, with the SIP password only where one was just made."""
-    data: dict[str, object] = {
-        "applicationId": str(application.application_id),
-        "applicationName": application.name,
-        "sipUri": application.sip_uri,
-        "inboundSipCallsEnabled": application.inbound_sip_enabled,
-        "passwordAuthEnabled": application.password_auth_enabled,
-        "allowedSourceIps": application.allowed_source_ips,
-        "allowedRegions": application.allowed_regions,
-        "sipDigestAlgorithms": application.digest_algorithms,
-        "callInitiatedCallbackUrl": application.initiated_url,
-        "callInitiatedMethod": application.initiated_method,
-        "callInitiatedFallbackUrl": application.initiated_fallback_url or None,
-        "callInitiatedFallbackMethod": application.initiated_fallback_method,
-        "callInitiatedFallbackCreds": _user_id(application.fallback_username),
-        "callStatusCallbackUrl": application.status_url or None,
-        "callStatusMethod": application.status_method,
-        "callbackCreds": _user_id(application.callback_username),
-        "callbackTimeout": application.callback_timeout,
-        "maxConcurrentCalls": application.max_calls,
-        "maxCallsPerSecond": application.max_calls_per_second,
-    }
-    return data | ({"sipAuthPassword": sip_password} if sip_password else {})
-
-
-def _user_id(username: str) -> dict[str, str] | None:
-    return {"userId": username} if username else None

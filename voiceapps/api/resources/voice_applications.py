@@ -13,13 +13,13 @@ from rest_framework.response import Response
 
 from voiceapps.api.base import AccountView
 from voiceapps.api.openapi import IDEMPOTENCY_KEY, enveloped, header, operation
-from voiceapps.api.resources.voice_application_fields import EXAMPLE, VoiceApplicationData, VoiceApplicationInput, application_data
+from voiceapps.api.resources.voice_application_fields import EXAMPLE, VoiceApplicationData, VoiceApplicationInput
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.errors import conflict
 from voiceapps.api.wire.idempotency import once
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
 from voiceapps.api.wire.preconditions import changed_meanwhile, entity_tag, wanted_versions
-from voiceapps.api.wire.strict import parameters
+from voiceapps.api.wire.strict import parameters, valid
 from voiceapps.models import VoiceApplication
 from voiceapps.services import applications
 from voiceapps.services.applications import CallsInProgressError, Changed, TooManyApplicationsError, VersionConflictError
@@ -70,7 +70,7 @@ class VoiceApplicationList(VoiceApplicationView):
         rows = VoiceApplication.objects.filter(account_id=account_id)
         if name := query.get("applicationName"):
             rows = rows.filter(name__icontains=name)
-        return answer_page(request, query, BY_NAME, rows, application_data)
+        return answer_page(request, query, BY_NAME, rows, VoiceApplicationData)
 
     @operation(
         "createVoiceApplication",
@@ -84,12 +84,12 @@ class VoiceApplicationList(VoiceApplicationView):
     )
     def post(self, request: Request, account_id: str) -> Response:
         """Create a voice application."""
-        form = VoiceApplicationInput(data=request.data)
-        form.is_valid(raise_exception=True)
+        fields = valid(VoiceApplicationInput(data=request.data))
+        patch = fields.pop("inbound_sip")
 
         def create() -> Response:
             try:
-                made = applications.create(self.account, form.model_fields(), form.inbound_sip(), actor=self.actor)
+                made = applications.create(self.account, fields, patch, actor=self.actor)
             except TooManyApplicationsError as error:
                 raise conflict("too_many_applications", str(error)) from None
             location = f"{settings.PUBLIC_URL}/v2/accounts/{account_id}/voice-applications/{made.application.pk}"
@@ -119,13 +119,13 @@ class VoiceApplicationDetail(VoiceApplicationView):
     def patch(self, request: Request, account_id: str, application_id: UUID) -> Response:
         """Change the fields that are sent; null clears one, `passwordAuthEnabled: true` makes a new SIP password each time."""
         application = self.application()
-        form = VoiceApplicationInput(data=request.data, partial=True)
-        form.is_valid(raise_exception=True)
+        fields = valid(VoiceApplicationInput(data=request.data, partial=True))
+        patch = fields.pop("inbound_sip")
 
         def change() -> Response:
             try:
                 versions = wanted_versions(request)
-                changed = applications.update(application, form.model_fields(), form.inbound_sip(), actor=self.actor, versions=versions)
+                changed = applications.update(application, fields, patch, actor=self.actor, versions=versions)
             except VersionConflictError:
                 raise changed_meanwhile() from None
             return _answer(changed)
@@ -157,4 +157,5 @@ def _answer(changed: Changed, *, status: int = 200, headers: dict[str, str] | No
     """Show an application; a one-time password may not lie in anybody's cache."""
     private = {"Cache-Control": "no-store"} if changed.sip_password else {}
     tags = {"ETag": entity_tag(changed.application.version)}
-    return ok(application_data(changed.application, changed.sip_password), status=status, headers={**tags, **private, **(headers or {})})
+    shown = VoiceApplicationData(changed.application, context={"sip_password": changed.sip_password})
+    return ok(shown.data, status=status, headers={**tags, **private, **(headers or {})})

@@ -16,19 +16,18 @@ from voiceapps.api.base import AccountView
 from voiceapps.api.openapi import IDEMPOTENCY_KEY, enveloped, operation
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.errors import conflict
+from voiceapps.api.wire.fields import TextOrNull, Time
 from voiceapps.api.wire.idempotency import once
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
-from voiceapps.api.wire.strict import NoInput, parameters
-from voiceapps.api.wire.times import shown_time
+from voiceapps.api.wire.strict import NoInput, parameters, valid
 from voiceapps.choices import CallbackMethod, DeliveryState
 from voiceapps.models import WebhookAttempt, WebhookDelivery
+from voiceapps.models.webhooks import MAX_SHOWN_ATTEMPTS
 from voiceapps.services import webhooks
 from voiceapps.services.webhooks import DeliveryPendingError, NotReplayableError
 
 TAG = "Webhook deliveries"
 NEWEST_FIRST = Keyset(("created_at", "delivery_id"), descending=True)
-# Replays can add to a delivery's attempts without end; the newest tell how it stands, `attemptCount` how many there are.
-MAX_SHOWN_ATTEMPTS = 50
 
 EXAMPLE: dict[str, object] = {
     "deliveryId": "3f0c3a0e-5f3b-4d0f-8c70-0c2f1a9b7e55",
@@ -75,35 +74,37 @@ class DeliveryQuery(PageQuery):
 class WebhookDeliveryData(serializers.Serializer[Any]):
     """One event on its way to a customer's backend; credentials are never part of it."""
 
-    deliveryId = serializers.UUIDField()
-    callId = serializers.CharField()
-    applicationId = serializers.UUIDField(allow_null=True, help_text="Null once the application is deleted.")
-    eventType = serializers.CharField()
+    deliveryId = serializers.UUIDField(source="delivery_id")
+    callId = serializers.CharField(source="call_id")
+    applicationId = serializers.UUIDField(source="application", allow_null=True, help_text="Null once the application is deleted.")
+    eventType = serializers.CharField(source="event_type")
     synchronous = serializers.BooleanField(help_text="True where a call waited for the answer, whose BXML it ran.")
     url = serializers.CharField()
     method = serializers.ChoiceField(CallbackMethod.choices)
     state = serializers.ChoiceField(DeliveryState.choices)
-    createdTime = serializers.DateTimeField()
-    nextAttemptTime = serializers.DateTimeField(allow_null=True, help_text="Null unless pending.")
-    attemptCount = serializers.IntegerField()
+    createdTime = Time(source="created_at")
+    nextAttemptTime = Time(source="next_attempt_at", allow_null=True, help_text="Null unless pending.")
+    attemptCount = serializers.IntegerField(source="attempt_count")
 
 
 class WebhookAttemptData(serializers.Serializer[Any]):
     """One request and its answer."""
 
-    time = serializers.DateTimeField()
+    time = Time(source="at")
     url = serializers.CharField()
     status = serializers.IntegerField(allow_null=True, help_text="Null where no HTTP answer came.")
-    latencyMs = serializers.IntegerField()
-    error = serializers.CharField(allow_null=True)
-    responseBody = serializers.CharField(allow_blank=True)
+    latencyMs = serializers.IntegerField(source="latency_ms")
+    error = TextOrNull()
+    responseBody = serializers.CharField(source="response_body", allow_blank=True)
 
 
 class WebhookDeliveryDetailData(WebhookDeliveryData):
     """A delivery with all that went over the wire."""
 
-    requestBody = serializers.DictField(help_text="The event, as it was or will be sent.")
-    attempts = WebhookAttemptData(many=True, help_text=f"The newest {MAX_SHOWN_ATTEMPTS}, in the order of their time.")
+    requestBody = serializers.DictField(source="body", help_text="The event, as it was or will be sent.")
+    attempts = WebhookAttemptData(
+        source="newest_attempts", many=True, help_text=f"The newest {MAX_SHOWN_ATTEMPTS}, in the order of their time."
+    )
 
 
 class WebhookDeliveryView(AccountView):
@@ -135,7 +136,7 @@ class WebhookDeliveryList(WebhookDeliveryView):
         """List the account's webhook deliveries, the newest first."""
         query = parameters(request, DeliveryQuery)
         rows = self.deliveries().defer("password", "body").filter(**{_FILTERS[name]: query[name] for name in _FILTERS if name in query})
-        return answer_page(request, query, NEWEST_FIRST, rows, _delivery_data)
+        return answer_page(request, query, NEWEST_FIRST, rows, WebhookDeliveryData)
 
 
 class WebhookDeliveryDetail(WebhookDeliveryView):
@@ -150,10 +151,7 @@ class WebhookDeliveryDetail(WebhookDeliveryView):
     )
     def get(self, _request: Request, account_id: str, delivery_id: UUID) -> Response:
         """Show a delivery with its event and what each attempt brought."""
-        delivery = get_object_or_404(self.deliveries(), pk=delivery_id)
-        newest = delivery.attempts.order_by("-at", "-id")[:MAX_SHOWN_ATTEMPTS]
-        attempts = [_attempt_data(row) for row in reversed(newest)]
-        return ok({**_delivery_data(delivery), "requestBody": delivery.body, "attempts": attempts})
+        return ok(WebhookDeliveryDetailData(get_object_or_404(self.deliveries(), pk=delivery_id)).data)
 
 
 class WebhookReplayList(WebhookDeliveryView):
@@ -170,7 +168,7 @@ class WebhookReplayList(WebhookDeliveryView):
     )
     def post(self, request: Request, account_id: str, delivery_id: UUID) -> Response:
         """Send a delivered or failed webhook once more: same event, same message id, retries of its own."""
-        NoInput(data=request.data).is_valid(raise_exception=True)
+        valid(NoInput(data=request.data))
         delivery = get_object_or_404(self.deliveries(), pk=delivery_id)
 
         def replay() -> Response:
@@ -180,34 +178,6 @@ class WebhookReplayList(WebhookDeliveryView):
                 raise conflict("not_replayable", str(error)) from None
             except DeliveryPendingError as error:
                 raise conflict("delivery_pending", str(error)) from None
-            return ok(_delivery_data(self.deliveries().get(pk=delivery.pk)), status=202)
+            return ok(WebhookDeliveryData(self.deliveries().get(pk=delivery.pk)).data, status=202)
 
         return once(self.client, request, replay)
-
-
-def _attempt_data(attempt: WebhookAttempt) -> dict[str, object]:
-    return {
-        "time": shown_time(attempt.at),
-        "url": attempt.url,
-        "status": attempt.status,
-        "latencyMs": attempt.latency_ms,
-        "error": attempt.error or None,
-        "responseBody": attempt.response_body,
-    }
-
-
-def _delivery_data(delivery: Any) -> dict[str, object]:
-    """Show one of `deliveries()`: a row and the figures that stand beside it, which no type names."""
-    return {
-        "deliveryId": str(delivery.delivery_id),
-        "callId": delivery.call_id,
-        "applicationId": str(delivery.application) if delivery.application else None,
-        "eventType": delivery.event_type,
-        "synchronous": delivery.synchronous,
-        "url": delivery.url,
-        "method": delivery.method,
-        "state": delivery.state,
-        "createdTime": shown_time(delivery.created_at),
-        "nextAttemptTime": shown_time(delivery.next_attempt_at),
-        "attemptCount": delivery.attempt_count,
-    }

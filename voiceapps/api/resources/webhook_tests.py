@@ -14,12 +14,11 @@ from voiceapps.api.access.throttles import Counter
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
 from voiceapps.api.wire.envelope import ok
-from voiceapps.api.wire.strict import NoInput
+from voiceapps.api.wire.strict import NoInput, valid
 from voiceapps.choices import CallbackMethod
 from voiceapps.models import VoiceApplication
-from voiceapps.rules.document_check import DocumentCheck, Fault
 from voiceapps.services import webhook_tests
-from voiceapps.services.webhook_tests import Attempt, TooManyRunningError
+from voiceapps.services.webhook_tests import TooManyRunningError
 
 # The requests go wherever the customer says: few enough that they hurt nobody there.
 TESTS = Counter("webhook-tests", 60)
@@ -64,7 +63,7 @@ class TestedBxmlData(serializers.Serializer[Any]):
 
     valid = serializers.BooleanField()
     verbs = TestedVerbData(many=True)
-    errors = BxmlFaultData(many=True)  # type: ignore[assignment]  # the wire's name; DRF means something else by it
+    errors = BxmlFaultData(source="faults", many=True)  # type: ignore[assignment]  # the wire's name; DRF means something else by it
 
 
 class WebhookTestAttemptData(serializers.Serializer[Any]):
@@ -73,9 +72,9 @@ class WebhookTestAttemptData(serializers.Serializer[Any]):
     url = serializers.CharField()
     method = serializers.ChoiceField(CallbackMethod.choices)
     status = serializers.IntegerField(allow_null=True, help_text="Null where no HTTP answer came.")
-    latencyMs = serializers.IntegerField()
+    latencyMs = serializers.IntegerField(source="latency_ms")
     error = serializers.CharField(allow_null=True, help_text="Why a call would fail or go to the fallback, in one sentence.")
-    bxml = TestedBxmlData(allow_null=True, help_text="Null where there is an error.")
+    bxml = TestedBxmlData(source="check", allow_null=True, help_text="Null where there is an error.")
     body = serializers.CharField(allow_blank=True, help_text="The first 4 KB of the answer as text.")
 
 
@@ -100,39 +99,17 @@ class WebhookTestList(VoiceApplicationView):
     )
     def post(self, request: Request, account_id: str, application_id: UUID) -> Response:
         """Send a made-up `initiate` to the application's backend and show what a call would make of the answer."""
-        NoInput(data=request.data).is_valid(raise_exception=True)
+        valid(NoInput(data=request.data))
         application = self.application()
         _count(application)
         try:
             attempts = webhook_tests.run(application)
         except TooManyRunningError:
             raise Throttled(BUSY_SECONDS) from None
-        return ok({"attempts": [_attempt_data(attempt) for attempt in attempts]})
-
-
-def fault_data(fault: Fault) -> dict[str, object]:
-    """Return a fault as the wire shows it."""
-    return {"line": fault.line, "description": fault.description}
+        return ok(WebhookTestData({"attempts": attempts}).data)
 
 
 def _count(application: VoiceApplication) -> None:
     """Count a test of the application; raises Throttled."""
     if TESTS.add(str(application.pk)) > MAX_A_MINUTE:
         raise Throttled(TESTS.remaining())
-
-
-def _attempt_data(attempt: Attempt) -> dict[str, object]:
-    return {
-        "url": attempt.url,
-        "method": attempt.method,
-        "status": attempt.status,
-        "latencyMs": attempt.latency_ms,
-        "error": attempt.error,
-        "bxml": None if attempt.check is None else _bxml_data(attempt.check),
-        "body": attempt.body,
-    }
-
-
-def _bxml_data(check: DocumentCheck) -> dict[str, object]:
-    verbs = [{"name": verb.name, "line": verb.line} for verb in check.verbs]
-    return {"valid": check.valid, "verbs": verbs, "errors": [fault_data(fault) for fault in check.faults]}

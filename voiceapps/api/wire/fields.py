@@ -1,15 +1,22 @@
-"""Fields that take what JSON says and nothing that merely looks like it: `"true"` is no boolean, `1` no text."""
+"""Fields in both directions.
+
+Input fields take what JSON says and nothing that merely looks like it: `"true"` is no boolean, `1` no text. Output fields show times,
+durations and missing values as every answer does.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
+from rest_framework.fields import SkipField, empty
 
 from voiceapps.models.applications import CREDENTIAL_LENGTH, URL_LENGTH
 from voiceapps.rules import cidr
+from voiceapps.rules.webhook_bodies import iso_duration, iso_time
 
 MAX_INTEGER = 2**31 - 1
 
@@ -59,10 +66,14 @@ class Ipv4Text(StrictText):
 
 @extend_schema_field({"type": "string", "format": "uri", "maxLength": URL_LENGTH, "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]"})
 class CallbackUrl(StrictText):
-    """Take an absolute http or https URL."""
+    """Take an absolute http or https URL; null, where it is allowed, is stored as the empty text."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=URL_LENGTH, **options)
+
+    def run_validation(self, data: Any = empty) -> str:
+        """Return the URL, the empty text for null."""
+        return cast(str, super().run_validation(data) or "")
 
     def to_internal_value(self, data: Any) -> str:
         """Return the URL; raises ValidationError naming the rule."""
@@ -106,8 +117,76 @@ class Credentials(serializers.Serializer[Any]):
     userId = StrictText(max_length=CREDENTIAL_LENGTH)
     password = StrictText(max_length=CREDENTIAL_LENGTH, write_only=True, trim_whitespace=False)
 
+    def __init__(self, prefix: str, **options: Any) -> None:
+        # They go into the columns `<prefix>_username` and `<prefix>_password`; null empties both.
+        super().__init__(source="*", allow_null=True, **options)
+        self._columns = (f"{prefix}_username", f"{prefix}_password")
+
     def to_internal_value(self, data: Any) -> Any:
-        """Return both; a change of one without the other is refused also by PATCH."""
+        """Return both columns; one of them without the other is refused also by PATCH. Raises ValidationError."""
+        if data is None:
+            return dict.fromkeys(self._columns, "")
         if isinstance(data, dict) and "password" not in data:
             raise serializers.ValidationError({"password": ["Required together with userId."]})
-        return super().to_internal_value(data)
+        given = super().to_internal_value(data)
+        return dict(zip(self._columns, (given["userId"], given["password"]), strict=True))
+
+
+class Time(serializers.DateTimeField):
+    """Show a time as webhooks do: ISO 8601 in UTC, with milliseconds and `Z`."""
+
+    def to_representation(self, value: datetime) -> str:
+        """Return the text."""
+        return iso_time(value.timestamp())
+
+
+class ExactTime(serializers.DateTimeField):
+    """Show a time to the microsecond."""
+
+    def to_representation(self, value: datetime) -> str:
+        """Return the text."""
+        return value.isoformat()
+
+
+class Duration(serializers.CharField):
+    """Show milliseconds as an ISO 8601 duration."""
+
+    def to_representation(self, value: int) -> str:  # type: ignore[override]  # stored as a number
+        """Return the text."""
+        return iso_duration(value)
+
+
+class TextOrNull(serializers.CharField):
+    """Show the empty text as null."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_null=True, **options)
+
+    def to_representation(self, value: str) -> str | None:  # type: ignore[override]  # null is the point
+        """Return the text, None for the empty one."""
+        return value or None
+
+
+class NumberOrNull(serializers.IntegerField):
+    """Show 0 as null."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_null=True, **options)
+
+    def to_representation(self, value: int) -> int | None:  # type: ignore[override]  # likewise
+        """Return the number, None for 0."""
+        return value or None
+
+
+class ShownOnce(serializers.CharField):
+    """Show a secret in the answer that made it: it is in the serializer's context under the name of `source`, or there is no field."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, **options)
+
+    def get_attribute(self, _instance: object) -> str:
+        """Return the secret; raises SkipField where none was made."""
+        secret: str | None = self.context.get(str(self.source))
+        if secret is None:
+            raise SkipField
+        return secret

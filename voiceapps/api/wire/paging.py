@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -101,10 +101,12 @@ def _value(model: type[Model], name: str, text: str | int) -> Any:
     return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
-def answer_page(request: Request, query: Mapping[str, Any], keyset: Keyset, rows: QuerySet[M], show: Callable[[M], object]) -> Response:
-    """Answer the page of a list that a `PageQuery` asks for; raises ProblemError."""
+def answer_page(
+    request: Request, query: Mapping[str, Any], keyset: Keyset, rows: QuerySet[M], data: type[serializers.Serializer[Any]]
+) -> Response:
+    """Answer the page of a list that a `PageQuery` asks for, each row as `data` shows it; raises ProblemError."""
     page = keyset.page(rows, limit=query["limit"], cursor=query.get("afterCursor"))
-    return ok([show(row) for row in page.rows], links=_page_links(request, page))
+    return ok(data(page.rows, many=True).data, links=_page_links(request, page))
 
 
 def _page_links(request: Request, page: Page[Any]) -> list[Link]:

@@ -38,6 +38,12 @@ class NoInput(StrictInput):
     """An empty body, or an object without fields."""
 
 
+def valid(form: StrictInput) -> dict[str, Any]:
+    """Return what a form holds; raises ValidationError."""
+    form.is_valid(raise_exception=True)
+    return cast(dict[str, Any], form.validated_data)
+
+
 def parameters(request: Request, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
     """Return the query's parameters; raises ProblemError naming each that is bad, unknown or sent twice."""
     given = request.query_params
