@@ -80,9 +80,10 @@ class TestCallbackCredentials:
         assert "p-secret" not in customer.request("GET", customer.base).content.decode()
         assert "p-secret" not in json.dumps(list(AuditEntry.objects.values_list("changes", flat=True)))
 
-    def test_a_user_without_a_password_is_refused_and_null_clears(self, customer: ApiCustomer) -> None:
+    def test_one_without_the_other_is_refused_and_null_clears(self, customer: ApiCustomer) -> None:
         application_id = customer.create(callbackCreds={"userId": "u", "password": "p"})["applicationId"]
         assert fields_of(customer.patch(application_id, {"callbackCreds": {"userId": "v"}})).keys() == {"callbackCreds.password"}
+        assert fields_of(customer.patch(application_id, {"callbackCreds": {"password": "q"}})).keys() == {"callbackCreds.userId"}
         assert customer.patch(application_id, {"callbackCreds": None}).json()["data"]["callbackCreds"] is None
 
 

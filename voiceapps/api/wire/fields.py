@@ -128,6 +128,8 @@ class Credentials(serializers.Serializer[Any]):
             return dict.fromkeys(self._columns, "")
         if isinstance(data, dict) and "password" not in data:
             raise serializers.ValidationError({"password": ["Required together with userId."]})
+        if isinstance(data, dict) and "userId" not in data:
+            raise serializers.ValidationError({"userId": [self.fields["userId"].error_messages["required"]]})
         given = super().to_internal_value(data)
         return dict(zip(self._columns, (given["userId"], given["password"]), strict=True))
 
