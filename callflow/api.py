@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from callflow.bxml.lint import check
-from voiceapps.api.base import ClientView
+from voiceapps.api.base import ClientViewSet
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.webhook_tests import BxmlFaultData
 from voiceapps.api.wire.body import XmlText
@@ -50,7 +50,7 @@ class BxmlCheckData(serializers.Serializer[Any]):
     errors = BxmlFaultData(source="faults", many=True)  # type: ignore[assignment]  # the wire's name; DRF means something else by it
 
 
-class BxmlCheckList(ClientView):
+class BxmlCheckViewSet(ClientViewSet):
     """Checks of documents: nothing is stored, and any valid token is accepted."""
 
     parser_classes = [XmlText, TextXml]  # noqa: RUF012  # DRF reads it as it is
@@ -64,7 +64,7 @@ class BxmlCheckList(ClientView):
         example=EXAMPLE,
         errors=(401, 413, 415, 429),
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Check a BXML document: a broken one is answered with 200 too, and each of its faults."""
         # The parsers give bytes; an empty body reaches none of them.
         return ok(BxmlCheckData(check(cast(bytes, request.data or b""))).data)

@@ -5,15 +5,19 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from callflow.api import BxmlCheckList
+from callflow.api import BxmlCheckViewSet
 from voiceapps.api.pages import RedocPage, SwaggerPage
+from voiceapps.api.router import Router
 
 admin.autodiscover()
+
+router = Router()
+router.register("v2/bxml-checks", BxmlCheckViewSet)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("voiceapps.api.urls")),
-    path("v2/bxml-checks", BxmlCheckList.as_view()),
+    path("", include(router.urls)),
     path("console/", admin.site.urls),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="schema"),
     path("docs/api", SwaggerPage.as_view()),

@@ -1,18 +1,18 @@
-"""What every view below an account shares."""
+"""What the viewsets of the API share."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
 
 from voiceapps.api.access.permissions import AccountMember, TokenHolder
 from voiceapps.models import Account, ApiClient
 from voiceapps.services.audit import Actor
 
 
-class ClientView(APIView):
-    """A view that a client with a token may use; `scopes` names what each method takes."""
+class ClientViewSet(ViewSet):
+    """Resources for clients with a token; `scopes` names the scope that each HTTP method takes."""
 
     permission_classes = [TokenHolder]  # noqa: RUF012  # DRF reads it as it is
     scopes: ClassVar[dict[str, str]] = {}
@@ -30,8 +30,8 @@ class ClientView(APIView):
         return Actor(f"client {self.client.client_id}", meta.get("REMOTE_ADDR"), meta.get("HTTP_X_REQUEST_ID", ""))
 
 
-class AccountView(ClientView):
-    """A view below `/accounts/{account_id}`."""
+class AccountViewSet(ClientViewSet):
+    """Resources below `/accounts/{account_id}`."""
 
     permission_classes = [TokenHolder, AccountMember]  # noqa: RUF012  # DRF reads it as it is
 

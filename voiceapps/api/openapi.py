@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, Literal
 
 from drf_spectacular.contrib.django_oauth_toolkit import DjangoOAuthToolkitScheme
+from drf_spectacular.drainage import set_override
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field, inline_serializer
 from rest_framework import serializers
 
@@ -90,7 +91,10 @@ class OAuthError(serializers.Serializer[Any]):
 
 def enveloped(name: str, data: Schema) -> Schema:
     """Return the schema of an answer that carries `data`."""
-    return inline_serializer(name, {"links": Link(many=True), "data": data, "errors": ErrorEntry(many=True)})
+    envelope = inline_serializer(name, {"links": Link(many=True), "data": data, "errors": ErrorEntry(many=True)})
+    # The answer of an action `list` is one envelope, not an array of them.
+    set_override(envelope, "many", False)
+    return envelope
 
 
 def operation(  # noqa: PLR0913  # what an operation has

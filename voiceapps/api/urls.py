@@ -1,6 +1,6 @@
 """The API's paths, without trailing slashes (D16)."""
 
-from django.urls import path
+from django.urls import include, path
 
 from voiceapps.api.access import discovery, endpoints
 from voiceapps.api.callcontrol import calls, recordings
@@ -15,11 +15,27 @@ from voiceapps.api.resources import (
     webhook_deliveries,
     webhook_tests,
 )
+from voiceapps.api.router import Router
 
-APPLICATIONS = "v2/accounts/<str:account_id>/voice-applications"
-DELIVERIES = "v2/accounts/<str:account_id>/webhook-deliveries"
-CALLS = "api/v2/accounts/<str:account_id>/calls"
-CALL = f"{CALLS}/<slug:call_id>"
+ACCOUNT = "v2/accounts/<str:account_id>"
+APPLICATIONS = f"{ACCOUNT}/voice-applications"
+APPLICATION = f"{APPLICATIONS}/<uuid:application_id>"
+CALL_CONTROL = "api/v2/accounts/<str:account_id>"
+CALLS = f"{CALL_CONTROL}/calls"
+
+router = Router()
+router.register(credentials.PATH, credentials.CredentialViewSet)
+router.register(f"{credentials.PATH}/<str:client_id>/secrets", credentials.SecretViewSet)
+router.register(APPLICATIONS, voice_applications.VoiceApplicationViewSet)
+router.register(APPLICATIONS, sip_status.SipStatusViewSet)
+router.register(f"{APPLICATION}/admission-checks", admission_checks.AdmissionCheckViewSet)
+router.register(f"{APPLICATION}/refused-attempts", refused_attempts.RefusedAttemptViewSet)
+router.register(f"{APPLICATION}/webhook-tests", webhook_tests.WebhookTestViewSet)
+router.register(f"{ACCOUNT}/audit-entries", audit_entries.AuditEntryViewSet)
+router.register(f"{ACCOUNT}/webhook-deliveries", webhook_deliveries.WebhookDeliveryViewSet)
+router.register(CALLS, calls.CallViewSet)
+router.register(f"{CALLS}/<slug:call_id>/recordings", recordings.CallRecordingViewSet)
+router.register(f"{CALL_CONTROL}/recordings", recordings.AccountRecordingViewSet)
 
 urlpatterns = [
     path("healthz", healthz),
@@ -28,24 +44,5 @@ urlpatterns = [
     path(discovery.INTROSPECT, endpoints.TokenIntrospection.as_view()),
     path(discovery.JWKS, discovery.Jwks.as_view()),
     path(discovery.METADATA, discovery.Metadata.as_view()),
-    path(credentials.PATH, credentials.CredentialList.as_view()),
-    path(f"{credentials.PATH}/<str:client_id>", credentials.CredentialDetail.as_view()),
-    path(f"{credentials.PATH}/<str:client_id>/secrets", credentials.SecretList.as_view()),
-    path(f"{credentials.PATH}/<str:client_id>/secrets/<uuid:secret_id>", credentials.SecretDetail.as_view()),
-    path(APPLICATIONS, voice_applications.VoiceApplicationList.as_view()),
-    path(f"{APPLICATIONS}/<uuid:application_id>", voice_applications.VoiceApplicationDetail.as_view()),
-    path(f"{APPLICATIONS}/<uuid:application_id>/admission-checks", admission_checks.AdmissionCheckList.as_view()),
-    path(f"{APPLICATIONS}/<uuid:application_id>/refused-attempts", refused_attempts.RefusedAttemptList.as_view()),
-    path(f"{APPLICATIONS}/<uuid:application_id>/sip-status", sip_status.SipStatus.as_view()),
-    path("v2/accounts/<str:account_id>/audit-entries", audit_entries.AuditEntryList.as_view()),
-    path(f"{APPLICATIONS}/<uuid:application_id>/webhook-tests", webhook_tests.WebhookTestList.as_view()),
-    path(DELIVERIES, webhook_deliveries.WebhookDeliveryList.as_view()),
-    path(f"{DELIVERIES}/<uuid:delivery_id>", webhook_deliveries.WebhookDeliveryDetail.as_view()),
-    path(f"{DELIVERIES}/<uuid:delivery_id>/replays", webhook_deliveries.WebhookReplayList.as_view()),
-    path(CALLS, calls.CallList.as_view()),
-    path(CALL, calls.CallDetail.as_view()),
-    path(f"{CALL}/recordings", recordings.CallRecordingList.as_view()),
-    path(f"{CALL}/recordings/<slug:recording_id>", recordings.RecordingDetail.as_view()),
-    path(f"{CALL}/recordings/<slug:recording_id>/media", recordings.RecordingMedia.as_view()),
-    path("api/v2/accounts/<str:account_id>/recordings", recordings.AccountRecordingList.as_view()),
+    path("", include(router.urls)),
 ]

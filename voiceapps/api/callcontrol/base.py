@@ -8,7 +8,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from voiceapps.api.base import AccountView
+from voiceapps.api.base import AccountViewSet
 from voiceapps.api.openapi import FLAT_TYPES
 from voiceapps.api.wire.errors import Problem, ProblemError
 
@@ -31,8 +31,8 @@ class SpanQuery(serializers.Serializer[Any]):
     minStartTime = serializers.DateTimeField(required=False, help_text="Started then or later.")
 
 
-class CallControlView(AccountView):
-    """A view of calls or recordings."""
+class CallControlViewSet(AccountViewSet):
+    """Calls or recordings."""
 
     render_problems = staticmethod(flat)
 

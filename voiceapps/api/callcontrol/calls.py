@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from voiceapps.api.callcontrol.base import CallControlView, SpanQuery, not_found
+from voiceapps.api.callcontrol.base import CallControlViewSet, SpanQuery, not_found
 from voiceapps.api.openapi import operation
 from voiceapps.api.wire.errors import ProblemError, bad
 from voiceapps.api.wire.fields import TextOrNull, Time
@@ -77,8 +77,11 @@ class CallStateData(serializers.Serializer[Any]):
     lastUpdate = Time(source="last_update")
 
 
-class CallList(CallControlView):
+class CallViewSet(CallControlViewSet):
     """The calls of an account."""
+
+    lookup_url_kwarg = "call_id"
+    lookup_value_converter = "slug"
 
     scopes: ClassVar[dict[str, str]] = {"GET": "calls:read"}
 
@@ -91,7 +94,7 @@ class CallList(CallControlView):
         errors=(400, 401, 403, 429),
         shape="call control",
     )
-    def get(self, request: Request, account_id: str) -> Response:
+    def list(self, request: Request, account_id: str) -> Response:
         """List calls, the oldest first; where more are left, the header `Link` with `rel="next"` leads to them.
 
         Ended calls do not go after the seven days that Programmable Voice keeps them.
@@ -105,12 +108,6 @@ class CallList(CallControlView):
         headers = {"Link": _next_link(request, page.next_cursor)} if page.next_cursor else {}
         return Response(CallStateData(page.rows, many=True).data, headers=headers)
 
-
-class CallDetail(CallControlView):
-    """One call."""
-
-    scopes: ClassVar[dict[str, str]] = {"GET": "calls:read"}
-
     @operation(
         "getCallState",
         tag=TAG,
@@ -119,7 +116,7 @@ class CallDetail(CallControlView):
         errors=(401, 403, 404, 429),
         shape="call control",
     )
-    def get(self, _request: Request, account_id: str, call_id: str) -> Response:
+    def retrieve(self, _request: Request, account_id: str, call_id: str) -> Response:
         """Show where a call stands or how it ended."""
         call = Call.objects.filter(pk=call_id, account_id=account_id).first()
         if call is None:

@@ -9,10 +9,11 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.http import FileResponse, HttpResponseBase
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from voiceapps.api.callcontrol.base import CallControlView, SpanQuery, not_found
+from voiceapps.api.callcontrol.base import CallControlViewSet, SpanQuery, not_found
 from voiceapps.api.openapi import operation
 from voiceapps.api.wire.fields import Duration, Time
 from voiceapps.api.wire.strict import parameters
@@ -67,8 +68,8 @@ class RecordingData(serializers.Serializer[Any]):
     transcription = serializers.DictField(allow_null=True, help_text="Always null: recordings are not transcribed.")
 
 
-class RecordingView(CallControlView):
-    """A view of recordings."""
+class RecordingViewSet(CallControlViewSet):
+    """Recordings of an account or of one call."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "recordings:read"}
 
@@ -85,7 +86,7 @@ class RecordingView(CallControlView):
         return found
 
 
-class AccountRecordingList(RecordingView):
+class AccountRecordingViewSet(RecordingViewSet):
     """The recordings of an account."""
 
     @operation(
@@ -97,7 +98,7 @@ class AccountRecordingList(RecordingView):
         errors=(400, 401, 403, 429),
         shape="call control",
     )
-    def get(self, request: Request, account_id: str) -> Response:
+    def list(self, request: Request, account_id: str) -> Response:
         """List the newest 1000 recordings that match; `maxStartTime` leads to older ones."""
         query = parameters(request, RecordingQuery)
         columns = {"to": "call__to_uri", "from": "call__from_uri", "minStartTime": "started_at__gte", "maxStartTime": "started_at__lt"}
@@ -105,8 +106,11 @@ class AccountRecordingList(RecordingView):
         return Response(RecordingData(rows.order_by("-started_at", "-recording_id")[:MAX_LISTED], many=True).data)
 
 
-class CallRecordingList(RecordingView):
+class CallRecordingViewSet(RecordingViewSet):
     """The recordings of a call."""
+
+    lookup_url_kwarg = "recording_id"
+    lookup_value_converter = "slug"
 
     @operation(
         "listCallRecordings",
@@ -116,14 +120,10 @@ class CallRecordingList(RecordingView):
         errors=(401, 403, 404, 429),
         shape="call control",
     )
-    def get(self, _request: Request, account_id: str, call_id: str) -> Response:
+    def list(self, _request: Request, account_id: str, call_id: str) -> Response:
         """List a call's first 1000 recordings, the oldest first; a call that does not exist has none."""
         rows = self.recordings(call_id=call_id).order_by("started_at", "recording_id")
         return Response(RecordingData(rows[:MAX_LISTED], many=True).data)
-
-
-class RecordingDetail(RecordingView):
-    """One recording."""
 
     @operation(
         "getCallRecording",
@@ -133,13 +133,9 @@ class RecordingDetail(RecordingView):
         errors=(401, 403, 404, 429),
         shape="call control",
     )
-    def get(self, _request: Request, account_id: str, call_id: str, recording_id: str) -> Response:
+    def retrieve(self, _request: Request, account_id: str, call_id: str, recording_id: str) -> Response:
         """Show what is known of a recording."""
         return Response(RecordingData(self.recording()).data)
-
-
-class RecordingMedia(RecordingView):
-    """The audio of a recording."""
 
     @operation(
         "downloadCallRecording",
@@ -148,7 +144,8 @@ class RecordingMedia(RecordingView):
         errors=(401, 403, 404, 429),
         shape="call control",
     )
-    def get(self, _request: Request, account_id: str, call_id: str, recording_id: str) -> HttpResponseBase:
+    @action(detail=True, name="Recording Media")
+    def media(self, _request: Request, account_id: str, call_id: str, recording_id: str) -> HttpResponseBase:
         """Download a recording."""
         path = Path(self.recording().path)
         if not path.is_relative_to(settings.RECORDINGS_DIR) or not path.is_file():

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from voiceapps.api.openapi import enveloped, operation
-from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
+from voiceapps.api.resources.voice_applications import TAG, ApplicationResourceViewSet
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.fields import Ipv4Text, NumberOrNull, StrictText
 from voiceapps.api.wire.strict import StrictInput, valid
@@ -83,7 +83,7 @@ class AdmissionCheckData(serializers.Serializer[Any]):
     trace = RuleData(source="decision.trace", many=True)
 
 
-class AdmissionCheckList(VoiceApplicationView):
+class AdmissionCheckViewSet(ApplicationResourceViewSet):
     """The checks of one application; nothing is kept of them."""
 
     scopes: ClassVar[dict[str, str]] = {"POST": "voice-applications:read"}
@@ -97,7 +97,7 @@ class AdmissionCheckList(VoiceApplicationView):
         example=EXAMPLE,
         errors=(400, 401, 403, 404, 413, 415, 429),
     )
-    def post(self, request: Request, account_id: str, application_id: UUID) -> Response:
+    def create(self, request: Request, account_id: str, application_id: UUID) -> Response:
         """Tell whether a call from an address would enter now; it changes nothing."""
         application = self.application()
         wanted = valid(AdmissionCheckInput(data=request.data))

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from voiceapps.api.base import AccountView
+from voiceapps.api.base import AccountViewSet
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.wire.fields import ExactTime
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
@@ -53,7 +53,7 @@ class AuditQuery(PageQuery):
     subject = serializers.CharField(required=False, max_length=200, help_text="The id of what was changed.")
 
 
-class AuditEntryList(AccountView):
+class AuditEntryViewSet(AccountViewSet):
     """The entries of an account."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "admin"}
@@ -66,7 +66,7 @@ class AuditEntryList(AccountView):
         query=AuditQuery,
         errors=(400, 401, 403, 429),
     )
-    def get(self, request: Request, account_id: str) -> Response:
+    def list(self, request: Request, account_id: str) -> Response:
         """List the account's audit entries, the oldest first."""
         query = parameters(request, AuditQuery)
         wanted = {name: query[name] for name in ("action", "subject") if name in query}

@@ -16,7 +16,7 @@ from django.shortcuts import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from voiceapps.api.base import ClientView
+from voiceapps.api.base import ClientViewSet
 from voiceapps.api.openapi import IDEMPOTENCY_KEY, enveloped, operation
 from voiceapps.api.resources.credential_fields import (
     CREDENTIAL,
@@ -47,8 +47,8 @@ SECRETS = enveloped("SecretsAnswer", ListedSecretData(many=True))
 BY_ID = Keyset(("id",))
 
 
-class CredentialView(ClientView):
-    """A view of the credentials that lie wholly within the caller's accounts."""
+class VisibleCredentialViewSet(ClientViewSet):
+    """The credentials that lie wholly within the caller's accounts, or what belongs to one of them."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "admin", "POST": "admin", "PATCH": "admin", "DELETE": "admin"}
 
@@ -94,11 +94,13 @@ class CredentialView(ClientView):
         return bool(self.request.auth.is_valid(scopes))  # type: ignore[union-attr]  # TokenHolder saw the token
 
 
-class CredentialList(CredentialView):
+class CredentialViewSet(VisibleCredentialViewSet):
     """All credentials."""
 
+    lookup_url_kwarg = "client_id"
+
     @operation("listCredentials", tag=TAG, answers={200: MANY}, example=[CREDENTIAL], query=PageQuery, errors=(400, 401, 403, 429))
-    def get(self, request: Request) -> Response:
+    def list(self, request: Request) -> Response:
         """List the credentials of your accounts, the oldest first."""
         query = parameters(request, PageQuery)
         return answer_page(request, query, BY_ID, self.visible().prefetch_related("accounts"), CredentialData)
@@ -113,11 +115,11 @@ class CredentialList(CredentialView):
         headers=[IDEMPOTENCY_KEY],
         errors=(400, 401, 403, 409, 413, 415, 429),
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Create a credential; it has no secret yet."""
         given = valid(CredentialInput(data=request.data))
 
-        def create() -> Response:
+        def make() -> Response:
             scopes, accounts = self.granted(given["roles"]) or [], self.own_accounts(given["accounts"]) or []
             try:
                 client = clients.create(given["description"], scopes, accounts, actor=self.actor)
@@ -126,14 +128,10 @@ class CredentialList(CredentialView):
             location = f"{settings.PUBLIC_URL}/{PATH}/{client.client_id}"
             return ok(CredentialData(client).data, status=201, headers={"Location": location})
 
-        return once(self.client, request, create)
-
-
-class CredentialDetail(CredentialView):
-    """One credential."""
+        return once(self.client, request, make)
 
     @operation("getCredential", tag=TAG, answers={200: ONE}, example=CREDENTIAL, errors=(401, 403, 404, 429))
-    def get(self, _request: Request, client_id: str) -> Response:
+    def retrieve(self, _request: Request, client_id: str) -> Response:
         """Show a credential."""
         return ok(CredentialData(self.credential()).data)
 
@@ -146,7 +144,7 @@ class CredentialDetail(CredentialView):
         request_example={"roles": ["HttpVoice"]},
         errors=(400, 401, 403, 404, 409, 413, 415, 429),
     )
-    def patch(self, request: Request, client_id: str) -> Response:
+    def partial_update(self, request: Request, client_id: str) -> Response:
         """Change the fields that are sent, at once also for tokens that are out."""
         client = self.credential()
         given = valid(CredentialInput(data=request.data, partial=True))
@@ -160,7 +158,7 @@ class CredentialDetail(CredentialView):
         return ok(CredentialData(changed).data)
 
     @operation("deleteCredential", tag=TAG, answers={204: None}, errors=(401, 403, 404, 409, 429))
-    def delete(self, _request: Request, client_id: str) -> Response:
+    def destroy(self, _request: Request, client_id: str) -> Response:
         """Delete a credential with its secrets and tokens; your own is kept."""
         client = self.credential()
         if client == self.client:
@@ -169,11 +167,14 @@ class CredentialDetail(CredentialView):
         return Response(status=204)
 
 
-class SecretList(CredentialView):
+class SecretViewSet(VisibleCredentialViewSet):
     """The secrets of a credential."""
 
+    lookup_url_kwarg = "secret_id"
+    lookup_value_converter = "uuid"
+
     @operation("listSecrets", tag=TAG, answers={200: SECRETS}, example=[LISTED_SECRET], errors=(401, 403, 404, 429))
-    def get(self, _request: Request, client_id: str) -> Response:
+    def list(self, _request: Request, client_id: str) -> Response:
         """List the credential's secrets, at most two; what they are is never shown again."""
         return ok(ListedSecretData(self.credential().secrets.order_by("created_at"), many=True).data)
 
@@ -187,27 +188,23 @@ class SecretList(CredentialView):
         headers=[IDEMPOTENCY_KEY],
         errors=(400, 401, 403, 404, 409, 413, 415, 429),
     )
-    def post(self, request: Request, client_id: str) -> Response:
+    def create(self, request: Request, client_id: str) -> Response:
         """Make a secret, which is shown this once; a third one is refused until you delete one."""
         client = self.credential()
         expires_at = valid(SecretInput(data=request.data))["expirationDate"]
         self.may_empower(client)
 
-        def create() -> Response:
+        def make() -> Response:
             try:
                 made = clients.add_secret(client, expires_at, actor=self.actor)
             except TooManySecretsError as error:
                 raise conflict("too_many_secrets", str(error)) from None
             return ok(MadeSecretData(made.row, context={"secret": made.secret}).data, status=201, headers={"Cache-Control": "no-store"})
 
-        return once(self.client, request, create)
-
-
-class SecretDetail(CredentialView):
-    """One secret."""
+        return once(self.client, request, make)
 
     @operation("deleteSecret", tag=TAG, answers={204: None}, errors=(401, 403, 404, 429))
-    def delete(self, _request: Request, client_id: str, secret_id: UUID) -> Response:
+    def destroy(self, _request: Request, client_id: str, secret_id: UUID) -> Response:
         """Delete a secret, also the last one; tokens that were issued for it stay valid until they expire."""
         row = get_object_or_404(ClientSecret, pk=secret_id, client=self.credential())
         clients.delete_secret(row, actor=self.actor)

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.admission_checks import RuleData
-from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
+from voiceapps.api.resources.voice_applications import TAG, ApplicationResourceViewSet
 from voiceapps.api.wire.fields import Ipv4Text, TextOrNull, Time
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
 from voiceapps.api.wire.strict import parameters
@@ -64,7 +64,7 @@ class RefusedAttemptData(serializers.Serializer[Any]):
     trace = RuleData(many=True)
 
 
-class RefusedAttemptList(VoiceApplicationView):
+class RefusedAttemptViewSet(ApplicationResourceViewSet):
     """The refused attempts of one application."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "voice-applications:read"}
@@ -76,7 +76,7 @@ class RefusedAttemptList(VoiceApplicationView):
         example=[EXAMPLE],
         query=RefusedAttemptQuery,
     )
-    def get(self, request: Request, account_id: str, application_id: UUID) -> Response:
+    def list(self, request: Request, account_id: str, application_id: UUID) -> Response:
         """List the attempts to call this application that were refused, the latest first."""
         query = parameters(request, RefusedAttemptQuery)
         wanted = {column: query[name] for name, column in _FILTERS.items() if name in query}

@@ -12,11 +12,12 @@ from django.db.models import Count, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from voiceapps.api.openapi import enveloped, operation
-from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
+from voiceapps.api.resources.voice_applications import TAG, ApplicationResourceViewSet
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.fields import TextOrNull, Time
 from voiceapps.choices import CallState
@@ -82,8 +83,11 @@ class SipStatusData(serializers.Serializer[Any]):
     last24Hours = LastDay(source="day")
 
 
-class SipStatus(VoiceApplicationView):
+class SipStatusViewSet(ApplicationResourceViewSet):
     """The SIP status of one application."""
+
+    lookup_url_kwarg = "application_id"
+    lookup_value_converter = "uuid"
 
     scopes: ClassVar[dict[str, str]] = {"GET": "voice-applications:read"}
 
@@ -94,7 +98,8 @@ class SipStatus(VoiceApplicationView):
         example=EXAMPLE,
         errors=(401, 403, 404, 429),
     )
-    def get(self, _request: Request, account_id: str, application_id: UUID) -> Response:
+    @action(detail=True, url_path="sip-status", name="Sip Status")
+    def sip_status(self, _request: Request, account_id: str, application_id: UUID) -> Response:
         """Show live calls, the last call and the figures of the last 24 hours."""
         application = self.application()
         last, live = _last_call(application)

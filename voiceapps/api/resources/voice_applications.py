@@ -11,7 +11,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from voiceapps.api.base import AccountView
+from voiceapps.api.base import AccountViewSet
 from voiceapps.api.openapi import IDEMPOTENCY_KEY, enveloped, header, operation
 from voiceapps.api.resources.voice_application_fields import EXAMPLE, VoiceApplicationData, VoiceApplicationInput
 from voiceapps.api.wire.envelope import ok
@@ -45,8 +45,8 @@ class DeleteQuery(serializers.Serializer[Any]):
     force = serializers.ChoiceField(["true", "false"], required=False, help_text="Delete it also while calls are up; they go on.")
 
 
-class VoiceApplicationView(AccountView):
-    """A view of one application or of all."""
+class ApplicationResourceViewSet(AccountViewSet):
+    """Voice applications, or what belongs to one of them."""
 
     scopes: ClassVar[dict[str, str]] = {
         "GET": "voice-applications:read",
@@ -60,11 +60,14 @@ class VoiceApplicationView(AccountView):
         return get_object_or_404(VoiceApplication, pk=self.kwargs["application_id"], account_id=self.kwargs["account_id"])
 
 
-class VoiceApplicationList(VoiceApplicationView):
+class VoiceApplicationViewSet(ApplicationResourceViewSet):
     """The applications of an account."""
 
+    lookup_url_kwarg = "application_id"
+    lookup_value_converter = "uuid"
+
     @operation("listVoiceApplications", tag=TAG, answers={200: MANY}, example=[EXAMPLE], query=ListQuery)
-    def get(self, request: Request, account_id: str) -> Response:
+    def list(self, request: Request, account_id: str) -> Response:
         """List the account's voice applications by name."""
         query = parameters(request, ListQuery)
         rows = VoiceApplication.objects.filter(account_id=account_id)
@@ -82,12 +85,12 @@ class VoiceApplicationList(VoiceApplicationView):
         headers=[IDEMPOTENCY_KEY],
         errors=(400, 401, 403, 409, 413, 415, 429),
     )
-    def post(self, request: Request, account_id: str) -> Response:
+    def create(self, request: Request, account_id: str) -> Response:
         """Create a voice application."""
         fields = valid(VoiceApplicationInput(data=request.data))
         patch = fields.pop("inbound_sip")
 
-        def create() -> Response:
+        def make() -> Response:
             try:
                 made = applications.create(self.account, fields, patch, actor=self.actor)
             except TooManyApplicationsError as error:
@@ -95,14 +98,10 @@ class VoiceApplicationList(VoiceApplicationView):
             location = f"{settings.PUBLIC_URL}/v2/accounts/{account_id}/voice-applications/{made.application.pk}"
             return _answer(made, status=201, headers={"Location": location})
 
-        return once(self.client, request, create)
-
-
-class VoiceApplicationDetail(VoiceApplicationView):
-    """One application."""
+        return once(self.client, request, make)
 
     @operation("getVoiceApplication", tag=TAG, answers={200: ONE}, example=EXAMPLE, errors=(401, 403, 404, 429))
-    def get(self, _request: Request, account_id: str, application_id: UUID) -> Response:
+    def retrieve(self, _request: Request, account_id: str, application_id: UUID) -> Response:
         """Show a voice application; the SIP password is never part of it."""
         return _answer(Changed(self.application(), None))
 
@@ -116,7 +115,7 @@ class VoiceApplicationDetail(VoiceApplicationView):
         headers=[IF_MATCH, IDEMPOTENCY_KEY],
         errors=(400, 401, 403, 404, 409, 412, 413, 415, 429),
     )
-    def patch(self, request: Request, account_id: str, application_id: UUID) -> Response:
+    def partial_update(self, request: Request, account_id: str, application_id: UUID) -> Response:
         """Change the fields that are sent; null clears one, `passwordAuthEnabled: true` makes a new SIP password each time."""
         application = self.application()
         fields = valid(VoiceApplicationInput(data=request.data, partial=True))
@@ -140,7 +139,7 @@ class VoiceApplicationDetail(VoiceApplicationView):
         headers=[IF_MATCH],
         errors=(400, 401, 403, 404, 409, 412, 429),
     )
-    def delete(self, request: Request, account_id: str, application_id: UUID) -> Response:
+    def destroy(self, request: Request, account_id: str, application_id: UUID) -> Response:
         """Delete a voice application and its SIP URI."""
         query = parameters(request, DeleteQuery)
         force = query.get("force") == "true"

@@ -9,10 +9,11 @@ from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from voiceapps.api.base import AccountView
+from voiceapps.api.base import AccountViewSet
 from voiceapps.api.openapi import IDEMPOTENCY_KEY, enveloped, operation
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.errors import conflict
@@ -107,8 +108,11 @@ class WebhookDeliveryDetailData(WebhookDeliveryData):
     )
 
 
-class WebhookDeliveryView(AccountView):
-    """A view of one delivery or of all."""
+class WebhookDeliveryViewSet(AccountViewSet):
+    """The deliveries of an account."""
+
+    lookup_url_kwarg = "delivery_id"
+    lookup_value_converter = "uuid"
 
     scopes: ClassVar[dict[str, str]] = {"GET": "calls:read", "POST": "calls:write"}
 
@@ -120,10 +124,6 @@ class WebhookDeliveryView(AccountView):
         rows = WebhookDelivery.objects.filter(account_id=self.kwargs["account_id"]).defer("password")
         return rows.annotate(attempt_count=Coalesce(counted, 0), application=F("call__application_id"))
 
-
-class WebhookDeliveryList(WebhookDeliveryView):
-    """The deliveries of an account."""
-
     @operation(
         "listWebhookDeliveries",
         tag=TAG,
@@ -132,15 +132,11 @@ class WebhookDeliveryList(WebhookDeliveryView):
         query=DeliveryQuery,
         errors=(400, 401, 403, 429),
     )
-    def get(self, request: Request, account_id: str) -> Response:
+    def list(self, request: Request, account_id: str) -> Response:
         """List the account's webhook deliveries, the newest first."""
         query = parameters(request, DeliveryQuery)
         rows = self.deliveries().defer("password", "body").filter(**{_FILTERS[name]: query[name] for name in _FILTERS if name in query})
         return answer_page(request, query, NEWEST_FIRST, rows, WebhookDeliveryData)
-
-
-class WebhookDeliveryDetail(WebhookDeliveryView):
-    """One delivery."""
 
     @operation(
         "getWebhookDelivery",
@@ -149,13 +145,9 @@ class WebhookDeliveryDetail(WebhookDeliveryView):
         example={**EXAMPLE, "requestBody": {"eventType": "disconnect", "cause": "hangup"}, "attempts": [ATTEMPT_EXAMPLE]},
         errors=(401, 403, 404, 429),
     )
-    def get(self, _request: Request, account_id: str, delivery_id: UUID) -> Response:
+    def retrieve(self, _request: Request, account_id: str, delivery_id: UUID) -> Response:
         """Show a delivery with its event and what each attempt brought."""
         return ok(WebhookDeliveryDetailData(get_object_or_404(self.deliveries(), pk=delivery_id)).data)
-
-
-class WebhookReplayList(WebhookDeliveryView):
-    """The replays of a delivery."""
 
     @operation(
         "replayWebhookDelivery",
@@ -166,7 +158,8 @@ class WebhookReplayList(WebhookDeliveryView):
         headers=[IDEMPOTENCY_KEY],
         errors=(400, 401, 403, 404, 409, 429),
     )
-    def post(self, request: Request, account_id: str, delivery_id: UUID) -> Response:
+    @action(detail=True, methods=["post"], name="Webhook Replay List")
+    def replays(self, request: Request, account_id: str, delivery_id: UUID) -> Response:
         """Send a delivered or failed webhook once more: same event, same message id, retries of its own."""
         valid(NoInput(data=request.data))
         delivery = get_object_or_404(self.deliveries(), pk=delivery_id)

@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from voiceapps.api.access.throttles import Counter
 from voiceapps.api.openapi import enveloped, operation
-from voiceapps.api.resources.voice_applications import TAG, VoiceApplicationView
+from voiceapps.api.resources.voice_applications import TAG, ApplicationResourceViewSet
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.strict import NoInput, valid
 from voiceapps.choices import CallbackMethod
@@ -84,7 +84,7 @@ class WebhookTestData(serializers.Serializer[Any]):
     attempts = WebhookTestAttemptData(many=True)
 
 
-class WebhookTestList(VoiceApplicationView):
+class WebhookTestViewSet(ApplicationResourceViewSet):
     """The tests of an application; none is kept."""
 
     scopes: ClassVar[dict[str, str]] = {"POST": "voice-applications:write"}
@@ -97,7 +97,7 @@ class WebhookTestList(VoiceApplicationView):
         answers={200: enveloped("WebhookTestAnswer", WebhookTestData())},
         example=EXAMPLE,
     )
-    def post(self, request: Request, account_id: str, application_id: UUID) -> Response:
+    def create(self, request: Request, account_id: str, application_id: UUID) -> Response:
         """Send a made-up `initiate` to the application's backend and show what a call would make of the answer."""
         valid(NoInput(data=request.data))
         application = self.application()
