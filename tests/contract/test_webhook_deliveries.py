@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from tests.support.api import ApiCustomer
 from tests.support.calls import STARTED, end, fetched, place, queued
-from voiceapps.api.resources.webhook_deliveries import MAX_SHOWN_ATTEMPTS
 from voiceapps.models import AuditEntry, WebhookAttempt, WebhookDelivery
+from voiceapps.models.webhooks import MAX_SHOWN_ATTEMPTS
 from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.services import webhooks
 

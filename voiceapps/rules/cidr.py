@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network
 
 MAX_SOURCE_RANGES = 25
@@ -50,11 +50,6 @@ def parse_address(text: str) -> str:
     if shape is None or any(int(part) > 255 for part in shape[1].split(".")):
         raise ValueError("Not an IPv4 address, such as 203.0.113.9.")
     return str(_strict_network(f"{text}/32", *shape.groups()).network_address)
-
-
-def duplicates(entries: Sequence[str]) -> set[str]:
-    """Return the entries that occur more than once."""
-    return {entry for entry in entries if entries.count(entry) > 1}
 
 
 def contains(ranges: Iterable[str], address: str) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from voiceapps.rules.cidr import MAX_SOURCE_RANGES, duplicates, parse_range
+from voiceapps.rules.cidr import MAX_SOURCE_RANGES, parse_range
 from voiceapps.rules.regions import parse_region
 
 MAX_REGIONS = 250
@@ -86,35 +87,25 @@ def apply(current: InboundSip, patch: InboundSipPatch) -> Transition:
 
 def _value_errors(patch: InboundSipPatch) -> dict[str, str]:
     checks = {
-        SOURCE_IPS: _source_ip_errors(patch.source_ips or ()),
-        REGIONS: _region_errors(patch.regions or ()),
+        SOURCE_IPS: _entry_errors(patch.source_ips or (), MAX_SOURCE_RANGES, parse_range),
+        REGIONS: _entry_errors(patch.regions or (), MAX_REGIONS, parse_region),
         ALGORITHMS: _algorithm_errors(patch.digest_algorithms),
     }
     return {field: " ".join(errors) for field, errors in checks.items() if errors}
 
 
-def _source_ip_errors(entries: tuple[str, ...]) -> list[str]:
-    if len(entries) > MAX_SOURCE_RANGES:
-        return [f"At most {MAX_SOURCE_RANGES} entries are allowed, {len(entries)} were sent."]
+def _entry_errors(entries: tuple[str, ...], most: int, parse: Callable[[str], object]) -> list[str]:
+    """Return what is wrong with a list: its length, entries that `parse` refuses, entries that occur more than once."""
+    if len(entries) > most:
+        return [f"At most {most} entries are allowed, {len(entries)} were sent."]
     errors = []
     for entry in entries:
         try:
-            parse_range(entry)
+            parse(entry)
         except ValueError as error:
             errors.append(f"{entry[:64]!r}: {error}")
-    return errors + [f"{entry!r}: Listed more than once." for entry in sorted(duplicates(entries))]
-
-
-def _region_errors(entries: tuple[str, ...]) -> list[str]:
-    if len(entries) > MAX_REGIONS:
-        return [f"At most {MAX_REGIONS} entries are allowed, {len(entries)} were sent."]
-    errors = []
-    for entry in entries:
-        try:
-            parse_region(entry)
-        except ValueError as error:
-            errors.append(f"{entry[:64]!r}: {error}")
-    return errors + [f"{entry!r}: Listed more than once." for entry in sorted(duplicates(entries))]
+    repeated = {entry for entry in entries if entries.count(entry) > 1}
+    return errors + [f"{entry!r}: Listed more than once." for entry in sorted(repeated)]
 
 
 def _algorithm_errors(algorithms: tuple[str, ...] | None) -> list[str]:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from voiceapps.choices import CallState
-from voiceapps.models import Account, Call, VoiceApplication
-from voiceapps.rules.inbound_sip import InboundSipPatch
-from voiceapps.services import audit, inbound_sip
+from voiceapps.models import Account, Call, SipCredential, VoiceApplication
+from voiceapps.rules import inbound_sip as rules
+from voiceapps.rules.inbound_sip import InboundSip, InboundSipPatch, Transition
+from voiceapps.services import audit
 from voiceapps.services.audit import Actor
+from voiceapps.services.passwords import make_password
+
+_HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 
 SECRET_FIELDS = frozenset({"callback_password", "fallback_password"})
 
@@ -41,6 +49,14 @@ class Changed:
     sip_password: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """What changed, for the audit, and the password where one was made."""
+
+    changes: dict[str, object]
+    password: str | None
+
+
 @transaction.atomic
 def create(account: Account, fields: Mapping[str, Any], sip: InboundSipPatch, *, actor: Actor) -> Changed:
     """Create an application from model fields that were validated; raises InvalidFields, TooManyApplicationsError."""
@@ -49,7 +65,7 @@ def create(account: Account, fields: Mapping[str, Any], sip: InboundSipPatch, *,
         raise TooManyApplicationsError(f"The account may have {account.max_applications} voice applications and has them.")
     application = VoiceApplication(account=account, **fields)
     application.save(force_insert=True)
-    applied = inbound_sip.apply(application, sip)
+    applied = _apply(application, sip)
     application.save()
     _record(actor, "application.create", application, _masked(fields) | applied.changes)
     return Changed(application, applied.password)
@@ -72,7 +88,7 @@ def update(
     changed = {name: value for name, value in fields.items() if getattr(application, name) != value}
     for name, value in changed.items():
         setattr(application, name, value)
-    applied = inbound_sip.apply(application, sip)
+    applied = _apply(application, sip)
     changes = _masked(changed) | applied.changes
     if changes:
         application.version += 1
@@ -108,3 +124,52 @@ def _record(actor: Actor, action: str, application: VoiceApplication, changes: d
 
 def _masked(fields: Mapping[str, Any]) -> dict[str, object]:
     return {name: "***" if name in SECRET_FIELDS and value else value for name, value in fields.items()}
+
+
+def _apply(application: VoiceApplication, change: InboundSipPatch) -> _Applied:
+    """Set the application's fields, which the caller saves, and store its credential; raises InvalidFields."""
+    if change == InboundSipPatch():
+        return _Applied({}, None)
+    before = _current(application)
+    transition = rules.apply(before, change)
+    _set(application, transition)
+    if transition.drop_credential:
+        SipCredential.objects.filter(application=application).delete()
+    password = _rotate(application) if transition.new_password else None
+    changes: dict[str, object] = {name: value for name, value in asdict(transition.after).items() if value != getattr(before, name)}
+    return _Applied(changes | ({"password": "rotated"} if password else {}), password)
+
+
+def _current(application: VoiceApplication) -> InboundSip:
+    """Return the settings as they stand."""
+    return InboundSip(
+        enabled=application.inbound_sip_enabled,
+        password_auth=application.password_auth_enabled,
+        source_ips=tuple(application.allowed_source_ips),
+        regions=tuple(application.allowed_regions),
+        digest_algorithms=tuple(application.digest_algorithms),
+    )
+
+
+def _set(application: VoiceApplication, transition: Transition) -> None:
+    after = transition.after
+    if transition.new_alias:
+        application.sip_alias = uuid.uuid4()
+    elif not after.enabled:
+        application.sip_alias = None
+    application.inbound_sip_enabled = after.enabled
+    application.password_auth_enabled = after.password_auth
+    application.allowed_source_ips = list(after.source_ips)
+    application.allowed_regions = list(after.regions)
+    application.digest_algorithms = list(after.digest_algorithms)
+
+
+def _rotate(application: VoiceApplication) -> str:
+    password = make_password()
+    ha1 = [
+        (username, algorithm, make(f"{username}:{settings.SIP_REALM}:{password}".encode()).hexdigest())
+        for username in (str(application.application_id), str(application.sip_alias))
+        for algorithm, make in _HASHES.items()
+    ]
+    SipCredential.objects.update_or_create(application=application, defaults={"realm": settings.SIP_REALM, "secrets": json.dumps(ha1)})
+    return password

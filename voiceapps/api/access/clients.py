@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from oauth2_provider.models import AccessToken
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauthlib.oauth2.rfc6749.errors import InvalidRequestError, OAuth2Error
 
@@ -39,7 +38,7 @@ class Credentials:
 
 
 class ClientValidator(OAuth2Validator):  # type: ignore[misc]  # django-oauth-toolkit ships no types
-    """Prove clients by any of their secrets, and tokens by signature first and database second."""
+    """Prove clients by any of their secrets."""
 
     def client_authentication_required(self, _request: Any, *_args: Any, **_options: Any) -> bool:
         """Say that every client has a secret."""
@@ -57,10 +56,6 @@ class ClientValidator(OAuth2Validator):  # type: ignore[misc]  # django-oauth-to
         throttles.count_success(credentials.client_id, source)
         request.client, request.client_id = client, client.client_id
         return True
-
-    def validate_bearer_token(self, token: str, scopes: Any, request: Any) -> bool:
-        """Tell whether we signed the token and it is still good."""
-        return tokens.claims_of(token) is not None and bool(super().validate_bearer_token(token, scopes, request))
 
     def introspect_token(self, token: str, _hint: str, request: Any, *_args: Any, **_options: Any) -> dict[str, object] | None:
         """Return what the client's own token says and may do now, None for any other (RFC 7662)."""
@@ -83,9 +78,6 @@ class ClientValidator(OAuth2Validator):  # type: ignore[misc]  # django-oauth-to
         if clients.has_too_many_tokens(request.client):
             raise SlowDownError("Too many tokens of this client are valid. Use one until it expires.")
         super()._save_bearer_token(token, request)
-
-    def _load_access_token(self, token: str) -> AccessToken | None:
-        return tokens.row_of(token)
 
 
 def credentials_of(request: Any) -> Credentials:

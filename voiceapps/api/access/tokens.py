@@ -49,6 +49,11 @@ def row_of(token: str) -> AccessToken | None:
     return row
 
 
+def valid_row(token: str) -> AccessToken | None:
+    """Return the row of a token that we signed and that is still good, None for any other text."""
+    return row_of(token) if claims_of(token) else None
+
+
 def holder_claims(client: ApiClient, scopes: Collection[str]) -> dict[str, object]:
     """Return what a token says about its client: `accounts` and `roles` are the vendor's claims (voice-applications-api.md)."""
     return {

@@ -13,9 +13,8 @@ from rest_framework.response import Response
 from voiceapps.api.callcontrol.base import CallControlViewSet, SpanQuery, not_found
 from voiceapps.api.openapi import operation
 from voiceapps.api.wire.errors import ProblemError, bad
-from voiceapps.api.wire.fields import TextOrNull, Time
+from voiceapps.api.wire.forms import TextOrNull, Time, parameters
 from voiceapps.api.wire.paging import MAX_CURSOR, Keyset
-from voiceapps.api.wire.strict import parameters
 from voiceapps.models import Call
 from voiceapps.rules.endings import EndReason
 

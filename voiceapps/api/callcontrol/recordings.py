@@ -15,8 +15,7 @@ from rest_framework.response import Response
 
 from voiceapps.api.callcontrol.base import CallControlViewSet, SpanQuery, not_found
 from voiceapps.api.openapi import operation
-from voiceapps.api.wire.fields import Duration, Time
-from voiceapps.api.wire.strict import parameters
+from voiceapps.api.wire.forms import Duration, Time, parameters
 from voiceapps.models import Recording
 
 TAG = "Recordings"

@@ -18,8 +18,7 @@ from rest_framework.response import Response
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.voice_applications import TAG, ApplicationResourceViewSet
 from voiceapps.api.wire.envelope import ok
-from voiceapps.api.wire.fields import Ipv4Text, NumberOrNull, StrictText
-from voiceapps.api.wire.strict import StrictInput, valid
+from voiceapps.api.wire.forms import Ipv4Text, NumberOrNull, StrictInput, StrictText, valid
 from voiceapps.choices import RefusalReason
 from voiceapps.daemon.admission_reads import admission_snapshots
 from voiceapps.geo import CountryLookup

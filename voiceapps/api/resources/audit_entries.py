@@ -10,9 +10,8 @@ from rest_framework.response import Response
 
 from voiceapps.api.base import AccountViewSet
 from voiceapps.api.openapi import enveloped, operation
-from voiceapps.api.wire.fields import ExactTime
+from voiceapps.api.wire.forms import ExactTime, parameters
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
-from voiceapps.api.wire.strict import parameters
 from voiceapps.models import AuditEntry
 
 IN_ORDER = Keyset(("number",))

@@ -12,9 +12,8 @@ from rest_framework.response import Response
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.admission_checks import RuleData
 from voiceapps.api.resources.voice_applications import TAG, ApplicationResourceViewSet
-from voiceapps.api.wire.fields import Ipv4Text, TextOrNull, Time
+from voiceapps.api.wire.forms import Ipv4Text, TextOrNull, Time, parameters
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
-from voiceapps.api.wire.strict import parameters
 from voiceapps.choices import RefusalReason
 from voiceapps.models import RefusedAttempt
 

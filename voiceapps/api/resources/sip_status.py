@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.voice_applications import TAG, ApplicationResourceViewSet
 from voiceapps.api.wire.envelope import ok
-from voiceapps.api.wire.fields import TextOrNull, Time
+from voiceapps.api.wire.forms import TextOrNull, Time
 from voiceapps.choices import CallState
 from voiceapps.models import Call, RefusedAttempt, VoiceApplication
 

@@ -16,16 +16,13 @@ from rest_framework.response import Response
 from voiceapps.api.base import AccountViewSet
 from voiceapps.api.openapi import IDEMPOTENCY_KEY, enveloped, operation
 from voiceapps.api.wire.envelope import ok
-from voiceapps.api.wire.errors import conflict
-from voiceapps.api.wire.fields import TextOrNull, Time
-from voiceapps.api.wire.idempotency import once
+from voiceapps.api.wire.forms import NoInput, TextOrNull, Time, parameters, valid
+from voiceapps.api.wire.guards import once
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
-from voiceapps.api.wire.strict import NoInput, parameters, valid
 from voiceapps.choices import CallbackMethod, DeliveryState
 from voiceapps.models import WebhookAttempt, WebhookDelivery
 from voiceapps.models.webhooks import MAX_SHOWN_ATTEMPTS
 from voiceapps.services import webhooks
-from voiceapps.services.webhooks import DeliveryPendingError, NotReplayableError
 
 TAG = "Webhook deliveries"
 NEWEST_FIRST = Keyset(("created_at", "delivery_id"), descending=True)
@@ -165,12 +162,7 @@ class WebhookDeliveryViewSet(AccountViewSet):
         delivery = get_object_or_404(self.deliveries(), pk=delivery_id)
 
         def replay() -> Response:
-            try:
-                webhooks.replay(delivery.pk, actor=self.actor)
-            except NotReplayableError as error:
-                raise conflict("not_replayable", str(error)) from None
-            except DeliveryPendingError as error:
-                raise conflict("delivery_pending", str(error)) from None
+            webhooks.replay(delivery.pk, actor=self.actor)
             return ok(WebhookDeliveryData(self.deliveries().get(pk=delivery.pk)).data, status=202)
 
         return once(self.client, request, replay)

@@ -14,7 +14,7 @@ from voiceapps.api.access.throttles import Counter
 from voiceapps.api.openapi import enveloped, operation
 from voiceapps.api.resources.voice_applications import TAG, ApplicationResourceViewSet
 from voiceapps.api.wire.envelope import ok
-from voiceapps.api.wire.strict import NoInput, valid
+from voiceapps.api.wire.forms import NoInput, valid
 from voiceapps.choices import CallbackMethod
 from voiceapps.models import VoiceApplication
 from voiceapps.services import webhook_tests

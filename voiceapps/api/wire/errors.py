@@ -20,6 +20,9 @@ from rest_framework.views import exception_handler
 
 from voiceapps.api.wire.envelope import envelope
 from voiceapps.rules.inbound_sip import InvalidFields
+from voiceapps.services.applications import TooManyApplicationsError, VersionConflictError
+from voiceapps.services.clients import TooManyClientsError, TooManySecretsError
+from voiceapps.services.webhooks import DeliveryPendingError, NotReplayableError
 
 SourceKind = Literal["field", "parameter", "header"]
 
@@ -37,6 +40,15 @@ TYPES = {
     500: "internal_server_error",
     503: "service_unavailable",
 }
+
+CONFLICTS: dict[type[Exception], str] = {
+    TooManyApplicationsError: "too_many_applications",
+    TooManyClientsError: "too_many_credentials",
+    TooManySecretsError: "too_many_secrets",
+    NotReplayableError: "not_replayable",
+    DeliveryPendingError: "delivery_pending",
+}
+"""The refusals of services that are a 409, each with the `type` that it has on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +94,10 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
     """Translate any exception of a view that is the caller's fault, in the view's own shape."""
     if isinstance(error, InvalidFields):
         error = exceptions.ValidationError(error.errors)
+    if isinstance(error, VersionConflictError):
+        error = ProblemError(Problem(412, "The resource has changed since it was read.", source={"header": "If-Match"}))
+    if type(error) in CONFLICTS:
+        error = conflict(CONFLICTS[type(error)], str(error))
     if isinstance(error, ObjectDoesNotExist):
         # It was there when the request came and is gone now.
         error = Http404()

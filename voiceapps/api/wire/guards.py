@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a request that is sent twice acts once.
+"""The headers that guard a change: `Idempotency-Key`, by which a request that is sent twice acts once, and `If-Match` (RFC 9110 §13).
 
 A secret is shown in the first answer only. A replay carries a notice in its place, so that a client knows why it is missing.
 """
@@ -25,6 +25,7 @@ NOTICE = "Shown only in the first answer to this Idempotency-Key. If it is lost,
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _KEPT_HEADERS = ("Location", "ETag")
+_TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e]*)"\s*')
 
 
 def once(client: ApiClient, request: Request, act: Callable[[], Response]) -> Response:
@@ -47,6 +48,22 @@ def once(client: ApiClient, request: Request, act: Callable[[], Response]) -> Re
     if kept is None:
         return made[0]
     return Response(kept.body, status=kept.status, headers=kept.headers | {REPLAYED: "true"})
+
+
+def entity_tag(version: int) -> str:
+    """Return the strong tag of a version."""
+    return f'"{version}"'
+
+
+def wanted_versions(request: Request) -> frozenset[int] | None:
+    """Return the versions that If-Match allows, None for any; weak tags match nothing. Raises ProblemError."""
+    header = request.headers.get("If-Match")
+    if header is None or header.strip() == "*":
+        return None
+    tags = [_TAG.fullmatch(tag) for tag in header.split(",")]
+    if not all(tags):
+        raise bad("header", "If-Match", 'Not a list of entity tags such as "3".')
+    return frozenset(int(tag[2]) for tag in tags if tag and not tag[1] and tag[2].isdecimal() and len(tag[2]) < 10)
 
 
 def _fingerprint(request: Request) -> str:
