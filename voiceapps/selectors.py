@@ -45,7 +45,6 @@ class CallApplication:
 
     application_id: str
     account_id: str
-    application_name: str
     initiated_url: str
     initiated_method: str
     initiated_fallback_url: str
@@ -81,7 +80,6 @@ def call_application(application_id: str) -> CallApplication | None:
     return CallApplication(
         application_id=str(row.application_id),
         account_id=row.account_id,
-        application_name=row.name,
         initiated_url=row.initiated_url,
         initiated_method=row.initiated_method,
         initiated_fallback_url=row.initiated_fallback_url,

@@ -63,14 +63,9 @@ def record_complete(view: CallView, recording: RecordingView) -> Payload:
     return {**_common("recordComplete", view), **_answer(view), **_tag(view), **_recording(view, recording)}
 
 
-def recording_available(view: CallView, recording: RecordingView, status: str = "complete") -> Payload:
+def recording_available(view: CallView, recording: RecordingView) -> Payload:
     """Return the body that reports a recording's file; its call may be over by then."""
-    return {
-        **_common("recordingAvailable", view),
-        **_tag(view),
-        **_recording(view, recording),
-        "status": status,
-    }
+    return {**_common("recordingAvailable", view), **_tag(view), **_recording(view, recording), "status": "complete"}
 
 
 def disconnect(

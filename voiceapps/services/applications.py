@@ -36,10 +36,6 @@ class VersionConflictError(Exception):
 class CallsInProgressError(Exception):
     """Say that calls of the application are up."""
 
-    def __init__(self, count: int) -> None:
-        super().__init__(f"{count} calls of the application are up.")
-        self.count = count
-
 
 @dataclass(frozen=True, slots=True)
 class Changed:
@@ -106,7 +102,7 @@ def delete(application: VoiceApplication, *, actor: Actor, force: bool = False, 
     application = _locked(application, versions)
     live = Call.objects.filter(account_id=application.account_id, application=application).exclude(state=CallState.DISCONNECTED).count()
     if live and not force:
-        raise CallsInProgressError(live)
+        raise CallsInProgressError(f"{live} calls of the application are up.")
     _record(actor, "application.delete", application, {"name": application.name, "live_calls": live})
     application.delete()
 

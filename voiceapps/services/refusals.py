@@ -10,6 +10,7 @@ from django.db.models import F
 
 from voiceapps.models import RefusedAttempt
 from voiceapps.rules.records import RefusalSeen
+from voiceapps.services.call_rows import storable
 
 # Attempts that follow each other within this time are one burst.
 BURST_SECONDS = 60.0
@@ -37,12 +38,8 @@ def add(record: RefusalSeen) -> None:
         count=record.count,
         first_at=first_at,
         last_at=last_at,
-        request_user=_short(record.request_user, 256),
-        sip_call_id=_short(record.sip_call_id, 512),
-        user_agent=_short(record.user_agent, 256),
+        request_user=storable(record.request_user)[:256],
+        sip_call_id=storable(record.sip_call_id)[:512],
+        user_agent=storable(record.user_agent)[:256],
         trace=[asdict(result) for result in record.trace],
     )
-
-
-def _short(text: str, length: int) -> str:
-    return text.replace("\0", "\\0")[:length]

@@ -32,6 +32,8 @@ RETRY_SECONDS = (5, 30, 120, 600, 3600)
 LEASE_SECONDS = 60
 # An announced row is left to the queue for this long; a queue that lags is not helped by more tasks for the same rows.
 ANNOUNCE_SECONDS = 20
+MAX_ANNOUNCED = 500
+"""Deliveries that one sweep announces."""
 MAX_STORED_BODY = 64 * 1024
 
 
@@ -153,18 +155,18 @@ def finish_attempt(delivery_id: UUID, answer: OutboundAnswer) -> None:
 
 
 @transaction.atomic
-def take_due(limit: int = 500) -> list[UUID]:
+def take_due() -> list[UUID]:
     """Return the deliveries to announce now, the oldest first; each is returned again only after a while."""
     due = WebhookDelivery.objects.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
     due = due.filter(state=DeliveryState.PENDING, announce_at__lte=timezone.now()).order_by("announce_at")
-    taken = list(due.values_list("pk", flat=True)[:limit])
+    taken = list(due.values_list("pk", flat=True)[:MAX_ANNOUNCED])
     again = timezone.now() + timedelta(seconds=ANNOUNCE_SECONDS)
     WebhookDelivery.objects.filter(pk__in=taken).update(announce_at=again)
     return taken
 
 
 @transaction.atomic
-def replay(delivery_id: UUID, *, actor: Actor) -> WebhookDelivery:
+def replay(delivery_id: UUID, *, actor: Actor) -> None:
     """Send a delivery once more, now and with all its retries, under its old message id.
 
     Raises NotReplayableError, DeliveryPendingError, WebhookDelivery.DoesNotExist.
@@ -184,7 +186,6 @@ def replay(delivery_id: UUID, *, actor: Actor) -> WebhookDelivery:
     delivery.state, delivery.replayed_at = DeliveryState.PENDING, timezone.now()
     _announce_now(delivery)
     delivery.save(update_fields=["state", "replayed_at", "next_attempt_at", "announce_at"])
-    return delivery
 
 
 def send(request: OutboundRequest) -> OutboundAnswer:

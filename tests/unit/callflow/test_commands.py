@@ -21,7 +21,6 @@ from voiceapps.selectors import CallApplication
 ROW = CallApplication(
     application_id="app-1",
     account_id="9900000",
-    application_name="Desk",
     initiated_url="https://app.example.com/start",
     initiated_method="GET",
     initiated_fallback_url="",
