@@ -10,7 +10,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import DatabaseError
 
 from mediarelay.config import ranges_overlap
-from voiceapps import token_keys
+from voiceapps.api.access import token_keys
 from voiceapps.models import SipCredential
 
 TAG = "sipuri"

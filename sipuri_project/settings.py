@@ -9,7 +9,7 @@ from django.templatetags.static import static
 
 from sipuri_project import environment as e
 from sipuri_project import folder_queue
-from voiceapps import token_keys
+from voiceapps.api.access import token_keys
 from voiceapps.console.navigation import navigation
 
 BASE_DIR = Path(__file__).resolve().parent.parent

@@ -22,8 +22,7 @@ from oauth2_provider.models import AccessToken
 
 from tests.conftest import ACTOR, SECRET
 from tests.support.api import CALLBACK, ApiCustomer
-from voiceapps import token_keys
-from voiceapps.api.access import throttles
+from voiceapps.api.access import throttles, token_keys
 from voiceapps.api.access.forms import MAX_FIELDS
 from voiceapps.models import Account, ApiClient, AuditEntry, ClientSecret
 from voiceapps.models.accounts import SCOPES

@@ -17,7 +17,7 @@ from sipproxy.adapters.node import ProxyNode
 from sipproxy.aio.sharing import shared_sockets
 from sipuri_project.config import geo_config, sip_proxy_config
 from sipuri_project.daemon import DaemonCommand
-from voiceapps.geo import CountryLookup
+from voiceapps.daemon.geo import CountryLookup
 
 
 class Command(DaemonCommand):

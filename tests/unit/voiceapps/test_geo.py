@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from voiceapps.geo import CountryLookup
+from voiceapps.daemon.geo import CountryLookup
 
 
 def test_the_operators_names_come_first() -> None:

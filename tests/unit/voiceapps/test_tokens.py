@@ -15,8 +15,8 @@ from jwcrypto.common import base64url_encode
 from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS
 
-from voiceapps import token_keys
-from voiceapps.token_keys import MAX_TOKEN, TokenKeys
+from voiceapps.api.access import token_keys
+from voiceapps.api.access.token_keys import MAX_TOKEN, TokenKeys
 
 RSA = JWK.generate(kty="RSA", size=2048, alg="RS256", kid="one").export_private(as_dict=True)
 EC = JWK.generate(kty="EC", crv="P-256", alg="ES256", kid="two").export_private(as_dict=True)

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from voiceapps import token_keys
+from voiceapps.api.access import token_keys
 from voiceapps.api.access.endpoints import TAG
 from voiceapps.api.openapi import operation
 from voiceapps.models.accounts import SCOPES

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 from oauth2_provider.models import AccessToken
 
-from voiceapps import token_keys
+from voiceapps.api.access import token_keys
 from voiceapps.models import ApiClient
 from voiceapps.models.accounts import ROLES
 

@@ -21,7 +21,7 @@ from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.forms import Ipv4Text, NumberOrNull, StrictInput, StrictText, valid
 from voiceapps.choices import RefusalReason
 from voiceapps.daemon.admission_reads import admission_snapshots
-from voiceapps.geo import CountryLookup
+from voiceapps.daemon.geo import CountryLookup
 from voiceapps.models import Call, VoiceApplication
 from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Decision, DigestState, Outcome, RequestFacts, decide
 from voiceapps.rules.limits import Usage, apply_limits

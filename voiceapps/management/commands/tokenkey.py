@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from voiceapps import token_keys
+from voiceapps.api.access import token_keys
 
 
 class Command(BaseCommand):
