@@ -7,7 +7,7 @@ from django.db.models import TextChoices
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndClass, EndReason
-from voiceapps.rules.records import Role
+from voiceapps.rules.reports import Role
 
 
 class CallbackMethod(TextChoices):

@@ -14,7 +14,7 @@ from voiceapps.models import Ban, Call, CallEvent, MediaLeg, Node, VoiceApplicat
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.media_figures import FIGURE_NAMES, MediaFigures
 from voiceapps.rules.pcap import StoredMessage
-from voiceapps.rules.records import SourceBanned
+from voiceapps.rules.reports import SourceBanned
 
 NODE_LIVE_SECONDS = 10.0
 POOL_SECONDS = 120.0

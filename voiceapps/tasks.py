@@ -9,7 +9,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from voiceapps.rules.records import NodeBeat
+from voiceapps.rules.reports import NodeBeat
 from voiceapps.services import calls, clients, idempotency, nodes, webhooks
 
 

@@ -12,7 +12,7 @@ from callflow.config import CallflowConfig
 from daemonkit.address import Address
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.daemon.outbound import WebhookClient
-from voiceapps.services.records import write_records
+from voiceapps.services.reports import write_reports
 
 
 class CallflowNode:
@@ -27,7 +27,7 @@ class CallflowNode:
         registry: CollectorRegistry,
     ) -> None:
         self._reporter = NodeReporter(
-            "callflow", config.name, self._describe, write_records=write_records, metrics=metrics, registry=registry
+            "callflow", config.name, self._describe, write_reports=write_reports, metrics=metrics, registry=registry
         )
         self._server = CallflowServer(
             config,

@@ -37,7 +37,7 @@ from callflow.sip.events import (
 from callflow.sip.sdp_answer import RemoteMedia
 from daemonkit.alarm import Alarm
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import CallAnswered, CallEnded, CallFacts, Record
+from voiceapps.rules.reports import CallAnswered, CallEnded, CallFacts, Report
 
 log = structlog.get_logger(__name__)
 
@@ -199,7 +199,7 @@ class CallShell:
         if self._engine.finished:
             self._on_finished()
 
-    def _write(self, report: Record) -> None:
+    def _write(self, report: Report) -> None:
         self._services.put_record(report)
         if isinstance(report, CallAnswered):
             log.debug("call_answered")

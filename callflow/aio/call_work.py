@@ -16,7 +16,7 @@ from callflow.engine.call_engine import CallEngine
 from callflow.engine.effects import ApplicationWanted, AudioWanted, FetchDocument, SpeechWanted
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
-from voiceapps.rules.records import CallFacts, WebhookFetched
+from voiceapps.rules.reports import CallFacts, WebhookFetched
 
 log = structlog.get_logger(__name__)
 

@@ -19,7 +19,7 @@ from callflow.config import CallflowConfig
 from callflow.sip.events import CallArrived, SipEvent
 from daemonkit.address import Address
 from voiceapps.daemon.outbound import WebhookClient
-from voiceapps.rules.records import Record
+from voiceapps.rules.reports import Report
 
 STOP_SECONDS = 2.0
 """How long the tasks of calls may still run when the daemon stops."""
@@ -34,7 +34,7 @@ class CallflowServer:
         *,
         find_application: FindApplication,
         new_client: Callable[[], WebhookClient],
-        put_record: Callable[[Record], None],
+        put_record: Callable[[Report], None],
         registry: CollectorRegistry,
     ) -> None:
         self._config = config

@@ -12,7 +12,7 @@ from callflow.aio.speech import Speaker
 from callflow.config import Application, CallflowConfig
 from daemonkit.address import Address
 from voiceapps.daemon.outbound import WebhookClient
-from voiceapps.rules.records import Record
+from voiceapps.rules.reports import Report
 
 FindApplication = Callable[[str], Awaitable[Application | None]]
 
@@ -26,7 +26,7 @@ class Services:
     find_application: FindApplication
     """Returns None if the application is gone or cannot be read."""
     metrics: CallflowMetrics
-    put_record: Callable[[Record], None]
+    put_record: Callable[[Report], None]
     recorders: RecorderPool
     sounds: SoundFetcher
     speaker: Speaker

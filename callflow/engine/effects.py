@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from callflow.bxml import Webhook
 from callflow.bxml.voices import Voice
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import Record
+from voiceapps.rules.reports import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class VerbStarted:
 class WriteReport:
     """Hand a report to the writer that brings it to the database."""
 
-    report: Record
+    report: Report
 
 
 Effect = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from callflow.bxml import Webhook
 from callflow.engine import reports
-from voiceapps.rules.records import RecordingStored, StatusEventQueued
+from voiceapps.rules.reports import RecordingStored, StatusEventQueued
 from voiceapps.rules.webhook_bodies import CallView, RecordingView
 
 

@@ -6,7 +6,7 @@ from callflow.bxml import Webhook
 from callflow.engine.limits import MAX_ERROR_MESSAGE
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import CallEnded, RecordingStored, StatusEventQueued
+from voiceapps.rules.reports import CallEnded, RecordingStored, StatusEventQueued
 from voiceapps.rules.webhook_bodies import CallView, RecordingView
 
 OTHER_FAILURE_STATUS = 500

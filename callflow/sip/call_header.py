@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from sipproxy.sip import Request
-from voiceapps.rules.records import CallFacts
+from voiceapps.rules.reports import CallFacts
 
 NAME = "P-Sipuri-Call"
 _CALL_ID = r"c-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"

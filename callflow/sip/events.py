@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from callflow.sip.sdp_answer import RemoteMedia
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import CallFacts
+from voiceapps.rules.reports import CallFacts
 
 
 @dataclass(frozen=True, slots=True)

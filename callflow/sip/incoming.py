@@ -11,7 +11,7 @@ from callflow.sip.states import CallMove, CallState
 from daemonkit.address import Address
 from sipproxy.sip import Request, Response
 from sipproxy.transactions.events import Key
-from voiceapps.rules.records import CallFacts
+from voiceapps.rules.reports import CallFacts
 
 
 class IncomingCall(SipCall):

@@ -17,8 +17,8 @@ from mediarelay.config import RelayConfig
 from mediarelay.core.events import OneWayAudio, SessionEnded
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.rules.media_figures import MediaFigures
-from voiceapps.rules.records import MediaNotice, MediaReport
-from voiceapps.services.records import write_records
+from voiceapps.rules.reports import MediaNotice, MediaReport
+from voiceapps.services.reports import write_reports
 
 REPORT_SECONDS = 10.0
 """Each call is reported so often, or less: with very many it is their turn later."""
@@ -35,7 +35,7 @@ class ReportingRelay:
     ) -> None:
         self._config = config
         self._reporter = NodeReporter(
-            "mediarelay", config.name, self._describe, write_records=write_records, metrics=metrics, registry=registry
+            "mediarelay", config.name, self._describe, write_reports=write_reports, metrics=metrics, registry=registry
         )
         self._server = RelayServer(config, registry=registry, on_ended=self._on_ended, on_one_way=self._on_one_way, commands=commands)
         self._reports: asyncio.Task[None] | None = None

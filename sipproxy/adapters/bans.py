@@ -9,7 +9,7 @@ import structlog
 from django.db import DatabaseError
 
 from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
-from voiceapps.rules.records import SourceBanned
+from voiceapps.rules.reports import SourceBanned
 from voiceapps.selectors import active_bans
 
 REFRESH_SECONDS = 1.0

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from sipproxy.core.events import InviteRefused
 from voiceapps.rules.admission import Reason
-from voiceapps.rules.records import Record, RefusalSeen
+from voiceapps.rules.reports import RefusalSeen, Report
 
 FLUSH_SECONDS = 1.0
 MAX_GATHERED = 1_000
@@ -26,7 +26,7 @@ class _Burst:
 class RefusalLog:
     """The refusals of this second, alike ones counted together; past `MAX_GATHERED` kinds further ones are dropped and counted."""
 
-    def __init__(self, put: Callable[[Record], None], *, registry: CollectorRegistry) -> None:
+    def __init__(self, put: Callable[[Report], None], *, registry: CollectorRegistry) -> None:
         self._put = put
         self._bursts: dict[tuple[str | None, str, Reason], _Burst] = {}
         self._dropped = Counter("sipuri_refusals_dropped", "Refusals that found no room in their second", registry=registry)

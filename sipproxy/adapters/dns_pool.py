@@ -17,7 +17,7 @@ from sipproxy.dns_config import DnsConfig
 from voiceapps.daemon.database import DatabaseBusyError
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.selectors import NodeView, node_pool
-from voiceapps.services.records import write_records
+from voiceapps.services.reports import write_reports
 
 REFRESH_SECONDS = 2.0
 
@@ -29,7 +29,7 @@ class PooledDns:
 
     def __init__(self, config: DnsConfig, *, registry: CollectorRegistry, metrics: Address | None) -> None:
         self._reporter = NodeReporter(
-            "sipdns", config.name, self._describe, write_records=write_records, metrics=metrics, registry=registry
+            "sipdns", config.name, self._describe, write_reports=write_reports, metrics=metrics, registry=registry
         )
         self._server = DnsServer(config, registry=registry)
         self._known = False

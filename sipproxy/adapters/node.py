@@ -21,7 +21,7 @@ from sipproxy.aio.kernel_set import KernelSet
 from sipproxy.aio.server import ProxyServer
 from sipproxy.config import SipProxyConfig
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
-from voiceapps.services.records import write_records
+from voiceapps.services.reports import write_reports
 
 
 class ProxyNode:
@@ -39,7 +39,7 @@ class ProxyNode:
         self._config = config
         self._sockets = sockets
         self._reporter = NodeReporter(
-            "sipproxy", config.name, self._describe, write_records=write_records, metrics=metrics, registry=registry
+            "sipproxy", config.name, self._describe, write_reports=write_reports, metrics=metrics, registry=registry
         )
         database = self._reporter.database
         self._refusals = RefusalLog(self._reporter.put, registry=registry)

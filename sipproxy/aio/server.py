@@ -41,7 +41,7 @@ from sipproxy.core.shared import CoreHooks
 from sipproxy.transactions.listener import Listener, Side
 from sipproxy.transactions.tables import T1
 from voiceapps.rules.admission import AdmissionSnapshot
-from voiceapps.rules.records import CallAdmitted, CallEnded, Record, SourceBanned
+from voiceapps.rules.reports import CallAdmitted, CallEnded, Report, SourceBanned
 
 Snapshots = Mapping[str, AdmissionSnapshot]
 LOGGED_OCTETS = 2_048
@@ -59,7 +59,7 @@ class ProxyServer:
         *,
         ask_directory: AskDirectory,
         country_of: Callable[[str], str | None],
-        on_record: Callable[[Record], None],
+        on_record: Callable[[Report], None],
         on_refusal: Callable[[InviteRefused], None],
         on_bans: Callable[[BanChange], None],
         registry: CollectorRegistry,

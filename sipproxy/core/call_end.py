@@ -23,7 +23,7 @@ from sipproxy.core.response_context import CANCELLED, UNANSWERED, Phase, Respons
 from sipproxy.core.shared import ContextTimer, Shared
 from sipproxy.transactions.listener import Side
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import CallEnded
+from voiceapps.rules.reports import CallEnded
 
 NO_RELAY: Address = ("", 0)
 """The relay of a call that got none."""

@@ -17,7 +17,7 @@ from sipproxy.core.response_context import Input, Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
 from voiceapps.rules.admission import AdmissionSnapshot
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import CallAdmitted, CallFacts
+from voiceapps.rules.reports import CallAdmitted, CallFacts
 
 _REFUSALS = {Refusal.UNUSABLE: EndReason.UNSUPPORTED_MEDIA, Refusal.UNAVAILABLE: EndReason.NO_MEDIA_RELAY}
 

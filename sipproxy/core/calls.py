@@ -13,7 +13,7 @@ from sipproxy.core.limits import CALL_SECONDS, MAX_CALLS, MAX_OVER
 from sipproxy.transactions.tables import TIMEOUT
 from sipproxy.transactions.timers import Timers
 from voiceapps.rules.admission import CallCount
-from voiceapps.rules.records import CallFacts
+from voiceapps.rules.reports import CallFacts
 
 
 @dataclass(slots=True)

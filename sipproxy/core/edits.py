@@ -11,7 +11,7 @@ from sipproxy.sip import Message, NameAddr, PeerError, Request, Response, SipUri
 from sipproxy.sip.uri import DEFAULT_PORT, SECURE_PORT
 from sipproxy.transactions.branches import make_branch
 from sipproxy.transactions.listener import Listener, Side, Transport
-from voiceapps.rules.records import CallFacts
+from voiceapps.rules.reports import CallFacts
 
 CALL_HEADER = "P-Sipuri-Call"
 _PRIVATE = "p-sipuri-"

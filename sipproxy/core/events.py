@@ -12,7 +12,7 @@ from sipproxy.admission.bans import BanChange
 from sipproxy.core.limits import MAX_EVENTS
 from sipproxy.transactions.listener import Listener, Side, Transport
 from voiceapps.rules.admission import Reason, RuleResult
-from voiceapps.rules.records import CallAdmitted, CallEnded, LadderMessage, SourceBanned
+from voiceapps.rules.reports import CallAdmitted, CallEnded, LadderMessage, SourceBanned
 
 METHODS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE"))
 # Controls, and characters that change the direction of writing on a page.

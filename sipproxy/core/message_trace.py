@@ -12,7 +12,7 @@ from sipproxy.config import SipProxyConfig
 from sipproxy.core.events import MessageSeen, ProxyEvent, ReportMade
 from sipproxy.sip import Request, Response
 from sipproxy.transactions.listener import Listener, Side
-from voiceapps.rules.records import LadderMessage
+from voiceapps.rules.reports import LadderMessage
 
 MAX_LADDER_TEXT = 8_192
 MAX_STORED = 500  # messages of one call: as many as its page shows

@@ -74,7 +74,7 @@ from sipproxy.transactions.events import (
 )
 from sipproxy.transactions.listener import Listener, Side
 from voiceapps.rules.admission import AdmissionSnapshot
-from voiceapps.rules.records import SourceBanned
+from voiceapps.rules.reports import SourceBanned
 
 
 @dataclass(frozen=True, slots=True)

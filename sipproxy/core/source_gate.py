@@ -16,7 +16,7 @@ from sipproxy.core.events import METHODS, BansChanged, ProxyEvent, ReportMade
 from sipproxy.core.shared import Drops
 from sipproxy.sip import PeerError, Request
 from sipproxy.transactions.listener import Listener, Side
-from voiceapps.rules.records import SourceBanned
+from voiceapps.rules.reports import SourceBanned
 
 # With one tag, that of From, such a request belongs to no dialog.
 _OUT_OF_DIALOG = tuple(

@@ -44,14 +44,14 @@ from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.media_figures import MediaFigures
-from voiceapps.rules.records import *
-from voiceapps.services.records import write_records
+from voiceapps.rules.reports import *
+from voiceapps.services.reports import write_reports
 now = time.time()
 call_id = "c-00000001-00000000-0000-4000-8000-000000000001"
 call = CallFacts(call_id, {app!r}, "9900000", "abc@" + {evil!r}, {evil!r}, {uri!r}, "203.0.113.9", 5060, "US", now)
 url, asked = "https://backend.example/initiate", '{{"eventType": "initiate"}}'
 trace = (RuleResult("source_ip", "failed", "203.0.113.0/24", "198.51.100.7"),)
-write_records([
+write_reports([
     CallAdmitted(call, "proxy"), CallAnswered(call, "callflow", now + 1),
     LadderMessage(call.call_id, now, "caller", "203.0.113.9:5060", "198.51.100.1:6160", "INVITE sip:x SIP/2.0", "User-Agent: " + {evil!r}),
     LadderMessage(call.call_id, now + 1, "caller", "198.51.100.1:6160", "203.0.113.9:5060", "SIP/2.0 200 OK", ""),

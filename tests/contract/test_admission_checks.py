@@ -15,9 +15,9 @@ from voiceapps.daemon.admission_reads import admission_snapshots
 from voiceapps.models import Account, AuditEntry, Call, RefusedAttempt, VoiceApplication
 from voiceapps.rules.admission import CallCount, DigestState, Reason, RequestFacts, decide
 from voiceapps.rules.limits import Usage, apply_limits
-from voiceapps.rules.records import CallAdmitted
+from voiceapps.rules.reports import CallAdmitted
 from voiceapps.services import accounts
-from voiceapps.services.records import write_records
+from voiceapps.services.reports import write_reports
 
 SIP = {"inboundSipCallsEnabled": True, "passwordAuthEnabled": True}
 RULES = [
@@ -105,14 +105,14 @@ def test_the_country_is_looked_up_as_the_proxy_does(customer: ApiCustomer) -> No
 def test_limits_are_held_against_what_the_database_knows(customer: ApiCustomer) -> None:
     row = VoiceApplication.objects.get(pk=customer.create(**SIP, maxConcurrentCalls=2)["applicationId"])
     live = [facts(row, number) for number in (1, 2)]
-    write_records([*(CallAdmitted(call, "sipproxy-a") for call in live), CallAdmitted(facts(row, 3), "sipproxy-b"), ended(facts(row, 3))])
+    write_reports([*(CallAdmitted(call, "sipproxy-a") for call in live), CallAdmitted(facts(row, 3), "sipproxy-b"), ended(facts(row, 3))])
     data = check(customer, str(row.pk))
     assert (data["outcome"], data["sipStatus"], data["reason"]) == ("refuse", 503, Reason.CAPACITY)
     failed = [result for result in data["trace"] if result["verdict"] == "failed"]
     assert failed == [
         {"rule": "application_calls", "verdict": "failed", "expected": "at most 2 concurrent calls", "seen": "2 are up"},
     ]
-    write_records([ended(live[0])])
+    write_reports([ended(live[0])])
     assert check(customer, str(row.pk))["outcome"] == "admit"
 
 
@@ -120,7 +120,7 @@ def test_rates_are_held_against_the_calls_of_the_last_second(customer: ApiCustom
     row = VoiceApplication.objects.get(pk=customer.create(**SIP)["applicationId"])
     account = Account.objects.get(pk=row.account_id)
     accounts.set_limits(account, max_calls=None, max_calls_per_second=1, max_applications=None, actor=ACTOR)
-    write_records([CallAdmitted(facts(row), "sipproxy-a")])
+    write_reports([CallAdmitted(facts(row), "sipproxy-a")])
     assert check(customer, str(row.pk))["outcome"] == "admit"
     # A moment ahead of any clock: the second cannot pass while the test runs.
     Call.objects.update(started_at=timezone.now() + timedelta(minutes=1))

@@ -9,8 +9,8 @@ from tests.support.api import ApiCustomer
 from tests.support.plans import query_plans
 from tests.unit.voiceapps.builders import STARTED
 from voiceapps.rules.admission import Reason, RuleResult
-from voiceapps.rules.records import RefusalSeen
-from voiceapps.services.records import write_records
+from voiceapps.rules.reports import RefusalSeen
+from voiceapps.services.reports import write_reports
 
 TRACE = (
     RuleResult("host", "passed", "a name or address of this service", "sip-uri.localhost"),
@@ -39,7 +39,7 @@ def application_id(customer: ApiCustomer) -> str:
 
 
 def test_an_attempt_tells_its_whole_story(customer: ApiCustomer, application_id: str) -> None:
-    write_records([refusal(application_id)])
+    write_reports([refusal(application_id)])
     (entry,) = listed(customer, application_id)
     assert isinstance(entry.pop("id"), int)
     assert entry == {
@@ -61,13 +61,13 @@ def test_an_attempt_tells_its_whole_story(customer: ApiCustomer, application_id:
 
 
 def test_an_unknown_country_is_null(customer: ApiCustomer, application_id: str) -> None:
-    write_records([refusal(application_id, country=None)])
+    write_reports([refusal(application_id, country=None)])
     assert listed(customer, application_id)[0]["country"] is None
 
 
 def test_pages_go_from_the_latest_back_and_miss_nothing(customer: ApiCustomer, application_id: str) -> None:
-    write_records([refusal(application_id, number) for number in range(5)])
-    write_records([refusal(application_id, 4, source_ip="198.51.100.2")])
+    write_reports([refusal(application_id, number) for number in range(5)])
+    write_reports([refusal(application_id, 4, source_ip="198.51.100.2")])
     path: str | None = f"{customer.base}/{application_id}/refused-attempts?limit=4"
     times, ids = [], set()
     while path:
@@ -93,7 +93,7 @@ def test_pages_go_from_the_latest_back_and_miss_nothing(customer: ApiCustomer, a
 )
 def test_filters_narrow_the_list(customer: ApiCustomer, application_id: str, query: str, numbers: list[int]) -> None:
     changes: list[dict[str, Any]] = [{}, {"source_ip": "198.51.100.7"}, {"reason": Reason.CAPACITY, "status": 503}]
-    write_records([refusal(application_id, number, sip_call_id=str(number), **change) for number, change in enumerate(changes)])
+    write_reports([refusal(application_id, number, sip_call_id=str(number), **change) for number, change in enumerate(changes)])
     assert [int(entry["sipCallId"]) for entry in listed(customer, application_id, query)] == numbers
 
 
@@ -118,14 +118,14 @@ def test_a_bad_parameter_is_named(customer: ApiCustomer, application_id: str, qu
 
 def test_each_sees_the_attempts_at_its_own_applications(customer: ApiCustomer, stranger: ApiCustomer, application_id: str) -> None:
     theirs = stranger.create()["applicationId"]
-    write_records([refusal(application_id), refusal(theirs), refusal(None)])
+    write_reports([refusal(application_id), refusal(theirs), refusal(None)])
     assert len(listed(customer, application_id)) == 1
     assert stranger.request("GET", f"{stranger.base}/{application_id}/refused-attempts").status_code == 404
     assert stranger.request("GET", f"{customer.base}/{application_id}/refused-attempts").status_code == 403
 
 
 def test_a_page_follows_its_index(customer: ApiCustomer, application_id: str) -> None:
-    write_records([refusal(application_id, number) for number in range(3)])
+    write_reports([refusal(application_id, number) for number in range(3)])
     first = customer.request("GET", f"{customer.base}/{application_id}/refused-attempts?limit=1").json()
     path = next(link["href"] for link in first["links"] if link["rel"] == "next").removeprefix("http://testserver")
     with query_plans() as plans:

@@ -12,8 +12,8 @@ from tests.unit.voiceapps.builders import STARTED, ended, facts
 from voiceapps.models import VoiceApplication
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import CallAdmitted, CallAnswered, CallFacts, RefusalSeen
-from voiceapps.services.records import write_records
+from voiceapps.rules.reports import CallAdmitted, CallAnswered, CallFacts, RefusalSeen
+from voiceapps.services.reports import write_reports
 
 DAY = 24 * 3600
 
@@ -53,10 +53,10 @@ def test_an_application_that_was_never_called(customer: ApiCustomer) -> None:
 
 def test_calls_and_refusals_of_a_day(customer: ApiCustomer, row: VoiceApplication) -> None:
     over, live, ringing, long_ago = call(row, 1, ago=300), call(row, 2, ago=200), call(row, 3, ago=100), call(row, 4, ago=DAY + 60)
-    write_records([CallAdmitted(one, "p") for one in (over, live, ringing, long_ago)])
-    write_records([ended(over, at=over.started_at + 9, answered_at=over.started_at + 1), CallAnswered(live, "c", live.started_at + 1)])
-    write_records([refusal(row, Reason.DIGEST_WRONG, count=4, ago=50), refusal(row, Reason.CAPACITY, count=1, ago=50)])
-    write_records([refusal(row, Reason.DIGEST_WRONG, count=2, ago=5_000), refusal(row, Reason.DISABLED, count=9, ago=DAY + 60)])
+    write_reports([CallAdmitted(one, "p") for one in (over, live, ringing, long_ago)])
+    write_reports([ended(over, at=over.started_at + 9, answered_at=over.started_at + 1), CallAnswered(live, "c", live.started_at + 1)])
+    write_reports([refusal(row, Reason.DIGEST_WRONG, count=4, ago=50), refusal(row, Reason.CAPACITY, count=1, ago=50)])
+    write_reports([refusal(row, Reason.DIGEST_WRONG, count=2, ago=5_000), refusal(row, Reason.DISABLED, count=9, ago=DAY + 60)])
     data = status(customer, row)
     assert (data["inboundSipCallsEnabled"], data["liveCalls"], data["maxConcurrentCalls"]) == (True, 3, 5)
     assert data["lastCall"]["callId"] == ringing.call_id
@@ -69,7 +69,7 @@ def test_calls_and_refusals_of_a_day(customer: ApiCustomer, row: VoiceApplicatio
 
 
 def test_the_last_call_is_told_with_its_end(customer: ApiCustomer, row: VoiceApplication) -> None:
-    write_records([ended(facts(row), reason=EndReason.APPLICATION_REJECTED, answered_at=None)])
+    write_reports([ended(facts(row), reason=EndReason.APPLICATION_REJECTED, answered_at=None)])
     assert status(customer, row)["lastCall"] == {
         "callId": facts(row).call_id,
         "startTime": "2023-11-14T22:13:20.250Z",
@@ -79,7 +79,7 @@ def test_the_last_call_is_told_with_its_end(customer: ApiCustomer, row: VoiceApp
         "cause": "rejected",
     }
     again = replace(facts(row, 2), started_at=STARTED + 100)
-    write_records([CallAdmitted(again, "p"), CallAnswered(again, "c", STARTED + 102)])
+    write_reports([CallAdmitted(again, "p"), CallAnswered(again, "c", STARTED + 102)])
     assert status(customer, row)["lastCall"] == {
         "callId": again.call_id,
         "startTime": "2023-11-14T22:15:00.250Z",
@@ -92,7 +92,7 @@ def test_the_last_call_is_told_with_its_end(customer: ApiCustomer, row: VoiceApp
 
 def test_other_applications_do_not_count(customer: ApiCustomer, row: VoiceApplication) -> None:
     other = VoiceApplication.objects.get(pk=customer.create()["applicationId"])
-    write_records([CallAdmitted(call(other, 1, ago=1), "p"), refusal(other, Reason.DISABLED, count=1, ago=1)])
+    write_reports([CallAdmitted(call(other, 1, ago=1), "p"), refusal(other, Reason.DISABLED, count=1, ago=1)])
     assert status(customer, row)["lastCall"] is None
     assert status(customer, row)["last24Hours"]["refusedAttempts"] == 0
 
@@ -102,7 +102,7 @@ def test_the_status_of_anothers_application_is_not_found(stranger: ApiCustomer, 
 
 
 def test_four_queries_by_index_whatever_the_volume(customer: ApiCustomer, row: VoiceApplication) -> None:
-    write_records([CallAdmitted(call(row, 1, ago=1), "p")])
+    write_reports([CallAdmitted(call(row, 1, ago=1), "p")])
     with query_plans() as plans:
         status(customer, row)
     about = [plan for plan in plans if "voiceapps_call " in plan or "voiceapps_refusedattempt" in plan or "application_id=?" in plan]

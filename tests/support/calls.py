@@ -8,8 +8,8 @@ from django.conf import settings
 
 from voiceapps.models import WebhookDelivery
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import CallAdmitted, CallAnswered, CallEnded, CallFacts, RecordingStored, StatusEventQueued, WebhookFetched
-from voiceapps.services.records import write_records
+from voiceapps.rules.reports import CallAdmitted, CallAnswered, CallEnded, CallFacts, RecordingStored, StatusEventQueued, WebhookFetched
+from voiceapps.services.reports import write_reports
 
 STARTED = 1_700_000_000.25
 """2023-11-14T22:13:20.250Z"""
@@ -34,7 +34,7 @@ def facts(account_id: str, number: int = 1, *, application_id: str = "", at: flo
 def place(account_id: str, number: int = 1, *, application_id: str = "", at: float = STARTED) -> CallFacts:
     """Let a call in that rings and does nothing else yet."""
     call = facts(account_id, number, application_id=application_id, at=at)
-    write_records([CallAdmitted(call, "proxy")])
+    write_reports([CallAdmitted(call, "proxy")])
     return call
 
 
@@ -42,7 +42,7 @@ def end(call: CallFacts, reason: EndReason = EndReason.CALLER_HANGUP, error: str
     """Answer the call after 2 seconds and end it after 10."""
     error_id = "7d9e4f7c-0d0a-4a43-b8b0-2c1f3d9e8a11" if error else None
     begun, over = call.started_at + 2, call.started_at + 10
-    write_records([CallAnswered(call, "callflow", begun), CallEnded(call, "callflow", over, reason, begun, 200, error, error_id, None)])
+    write_reports([CallAnswered(call, "callflow", begun), CallEnded(call, "callflow", over, reason, begun, 200, error, error_id, None)])
 
 
 def record(call: CallFacts, number: int = 1) -> str:
@@ -52,7 +52,7 @@ def record(call: CallFacts, number: int = 1) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(AUDIO)
     begun = call.started_at + 3
-    write_records([RecordingStored(call, recording_id, str(path), begun, begun + 1.5, 1500, 1, "wav")])
+    write_reports([RecordingStored(call, recording_id, str(path), begun, begun + 1.5, 1500, 1, "wav")])
     return recording_id
 
 
@@ -60,12 +60,12 @@ def fetched(call: CallFacts, status: int | None = 200, at: float = STARTED) -> W
     """Leave an `initiate` webhook that the call waited for."""
     error = None if status else "No answer within 15 s."
     asked = '{"eventType": "initiate"}'
-    write_records([WebhookFetched(call, "initiate", at, "https://a.example/initiate", "POST", asked, status, "<Response/>", 12, error)])
+    write_reports([WebhookFetched(call, "initiate", at, "https://a.example/initiate", "POST", asked, status, "<Response/>", 12, error)])
     return WebhookDelivery.objects.filter(call_id=call.call_id, synchronous=True).latest("created_at")
 
 
 def queued(call: CallFacts, at: float = STARTED + 5) -> WebhookDelivery:
     """Leave a webhook in the outbox, with credentials."""
     body = {"eventType": "recordingAvailable", "callId": call.call_id}
-    write_records([StatusEventQueued(call, "recordingAvailable", at, "https://a.example/recording", "POST", "user", "p-secret", body)])
+    write_reports([StatusEventQueued(call, "recordingAvailable", at, "https://a.example/recording", "POST", "user", "p-secret", body)])
     return WebhookDelivery.objects.filter(call_id=call.call_id, event_type="recordingAvailable").latest("created_at")

@@ -2,7 +2,7 @@
 
 A small fixed pool of threads does the work; the queue in front of it is bounded, so a slow database becomes a refusal
 that the caller sees and not a process that grows. Reads are tried twice, as a restarted server leaves dead
-connections behind. Writes are batched by the RecordWriter (record_writer.py).
+connections behind. Writes are batched by the ReportWriter (report_writer.py).
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from voiceapps.rules.records import NodeBeat
+from voiceapps.rules.reports import NodeBeat
 
 BEAT_SECONDS = 2.0
 # Until the first beat `describe` is asked more often.
@@ -16,7 +16,7 @@ FIRST_BEAT_SECONDS = 0.1
 
 
 class Writer(Protocol):
-    """Takes the beats: a RecordWriter."""
+    """Takes the beats: a ReportWriter."""
 
     def put(self, record: NodeBeat, /) -> None:
         """Queue a record."""

@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry
 from daemonkit.address import Address
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.daemon.heartbeat import Heartbeat
-from voiceapps.daemon.record_writer import RecordWriter, WriteRecords
-from voiceapps.rules.records import NodeBeat, Record, Role
+from voiceapps.daemon.report_writer import ReportWriter, WriteReports
+from voiceapps.rules.reports import NodeBeat, Report, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class NodeReporter:
         name: str,
         describe: Callable[[], NodeState | None],
         *,
-        write_records: WriteRecords,
+        write_reports: WriteReports,
         metrics: Address | None,
         registry: CollectorRegistry,
     ) -> None:
@@ -52,9 +52,9 @@ class NodeReporter:
         self._name = name
         self._describe = describe
         self._metrics_address = _text(metrics)
-        self._writer = RecordWriter(self.database, write_records, registry=registry)
+        self._writer = ReportWriter(self.database, write_reports, registry=registry)
         self._heartbeat = Heartbeat(self._writer, self._beat)
-        self.put: Callable[[Record], None] = self._writer.put
+        self.put: Callable[[Report], None] = self._writer.put
         """Queues a record; never waits and never raises."""
 
     async def start(self) -> None:

@@ -12,7 +12,7 @@ from voiceapps.choices import CallState, EndClassChoice, EndReasonChoice
 from voiceapps.models.accounts import Account
 from voiceapps.models.applications import VoiceApplication
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import CallFacts
+from voiceapps.rules.reports import CallFacts
 from voiceapps.rules.webhook_bodies import call_url, media_url
 
 

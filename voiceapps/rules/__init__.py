@@ -1,1 +1,1 @@
-"""Rules of the product that need no database: admission, CIDR, regions, the ends of a call, records."""
+"""Rules of the product that need no database: admission, CIDR, regions, the ends of a call, reports of daemons."""

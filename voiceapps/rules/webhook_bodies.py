@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from voiceapps.rules.records import CallFacts
+from voiceapps.rules.reports import CallFacts
 
 Payload = dict[str, object]
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from voiceapps.models import Ban
 from voiceapps.rules.bans import BanReason
-from voiceapps.rules.records import SourceBanned
+from voiceapps.rules.reports import SourceBanned
 from voiceapps.services import audit
 from voiceapps.services.audit import Actor
 
@@ -21,13 +21,13 @@ KEPT = timedelta(days=1)
 MAX_MINUTES = 30 * 24 * 60
 
 
-def ban(record: SourceBanned) -> None:
+def ban(report: SourceBanned) -> None:
     """Write a proxy's ban, unless a longer one is there; forget those that ended long ago."""
-    at, until = datetime.fromtimestamp(record.at, UTC), datetime.fromtimestamp(record.until, UTC)
-    held = Ban.objects.select_for_update().filter(pk=record.source_ip).first()
+    at, until = datetime.fromtimestamp(report.at, UTC), datetime.fromtimestamp(report.until, UTC)
+    held = Ban.objects.select_for_update().filter(pk=report.source_ip).first()
     if held is None or held.expires_at < until:
-        values = {"reason": record.reason.value, "node": record.node, "banned_at": at, "expires_at": until}
-        Ban.objects.update_or_create(source_ip=record.source_ip, defaults=values)
+        values = {"reason": report.reason.value, "node": report.node, "banned_at": at, "expires_at": until}
+        Ban.objects.update_or_create(source_ip=report.source_ip, defaults=values)
     Ban.objects.filter(expires_at__lt=at - KEPT).delete()
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from voiceapps.daemon.bulk import BulkInsert
 from voiceapps.models import Call
-from voiceapps.rules.records import CallFacts
+from voiceapps.rules.reports import CallFacts
 
 MAX_URI = 1024
 MAX_CALL_ID = 512

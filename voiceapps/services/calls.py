@@ -16,7 +16,7 @@ from django.utils import timezone
 from voiceapps.choices import MEDIA, CallState
 from voiceapps.daemon.bulk import BulkInsert, BulkUpdate, fetch_prepared
 from voiceapps.models import Call, CallEvent, MediaLeg, Recording
-from voiceapps.rules import records as r
+from voiceapps.rules import reports as r
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.media_figures import FIGURE_NAMES
 from voiceapps.selectors import live_nodes
@@ -39,23 +39,23 @@ _EVENTS = BulkInsert(CallEvent)
 _MEDIA = BulkInsert(MediaLeg, key=("call_id", "leg"), update=("node", "at", *FIGURE_NAMES, "final"))
 
 
-def admit(records: Sequence[r.CallAdmitted]) -> None:
+def admit(reports: Sequence[r.CallAdmitted]) -> None:
     """Create the calls as the proxy admitted them."""
-    _ADMITTED.write([call_row(record.call) | {"proxy_node": record.node} for record in records])
+    _ADMITTED.write([call_row(report.call) | {"proxy_node": report.node} for report in reports])
 
 
-def answer(record: r.CallAnswered) -> None:
+def answer(report: r.CallAnswered) -> None:
     """Note when the caller's ACK arrived."""
-    ensure(record.call)
-    waiting = Call.objects.filter(pk=record.call.call_id, state=CallState.INITIATED)
-    waiting.update(state=CallState.ANSWERED, answered_at=_when(record.at), callflow_node=record.node)
+    ensure(report.call)
+    waiting = Call.objects.filter(pk=report.call.call_id, state=CallState.INITIATED)
+    waiting.update(state=CallState.ANSWERED, answered_at=_when(report.at), callflow_node=report.node)
 
 
-def end(records: Sequence[r.CallEnded]) -> int:
+def end(reports: Sequence[r.CallEnded]) -> int:
     """End calls, put their disconnect webhooks into the outbox and return how many ended; a second end changes nothing."""
-    first = {record.call.call_id: record for record in reversed(records)}
+    first = {report.call.call_id: report for report in reversed(reports)}
     there = _locked(first)
-    missing = [record.call for call_id, record in first.items() if call_id not in there]
+    missing = [report.call for call_id, report in first.items() if call_id not in there]
     if missing:
         ensure(*missing)
         there |= _locked(call.call_id for call in missing)
@@ -84,54 +84,54 @@ def _lock_statement(_vendor: str, count: int) -> str:
     return statement
 
 
-def _end_row(record: r.CallEnded) -> dict[str, object]:
+def _end_row(report: r.CallEnded) -> dict[str, object]:
     return {
         "state": CallState.DISCONNECTED,
-        "answered_at": _when(record.answered_at) if record.answered_at else None,
-        "ended_at": _when(record.at),
-        "end_class": record.reason.end_class.value,
-        "end_reason": record.reason.value,
-        "sip_status": record.sip_status,
-        "error_message": record.error_message or "",
-        "error_id": record.error_id or "",
-        "tag": record.tag or "",
+        "answered_at": _when(report.answered_at) if report.answered_at else None,
+        "ended_at": _when(report.at),
+        "end_class": report.reason.end_class.value,
+        "end_reason": report.reason.value,
+        "sip_status": report.sip_status,
+        "error_message": report.error_message or "",
+        "error_id": report.error_id or "",
+        "tag": report.tag or "",
     }
 
 
-def add_events(records: Sequence[r.LadderMessage]) -> None:
+def add_events(reports: Sequence[r.LadderMessage]) -> None:
     """Add messages to their calls' ladders."""
     _EVENTS.write(
         [
             {
-                "call_id": record.call_id,
-                "at": _when(record.at),
-                "leg": record.leg,
-                "transport": record.transport,
-                "source": record.source,
-                "destination": record.destination,
-                "first_line": storable(record.first_line)[:MAX_LINE],
-                "text": storable(record.text),
+                "call_id": report.call_id,
+                "at": _when(report.at),
+                "leg": report.leg,
+                "transport": report.transport,
+                "source": report.source,
+                "destination": report.destination,
+                "first_line": storable(report.first_line)[:MAX_LINE],
+                "text": storable(report.text),
             }
-            for record in records
+            for report in reports
         ]
     )
 
 
-def note_media(records: Sequence[r.MediaNotice]) -> None:
+def note_media(reports: Sequence[r.MediaNotice]) -> None:
     """Put notices of relays among the messages of their calls."""
     _EVENTS.write(
         [
             {
-                "call_id": record.call_id,
-                "at": _when(record.at),
-                "leg": _LEGS[record.leg],
+                "call_id": report.call_id,
+                "at": _when(report.at),
+                "leg": _LEGS[report.leg],
                 "transport": MEDIA,
-                "source": record.source,
-                "destination": record.destination,
-                "first_line": record.text[:MAX_LINE],
+                "source": report.source,
+                "destination": report.destination,
+                "first_line": report.text[:MAX_LINE],
                 "text": "",
             }
-            for record in records
+            for report in reports
         ]
     )
 
@@ -141,19 +141,19 @@ def report_media(records: Sequence[r.MediaReport]) -> None:
     _MEDIA.write([_media_row(record) for record in records])
 
 
-def store_recording(record: r.RecordingStored) -> None:
+def store_recording(report: r.RecordingStored) -> None:
     """Add a recording to its call."""
-    ensure(record.call)
+    ensure(report.call)
     Recording.objects.update_or_create(
-        recording_id=record.recording_id,
+        recording_id=report.recording_id,
         defaults={
-            "call_id": record.call.call_id,
-            "path": record.path,
-            "file_format": record.file_format,
-            "channels": record.channels,
-            "duration_ms": record.duration_ms,
-            "started_at": _when(record.started_at),
-            "ended_at": _when(record.ended_at),
+            "call_id": report.call.call_id,
+            "path": report.path,
+            "file_format": report.file_format,
+            "channels": report.channels,
+            "duration_ms": report.duration_ms,
+            "started_at": _when(report.started_at),
+            "ended_at": _when(report.ended_at),
         },
     )
 
@@ -201,9 +201,9 @@ def _node_lost(call: Call) -> r.CallEnded:
     )
 
 
-def _media_row(record: r.MediaReport) -> dict[str, object]:
-    row: dict[str, object] = {name: getattr(record.figures, name) for name in FIGURE_NAMES}
-    told = {"call_id": record.call_id, "leg": record.figures.side, "node": record.node, "at": _when(record.at), "final": record.final}
+def _media_row(report: r.MediaReport) -> dict[str, object]:
+    row: dict[str, object] = {name: getattr(report.figures, name) for name in FIGURE_NAMES}
+    told = {"call_id": report.call_id, "leg": report.figures.side, "node": report.node, "at": _when(report.at), "final": report.final}
     return row | told
 
 

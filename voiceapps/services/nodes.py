@@ -5,21 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from voiceapps.models import Node
-from voiceapps.rules.records import NodeBeat
+from voiceapps.rules.reports import NodeBeat
 
 
-def beat(record: NodeBeat) -> None:
+def beat(report: NodeBeat) -> None:
     """Note that a process is there and what it says of itself."""
     Node.objects.update_or_create(
-        name=record.name,
+        name=report.name,
         defaults={
-            "role": record.role,
-            "state": record.state,
-            "public_address": record.public_address,
-            "internal_address": record.internal_address,
-            "transports": record.transports,
-            "metrics_address": record.metrics_address,
-            "load": record.load,
-            "seen_at": datetime.fromtimestamp(record.at, UTC),
+            "role": report.role,
+            "state": report.state,
+            "public_address": report.public_address,
+            "internal_address": report.internal_address,
+            "transports": report.transports,
+            "metrics_address": report.metrics_address,
+            "load": report.load,
+            "seen_at": datetime.fromtimestamp(report.at, UTC),
         },
     )

@@ -19,7 +19,7 @@ from voiceapps.models import VoiceApplication
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.document_check import CheckDocument, DocumentCheck
 from voiceapps.rules.outbound import OutboundRequest
-from voiceapps.rules.records import CallFacts
+from voiceapps.rules.reports import CallFacts
 from voiceapps.services import webhooks
 
 # A test holds a thread of the web role until a slow backend has answered twice: some threads stay free for everybody else.

@@ -21,7 +21,7 @@ from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.models import Call, WebhookAttempt, WebhookDelivery
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
-from voiceapps.rules.records import StatusEventQueued, WebhookFetched
+from voiceapps.rules.reports import StatusEventQueued, WebhookFetched
 from voiceapps.services import audit
 from voiceapps.services.audit import Actor
 from voiceapps.services.call_rows import ensure, storable
@@ -65,49 +65,49 @@ def queue_disconnect(call: Call) -> None:
     )
 
 
-def queue_status_event(record: StatusEventQueued) -> None:
+def queue_status_event(report: StatusEventQueued) -> None:
     """Put an event for a URL that BXML named into the outbox."""
-    ensure(record.call)
-    when = datetime.fromtimestamp(record.at, UTC)
+    ensure(report.call)
+    when = datetime.fromtimestamp(report.at, UTC)
     _queue(
         WebhookDelivery(
-            account_id=record.call.account_id,
-            call_id=record.call.call_id,
-            event_type=record.event_type,
-            url=record.url,
-            method=record.method,
-            username=record.username,
-            password=record.password,
-            body=dict(record.body),
+            account_id=report.call.account_id,
+            call_id=report.call.call_id,
+            event_type=report.event_type,
+            url=report.url,
+            method=report.method,
+            username=report.username,
+            password=report.password,
+            body=dict(report.body),
             created_at=when,
         )
     )
 
 
-def add_fetched(record: WebhookFetched) -> None:
+def add_fetched(report: WebhookFetched) -> None:
     """Keep a webhook that the call flow has already sent, with its answer."""
-    ensure(record.call)
-    when = datetime.fromtimestamp(record.at, UTC)
-    answered = record.status is not None and 200 <= record.status < 300
+    ensure(report.call)
+    when = datetime.fromtimestamp(report.at, UTC)
+    answered = report.status is not None and 200 <= report.status < 300
     delivery = WebhookDelivery.objects.create(
-        account_id=record.call.account_id,
-        call_id=record.call.call_id,
-        event_type=record.event_type,
+        account_id=report.call.account_id,
+        call_id=report.call.call_id,
+        event_type=report.event_type,
         synchronous=True,
-        url=record.url,
-        method=record.method,
-        body=json.loads(record.request_body),
+        url=report.url,
+        method=report.method,
+        body=json.loads(report.request_body),
         state=DeliveryState.DELIVERED if answered else DeliveryState.FAILED,
         created_at=when,
     )
     WebhookAttempt.objects.create(
         delivery=delivery,
         at=when,
-        url=record.url,
-        status=record.status,
-        response_body=storable(record.response_body)[:MAX_STORED_BODY],
-        latency_ms=record.latency_ms,
-        error=record.error or "",
+        url=report.url,
+        status=report.status,
+        response_body=storable(report.response_body)[:MAX_STORED_BODY],
+        latency_ms=report.latency_ms,
+        error=report.error or "",
     )
 
 

@@ -20,7 +20,7 @@ from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
 from tests.unit.user_agent.link import HEADER
 from voiceapps.daemon.outbound import WebhookClient
-from voiceapps.rules.records import Record
+from voiceapps.rules.reports import Report
 
 T = TypeVar("T")
 URI = "sip:app-1@sip.example.com"
@@ -92,7 +92,7 @@ class CallflowHarness:
     shim: Shim
     config: CallflowConfig
     backend: Backend
-    records: list[Record] = field(default_factory=list)
+    records: list[Report] = field(default_factory=list)
 
     @property
     def documents(self) -> dict[str, str]:
@@ -129,7 +129,7 @@ def config_in(folder: Path) -> CallflowConfig:
 @asynccontextmanager
 async def running_callflow(folder: Path, **options: Any) -> AsyncIterator[CallflowHarness]:
     """Run a call flow whose one application is `app-1`; `options` change its configuration."""
-    backend, records = Backend(folder), list[Record]()
+    backend, records = Backend(folder), list[Report]()
     config = replace(config_in(folder), **options)
     async with backend.serve() as base:
         server = new_server(config, f"{base}/start", records)
@@ -145,7 +145,7 @@ async def running_callflow(folder: Path, **options: Any) -> AsyncIterator[Callfl
             shim.close()
 
 
-def new_server(config: CallflowConfig, url: str, records: list[Record]) -> CallflowServer:
+def new_server(config: CallflowConfig, url: str, records: list[Report]) -> CallflowServer:
     async def find(application_id: str) -> Application | None:
         return Application(Webhook(url), 5.0) if application_id == "app-1" else None
 

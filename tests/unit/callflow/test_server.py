@@ -22,7 +22,7 @@ from mediarelay.rtp.g711 import pcm16_to_ulaw, ulaw_to_pcm16
 from tests.unit.callflow.harness import URI, CallflowHarness, running_callflow
 from tests.unit.user_agent.link import CALL_ID
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import (
+from voiceapps.rules.reports import (
     CallAnswered,
     CallEnded,
     RecordingStored,

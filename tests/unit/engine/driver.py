@@ -12,7 +12,7 @@ from callflow.config import Application, CallflowConfig
 from callflow.engine.call_engine import CallEngine
 from callflow.engine.effects import Answer, ApplicationWanted, Effect, FetchDocument, Play, SpeechWanted, WriteReport
 from voiceapps.rules.outbound import OutboundAnswer
-from voiceapps.rules.records import CallEnded, CallFacts
+from voiceapps.rules.reports import CallEnded, CallFacts
 
 T = TypeVar("T")
 EPOCH = 1_700_000_000.0

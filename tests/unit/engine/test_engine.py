@@ -29,7 +29,7 @@ from callflow.engine.states import GATHERING, PHASES, Gathering, Phase
 from tests.unit.engine.driver import APPLICATION, CONFIG, EPOCH, Driver, with_fallback
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.outbound import OutboundAnswer
-from voiceapps.rules.records import CallAnswered
+from voiceapps.rules.reports import CallAnswered
 
 S = TypeVar("S")
 M = TypeVar("M")

@@ -9,7 +9,7 @@ from callflow.engine.effects import FetchDocument, HangUp, SpeechWanted, StartRe
 from mediarelay.rtp.g711 import pcm16_to_ulaw
 from tests.unit.engine.driver import EPOCH, Driver
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import RecordingStored, StatusEventQueued
+from voiceapps.rules.reports import RecordingStored, StatusEventQueued
 
 LOUD = pcm16_to_ulaw(b"\x00\x20\x00\xe0" * 80)
 QUIET = pcm16_to_ulaw(b"\x20\x00\xe0\xff" * 80)

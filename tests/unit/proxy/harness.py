@@ -17,7 +17,7 @@ from sipproxy.transactions.listener import Listener, Side, Transport
 from tests.support.sip import Network
 from tests.support.ua import Caller, Service
 from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Limits
-from voiceapps.rules.records import CallAdmitted, CallEnded, LadderMessage
+from voiceapps.rules.reports import CallAdmitted, CallEnded, LadderMessage
 
 DOMAIN = "sip.example"
 APP = "11111111-2222-4333-8444-555555555555"

@@ -17,7 +17,7 @@ from sipproxy.transactions.tables import TIMEOUT
 from tests.support.sip import Network, Node
 from tests.unit.proxy.harness import CONFIG, INSIDE, TCP, UDP, ProxyHarness
 from tests.unit.proxy.simulated_ends import GIVES_UP_SECONDS, Phone, Plan, Robot, Talk, call_id_of, outcome_of
-from voiceapps.rules.records import CallEnded, LadderMessage
+from voiceapps.rules.reports import CallEnded, LadderMessage
 
 NODES: tuple[Address, ...] = tuple((f"10.0.1.{number}", 6161) for number in range(1, 9))
 PHONES: tuple[Address, ...] = tuple((f"198.51.100.{number}", 5080) for number in range(1, 7))

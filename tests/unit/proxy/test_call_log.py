@@ -8,13 +8,13 @@ from prometheus_client import CollectorRegistry
 from sipproxy.adapters.call_log import MAX_GATHERED, RefusalLog
 from sipproxy.core.events import InviteRefused
 from voiceapps.rules.admission import Reason
-from voiceapps.rules.records import Record, RefusalSeen
+from voiceapps.rules.reports import RefusalSeen, Report
 
 REFUSED = InviteRefused("app", "192.0.2.1", Reason.DIGEST_WRONG, 401, 10.0, "US", "user", "call", "agent", ())
 
 
-def make() -> tuple[RefusalLog, list[Record]]:
-    kept: list[Record] = []
+def make() -> tuple[RefusalLog, list[Report]]:
+    kept: list[Report] = []
     return RefusalLog(kept.append, registry=CollectorRegistry()), kept
 
 

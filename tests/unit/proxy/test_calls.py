@@ -7,7 +7,7 @@ from sipproxy.core.limits import CALL_SECONDS, MAX_OVER
 from sipproxy.core.targets import Targets
 from sipproxy.transactions.tables import TIMEOUT
 from voiceapps.rules.admission import CallCount
-from voiceapps.rules.records import CallFacts
+from voiceapps.rules.reports import CallFacts
 
 FACTS = CallFacts("c-1", "app", "account", "sip", "sip:a@b", "sip:c@d", "192.0.2.1", 5060, None, 0.0)
 A, B = ("10.0.0.1", 1), ("10.0.0.2", 1)

@@ -16,8 +16,8 @@ from sipproxy.core.limits import SETTLED_SECONDS
 from tests.unit.proxy.harness import URI, ProxyHarness
 from tests.unit.voiceapps.builders import application, ended, facts
 from voiceapps.daemon.database import DatabaseExecutor
-from voiceapps.rules.records import CallAdmitted, CallFacts
-from voiceapps.services.records import write_records
+from voiceapps.rules.reports import CallAdmitted, CallFacts
+from voiceapps.services.reports import write_reports
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ async def _write(database: DatabaseExecutor, harness: ProxyHarness) -> list[Call
     def write() -> list[CallFacts]:
         row = application()
         calls = [replace(facts(row), call_id=record.call.call_id) for record in harness.admitted]
-        write_records([*(CallAdmitted(call, "sipproxy-test") for call in calls), ended(calls[0])])
+        write_reports([*(CallAdmitted(call, "sipproxy-test") for call in calls), ended(calls[0])])
         return calls
 
     return await database.write(write)

@@ -18,10 +18,10 @@ from tests.unit.proxy.harness import ProxyHarness
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.models import Ban
 from voiceapps.rules.bans import BanReason
-from voiceapps.rules.records import SourceBanned
+from voiceapps.rules.reports import SourceBanned
 from voiceapps.services import bans
 from voiceapps.services.audit import Actor
-from voiceapps.services.records import write_records
+from voiceapps.services.reports import write_reports
 
 SOURCE = "198.51.100.7"
 OPERATOR = Actor("operator test")
@@ -57,7 +57,7 @@ def learned() -> SourceBanned:
 @pytest.mark.django_db(transaction=True)
 async def test_a_ban_reaches_the_other_proxy_and_is_lifted_at_both(database: DatabaseExecutor) -> None:
     proxies = [proxy(database), proxy(database)]
-    await database.write(write_records, [learned()])
+    await database.write(write_reports, [learned()])
     for harness, fleet in proxies:
         await fleet.refresh()
         assert harness.core.is_banned(SOURCE, harness.now)

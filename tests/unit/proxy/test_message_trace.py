@@ -14,7 +14,7 @@ from sipproxy.core.events import MessageSeen, ProxyEvent, ReportMade
 from sipproxy.core.message_trace import MAX_COUNTED, MAX_LADDER_TEXT, MessageTrace, masked
 from sipproxy.sip import Request
 from tests.unit.proxy.harness import CALLER, CONFIG, INTERNAL, NODE_A, OUTSIDE, TLS, UDP, URI, ProxyHarness
-from voiceapps.rules.records import LadderMessage
+from voiceapps.rules.reports import LadderMessage
 
 CALL = "c-95ac8d6e-1a31c52e-b38f-4198-93c1-000000000001"
 HEP = HepConfig("192.0.2.1", 9060, 2001)

@@ -16,7 +16,7 @@ from tests.unit.proxy.harness import APP, CALLER, CONFIG, NODE_A, RELAY, UDP
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import CallAdmitted, CallEnded, CallFacts, Record
+from voiceapps.rules.reports import CallAdmitted, CallEnded, CallFacts, Report
 
 CALL = CallFacts("c-1", APP, "9900000", "sip-call", "sip:a@b", "sip:c@d", CALLER[0], CALLER[1], "US", 1.0)
 REFUSED = InviteRefused(APP, CALLER[0], Reason.DIGEST_WRONG, 401, 1.0, "US", "user", "sip-call", "agent", ())
@@ -26,7 +26,7 @@ class Shell:
     """A server without sockets, whose core is told what to tell."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[Report] = []
         self.refusals: list[InviteRefused] = []
         self.changes: list[BanChange] = []
         self.server = ProxyServer(

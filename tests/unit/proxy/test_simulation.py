@@ -18,7 +18,7 @@ from tests.unit.proxy.harness import ProxyHarness
 from tests.unit.proxy.simulated_ends import Ended, Plan, Talk, outcome_of
 from tests.unit.proxy.simulation import NODES, SimulatedHarness, Simulation
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.records import CallEnded
+from voiceapps.rules.reports import CallEnded
 
 CALLS = int(os.environ.get("SIPURI_SIMULATED_CALLS", "500"))
 SEED = int(os.environ.get("SIPURI_SIMULATION_SEED", "20260"))

@@ -6,7 +6,7 @@ from sipproxy.core.shared import Drops
 from sipproxy.core.source_gate import SourceGate
 from tests.unit.proxy.harness import CALLER, CONFIG
 from voiceapps.rules.bans import BanReason
-from voiceapps.rules.records import SourceBanned
+from voiceapps.rules.reports import SourceBanned
 
 IP = CALLER[0]
 OPTIONS = b"OPTIONS sip:a SIP/2.0\r\nFrom: <sip:a>;tag=f\r\n\r\n"

@@ -26,7 +26,7 @@ from tests.support.ua import PASSWORD
 from tests.unit.proxy.harness import ALIAS, CALLER, CONFIG, DOMAIN, TCP, UDP, URI, ProxyHarness, application
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.bans import BanReason
-from voiceapps.rules.records import SourceBanned
+from voiceapps.rules.reports import SourceBanned
 
 SERIAL = count(1)
 OWNER: Address = ("203.0.113.77", 5060)

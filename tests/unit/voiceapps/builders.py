@@ -8,7 +8,7 @@ from typing import Any
 from voiceapps.models import Account, VoiceApplication
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.inbound_sip import InboundSipPatch
-from voiceapps.rules.records import CallEnded, CallFacts
+from voiceapps.rules.reports import CallEnded, CallFacts
 from voiceapps.services import applications
 from voiceapps.services.accounts import ensure_account
 from voiceapps.services.audit import Actor

@@ -15,10 +15,10 @@ from tests.unit.voiceapps.builders import application as make
 from voiceapps.daemon.admission_reads import ProxyRun, admission_snapshots
 from voiceapps.models import Account, Call, VoiceApplication
 from voiceapps.rules.admission import CallCount, Limits
-from voiceapps.rules.records import CallAdmitted, CallAnswered
+from voiceapps.rules.reports import CallAdmitted, CallAnswered
 from voiceapps.selectors import MAX_PER_QUERY, ended_calls
 from voiceapps.services import accounts
-from voiceapps.services.records import write_records
+from voiceapps.services.reports import write_reports
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,7 @@ def limit_account(**limits: int | None) -> None:
 
 
 def admit(row: VoiceApplication, *numbers: int, node: str = "proxy-there") -> None:
-    write_records([CallAdmitted(facts(row, number), node) for number in numbers])
+    write_reports([CallAdmitted(facts(row, number), node) for number in numbers])
 
 
 def elsewhere(row: VoiceApplication, asking: ProxyRun | None = HERE) -> CallCount:
@@ -88,7 +88,7 @@ def test_calls_that_are_over_and_calls_of_ones_own_do_not_count() -> None:
     admit(row, 1)
     admit(row, 2, node="proxy-here")
     admit(row, 3)
-    write_records([ended(facts(row, 3)), CallAnswered(facts(row, 4), "callflow-1", STARTED)])
+    write_reports([ended(facts(row, 3)), CallAnswered(facts(row, 4), "callflow-1", STARTED)])
     assert elsewhere(row) == CallCount(1, 0)
     assert elsewhere(row, None) == CallCount(3, 0)
 
@@ -113,7 +113,7 @@ def test_live_calls_are_found_by_their_index_and_old_ones_never_read() -> None:
 def test_ended_calls_are_asked_for_in_chunks(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     row = make()
     admit(row, 1, 2)
-    write_records([ended(facts(row, 1))])
+    write_reports([ended(facts(row, 1))])
     asked = [facts(row, number).call_id for number in range(1, MAX_PER_QUERY + 2)]
     with django_assert_num_queries(2):
         assert ended_calls(asked) == {facts(row, 1).call_id}

@@ -14,11 +14,11 @@ from django.utils import timezone
 
 from voiceapps.models import AuditEntry, Ban
 from voiceapps.rules.bans import BanReason
-from voiceapps.rules.records import SourceBanned
+from voiceapps.rules.reports import SourceBanned
 from voiceapps.selectors import active_bans
 from voiceapps.services import bans
 from voiceapps.services.audit import Actor
-from voiceapps.services.records import write_records
+from voiceapps.services.reports import write_reports
 
 pytestmark = pytest.mark.django_db
 
@@ -34,7 +34,7 @@ def reported(seconds: float, *, source_ip: str = SOURCE, reason: BanReason = Ban
 
 def test_a_proxys_ban_becomes_a_row_and_comes_back_as_it_was() -> None:
     record = reported(600.0)
-    write_records([record])
+    write_reports([record])
     (found,) = active_bans()
     assert (found.source_ip, found.reason, found.node) == (record.source_ip, record.reason, record.node)
     assert abs(found.at - record.at) + abs(found.until - record.until) < 0.001
@@ -42,23 +42,23 @@ def test_a_proxys_ban_becomes_a_row_and_comes_back_as_it_was() -> None:
 
 def test_a_shorter_ban_replaces_no_longer_one() -> None:
     bans.place(SOURCE, 60, actor=ACTOR)
-    write_records([reported(30.0, reason=BanReason.FLOOD)])
+    write_reports([reported(30.0, reason=BanReason.FLOOD)])
     assert [ban.reason for ban in active_bans()] == [BanReason.OPERATOR]
-    write_records([reported(86_400.0)])
+    write_reports([reported(86_400.0)])
     assert [ban.reason for ban in active_bans()] == [BanReason.WRONG_PASSWORD]
     assert Ban.objects.count() == 1
 
 
 def test_what_is_over_is_not_active_and_goes_after_a_day() -> None:
-    write_records([reported(30.0, source_ip="203.0.113.1", ago=86_500.0), reported(30.0, source_ip="203.0.113.2", ago=60.0)])
+    write_reports([reported(30.0, source_ip="203.0.113.1", ago=86_500.0), reported(30.0, source_ip="203.0.113.2", ago=60.0)])
     assert active_bans() == ()
-    write_records([reported(30.0)])
+    write_reports([reported(30.0)])
     assert set(Ban.objects.values_list("source_ip", flat=True)) == {"203.0.113.2", SOURCE}
 
 
 def test_the_longest_bans_are_read_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voiceapps.selectors.MAX_ACTIVE_BANS", 2)
-    write_records([reported(600.0 + number, source_ip=f"203.0.113.{number}") for number in range(4)])
+    write_reports([reported(600.0 + number, source_ip=f"203.0.113.{number}") for number in range(4)])
     assert [ban.source_ip for ban in active_bans()] == ["203.0.113.3", "203.0.113.2"]
 
 
@@ -115,7 +115,7 @@ def place(client: Client, source_ip: str = SOURCE, minutes: str = "15") -> int:
 
 
 def test_the_list_tells_source_reason_node_and_time() -> None:
-    write_records([reported(600.0), reported(30.0, source_ip="203.0.113.2", reason=BanReason.FLOOD, ago=60.0)])
+    write_reports([reported(600.0), reported(30.0, source_ip="203.0.113.2", reason=BanReason.FLOOD, ago=60.0)])
     client = console("view_ban")
     text = client.get(reverse(LIST)).content.decode()
     for part in (SOURCE, "203.0.113.2", "wrong password", "flood", "sipproxy-one", "in force", "over"):
@@ -126,7 +126,7 @@ def test_the_list_tells_source_reason_node_and_time() -> None:
 
 
 def test_an_operator_lifts_a_ban() -> None:
-    write_records([reported(600.0)])
+    write_reports([reported(600.0)])
     assert lift(console(superuser=True), SOURCE) == 302
     assert active_bans() == ()
     assert AuditEntry.objects.get(action="ban.lift").actor == "operator op"
@@ -147,7 +147,7 @@ def test_a_form_that_makes_no_sense_is_shown_again(source_ip: str, minutes: str)
 
 
 def test_who_may_only_look_cannot_lift_place_change_or_delete() -> None:
-    write_records([reported(600.0)])
+    write_reports([reported(600.0)])
     client = console("view_ban")
     assert "Lift" not in client.get(reverse(LIST)).content.decode()
     lift(client, SOURCE)
@@ -160,7 +160,7 @@ def test_who_may_only_look_cannot_lift_place_change_or_delete() -> None:
 
 
 def test_nobody_deletes_a_ban_past_the_audit() -> None:
-    write_records([reported(600.0)])
+    write_reports([reported(600.0)])
     client = console(superuser=True)
     client.post(reverse(LIST), {"action": "delete_selected", "_selected_action": [SOURCE], "post": "yes"})
     assert client.post(reverse("admin:voiceapps_ban_delete", args=[SOURCE]), {"post": "yes"}).status_code == 403

@@ -7,9 +7,9 @@ from pytest_django import DjangoAssertNumQueries
 from tests.unit.voiceapps.builders import application, ended, facts
 from voiceapps.daemon.bulk import BulkInsert, BulkUpdate
 from voiceapps.models import Call, CallEvent
-from voiceapps.rules.records import CallAdmitted
+from voiceapps.rules.reports import CallAdmitted
 from voiceapps.services.call_rows import call_row
-from voiceapps.services.records import write_records
+from voiceapps.services.reports import write_reports
 
 pytestmark = pytest.mark.django_db
 
@@ -54,7 +54,7 @@ def test_nothing_to_write_asks_for_nothing(django_assert_num_queries: DjangoAsse
 def test_a_batch_of_ends_costs_a_handful_of_queries(django_assert_max_num_queries: DjangoAssertNumQueries) -> None:
     row = application(status_url="")
     calls = [facts(row, number) for number in range(1, 21)]
-    write_records([CallAdmitted(call, "p") for call in calls])
+    write_reports([CallAdmitted(call, "p") for call in calls])
     with django_assert_max_num_queries(6):
-        write_records([ended(call) for call in calls])
+        write_reports([ended(call) for call in calls])
     assert set(Call.objects.values_list("state", flat=True)) == {"disconnected"}

@@ -9,8 +9,8 @@ from django.urls import reverse
 
 from tests.support.pcap import read_capture
 from tests.unit.voiceapps.builders import STARTED, application, facts
-from voiceapps.rules.records import CallAdmitted, CallFacts, LadderMessage
-from voiceapps.services.records import write_records
+from voiceapps.rules.reports import CallAdmitted, CallFacts, LadderMessage
+from voiceapps.services.reports import write_reports
 
 pytestmark = pytest.mark.django_db
 
@@ -25,7 +25,7 @@ def call() -> CallFacts:
 def store(call: CallFacts, *texts: str) -> None:
     caller, ours = "198.51.100.7:5080", "203.0.113.5:6160"
     messages = [LadderMessage(call.call_id, STARTED, "caller", caller, ours, text.partition("\r\n")[0], text) for text in texts]
-    write_records([CallAdmitted(call, "proxy"), *messages])
+    write_reports([CallAdmitted(call, "proxy"), *messages])
 
 
 def console(*permissions: str) -> Client:

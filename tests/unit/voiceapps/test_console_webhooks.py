@@ -11,7 +11,7 @@ from tests.unit.voiceapps.builders import application, ended, facts
 from voiceapps.models import AuditEntry, WebhookDelivery
 from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.services import webhooks
-from voiceapps.services.records import write_records
+from voiceapps.services.reports import write_reports
 
 pytestmark = pytest.mark.django_db
 
@@ -20,7 +20,7 @@ BUTTON = "Send again"
 
 @pytest.fixture
 def delivery() -> WebhookDelivery:
-    write_records([ended(facts(application()))])
+    write_reports([ended(facts(application()))])
     delivery = WebhookDelivery.objects.get()
     webhooks.finish_attempt(delivery.pk, OutboundAnswer(410, b"", "", 1, None))
     return delivery

@@ -12,12 +12,12 @@ from prometheus_client import CollectorRegistry
 
 from tests.unit.voiceapps.builders import application, facts
 from voiceapps.daemon import database as executors
-from voiceapps.daemon import record_writer
+from voiceapps.daemon import report_writer
 from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
-from voiceapps.daemon.record_writer import RecordWriter
+from voiceapps.daemon.report_writer import ReportWriter
 from voiceapps.models import Call
-from voiceapps.rules.records import CallAdmitted, NodeBeat, Record
-from voiceapps.services.records import write_records
+from voiceapps.rules.reports import CallAdmitted, NodeBeat, Report
+from voiceapps.services.reports import write_reports
 
 
 @pytest.fixture
@@ -85,17 +85,17 @@ async def test_the_queue_is_bounded(database: DatabaseExecutor, monkeypatch: pyt
 async def test_records_survive_a_database_that_is_away_and_keep_their_order(
     database: DatabaseExecutor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written: list[Record] = []
+    written: list[Report] = []
     failures = iter([OperationalError("locked"), OperationalError("locked")])
 
-    def write(batch: Sequence[Record]) -> None:
+    def write(batch: Sequence[Report]) -> None:
         for error in failures:
             raise error
         written.extend(batch)
 
-    monkeypatch.setattr(record_writer, "RETRY_SECONDS", 0)
-    monkeypatch.setattr(record_writer, "FLUSH_SECONDS", 0)
-    writer = RecordWriter(database, write, registry=registry)
+    monkeypatch.setattr(report_writer, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(report_writer, "FLUSH_SECONDS", 0)
+    writer = ReportWriter(database, write, registry=registry)
     await writer.start()
     for number in range(3):
         writer.put(beat(number))
@@ -110,14 +110,14 @@ async def test_records_survive_a_database_that_is_away_and_keep_their_order(
 async def test_a_bad_record_is_set_aside_and_the_others_are_written(
     database: DatabaseExecutor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    written: list[Record] = []
+    written: list[Report] = []
 
-    def write(batch: Sequence[Record]) -> None:
+    def write(batch: Sequence[Report]) -> None:
         if beat(2) in batch:
             raise error
         written.extend(batch)
 
-    writer = RecordWriter(database, write, registry=registry)
+    writer = ReportWriter(database, write, registry=registry)
     for number in range(5):
         writer.put(beat(number))
     await writer.start()
@@ -132,17 +132,17 @@ async def test_a_bad_record_is_set_aside_and_the_others_are_written(
 async def test_a_database_that_takes_nothing_for_now_costs_no_record(
     database: DatabaseExecutor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    written: list[Record] = []
+    written: list[Report] = []
     failures = iter([error])
 
-    def write(batch: Sequence[Record]) -> None:
+    def write(batch: Sequence[Report]) -> None:
         for failure in failures:
             raise failure
         written.extend(batch)
 
-    monkeypatch.setattr(record_writer, "RETRY_SECONDS", 0)
-    monkeypatch.setattr(record_writer, "FLUSH_SECONDS", 0)
-    writer = RecordWriter(database, write, registry=registry)
+    monkeypatch.setattr(report_writer, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(report_writer, "FLUSH_SECONDS", 0)
+    writer = ReportWriter(database, write, registry=registry)
     await writer.start()
     writer.put(beat(0))
     async with asyncio.timeout(10):
@@ -157,7 +157,7 @@ async def test_one_bad_record_does_not_cost_the_others(database: DatabaseExecuto
     row = await database.write(application)
     calls = [facts(row, number) for number in range(1, 5)]
     calls[1] = replace(calls[1], account_id="404")
-    writer = RecordWriter(database, write_records, registry=registry)
+    writer = ReportWriter(database, write_reports, registry=registry)
     for call in calls:
         writer.put(CallAdmitted(call, "p"))
     await writer.start()
@@ -170,8 +170,8 @@ async def test_one_bad_record_does_not_cost_the_others(database: DatabaseExecuto
 async def test_a_full_queue_drops_and_counts(
     database: DatabaseExecutor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record_writer, "MAX_QUEUED_RECORDS", 2)
-    writer = RecordWriter(database, write_records, registry=registry)
+    monkeypatch.setattr(report_writer, "MAX_QUEUED_REPORTS", 2)
+    writer = ReportWriter(database, write_reports, registry=registry)
     for number in range(5):
         writer.put(beat(number))
     assert registry.get_sample_value("sipuri_records_dropped_total") == 3

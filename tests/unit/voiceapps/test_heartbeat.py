@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from voiceapps.daemon.heartbeat import Heartbeat
-from voiceapps.rules.records import NodeBeat, Record
+from voiceapps.rules.reports import NodeBeat, Report
 
 BEAT = NodeBeat("callflow", "n", 0.0, "up", "", "127.0.0.1:6161", 0, "")
 
@@ -13,9 +13,9 @@ class Written:
     """Takes records as a writer does."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[Report] = []
 
-    def put(self, record: Record) -> None:
+    def put(self, record: Report) -> None:
         self.records.append(record)
 
 

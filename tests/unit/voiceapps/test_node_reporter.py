@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry
 
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
-from voiceapps.rules.records import MediaNotice, NodeBeat, Record
+from voiceapps.rules.reports import MediaNotice, NodeBeat, Report
 
 NOTICE = MediaNotice(call_id="c-1", at=1.0, leg="external", source="", destination="", text="text")
 UP = NodeState(draining=False, load=3, public=("203.0.113.5", 6160), internal=("10.0.0.1", 6162), transports="udp:6160")
@@ -16,12 +16,12 @@ class Database:
     """Keeps what a daemon writes."""
 
     def __init__(self, describe: Callable[[], NodeState | None]) -> None:
-        self.written: list[Record] = []
+        self.written: list[Report] = []
         self.reporter = NodeReporter(
-            "sipproxy", "n", describe, write_records=self._write, metrics=("127.0.0.1", 9100), registry=CollectorRegistry()
+            "sipproxy", "n", describe, write_reports=self._write, metrics=("127.0.0.1", 9100), registry=CollectorRegistry()
         )
 
-    def _write(self, records: Sequence[Record]) -> None:
+    def _write(self, records: Sequence[Report]) -> None:
         self.written += records
 
     def states(self) -> list[str]:

@@ -13,8 +13,8 @@ from tests.support.pcap import Captured, read_capture
 from tests.unit.voiceapps.builders import STARTED, application, facts
 from voiceapps import selectors
 from voiceapps.rules.pcap import StoredMessage, capture
-from voiceapps.rules.records import CallAdmitted, LadderMessage
-from voiceapps.services.records import write_records
+from voiceapps.rules.reports import CallAdmitted, LadderMessage
+from voiceapps.services.reports import write_reports
 
 AT = datetime(2026, 11, 23, 4, 5, 6, 789_012, UTC)
 CALLER, OURS = "198.51.100.7:5080", "203.0.113.5:6160"
@@ -83,6 +83,6 @@ def test_a_call_that_never_stopped_talking_is_cut_short(monkeypatch: pytest.Monk
     monkeypatch.setattr(selectors, "MAX_MESSAGES", 3)
     call = facts(application())
     texts = [LadderMessage(call.call_id, STARTED + number, "caller", CALLER, OURS, "OPTIONS", f"OPTIONS {number}") for number in range(5)]
-    write_records([CallAdmitted(call, "p"), *reversed(texts)])
+    write_reports([CallAdmitted(call, "p"), *reversed(texts)])
     packets = read_capture(b"".join(capture(selectors.call_messages(call.call_id))))
     assert [packet.payload for packet in packets] == [b"OPTIONS 0", b"OPTIONS 1", b"OPTIONS 2"]

@@ -10,14 +10,14 @@ from tests.unit.voiceapps.builders import ACTOR, application, ended, facts
 from voiceapps.models import AuditEntry, WebhookDelivery
 from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.services import webhooks
-from voiceapps.services.records import write_records
+from voiceapps.services.reports import write_reports
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def delivery() -> WebhookDelivery:
-    write_records([ended(facts(application(callback_username="u", callback_password="p")))])
+    write_reports([ended(facts(application(callback_username="u", callback_password="p")))])
     return WebhookDelivery.objects.get()
 
 
@@ -31,7 +31,7 @@ def test_a_broker_that_is_away_costs_no_commit(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(current_app, "send_task", send_task)
     call = facts(application())
-    write_records([ended(call)])
+    write_reports([ended(call)])
     delivery = WebhookDelivery.objects.get(call_id=call.call_id)
     assert tried == [[str(delivery.pk)]]
     due_now(delivery)

@@ -11,30 +11,30 @@ from django.db import DatabaseError, DataError, IntegrityError, OperationalError
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
-from voiceapps.rules.records import Record
+from voiceapps.rules.reports import Report
 
-MAX_QUEUED_RECORDS = 50_000
+MAX_QUEUED_REPORTS = 50_000
 MAX_BATCH = 500
 FLUSH_SECONDS = 0.25
 RETRY_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
-WriteRecords = Callable[[Sequence[Record]], None]
-"""Writes a batch, all or nothing: `voiceapps.services.records.write_records`."""
+WriteReports = Callable[[Sequence[Report]], None]
+"""Writes a batch, all or nothing: `voiceapps.services.reports.write_reports`."""
 
 
-class RecordWriter:
+class ReportWriter:
     """Write a daemon's records in order, in batches, off the event loop.
 
-    While the database is away a batch is tried again; past `MAX_QUEUED_RECORDS` new records are dropped and counted. A batch
+    While the database is away a batch is tried again; past `MAX_QUEUED_REPORTS` new records are dropped and counted. A batch
     that fails otherwise is halved until the bad record stands alone: that one is logged, counted and set aside.
     """
 
-    def __init__(self, database: DatabaseExecutor, write_records: WriteRecords, *, registry: CollectorRegistry) -> None:
+    def __init__(self, database: DatabaseExecutor, write_reports: WriteReports, *, registry: CollectorRegistry) -> None:
         self._database = database
-        self._write_records = write_records
-        self._queue: deque[Record] = deque()
+        self._write_reports = write_reports
+        self._queue: deque[Report] = deque()
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._closing = False
@@ -42,12 +42,12 @@ class RecordWriter:
         self._refused = Counter("sipuri_records_refused", "Records that could not be written", ["kind"], registry=registry)
         Gauge("sipuri_records_queued", "Records that wait to be written", registry=registry).set_function(lambda: len(self._queue))
 
-    def put(self, record: Record) -> None:
+    def put(self, report: Report) -> None:
         """Queue a record; never waits and never raises."""
-        if len(self._queue) >= MAX_QUEUED_RECORDS:
+        if len(self._queue) >= MAX_QUEUED_REPORTS:
             self._dropped.inc()
             return
-        self._queue.append(record)
+        self._queue.append(report)
         self._wake.set()
 
     async def start(self) -> None:
@@ -83,12 +83,12 @@ class RecordWriter:
                 return False
         return True
 
-    async def _write(self, batch: Sequence[Record]) -> None:
+    async def _write(self, batch: Sequence[Report]) -> None:
         """Write the first records of the queue and take them off it, the bad ones unwritten; raises what is no record's fault."""
         try:
-            await self._database.write(self._write_records, batch)
+            await self._database.write(self._write_reports, batch)
         except Exception as error:
-            if not _blames_a_record(error):
+            if not _blames_a_report(error):
                 raise
             if len(batch) > 1:
                 middle = len(batch) // 2
@@ -99,13 +99,13 @@ class RecordWriter:
         for _ in batch:
             self._queue.popleft()
 
-    def _refuse(self, record: Record, error: Exception) -> None:
-        kind = type(record).__name__
+    def _refuse(self, report: Report, error: Exception) -> None:
+        kind = type(report).__name__
         self._refused.labels(kind).inc()
         log.error("record_refused", record=kind, error=f"{type(error).__name__}: {error}")
 
 
-def _blames_a_record(error: Exception) -> bool:
+def _blames_a_report(error: Exception) -> bool:
     """Tell whether it is a record that cannot be written, and not the database that takes none for now."""
     if isinstance(error, (DatabaseBusyError, OperationalError)):
         return False

@@ -17,7 +17,7 @@ from voiceapps.models import Call, CallEvent, MediaLeg, Node, RefusedAttempt, We
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.media_figures import MediaFigures
-from voiceapps.rules.records import (
+from voiceapps.rules.reports import (
     CallAdmitted,
     CallAnswered,
     LadderMessage,
@@ -29,14 +29,14 @@ from voiceapps.rules.records import (
 )
 from voiceapps.selectors import call_report, node_pool
 from voiceapps.services import calls
-from voiceapps.services.records import write_records
+from voiceapps.services.reports import write_reports
 
 pytestmark = pytest.mark.django_db
 
 
 def test_a_call_comes_and_goes() -> None:
     call = facts(application())
-    write_records([CallAdmitted(call, "proxy-1"), CallAnswered(call, "callflow-1", STARTED + 2), ended(call)])
+    write_reports([CallAdmitted(call, "proxy-1"), CallAnswered(call, "callflow-1", STARTED + 2), ended(call)])
     row = Call.objects.get()
     assert (row.state, row.end_class, row.end_reason) == ("disconnected", "success", "caller_hangup")
     assert (row.proxy_node, row.callflow_node) == ("proxy-1", "callflow-1")
@@ -45,16 +45,16 @@ def test_a_call_comes_and_goes() -> None:
 
 def test_the_order_of_two_daemons_does_not_matter() -> None:
     call = facts(application())
-    write_records([ended(call)])
-    write_records([CallAnswered(call, "callflow-1", STARTED + 2)])
-    write_records([CallAdmitted(call, "proxy-1")])
+    write_reports([ended(call)])
+    write_reports([CallAnswered(call, "callflow-1", STARTED + 2)])
+    write_reports([CallAdmitted(call, "proxy-1")])
     assert Call.objects.get().state == "disconnected"
 
 
 def test_the_first_end_wins_and_its_webhook_is_one_row() -> None:
     call = facts(application())
-    write_records([ended(call)])
-    write_records([ended(call, reason=EndReason.NODE_LOST)])
+    write_reports([ended(call)])
+    write_reports([ended(call, reason=EndReason.NODE_LOST)])
     assert Call.objects.get().end_reason == "caller_hangup"
     body = WebhookDelivery.objects.get(event_type="disconnect").body
     assert body["cause"] == "hangup"
@@ -64,7 +64,7 @@ def test_the_first_end_wins_and_its_webhook_is_one_row() -> None:
 
 
 def test_no_status_url_no_webhook() -> None:
-    write_records([ended(facts(application(status_url="")))])
+    write_reports([ended(facts(application(status_url="")))])
     assert not WebhookDelivery.objects.exists()
 
 
@@ -73,13 +73,13 @@ def test_a_batch_is_written_all_or_nothing() -> None:
     call = facts(application())
     stray = replace(facts(application(), 2), account_id="404")
     with pytest.raises(IntegrityError):
-        write_records([CallAdmitted(call, "p"), CallAdmitted(stray, "p")])
+        write_reports([CallAdmitted(call, "p"), CallAdmitted(stray, "p")])
     assert not Call.objects.exists()
 
 
 def test_text_from_strangers_fits_the_columns() -> None:
     call = replace(facts(application()), from_uri="sip:\0" + "x" * 5000, sip_call_id="\0" * 3000)
-    write_records([CallAdmitted(call, "p"), LadderMessage(call.call_id, STARTED, "caller", "a:1", "b:2", "x" * 2000, "a\0b")])
+    write_reports([CallAdmitted(call, "p"), LadderMessage(call.call_id, STARTED, "caller", "a:1", "b:2", "x" * 2000, "a\0b")])
     report = call_report(call.call_id)
     assert report is not None
     assert report.ladder[0].text == "a\\0b"
@@ -89,7 +89,7 @@ def test_the_page_of_a_call_shows_a_bounded_ladder(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(selectors, "MAX_LADDER", 2)
     call = facts(application())
     messages = [LadderMessage(call.call_id, STARTED + number, "caller", "a:1", "b:2", f"line {number}", "") for number in range(3)]
-    write_records([CallAdmitted(call, "p"), *messages])
+    write_reports([CallAdmitted(call, "p"), *messages])
     report = call_report(call.call_id)
     assert report is not None
     assert [line.first_line for line in report.ladder] == ["line 0", "line 1"]
@@ -98,7 +98,7 @@ def test_the_page_of_a_call_shows_a_bounded_ladder(monkeypatch: pytest.MonkeyPat
 def test_media_figures_are_replaced_by_later_ones() -> None:
     figures = MediaFigures("external", 10, 1600, 9, 0, 1.5, None, 4.3, 0, "userspace", 0, "a:1", "b:2")
     report = MediaReport("c-1", "relay", STARTED, figures, final=False)
-    write_records([report, replace(report, figures=replace(figures, packets_in=20), final=True)])
+    write_reports([report, replace(report, figures=replace(figures, packets_in=20), final=True)])
     assert MediaLeg.objects.get().packets_in == 20
 
 
@@ -106,7 +106,7 @@ def test_what_a_relay_noticed_stands_among_the_messages_and_in_no_capture() -> N
     call = facts(application())
     message = LadderMessage(call.call_id, STARTED, "caller", "a:1", "b:2", "INVITE", "INVITE sip:x SIP/2.0")
     notice = MediaNotice(call.call_id, STARTED + 3, "external", "192.168.1.5:4000", "b:30000", "No audio comes from here.")
-    write_records([CallAdmitted(call, "p"), message, notice])
+    write_reports([CallAdmitted(call, "p"), message, notice])
     report = call_report(call.call_id)
     assert report is not None
     assert [(line.leg, line.source, line.first_line, line.text) for line in report.ladder] == [
@@ -120,8 +120,8 @@ def test_a_burst_of_refusals_is_one_row_with_the_first_trace() -> None:
     row = application()
     trace = (RuleResult("source_ip", "failed", "203.0.113.0/24", "198.51.100.1"),)
     seen = RefusalSeen(str(row.pk), "198.51.100.1", Reason.IP_NOT_ALLOWED, 401, 3, STARTED, STARTED + 1, "US", "u", "c", "ua", trace)
-    write_records([seen, replace(seen, first_at=STARTED + 30, last_at=STARTED + 31)])
-    write_records([replace(seen, first_at=STARTED + 300, last_at=STARTED + 301)])
+    write_reports([seen, replace(seen, first_at=STARTED + 30, last_at=STARTED + 31)])
+    write_reports([replace(seen, first_at=STARTED + 300, last_at=STARTED + 301)])
     counts = list(RefusedAttempt.objects.order_by("first_at").values_list("count", flat=True))
     assert counts == [6, 3]
     assert RefusedAttempt.objects.first().trace[0]["seen"] == "198.51.100.1"  # type: ignore[union-attr]  # it is there
@@ -130,7 +130,7 @@ def test_a_burst_of_refusals_is_one_row_with_the_first_trace() -> None:
 def test_a_fetched_webhook_is_kept_with_its_answer() -> None:
     call = facts(application())
     fetched = WebhookFetched(call, "initiate", STARTED, "https://a.example", "POST", '{"a": 1}', 200, "<Response/>", 12, None)
-    write_records([CallAdmitted(call, "p"), fetched, replace(fetched, status=None, error="No answer within 15 s.", response_body="")])
+    write_reports([CallAdmitted(call, "p"), fetched, replace(fetched, status=None, error="No answer within 15 s.", response_body="")])
     report = call_report(call.call_id)
     assert report is not None
     assert [(line.state, line.status, line.error) for line in report.webhooks] == [
@@ -143,7 +143,7 @@ def test_the_sweeper_ends_what_a_dead_node_left() -> None:
     call = facts(application())
     alive = facts(application(), 2)
     beat = NodeBeat("callflow", "callflow-alive", time.time(), "up", "", "127.0.0.1:6161", 0, "")
-    write_records([CallAnswered(call, "callflow-dead", STARTED), CallAnswered(alive, "callflow-alive", STARTED), beat])
+    write_reports([CallAnswered(call, "callflow-dead", STARTED), CallAnswered(alive, "callflow-alive", STARTED), beat])
     assert Node.objects.count() == 1
     assert calls.sweep() == 1
     assert Call.objects.get(pk=call.call_id).end_reason == "node_lost"
@@ -160,7 +160,7 @@ def test_messages_are_kept_for_so_many_days(monkeypatch: pytest.MonkeyPatch, set
     now, day = time.time(), 86_400
     # Nearly in the order of their times: nodes write in batches, and one may have waited for the database.
     ages = [9, 8, 6.9, 9, 8, 7.1, 3, 7.2, 2, 1, 0, 0, 0]
-    write_records([LadderMessage("c-1", now - age * day, "caller", "a:1", "b:2", str(age), "") for age in ages])
+    write_reports([LadderMessage("c-1", now - age * day, "caller", "a:1", "b:2", str(age), "") for age in ages])
     settings.MESSAGE_STORE_DAYS = 7
     tasks.sweep_messages()
     assert list(CallEvent.objects.order_by("pk").values_list("first_line", flat=True)) == ["6.9", "3", "2", "1", "0", "0", "0"]
@@ -172,22 +172,22 @@ def test_messages_are_kept_for_so_many_days(monkeypatch: pytest.MonkeyPatch, set
 
 
 def test_the_sweep_of_messages_stops_at_the_young_ones(django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    write_records([LadderMessage("c-1", time.time(), "caller", "a:1", "b:2", "", "") for _ in range(3_000)])
+    write_reports([LadderMessage("c-1", time.time(), "caller", "a:1", "b:2", "", "") for _ in range(3_000)])
     with django_assert_num_queries(2):
         assert calls.sweep_messages(timedelta(days=1)) == 0
 
 
 def test_a_webhook_may_be_reported_before_its_call() -> None:
     call = facts(application())
-    write_records([WebhookFetched(call, "initiate", STARTED, "https://a.example", "POST", "{}", 200, "<Response/>", 12, None)])
-    write_records([CallAdmitted(call, "p")])
+    write_reports([WebhookFetched(call, "initiate", STARTED, "https://a.example", "POST", "{}", 200, "<Response/>", 12, None)])
+    write_reports([CallAdmitted(call, "p")])
     assert Call.objects.get().proxy_node == "p"
 
 
 def test_a_pool_that_goes_silent_at_once_stays_in_use_and_a_good_bye_counts() -> None:
     beat = NodeBeat("callflow", "a", time.time() - 30, "up", "", "127.0.0.1:6161", 0, "")
     gone = NodeBeat("callflow", "b", time.time() - 30, "down", "", "127.0.0.1:6163", 0, "")
-    write_records([beat, gone])
+    write_reports([beat, gone])
     assert [node.name for node in node_pool("callflow")] == ["a"]
-    write_records([NodeBeat("callflow", "c", time.time(), "up", "", "127.0.0.1:6164", 0, "")])
+    write_reports([NodeBeat("callflow", "c", time.time(), "up", "", "127.0.0.1:6164", 0, "")])
     assert [node.name for node in node_pool("callflow")] == ["c"]

@@ -196,7 +196,7 @@ class NodeBeat:
     """What a proxy speaks outside: `udp:6160,tcp:6160`."""
 
 
-Record = (
+Report = (
     CallAdmitted
     | CallAnswered
     | CallEnded

@@ -7,16 +7,16 @@ from typing import Any
 
 from django.db import transaction
 
-from voiceapps.rules import records as r
+from voiceapps.rules import reports as r
 from voiceapps.services import bans, calls, nodes, refusals, webhooks
 
 Writer = Callable[[Sequence[Any]], object]
 
 
 def _one_by_one(write: Callable[[Any], None]) -> Writer:
-    def write_all(records: Sequence[Any]) -> None:
-        for record in records:
-            write(record)
+    def write_all(reports: Sequence[Any]) -> None:
+        for report in reports:
+            write(report)
 
     return write_all
 
@@ -38,10 +38,10 @@ _WRITERS: dict[type, Writer] = {
 }
 
 
-def write_records(batch: Sequence[r.Record]) -> None:
+def write_reports(batch: Sequence[r.Report]) -> None:
     """Write a batch, all or nothing; raises whatever one bad record raises."""
     with transaction.atomic():
         for kind, write in _WRITERS.items():
-            alike = [record for record in batch if type(record) is kind]
+            alike = [report for report in batch if type(report) is kind]
             if alike:
                 write(alike)
