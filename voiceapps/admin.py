@@ -1,4 +1,4 @@
-"""Where Django's admin looks for the console."""
+"""The module in which Django's admin looks for pages; it imports the console."""
 
 from voiceapps.console import accounts, applications, bans, calls, refusals, system, webhooks
 

@@ -1,1 +1,1 @@
-"""The REST API: Voice Application Management on `{links, data, errors}` (D16)."""
+"""The REST API: OAuth 2.0, Voice Application Management in `{links, data, errors}`, and call control in the shapes of its vendor."""

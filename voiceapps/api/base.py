@@ -1,4 +1,4 @@
-"""What the viewsets of the API share."""
+"""Base classes of the API's viewsets."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class ClientViewSet(ViewSet):
 
     @property
     def client(self) -> ApiClient:
-        """Return the client that acts."""
+        """The client that sent the request."""
         client: ApiClient = self.request.auth.application  # type: ignore[union-attr]  # TokenHolder saw the token
         return client
 
     @property
     def actor(self) -> Actor:
-        """Return who acts, for the audit."""
+        """The actor that the audit trail names."""
         meta = self.request.META
         return Actor(f"client {self.client.client_id}", meta.get("REMOTE_ADDR"), meta.get("HTTP_X_REQUEST_ID", ""))
 
@@ -37,5 +37,5 @@ class AccountViewSet(ClientViewSet):
 
     @property
     def account(self) -> Account:
-        """Return the account in the path."""
+        """The account in the path."""
         return Account.objects.get(pk=self.kwargs["account_id"])

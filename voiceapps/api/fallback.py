@@ -1,4 +1,4 @@
-"""Answer what reaches no view: paths that do not exist, and faults of our own."""
+"""Answers outside any view: unknown paths and internal errors."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from voiceapps.api.wire.errors import Problem, in_envelope
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a path that does not exist; Django names `exception` itself."""
+    """Answer a request for an unknown path with 404. Django passes `exception` by name."""
     return _answer(request, Problem(404, "No such path."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer when the fault is ours; the log has the details."""
+    """Answer a request that raised an unexpected exception with 500; the log has the details."""
     return _answer(request, Problem(500, "Internal server error."))
 
 

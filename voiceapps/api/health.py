@@ -1,4 +1,4 @@
-"""Say how the installation is."""
+"""The health of the installation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROLES = ("sipproxy", "mediarelay", "callflow", "sipdns", "worker")
 
 
 def healthz(_request: HttpRequest) -> JsonResponse:
-    """Say whether each role has a live process; 503 until all have."""
+    """Answer whether each role has a live process: 200 if all have, else 503."""
     roles = {role: "ok" if any(node.state == "up" for node in live_nodes(role)) else "missing" for role in ROLES}
     roles["web"] = "ok"
     healthy = all(state == "ok" for state in roles.values())

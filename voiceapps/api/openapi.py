@@ -1,4 +1,4 @@
-"""Describe operations for openapi.json: each with an example of its answer and of every error it can give."""
+"""Descriptions of operations for openapi.json, each with an example of its answer and of every error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Shape = Literal["envelope", "call control", "oauth"]
 
 FORM = "application/x-www-form-urlencoded"
 CLIENT_SECRET: Any = [{"clientSecret": []}, {}]
-"""The security of an operation that a client proves itself at, by HTTP Basic or in the body; settings name the scheme."""
+"""The security of an operation that authenticates clients, by HTTP Basic or in the body; the settings define the scheme."""
 
 _ERROR_ID = "0a2f6d1e-6c3d-4f3c-9b0e-3d9a5c1f7a42"
 _TEXTS = {
@@ -90,9 +90,9 @@ class OAuthError(serializers.Serializer[Any]):
 
 
 def enveloped(name: str, data: Schema) -> Schema:
-    """Return the schema of an answer that carries `data`."""
+    """Return the schema of the envelope around `data`."""
     envelope = inline_serializer(name, {"links": Link(many=True), "data": data, "errors": ErrorEntry(many=True)})
-    # The answer of an action `list` is one envelope, not an array of them.
+    # Without this, drf-spectacular describes an action named `list` as an array of envelopes.
     set_override(envelope, "many", False)
     return envelope
 
@@ -111,7 +111,7 @@ def operation(  # noqa: PLR0913  # what an operation has
     shape: Shape = "envelope",
     security: Any = None,
 ) -> Callable[[Any], Any]:
-    """Return the decorator that describes a view's method; `example` is the answer's, without its envelope."""
+    """Return a decorator that describes a view's method; `example` is the answer without its envelope."""
     examples = []
     if example is not None:
         value = {"links": [], "data": example, "errors": []} if shape == "envelope" else example
@@ -132,7 +132,7 @@ def operation(  # noqa: PLR0913  # what an operation has
 
 
 def header(name: str, text: str) -> OpenApiParameter:
-    """Return an optional request header."""
+    """Return the description of an optional request header."""
     return OpenApiParameter(name, str, OpenApiParameter.HEADER, description=text)
 
 
@@ -169,25 +169,25 @@ FLAT_TYPES = {
     500: "internal-error",
     503: "system-overloaded",
 }
-"""The `type` of call control's errors (call-control-api.md)."""
+"""The `type` of call control's errors, by status."""
 
 OAUTH_ERRORS = {400: "invalid_request", 401: "invalid_client", 413: "invalid_request", 429: "slow_down"}
-"""The `error` of the OAuth 2.0 endpoints (RFC 6749 §5.2) where nothing more exact is known."""
+"""The `error` of the OAuth 2.0 endpoints (RFC 6749 §5.2), by status, where nothing more exact is known."""
 
 
 class TokenScheme(DjangoOAuthToolkitScheme):  # type: ignore[no-untyped-call]  # drf-spectacular ships no types
-    """Say which scope each operation takes (drf-spectacular finds the class by itself)."""
+    """The security scheme of access tokens, with the scope of each operation. drf-spectacular finds the class by itself."""
 
     target_class = "voiceapps.api.access.authentication.TokenAuthentication"
 
     def get_security_requirement(self, auto_schema: Any) -> dict[str, list[str]]:
-        """Return the scope that the view names for the method."""
+        """Return the scope that the view needs for the method."""
         scope = auto_schema.view.scopes.get(auto_schema.method)
         return {self.name: [scope] if scope else []}
 
 
 def camel_case_paths(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
-    """Name path parameters as the rest of the wire is named: `{accountId}` (a hook of drf-spectacular)."""
+    """Rename path parameters to camel case, as in `{accountId}` (a hook of drf-spectacular)."""
     paths = {}
     for path, operations in result["paths"].items():
         for described in operations.values():

@@ -1,4 +1,4 @@
-"""The API's description as pages, complete without another host."""
+"""Pages that show the API's description, without loading anything from another host."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerView
 from rest_framework.response import Response
 
-# ReDoc wants its maker's logo from its maker's server, and both pages bring their scripts along in the page.
+# ReDoc would load a logo from its vendor's server, which this forbids. Both pages have inline scripts.
 POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -22,25 +22,25 @@ POLICY = "; ".join(
 
 
 class SwaggerPage(SpectacularSwaggerView):
-    """Swagger UI: read and try."""
+    """Swagger UI, which can also send requests."""
 
     url_name = "schema"
 
     @extend_schema(exclude=True)
     def get(self, request: Any, *args: Any, **kwargs: Any) -> Response:
-        """Show the page."""
+        """Return the page with its content security policy."""
         return _guarded(super().get(request, *args, **kwargs))  # type: ignore[no-untyped-call]  # drf-spectacular types its classes only
 
 
 class RedocPage(SpectacularRedocView):
-    """ReDoc: read."""
+    """ReDoc, for reading only."""
 
     url_name = "schema"
     template_name = "docs/redoc.html"
 
     @extend_schema(exclude=True)
     def get(self, request: Any, *args: Any, **kwargs: Any) -> Response:
-        """Show the page."""
+        """Return the page with its content security policy."""
         return _guarded(super().get(request, *args, **kwargs))  # type: ignore[no-untyped-call]  # drf-spectacular types its classes only
 
 

@@ -1,4 +1,4 @@
-"""Routes of the API's viewsets: path converters, no trailing slashes."""
+"""The router of the API's viewsets: path converters, no trailing slashes."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ class Router(SimpleRouter):
         super().__init__(trailing_slash=False, use_regex_path=False)
 
     def get_default_basename(self, viewset: type[ViewSetMixin]) -> str:
-        """Return the viewset's name: no viewset is registered twice."""
+        """Return the viewset's name, since no viewset is registered twice."""
         return viewset.__name__

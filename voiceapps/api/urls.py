@@ -1,4 +1,4 @@
-"""The API's paths, without trailing slashes (D16)."""
+"""The API's paths, without trailing slashes."""
 
 from django.urls import include, path
 

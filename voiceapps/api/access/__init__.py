@@ -1,1 +1,1 @@
-"""Who may ask: tokens, clients, scopes, rates."""
+"""Authentication and authorisation: tokens, clients, scopes, rates."""

@@ -1,4 +1,4 @@
-"""Take a bearer token from the Authorization header and from nowhere else (RFC 6750 §2.1, RFC 9700 §4.3.2)."""
+"""Authentication by bearer token, which only the Authorization header may carry (RFC 6750 §2.1, RFC 9700 §4.3.2)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHALLENGE = 'Bearer realm="sipuri"'
 
 
 class InvalidTokenError(APIException):
-    """Say that a token came and is none, or none any more."""
+    """The request carries a token that is not valid."""
 
     status_code = 401
     default_detail = "The access token is invalid, expired or revoked."
@@ -22,10 +22,10 @@ class InvalidTokenError(APIException):
 
 
 class TokenAuthentication(BaseAuthentication):
-    """Authenticate a client by its access token."""
+    """Authentication of a client by its access token."""
 
     def authenticate(self, request: Request) -> tuple[None, Any] | None:
-        """Return the token's row, None where no token came; raises InvalidTokenError."""
+        """Return the token's row, None if the request carries no token; raises InvalidTokenError."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return None

@@ -1,4 +1,4 @@
-"""What oauthlib asks of us: who the client is (RFC 6749 §2.3), and what a token may do."""
+"""The validator that oauthlib calls: client authentication (RFC 6749 §2.3), introspection and revocation of tokens."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ REMOTE_ADDRESS, REQUEST_ID = "REMOTE_ADDR", "HTTP_X_REQUEST_ID"
 
 
 class SlowDownError(OAuth2Error):  # type: ignore[misc]  # oauthlib ships no types
-    """Say that too many proofs failed, or that too many tokens are out."""
+    """Too many authentications failed, or the client has too many valid tokens."""
 
     error = "slow_down"
     status_code = 429
 
     @property
     def headers(self) -> dict[str, str]:
-        """Say when it is worth trying again."""
+        """The header that says when to try again."""
         return {"Retry-After": str(throttles.FAILURES.remaining())}
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A client's id, and its secret in each way that it can be read."""
+    """A client id, and the candidates for its secret: HTTP Basic can be read in two ways."""
 
     client_id: str
     secrets: tuple[str, ...]
 
 
 class ClientValidator(OAuth2Validator):  # type: ignore[misc]  # django-oauth-toolkit ships no types
-    """Prove clients by any of their secrets."""
+    """Authenticates clients by any of their secrets, and answers for their tokens."""
 
     def client_authentication_required(self, _request: Any, *_args: Any, **_options: Any) -> bool:
-        """Say that every client has a secret."""
+        """Return True: there are no public clients."""
         return True
 
     def authenticate_client(self, request: Any, *_args: Any, **_options: Any) -> bool:
-        """Tell whether the request proves its client, and keep the client in it; raises InvalidRequestError, SlowDownError."""
+        """Return whether the request authenticates its client, and store the client in it; raises InvalidRequestError, SlowDownError."""
         credentials, source = credentials_of(request), request.headers.get(REMOTE_ADDRESS, "")
         if throttles.is_guessing(credentials.client_id, source):
             raise SlowDownError("Too many attempts failed. Try again later.")
@@ -58,7 +58,7 @@ class ClientValidator(OAuth2Validator):  # type: ignore[misc]  # django-oauth-to
         return True
 
     def introspect_token(self, token: str, _hint: str, request: Any, *_args: Any, **_options: Any) -> dict[str, object] | None:
-        """Return what the client's own token says and may do now, None for any other (RFC 7662)."""
+        """Return the claims and current rights of the client's own token, None for any other (RFC 7662)."""
         claims = tokens.claims_of(token)
         row = tokens.row_of(token) if claims else None
         if claims is None or row is None or row.application != request.client:
@@ -66,7 +66,7 @@ class ClientValidator(OAuth2Validator):  # type: ignore[misc]  # django-oauth-to
         return claims | tokens.holder_claims(row.application, row.scope.split()) | {"token_type": "Bearer"}
 
     def revoke_token(self, token: str, _hint: str, request: Any, *_args: Any, **_options: Any) -> None:
-        """Revoke the client's own token; any other stays as it is (RFC 7009)."""
+        """Revoke a token of the client; any other token is left alone (RFC 7009)."""
         claims = tokens.claims_of(token)
         row = tokens.row_of(token) if claims else None
         if claims is not None and row is not None and row.application == request.client:
@@ -81,7 +81,7 @@ class ClientValidator(OAuth2Validator):  # type: ignore[misc]  # django-oauth-to
 
 
 def credentials_of(request: Any) -> Credentials:
-    """Return what a request names its client by: HTTP Basic or the body, never both; raises InvalidRequestError."""
+    """Return a request's client credentials: from HTTP Basic or from the body, never both; raises InvalidRequestError."""
     header, client_id, secret = request.headers.get("Authorization"), request.client_id, request.client_secret
     if not header:
         return Credentials(client_id or "", (secret,) if secret else ())
@@ -92,9 +92,9 @@ def credentials_of(request: Any) -> Credentials:
 
 
 def basic_credentials(header: str) -> Credentials:
-    """Return what a Basic header says; one that is none names nobody.
+    """Return the credentials in an HTTP Basic header, empty ones for a malformed header.
 
-    RFC 6749 wants both parts form-encoded, which hardly a client does: a secret is taken in either reading.
+    RFC 6749 wants both parts form-encoded, but few clients do that: the secret is accepted decoded and as it stands.
     """
     scheme, _, encoded = header.partition(" ")
     try:

@@ -1,4 +1,4 @@
-"""What anybody may know: the keys that verify tokens (RFC 7517) and where the endpoints are (RFC 8414)."""
+"""Public metadata: the keys that verify tokens (RFC 7517) and the authorization server's endpoints (RFC 8414)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CACHED = {"Cache-Control": "public, max-age=3600"}
 
 
 def server_metadata(url: str) -> dict[str, object]:
-    """Return the metadata of the server at a URL; RFC 8414 requires `response_types_supported`, and there are none."""
+    """Return the metadata of the server at a URL. RFC 8414 requires `response_types_supported`, which is empty here."""
     return {
         "issuer": url,
         "token_endpoint": f"{url}/{TOKEN}",
@@ -84,7 +84,7 @@ class PublicView(APIView):
 
 
 class Jwks(PublicView):
-    """The keys."""
+    """The keys that verify access tokens."""
 
     @operation(
         "getTokenKeys",
@@ -102,7 +102,7 @@ class Jwks(PublicView):
 
 
 class Metadata(PublicView):
-    """The authorization server."""
+    """The metadata of the authorization server."""
 
     @operation(
         "getServerMetadata",

@@ -1,4 +1,4 @@
-"""The OAuth 2.0 endpoints that clients prove themselves at: token (RFC 6749), revocation (RFC 7009), introspection (RFC 7662)."""
+"""The OAuth 2.0 endpoints that authenticate clients: token (RFC 6749), revocation (RFC 7009), introspection (RFC 7662)."""
 
 from __future__ import annotations
 
@@ -97,25 +97,25 @@ class Introspection(serializers.Serializer[Any]):
 
 
 def oauth_error(problems: Sequence[Problem]) -> dict[str, str]:
-    """Return the first problem in the shape of RFC 6749 §5.2, whose texts have no double quotes."""
+    """Return the first problem in the shape of RFC 6749 §5.2, which allows no double quotes in its texts."""
     problem = problems[0]
     error = problem.type or OAUTH_ERRORS.get(problem.status, "invalid_request")
     return {"error": error, "error_description": problem.description.replace('"', "'")}
 
 
 class OAuthEndpoint(APIView):
-    """A view that takes a form from a client and leaves the rest to oauthlib."""
+    """A view that parses a client's form and leaves the rest to oauthlib."""
 
     authentication_classes = ()
     permission_classes = ()
-    throttle_classes = ()  # failures are counted where clients are proven
+    throttle_classes = ()  # failures are counted where clients are authenticated
     parser_classes = [OAuthForm]  # noqa: RUF012  # DRF reads it as it is
     http_method_names = ["post"]  # noqa: RUF012  # likewise
     render_problems = staticmethod(oauth_error)
     act = ""
 
     def ask(self, request: Request) -> Response:
-        """Answer a request by the method of oauthlib's server that `act` names."""
+        """Answer a request with the method of oauthlib's server that `act` names."""
         arguments = (settings.PUBLIC_URL + request.path, "POST", urlencode(form_of(request)), _headers(request))
         try:
             headers, body, status = getattr(_server(), self.act)(*arguments)
@@ -127,7 +127,7 @@ class OAuthEndpoint(APIView):
         return response
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
-        """Keep every answer out of caches, and say what proof is wanted where one was wrong."""
+        """Forbid caching of every answer, and add the challenge to a 401."""
         response["Cache-Control"], response["Pragma"] = "no-store", "no-cache"
         if response.status_code == 401:
             response["WWW-Authenticate"] = 'Basic realm="sipuri"'
@@ -135,7 +135,7 @@ class OAuthEndpoint(APIView):
 
 
 class Token(OAuthEndpoint):
-    """Where clients get tokens."""
+    """The token endpoint."""
 
     act = "create_token_response"
 
@@ -156,7 +156,7 @@ class Token(OAuthEndpoint):
 
 
 class Revocation(OAuthEndpoint):
-    """Where clients give tokens back."""
+    """The revocation endpoint."""
 
     act = "create_revocation_response"
 
@@ -176,7 +176,7 @@ class Revocation(OAuthEndpoint):
 
 
 class TokenIntrospection(OAuthEndpoint):
-    """Where clients ask about tokens."""
+    """The introspection endpoint."""
 
     act = "create_introspect_response"
 
@@ -202,6 +202,6 @@ def _server() -> Any:
 
 
 def _headers(request: Request) -> dict[str, str]:
-    """Return the headers that the validator reads, and where the request came from."""
+    """Return the headers that the validator reads, with the source address and the request id."""
     sent = {name: request.META.get(name, "") for name in (REMOTE_ADDRESS, REQUEST_ID)}
     return sent | {"Authorization": request.headers.get("Authorization", "")}

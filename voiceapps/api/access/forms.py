@@ -1,4 +1,4 @@
-"""Forms as OAuth wants them: each field once, UTF-8, of a bounded size (RFC 6749 §3.2, appendix B)."""
+"""OAuth's forms: UTF-8, of a bounded size, no field twice (RFC 6749 §3.2, appendix B)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_FIELDS = 20
 
 
 class OAuthForm(BaseParser):
-    """Parse a form of at most 64 KB and `MAX_FIELDS` fields."""
+    """A parser of forms of at most 64 KB and `MAX_FIELDS` fields."""
 
     media_type = MEDIA_TYPE
 
@@ -34,7 +34,7 @@ class OAuthForm(BaseParser):
 
 
 def form_of(request: Request) -> dict[str, str]:
-    """Return the request's form, which is the only way to ask; raises ProblemError."""
+    """Return the request's form; raises ProblemError for parameters in the URL or another media type."""
     if request.query_params:
         raise invalid_request("Parameters belong into the body: a URL is logged.")
     if (request.content_type or "").partition(";")[0].strip().lower() != MEDIA_TYPE:
@@ -44,5 +44,5 @@ def form_of(request: Request) -> dict[str, str]:
 
 
 def invalid_request(description: str) -> ProblemError:
-    """Return RFC 6749's 400 for a request that is malformed."""
+    """Return RFC 6749's 400 for a malformed request."""
     return ProblemError(Problem(400, description, type="invalid_request"))

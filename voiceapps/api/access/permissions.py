@@ -1,4 +1,4 @@
-"""Let a client see its own accounts and do what its scopes say."""
+"""Permissions: a client sees its own accounts only and may do what its scopes allow."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from voiceapps.models.accounts import ACCOUNT_ID
 
 
 class Guarded(Protocol):
-    """A view that these permissions guard."""
+    """What these permissions need of a view."""
 
     @property
     def scopes(self) -> Mapping[str, str]:
-        """Return the scope that each method takes."""
+        """The scope that each HTTP method needs."""
 
     @property
     def kwargs(self) -> dict[str, Any]:
-        """Return what the path holds."""
+        """The path's parameters."""
 
 
 class TokenHolder(BasePermission):
-    """Admit a token whose scopes cover the method."""
+    """Admits a token whose scopes cover the method."""
 
     def has_permission(self, request: Request, view: Guarded) -> bool:  # type: ignore[override]  # it guards these views only
-        """Return True, or raise what is wrong with the token."""
+        """Return True; raises NotAuthenticated without a token, PermissionDenied if it lacks the scope."""
         token: Any = request.auth
         if token is None:
             raise NotAuthenticated("A valid access token is required: Authorization: Bearer <token>.")
@@ -39,10 +39,10 @@ class TokenHolder(BasePermission):
 
 
 class AccountMember(BasePermission):
-    """Admit a client that is bound to the account in the path; an account that does not exist looks like another's."""
+    """Admits a client that is bound to the account in the path. An unknown account is refused like somebody else's."""
 
     def has_permission(self, request: Request, view: Guarded) -> bool:  # type: ignore[override]  # it guards these views only
-        """Return True, or raise PermissionDenied."""
+        """Return True; raises PermissionDenied for any other account."""
         account_id, client = view.kwargs["account_id"], request.auth.application  # type: ignore[union-attr]  # TokenHolder saw the token
         if not (ACCOUNT_ID.fullmatch(account_id) and client.accounts.filter(pk=account_id).exists()):
             raise PermissionDenied("This client has no access to this account.")

@@ -1,4 +1,4 @@
-"""Give each OAuth 2.0 client the scopes that are its own."""
+"""The scopes that OAuth 2.0 clients can be granted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voiceapps.models.accounts import SCOPES
 
 
 class ClientScopes(BaseScopes):  # type: ignore[misc]  # django-oauth-toolkit ships no types
-    """Offer each client its own scopes; a token request that names none gets all of them."""
+    """The scopes of each client. A token request without a scope gets all of them."""
 
     def get_all_scopes(self) -> dict[str, str]:
         """Return every scope with its description."""
@@ -22,5 +22,5 @@ class ClientScopes(BaseScopes):  # type: ignore[misc]  # django-oauth-toolkit sh
         return application.scopes if application else []
 
     def get_default_scopes(self, application: ApiClient | None = None, *_args: Any, **_options: Any) -> list[str]:
-        """Return the client's scopes: no scope asked is all of them."""
+        """Return the client's scopes, which a request without a scope gets."""
         return self.get_available_scopes(application)

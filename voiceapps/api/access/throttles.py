@@ -1,7 +1,7 @@
-"""Count in Django's cache: failed proofs of a client, and requests of a client.
+"""Counters in Django's cache: failed authentications of a client, and requests of a client.
 
-Counts belong to spans of time that begin at the same moment everywhere, so a count needs no state but itself and says when it ends. Without
-Redis the cache is a process's own, and so are the counts.
+Every counter belongs to a span of time that begins at the same moment in every process, so it needs no state of its own and the end of
+the span is known. Without Redis each process has its own cache and so its own counters.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """Something that may happen so often to each subject in a span of `seconds`."""
+    """A counter of one kind of event, by subject and by span of `seconds`."""
 
     name: str
     seconds: int
 
     def count(self, *subject: str) -> int:
-        """Return how often it has happened in this span."""
+        """Return the subject's count in this span."""
         return int(cache.get(self._key(subject), 0))
 
     def add(self, *subject: str) -> int:
-        """Count once more and return how often it has happened."""
+        """Add one to the subject's count and return it."""
         key = self._key(subject)
         cache.add(key, 0, self.seconds)
-        # The key may go between the two; then the count begins anew.
+        # The key may expire between the two calls; then counting begins again at 1.
         with suppress(ValueError):
             return int(cache.incr(key))
         return 1
 
     def reset(self, *subject: str) -> None:
-        """Begin anew."""
+        """Set the subject's count back to 0."""
         cache.delete(self._key(subject))
 
     def remaining(self) -> int:
@@ -50,41 +50,41 @@ class Counter:
         return self.seconds - int(timezone.now().timestamp()) % self.seconds
 
     def _key(self, subject: tuple[str, ...]) -> str:
-        # A peer chooses what it is called: the key has one length whatever that is.
+        # A peer chooses its own name: the digest bounds the key's length.
         digest = hashlib.sha256("\0".join(subject).encode(errors="replace")).hexdigest()
         return f"{self.name}:{int(timezone.now().timestamp()) // self.seconds}:{digest}"
 
 
 FAILURES = Counter("client-failures", 300)
 MAX_FAILURES = 10
-"""Failed proofs of one client from one source in a span: whoever tries elsewhere never locks the client out."""
+"""Failed authentications of one client from one source in a span. Failures from elsewhere never lock the client out."""
 MAX_SOURCE_FAILURES = 50
-"""Failed proofs of any clients from one source in a span; it also bounds the counters that a source can make."""
+"""Failed authentications of any clients from one source in a span. It also bounds the counters that a source can create."""
 
 REQUESTS = Counter("api-requests", 60)
 
 
 def is_guessing(client_id: str, source: str) -> bool:
-    """Tell whether a source has failed too often to be heard."""
+    """Return whether a source has failed too often to be answered."""
     return FAILURES.count(source) >= MAX_SOURCE_FAILURES or FAILURES.count(source, client_id) >= MAX_FAILURES
 
 
 def count_failure(client_id: str, source: str) -> None:
-    """Remember that a proof failed."""
+    """Count a failed authentication."""
     FAILURES.add(source)
     FAILURES.add(source, client_id)
 
 
 def count_success(client_id: str, source: str) -> None:
-    """Forget the failures of the client from this source."""
+    """Reset the client's failures from this source."""
     FAILURES.reset(source, client_id)
 
 
 class ClientRate(BaseThrottle):
-    """Let each client make `SIPURI_API_RATE` requests a minute."""
+    """A limit of `SIPURI_API_RATE` requests a minute for each client."""
 
     def allow_request(self, request: Request, _view: APIView) -> bool:
-        """Tell whether the request may go on; those without a token are refused before this or are public."""
+        """Return whether the request may go on. Requests without a token have been refused already, or are public."""
         if not settings.API_RATE or request.auth is None:
             return True
         token: Any = request.auth
@@ -92,5 +92,5 @@ class ClientRate(BaseThrottle):
         return made <= int(settings.API_RATE)
 
     def wait(self) -> float:
-        """Return the seconds until the client may go on."""
+        """Return the seconds until the client may send again."""
         return REQUESTS.remaining()

@@ -1,6 +1,6 @@
-"""The keys that sign access tokens: a JWK Set (RFC 7517) whose first key signs and all of whose keys verify.
+"""The keys of access tokens: a JWK Set (RFC 7517) whose first key signs and all of whose keys verify.
 
-A key stays in the set for as long as tokens that it signed may live, so a new key in front of it logs nobody out.
+A key stays in the set while tokens that it signed can be valid, so a new key in front of it logs nobody out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS
 
 ALGORITHMS: Mapping[str, str] = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC"}
-"""The signatures we make, each with the type of key it needs; a key serves the one that it names and no other."""
+"""The supported signature algorithms, each with its type of key. A key is used with the algorithm that it names only."""
 
 MIN_RSA_BITS = 2048
 MAX_TOKEN = 8192
@@ -28,7 +28,7 @@ _OPERATIONS = frozenset({"sign", "verify"})
 
 @dataclass(frozen=True, slots=True)
 class TokenKeys:
-    """The keys in their order."""
+    """The keys in order; the first one signs."""
 
     keys: tuple[JWK, ...]
 
@@ -47,7 +47,7 @@ class TokenKeys:
         try:
             header = json.loads(base64url_decode(token.partition(".")[0]))
             key = next(key for key in self.keys if header["kid"] == key["kid"] and header["typ"] == kind)
-            # How a signature is checked is the key's to say, never the token's (RFC 8725 §3.1).
+            # The key decides the algorithm, never the token (RFC 8725 §3.1).
             jws = JWS()
             jws.allowed_algs = [key["alg"]]
             jws.deserialize(token, key)
@@ -57,11 +57,11 @@ class TokenKeys:
         return claims if isinstance(claims, dict) else None
 
     def public(self) -> list[dict[str, str]]:
-        """Return the public halves, as others may know them."""
+        """Return the public keys, as published."""
         return [{**key.export_public(as_dict=True), "use": "sig"} for key in self.keys]
 
     def with_new(self, dropped: Collection[str]) -> TokenKeys:
-        """Return the set with a fresh key in front and without the dropped ones; raises ValueError for a `kid` that is not in it."""
+        """Return the set with a new key in front and without the dropped ones; raises ValueError for a `kid` that is not in it."""
         unknown = sorted(set(dropped) - {key["kid"] for key in self.keys})
         if unknown:
             raise ValueError(f"no key has the kid {', '.join(unknown)}")
@@ -79,7 +79,7 @@ def current() -> TokenKeys:
 
 @lru_cache(maxsize=4)
 def parse(text: str) -> TokenKeys:
-    """Return the keys of a private JWK Set; raises ValueError with the rule that it breaks and nothing of the keys themselves."""
+    """Return the keys of a private JWK Set; raises ValueError with the rule that it breaks. The error holds nothing of the keys."""
     try:
         entries = json.loads(text)["keys"]
     except (ValueError, KeyError, TypeError):
@@ -93,7 +93,7 @@ def parse(text: str) -> TokenKeys:
 
 
 def new_set() -> str:
-    """Return a JWK Set with one fresh key."""
+    """Return a JWK Set with one new key."""
     return TokenKeys((_new_key(),)).as_text()
 
 
@@ -116,7 +116,7 @@ def _parsed(entry: Any, name: str) -> JWK:
 
 
 def _new_key() -> JWK:
-    """Make a key whose `kid` is its thumbprint (RFC 7638); one that begins with a dash would look like an option of `tokenkey`."""
+    """Return a new key. Its `kid` is its thumbprint (RFC 7638), not beginning with a dash: `tokenkey --drop` would read an option."""
     kid = "-"
     while kid.startswith("-"):
         key = JWK.generate(kty="RSA", size=MIN_RSA_BITS, alg="RS256", use="sig")

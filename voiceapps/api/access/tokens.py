@@ -1,7 +1,7 @@
-"""Access tokens: JWTs (RFC 9068) that say who may do what, and a row that says they still may.
+"""Access tokens: JWTs (RFC 9068), each with a row in the database.
 
-The signature keeps strangers from the database. What a token may do is read from the database: the row is gone when
-the token was revoked, and a scope or an account that the client has lost is lost to its tokens, too. Claims are for readers elsewhere.
+The signature is checked before the database is asked. What a token may do is read from the database: revoking a token deletes its row,
+and a scope or an account that the client loses is lost to its tokens at once. The claims are for other services that read the token.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ KIND = "at+jwt"
 
 
 def make_token(request: Any, refresh_token: bool = False) -> str:
-    """Return a token for oauthlib's request, whose client is proven and whose scopes are granted."""
-    assert not refresh_token  # a client that has credentials needs none (RFC 6749 §4.4.3)
+    """Return a token for oauthlib's request, whose client is authenticated and whose scopes are granted."""
+    assert not refresh_token  # the client credentials grant has none (RFC 6749 §4.4.3)
     now = int(timezone.now().timestamp())
     claims = {"iss": settings.PUBLIC_URL, "aud": settings.PUBLIC_URL, "iat": now, "exp": now + request.expires_in, "jti": str(uuid.uuid4())}
     return token_keys.current().sign(KIND, claims | holder_claims(request.client, request.scopes))
 
 
 def claims_of(token: str) -> dict[str, Any] | None:
-    """Return the claims of a token that we made for ourselves and that has not expired, None for any other text."""
+    """Return the claims of a token that this installation issued and that has not expired, None for any other text."""
     claims = token_keys.current().verify(KIND, token)
     if claims is None or claims.get("iss") != settings.PUBLIC_URL or claims.get("aud") != settings.PUBLIC_URL:
         return None
@@ -40,7 +40,7 @@ def claims_of(token: str) -> dict[str, Any] | None:
 
 
 def row_of(token: str) -> AccessToken | None:
-    """Return a token's row with its client and the scopes that the client still has; None where it was revoked or has expired."""
+    """Return a token's row with its client and the scopes that the client still has, None if it was revoked or has expired."""
     checksum = hashlib.sha256(token.encode()).hexdigest()
     row = AccessToken.objects.select_related("application").filter(token_checksum=checksum).first()
     if row is None or row.application is None or row.is_expired():
@@ -50,12 +50,12 @@ def row_of(token: str) -> AccessToken | None:
 
 
 def valid_row(token: str) -> AccessToken | None:
-    """Return the row of a token that we signed and that is still good, None for any other text."""
+    """Return the row of a valid token, None for any other text."""
     return row_of(token) if claims_of(token) else None
 
 
 def holder_claims(client: ApiClient, scopes: Collection[str]) -> dict[str, object]:
-    """Return what a token says about its client: `accounts` and `roles` are the vendor's claims (voice-applications-api.md)."""
+    """Return the claims about a token's client; `accounts` and `roles` are claims of the vendor whose API this is."""
     return {
         "sub": client.client_id,
         "client_id": client.client_id,

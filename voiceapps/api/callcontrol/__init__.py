@@ -1,1 +1,1 @@
-"""Calls and recordings in the shapes of Programmable Voice (`/api/v2/accounts/{accountId}/…`, D16)."""
+"""Calls and recordings in the shapes of Programmable Voice (`/api/v2/accounts/{accountId}/…`)."""

@@ -1,4 +1,4 @@
-"""What every view of call control shares: the account checks of the other API and an error shape of its own (D16)."""
+"""What call control's viewsets share: the account checks of the management API, and their own shape of errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MAX_URI = 1024
 
 
 def flat(problems: Sequence[Problem]) -> dict[str, object]:
-    """Return the first problem in the shape of Programmable Voice; a bad field or parameter is named in the sentence."""
+    """Return the first problem in the shape of Programmable Voice, which names a bad field or parameter in its sentence."""
     problem = problems[0]
     name = next(iter(problem.source.values()), "")
     description = f"Invalid {name}: {problem.description}" if name else problem.description

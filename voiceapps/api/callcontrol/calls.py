@@ -1,4 +1,4 @@
-"""Calls as Programmable Voice shows them (call-control-api.md, D16)."""
+"""Calls as Programmable Voice shows them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ EXAMPLE: dict[str, object] = {
 
 
 class CallQuery(SpanQuery):
-    """What the list of calls can be narrowed by, and its pages."""
+    """The filters and pages of the list of calls."""
 
     maxStartTime = serializers.DateTimeField(required=False, help_text="Started then or earlier.")
     disconnectCause = serializers.CharField(required=False, max_length=64, help_text="Ended so; a cause that never occurs finds nothing.")
@@ -134,7 +134,7 @@ def _conditions(query: dict[str, Any]) -> dict[str, Any]:
 
 
 def _end_of_millisecond(when: datetime) -> datetime:
-    """Return the last moment that is shown as `when`: a call is found by the start time that it shows."""
+    """Return the last microsecond that is shown as `when`, so that a call is found by the start time that its answer shows."""
     return when.replace(microsecond=when.microsecond // 1000 * 1000 + 999)
 
 

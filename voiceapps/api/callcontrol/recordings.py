@@ -1,4 +1,4 @@
-"""Recordings: their metadata, and what the webhooks' `mediaUrl` leads to (call-control-api.md, D16)."""
+"""Recordings: their metadata, and the audio behind the `mediaUrl` of webhooks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EXAMPLE: dict[str, object] = {
 
 
 class RecordingQuery(SpanQuery):
-    """What the account's recordings can be narrowed by; the times are the recordings' own."""
+    """The filters of an account's recordings; the times are those of the recordings."""
 
     maxStartTime = serializers.DateTimeField(required=False, help_text="Started before then.")
 

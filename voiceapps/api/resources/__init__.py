@@ -1,1 +1,1 @@
-"""What customers manage, one module a resource (`/v2/accounts/{accountId}/…`)."""
+"""The resources that customers manage, one module each (`/v2/accounts/{accountId}/…`)."""

@@ -1,4 +1,4 @@
-"""Admission checks: what a call would meet, rule by rule, without placing one."""
+"""Admission checks: whether a call would be admitted, rule by rule, without placing one."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ EXAMPLE: dict[str, object] = {
 
 
 class Country(StrictText):
-    """Take a country in capitals."""
+    """A country code in capitals."""
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the code; raises ValidationError naming the rule."""
+        """Return the code; raises ValidationError with the rule."""
         code = super().to_internal_value(data)
         if code not in COUNTRIES:
             raise serializers.ValidationError("Not an ISO 3166 alpha-2 country in capitals.")
@@ -83,7 +83,7 @@ class AdmissionCheckData(serializers.Serializer[Any]):
 
 
 class AdmissionCheckViewSet(ApplicationResourceViewSet):
-    """The checks of one application; nothing is kept of them."""
+    """The admission checks of one application, which are not stored."""
 
     scopes: ClassVar[dict[str, str]] = {"POST": "voice-applications:read"}
 
@@ -132,7 +132,7 @@ def _check(application: VoiceApplication, source_ip: str, country: str | None, d
 
 
 def _recent(snapshot: AdmissionSnapshot) -> CallCount:
-    """Return the new calls of the last second at all proxies, 0 where no limit asks for them."""
+    """Return the new calls of the last second at all proxies, zeros if no limit needs them."""
     if snapshot.application_limits.max_calls_per_second is None and snapshot.account_limits.max_calls_per_second is None:
         return CallCount()
     calls = Call.objects.filter(account_id=snapshot.account_id, started_at__gt=timezone.now() - timedelta(seconds=1))

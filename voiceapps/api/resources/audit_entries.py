@@ -46,14 +46,14 @@ class AuditEntryData(serializers.Serializer[Any]):
 
 
 class AuditQuery(PageQuery):
-    """What the trail can be narrowed by."""
+    """The filters of the audit trail."""
 
     action = serializers.CharField(required=False, max_length=64)
     subject = serializers.CharField(required=False, max_length=200, help_text="The id of what was changed.")
 
 
 class AuditEntryViewSet(AccountViewSet):
-    """The entries of an account."""
+    """The audit entries of an account."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "admin"}
 

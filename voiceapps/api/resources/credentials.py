@@ -1,6 +1,6 @@
-"""API credentials: clients that an admin makes for its own accounts, and their secrets (voice-applications-api.md).
+"""API credentials: clients that an admin creates for its own accounts, and their secrets.
 
-Nobody gives away more than it has: whatever makes a credential usable needs a token with all scopes of that credential.
+No client grants more than it has: a change that gives a credential new powers needs a token with all scopes of that credential.
 """
 
 from __future__ import annotations
@@ -65,13 +65,13 @@ class CredentialInput(StrictInput):
     accounts = StrictTexts(help_text=f"1 to {MAX_ACCOUNTS} of your own accounts.")
 
     def validate_roles(self, roles: tuple[str, ...]) -> tuple[str, ...]:
-        """Return roles that exist."""
+        """Return the roles; raises ValidationError for an unknown one."""
         if not set(roles) <= set(ROLES):
             raise serializers.ValidationError(f"Each must be one of {', '.join(ROLES)}.")
         return roles
 
     def validate_accounts(self, accounts: tuple[str, ...]) -> tuple[str, ...]:
-        """Return ids that could be accounts."""
+        """Return the account ids; raises ValidationError for their number or shape."""
         if not 1 <= len(accounts) <= MAX_ACCOUNTS or not all(ACCOUNT_ID.fullmatch(account) for account in accounts):
             raise serializers.ValidationError(f"1 to {MAX_ACCOUNTS} account ids.")
         return accounts
@@ -90,7 +90,7 @@ class CredentialData(serializers.Serializer[Any]):
 
 
 class StrictTime(serializers.DateTimeField):
-    """Take an ISO 8601 time in a JSON string."""
+    """An ISO 8601 time in a JSON string."""
 
     def to_internal_value(self, value: Any) -> datetime:
         """Return the time; one without an offset is UTC."""
@@ -105,7 +105,7 @@ class SecretInput(StrictInput):
     expirationDate = StrictTime(required=False, allow_null=True, default=None, help_text="In the future; null for as long as it is there.")
 
     def validate_expirationDate(self, expires_at: datetime | None) -> datetime | None:  # noqa: N802  # DRF finds it by the wire's name
-        """Return a time to come."""
+        """Return the time; raises ValidationError unless it is in the future."""
         if expires_at is not None and expires_at <= timezone.now():
             raise serializers.ValidationError("Must be in the future.")
         return expires_at
@@ -133,7 +133,7 @@ class MadeSecretData(SecretData):
 
 
 def scopes_of(roles: Collection[str]) -> list[str]:
-    """Return the scopes that roles stand for, in their usual order."""
+    """Return the scopes of roles, in the order of `SCOPES`."""
     wanted = {scope for role in roles for scope in ROLES[role]}
     return [scope for scope in SCOPES if scope in wanted]
 
@@ -145,12 +145,12 @@ SECRETS = enveloped("SecretsAnswer", ListedSecretData(many=True))
 
 
 class VisibleCredentialViewSet(ClientViewSet):
-    """The credentials that lie wholly within the caller's accounts, or what belongs to one of them."""
+    """Credentials whose accounts are all the caller's, or what belongs to one of them."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "admin", "POST": "admin", "PATCH": "admin", "DELETE": "admin"}
 
     def visible(self) -> QuerySet[ApiClient]:
-        """Return the clients that have accounts, all of them the caller's."""
+        """Return the clients that have accounts and only the caller's."""
         bonds = ApiClient.accounts.through.objects.filter(apiclient=OuterRef("pk"))
         own = self.client.accounts.values("pk")
         foreign = bonds.exclude(account__in=own)
@@ -158,14 +158,14 @@ class VisibleCredentialViewSet(ClientViewSet):
         return found
 
     def credential(self) -> ApiClient:
-        """Return the client in the path; raises Http404 for one that is unknown or not visible."""
+        """Return the client in the path; raises Http404 if it is unknown or not visible."""
         client_id = self.kwargs["client_id"]
         if "\0" in client_id:
             raise Http404
         return get_object_or_404(self.visible(), client_id=client_id)
 
     def granted(self, roles: Collection[str] | None) -> list[str] | None:
-        """Return the scopes of roles, None for none; raises ProblemError where the caller's token has fewer."""
+        """Return the scopes of roles, None for None; raises ProblemError if the caller's token lacks one of them."""
         if roles is None:
             return None
         scopes = scopes_of(roles)
@@ -174,7 +174,7 @@ class VisibleCredentialViewSet(ClientViewSet):
         return scopes
 
     def own_accounts(self, ids: Collection[str] | None) -> list[Account] | None:
-        """Return the accounts, None for none; raises ProblemError for one that is not the caller's."""
+        """Return the accounts with these ids, None for None; raises ProblemError for one that is not the caller's."""
         if ids is None:
             return None
         accounts = list(self.client.accounts.filter(pk__in=ids))
@@ -183,7 +183,7 @@ class VisibleCredentialViewSet(ClientViewSet):
         return accounts
 
     def may_empower(self, client: ApiClient) -> None:
-        """Raise ProblemError where the caller would let others do more than it may do itself."""
+        """Raise ProblemError if the client has a scope that the caller's token lacks."""
         if not self._token_has(client.scopes):
             raise ProblemError(Problem(403, "Your token has fewer scopes than this credential."))
 

@@ -1,4 +1,4 @@
-"""Refused attempts: who was turned away from an application, and by which rule."""
+"""Refused attempts: whose calls to an application were refused, and by which rule."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ EXAMPLE: dict[str, object] = {
 
 
 class RefusedAttemptQuery(PageQuery):
-    """What the list can be narrowed by; times are compared with `lastTime`."""
+    """The filters of the list; times are compared with `lastTime`."""
 
     reason = serializers.ChoiceField(RefusalReason, required=False)
     sourceIp = Ipv4Text(required=False)

@@ -1,4 +1,4 @@
-"""SIP status: how an application's SIP URI does just now and did during the last day."""
+"""SIP status: the calls of an application's SIP URI, now and during the last day."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EXAMPLE: dict[str, object] = {
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What happened since a moment."""
+    """Counts of calls and of refused attempts in a span of time."""
 
     calls: int
     answered: int
@@ -49,7 +49,7 @@ class Figures:
 
     @property
     def refused(self) -> int:
-        """Return the refused attempts of all reasons."""
+        """The refused attempts of all reasons."""
         return sum(self.refusals.values())
 
 
@@ -108,7 +108,7 @@ class SipStatusViewSet(ApplicationResourceViewSet):
 
 
 def _last_call(application: VoiceApplication) -> tuple[Call | None, int]:
-    """Return the application's last call, None if it never had one, and the number of its live ones; one query."""
+    """Return the application's last call, None if it never had one, and the number of its live calls, by one query."""
     calls = Call.objects.filter(account_id=application.account_id, application=application)
     live = calls.filter(~Q(state=CallState.DISCONNECTED)).order_by().values("application").annotate(count=Count("pk")).values("count")
     last = Call.objects.filter(application=application).order_by("-started_at").annotate(live=Coalesce(Subquery(live), 0)).first()

@@ -1,4 +1,4 @@
-"""Voice applications: list, create, read, change, delete (seed, voice-applications-api.md)."""
+"""Voice applications: list, create, read, change, delete."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ RANGE = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$"
 
 @extend_schema_field({"type": "array", "maxItems": MAX_SOURCE_RANGES, "uniqueItems": True, "items": {"type": "string", "pattern": RANGE}})
 class SourceRanges(StrictTexts):
-    """Public IPv4 ranges in canonical form (D13)."""
+    """Public IPv4 ranges in canonical form."""
 
 
 @extend_schema_field({"type": "array", "uniqueItems": True, "items": {"type": "string", "enum": sorted({*COUNTRIES, *GROUPS})}})
 class Regions(StrictTexts):
-    """Countries and groups of them (D12)."""
+    """Countries and groups of countries."""
 
 
 @extend_schema_field(
     {"type": "array", "minItems": 1, "maxItems": 2, "uniqueItems": True, "items": {"type": "string", "enum": list(DIGEST_ALGORITHMS)}}
 )
 class DigestAlgorithms(StrictTexts):
-    """What the digest challenge offers (D4)."""
+    """The algorithms that the digest challenge offers."""
 
 
 class VoiceApplicationInput(StrictInput):
@@ -87,7 +87,7 @@ class VoiceApplicationInput(StrictInput):
     sipDigestAlgorithms = DigestAlgorithms(source="inbound_sip.digest_algorithms", required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return the model's fields that the request sets, with its SIP settings as one patch."""
+        """Return the model fields that the request sets, with its SIP settings as one patch."""
         return attrs | {"inbound_sip": InboundSipPatch(**attrs.get("inbound_sip", {}))}
 
 
@@ -156,13 +156,13 @@ IF_MATCH = header("If-Match", "The entity tag that the application was read with
 
 
 class ListQuery(PageQuery):
-    """What the list can be narrowed by."""
+    """The filters of the list."""
 
     applicationName = serializers.CharField(required=False, max_length=200, help_text="A part of the name, in any case.")
 
 
 class DeleteQuery(serializers.Serializer[Any]):
-    """How an application is deleted."""
+    """The parameters of a deletion."""
 
     force = serializers.ChoiceField(["true", "false"], required=False, help_text="Delete it also while calls are up; they go on.")
 
@@ -178,7 +178,7 @@ class ApplicationResourceViewSet(AccountViewSet):
     }
 
     def application(self) -> VoiceApplication:
-        """Return the application in the path; raises Http404 where the account has none such."""
+        """Return the application in the path; raises Http404 if the account has no such application."""
         return get_object_or_404(VoiceApplication, pk=self.kwargs["application_id"], account_id=self.kwargs["account_id"])
 
 
@@ -266,7 +266,7 @@ class VoiceApplicationViewSet(ApplicationResourceViewSet):
 
 
 def _answer(changed: Changed, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Show an application; a one-time password may not lie in anybody's cache."""
+    """Return the answer that shows an application. One with a new password must not be cached."""
     private = {"Cache-Control": "no-store"} if changed.sip_password else {}
     tags = {"ETag": entity_tag(changed.application.version)}
     shown = VoiceApplicationData(changed.application, context={"sip_password": changed.sip_password})

@@ -1,4 +1,4 @@
-"""Webhook deliveries: what was sent for a call, what came back, and once more where it was missed."""
+"""Webhook deliveries: what was sent for a call and what was answered. A delivery can be sent again."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _FILTERS = {
 
 
 class DeliveryQuery(PageQuery):
-    """What the list can be narrowed by."""
+    """The filters of the list."""
 
     state = serializers.ChoiceField(DeliveryState.choices, required=False)
     eventType = serializers.CharField(required=False, max_length=32)
@@ -114,9 +114,9 @@ class WebhookDeliveryViewSet(AccountViewSet):
     scopes: ClassVar[dict[str, str]] = {"GET": "calls:read", "POST": "calls:write"}
 
     def deliveries(self) -> QuerySet[WebhookDelivery]:
-        """Return the account's deliveries with the figures that answers show; passwords stay in the database."""
+        """Return the account's deliveries with the annotations that answers show, without loading passwords."""
         attempts = WebhookAttempt.objects.filter(delivery=OuterRef("pk")).order_by().values("delivery")
-        # A subquery is asked for the rows of one page only, where a join would count for the whole account first.
+        # A subquery runs for the rows of one page only; a join would first count the attempts of the whole account.
         counted = Subquery(attempts.annotate(number=Count("pk")).values("number"))
         rows = WebhookDelivery.objects.filter(account_id=self.kwargs["account_id"]).defer("password")
         return rows.annotate(attempt_count=Coalesce(counted, 0), application=F("call__application_id"))

@@ -20,7 +20,7 @@ from voiceapps.models import VoiceApplication
 from voiceapps.services import webhook_tests
 from voiceapps.services.webhook_tests import TooManyRunningError
 
-# The requests go wherever the customer says: few enough that they hurt nobody there.
+# The requests go wherever the customer says: too few to do harm there.
 TESTS = Counter("webhook-tests", 60)
 MAX_A_MINUTE = 10
 BUSY_SECONDS = 5
@@ -85,7 +85,7 @@ class WebhookTestData(serializers.Serializer[Any]):
 
 
 class WebhookTestViewSet(ApplicationResourceViewSet):
-    """The tests of an application; none is kept."""
+    """The webhook tests of an application, which are not stored."""
 
     scopes: ClassVar[dict[str, str]] = {"POST": "voice-applications:write"}
 

@@ -1,1 +1,1 @@
-"""How requests and answers look, whatever they are about: envelope, errors, strict fields, paging, preconditions."""
+"""The format of requests and answers of every resource: envelope, errors, forms, paging, guarding headers."""

@@ -1,4 +1,4 @@
-"""Read bodies up to a size, whatever media type they have."""
+"""Parsers of bodies of a bounded size, and content negotiation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rest_framework.parsers import BaseParser, JSONParser
 
 
 class BoundedJson(JSONParser):
-    """Parse JSON of at most 64 KB; NaN and Infinity are none."""
+    """A parser of at most 64 KB of JSON, which refuses NaN and Infinity."""
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
         """Return the value; raises ParseError, RequestDataTooBig."""
@@ -20,7 +20,7 @@ class BoundedJson(JSONParser):
 
 
 class XmlText(BaseParser):
-    """Take an XML document as it is: bytes."""
+    """A parser that returns the bytes of an XML document."""
 
     media_type = "application/xml"
 
@@ -32,19 +32,19 @@ class XmlText(BaseParser):
 
 
 def check_length(request: Any) -> None:
-    """Refuse a body that is too long before it is read."""
+    """Raise RequestDataTooBig, before the body is read, if its declared length is too large."""
     if int(request.META.get("CONTENT_LENGTH") or "0") > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise RequestDataTooBig
 
 
 class AnyAccept(BaseContentNegotiation):
-    """Answer in the one form there is, whatever Accept says: the official SDK asks for JSON also where audio comes (sdk-conformance.md)."""
+    """Content negotiation that ignores Accept: the official SDK asks for JSON also when it downloads audio."""
 
     def select_parser(self, request: Any, parsers: Any) -> Any:
-        """Take the parser of the body's media type; None is 415."""
+        """Return the parser of the body's media type, None for an unsupported one, which becomes a 415."""
         wanted = (request.content_type or "").partition(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == wanted), None)
 
     def select_renderer(self, _request: Any, renderers: Any, _format_suffix: str | None = None) -> Any:
-        """Take the first renderer."""
+        """Return the first renderer."""
         return renderers[0], renderers[0].media_type

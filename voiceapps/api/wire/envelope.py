@@ -1,4 +1,4 @@
-"""The one envelope of the management API: `{links, data, errors}` (voice-applications-api.md)."""
+"""The envelope of the management API: `{links, data, errors}`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Link = Mapping[str, str]
 
 
 def envelope(data: object, *, links: Sequence[Link] = (), errors: Sequence[Mapping[str, object]] = ()) -> dict[str, object]:
-    """Wrap an answer as all answers are."""
+    """Return the envelope of an answer."""
     return {"links": list(links), "data": data, "errors": list(errors)}
 
 
@@ -20,5 +20,5 @@ def link(rel: str, href: str) -> Link:
 
 
 def ok(data: object, *, status: int = 200, links: Sequence[Link] = (), headers: Mapping[str, str] | None = None) -> Response:
-    """Answer with data."""
+    """Return an answer that carries data."""
     return Response(envelope(data, links=links), status=status, headers=dict(headers or {}))

@@ -1,7 +1,7 @@
-"""Say what is wrong: a problem is a value first and takes the shape of the API it was found in.
+"""Errors: a problem is a value, which takes the shape of the API that it occurred in.
 
-The management API shows problems in its envelope, one for each bad field; call control shows the first one in the flat
-shape of Programmable Voice (D16). A view names its shape by `render_problems`.
+The management API shows problems in its envelope, one for each bad field. Call control shows the first one in the flat
+shape of Programmable Voice. A view chooses its shape by `render_problems`.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ CONFLICTS: dict[type[Exception], str] = {
     NotReplayableError: "not_replayable",
     DeliveryPendingError: "delivery_pending",
 }
-"""The refusals of services that are a 409, each with the `type` that it has on the wire."""
+"""The exceptions of services that become a 409, each with its `type` on the wire."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, and the field, query parameter or header it is wrong with."""
+    """One error, with the field, query parameter or header that it is about."""
 
     status: int
     description: str
@@ -72,7 +72,7 @@ class Problem:
 
 
 class ProblemError(exceptions.APIException):
-    """Carry problems of one status out of a view."""
+    """An exception that carries problems of one status out of a view."""
 
     def __init__(self, *problems: Problem) -> None:
         self.status_code = problems[0].status
@@ -81,17 +81,17 @@ class ProblemError(exceptions.APIException):
 
 
 def bad(kind: SourceKind, name: str, rule: str) -> ProblemError:
-    """Return a 400 that names what is bad and the rule it breaks."""
+    """Return a 400 that names the bad field, parameter or header and the rule that it breaks."""
     return ProblemError(Problem(400, rule, source={kind: name}))
 
 
 def conflict(kind: str, description: str) -> ProblemError:
-    """Return a 409 of a kind of its own."""
+    """Return a 409 with a `type` of its own."""
     return ProblemError(Problem(409, description, type=kind))
 
 
 def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
-    """Translate any exception of a view that is the caller's fault, in the view's own shape."""
+    """Return the answer to an exception that is the caller's fault, in the view's shape; None for any other exception."""
     if isinstance(error, InvalidFields):
         error = exceptions.ValidationError(error.errors)
     if isinstance(error, VersionConflictError):
@@ -99,7 +99,7 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
     if type(error) in CONFLICTS:
         error = conflict(CONFLICTS[type(error)], str(error))
     if isinstance(error, ObjectDoesNotExist):
-        # It was there when the request came and is gone now.
+        # The row existed when the request began and has been deleted since.
         error = Http404()
     if isinstance(error, RequestDataTooBig):
         error = ProblemError(Problem(413, f"A body has at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."))
@@ -111,7 +111,7 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def in_envelope(problems: Sequence[Problem]) -> dict[str, object]:
-    """Return problems in the management API's shape."""
+    """Return problems in the shape of the management API."""
     return envelope(None, errors=[problem.as_entry() for problem in problems])
 
 

@@ -1,8 +1,8 @@
-"""The forms that requests fill in, and the fields of forms and answers.
+"""Forms, which parse requests, and the fields of forms and answers.
 
-A form takes what a request says and nothing more: a field or parameter that does not exist is an error by its name. Input fields take
-what JSON says and nothing that merely looks like it: `"true"` is no boolean, `1` no text. Output fields show times, durations and missing
-values as every answer does.
+A form refuses fields and parameters that do not exist, by name. Input fields do not convert JSON types:
+`"true"` is no boolean, `1` is no text. Output fields show times, durations and missing values in the same
+way in every answer.
 """
 
 from __future__ import annotations
@@ -28,42 +28,42 @@ MAX_NAMED = 50
 
 
 class StrictBoolean(serializers.BooleanField):
-    """Take true and false."""
+    """A JSON boolean."""
 
     def to_internal_value(self, data: Any) -> bool:
-        """Return the boolean as it is."""
+        """Return the boolean; raises ValidationError for any other type."""
         if not isinstance(data, bool):
             raise serializers.ValidationError("Must be true or false.")
         return data
 
 
 class StrictText(serializers.CharField):
-    """Take a JSON string."""
+    """A JSON string."""
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the text without outer blanks."""
+        """Return the text without surrounding white space; raises ValidationError for any other type."""
         if not isinstance(data, str):
             raise serializers.ValidationError("Must be a string.")
         return super().to_internal_value(data)
 
 
 class StrictTexts(serializers.ListField):
-    """Take a JSON array of strings; what each may be is a rule of the product."""
+    """A JSON array of strings, whose values are checked by rules elsewhere."""
 
     child = StrictText(trim_whitespace=False, allow_blank=True)
 
     def to_internal_value(self, data: Any) -> tuple[str, ...]:  # type: ignore[override]  # a value type, not DRF's list
-        """Return the strings, with one error for the whole field."""
+        """Return the strings; raises ValidationError with one error for the whole field."""
         if not isinstance(data, list) or any(not isinstance(entry, str) for entry in data):
             raise serializers.ValidationError("Must be an array of strings.")
         return tuple(data)
 
 
 class Ipv4Text(StrictText):
-    """Take one IPv4 address."""
+    """An IPv4 address."""
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the address; raises ValidationError naming the rule."""
+        """Return the address; raises ValidationError with the rule."""
         try:
             return cidr.parse_address(super().to_internal_value(data))
         except ValueError as error:
@@ -72,17 +72,17 @@ class Ipv4Text(StrictText):
 
 @extend_schema_field({"type": "string", "format": "uri", "maxLength": URL_LENGTH, "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]"})
 class CallbackUrl(StrictText):
-    """Take an absolute http or https URL; null, where it is allowed, is stored as the empty text."""
+    """An absolute http or https URL. Null, if it is allowed, is stored as the empty text."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=URL_LENGTH, **options)
 
     def run_validation(self, data: Any = empty) -> str:
-        """Return the URL, the empty text for null."""
+        """Return the URL, the empty text for null; raises ValidationError, SkipField."""
         return cast(str, super().run_validation(data) or "")
 
     def to_internal_value(self, data: Any) -> str:
-        """Return the URL; raises ValidationError naming the rule."""
+        """Return the URL; raises ValidationError with the rule."""
         url = super().to_internal_value(data)
         try:
             parts = urlsplit(url)
@@ -95,23 +95,23 @@ class CallbackUrl(StrictText):
 
 
 class Seconds(serializers.FloatField):
-    """Take a JSON number."""
+    """A number of seconds as a JSON number."""
 
     def to_internal_value(self, data: Any) -> float:
-        """Return the number; a boolean or a text is none."""
+        """Return the number; raises ValidationError for a boolean or a text."""
         if isinstance(data, bool) or not isinstance(data, int | float):
             raise serializers.ValidationError("Must be a number of seconds.")
         return super().to_internal_value(data)
 
 
 class AtLeastOne(serializers.IntegerField):
-    """Take a whole JSON number from 1 on."""
+    """A JSON integer of at least 1."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(min_value=1, max_value=MAX_INTEGER, **options)
 
     def to_internal_value(self, data: Any) -> int:
-        """Return the number; a boolean, a fraction or a text is none."""
+        """Return the number; raises ValidationError for a boolean, a fraction or a text."""
         if isinstance(data, bool) or not isinstance(data, int):
             raise serializers.ValidationError("Must be a whole number.")
         return super().to_internal_value(data)
@@ -124,12 +124,12 @@ class Credentials(serializers.Serializer[Any]):
     password = StrictText(max_length=CREDENTIAL_LENGTH, write_only=True, trim_whitespace=False)
 
     def __init__(self, prefix: str, **options: Any) -> None:
-        # They go into the columns `<prefix>_username` and `<prefix>_password`; null empties both.
+        # The values go into the columns `<prefix>_username` and `<prefix>_password`; null empties both.
         super().__init__(source="*", allow_null=True, **options)
         self._columns = (f"{prefix}_username", f"{prefix}_password")
 
     def to_internal_value(self, data: Any) -> Any:
-        """Return both columns; one of them without the other is refused also by PATCH. Raises ValidationError."""
+        """Return both columns; raises ValidationError for one without the other, also in a PATCH."""
         if data is None:
             return dict.fromkeys(self._columns, "")
         if isinstance(data, dict) and "password" not in data:
@@ -141,7 +141,7 @@ class Credentials(serializers.Serializer[Any]):
 
 
 class Time(serializers.DateTimeField):
-    """Show a time as webhooks do: ISO 8601 in UTC, with milliseconds and `Z`."""
+    """A time as in webhooks: ISO 8601 in UTC, with milliseconds and `Z`."""
 
     def to_representation(self, value: datetime) -> str:
         """Return the text."""
@@ -149,7 +149,7 @@ class Time(serializers.DateTimeField):
 
 
 class ExactTime(serializers.DateTimeField):
-    """Show a time to the microsecond."""
+    """A time with microseconds."""
 
     def to_representation(self, value: datetime) -> str:
         """Return the text."""
@@ -157,7 +157,7 @@ class ExactTime(serializers.DateTimeField):
 
 
 class Duration(serializers.CharField):
-    """Show milliseconds as an ISO 8601 duration."""
+    """Milliseconds, shown as an ISO 8601 duration."""
 
     def to_representation(self, value: int) -> str:  # type: ignore[override]  # stored as a number
         """Return the text."""
@@ -165,7 +165,7 @@ class Duration(serializers.CharField):
 
 
 class TextOrNull(serializers.CharField):
-    """Show the empty text as null."""
+    """A text; the empty one is shown as null."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_null=True, **options)
@@ -176,7 +176,7 @@ class TextOrNull(serializers.CharField):
 
 
 class NumberOrNull(serializers.IntegerField):
-    """Show 0 as null."""
+    """A number; 0 is shown as null."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_null=True, **options)
@@ -187,13 +187,13 @@ class NumberOrNull(serializers.IntegerField):
 
 
 class ShownOnce(serializers.CharField):
-    """Show a secret in the answer that made it: it is in the serializer's context under the name of `source`, or there is no field."""
+    """A secret in the answer that created it, passed in the context under the name of `source`; without it the field is left out."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(required=False, **options)
 
     def get_attribute(self, _instance: object) -> str:
-        """Return the secret; raises SkipField where none was made."""
+        """Return the secret; raises SkipField if the context has none."""
         secret: str | None = self.context.get(str(self.source))
         if secret is None:
             raise SkipField
@@ -201,7 +201,7 @@ class ShownOnce(serializers.CharField):
 
 
 class StrictInput(serializers.Serializer[Any]):
-    """A JSON object with these fields and no others."""
+    """A JSON object with the declared fields and no others."""
 
     READ_ONLY: ClassVar[Collection[str]] = ()
 
@@ -226,13 +226,13 @@ class NoInput(StrictInput):
 
 
 def valid(form: StrictInput) -> dict[str, Any]:
-    """Return what a form holds; raises ValidationError."""
+    """Return a form's validated values; raises ValidationError."""
     form.is_valid(raise_exception=True)
     return cast(dict[str, Any], form.validated_data)
 
 
 def parameters(request: Request, kind: type[serializers.Serializer[Any]]) -> dict[str, Any]:
-    """Return the query's parameters; raises ProblemError naming each that is bad, unknown or sent twice."""
+    """Return the query's parameters; raises ProblemError with each that is bad, unknown or sent twice."""
     given = request.query_params
     problems = [Problem(400, "No such parameter.", source={"parameter": name}) for name in sorted(set(given) - set(kind().fields))]
     problems += [Problem(400, "Sent more than once.", source={"parameter": name}) for name in given if len(given.getlist(name)) > 1]

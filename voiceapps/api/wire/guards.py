@@ -1,6 +1,6 @@
-"""The headers that guard a change: `Idempotency-Key`, by which a request that is sent twice acts once, and `If-Match` (RFC 9110 §13).
+"""The headers that guard a change: `Idempotency-Key`, which makes a repeated request act once, and `If-Match` (RFC 9110 §13).
 
-A secret is shown in the first answer only. A replay carries a notice in its place, so that a client knows why it is missing.
+A secret is shown in the first answer only. A replay carries a notice instead, which tells the client why the secret is missing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e]*)"\s*')
 
 
 def once(client: ApiClient, request: Request, act: Callable[[], Response]) -> Response:
-    """Run `act`, or repeat the answer to an earlier request with the same key; raises ProblemError for a bad or reused key."""
+    """Return the answer of `act`, or the stored answer to an earlier request with the same key; raises ProblemError for a bad key."""
     key = request.headers.get(HEADER)
     if key is None:
         return act()
@@ -51,7 +51,7 @@ def once(client: ApiClient, request: Request, act: Callable[[], Response]) -> Re
 
 
 def entity_tag(version: int) -> str:
-    """Return the strong tag of a version."""
+    """Return the strong entity tag of a version."""
     return f'"{version}"'
 
 

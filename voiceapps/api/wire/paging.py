@@ -1,7 +1,7 @@
-"""Lists by keyset: a page costs the same however deep it lies, and rows that come or go shift nothing.
+"""Keyset pagination: every page costs the same, and rows that are added or deleted do not shift later pages.
 
-The cursor holds the sort values of the last row shown; it is opaque to clients and worth nothing to them, since each
-query is bound to their account first.
+The cursor holds the sort values of the last row of a page. It is opaque to clients, and forging one gains nothing, since every
+query is restricted to the client's account.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class PageQuery(serializers.Serializer[Any]):
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[M]):
-    """One page and where the next one starts, None where nothing is left."""
+    """One page and the cursor of the next one, None after the last page."""
 
     rows: Sequence[M]
     next_cursor: str | None
@@ -50,13 +50,13 @@ class Page(Generic[M]):
 
 @dataclass(frozen=True, slots=True)
 class Keyset:
-    """The order of a list: fields of which the last one is unique, all of them rising or all falling."""
+    """The order of a list: fields of which the last one is unique, all ascending or all descending."""
 
     fields: tuple[str, ...]
     descending: bool = False
 
     def page(self, rows: QuerySet[M], *, limit: int, cursor: str | None) -> Page[M]:
-        """Return a page; raises ProblemError for a cursor that is none of ours."""
+        """Return a page; raises ProblemError for an invalid cursor."""
         sign = "-" if self.descending else ""
         rows = rows.order_by(*(sign + name for name in self.fields))
         if cursor is not None:
@@ -66,13 +66,13 @@ class Keyset:
         return Page(shown, self.cursor(shown[-1]) if len(found) > limit else None)
 
     def cursor(self, row: Model) -> str:
-        """Return the cursor of the page that starts after a row."""
+        """Return the cursor of the page after a row."""
         values = [getattr(row, name) for name in self.fields]
         return base64.urlsafe_b64encode(json.dumps(values, default=str).encode()).decode().rstrip("=")
 
     def _after(self, values: Sequence[Any]) -> Q:
         beyond = "lt" if self.descending else "gt"
-        # The first condition repeats what the others say, in a form that an index can follow.
+        # The first condition is implied by the others; it has a form that an index can serve.
         after = Q(**{f"{self.fields[0]}__{beyond}e": values[0]})
         choices = Q()
         for index, name in enumerate(self.fields):
@@ -97,20 +97,20 @@ def _value(model: type[Model], name: str, text: str | int) -> Any:
     column = model._meta.get_field(name)
     assert isinstance(column, Field)  # lists are sorted by columns of their own
     value = column.to_python(text)
-    # A time that the database could not take overflows here.
+    # A time that the database could not store overflows here.
     return value.astimezone(UTC) if isinstance(value, datetime) else value
 
 
 def answer_page(
     request: Request, query: Mapping[str, Any], keyset: Keyset, rows: QuerySet[M], data: type[serializers.Serializer[Any]]
 ) -> Response:
-    """Answer the page of a list that a `PageQuery` asks for, each row as `data` shows it; raises ProblemError."""
+    """Return the page that a `PageQuery` asks for, with each row rendered by `data`; raises ProblemError."""
     page = keyset.page(rows, limit=query["limit"], cursor=query.get("afterCursor"))
     return ok(data(page.rows, many=True).data, links=_page_links(request, page))
 
 
 def _page_links(request: Request, page: Page[Any]) -> list[Link]:
-    """Return the links `self` and, where something is left, `next`."""
+    """Return the link `self` and, unless this is the last page, `next`."""
     here = settings.PUBLIC_URL + request.path
     links = [link("self", settings.PUBLIC_URL + request.get_full_path())]
     if page.next_cursor:
