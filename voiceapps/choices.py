@@ -1,4 +1,4 @@
-"""Name the states that rows go through, each with its label."""
+"""The states of rows, each with its label."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from voiceapps.rules.reports import Role
 
 
 class CallbackMethod(TextChoices):
-    """How a webhook is sent; no other method exists on the wire."""
+    """The HTTP methods of webhooks."""
 
     GET = "GET", "GET"
     POST = "POST", "POST"
 
 
 MEDIA = "RTP"
-"""In the place of a transport: what a relay noticed, among a call's SIP messages."""
+"""Stands in the column of the transport for a relay's notice among a call's SIP messages."""
 
 
 class CallState(TextChoices):
-    """Where a call stands (call-control API)."""
+    """The state of a call, as call control shows it."""
 
     INITIATED = "initiated", "initiated"
     ANSWERED = "answered", "answered"
@@ -30,7 +30,7 @@ class CallState(TextChoices):
 
 
 class DeliveryState(TextChoices):
-    """Where a webhook stands."""
+    """The state of a webhook delivery."""
 
     PENDING = "pending", "pending"
     DELIVERED = "delivered", "delivered"
@@ -38,7 +38,7 @@ class DeliveryState(TextChoices):
 
 
 class NodeState(TextChoices):
-    """What a process says of itself."""
+    """The state that a process reports of itself."""
 
     UP = "up", "up"
     DRAINING = "draining", "draining"

@@ -1,4 +1,4 @@
-"""Keep a text encrypted in the database (D5): MultiFernet under `SIPURI_FIELD_KEYS`, the first key writes, all of them read."""
+"""A text that is encrypted in the database, by MultiFernet with `SIPURI_FIELD_KEYS`: the first key writes, all of them read."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ else:  # the generic form exists in the stubs only
 
 
 class EncryptedTextField(_Text):
-    """Store a Fernet token; the empty text stays empty."""
+    """A text stored as a Fernet token; the empty text is stored as it is."""
 
     def get_prep_value(self, value: Any) -> Any:
-        """Encrypt on the way in."""
+        """Return the encrypted text."""
         return _fernet(settings.SIPURI_FIELD_KEYS).encrypt(str(value).encode()).decode() if value else ""
 
     def from_db_value(self, value: str | None, _expression: Any, _connection: Any) -> str:
-        """Decrypt on the way out."""
+        """Return the decrypted text."""
         return _fernet(settings.SIPURI_FIELD_KEYS).decrypt(value.encode()).decode() if value else ""
 
 

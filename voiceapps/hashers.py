@@ -1,7 +1,7 @@
-"""Hash API client secrets fast (D5).
+"""The hash of API clients' secrets, which is fast.
 
-A client secret is random and at least 24 characters long, so a slow hash protects nothing and would cost a third of a
-second per token request. A key of the installation makes a stolen table useless by itself.
+A client secret is random and at least 24 characters long, so a slow hash would protect nothing and cost a third of a
+second for each token request. It is keyed with the installation's key: a stolen table is useless without it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.utils.crypto import constant_time_compare
 
 
 class ClientSecretHasher(BasePasswordHasher):
-    """Write `sipuri_hmac$<salt>$<HMAC-SHA-256>`."""
+    """A hasher that stores `sipuri_hmac$<salt>$<HMAC-SHA-256>`."""
 
     algorithm = "sipuri_hmac"
 
@@ -32,11 +32,11 @@ class ClientSecretHasher(BasePasswordHasher):
         return {"algorithm": algorithm, "salt": salt, "hash": digest}
 
     def verify(self, password: str, encoded: str) -> bool:
-        """Compare in constant time."""
+        """Return whether a secret has this stored form, compared in constant time."""
         return constant_time_compare(encoded, self.encode(password, self.decode(encoded)["salt"]))
 
     def safe_summary(self, encoded: str) -> dict[Any, Any]:
-        """Show no part of the hash."""
+        """Return the algorithm only, no part of the hash."""
         return {"algorithm": self.decode(encoded)["algorithm"]}
 
     def harden_runtime(self, password: str, encoded: str) -> None:

@@ -1,4 +1,4 @@
-"""All reads for other rooms: frozen values out, no ORM object (D3)."""
+"""The reads of other rooms. They return frozen values, never ORM objects."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ NODE_LIVE_SECONDS = 10.0
 POOL_SECONDS = 120.0
 MAX_PER_QUERY = 500
 MAX_ACTIVE_BANS = 10_000
-MAX_LADDER = 500  # messages that the page of one call shows
-MAX_MESSAGES = 10_000  # of one call in a capture: a caller may send without end
+MAX_LADDER = 500  # messages on the page of one call
+MAX_MESSAGES = 10_000  # messages of one call in a capture file: a caller can send any number
 MESSAGES_AT_ONCE = 200
 
 
@@ -35,7 +35,7 @@ class NodeView:
     public_address: str
     internal_address: str
     transports: tuple[tuple[str, int], ...]
-    """What a proxy speaks outside, and at which port."""
+    """The external transports of a proxy, with their ports."""
     load: int
 
 
@@ -58,14 +58,14 @@ class CallApplication:
 
 
 def ended_calls(call_ids: Sequence[str]) -> frozenset[str]:
-    """Return those of the calls that are over; one query for each 500."""
+    """Return those of the calls that have ended, by one query for each `MAX_PER_QUERY`."""
     chunks = (call_ids[start : start + MAX_PER_QUERY] for start in range(0, len(call_ids), MAX_PER_QUERY))
     over = Call.objects.filter(state=CallState.DISCONNECTED).order_by()
     return frozenset(call_id for chunk in chunks for call_id in over.filter(pk__in=chunk).values_list("pk", flat=True))
 
 
 def active_bans() -> tuple[SourceBanned, ...]:
-    """Return the bans that last, those that last longest first and no more than `MAX_ACTIVE_BANS`."""
+    """Return at most `MAX_ACTIVE_BANS` bans that are in force, those that last longest first."""
     rows = Ban.objects.filter(expires_at__gt=timezone.now()).order_by("-expires_at")[:MAX_ACTIVE_BANS]
     return tuple(
         SourceBanned(row.source_ip, BanReason(row.reason), row.node, row.banned_at.timestamp(), row.expires_at.timestamp()) for row in rows
@@ -94,7 +94,7 @@ def call_application(application_id: str) -> CallApplication | None:
 
 
 def live_nodes(role: str, *, seconds: float = NODE_LIVE_SECONDS) -> tuple[NodeView, ...]:
-    """Return the processes of a role that beat within so many seconds, in the order of their names."""
+    """Return the processes of a role whose last heartbeat is at most so many seconds old, by name."""
     rows = Node.objects.filter(role=role, seen_at__gte=timezone.now() - timedelta(seconds=seconds)).exclude(state=NodeState.DOWN)
     return tuple(
         NodeView(row.name, row.role, row.state, row.public_address, row.internal_address, _transports(row), row.load) for row in rows
@@ -107,10 +107,10 @@ def _transports(row: Node) -> tuple[tuple[str, int], ...]:
 
 
 def node_pool(role: str) -> tuple[NodeView, ...]:
-    """Return the live processes of a role, or, where all went silent at once, those that beat last.
+    """Return the live processes of a role or, if all of them are silent, those that were live within `POOL_SECONDS`.
 
-    Silence of every node speaks of a database that is slow to write, not of nodes that all died in one moment; a node that said good bye is
-    never in the pool, and who calls a dead one notices within a second.
+    If all nodes fall silent at once, the likely cause is a slow database, not their death. A node that has reported its end is never in the
+    pool, and a caller of a dead node notices within a second.
     """
     return live_nodes(role) or live_nodes(role, seconds=POOL_SECONDS)
 
@@ -153,7 +153,7 @@ class RecordingLine:
 
 @dataclass(frozen=True, slots=True)
 class CallReport:
-    """A call as its page and the demo tell it; times are seconds since its first INVITE."""
+    """A call as its page and the demo show it; times are seconds since its first INVITE."""
 
     call_id: str
     state: str
@@ -201,7 +201,7 @@ def _media(call_id: str) -> Iterator[MediaFigures]:
 
 
 def call_messages(call_id: str) -> Iterator[StoredMessage]:
-    """Yield the first `MAX_MESSAGES` stored messages of a call in their order; few of them are in memory at once."""
+    """Yield the first `MAX_MESSAGES` stored messages of a call, in order, with few of them in memory at once."""
     rows = (
         CallEvent.objects.filter(call_id=call_id).exclude(transport=MEDIA).values_list("at", "transport", "source", "destination", "text")
     )

@@ -1,4 +1,4 @@
-"""Celery's way in: ids in, one service call, nothing else."""
+"""Celery's tasks: each takes ids and calls services, nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voiceapps.services import calls, clients, idempotency, nodes, webhooks
 
 @shared_task
 def send_webhook(delivery_id: str) -> None:
-    """Send one delivery whose time has come."""
+    """Send one delivery that is due."""
     request = webhooks.claim(UUID(delivery_id))
     if request is not None:
         webhooks.finish_attempt(UUID(delivery_id), webhooks.send(request))
@@ -23,38 +23,38 @@ def send_webhook(delivery_id: str) -> None:
 
 @shared_task
 def sweep_webhooks() -> None:
-    """Send every delivery whose time has come and which no task took."""
+    """Start a task for every delivery that is due and that no task has claimed."""
     for delivery_id in webhooks.take_due():
         send_webhook.delay(str(delivery_id))
 
 
 @shared_task
 def sweep_calls() -> None:
-    """End the calls whose node is gone."""
+    """End the calls whose node is silent."""
     calls.sweep()
 
 
 @shared_task
 def sweep_messages() -> None:
-    """Forget the SIP messages that are kept long enough."""
+    """Delete SIP messages that are older than `SIPURI_MESSAGE_STORE_DAYS`."""
     calls.sweep_messages(timedelta(days=settings.MESSAGE_STORE_DAYS))
 
 
 @shared_task
 def sweep_tokens() -> None:
-    """Forget the access tokens that have expired."""
+    """Delete the access tokens that have expired."""
     clients.sweep_tokens()
 
 
 @shared_task
 def sweep_idempotent_answers() -> None:
-    """Forget the answers of yesterday's Idempotency-Keys."""
+    """Delete the answers to Idempotency-Keys that have expired."""
     idempotency.sweep()
 
 
 @shared_task
 def beat() -> None:
-    """Say that the worker is there."""
+    """Store the worker's heartbeat."""
     name = f"worker-{settings.NODE_NAME}"
     nodes.beat(
         NodeBeat(

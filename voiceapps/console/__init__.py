@@ -1,1 +1,1 @@
-"""The console: Django admin in Unfold's dress; reads anything, writes through services."""
+"""The console: Django admin with the Unfold theme. It reads any table and writes through services."""

@@ -31,7 +31,7 @@ LIMITS = ("max_calls", "max_calls_per_second", "max_applications")
 
 @admin.register(Account)
 class AccountAdmin(ConsoleAdmin):
-    """Customers."""
+    """The pages of accounts."""
 
     list_display = ("account_id", "name", *LIMITS, "created_at")
     search_fields = ("account_id", "name")
@@ -40,25 +40,25 @@ class AccountAdmin(ConsoleAdmin):
 
     @admin.display(description="Webhook signing secret")
     def webhook_signing_secret(self, account: Account) -> str:
-        """Show what the customer verifies signatures with (Standard Webhooks)."""
+        """Return the secret with which the customer verifies signatures (Standard Webhooks)."""
         return "whsec_" + base64.b64encode(signing_secret(settings.SIPURI_WEBHOOK_KEY, account.account_id)).decode()
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Account | None = None) -> Any:
-        """An account's id never changes."""
+        """Make the id of an existing account read-only: it never changes."""
         return self.readonly_fields if obj is None else ("account_id", *self.readonly_fields)
 
     def save_model(self, request: HttpRequest, obj: Account, _form: Any, _change: bool) -> None:
-        """Create or rename, and limit, through the services."""
+        """Create or rename the account and set its limits, through the services."""
         account = accounts.ensure_account(obj.account_id, actor=operator(request), name=obj.name)
         accounts.set_limits(account, actor=operator(request), **{name: getattr(obj, name) for name in LIMITS})
 
     def has_delete_permission(self, _request: HttpRequest, _obj: Account | None = None) -> bool:
-        """An account's calls outlive it."""
+        """Return False: its calls refer to the account."""
         return False
 
 
 class SecretInline(TabularInline):  # type: ignore[misc]  # Unfold ships no types
-    """The client's secrets: when, never what."""
+    """The times of a client's secrets; the secrets themselves are unknown."""
 
     model = ClientSecret
     fields = readonly_fields = ("created_at", "expires_at", "last_used_at")
@@ -67,47 +67,47 @@ class SecretInline(TabularInline):  # type: ignore[misc]  # Unfold ships no type
     can_delete = False
 
     def has_add_permission(self, _request: HttpRequest, _obj: ApiClient | None = None) -> bool:
-        """Refuse."""
+        """Return False: secrets are made by `manage.py bootstrap` and the credentials API."""
         return False
 
     def has_change_permission(self, _request: HttpRequest, _obj: ApiClient | None = None) -> bool:
-        """Refuse."""
+        """Return False: a secret never changes."""
         return False
 
 
 @admin.register(ApiClient)
 class ApiClientAdmin(ReadOnlyAdmin):
-    """OAuth clients; `manage.py bootstrap` and the credentials API make them."""
+    """The pages of OAuth clients, which `manage.py bootstrap` and the credentials API create."""
 
     list_display = ("client_id", "bound_to", "created")
     search_fields = ("client_id", "name")
-    # DOT's other columns belong to grants that nobody uses here.
+    # The other columns of django-oauth-toolkit belong to grants that are not offered.
     fields = readonly_fields = ("client_id", "name", "bound_to", "scopes", "created")
     inlines = (SecretInline,)
     view_on_site = False
 
     @admin.display(description="Accounts")
     def bound_to(self, client: ApiClient) -> str:
-        """List the accounts that the client sees."""
+        """Return the ids of the accounts that the client sees."""
         return ", ".join(client.accounts.values_list("account_id", flat=True))
 
 
 class Audited(admin.ModelAdmin):  # type: ignore[type-arg]  # the generic form exists in the stubs only
-    """A page of Django's own, whose writes are written down beside its history."""
+    """A page of Django's own models, whose changes go into the audit trail as well as into Django's history."""
 
     def log_addition(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        """Write down that something was made."""
+        """Audit that a row was created."""
         self._audit(request, "create", obj)
         return super().log_addition(request, obj, message)
 
     def log_change(self, request: HttpRequest, obj: Model, message: Any) -> Any:
-        """Write down which fields were changed, also that a password was."""
+        """Audit which fields were changed, or that the password was."""
         fields = [name for part in message if isinstance(part, dict) for name in part.get("changed", {}).get("fields", [])]
         self._audit(request, "change", obj, {"fields": fields} if fields else {"message": str(message)})
         return super().log_change(request, obj, message)
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[Model]) -> Any:
-        """Write down what was deleted."""
+        """Audit which rows were deleted."""
         for row in queryset:
             self._audit(request, "delete", row)
         return super().log_deletions(request, queryset)
@@ -118,7 +118,7 @@ class Audited(admin.ModelAdmin):  # type: ignore[type-arg]  # the generic form e
 
 @admin.register(User)
 class UserAdmin(Audited, DjangoUserAdmin, ConsoleAdmin):  # type: ignore[type-arg]  # the generic form exists in the stubs only
-    """Operators."""
+    """The pages of operators."""
 
     form = UserChangeForm
     add_form = UserCreationForm
@@ -127,4 +127,4 @@ class UserAdmin(Audited, DjangoUserAdmin, ConsoleAdmin):  # type: ignore[type-ar
 
 @admin.register(Group)
 class GroupAdmin(Audited, DjangoGroupAdmin, ConsoleAdmin):
-    """Roles of operators."""
+    """The pages of operators' groups."""

@@ -1,4 +1,4 @@
-"""Voice applications: callback settings, and the SIP URI with everything a customer asks about it."""
+"""Voice applications: callback settings, and the SIP URI with what a customer needs to use it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SETTINGS_FIELDS = (
 
 
 class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]  # the generic form exists in the stubs only
-    """The callback settings; stored passwords are not shown, an empty field keeps them."""
+    """The callback settings. Stored passwords are not shown, and an empty field keeps them."""
 
     class Meta:
         model = VoiceApplication
@@ -56,14 +56,14 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]  # the generic
 
 
 class InboundSipForm(forms.Form):
-    """What enabling or changing the SIP URI takes; the rules are those of the API."""
+    """The settings of the SIP URI, checked by the same rules as in the API."""
 
     password_auth = forms.BooleanField(required=False)
     source_ips = forms.CharField(required=False)
     regions = forms.CharField(required=False)
 
     def patch(self, application: VoiceApplication) -> InboundSipPatch:
-        """Return the change; a password that is already there stays as it is."""
+        """Return the change, which keeps a password that exists already."""
         wanted: bool = self.cleaned_data["password_auth"]
         return InboundSipPatch(
             enabled=True,
@@ -75,7 +75,7 @@ class InboundSipForm(forms.Form):
 
 @admin.register(VoiceApplication)
 class VoiceApplicationAdmin(ConsoleAdmin):
-    """One page an application: settings below, the SIP URI above."""
+    """The pages of applications: the SIP URI above, the settings below."""
 
     form = ApplicationForm
     list_display = ("name", "account", "inbound_sip", "sip_uri", "updated_at")
@@ -85,19 +85,19 @@ class VoiceApplicationAdmin(ConsoleAdmin):
 
     @display(description="Inbound SIP", label={"enabled": "success", "disabled": "info"})
     def inbound_sip(self, application: VoiceApplication) -> str:
-        """Show the state as a badge."""
+        """Return the state, shown as a badge."""
         return "enabled" if application.inbound_sip_enabled else "disabled"
 
     def get_readonly_fields(self, _request: HttpRequest, obj: VoiceApplication | None = None) -> Any:
-        """An application never changes its account."""
+        """Make the account of an existing application read-only: it never changes."""
         return () if obj is None else ("account",)
 
     def has_delete_permission(self, _request: HttpRequest, _obj: VoiceApplication | None = None) -> bool:
-        """An application's calls refer to it."""
+        """Return False: its calls refer to the application."""
         return False
 
     def save_model(self, request: HttpRequest, obj: VoiceApplication, form: ApplicationForm, change: bool) -> None:
-        """Create or change through the services."""
+        """Create or change the application through the services."""
         if change:
             applications.update(obj, form.settings(), InboundSipPatch(), actor=operator(request))
         else:
@@ -108,20 +108,20 @@ class VoiceApplicationAdmin(ConsoleAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Add what the panel above the form shows."""
+        """Return the page with the data of the panel above the form."""
         context = {"sip": _sip_facts(), "sip_error": request.session.pop("sip_error", None), **(extra_context or {})}
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the panel's buttons."""
+        """Return the URLs, with that of the panel's buttons."""
         view = self.admin_site.admin_view(self.change_inbound_sip)
         own = [path("<path:object_id>/inbound-sip/<str:verb>/", view, name="voiceapps_inbound_sip")]
         urls: list[URLPattern] = own + super().get_urls()
         return urls
 
     def change_inbound_sip(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponse:
-        """Enable, change, rotate or disable; a new password is in this one answer and nowhere else."""
+        """Enable or change inbound SIP, rotate its password, or disable it. A new password is shown in this one answer only."""
         application = get_object_or_404(VoiceApplication, pk=object_id)
         if request.method != "POST" or not self.has_change_permission(request, application):
             raise PermissionDenied

@@ -1,4 +1,4 @@
-"""What the console's pages share."""
+"""Base classes of the console's pages."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold ships no types
 
 
 class ReadOnlyAdmin(ConsoleAdmin):
-    """A page of what the system writes: nobody edits it."""
+    """A page of rows that only the system writes."""
 
     def has_add_permission(self, _request: HttpRequest) -> bool:
-        """Refuse."""
+        """Return False: only the system adds rows."""
         return False
 
     def has_change_permission(self, _request: HttpRequest, _obj: Model | None = None) -> bool:
-        """Refuse."""
+        """Return False: only the system changes rows."""
         return False
 
     def has_delete_permission(self, _request: HttpRequest, _obj: Model | None = None) -> bool:
-        """Refuse."""
+        """Return False: only the system deletes rows."""
         return False
 
     def get_readonly_fields(self, _request: HttpRequest, _obj: Model | None = None) -> Any:
-        """Show every field as text, but for the excluded ones."""
+        """Return every field but the excluded ones."""
         hidden = self.exclude or ()
         return [*(field.name for field in self.opts.fields if field.name not in hidden), *self.readonly_fields]
 
 
 def operator(request: HttpRequest) -> Actor:
-    """Return who acts, for the audit."""
+    """Return the operator of a request as the actor for the audit trail."""
     return Actor(f"operator {request.user.get_username()}", request.META.get("REMOTE_ADDR"), request.META.get("HTTP_X_REQUEST_ID", ""))

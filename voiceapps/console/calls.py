@@ -1,4 +1,4 @@
-"""Calls: what happened, in the words of the wire."""
+"""Calls: their SIP messages, media figures, webhooks and recordings."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CLASS_COLOURS = {
 
 @admin.register(Call)
 class CallAdmin(ReadOnlyAdmin):
-    """One row a call; its page shows ladder, media and webhooks."""
+    """The pages of calls; that of one call shows ladder, media and webhooks."""
 
     list_display = ("started_at", "application", "from_uri", "source", "state", "ended", "reason", "duration")
     list_filter = ("state", "end_class", "end_reason")
@@ -41,40 +41,40 @@ class CallAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Source")
     def source(self, call: Call) -> str:
-        """Show address, port and country."""
+        """Return address, port and country of the caller."""
         return f"{call.source_ip}:{call.source_port} {call.country}".strip()
 
     @display(description="End", label=_CLASS_COLOURS)
     def ended(self, call: Call) -> str | None:
-        """Show whose doing the end was."""
+        """Return the class of the call's end, shown as a badge."""
         return call.end_class or None
 
     @admin.display(description="Reason", ordering="end_reason")
     def reason(self, call: Call) -> str:
-        """Show what ended the call."""
+        """Return what ended the call."""
         return call.get_end_reason_display()
 
     @admin.display(description="Duration")
     def duration(self, call: Call) -> str:
-        """Show the answered time."""
+        """Return the time between answer and end."""
         return "" if call.duration_seconds is None else f"{call.duration_seconds:.1f} s"
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Add the report that the page shows."""
+        """Return the page with the report of the call."""
         context = {"report": call_report(object_id), **(extra_context or {})}
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
         return response
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the capture's address."""
+        """Return the URLs, with that of the capture file."""
         own = [path("<path:call_id>/pcap/", self.admin_site.admin_view(self.capture), name="voiceapps_call_pcap")]
         urls: list[URLPattern] = own + super().get_urls()
         return urls
 
     def capture(self, request: HttpRequest, call_id: str) -> HttpResponseBase:
-        """Send the stored messages as a capture file; who may see the call's page may have it."""
+        """Return the stored messages as a capture file, to operators who may see the call."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         call = get_object_or_404(Call, pk=call_id)
@@ -85,7 +85,7 @@ class CallAdmin(ReadOnlyAdmin):
 
 @admin.register(CallEvent)
 class CallEventAdmin(ReadOnlyAdmin):
-    """SIP messages of all calls."""
+    """The SIP messages of all calls."""
 
     list_display = ("at", "call_id", "leg", "source", "destination", "first_line")
     search_fields = ("call_id",)
@@ -93,7 +93,7 @@ class CallEventAdmin(ReadOnlyAdmin):
 
 @admin.register(MediaLeg)
 class MediaLegAdmin(ReadOnlyAdmin):
-    """What relays counted."""
+    """The media figures that relays counted."""
 
     list_display = (
         "at",
@@ -114,7 +114,7 @@ class MediaLegAdmin(ReadOnlyAdmin):
 
 @admin.register(Recording)
 class RecordingAdmin(ReadOnlyAdmin):
-    """Recordings and where they lie."""
+    """The pages of recordings, with the paths of their files."""
 
     list_display = ("started_at", "recording_id", "call", "duration_ms", "file_format", "path")
     search_fields = ("recording_id", "call__call_id")

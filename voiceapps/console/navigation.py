@@ -23,7 +23,7 @@ def _page(model: str) -> str:
 
 
 def navigation(_request: HttpRequest) -> list[dict[str, object]]:
-    """Return the groups of pages, by what an operator comes for."""
+    """Return the groups of pages, by what operators look for."""
     return [
         {
             "title": title,

@@ -1,4 +1,4 @@
-"""Refused attempts: the reason, what was seen and what was expected."""
+"""Refused attempts: the reason, and what the failed rule saw and expected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from voiceapps.models import RefusedAttempt
 
 @admin.register(RefusedAttempt)
 class RefusedAttemptAdmin(ReadOnlyAdmin):
-    """One row a burst; the failed rule is in the row, all of them on the page."""
+    """The pages of refused attempts, one row a burst. A row shows the failed rule, a page all rules."""
 
     list_display = ("last_at", "application", "source", "why", "seen", "expected", "status", "count")
     list_filter = ("reason", "status")
@@ -24,27 +24,27 @@ class RefusedAttemptAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Source")
     def source(self, attempt: RefusedAttempt) -> str:
-        """Show address and country."""
+        """Return address and country of the caller."""
         return f"{attempt.source_ip} {attempt.country}".strip()
 
     @display(description="Reason", label=True)
     def why(self, attempt: RefusedAttempt) -> str:
-        """Show the reason as a badge."""
+        """Return the reason, shown as a badge."""
         return attempt.get_reason_display()
 
     @admin.display(description="Seen")
     def seen(self, attempt: RefusedAttempt) -> str:
-        """Show what the failed rule saw."""
+        """Return what the failed rule saw."""
         return self._failed(attempt).get("seen", "")
 
     @admin.display(description="Expected")
     def expected(self, attempt: RefusedAttempt) -> str:
-        """Show what the failed rule wanted."""
+        """Return what the failed rule expected."""
         return self._failed(attempt).get("expected", "")
 
     @admin.display(description="Rules")
     def rules(self, attempt: RefusedAttempt) -> SafeString:
-        """Show the whole trace."""
+        """Return the whole trace as a table."""
         rows = ((r["rule"], r["verdict"], r["expected"], r["seen"]) for r in attempt.trace)
         row = "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>"
         head = SafeString("<table class='sipuri-table'><tr><th>Rule</th><th>Verdict</th><th>Expected</th><th>Seen</th></tr>")

@@ -22,7 +22,7 @@ from voiceapps.services.webhooks import DeliveryPendingError, NotReplayableError
 
 
 class AttemptInline(TabularInline):  # type: ignore[misc]  # Unfold ships no types
-    """What came back, attempt by attempt."""
+    """The answers to a delivery's attempts."""
 
     model = WebhookAttempt
     fields = readonly_fields = ("at", "url", "status", "latency_ms", "error", "response_body")
@@ -30,13 +30,13 @@ class AttemptInline(TabularInline):  # type: ignore[misc]  # Unfold ships no typ
     can_delete = False
 
     def has_add_permission(self, _request: object, _obj: object = None) -> bool:
-        """Refuse: the system writes attempts."""
+        """Return False: only the system adds attempts."""
         return False
 
 
 @admin.register(WebhookDelivery)
 class WebhookDeliveryAdmin(ReadOnlyAdmin):
-    """One row an event."""
+    """The pages of deliveries, one row an event."""
 
     list_display = ("created_at", "event_type", "call", "kind", "progress", "url")
     list_filter = ("event_type", "state", "synchronous")
@@ -47,18 +47,18 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Kind")
     def kind(self, delivery: WebhookDelivery) -> str:
-        """Say whether the call waited for the answer."""
+        """Return whether the call waited for the answer."""
         return "answered with BXML" if delivery.synchronous else "status event"
 
     @display(description="State", label={"delivered": "success", "pending": "warning", "failed": "danger"})
     def progress(self, delivery: WebhookDelivery) -> str:
-        """Show the state as a badge."""
+        """Return the state, shown as a badge."""
         return delivery.state
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Offer the button where it would do something."""
+        """Return the page, with a button for deliveries that can be sent again."""
         delivery = self.get_object(request, unquote(object_id))
         useful = delivery is not None and not delivery.synchronous and delivery.state != DeliveryState.PENDING
         context = {"may_replay": useful and _may_replay(request), **(extra_context or {})}
@@ -66,13 +66,13 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         return response
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the button's address."""
+        """Return the URLs, with that of the button."""
         own = [path("<uuid:delivery_id>/replay/", self.admin_site.admin_view(self.replay), name="voiceapps_replay_delivery")]
         urls: list[URLPattern] = own + super().get_urls()
         return urls
 
     def replay(self, request: HttpRequest, delivery_id: UUID) -> HttpResponse:
-        """Send a delivery once more and show its page again."""
+        """Send a delivery again and return to its page."""
         if request.method != "POST" or not _may_replay(request):
             raise PermissionDenied
         delivery = get_object_or_404(WebhookDelivery, pk=delivery_id)
@@ -86,5 +86,5 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 
 
 def _may_replay(request: HttpRequest) -> bool:
-    """Tell whether an operator may; nobody may edit what the page shows, so its own permission does not say."""
+    """Return whether an operator may send a delivery again. The page itself is read-only, so its own permission is always False."""
     return request.user.has_perm("voiceapps.change_webhookdelivery")

@@ -1,8 +1,7 @@
-"""Read what admission needs, straight from the database for every INVITE (D3), and cheaply.
+"""Reads of what admission needs, from the database for every INVITE, so that a change applies to the next call.
 
-The statement is the ORM's, compiled once for each number of users. A row as it came from the database is the key to the
-snapshot made of it: an application that nobody changed costs no decryption and no object, one that was changed is another
-row, so nothing can be stale.
+The statement is the ORM's, compiled once for each number of users. Snapshots are cached by the row that came from the database: an
+unchanged application costs no decryption and no new object, and a changed one has another row, so the cache is never stale.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from voiceapps.models import Call, SipCredential, VoiceApplication
 from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Limits
 
 MAX_REMEMBERED = 4_096
-# An unknown user asks the database like a known one, so that time tells nothing (D2).
+# A user part that is no UUID is looked up too, so that the time of an answer reveals nothing.
 _NOBODY = UUID(int=0)
 _ID = VoiceApplication._meta.get_field("application_id")  # noqa: SLF001  # Django's public API has no other name
 _SECRETS = SipCredential._meta.get_field("secrets")  # noqa: SLF001  # likewise
@@ -48,7 +47,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ProxyRun:
-    """A proxy process, which counts the calls that it admitted since its start itself."""
+    """A proxy process, which counts the calls that it has admitted since its start itself."""
 
     name: str
     since: datetime
@@ -57,8 +56,8 @@ class ProxyRun:
 def admission_snapshots(users: Sequence[str], *, asking: ProxyRun | None) -> dict[str, AdmissionSnapshot]:
     """Return the applications that these SIP user parts name, by the user part in lower case.
 
-    One query, and a second one where one of them or its account has a limit of concurrent calls: then the snapshot carries the live calls
-    that `asking` does not hold, with None all of them.
+    One query, and a second one if one of them or its account has a limit of concurrent calls. Then the snapshot carries the number of live
+    calls that the proxy `asking` does not hold, or of all live calls if it is None.
     """
     if not users:
         return {}
@@ -104,7 +103,7 @@ def _snapshot(row: tuple[Any, ...]) -> AdmissionSnapshot:
 
 
 def _calls_elsewhere(snapshots: Sequence[AdmissionSnapshot], asking: ProxyRun | None) -> dict[str, int]:
-    """Return live calls that the asking proxy does not count itself, by application id and by account id, where one is limited."""
+    """Return the live calls that the asking proxy does not count itself, by application id and account id, if one has a limit."""
     limited = [held for held in snapshots if held.application_limits.max_calls is not None or held.account_limits.max_calls is not None]
     if not limited:
         return {}
@@ -112,7 +111,7 @@ def _calls_elsewhere(snapshots: Sequence[AdmissionSnapshot], asking: ProxyRun | 
     if all(held.account_limits.max_calls is None for held in limited):
         live = live.filter(application_id__in=[held.application_id for held in limited])
     if asking is not None:
-        # A call without a node was reported by its call flow first; its proxy, perhaps the one that asks, reports it within a moment.
+        # A call without a proxy was reported by its call flow first. Its proxy, perhaps the asking one, will report it within moments.
         live = live.exclude(Q(proxy_node="") | Q(proxy_node=asking.name, started_at__gte=asking.since))
     found: Counter[str] = Counter()
     for account_id, application_id, count in live.values_list("account_id", "application_id").annotate(Count("pk")):

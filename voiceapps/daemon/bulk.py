@@ -1,8 +1,8 @@
-"""What daemons do several times a call, for less than the ORM takes.
+"""Statements that daemons run several times a call, at less cost than through the ORM.
 
-Through model objects each report costs a query or three and half a millisecond of building them. Here many rows go out one after
-the other by one statement that PostgreSQL plans once, without waiting for each (psycopg's pipeline); columns, defaults and conversions
-still come from the model. Both databases know `ON CONFLICT` (PostgreSQL 9.5, SQLite 3.24).
+With model objects each report costs one to three queries and half a millisecond to build them. Here one statement, which PostgreSQL plans
+once, writes many rows in a pipeline (psycopg's), without waiting for the answer to each. Columns, defaults and conversions still come from
+the model. Both databases know `ON CONFLICT` (PostgreSQL 9.5, SQLite 3.24).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Row = Mapping[str, object]
 
 
 class BulkInsert:
-    """Insert rows; where the `key` is taken, write the columns of `update`, or nothing without any."""
+    """An INSERT of rows. If a row's `key` exists, the columns of `update` are written, or nothing if there are none."""
 
     def __init__(self, model: type[Model], *, key: Sequence[str] = (), update: Sequence[str] = ()) -> None:
         self._table = model._meta.db_table  # noqa: SLF001  # Django's public API has no other name
@@ -27,7 +27,7 @@ class BulkInsert:
         self._update = update
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Write rows by column name; what a row leaves out gets its default. Of rows with one key the last counts. Raises DatabaseError."""
+        """Write rows, by column name; missing columns get their default. Of rows with one key the last wins. Raises DatabaseError."""
         _execute_each(self._statement, [[_prepared(field, row) for field in self._fields] for row in rows])
 
     @cached_property
@@ -42,7 +42,7 @@ class BulkInsert:
 
 
 class BulkUpdate:
-    """Write some columns of rows that are there, found by their primary key."""
+    """An UPDATE of some columns of existing rows, by primary key."""
 
     def __init__(self, model: type[Model], *, update: Sequence[str]) -> None:
         self._table = model._meta.db_table  # noqa: SLF001  # likewise
@@ -76,7 +76,7 @@ def _execute_each(statement: str, rows: Sequence[Sequence[Any]]) -> None:
 
 
 def fetch_prepared(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Return the rows of a statement that is asked again and again; PostgreSQL plans it once for each connection. Raises DatabaseError."""
+    """Return the rows of a statement that runs often: PostgreSQL plans it once for each connection. Raises DatabaseError."""
     if connection.vendor != "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(statement, parameters)

@@ -1,8 +1,8 @@
-"""Let a daemon's event loop use the database without waiting for it.
+"""Database access from a daemon's event loop, without blocking it.
 
-A small fixed pool of threads does the work; the queue in front of it is bounded, so a slow database becomes a refusal
-that the caller sees and not a process that grows. Reads are tried twice, as a restarted server leaves dead
-connections behind. Writes are batched by the ReportWriter (report_writer.py).
+A small fixed pool of threads does the work. The queue in front of it is bounded, so a slow database makes jobs fail instead of
+making the process grow. Reads are tried twice, because a restarted server leaves dead connections behind. Writes are batched by
+the ReportWriter (report_writer.py).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ CHECK_SECONDS = 5.0
 
 
 class DatabaseBusyError(Exception):
-    """Say that the database does not keep up."""
+    """Too many jobs are waiting for the database."""
 
 
 class DatabaseExecutor:
-    """Run functions that use the ORM in threads of their own."""
+    """A pool of threads that run functions which use the ORM."""
 
     def __init__(self, *, registry: CollectorRegistry, threads: int = 2) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="database")
@@ -37,15 +37,15 @@ class DatabaseExecutor:
         Gauge("sipuri_database_jobs", "Database jobs waiting or running", registry=registry).set_function(lambda: self._queued)
 
     async def read(self, function: Callable[..., T], *args: object) -> T:
-        """Return what `function(*args)` returns; tried again once after an OperationalError. Raises DatabaseBusyError, DatabaseError."""
+        """Return the result of `function(*args)`, tried again once after an OperationalError. Raises DatabaseBusyError, DatabaseError."""
         return await self._run(_read_twice, function, args)
 
     async def write(self, function: Callable[..., T], *args: object) -> T:
-        """Return what `function(*args)` returns. Raises DatabaseBusyError, DatabaseError."""
+        """Return the result of `function(*args)`. Raises DatabaseBusyError, DatabaseError."""
         return await self._run(_once, function, args)
 
     async def close(self) -> None:
-        """Wait for the jobs that run and close the threads' connections."""
+        """Wait for running jobs and close the threads' connections."""
         await asyncio.gather(*(self._run(_disconnect) for _ in range(self._threads)))
         self._pool.shutdown(wait=False)
 
@@ -60,7 +60,7 @@ class DatabaseExecutor:
 
 
 class _Thread(local):
-    """What a thread of the pool knows of its connection."""
+    """The time at which a thread last checked its connection."""
 
     checked_at = -CHECK_SECONDS
 
@@ -69,7 +69,7 @@ _thread = _Thread()
 
 
 def _once(function: Callable[..., T], args: tuple[object, ...]) -> T:
-    # Django asks the server whether it lives each time; within moments of the last answer that is a query for nothing.
+    # Django's health check of a connection is a query; within moments of the last check it would be wasted.
     now = monotonic()
     if now - _thread.checked_at >= CHECK_SECONDS:
         _thread.checked_at = now
@@ -77,11 +77,11 @@ def _once(function: Callable[..., T], args: tuple[object, ...]) -> T:
     try:
         return function(*args)
     except (OperationalError, InterfaceError) as error:
-        # The next job starts with a connection of its own.
+        # The next job opens a new connection.
         connection.close()
         if isinstance(error, OperationalError):
             raise
-        # A connection that was closed already is no DatabaseError by Django's names; who asks need not know the difference.
+        # Django raises InterfaceError for a connection that was closed already. To callers it is the same failure.
         raise OperationalError(str(error)) from error
 
 

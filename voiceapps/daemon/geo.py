@@ -1,6 +1,6 @@
-"""Name the country of a source address (D12).
+"""The country of a source address.
 
-The built-in data are the registries' own: the country an address block was assigned to, which is not always where its user sits.
+The built-in data are those of the registries: the country that an address block was assigned to, which is not always where its user is.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import maxminddb
 
 
 class CountryLookup:
-    """Look an IPv4 address up: first the operator's named networks, then the operator's database or the built-in one."""
+    """A lookup in the operator's named networks first, then in the operator's database or the built-in one."""
 
     def __init__(self, database: str, overrides: tuple[tuple[IPv4Network, str], ...]) -> None:
         self._overrides = overrides
         self._reader = maxminddb.open_database(database) if database else None
 
     def country_of(self, address: str) -> str | None:
-        """Return the ISO 3166 alpha-2 code, None when nobody knows."""
+        """Return the ISO 3166 alpha-2 code of an IPv4 address, None if it is unknown."""
         ip = IPv4Address(address)
         for network, named in self._overrides:
             if ip in network:

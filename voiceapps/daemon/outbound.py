@@ -1,9 +1,9 @@
-"""Send HTTP requests to customers' backends (D10): guarded, signed, bounded.
+"""HTTP requests to customers' backends: guarded, signed, bounded.
 
-The guard looks at the address at the moment of connecting, after DNS: a name that resolves to something else the
-second time, a decimal host or a mapped IPv6 address gains nothing. Redirects are not followed. Each webhook is signed
-as Standard Webhooks say (`webhook-id`, `webhook-timestamp`, `webhook-signature: v1,…` over `id.timestamp.payload`);
-the payload of a GET is its URL, since it has no body.
+The guard checks the address at the moment of connecting, after DNS, so DNS rebinding, decimal hosts and mapped IPv6 addresses do not
+get around it. Redirects are not followed. Each webhook is signed as in Standard Webhooks (`webhook-id`, `webhook-timestamp`,
+`webhook-signature: v1,…` over `id.timestamp.payload`). The payload of a GET is its
+URL, since it has no body.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _TUNNELS = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"), IPv6Netw
 
 
 class TooLargeError(Exception):
-    """Say that an answer is longer than it may be."""
+    """The answer is longer than allowed."""
 
 
 class WebhookClient:
-    """Hold the connections to customers' backends; make it on the event loop that uses it."""
+    """The HTTP client with its pool of connections. Create it on the event loop that uses it."""
 
     def __init__(self, *, allow_private: bool, signing_key: bytes) -> None:
         self._signing_key = signing_key
@@ -64,7 +64,7 @@ class WebhookClient:
         return await self._exchange(request.method, url, headers, data, request, MAX_RESPONSE_BYTES)
 
     async def fetch(self, url: str, *, username: str, password: str, timeout_seconds: float, max_bytes: int) -> OutboundAnswer:
-        """Get a file, such as the audio of PlayAudio; never raises."""
+        """Download a file, such as the audio of `<PlayAudio>`; never raises."""
         request = OutboundRequest(url, "GET", {}, username, password, timeout_seconds)
         return await self._exchange("GET", url, {}, None, request, max_bytes)
 
@@ -98,12 +98,12 @@ class WebhookClient:
 
 
 def signing_secret(installation_key: bytes, account_id: str) -> bytes:
-    """Return the account's secret for verifying signatures; customers see it as `whsec_` and base64."""
+    """Return the account's secret for verifying signatures, which customers see as `whsec_` and base64."""
     return hmac.new(installation_key, f"webhook:{account_id}".encode(), hashlib.sha256).digest()
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address belongs to the open internet."""
+    """Return whether an IP address is a public unicast address."""
     ip = ip_address(address.split("%")[0])
     if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped
@@ -167,7 +167,7 @@ def _sentence(error: Exception, timeout_seconds: float) -> str:
 
 
 def _system_reason(error: OSError) -> str:
-    """Return the system's words; asyncio hides them behind an address, our own guard's are in `strerror`."""
+    """Return the system's error text. asyncio adds the address to it; the guard puts its own text into `strerror`."""
     if error.errno is None or error.errno == errno.EACCES:
         return error.strerror or str(error)
     return os.strerror(error.errno)

@@ -1,4 +1,4 @@
-"""Write a daemon's records off its event loop, in batches and in order."""
+"""The queue of a daemon's reports, written in batches and in order, off the event loop."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ WriteReports = Callable[[Sequence[Report]], None]
 
 
 class ReportWriter:
-    """Write a daemon's records in order, in batches, off the event loop.
+    """The queue of a daemon's reports and the task that writes them.
 
-    While the database is away a batch is tried again; past `MAX_QUEUED_REPORTS` new records are dropped and counted. A batch
-    that fails otherwise is halved until the bad record stands alone: that one is logged, counted and set aside.
+    While the database is unavailable, a batch is tried again; past `MAX_QUEUED_REPORTS` new reports are dropped and counted. A batch that
+    fails for another reason is halved until the bad report stands alone. That report is logged, counted and discarded.
     """
 
     def __init__(self, database: DatabaseExecutor, write_reports: WriteReports, *, registry: CollectorRegistry) -> None:
@@ -43,7 +43,7 @@ class ReportWriter:
         Gauge("sipuri_records_queued", "Records that wait to be written", registry=registry).set_function(lambda: len(self._queue))
 
     def put(self, report: Report) -> None:
-        """Queue a record; never waits and never raises."""
+        """Queue a report, or drop it if the queue is full; never waits and never raises."""
         if len(self._queue) >= MAX_QUEUED_REPORTS:
             self._dropped.inc()
             return
@@ -51,11 +51,11 @@ class ReportWriter:
         self._wake.set()
 
     async def start(self) -> None:
-        """Start writing."""
+        """Start the task that writes."""
         self._task = asyncio.create_task(self._write_forever())
 
     async def close(self) -> None:
-        """Write what is queued and stop."""
+        """Write what is queued and stop the task."""
         self._closing = True
         self._wake.set()
         if self._task:
@@ -76,7 +76,7 @@ class ReportWriter:
             batch = [self._queue[i] for i in range(min(len(self._queue), MAX_BATCH))]
             try:
                 await self._write(batch)
-            except Exception as error:  # noqa: BLE001  # whatever it is, all later records wait for this task
+            except Exception as error:  # noqa: BLE001  # whatever it is, all later reports wait for this task
                 log.warning("records_wait", error=str(error), queued=len(self._queue))
                 self._wake.set()
                 await asyncio.sleep(0 if self._closing else RETRY_SECONDS)
@@ -84,7 +84,7 @@ class ReportWriter:
         return True
 
     async def _write(self, batch: Sequence[Report]) -> None:
-        """Write the first records of the queue and take them off it, the bad ones unwritten; raises what is no record's fault."""
+        """Write the first reports of the queue and remove them from it, the bad ones unwritten; raises errors that no report caused."""
         try:
             await self._database.write(self._write_reports, batch)
         except Exception as error:
@@ -106,10 +106,10 @@ class ReportWriter:
 
 
 def _blames_a_report(error: Exception) -> bool:
-    """Tell whether it is a record that cannot be written, and not the database that takes none for now."""
+    """Return whether a report caused the error, rather than a database that accepts no writes for now."""
     if isinstance(error, (DatabaseBusyError, OperationalError)):
         return False
     if isinstance(error, DatabaseError) and not isinstance(error, (DataError, IntegrityError)):
-        # What else a server reports is its own state: a table that is not there yet, a standby that takes no writes.
+        # Any other error with an SQLSTATE is about the server: a table that does not exist yet, a read-only standby.
         return getattr(error.__cause__, "sqlstate", None) is None
     return True

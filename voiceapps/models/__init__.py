@@ -1,4 +1,4 @@
-"""The tables, one module a noun."""
+"""The database tables, one module for each subject."""
 
 from voiceapps.models.accounts import Account, ApiClient, ClientSecret, IdempotentAnswer
 from voiceapps.models.applications import SipCredential, VoiceApplication

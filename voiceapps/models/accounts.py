@@ -1,4 +1,4 @@
-"""Tenants and the clients that act for them."""
+"""Accounts and the API clients that act for them."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ ROLES: dict[str, tuple[str, ...]] = {
     "HttpVoice": ("calls:read", "calls:write", "recordings:read"),
     "Credential access": ("admin",),
 }
-"""What a role lets a client do; the names are the vendor's (voice-applications-api.md)."""
+"""The scopes of each role. The names are those of the vendor whose API this is."""
 
 
 def all_scopes() -> list[str]:
-    """Return every scope a client can have."""
+    """Return every scope that a client can have."""
     return list(SCOPES)
 
 
 class Account(models.Model):
-    """A customer; a limit that is empty is none."""
+    """A customer. A limit that is null does not apply."""
 
     account_id = models.CharField(primary_key=True, max_length=16, validators=[RegexValidator(ACCOUNT_ID, "Digits only.")])
     name = models.CharField(max_length=200, blank=True)
@@ -52,9 +52,9 @@ class Account(models.Model):
 
 
 class ApiClient(AbstractApplication):  # type: ignore[misc]  # django-oauth-toolkit ships no types
-    """An OAuth 2.0 client; it sees the accounts it is bound to and nothing else."""
+    """An OAuth 2.0 client, which sees only the accounts that it is bound to."""
 
-    # Secrets have a table of their own, so that a client can have two while it changes from one to the next.
+    # Secrets have their own table, so that a client can have two during a rotation.
     client_secret = None
     hash_client_secret = None
 
@@ -66,21 +66,21 @@ class ApiClient(AbstractApplication):  # type: ignore[misc]  # django-oauth-tool
         ordering: ClassVar[list[str]] = ["name"]
 
     account_scope = "ACCOUNT"
-    """What a client sees: its accounts, never the whole system."""
+    """Every client is limited to its accounts; none sees the whole system."""
 
     @property
     def account_ids(self) -> list[str]:
-        """Return the ids of its accounts, sorted."""
+        """The ids of the client's accounts, sorted."""
         return sorted(account.pk for account in self.accounts.all())
 
     @property
     def roles(self) -> list[str]:
-        """Return the roles whose scopes the client has, all of them."""
+        """The roles all of whose scopes the client has."""
         return [role for role, scopes in ROLES.items() if set(scopes) <= set(self.scopes)]
 
 
 class ClientSecret(models.Model):
-    """One of a client's secrets, as a keyed hash (D5)."""
+    """One of a client's secrets, stored as a keyed hash."""
 
     secret_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     client = models.ForeignKey(ApiClient, on_delete=models.CASCADE, related_name="secrets")
@@ -97,7 +97,7 @@ class ClientSecret(models.Model):
 
 
 class IdempotentAnswer(models.Model):
-    """What a request with an Idempotency-Key was answered; secrets are left out."""
+    """The answer to a request with an Idempotency-Key, without secrets."""
 
     client = models.ForeignKey(ApiClient, on_delete=models.CASCADE)
     key = models.CharField(max_length=255)

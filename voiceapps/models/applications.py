@@ -17,12 +17,12 @@ CREDENTIAL_LENGTH = 1024
 
 
 def default_digest_algorithms() -> list[str]:
-    """Return the algorithms every SIP client can answer (D4)."""
+    """Return the algorithms that every SIP client supports."""
     return ["MD5"]
 
 
 class VoiceApplication(models.Model):
-    """Where calls go: callback URLs, and who may call the SIP URI."""
+    """A voice application: its callback URLs, and who may call its SIP URI."""
 
     application_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="applications")
@@ -63,19 +63,19 @@ class VoiceApplication(models.Model):
 
     @property
     def sip_user(self) -> str | None:
-        """Return the user part that `sipUri` shows (D1), None while disabled."""
+        """The user part of the SIP URI, None while disabled."""
         if not self.inbound_sip_enabled:
             return None
         return str(self.application_id) if settings.SIP_URI_USER == "application-id" else str(self.sip_alias)
 
     @property
     def sip_uri(self) -> str | None:
-        """Return the SIP URI, None while disabled."""
+        """The SIP URI, None while disabled."""
         return f"sip:{self.sip_user}@{settings.SIP_DOMAIN}" if self.inbound_sip_enabled else None
 
 
 class SipCredential(models.Model):
-    """What digest needs of a password that is itself not kept (D5)."""
+    """The HA1 values of an application's SIP password, which itself is not stored."""
 
     application = models.OneToOneField(VoiceApplication, primary_key=True, on_delete=models.CASCADE, related_name="credential")
     realm = models.CharField(max_length=255)

@@ -1,4 +1,4 @@
-"""Who changed what, in chains that show when an entry was altered or taken out."""
+"""The audit trail: who changed what, in chains that reveal altered or removed entries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import models
 
 
 class AuditChain(models.Model):
-    """The end of one chain: an account's, or with the empty name the installation's own."""
+    """The end of one chain: that of an account, or the installation's own, whose name is empty."""
 
     chain = models.CharField(primary_key=True, max_length=16)
     number = models.PositiveBigIntegerField(default=0)
@@ -19,7 +19,7 @@ class AuditChain(models.Model):
 
 
 class AuditEntry(models.Model):
-    """One mutation; secrets are masked before they come here."""
+    """One change, in which secrets are masked."""
 
     chain = models.CharField("account", max_length=16, blank=True)
     number = models.PositiveBigIntegerField()

@@ -1,4 +1,4 @@
-"""The sources that are kept out."""
+"""Banned source addresses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voiceapps.choices import BanReasonChoice
 
 
 class Ban(models.Model):
-    """One source address that every proxy ignores until a moment."""
+    """A source address that every proxy ignores until the ban expires."""
 
     source_ip = models.GenericIPAddressField(protocol="IPv4", primary_key=True)
     reason = models.CharField(max_length=16, choices=BanReasonChoice)

@@ -1,4 +1,4 @@
-"""Calls, their events, media figures and recordings."""
+"""Calls with their SIP messages, media figures and recordings."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from voiceapps.rules.webhook_bodies import call_url, media_url
 
 
 class Call(models.Model):
-    """One inbound call: the record that bills, explains and is shown."""
+    """One inbound call, for billing, diagnosis and the API."""
 
     call_id = models.CharField("call", primary_key=True, max_length=47)
-    # Written twice a call, so it has the indexes that are read and no others: those below begin with both of these.
+    # A call's row is written at least twice, so no index is kept that no query uses. Those below begin with these columns.
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="calls", db_index=False)
     application = models.ForeignKey(VoiceApplication, null=True, on_delete=models.SET_NULL, related_name="calls", db_index=False)
     state = models.CharField(max_length=12, choices=CallState, default=CallState.INITIATED)
@@ -55,7 +55,7 @@ class Call(models.Model):
         return self.call_id
 
     def facts(self) -> CallFacts:
-        """Return what daemons and webhooks know of the call."""
+        """Return the call's facts, as daemons and webhooks use them."""
         return CallFacts(
             call_id=self.call_id,
             application_id=str(self.application_id or ""),
@@ -70,21 +70,21 @@ class Call(models.Model):
         )
 
     direction = "inbound"
-    """Every call's: none is placed from here."""
+    """The direction of every call: none is placed from here."""
 
     @property
     def cause(self) -> str:
-        """Return the `cause` that the disconnect webhook names, "" until the call has ended."""
+        """The `cause` in the disconnect webhook, "" until the call has ended."""
         return EndReason(self.end_reason).cause if self.end_reason else ""
 
     @property
     def last_update(self) -> datetime:
-        """Return the time of the call's latest change of state."""
+        """The time of the call's latest change of state."""
         return self.ended_at or self.answered_at or self.started_at
 
     @property
     def duration_seconds(self) -> float | None:
-        """Return the answered time, None unless answered and over."""
+        """The seconds between answer and end, None unless answered and ended."""
         if self.answered_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.answered_at).total_seconds()
@@ -111,7 +111,7 @@ class CallEvent(models.Model):
 
 
 class MediaLeg(models.Model):
-    """What the relay counted on one side of a call."""
+    """The figures that the relay counted on one side of a call."""
 
     call_id = models.CharField(max_length=47)
     leg = models.CharField(max_length=8)
@@ -142,7 +142,7 @@ class MediaLeg(models.Model):
 
 
 class Recording(models.Model):
-    """A recording's file and its figures."""
+    """A recording: its file, length and format."""
 
     recording_id = models.CharField(primary_key=True, max_length=47)
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
@@ -160,9 +160,9 @@ class Recording(models.Model):
         return self.recording_id
 
     status = "complete"
-    """Every recording's: its row is written once its file is whole."""
+    """The status of every recording: its row is written when its file is complete."""
 
     @property
     def media_url(self) -> str:
-        """Return where the file is downloaded."""
+        """The URL from which the file is downloaded."""
         return media_url(call_url(settings.PUBLIC_URL, self.call.account_id, self.call_id), self.recording_id)

@@ -1,4 +1,4 @@
-"""The processes that are there."""
+"""The processes of the installation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voiceapps.choices import NodeRole, NodeState
 
 
 class Node(models.Model):
-    """One process of one role; it is live while its beats come."""
+    """One process of one role. It is live while its heartbeats arrive."""
 
     name = models.CharField(primary_key=True, max_length=200)
     role = models.CharField(max_length=12, choices=NodeRole)

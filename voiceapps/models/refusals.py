@@ -1,4 +1,4 @@
-"""Attempts that were refused, gathered by application, source and reason (D19)."""
+"""Refused attempts, aggregated by application, source and reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from voiceapps.models.applications import VoiceApplication
 
 
 class RefusedAttempt(models.Model):
-    """Like attempts of one burst: how many, and the first one's trace."""
+    """A burst of similar attempts: their number, and the trace of the first one."""
 
     application = models.ForeignKey(VoiceApplication, null=True, on_delete=models.SET_NULL, related_name="refusals")
     source_ip = models.GenericIPAddressField(protocol="IPv4")

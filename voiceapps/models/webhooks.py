@@ -1,4 +1,4 @@
-"""Webhooks: what is sent, and each attempt with its answer (D10)."""
+"""Webhooks: deliveries, and each attempt with its answer."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from voiceapps.models.applications import CREDENTIAL_LENGTH, URL_LENGTH
 from voiceapps.models.calls import Call
 
 MAX_SHOWN_ATTEMPTS = 50
-"""Replays can add attempts to a delivery without end; the newest tell how it stands."""
+"""Attempts of a delivery that the API shows. Replays can add any number, and the newest tell its state."""
 
 
 class WebhookDelivery(models.Model):
     """One event for a customer's backend.
 
-    A synchronous one was fetched by the call flow and is stored with its answer; any other is written here first and sent by a task.
+    A synchronous one was sent by the call flow and is stored with its answer. Any other is stored here first and sent by a task.
     """
 
     delivery_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -56,7 +56,7 @@ class WebhookDelivery(models.Model):
 
 
 class WebhookAttempt(models.Model):
-    """One request on the wire."""
+    """One request of a delivery, with its answer."""
 
     delivery = models.ForeignKey(WebhookDelivery, on_delete=models.CASCADE, related_name="attempts")
     at = models.DateTimeField()

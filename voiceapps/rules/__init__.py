@@ -1,1 +1,1 @@
-"""Rules of the product that need no database: admission, CIDR, regions, the ends of a call, reports of daemons."""
+"""Rules that need no database: admission, source ranges, regions, the ends of a call, the reports of daemons."""

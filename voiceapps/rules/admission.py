@@ -1,8 +1,8 @@
-"""Decide whether a call may enter (D2).
+"""The decision whether a call is admitted.
 
-Facts of the request and snapshots of the applications it names go in, one decision comes out. Every rule is
-evaluated, so that the trace tells the customer the whole story; the first rule that fails, in D2's order, makes the
-decision. Nothing here waits, reads or remembers.
+The input is facts of the request and snapshots of the applications that it names; the output is one decision. Every rule is
+evaluated, so that the trace is complete. The first rule that fails, in the order of `decide`, determines the decision.
+Nothing here has state or does I/O.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Verdict = Literal["passed", "failed", "skipped"]
 
 
 class DigestState(StrEnum):
-    """Say what the request's credentials are worth."""
+    """The result of checking the request's credentials."""
 
     ABSENT = "absent"
     MALFORMED = "malformed"
@@ -28,7 +28,7 @@ class DigestState(StrEnum):
 
 
 class Outcome(StrEnum):
-    """Say what the proxy does next."""
+    """What the proxy does with the request."""
 
     ADMIT = "admit"
     CHALLENGE = "challenge"
@@ -36,7 +36,7 @@ class Outcome(StrEnum):
 
 
 class Reason(StrEnum):
-    """Say why a call was refused."""
+    """Why a call was refused."""
 
     FOREIGN_HOST = "foreign_host"
     RATE_LIMITED = "rate_limited"
@@ -53,7 +53,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an application or an account may have; None is no limit."""
+    """The limits of an application or an account; None is no limit."""
 
     max_calls: int | None = None
     max_calls_per_second: int | None = None
@@ -61,7 +61,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class CallCount:
-    """Calls of an application and calls of its account."""
+    """A number of calls of an application, and of its account."""
 
     application: int = 0
     account: int = 0
@@ -69,7 +69,7 @@ class CallCount:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionSnapshot:
-    """One application as admission sees it, read for one INVITE (D3)."""
+    """One application as admission sees it, read for one INVITE."""
 
     application_id: str
     account_id: str
@@ -83,12 +83,12 @@ class AdmissionSnapshot:
     application_limits: Limits
     account_limits: Limits
     calls_elsewhere: CallCount
-    """Calls that the asking proxy does not hold; 0 where no limit asks for them."""
+    """Live calls that the asking proxy does not hold; 0 if no limit needs them."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """What the request says and where it came from."""
+    """What the request says, and where it came from."""
 
     host: str
     host_is_ours: bool
@@ -102,7 +102,7 @@ class RequestFacts:
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """One rule of the trace: what it wanted and what it saw."""
+    """The result of one rule: its verdict, what it expected and what it saw."""
 
     rule: str
     verdict: Verdict
@@ -112,7 +112,7 @@ class RuleResult:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do with the request; `status` is 0 when it is admitted."""
+    """What to do with the request; `status` is 0 if it is admitted."""
 
     outcome: Outcome
     status: int
@@ -123,7 +123,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """A rule's result together with what its failure means."""
+    """A rule's result, with the status and reason of its failure."""
 
     result: RuleResult
     status: int
@@ -131,7 +131,7 @@ class _Finding:
 
 
 def decide(facts: RequestFacts, *, request_application: AdmissionSnapshot | None, to_application: AdmissionSnapshot | None) -> Decision:
-    """Return the decision for an INVITE that names these applications in Request-URI and To (None = resolves to nothing)."""
+    """Return the decision about an INVITE whose Request-URI and To name these applications, None if they name no application."""
     application = request_application
     findings = (
         _host(facts),
@@ -180,7 +180,7 @@ def _enabled(application: AdmissionSnapshot | None) -> _Finding:
 
 def _source_ip(facts: RequestFacts, application: AdmissionSnapshot | None) -> _Finding:
     if application is None or not application.allowed_source_ips:
-        # Without a password the list is what authenticates: an empty one admits nobody.
+        # Without a password the list is the only authentication, so an empty one admits nobody.
         if application is None or application.password_auth:
             return _skipped("source_ip")
         return _finding(

@@ -1,4 +1,4 @@
-"""Why a source address is kept out altogether."""
+"""The reasons for banning a source address."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class BanReason(Enum):
-    """Name the causes; a closed set for rows, labels and the console."""
+    """Why a source is banned: the values in rows, metric labels and the console."""
 
     WRONG_PASSWORD = "wrong_password"  # noqa: S105  # a reason, not a password
     FLOOD = "flood"

@@ -1,6 +1,6 @@
-"""Decide which source ranges a customer may allow (seed "CIDR rules", D13).
+"""The rules for source ranges that a customer may allow.
 
-`ipaddress.is_private` cannot be the rule: it also refuses the documentation ranges that the product accepts.
+`ipaddress.is_private` cannot be used: it also covers the documentation ranges, which are allowed here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ REFUSED_RANGES: tuple[tuple[IPv4Network, str], ...] = (
 
 
 def parse_range(text: str) -> IPv4Network:
-    """Return the public IPv4 range that `text` writes in canonical form; raises ValueError with the rule it breaks."""
+    """Return the public IPv4 range that `text` denotes in canonical form; raises ValueError with the rule that it breaks."""
     if ":" in text:
         raise ValueError("IPv6 is not supported.")
     shape = _SHAPE.fullmatch(text)
@@ -41,7 +41,7 @@ def parse_range(text: str) -> IPv4Network:
 
 
 def parse_address(text: str) -> str:
-    """Return `text`, which writes one IPv4 address in canonical form; raises ValueError with the rule it breaks."""
+    """Return the IPv4 address that `text` denotes in canonical form; raises ValueError with the rule that it breaks."""
     if ":" in text:
         raise ValueError("IPv6 is not supported.")
     if _SHAPE.fullmatch(text):
@@ -53,7 +53,7 @@ def parse_address(text: str) -> str:
 
 
 def contains(ranges: Iterable[str], address: str) -> bool:
-    """Tell whether an IPv4 address lies in one of the stored ranges."""
+    """Return whether an IPv4 address lies in one of the stored ranges."""
     ip = IPv4Address(address)
     return any(ip in IPv4Network(entry) for entry in ranges)
 

@@ -1,4 +1,4 @@
-"""What a check of a BXML document finds; the call flow makes it, the API and webhook tests show it."""
+"""The result of checking a BXML document, which the call flow does and the API and webhook tests show."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class VerbLine:
-    """A verb as it stands in the document."""
+    """A verb of the document."""
 
     name: str
     line: int
@@ -17,7 +17,7 @@ class VerbLine:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One rule that the document breaks; the line is None where it is about the whole of it."""
+    """One rule that the document breaks; the line is None if it concerns the whole document."""
 
     line: int | None
     description: str
@@ -25,16 +25,16 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class DocumentCheck:
-    """The verbs that a call would run, in their order, and what is wrong with the others."""
+    """The verbs that a call would run, in order, and the faults of the others."""
 
     verbs: tuple[VerbLine, ...]
     faults: tuple[Fault, ...]
 
     @property
     def valid(self) -> bool:
-        """Tell whether a call would take the document."""
+        """True if a call would run the document."""
         return not self.faults
 
 
 CheckDocument = Callable[[bytes], DocumentCheck]
-"""Returns what a document holds and every fault of it; never raises."""
+"""Returns the verbs and every fault of a document; never raises."""

@@ -1,4 +1,4 @@
-"""Name every way a call can end, once, for log lines, metric labels, rows, badges and webhooks (D17)."""
+"""The ways in which a call can end, with one name each for log lines, metric labels, rows, badges and webhooks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class EndClass(StrEnum):
-    """Say whose doing the end was."""
+    """Who or what was responsible for the end."""
 
     SUCCESS = "success"
     CLIENT_ERROR = "client_error"
@@ -17,7 +17,7 @@ class EndClass(StrEnum):
 
 
 class EndReason(StrEnum):
-    """Say what ended the call."""
+    """What ended the call."""
 
     CALLER_HANGUP = "caller_hangup"
     APPLICATION_HANGUP = "application_hangup"
@@ -39,12 +39,12 @@ class EndReason(StrEnum):
 
     @property
     def end_class(self) -> EndClass:
-        """Return the class this reason belongs to."""
+        """The class of this reason."""
         return _CLASSES[self]
 
     @property
     def cause(self) -> str:
-        """Return the `cause` of the disconnect webhook (webhooks.md section 4)."""
+        """The `cause` in the disconnect webhook."""
         return _CAUSES[self]
 
 

@@ -1,4 +1,4 @@
-"""Say what a change to an application's inbound SIP settings does (seed "Enable", "Rotate", "Disable"; D1)."""
+"""The rules for changing an application's inbound SIP settings: enabling, rotating the password, disabling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALGORITHMS = "sipDigestAlgorithms"
 
 
 class InvalidFields(Exception):
-    """Carry one sentence for each bad field, by the field's wire name."""
+    """An error with one sentence for each bad field, by the field's wire name."""
 
     def __init__(self, errors: dict[str, str]) -> None:
         super().__init__("; ".join(f"{field}: {error}" for field, error in errors.items()))
@@ -28,7 +28,7 @@ class InvalidFields(Exception):
 
 @dataclass(frozen=True, slots=True)
 class InboundSip:
-    """The settings as they stand."""
+    """The settings of an application."""
 
     enabled: bool = False
     password_auth: bool = False
@@ -39,7 +39,7 @@ class InboundSip:
 
 @dataclass(frozen=True, slots=True)
 class InboundSipPatch:
-    """The settings that a request carries; None = not in the request."""
+    """The settings in a request; None means that a setting is not in it."""
 
     enabled: bool | None = None
     password_auth: bool | None = None
@@ -50,7 +50,7 @@ class InboundSipPatch:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The settings after the change, and what has to be made or destroyed on the way."""
+    """The settings after a change, and what has to be created or deleted for it."""
 
     after: InboundSip
     new_alias: bool
@@ -59,7 +59,7 @@ class Transition:
 
 
 def apply(current: InboundSip, patch: InboundSipPatch) -> Transition:
-    """Return the transition that a patch makes; raises InvalidFields with an error for each bad field."""
+    """Return the transition for a patch; raises InvalidFields with an error for each bad field."""
     errors = _value_errors(patch)
     enabled = current.enabled if patch.enabled is None else patch.enabled
     if not enabled:
@@ -95,7 +95,7 @@ def _value_errors(patch: InboundSipPatch) -> dict[str, str]:
 
 
 def _entry_errors(entries: tuple[str, ...], most: int, parse: Callable[[str], object]) -> list[str]:
-    """Return what is wrong with a list: its length, entries that `parse` refuses, entries that occur more than once."""
+    """Return the errors of a list: its length, entries that `parse` refuses, entries that occur more than once."""
     if len(entries) > most:
         return [f"At most {most} entries are allowed, {len(entries)} were sent."]
     errors = []
@@ -125,7 +125,7 @@ def _set_while_disabled(patch: InboundSipPatch) -> dict[str, str]:
 
 
 def _blame(patch: InboundSipPatch) -> str:
-    """Name the field of the request that left the application without any authentication."""
+    """Return the field of the request that left the application without any authentication."""
     if patch.enabled is not None:
         return ENABLED
     return PASSWORD if patch.password_auth is False else SOURCE_IPS

@@ -1,7 +1,7 @@
-"""Hold a call that may enter against the limits of its application and its account.
+"""The limits of an application and its account, applied to a call that admission would let in.
 
-These rules follow the ones of admission: only a call that would be admitted counts, so strangers cannot use a customer's
-limits up (D2).
+These rules come after those of admission. Only a call that would be admitted counts, so strangers cannot exhaust a
+customer's limits.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Decision, Ou
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What is in use just now: calls that are up, and new calls of the last second."""
+    """The current use of the limits: calls that are up, and new calls of the last second."""
 
     up: CallCount
     recent: CallCount
 
 
 def apply_limits(decision: Decision, application: AdmissionSnapshot, usage: Usage) -> Decision:
-    """Return the decision with the four limits in its trace; one that is reached turns an admission into a 503."""
+    """Return the decision with the four limits in its trace; a reached limit turns an admission into a 503."""
     own, account = application.application_limits, application.account_limits
     findings = (
         (Reason.CAPACITY, _calls("application_calls", own.max_calls, usage.up.application)),

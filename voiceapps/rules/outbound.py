@@ -1,4 +1,4 @@
-"""A request to a customer's backend and its answer, as values."""
+"""A request to a customer's backend, and its answer, as values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class OutboundRequest:
-    """One webhook to send; `body` travels as JSON or, with GET, as query parameters."""
+    """One webhook to send; `body` is sent as JSON or, with GET, as query parameters."""
 
     url: str
     method: str
@@ -22,7 +22,7 @@ class OutboundRequest:
 
 @dataclass(frozen=True, slots=True)
 class OutboundAnswer:
-    """What came back; `error` is one sentence, None on any HTTP answer."""
+    """The answer to a request; `error` is one sentence, None after any HTTP answer."""
 
     status: int | None
     body: bytes
@@ -31,7 +31,7 @@ class OutboundAnswer:
     error: str | None
 
     def problem(self) -> str | None:
-        """Return in one sentence why this is no use, or None; redirects are not followed."""
+        """Return in one sentence why the answer cannot be used, or None. Redirects are not followed."""
         if self.status is None:
             return self.error or "It could not be reached."
         return None if 200 <= self.status < 300 else f"It answered {self.status}."

@@ -1,8 +1,8 @@
-"""Stored SIP messages as a capture file, for Wireshark and its kin.
+"""Stored SIP messages as a capture file for tools such as Wireshark.
 
-The classic format with raw IPv4 packets (LINKTYPE_RAW, 101). Only the messages were stored, so the packets around them are
-made up: UDP as it was, TCP as one segment a message whose sequence numbers fit, without a handshake; TLS is shown as the TCP
-it would be without its encryption.
+The classic format with raw IPv4 packets (LINKTYPE_RAW, 101). Only the messages were stored, so their packets are synthesised:
+UDP as it was; TCP as one segment for each message, with consistent sequence numbers and without a handshake; TLS as TCP
+without encryption.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _HOPS = 64
 _FIRST_SEQUENCE = 1
 
 _End = tuple[bytes, int]
-"""Four octets and a port."""
+"""Four octets of an address, and a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def capture(messages: Iterable[StoredMessage]) -> Iterator[bytes]:
 
 
 def _end(text: str) -> _End:
-    """Read `ip:port`; what is no address, which old rows may hold, becomes 0.0.0.0:0."""
+    """Return the address in `ip:port`, or 0.0.0.0:0 for other text, which old rows may hold."""
     host, _, port = text.rpartition(":")
     try:
         return IPv4Address(host).packed, int(port) & 0xFFFF
@@ -69,7 +69,7 @@ def _end(text: str) -> _End:
 
 def _datagram(source: _End, target: _End, data: bytes) -> bytes:
     head = (source[1], target[1], _UDP.size + len(data))
-    # Zero would mean that there is no checksum.
+    # In UDP a checksum of zero means that there is none (RFC 768).
     total = _checksum(_pseudo(source, target, _UDP_NUMBER, head[2]) + _UDP.pack(*head, 0) + data) or 0xFFFF
     return _UDP.pack(*head, total) + data
 
@@ -90,12 +90,12 @@ def _packet(protocol: int, source: _End, target: _End, body: bytes) -> bytes:
 
 
 def _pseudo(source: _End, target: _End, protocol: int, length: int) -> bytes:
-    """Return what a checksum covers beside the segment (RFC 768, RFC 9293 3.1)."""
+    """Return the pseudo header that a checksum covers (RFC 768, RFC 9293 §3.1)."""
     return source[0] + target[0] + struct.pack("!HH", protocol, length)
 
 
 def _checksum(data: bytes) -> int:
-    """Return the Internet checksum (RFC 1071): sums with end-around carry are remainders of 0xFFFF."""
+    """Return the Internet checksum (RFC 1071): a sum with end-around carry is a remainder modulo 0xFFFF."""
     remainder = int.from_bytes(data + bytes(len(data) % 2), "big") % 0xFFFF
-    # Data that are not all zeros never sum up to zero.
+    # A sum of data that are not all zeros is never zero.
     return 0xFFFF - (remainder or 0xFFFF)

@@ -1,4 +1,4 @@
-"""Translate `allowedRegions` into countries (D12): ISO 3166 alpha-2 codes and named groups."""
+"""The regions of `allowedRegions`: ISO 3166 alpha-2 codes and named groups of countries."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GROUPS: dict[str, frozenset[str]] = {
 
 
 def parse_region(text: str) -> str:
-    """Return a region's canonical name; raises ValueError with the rule it breaks."""
+    """Return a region's canonical name; raises ValueError with the rule that it breaks."""
     if text in COUNTRIES or text in GROUPS:
         return text
     groups = " or ".join(sorted(GROUPS))
@@ -33,7 +33,7 @@ def parse_region(text: str) -> str:
 
 
 def allows(regions: Iterable[str], country: str | None) -> bool:
-    """Tell whether a country may call; no region at all means anywhere, an unknown country is nowhere."""
+    """Return whether a country may call. No regions allow every country; an unknown country (None) is in no region."""
     wanted = tuple(regions)
     if not wanted:
         return True

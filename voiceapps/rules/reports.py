@@ -1,7 +1,7 @@
-"""Describe what a daemon reports, as values that cross threads and processes safely.
+"""The reports of daemons, as immutable values.
 
-All times are seconds since the epoch. A record about a call carries the call's facts, so that the order in which two
-daemons' batches arrive does not matter: whoever writes first creates the row.
+All times are seconds since the epoch. A report about a call carries the call's facts, so that the order in which two
+daemons' batches arrive does not matter: the first one creates the row.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class CallFacts:
 
 @dataclass(frozen=True, slots=True)
 class CallAdmitted:
-    """The proxy let a call in."""
+    """The proxy admitted a call."""
 
     call: CallFacts
     node: str
@@ -44,7 +44,7 @@ class CallAdmitted:
 
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
-    """The caller's ACK arrived; duration counts from here (D8)."""
+    """The caller's ACK arrived, from which the duration is counted."""
 
     call: CallFacts
     node: str
@@ -53,7 +53,7 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A call is over; the first one for a call id wins."""
+    """A call has ended; the first report for a call id wins."""
 
     call: CallFacts
     node: str
@@ -68,7 +68,7 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class LadderMessage:
-    """One SIP message of a call, as the proxy saw it; digest responses are masked."""
+    """One SIP message of a call as the proxy saw it, with digest responses masked."""
 
     call_id: str
     at: float
@@ -93,14 +93,14 @@ class MediaReport:
 
 @dataclass(frozen=True, slots=True)
 class MediaNotice:
-    """Something that the relay noticed about a call's media; it stands among the call's SIP messages."""
+    """Something that the relay noticed about a call's media, shown among the call's SIP messages."""
 
     call_id: str
     at: float
     leg: Literal["external", "internal"]
     """The side that it is about."""
     source: str
-    """`address:port` that its media comes from, as far as known."""
+    """`address:port` of the media's source, as far as known."""
     destination: str
     """`address:port` of the relay on that side."""
     text: str
@@ -109,7 +109,7 @@ class MediaNotice:
 
 @dataclass(frozen=True, slots=True)
 class RefusalSeen:
-    """Refused attempts of one second that share application, source and reason (D19)."""
+    """The refused attempts within one second that share application, source and reason."""
 
     application_id: str | None
     source_ip: str
@@ -127,7 +127,7 @@ class RefusalSeen:
 
 @dataclass(frozen=True, slots=True)
 class SourceBanned:
-    """A proxy keeps a source out until a moment."""
+    """A proxy bans a source until a moment."""
 
     source_ip: str
     reason: BanReason
@@ -138,7 +138,7 @@ class SourceBanned:
 
 @dataclass(frozen=True, slots=True)
 class WebhookFetched:
-    """A webhook that the call waited for, with its answer (D10)."""
+    """A webhook whose answer the call waited for, with the answer."""
 
     call: CallFacts
     event_type: str
@@ -154,7 +154,7 @@ class WebhookFetched:
 
 @dataclass(frozen=True, slots=True)
 class StatusEventQueued:
-    """A webhook that nobody waits for, to a URL that BXML named; it goes through the outbox."""
+    """A webhook to a URL in BXML whose answer the call does not wait for; it goes through the outbox."""
 
     call: CallFacts
     event_type: str
@@ -182,7 +182,7 @@ class RecordingStored:
 
 @dataclass(frozen=True, slots=True)
 class NodeBeat:
-    """A process says that it is there."""
+    """A heartbeat of a process."""
 
     role: Role
     name: str
@@ -193,7 +193,7 @@ class NodeBeat:
     load: int
     metrics_address: str
     transports: str = ""
-    """What a proxy speaks outside: `udp:6160,tcp:6160`."""
+    """The external transports of a proxy: `udp:6160,tcp:6160`."""
 
 
 Report = (

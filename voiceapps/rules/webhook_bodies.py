@@ -1,4 +1,4 @@
-"""Write the bodies of webhooks as webhooks.md section 3 lists them.
+"""The bodies of webhooks.
 
 Optional fields are left out, never null. All times are epoch seconds in and ISO 8601 UTC with milliseconds out.
 """
@@ -16,7 +16,7 @@ Payload = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class CallView:
-    """Hold what every body says of its call at one moment."""
+    """What every body says of its call at one moment."""
 
     facts: CallFacts
     public_url: str
@@ -26,13 +26,13 @@ class CallView:
 
     @property
     def url(self) -> str:
-        """Return the call's own URL in the call control API."""
+        """The call's URL in the call control API."""
         return call_url(self.public_url, self.facts.account_id, self.facts.call_id)
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingView:
-    """Hold what bodies say of a finished recording."""
+    """What bodies say of a finished recording."""
 
     recording_id: str
     started_at: float
@@ -89,12 +89,12 @@ def disconnect(
 
 
 def call_url(public_url: str, account_id: str, call_id: str) -> str:
-    """Return where the call control API shows a call."""
+    """Return the URL of a call in the call control API."""
     return f"{public_url}/api/v2/accounts/{account_id}/calls/{call_id}"
 
 
 def media_url(call_url: str, recording_id: str) -> str:
-    """Return where a recording of the call is downloaded."""
+    """Return the URL from which a recording of the call is downloaded."""
     return f"{call_url}/recordings/{recording_id}/media"
 
 

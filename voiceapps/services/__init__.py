@@ -1,1 +1,1 @@
-"""All writes: one function a mutation, called alike by the API, the console, commands and daemons."""
+"""All writes: one function for each mutation, which the API, the console, commands and daemons call."""

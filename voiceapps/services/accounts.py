@@ -1,4 +1,4 @@
-"""Create accounts and operators."""
+"""Accounts and operators."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voiceapps.services.audit import Actor
 
 @transaction.atomic
 def ensure_account(account_id: str, *, actor: Actor, name: str | None = None) -> Account:
-    """Return the account, made if it is not there and renamed if `name` is given; raises ValidationError unless the id is digits."""
+    """Return the account, created if it is missing and renamed if `name` is given; raises ValidationError unless the id is digits."""
     account = Account.objects.filter(pk=account_id).first() or Account(account_id=account_id)
     if account._state.adding or (name is not None and name != account.name):
         account.name = name or ""
@@ -26,7 +26,7 @@ def ensure_account(account_id: str, *, actor: Actor, name: str | None = None) ->
 def set_limits(
     account: Account, *, max_calls: int | None, max_calls_per_second: int | None, max_applications: int | None, actor: Actor
 ) -> Account:
-    """Replace the account's limits, None is none; what is there already stays. Raises ValidationError, Account.DoesNotExist."""
+    """Replace the account's limits; None is no limit. What exceeds a new limit stays. Raises ValidationError, Account.DoesNotExist."""
     account = Account.objects.select_for_update().get(pk=account.pk)
     limits = {"max_calls": max_calls, "max_calls_per_second": max_calls_per_second, "max_applications": max_applications}
     changes = {name: value for name, value in limits.items() if getattr(account, name) != value}
@@ -41,7 +41,7 @@ def set_limits(
 
 @transaction.atomic
 def ensure_operator(password: str, *, actor: Actor, username: str = "admin") -> User:
-    """Return the operator with this password."""
+    """Return the operator, created if missing, with this password set."""
     user, _ = User.objects.get_or_create(username=username, defaults={"is_staff": True, "is_superuser": True})
     user.set_password(password)
     user.save()

@@ -1,4 +1,4 @@
-"""Create, change and delete voice applications."""
+"""Voice applications: create, change, delete."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ SECRET_FIELDS = frozenset({"callback_password", "fallback_password"})
 
 
 class TooManyApplicationsError(Exception):
-    """Say that the account's limit is reached."""
+    """The account has reached its limit of applications."""
 
 
 class VersionConflictError(Exception):
-    """Say that the application is no longer the one the caller saw."""
+    """The application has changed since the caller read it."""
 
 
 class CallsInProgressError(Exception):
-    """Say that calls of the application are up."""
+    """The application cannot be deleted while its calls are up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """The application after a change, and the SIP password where one was made: it is shown once."""
+    """The application after a change, and the SIP password if one was made, which is shown once."""
 
     application: VoiceApplication
     sip_password: str | None
@@ -47,7 +47,7 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class _Applied:
-    """What changed, for the audit, and the password where one was made."""
+    """The changes for the audit trail, and the password if one was made."""
 
     changes: dict[str, object]
     password: str | None
@@ -55,7 +55,7 @@ class _Applied:
 
 @transaction.atomic
 def create(account: Account, fields: Mapping[str, Any], sip: InboundSipPatch, *, actor: Actor) -> Changed:
-    """Create an application from model fields that were validated; raises InvalidFields, TooManyApplicationsError."""
+    """Create an application from validated model fields; raises InvalidFields, TooManyApplicationsError."""
     account = Account.objects.select_for_update().get(pk=account.pk)
     if account.max_applications is not None and account.applications.count() >= account.max_applications:
         raise TooManyApplicationsError(f"The account may have {account.max_applications} voice applications and has them.")
@@ -76,7 +76,7 @@ def update(
     actor: Actor,
     versions: Collection[int] | None = None,
 ) -> Changed:
-    """Change model fields and SIP settings, all or nothing; with `versions` only if the application still has one of them.
+    """Change model fields and SIP settings, all or nothing, and with `versions` only if the application has one of them.
 
     Raises InvalidFields, VersionConflictError, VoiceApplication.DoesNotExist.
     """
@@ -95,7 +95,7 @@ def update(
 
 @transaction.atomic
 def delete(application: VoiceApplication, *, actor: Actor, force: bool = False, versions: Collection[int] | None = None) -> None:
-    """Delete an application; calls that are up go on, and keep it from being deleted unless `force`.
+    """Delete an application. Calls that are up prevent this, unless `force`; then they go on without it.
 
     Raises CallsInProgressError, VersionConflictError, VoiceApplication.DoesNotExist.
     """
@@ -137,7 +137,7 @@ def _apply(application: VoiceApplication, change: InboundSipPatch) -> _Applied:
 
 
 def _current(application: VoiceApplication) -> InboundSip:
-    """Return the settings as they stand."""
+    """Return the application's current settings."""
     return InboundSip(
         enabled=application.inbound_sip_enabled,
         password_auth=application.password_auth_enabled,

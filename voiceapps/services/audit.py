@@ -1,8 +1,8 @@
-"""Write down who changed what.
+"""The audit trail: who changed what.
 
-Each account has a chain of entries, the installation has one more. An entry carries the digest of the one before it
-and a digest over itself, so an export can be checked without the database: whoever alters or removes an entry has to
-write all later ones anew. `verify` does that check.
+Each account has a chain of entries, and the installation has one more. An entry carries the digest of the entry before it and a
+digest of itself, so an export can be checked without the database: altering or removing an entry would require writing all
+later ones again. `verify` does that check.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from django.utils import timezone
 from voiceapps.models import AuditChain, AuditEntry
 
 SYSTEM = ""
-"""The chain of what belongs to no account."""
+"""The chain of changes that belong to no account."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: an API client, an operator or a command, from which address and by which request."""
+    """The author of a change: an API client, an operator or a command, with the source address and the request id."""
 
     name: str
     source_ip: str | None = None
@@ -32,7 +32,7 @@ class Actor:
 
 @transaction.atomic
 def record(actor: Actor, action: str, subject: str, changes: dict[str, object], *, account: str = SYSTEM) -> None:
-    """Add an entry to an account's chain in the caller's transaction; `changes` holds no secret."""
+    """Add an entry to an account's chain in the caller's transaction; `changes` must hold no secret."""
     AuditChain.objects.get_or_create(chain=account)
     chain = AuditChain.objects.select_for_update().get(chain=account)
     entry = AuditEntry(
@@ -54,7 +54,7 @@ def record(actor: Actor, action: str, subject: str, changes: dict[str, object], 
 
 
 def as_json(entry: AuditEntry) -> dict[str, object]:
-    """Return what an entry says and its digest covers."""
+    """Return the content of an entry that its digest covers."""
     return {
         "number": entry.number,
         "time": entry.at.isoformat(),
@@ -79,13 +79,13 @@ def digest_of(entry: AuditEntry) -> str:
 
 
 def verify(chain: str) -> str | None:
-    """Return what is wrong with a chain, in one sentence, or None if every entry is there as it was written."""
+    """Return in one sentence what is wrong with a chain, None if it is intact."""
     end = AuditChain.objects.filter(chain=chain).first() or AuditChain(chain=chain)
     return first_break(AuditEntry.objects.filter(chain=chain).order_by("number").iterator(), end.number, end.digest)
 
 
 def first_break(entries: Iterable[AuditEntry], count: int, last_digest: str) -> str | None:
-    """Return the first fault of a chain that should have `count` entries and end in `last_digest`."""
+    """Return the first fault of a chain that should have `count` entries and end with `last_digest`, None if it is intact."""
     number, digest = 0, ""
     for entry in entries:
         number += 1

@@ -1,4 +1,4 @@
-"""Keep sources out, and let them in again."""
+"""Bans of source addresses."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from voiceapps.rules.reports import SourceBanned
 from voiceapps.services import audit
 from voiceapps.services.audit import Actor
 
-# For so long a ban that is over can be looked at.
+# An expired ban stays visible for this long.
 KEPT = timedelta(days=1)
 MAX_MINUTES = 30 * 24 * 60
 
 
 def ban(report: SourceBanned) -> None:
-    """Write a proxy's ban, unless a longer one is there; forget those that ended long ago."""
+    """Store a proxy's ban, unless a longer one exists, and delete bans that expired long ago."""
     at, until = datetime.fromtimestamp(report.at, UTC), datetime.fromtimestamp(report.until, UTC)
     held = Ban.objects.select_for_update().filter(pk=report.source_ip).first()
     if held is None or held.expires_at < until:
@@ -44,13 +44,13 @@ def place(source_ip: str, minutes: int, *, actor: Actor) -> Ban:
 
 @transaction.atomic
 def lift(row: Ban, *, actor: Actor) -> None:
-    """End a ban at once; every proxy hears of it within two seconds."""
+    """End a ban at once; every proxy learns of it within two seconds."""
     if Ban.objects.filter(pk=row.pk).delete()[0]:
         audit.record(actor, "ban.lift", row.source_ip, {"reason": row.reason})
 
 
 def checked(source_ip: str, minutes: int) -> str:
-    """Return the address as it is stored; raises ValidationError where it may not be banned for so long."""
+    """Return the address as it is stored; raises ValidationError for an address or a time that is not allowed."""
     try:
         address = IPv4Address(source_ip)
     except ValueError:

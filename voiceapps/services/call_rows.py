@@ -1,4 +1,4 @@
-"""Make a call's row from its facts, whichever report comes first (D19)."""
+"""The row of a call, created from its facts by whichever report comes first."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _UNLESS_THERE = BulkInsert(Call, key=("call_id",))
 
 
 def ensure(*calls: CallFacts) -> None:
-    """Create the calls that are not there yet."""
+    """Create the calls that do not exist yet."""
     _UNLESS_THERE.write([call_row(call) for call in calls])
 
 
 def call_row(call: CallFacts) -> dict[str, object]:
-    """Return what a call's facts put into its row."""
+    """Return the columns of a call's row that its facts determine."""
     return {
         "call_id": call.call_id,
         "account_id": call.account_id,
@@ -37,5 +37,5 @@ def call_row(call: CallFacts) -> dict[str, object]:
 
 
 def storable(text: str) -> str:
-    """Return a text without NUL, which PostgreSQL does not take."""
+    """Return a text with NUL escaped, which PostgreSQL cannot store."""
     return text.replace("\0", "\\0")

@@ -1,7 +1,7 @@
-"""Move call records on (D17, D19).
+"""Calls, written from the reports of daemons.
 
-Two daemons report on a call and their batches may arrive in either order, so each report brings the call's facts and
-the first one makes the row. The first end wins.
+Two daemons report on a call and their batches may arrive in either order, so each report carries the call's facts and
+the first one creates the row. The first end wins.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from voiceapps.selectors import live_nodes
 from voiceapps.services import webhooks
 from voiceapps.services.call_rows import call_row, ensure, storable
 
-# A call whose node went silent is over; a new call gets this long to reach its call-flow node.
+# After this time a call whose node is silent is ended. A new call also gets this long to reach its call-flow node.
 SILENT_NODE_SECONDS = 60.0
 MAX_LINE = 512
 _LEGS = {"external": "caller", "internal": "callflow"}
-"""The sides of a relay, as a ladder names them."""
+"""The sides of a relay, as ladders name them."""
 SWEPT_AT_ONCE = 1_000
-"""Rows that one statement removes: the next writer need not wait for a whole day's messages."""
+"""Rows that one statement deletes, so that other writers do not wait for the messages of a whole day."""
 
 
 _END_COLUMNS = ("state", "answered_at", "ended_at", "end_class", "end_reason", "sip_status", "error_message", "error_id", "tag")
@@ -40,19 +40,19 @@ _MEDIA = BulkInsert(MediaLeg, key=("call_id", "leg"), update=("node", "at", *FIG
 
 
 def admit(reports: Sequence[r.CallAdmitted]) -> None:
-    """Create the calls as the proxy admitted them."""
+    """Create calls that a proxy admitted, or set the proxy of those that exist."""
     _ADMITTED.write([call_row(report.call) | {"proxy_node": report.node} for report in reports])
 
 
 def answer(report: r.CallAnswered) -> None:
-    """Note when the caller's ACK arrived."""
+    """Mark a call as answered when the caller's ACK arrived."""
     ensure(report.call)
     waiting = Call.objects.filter(pk=report.call.call_id, state=CallState.INITIATED)
     waiting.update(state=CallState.ANSWERED, answered_at=_when(report.at), callflow_node=report.node)
 
 
 def end(reports: Sequence[r.CallEnded]) -> int:
-    """End calls, put their disconnect webhooks into the outbox and return how many ended; a second end changes nothing."""
+    """End calls, queue their disconnect webhooks and return the number of calls that ended. A second end changes nothing."""
     first = {report.call.call_id: report for report in reversed(reports)}
     there = _locked(first)
     missing = [report.call for call_id, report in first.items() if call_id not in there]
@@ -69,7 +69,7 @@ def end(reports: Sequence[r.CallEnded]) -> int:
 
 
 def _locked(call_ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
-    """Return state and status URL of the calls that are there, which nobody else changes until we have."""
+    """Lock the calls that exist and return the state and status URL of each."""
     ids = sorted(call_ids)
     if not ids:
         return {}
@@ -78,7 +78,7 @@ def _locked(call_ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
 
 @lru_cache(maxsize=512)
 def _lock_statement(_vendor: str, count: int) -> str:
-    # In one order, so that two processes never wait for each other.
+    # Locking in one order prevents deadlocks between two processes.
     rows = Call.objects.select_for_update(of=("self",)).filter(pk__in=[str(number) for number in range(count)]).order_by("pk")
     statement: str = rows.values_list("pk", "state", "application__status_url").query.sql_with_params()[0]
     return statement
@@ -118,7 +118,7 @@ def add_events(reports: Sequence[r.LadderMessage]) -> None:
 
 
 def note_media(reports: Sequence[r.MediaNotice]) -> None:
-    """Put notices of relays among the messages of their calls."""
+    """Add notices of relays to the messages of their calls."""
     _EVENTS.write(
         [
             {
@@ -159,7 +159,7 @@ def store_recording(report: r.RecordingStored) -> None:
 
 
 def sweep() -> int:
-    """End the calls whose node is gone and return how many these were."""
+    """End the calls whose node is silent and return their number."""
     live = {node.name for role in ("sipproxy", "callflow") for node in live_nodes(role, seconds=SILENT_NODE_SECONDS)}
     silent_since = timezone.now() - timedelta(seconds=SILENT_NODE_SECONDS)
     stranded = Call.objects.exclude(state=CallState.DISCONNECTED).filter(started_at__lt=silent_since)
@@ -169,10 +169,10 @@ def sweep() -> int:
 
 
 def sweep_messages(keep: timedelta) -> int:
-    """Forget the messages that are older and return how many these were.
+    """Delete messages that are older than `keep` and return their number.
 
-    Rows are looked at in the order they were written, which is nearly that of their times, until a thousand in a row are
-    young: no index on the time is needed, and no pass over the whole table.
+    Rows are read in the order in which they were written, which is nearly that of their times, until a thousand in
+    a row are young enough. This needs no index on the time and no scan of the whole table.
     """
     oldest = timezone.now() - keep
     rows = CallEvent.objects.order_by("pk").values_list("pk", flat=True)

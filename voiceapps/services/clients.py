@@ -1,4 +1,4 @@
-"""Keep API clients, their secrets and their tokens: at most two secrets at a time, so that a rotation leaves no gap."""
+"""API clients, their secrets and their tokens. A client has at most two secrets, so that a rotation leaves no gap."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ MAX_SECRETS = 2
 MAX_CLIENTS_PER_ACCOUNT = 100
 MAX_TOKENS_PER_CLIENT = 10_000
 LAST_USE_STEP = timedelta(minutes=1)
-"""How exactly the last use of a secret is known: a client that asks often costs no write each time."""
+"""The resolution of a secret's last use: a client that authenticates often does not cost a write each time."""
 
 _HASHER = "sipuri_hmac"
 _ID_ALPHABET = string.ascii_lowercase + string.digits
 
 
 class TooManyClientsError(Exception):
-    """Say that an account has as many clients as it may have."""
+    """An account has reached its limit of clients."""
 
 
 class TooManySecretsError(Exception):
-    """Say that the client has as many secrets as it may have."""
+    """The client has reached its limit of secrets."""
 
 
 @dataclass(frozen=True, slots=True)
 class MadeSecret:
-    """A new secret in clear, which nobody sees again, and its row."""
+    """A new secret in clear, which is shown once, and its row."""
 
     row: ClientSecret
     secret: str
@@ -48,9 +48,9 @@ class MadeSecret:
 
 @transaction.atomic
 def ensure_client(client_id: str, secret: str, account: Account, *, actor: Actor) -> ApiClient:
-    """Return the client with this secret and no other, bound to the account; raises ValidationError for a short secret."""
+    """Return the client, created if missing, with this secret only and bound to the account; raises ValidationError for a short secret."""
     if len(secret) < MIN_SECRET_LENGTH:
-        raise ValidationError(f"A client secret has at least {MIN_SECRET_LENGTH} characters: it is hashed fast (D5).")
+        raise ValidationError(f"A client secret has at least {MIN_SECRET_LENGTH} characters: it is hashed fast.")
     client: ApiClient | None = ApiClient.objects.filter(client_id=client_id).first()
     if client is None:
         client = _new_client(client_id, client_id)
@@ -84,7 +84,7 @@ def update(
     accounts: Collection[Account] | None = None,
     actor: Actor,
 ) -> ApiClient:
-    """Change what is given, at once also for tokens that are out; raises TooManyClientsError, ApiClient.DoesNotExist."""
+    """Change what is given, also for tokens that exist already; raises TooManyClientsError, ApiClient.DoesNotExist."""
     client = ApiClient.objects.select_for_update().get(pk=client.pk)
     changes: dict[str, object] = {}
     if description is not None and description != client.name:
@@ -103,14 +103,14 @@ def update(
 
 @transaction.atomic
 def delete(client: ApiClient, *, actor: Actor) -> None:
-    """Delete a client with its secrets; its tokens die with it."""
+    """Delete a client with its secrets and tokens."""
     _record(actor, "client.delete", client, {"description": client.name})
     client.delete()
 
 
 @transaction.atomic
 def add_secret(client: ApiClient, expires_at: datetime | None, *, actor: Actor) -> MadeSecret:
-    """Give a client one more secret, in the place of one that has expired; raises TooManySecretsError, ApiClient.DoesNotExist."""
+    """Create a secret for a client, after deleting its expired ones; raises TooManySecretsError, ApiClient.DoesNotExist."""
     client = ApiClient.objects.select_for_update().get(pk=client.pk)
     client.secrets.filter(expires_at__lte=timezone.now()).delete()
     if client.secrets.count() >= MAX_SECRETS:
@@ -124,14 +124,14 @@ def add_secret(client: ApiClient, expires_at: datetime | None, *, actor: Actor) 
 
 @transaction.atomic
 def delete_secret(row: ClientSecret, *, actor: Actor) -> None:
-    """Delete a secret, also the last one; tokens that it bought live until they expire."""
+    """Delete a secret, also the last one. Tokens that were issued for it stay valid until they expire."""
     _record(actor, "client.delete_secret", row.client, {"secret_id": str(row.pk)})
     row.delete()
 
 
 def authenticate(client_id: str, secrets: Iterable[str]) -> ApiClient | None:
-    """Return the client that has one of the secrets and note its use, None where nobody has."""
-    # PostgreSQL cannot even be asked for a text with NUL.
+    """Return the client if it has one of the secrets, and store the time of its use; else None."""
+    # PostgreSQL refuses a parameter with NUL.
     client = None if "\0" in client_id else ApiClient.objects.filter(client_id=client_id).first()
     row = _secret_of(client, secrets) if client else None
     if row is None:
@@ -144,18 +144,18 @@ def authenticate(client_id: str, secrets: Iterable[str]) -> ApiClient | None:
 
 @transaction.atomic
 def revoke_token(row: AccessToken, token_id: str, *, actor: Actor) -> None:
-    """Revoke an access token; the audit knows it by its `jti`."""
+    """Revoke an access token, which the audit trail names by its `jti`."""
     _record(actor, "client.revoke_token", row.application, {"jti": token_id})
     row.delete()
 
 
 def has_too_many_tokens(client: ApiClient) -> bool:
-    """Tell whether as many of the client's tokens are valid as may be."""
+    """Return whether the client has reached its limit of valid tokens."""
     return bool(AccessToken.objects.filter(application=client, expires__gt=timezone.now()).count() >= MAX_TOKENS_PER_CLIENT)
 
 
 def sweep_tokens() -> int:
-    """Forget the tokens that have expired and return how many these were."""
+    """Delete the tokens that have expired and return their number."""
     deleted: int = AccessToken.objects.filter(expires__lte=timezone.now()).delete()[0]
     return deleted
 
@@ -176,7 +176,7 @@ def _secret_of(client: ApiClient, secrets: Iterable[str]) -> ClientSecret | None
 
 
 def _make_room(accounts: Collection[Account]) -> None:
-    """Lock the accounts and refuse one more client where there is no room."""
+    """Lock the accounts; raises TooManyClientsError if one of them has reached its limit."""
     for account in Account.objects.select_for_update().filter(pk__in=[account.pk for account in accounts]).order_by("pk"):
         if ApiClient.objects.filter(accounts=account).count() >= MAX_CLIENTS_PER_ACCOUNT:
             raise TooManyClientsError(f"Account {account.pk} may have {MAX_CLIENTS_PER_ACCOUNT} API clients and has them.")
@@ -187,6 +187,6 @@ def _ids(accounts: Iterable[Account]) -> list[str]:
 
 
 def _record(actor: Actor, action: str, client: ApiClient, changes: dict[str, object]) -> None:
-    """Write into the chain of the client's first account: each change stands once, where its customer reads."""
+    """Add an entry to the chain of the client's first account, or of the installation if it has none."""
     account = next(iter(_ids(client.accounts.all())), audit.SYSTEM)
     audit.record(actor, action, client.client_id, changes, account=account)

@@ -1,7 +1,7 @@
-"""Answer a request with an Idempotency-Key once: whoever sends it again gets the answer that the first one got.
+"""Requests with an Idempotency-Key: a repeated request gets the answer to the first one.
 
-The key's row and the mutation it stands for are one transaction. A copy that arrives meanwhile waits for the row's
-unique key and then reads the answer; a request that failed leaves no row, so it may be mended and sent again.
+The key's row and the mutation are written in one transaction. A copy that arrives meanwhile waits for the row's
+unique key and then reads the answer. A request that failed leaves no row, so it can be corrected and sent again.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ KEEP = timedelta(hours=24)
 
 
 class KeyReusedError(Exception):
-    """Say that the key belongs to another request."""
+    """The key was used for another request."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer as it is kept: without secrets."""
+    """A stored answer, without secrets."""
 
     status: int
     body: Any
@@ -34,7 +34,7 @@ class Answer:
 
 @transaction.atomic
 def answer_once(client: ApiClient, key: str, fingerprint: str, act: Callable[[], Answer]) -> Answer | None:
-    """Run `act` and keep its answer, or return the answer that was kept; None means that `act` has just run. Raises KeyReusedError."""
+    """Run `act`, store its answer and return None, or return the stored answer of an earlier run. Raises KeyReusedError."""
     IdempotentAnswer.objects.filter(client=client, key=key, created_at__lt=timezone.now() - KEEP).delete()
     row, fresh = IdempotentAnswer.objects.get_or_create(
         client=client, key=key, defaults={"fingerprint": fingerprint, "status": 0, "body": {}, "headers": {}}
@@ -50,5 +50,5 @@ def answer_once(client: ApiClient, key: str, fingerprint: str, act: Callable[[],
 
 
 def sweep() -> int:
-    """Forget the answers whose time is over and return how many these were."""
+    """Delete the answers that have expired and return their number."""
     return IdempotentAnswer.objects.filter(created_at__lt=timezone.now() - KEEP).delete()[0]

@@ -1,4 +1,4 @@
-"""Keep the list of processes (D19)."""
+"""The list of processes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from voiceapps.rules.reports import NodeBeat
 
 
 def beat(report: NodeBeat) -> None:
-    """Note that a process is there and what it says of itself."""
+    """Store a heartbeat of a process."""
     Node.objects.update_or_create(
         name=report.name,
         defaults={

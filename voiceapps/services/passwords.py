@@ -1,4 +1,4 @@
-"""Make the secrets that are shown once."""
+"""Random passwords and client secrets, which are shown once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keep refused attempts (D19): a burst of like attempts is one row with a count."""
+"""Refused attempts: a burst of similar attempts is one row with a count."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BURST_SECONDS = 60.0
 
 
 def add(report: RefusalSeen) -> None:
-    """Count the attempts in the burst they belong to, or start a new one."""
+    """Add the attempts to the burst that they belong to, or start a new one."""
     first_at = datetime.fromtimestamp(report.first_at, UTC)
     last_at = datetime.fromtimestamp(report.last_at, UTC)
     burst = RefusedAttempt.objects.filter(

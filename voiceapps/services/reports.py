@@ -1,4 +1,4 @@
-"""Write what daemons report, a batch in one transaction (D19)."""
+"""The writer of daemons' reports, each batch in one transaction."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _one_by_one(write: Callable[[Any], None]) -> Writer:
     return write_all
 
 
-# In this order: a call is there before it ends, whatever the order of the reports.
+# In this order, so that a call exists before it ends, whatever the order of the reports in a batch.
 _WRITERS: dict[type, Writer] = {
     r.CallAdmitted: calls.admit,
     r.CallAnswered: _one_by_one(calls.answer),
@@ -39,7 +39,7 @@ _WRITERS: dict[type, Writer] = {
 
 
 def write_reports(batch: Sequence[r.Report]) -> None:
-    """Write a batch, all or nothing; raises whatever one bad record raises."""
+    """Write a batch, all or nothing; raises whatever one bad report raises."""
     with transaction.atomic():
         for kind, write in _WRITERS.items():
             alike = [report for report in batch if type(report) is kind]

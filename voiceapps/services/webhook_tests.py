@@ -1,7 +1,7 @@
-"""Try an application's `initiate` webhook as a call would, without a call (webhooks.md section 1).
+"""Tests of an application's `initiate` webhook, which is sent as a call would send it, without a call.
 
-The request is a call's own: same body, credentials, signature, guard and time-out, and the fallback by the engine's
-rule. Nothing is stored.
+The request is the same as that of a call: body, credentials, signature, guard and time-out, and the rule for the fallback
+is the engine's. Nothing is stored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from voiceapps.rules.outbound import OutboundRequest
 from voiceapps.rules.reports import CallFacts
 from voiceapps.services import webhooks
 
-# A test holds a thread of the web role until a slow backend has answered twice: some threads stay free for everybody else.
+# A test occupies a thread of the web role until a slow backend has answered twice. This leaves threads for other requests.
 MAX_RUNNING = 2
 MAX_SHOWN_BODY = 4096
 
@@ -30,12 +30,12 @@ _seats = BoundedSemaphore(MAX_RUNNING)
 
 
 class TooManyRunningError(Exception):
-    """Say that as many tests run as may run at once."""
+    """Too many tests are running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One request of a test; `error` says why a call could not use the answer, `check` judges the document of one that it could."""
+    """One request of a test. `error` says why a call could not use the answer; else `check` is the result of checking its document."""
 
     url: str
     method: str
@@ -47,7 +47,7 @@ class Attempt:
 
 
 def run(application: VoiceApplication) -> tuple[Attempt, ...]:
-    """Send a made-up `initiate`, to the fallback as well where a call would; raises TooManyRunningError."""
+    """Send a made-up `initiate`, also to the fallback if a call would do so; raises TooManyRunningError."""
     if not _seats.acquire(blocking=False):
         raise TooManyRunningError(f"{MAX_RUNNING} webhook tests are running.")
     try:
@@ -73,7 +73,7 @@ def _request(application: VoiceApplication, body: webhook_bodies.Payload, *, fal
 
 
 def _sample(application: VoiceApplication) -> webhook_bodies.Payload:
-    """Return the event of a call that never was; its source is a documentation address (RFC 5737)."""
+    """Return the event of a call that does not exist, from a documentation address (RFC 5737)."""
     now = timezone.now().timestamp()
     facts = CallFacts(
         call_id=f"c-{secrets.token_hex(4)}-{uuid.uuid4()}",
@@ -105,6 +105,6 @@ def _try(request: OutboundRequest) -> Attempt:
 
 
 def _check_document(body: bytes) -> DocumentCheck:
-    """Judge a document as the call flow would: the composition root names who can."""
+    """Return the result of the check that the settings name, which is the call flow's."""
     check: CheckDocument = import_string(settings.SIPURI_DOCUMENT_CHECK)
     return check(body)

@@ -1,7 +1,7 @@
-"""The outbox: webhooks are rows first, tasks send them, attempts are rows again (D10).
+"""The outbox of webhooks: a delivery is stored first, a task sends it, and each attempt is stored.
 
-A task carries a row's id and nothing else. The broker may lose it: the sweeper finds every row whose time has come,
-so delivery needs only the database. No request is sent inside a transaction.
+A task carries the id of a row only. The broker may lose it: the sweeper finds every row that is due, so delivery depends
+on the database alone. No request is sent inside a transaction.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from voiceapps.services import audit
 from voiceapps.services.audit import Actor
 from voiceapps.services.call_rows import ensure, storable
 
-# Waits after each failed attempt; after the last one the delivery has failed.
+# Waits after each failed attempt; when they are used up, the delivery has failed.
 RETRY_SECONDS = (5, 30, 120, 600, 3600)
-# A task that took a row has this long before another one may take it.
+# A task that claimed a row has this long before another one may claim it.
 LEASE_SECONDS = 60
-# An announced row is left to the queue for this long; a queue that lags is not helped by more tasks for the same rows.
+# An announced row is not announced again for this long: more tasks for the same rows do not help a lagging queue.
 ANNOUNCE_SECONDS = 20
 MAX_ANNOUNCED = 500
 """Deliveries that one sweep announces."""
@@ -38,15 +38,15 @@ MAX_STORED_BODY = 64 * 1024
 
 
 class NotReplayableError(Exception):
-    """Say that a delivery is none that can be sent again."""
+    """The delivery is of a kind that cannot be sent again."""
 
 
 class DeliveryPendingError(Exception):
-    """Say that a delivery is on its way already."""
+    """The delivery is still being tried."""
 
 
 def queue_disconnect(call: Call) -> None:
-    """Put the call's disconnect event into the outbox, if its application wants one."""
+    """Queue the call's disconnect webhook, if its application has a status URL."""
     application = call.application
     if application is None or not application.status_url:
         return
@@ -66,7 +66,7 @@ def queue_disconnect(call: Call) -> None:
 
 
 def queue_status_event(report: StatusEventQueued) -> None:
-    """Put an event for a URL that BXML named into the outbox."""
+    """Queue a webhook for a URL in BXML."""
     ensure(report.call)
     when = datetime.fromtimestamp(report.at, UTC)
     _queue(
@@ -85,7 +85,7 @@ def queue_status_event(report: StatusEventQueued) -> None:
 
 
 def add_fetched(report: WebhookFetched) -> None:
-    """Keep a webhook that the call flow has already sent, with its answer."""
+    """Store a webhook that the call flow has sent already, with its answer."""
     ensure(report.call)
     when = datetime.fromtimestamp(report.at, UTC)
     answered = report.status is not None and 200 <= report.status < 300
@@ -113,7 +113,7 @@ def add_fetched(report: WebhookFetched) -> None:
 
 @transaction.atomic
 def claim(delivery_id: UUID) -> OutboundRequest | None:
-    """Take a delivery whose time has come and return its request; None if another task has it or it is over."""
+    """Claim a delivery that is due and return its request, None if another task has claimed it or it has ended."""
     due = WebhookDelivery.objects.select_for_update().filter(
         pk=delivery_id, state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now()
     )
@@ -134,7 +134,7 @@ def claim(delivery_id: UUID) -> OutboundRequest | None:
 
 @transaction.atomic
 def finish_attempt(delivery_id: UUID, answer: OutboundAnswer) -> None:
-    """Keep an attempt's answer and decide what comes next: done, again later, or given up."""
+    """Store an attempt's answer and close the delivery, plan the next attempt, or give up."""
     delivery = WebhookDelivery.objects.select_for_update().get(pk=delivery_id)
     WebhookAttempt.objects.create(
         delivery=delivery,
@@ -156,7 +156,7 @@ def finish_attempt(delivery_id: UUID, answer: OutboundAnswer) -> None:
 
 @transaction.atomic
 def take_due() -> list[UUID]:
-    """Return the deliveries to announce now, the oldest first; each is returned again only after a while."""
+    """Return the deliveries to announce now, the oldest first. Each is returned again after `ANNOUNCE_SECONDS` at the earliest."""
     due = WebhookDelivery.objects.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
     due = due.filter(state=DeliveryState.PENDING, announce_at__lte=timezone.now()).order_by("announce_at")
     taken = list(due.values_list("pk", flat=True)[:MAX_ANNOUNCED])
@@ -167,7 +167,7 @@ def take_due() -> list[UUID]:
 
 @transaction.atomic
 def replay(delivery_id: UUID, *, actor: Actor) -> None:
-    """Send a delivery once more, now and with all its retries, under its old message id.
+    """Send a delivery again, now and with all its retries, under its old message id.
 
     Raises NotReplayableError, DeliveryPendingError, WebhookDelivery.DoesNotExist.
     """
@@ -189,25 +189,25 @@ def replay(delivery_id: UUID, *, actor: Actor) -> None:
 
 
 def send(request: OutboundRequest) -> OutboundAnswer:
-    """Send one request and wait for its answer; for threads without an event loop, and never inside a transaction."""
+    """Return the answer to one request. It blocks: call it in a thread without an event loop, never inside a transaction."""
     return asyncio.run(_send(request))
 
 
 def _announce_now(delivery: WebhookDelivery) -> None:
-    """Make a delivery due and have it announced when the caller, who saves it, commits."""
+    """Make a delivery due and announce it when the transaction commits; the caller saves it."""
     delivery.next_attempt_at = timezone.now()
     delivery.announce_at = timezone.now() + timedelta(seconds=ANNOUNCE_SECONDS)
     delivery_id = str(delivery.pk)
 
     def announce() -> None:
-        # Django names a failed hook by its __qualname__: a partial, which has none, would fail the commit.
+        # Django logs a failed hook by its __qualname__, which a partial does not have: that error would fail the commit.
         _announce(delivery_id)
 
     transaction.on_commit(announce, robust=True)
 
 
 def _attempts_of_this_round(delivery: WebhookDelivery) -> int:
-    """Count the attempts since the delivery was last sent anew: a replay has retries of its own."""
+    """Return the number of attempts since the last replay, which has its own retries."""
     attempts = delivery.attempts.all()
     if delivery.replayed_at is not None:
         attempts = attempts.filter(at__gte=delivery.replayed_at)
@@ -220,7 +220,7 @@ def _queue(delivery: WebhookDelivery) -> None:
 
 
 def _plan(delivery: WebhookDelivery, seconds: float) -> None:
-    """Let nobody try before `seconds` have passed, and have the sweeper announce it then."""
+    """Plan the next attempt in `seconds`, when the sweeper will announce it."""
     delivery.next_attempt_at = delivery.announce_at = timezone.now() + timedelta(seconds=seconds)
     delivery.save(update_fields=["next_attempt_at", "announce_at"])
 
@@ -231,7 +231,7 @@ def _close(delivery: WebhookDelivery, state: DeliveryState) -> None:
 
 
 def _announce(delivery_id: str) -> None:
-    """Start the task now; where the broker is away the sweeper does it later."""
+    """Start the task now. If the broker is unavailable, the sweeper does so later."""
     current_app.send_task("voiceapps.tasks.send_webhook", args=[delivery_id], retry=False)
 
 

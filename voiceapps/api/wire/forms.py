@@ -1,8 +1,8 @@
 """Forms, which parse requests, and the fields of forms and answers.
 
 A form refuses fields and parameters that do not exist, by name. Input fields do not convert JSON types:
-`"true"` is no boolean, `1` is no text. Output fields show times, durations and missing values in the same
-way in every answer.
+`"true"` is no boolean, `1` is no text. Output fields show times, durations and missing values in the same way in
+every answer.
 """
 
 from __future__ import annotations

@@ -12,19 +12,19 @@ from voiceapps.services import audit
 
 
 class Command(BaseCommand):
-    """Work on the audit trail; it can be read, never edited."""
+    """The command that verifies or exports the audit trail."""
 
     help = "Check every audit chain, or export one as JSON lines."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Name the work."""
+        """Add the subcommands `verify` and `export`."""
         verbs = parser.add_subparsers(dest="verb", required=True)
         verbs.add_parser("verify", help="check that no entry was altered or removed; exit code 1 if one was")
         export = verbs.add_parser("export", help="print a chain as JSON lines, each with its digest")
         export.add_argument("--account", default=audit.SYSTEM, help="account id; without it the installation's own entries")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Do it; raises CommandError naming each broken chain."""
+        """Verify or export; raises CommandError with each broken chain."""
         if options["verb"] == "verify":
             self._verify()
         else:

@@ -1,4 +1,4 @@
-"""`manage.py bootstrap`: an account, an API client for it and an operator; as often as you like, also beside a running system."""
+"""`manage.py bootstrap`: create an account, an API client for it and an operator. It can be repeated, also on a running system."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ ACTOR = Actor("command bootstrap")
 
 
 class Command(BaseCommand):
-    """Make what the first API request needs."""
+    """The command that creates what the first API request needs."""
 
     help = "Create an account, an API client bound to it, and an operator for the console."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Name the account and the secrets; those left out are made up and shown once."""
+        """Add the account id and the secrets. A secret that is left out is generated and printed once."""
         parser.add_argument("--account", required=True, help="account id, digits")
         parser.add_argument("--client-id", required=True)
         parser.add_argument("--client-secret", default="", help=f"at least {clients.MIN_SECRET_LENGTH} characters")
         parser.add_argument("--admin-password", default="", help="sets the password of the operator `admin`")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Do it all or nothing; raises CommandError with the rule that an argument breaks."""
+        """Create everything or nothing; raises CommandError with the rule that an argument breaks."""
         secret = options["client_secret"] or make_password()
         try:
             with transaction.atomic():

@@ -1,4 +1,4 @@
-"""`manage.py tokenkey`: the next value of SIPURI_TOKEN_KEYS; put it into the environment and restart, nobody is logged out."""
+"""`manage.py tokenkey`: print the next value of SIPURI_TOKEN_KEYS, to be set before a restart. Nobody is logged out."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from voiceapps.api.access import token_keys
 
 
 class Command(BaseCommand):
-    """Print a JWK Set with a fresh key in front of the current ones."""
+    """The command that prints a JWK Set with a new key in front of the current ones."""
 
     help = "Print a JWK Set for SIPURI_TOKEN_KEYS: a fresh key, which signs, and the current ones, which go on verifying."
-    # The output goes into a file: nothing may stand beside it.
+    # The output is redirected into a file, so nothing else may be printed.
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Name the keys that have served."""
+        """Add the option that names keys to leave out."""
         parser.add_argument("--drop", metavar="KID", action="append", default=[], help="leave a key out: its tokens are dead (repeatable)")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Print one line; raises CommandError where the current value is none or has no such key."""
+        """Print one line; raises CommandError if the current value is invalid or has no such key."""
         try:
             rotated = token_keys.current().with_new(options["drop"])
         except ValueError as error:
