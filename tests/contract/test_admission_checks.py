@@ -1,4 +1,4 @@
-"""The dry run of admission: what a call would meet, by the proxy's own rules."""
+"""Admission checks: whether a call would be admitted, by the proxy's own rules."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def errors_of(answer: Any) -> dict[str, str]:
     return {error["source"]["field"]: error["description"] for error in answer.json()["errors"]}
 
 
-def test_a_good_call_is_admitted_and_every_rule_is_told(customer: ApiCustomer) -> None:
+def test_a_good_call_is_admitted_with_the_full_trace(customer: ApiCustomer) -> None:
     application_id = customer.create(**SIP)["applicationId"]
     data = check(customer, application_id)
     assert (data["outcome"], data["sipStatus"], data["reason"]) == ("admit", None, None)
@@ -67,7 +67,7 @@ def test_a_good_call_is_admitted_and_every_rule_is_told(customer: ApiCustomer) -
         ({"inboundSipCallsEnabled": True, "allowedSourceIps": ["0.0.0.0/0"]}, {"digest": "absent"}, ("admit", None, None)),
     ],
 )
-def test_settings_and_call_decide(
+def test_the_outcome_follows_from_settings_and_call(
     customer: ApiCustomer, settings: dict[str, object], body: dict[str, object], expected: tuple[str, int | None, str | None]
 ) -> None:
     application_id = customer.create(**settings)["applicationId"]
@@ -102,7 +102,7 @@ def test_the_country_is_looked_up_as_the_proxy_does(customer: ApiCustomer) -> No
     assert check(customer, application_id, sourceIp="192.168.0.1")["country"] is None
 
 
-def test_limits_are_held_against_what_the_database_knows(customer: ApiCustomer) -> None:
+def test_limits_are_checked_against_the_database(customer: ApiCustomer) -> None:
     row = VoiceApplication.objects.get(pk=customer.create(**SIP, maxConcurrentCalls=2)["applicationId"])
     live = [facts(row, number) for number in (1, 2)]
     write_reports([*(CallAdmitted(call, "sipproxy-a") for call in live), CallAdmitted(facts(row, 3), "sipproxy-b"), ended(facts(row, 3))])
@@ -116,13 +116,13 @@ def test_limits_are_held_against_what_the_database_knows(customer: ApiCustomer) 
     assert check(customer, str(row.pk))["outcome"] == "admit"
 
 
-def test_rates_are_held_against_the_calls_of_the_last_second(customer: ApiCustomer) -> None:
+def test_rates_are_checked_against_the_calls_of_the_last_second(customer: ApiCustomer) -> None:
     row = VoiceApplication.objects.get(pk=customer.create(**SIP)["applicationId"])
     account = Account.objects.get(pk=row.account_id)
     accounts.set_limits(account, max_calls=None, max_calls_per_second=1, max_applications=None, actor=ACTOR)
     write_reports([CallAdmitted(facts(row), "sipproxy-a")])
     assert check(customer, str(row.pk))["outcome"] == "admit"
-    # A moment ahead of any clock: the second cannot pass while the test runs.
+    # The calls start in the future, so that the second cannot pass while the test runs.
     Call.objects.update(started_at=timezone.now() + timedelta(minutes=1))
     assert check(customer, str(row.pk))["reason"] == Reason.RATE_LIMITED
 
@@ -165,7 +165,7 @@ def test_an_address_is_required(customer: ApiCustomer) -> None:
     assert errors_of(answer).keys() == {"sourceIp"}
 
 
-def test_anothers_application_is_not_found_and_reading_is_enough(customer: ApiCustomer, stranger: ApiCustomer) -> None:
+def test_it_needs_the_read_scope_and_an_own_application(customer: ApiCustomer, stranger: ApiCustomer) -> None:
     application_id = customer.create(**SIP)["applicationId"]
     assert ask(stranger, application_id).status_code == 404
     customer._token = customer.ask_token(scope="voice-applications:read").json()["access_token"]

@@ -1,4 +1,4 @@
-"""BXML checks: the parser's verdict over HTTP."""
+"""BXML checks: the parser's result over HTTP."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_vendors_document_is_valid(customer: ApiCustomer, media_type: str) -
     }
 
 
-def test_a_broken_document_is_a_check_that_worked(customer: ApiCustomer) -> None:
+def test_a_broken_document_is_answered_with_200(customer: ApiCustomer) -> None:
     answer = check(customer, '<Response>\n<Pause lenght="2"/>\n<Dance/>\n</Response>')
     assert answer.status_code == 200
     data = answer.json()["data"]
@@ -42,7 +42,7 @@ def test_a_broken_document_is_a_check_that_worked(customer: ApiCustomer) -> None
 
 
 @pytest.mark.parametrize("document", [b"", b"no xml", b"\x00", b"\xff\xfe", b"<Response>"])
-def test_whatever_comes_is_checked(customer: ApiCustomer, document: bytes) -> None:
+def test_any_bytes_are_checked(customer: ApiCustomer, document: bytes) -> None:
     answer = check(customer, document)
     assert (answer.status_code, answer.json()["data"]["valid"]) == (200, False)
 
@@ -58,7 +58,7 @@ def test_another_media_type_is_415(customer: ApiCustomer) -> None:
     assert check(customer, "{}", "application/json").status_code == 415
 
 
-def test_any_token_will_do_but_it_takes_one(customer: ApiCustomer) -> None:
+def test_it_needs_a_token_but_no_scope(customer: ApiCustomer) -> None:
     customer._token = customer.ask_token(scope="recordings:read").json()["access_token"]
     assert check(customer, "<Response/>").status_code == 200
     assert customer.http.generic("POST", PATH, "<Response/>", content_type="application/xml").status_code == 401

@@ -27,7 +27,7 @@ def listed(customer: ApiCustomer, query: str = "") -> list[str]:
     return [call["callId"] for call in answer.json()]
 
 
-def test_a_call_that_rings_has_explicit_nulls(customer: ApiCustomer) -> None:
+def test_a_ringing_call_has_explicit_nulls(customer: ApiCustomer) -> None:
     application_id = customer.create()["applicationId"]
     call = place(customer.account_id, application_id=application_id)
     state = customer.request("GET", f"{base(customer)}/{call.call_id}").json()
@@ -77,7 +77,7 @@ def test_every_end_has_its_cause(customer: ApiCustomer, reason: EndReason) -> No
 def test_filters(customer: ApiCustomer) -> None:
     first, second = place(customer.account_id, 1), place(customer.account_id, 2, at=STARTED + 60)
     end(second)
-    # The second call's start has microseconds that nobody is shown: its own time must find it all the same.
+    # The second call's start has microseconds that are not shown. The time that is shown must find it all the same.
     Call.objects.filter(pk=second.call_id).update(started_at=Call.objects.get(pk=second.call_id).started_at.replace(microsecond=250_400))
     wanted = {
         "to=sip%3Acallee-1%40sip-uri.localhost": [first.call_id],
@@ -116,7 +116,7 @@ def test_a_bad_parameter_is_a_flat_error_by_its_name(customer: ApiCustomer, quer
     assert error["description"].startswith(f"Invalid {query.partition('=')[0]}: ")
 
 
-def test_a_longer_list_takes_no_more_queries(customer: ApiCustomer) -> None:
+def test_a_longer_list_costs_no_more_queries(customer: ApiCustomer) -> None:
     assert customer.token
     counts = []
     for number in (1, 2, 3):

@@ -1,4 +1,4 @@
-"""The credentials API: who sees and makes which, what is shown once, and that nobody gives away more than it has."""
+"""The credentials API: visibility, secrets that are shown once, and that no client grants more than it has."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def make_secret(customer: ApiCustomer, client_id: str, **fields: object) -> dict
 
 
 def holder(customer: ApiCustomer, credential: dict[str, Any]) -> ApiCustomer:
-    """Act as a credential, with a new secret."""
+    """Return a customer that uses a credential, with a new secret."""
     secret = make_secret(customer, credential["clientId"])["clientSecret"]
     return ApiCustomer(customer.http, customer.account_id, credential["clientId"], secret)
 
@@ -66,7 +66,7 @@ class TestCreate:
         assert data == BODY | {"scopes": ["calls:read", "calls:write", "recordings:read"]}
         assert AuditEntry.objects.get(action="client.create").actor == f"client {customer.client_id}"
 
-    def test_it_works_as_far_as_its_roles_go(self, customer: ApiCustomer) -> None:
+    def test_it_may_do_what_its_roles_allow(self, customer: ApiCustomer) -> None:
         made = holder(customer, create(customer, roles=["HTTP Application Management"]))
         assert made.ask_token().json()["scope"] == "voice-applications:read voice-applications:write"
         assert made.request("GET", made.base).status_code == 200
@@ -97,21 +97,21 @@ class TestCreate:
         assert error_of(answer) == (400, "invalid_parameter", bad)
         assert ApiClient.objects.count() == before
 
-    def test_what_is_missing_is_named(self, customer: ApiCustomer) -> None:
+    def test_missing_fields_are_named(self, customer: ApiCustomer) -> None:
         errors = customer.request("POST", PATH, {}).json()["errors"]
         assert {error["source"]["field"] for error in errors} == {"description", "roles", "accounts"}
 
-    def test_nobody_gives_away_scopes_that_its_token_lacks(self, customer: ApiCustomer) -> None:
+    def test_scopes_that_the_token_lacks_cannot_be_granted(self, customer: ApiCustomer) -> None:
         customer._token = customer.ask_token(scope="admin calls:read").json()["access_token"]
         assert error_of(customer.request("POST", PATH, BODY)) == (400, "invalid_parameter", "roles")
         assert create(customer, roles=["Credential access"])["scopes"] == ["admin"]
 
-    def test_an_account_has_so_many(self, customer: ApiCustomer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_credentials_of_an_account_are_limited(self, customer: ApiCustomer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(clients, "MAX_CLIENTS_PER_ACCOUNT", 2)
         create(customer)
         assert error_of(customer.request("POST", PATH, BODY)) == (409, "too_many_credentials", "")
 
-    def test_a_repeated_request_makes_one(self, customer: ApiCustomer) -> None:
+    def test_a_repeated_request_creates_one(self, customer: ApiCustomer) -> None:
         first, second = keyed(customer, PATH, BODY), keyed(customer, PATH, BODY)
         assert first.json() == second.json()
         assert second["Idempotency-Replayed"] == "true"
@@ -119,7 +119,7 @@ class TestCreate:
 
 
 class TestVisibility:
-    def test_the_list_has_what_lies_within_ones_accounts_page_by_page(self, wide: ApiCustomer, stranger: ApiCustomer) -> None:
+    def test_the_list_has_the_credentials_of_ones_accounts_page_by_page(self, wide: ApiCustomer, stranger: ApiCustomer) -> None:
         made = [create(wide, accounts=ids)["clientId"] for ids in (["9900000"], ["9922222"], ["9900000", "9922222"])]
         ApiClient.objects.get(client_id=stranger.client_id).accounts.add(Account.objects.get(pk="9900000"))
         ApiClient.objects.create(client_id="unbound", client_type="confidential", authorization_grant_type="client-credentials")
@@ -131,7 +131,7 @@ class TestVisibility:
             path = next((link["href"] for link in body["links"] if link["rel"] == "next"), "").removeprefix("http://testserver")
         assert seen == [wide.client_id, *made]
 
-    def test_what_reaches_beyond_ones_accounts_is_not_found(self, wide: ApiCustomer, stranger: ApiCustomer) -> None:
+    def test_a_credential_with_a_foreign_account_is_not_found(self, wide: ApiCustomer, stranger: ApiCustomer) -> None:
         narrow = holder(wide, create(wide, roles=["Credential access"]))
         both = create(wide, accounts=["9900000", "9922222"])["clientId"]
         secret_id = make_secret(wide, both)["secretId"]
@@ -144,7 +144,7 @@ class TestVisibility:
             assert narrow.request("DELETE", f"{PATH}/{client_id}/secrets/{secret_id}").status_code == 404
         assert ClientSecret.objects.filter(pk=secret_id).exists()
 
-    def test_it_takes_the_scope_admin(self, customer: ApiCustomer) -> None:
+    def test_it_needs_the_scope_admin(self, customer: ApiCustomer) -> None:
         made = create(customer)["clientId"]
         customer._token = customer.ask_token(scope="voice-applications:read calls:read").json()["access_token"]
         for method, path in (("GET", ""), ("POST", ""), ("PATCH", f"/{made}"), ("DELETE", f"/{made}"), ("POST", f"/{made}/secrets")):
@@ -152,20 +152,20 @@ class TestVisibility:
 
 
 class TestChange:
-    def test_what_is_sent_changes_and_the_rest_stays(self, customer: ApiCustomer) -> None:
+    def test_only_sent_fields_change(self, customer: ApiCustomer) -> None:
         made = create(customer)
         answer = customer.request("PATCH", f"{PATH}/{made['clientId']}", {"description": "Other"})
         assert answer.json()["data"] == made | {"description": "Other"}
         assert customer.request("GET", f"{PATH}/{made['clientId']}").json()["data"] == made | {"description": "Other"}
 
-    def test_taken_roles_are_gone_at_once(self, customer: ApiCustomer) -> None:
+    def test_removed_roles_are_lost_at_once(self, customer: ApiCustomer) -> None:
         credential = create(customer, roles=["HTTP Application Management", "HttpVoice"])
         made = holder(customer, credential)
         assert made.request("GET", made.base).status_code == 200
         customer.request("PATCH", f"{PATH}/{credential['clientId']}", {"roles": ["HttpVoice"]})
         assert made.request("GET", made.base).status_code == 403
 
-    def test_taken_accounts_are_gone_at_once(self, wide: ApiCustomer) -> None:
+    def test_removed_accounts_are_lost_at_once(self, wide: ApiCustomer) -> None:
         credential = create(wide, roles=["HTTP Application Management"], accounts=["9900000", "9922222"])
         made = holder(wide, credential)
         assert made.request("GET", made.base).status_code == 200
@@ -179,17 +179,17 @@ class TestChange:
         assert error_of(answer) == (400, "invalid_parameter", next(iter(fields)))
         assert customer.request("GET", f"{PATH}/{made['clientId']}").json()["data"] == made
 
-    def test_nobody_empowers_another_beyond_its_own_token(self, wide: ApiCustomer) -> None:
+    def test_a_change_cannot_grant_more_than_the_token_has(self, wide: ApiCustomer) -> None:
         path = f"{PATH}/{create(wide)['clientId']}"
         wide._token = wide.ask_token(scope="admin calls:read").json()["access_token"]
         assert error_of(wide.request("PATCH", path, {"roles": ["HttpVoice", "Credential access"]})) == (400, "invalid_parameter", "roles")
         assert wide.request("PATCH", path, {"accounts": ["9900000", "9922222"]}).status_code == 403
         assert wide.request("POST", f"{path}/secrets", {}).status_code == 403
-        # Taking away is no gift.
+        # Removing rights needs no rights.
         answer = wide.request("PATCH", path, {"accounts": ["9922222"], "roles": ["Credential access"]})
         assert answer.json()["data"]["scopes"] == ["admin"]
 
-    def test_a_full_account_takes_no_more(self, wide: ApiCustomer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_full_account_accepts_no_more(self, wide: ApiCustomer, monkeypatch: pytest.MonkeyPatch) -> None:
         made = create(wide)["clientId"]
         monkeypatch.setattr(clients, "MAX_CLIENTS_PER_ACCOUNT", 1)
         answer = wide.request("PATCH", f"{PATH}/{made}", {"accounts": ["9922222"]})
@@ -197,7 +197,7 @@ class TestChange:
 
 
 class TestDelete:
-    def test_its_tokens_die_with_it(self, customer: ApiCustomer) -> None:
+    def test_its_tokens_are_deleted_with_it(self, customer: ApiCustomer) -> None:
         credential = create(customer, roles=["HTTP Application Management"])
         made = holder(customer, credential)
         assert made.request("GET", made.base).status_code == 200
@@ -224,7 +224,7 @@ class TestSecrets:
         assert listed.json()["data"] == [{name: value for name, value in data.items() if name != "clientSecret"} | {"lastUsedAt": None}]
         assert data["clientSecret"] not in json.dumps(list(AuditEntry.objects.values()), default=str)
 
-    def test_its_use_is_seen(self, customer: ApiCustomer) -> None:
+    def test_its_last_use_is_shown(self, customer: ApiCustomer) -> None:
         credential = create(customer)
         assert holder(customer, credential).ask_token().status_code == 200
         (seen,) = customer.request("GET", f"{PATH}/{credential['clientId']}/secrets").json()["data"]
@@ -238,13 +238,13 @@ class TestSecrets:
         assert "clientSecretNotice" in second
         assert ClientSecret.objects.filter(client__client_id=path.split("/")[4]).count() == 1
 
-    def test_a_third_is_refused(self, customer: ApiCustomer) -> None:
+    def test_a_third_secret_is_refused(self, customer: ApiCustomer) -> None:
         made = create(customer)["clientId"]
         for _ in range(clients.MAX_SECRETS):
             make_secret(customer, made)
         assert error_of(customer.request("POST", f"{PATH}/{made}/secrets", {})) == (409, "too_many_secrets", "")
 
-    def test_it_expires_when_it_is_said_to(self, customer: ApiCustomer) -> None:
+    def test_it_expires_at_its_expiration_date(self, customer: ApiCustomer) -> None:
         made = create(customer)["clientId"]
         assert make_secret(customer, made, expirationDate="2099-01-01T01:00:00+01:00")["expirationDate"] == "2099-01-01T00:00:00.000Z"
         assert make_secret(customer, made, expirationDate=None)["expirationDate"] is None
@@ -257,7 +257,7 @@ class TestSecrets:
         answer = customer.request("POST", f"{PATH}/{made}/secrets", {"expirationDate": when})
         assert error_of(answer) == (400, "invalid_parameter", "expirationDate")
 
-    def test_a_deleted_secret_is_no_proof_any_more_and_its_tokens_live_on(self, customer: ApiCustomer) -> None:
+    def test_a_deleted_secret_fails_but_its_tokens_stay_valid(self, customer: ApiCustomer) -> None:
         credential = create(customer, roles=["HTTP Application Management"])
         made = holder(customer, credential)
         assert made.request("GET", made.base).status_code == 200
@@ -275,7 +275,7 @@ class TestSecrets:
         assert ClientSecret.objects.filter(pk=secret_id).exists()
 
 
-def test_the_list_costs_the_same_however_long_it_is(customer: ApiCustomer, django_assert_max_num_queries: Any) -> None:
+def test_the_cost_of_the_list_does_not_depend_on_its_length(customer: ApiCustomer, django_assert_max_num_queries: Any) -> None:
     for _ in range(5):
         create(customer)
     assert customer.token

@@ -1,4 +1,4 @@
-"""A typed client that docs/api.md tells how to generate runs the quick start; nothing in it is ours."""
+"""A typed client, generated as docs/api.md describes, runs the quick start."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PACKAGE = "sipuri_client"
 
 @pytest.fixture(scope="session")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return the name of the package that the documented command makes."""
+    """Return the name of the package that the documented command generates."""
     directory = tmp_path_factory.mktemp("generated")
     command: list[str | Path] = [
         *(Path(sys.executable).with_name("openapi-python-client"), "generate", "--fail-on-warning", "--meta", "none"),

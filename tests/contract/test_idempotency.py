@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same request again acts once and never shows a secret twice."""
+"""Idempotency-Key: a repeated request acts once and never shows a secret twice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def post(customer: ApiCustomer, body: object = None, key: str = "key-1") -> Any:
     return customer.request("POST", customer.base, body or BODY, Idempotency_Key=key)
 
 
-def test_a_second_post_makes_no_second_application(customer: ApiCustomer) -> None:
+def test_a_repeated_post_creates_one_application(customer: ApiCustomer) -> None:
     first, second = post(customer), post(customer)
     assert VoiceApplication.objects.count() == 1
     assert (second.status_code, second.json()) == (201, first.json())
@@ -56,19 +56,19 @@ def test_the_key_of_another_request_is_refused(customer: ApiCustomer) -> None:
     assert (answer.status_code, answer.json()["errors"][0]["type"]) == (409, "idempotency_key_reused")
 
 
-def test_a_refused_request_may_be_mended_under_its_key(customer: ApiCustomer) -> None:
+def test_a_refused_request_may_be_corrected_under_its_key(customer: ApiCustomer) -> None:
     assert post(customer, {"applicationName": "x"}).status_code == 400
     assert post(customer).status_code == 201
 
 
-def test_keys_of_two_clients_have_nothing_to_do_with_each_other(customer: ApiCustomer, stranger: ApiCustomer) -> None:
+def test_keys_of_two_clients_are_independent(customer: ApiCustomer, stranger: ApiCustomer) -> None:
     post(customer)
     answer = stranger.request("POST", stranger.base, BODY, Idempotency_Key="key-1")
     assert answer.status_code == 201
     assert VoiceApplication.objects.count() == 2
 
 
-def test_an_answer_is_kept_for_a_day(customer: ApiCustomer) -> None:
+def test_an_answer_is_stored_for_a_day(customer: ApiCustomer) -> None:
     post(customer)
     IdempotentAnswer.objects.update(created_at=timezone.now() - timedelta(hours=23))
     sweep_idempotent_answers()

@@ -1,4 +1,4 @@
-"""The OAuth 2.0 endpoints: who gets a token, what it is good for, and until when."""
+"""The OAuth 2.0 endpoints: who gets a token, what it permits, and until when."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def bearer(customer: ApiCustomer, token: str) -> Any:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Stop the clock; what is returned moves it on by seconds."""
+    """Stop the clock and return a function that advances it by seconds."""
     now = [NOW]
     monkeypatch.setattr("django.utils.timezone.now", lambda: now[0])
 
@@ -97,7 +97,7 @@ class TestToken:
             "roles": ["HTTP Application Management"],
         }
 
-    def test_a_token_of_fewer_scopes_does_less(self, customer: ApiCustomer) -> None:
+    def test_a_token_with_fewer_scopes_may_do_less(self, customer: ApiCustomer) -> None:
         customer._token = customer.ask_token(scope="voice-applications:read").json()["access_token"]
         assert customer.request("GET", customer.base).status_code == 200
         answer = customer.request("POST", customer.base, {"applicationName": "x", "callInitiatedCallbackUrl": CALLBACK})
@@ -111,11 +111,11 @@ class TestToken:
     @pytest.mark.parametrize(
         "grant", ["password", "authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code", "é"]
     )
-    def test_there_is_one_grant(self, customer: ApiCustomer, grant: str) -> None:
+    def test_only_the_client_credentials_grant_exists(self, customer: ApiCustomer, grant: str) -> None:
         answer = post(TOKEN, {"grant_type": grant}, basic(customer.client_id, SECRET))
         assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
 
-    def test_a_client_has_so_many_tokens_and_no_more(self, customer: ApiCustomer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_tokens_of_a_client_are_limited(self, customer: ApiCustomer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(clients, "MAX_TOKENS_PER_CLIENT", 2)
         assert [customer.ask_token().status_code for _ in range(3)] == [200, 200, 429]
         AccessToken.objects.update(expires=NOW - timedelta(days=9999))
@@ -136,7 +136,7 @@ class TestClientAuthentication:
         form = GRANT | {"client_id": customer.client_id, "client_secret": customer.secret}
         assert "access_token" in post(TOKEN, form).json()
 
-    def test_one_way_at_a_time(self, customer: ApiCustomer) -> None:
+    def test_credentials_in_both_places_are_refused(self, customer: ApiCustomer) -> None:
         header = basic(customer.client_id, SECRET)
         for field in ({"client_secret": SECRET}, {"client_id": "another"}):
             answer = post(TOKEN, GRANT | field, header)
@@ -144,7 +144,7 @@ class TestClientAuthentication:
         assert post(TOKEN, GRANT | {"client_id": customer.client_id}, header).status_code == 200
 
     @pytest.mark.parametrize("secret", ["plus+percent%41-and/slash=padding", "a secret with blanks and ü inside"])
-    def test_a_secret_is_taken_as_it_is_and_form_encoded(self, customer: ApiCustomer, secret: str) -> None:
+    def test_a_secret_may_be_plain_or_form_encoded(self, customer: ApiCustomer, secret: str) -> None:
         account = Account.objects.get(pk=customer.account_id)
         clients.ensure_client(customer.client_id, secret, account, actor=ACTOR)
         assert post(TOKEN, GRANT, basic(customer.client_id, secret)).status_code == 200
@@ -158,13 +158,13 @@ class TestClientAuthentication:
         clients.delete_secret(client.secrets.exclude(pk=made.row.pk).get(), actor=ACTOR)
         assert [customer.ask_token(secret=secret).status_code for secret in (SECRET, made.secret)] == [401, 200]
 
-    def test_an_expired_secret_is_none(self, customer: ApiCustomer, clock: Callable[[float], None]) -> None:
+    def test_an_expired_secret_fails(self, customer: ApiCustomer, clock: Callable[[float], None]) -> None:
         ClientSecret.objects.update(expires_at=NOW + timedelta(seconds=10))
         assert customer.ask_token().status_code == 200
         clock(11)
         assert customer.ask_token().status_code == 401
 
-    def test_the_last_use_is_noted_once_a_minute(self, customer: ApiCustomer, clock: Callable[[float], None]) -> None:
+    def test_the_last_use_is_stored_once_a_minute(self, customer: ApiCustomer, clock: Callable[[float], None]) -> None:
         seen = []
         for seconds in (0, 59, 2):
             clock(seconds)
@@ -186,11 +186,11 @@ class TestClientAuthentication:
             "Bearer x",
         ],
     )
-    def test_a_header_that_names_nobody_is_invalid_client(self, customer: ApiCustomer, header: str) -> None:
+    def test_a_malformed_header_is_invalid_client(self, customer: ApiCustomer, header: str) -> None:
         answer = post(TOKEN, GRANT, header)
         assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
-    def test_nul_is_a_character_that_nobody_has(self, customer: ApiCustomer) -> None:
+    def test_nul_in_credentials_is_invalid_client(self, customer: ApiCustomer) -> None:
         proof = {"client_id": customer.client_id, "client_secret": SECRET}
         answers = {
             name: post(path, GRANT | proof | {"token": "x"} | {name: "a\0b"})
@@ -252,7 +252,7 @@ class TestRequests:
 
 class TestGuessing:
     @pytest.mark.parametrize("path", [TOKEN, REVOKE, INTROSPECT])
-    def test_ten_failures_are_enough_and_the_right_secret_no_longer_helps(
+    def test_after_ten_failures_even_the_right_secret_is_refused(
         self, customer: ApiCustomer, clock: Callable[[float], None], path: str
     ) -> None:
         form = GRANT | {"token": "x"}
@@ -270,19 +270,19 @@ class TestGuessing:
         assert last.status_code == 429
         assert post(TOKEN, GRANT, basic(customer.client_id, SECRET), source="198.51.100.1").status_code == 200
 
-    def test_another_client_behind_the_same_address_goes_on(self, customer: ApiCustomer, stranger: ApiCustomer) -> None:
+    def test_another_client_behind_the_same_address_is_not_affected(self, customer: ApiCustomer, stranger: ApiCustomer) -> None:
         for _ in range(throttles.MAX_FAILURES):
             post(TOKEN, GRANT, basic(customer.client_id, "wrong"))
         assert customer.ask_token().status_code == 429
         assert stranger.ask_token().status_code == 200
 
-    def test_a_success_forgets_the_failures_of_the_pair(self, customer: ApiCustomer) -> None:
+    def test_a_success_resets_the_failures(self, customer: ApiCustomer) -> None:
         for _ in range(3):
             for _ in range(throttles.MAX_FAILURES - 1):
                 assert customer.ask_token(secret="wrong").status_code == 401
             assert customer.ask_token().status_code == 200
 
-    def test_a_source_that_tries_many_clients_is_stopped(self, customer: ApiCustomer) -> None:
+    def test_a_source_that_tries_many_clients_is_refused(self, customer: ApiCustomer) -> None:
         source = "203.0.113.66"
         for n in range(throttles.MAX_SOURCE_FAILURES):
             assert post(TOKEN, GRANT, basic(f"client-{n}", "wrong"), source=source).status_code == 401
@@ -300,7 +300,7 @@ class TestAccessTokens:
         return token
 
     def known(self, customer: ApiCustomer, token: str) -> str:
-        """Give a token a row, as if its checksum were known: only the signature stands against it then."""
+        """Store a row for a token, as if its checksum were known, so that only the signature check can refuse it."""
         client = ApiClient.objects.get(client_id=customer.client_id)
         row = AccessToken(application=client, scope=" ".join(SCOPES), expires=NOW + timedelta(days=9999), token=token)
         row.save()
@@ -318,10 +318,10 @@ class TestAccessTokens:
             answer = customer.http.get(customer.base, headers=header)
             assert (answer.status_code, answer["WWW-Authenticate"]) == (401, 'Bearer realm="sipuri"')
 
-    def test_a_token_in_the_url_is_none(self, customer: ApiCustomer) -> None:
+    def test_a_token_in_the_url_is_ignored(self, customer: ApiCustomer) -> None:
         assert customer.http.get(f"{customer.base}?access_token={customer.token}").status_code == 401
 
-    def test_the_control_of_these_tests_a_token_of_our_own_with_a_row_is_good(self, customer: ApiCustomer) -> None:
+    def test_control_our_own_token_with_a_row_is_accepted(self, customer: ApiCustomer) -> None:
         key, claims = token_keys.current().keys[0], claims_of(customer.token)
         token = self.forged({"alg": "RS256", "typ": "at+jwt", "kid": key["kid"]}, claims | {"jti": "x"}, key)
         assert bearer(customer, token).status_code == 401
@@ -358,7 +358,9 @@ class TestAccessTokens:
         token = token_keys.current().sign("JWT", claims_of(customer.token))
         assert bearer(customer, self.known(customer, token)).status_code == 401
 
-    def test_the_signature_stands_before_the_database(self, customer: ApiCustomer, django_assert_num_queries: Callable[[int], Any]) -> None:
+    def test_the_signature_is_checked_before_the_database(
+        self, customer: ApiCustomer, django_assert_num_queries: Callable[[int], Any]
+    ) -> None:
         token = customer.token
         with django_assert_num_queries(0):
             assert bearer(customer, token[:-8] + "AAAAAAAA").status_code == 401
@@ -375,7 +377,7 @@ class TestAccessTokens:
         clients.update(ApiClient.objects.get(client_id=customer.client_id), scopes=["calls:read"], actor=ACTOR)
         assert bearer(customer, customer.token).status_code == 403
 
-    def test_a_scope_that_came_later_is_not_in_an_older_token(self, customer: ApiCustomer) -> None:
+    def test_a_later_scope_is_not_in_an_older_token(self, customer: ApiCustomer) -> None:
         token = customer.ask_token(scope="calls:read").json()["access_token"]
         assert bearer(customer, token).status_code == 403
 
@@ -435,13 +437,13 @@ class TestIntrospection:
         assert answer.json() == claims | {"active": True, "token_type": "Bearer"}
         assert answer["Cache-Control"] == "no-store"
 
-    def test_it_shows_the_rights_of_now(self, customer: ApiCustomer) -> None:
+    def test_it_shows_the_current_rights(self, customer: ApiCustomer) -> None:
         token = customer.token
         clients.update(ApiClient.objects.get(client_id=customer.client_id), scopes=["admin"], actor=ACTOR)
         seen = ask(customer, INTROSPECT, token).json()
         assert (seen["scope"], seen["roles"]) == ("admin", ["Credential access"])
 
-    def test_what_is_not_ones_own_or_not_alive_is_not_active(
+    def test_a_foreign_or_invalid_token_is_not_active(
         self, customer: ApiCustomer, stranger: ApiCustomer, clock: Callable[[float], None]
     ) -> None:
         inactive = {"active": False}
@@ -453,13 +455,13 @@ class TestIntrospection:
         clock(3601)
         assert ask(customer, INTROSPECT, customer.token).json() == inactive
 
-    def test_the_row_has_the_last_word_on_how_long_a_token_lives(self, customer: ApiCustomer) -> None:
+    def test_the_row_decides_when_a_token_expires(self, customer: ApiCustomer) -> None:
         token = customer.token
         AccessToken.objects.update(expires=NOW - timedelta(days=9999))
         assert ask(customer, INTROSPECT, token).json() == {"active": False}
         assert bearer(customer, token).status_code == 401
 
-    def test_a_token_is_no_proof_of_the_client(self, customer: ApiCustomer) -> None:
+    def test_a_token_does_not_authenticate_the_client(self, customer: ApiCustomer) -> None:
         assert post(INTROSPECT, {"token": customer.token}, f"Bearer {customer.token}").status_code == 401
 
 
@@ -489,7 +491,7 @@ class TestDiscovery:
 
 class TestRate:
     @override_settings(API_RATE=3)
-    def test_each_client_has_a_rate_of_its_own(self, customer: ApiCustomer, stranger: ApiCustomer, clock: Callable[[float], None]) -> None:
+    def test_each_client_has_its_own_rate(self, customer: ApiCustomer, stranger: ApiCustomer, clock: Callable[[float], None]) -> None:
         assert [bearer(customer, customer.token).status_code for _ in range(4)] == [200, 200, 200, 429]
         answer = bearer(customer, customer.token)
         assert answer["Retry-After"] == "59"
@@ -499,11 +501,11 @@ class TestRate:
         assert bearer(customer, customer.token).status_code == 200
 
     @override_settings(API_RATE=0)
-    def test_nought_is_no_limit(self, customer: ApiCustomer) -> None:
+    def test_zero_is_no_limit(self, customer: ApiCustomer) -> None:
         assert {bearer(customer, customer.token).status_code for _ in range(5)} == {200}
 
 
-def test_no_secret_and_no_token_is_kept_or_logged(customer: ApiCustomer, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_and_no_token_is_stored_or_logged(customer: ApiCustomer, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     token = customer.token
     in_body = post(TOKEN, GRANT | {"client_id": customer.client_id, "client_secret": SECRET}).json()["access_token"]

@@ -1,4 +1,4 @@
-"""Lists in pages: nothing shown twice, nothing left out, cursors of strangers refused."""
+"""Lists in pages: nothing shown twice, nothing left out, invalid cursors refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_last_page_has_no_next(customer: ApiCustomer) -> None:
     assert walk(customer, customer.base) == [["a", "b"]]
 
 
-def test_what_is_deleted_or_added_between_pages_shifts_nothing(customer: ApiCustomer) -> None:
+def test_changes_between_pages_shift_nothing(customer: ApiCustomer) -> None:
     fill(customer, list("abcdef"))
     first = customer.request("GET", f"{customer.base}?limit=3").json()
     VoiceApplication.objects.filter(name="b").delete()
@@ -49,12 +49,12 @@ def test_what_is_deleted_or_added_between_pages_shifts_nothing(customer: ApiCust
     assert walk(customer, f"{url.path}?{url.query}") == [["d", "e", "f"]]
 
 
-def test_the_filter_goes_along(customer: ApiCustomer) -> None:
+def test_the_next_link_keeps_the_filter(customer: ApiCustomer) -> None:
     fill(customer, ["Sales", "Presales", "Support"])
     assert walk(customer, f"{customer.base}?applicationName=SALES&limit=1") == [["Presales"], ["Sales"]]
 
 
-def test_a_cursor_shows_nothing_of_another_account(customer: ApiCustomer, stranger: ApiCustomer) -> None:
+def test_a_cursor_reveals_nothing_of_another_account(customer: ApiCustomer, stranger: ApiCustomer) -> None:
     fill(customer, ["a", "b"])
     fill(stranger, ["z"])
     url = urlsplit(customer.request("GET", f"{customer.base}?limit=1").json()["links"][1]["href"])
@@ -80,7 +80,7 @@ def cursor(value: object) -> str:
         cursor([None, 1]),
     ],
 )
-def test_a_cursor_that_is_none_is_refused_by_name(customer: ApiCustomer, text: str) -> None:
+def test_an_invalid_cursor_is_refused_by_name(customer: ApiCustomer, text: str) -> None:
     answer = customer.request("GET", f"{customer.base}?afterCursor={text}")
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["source"] == {"parameter": "afterCursor"}

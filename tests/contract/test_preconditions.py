@@ -17,7 +17,7 @@ def tag(customer: ApiCustomer, application_id: str) -> str:
 
 
 class TestIfMatch:
-    def test_a_change_makes_a_new_tag_and_no_change_none(self, customer: ApiCustomer) -> None:
+    def test_only_a_change_makes_a_new_tag(self, customer: ApiCustomer) -> None:
         application_id = customer.create()["applicationId"]
         before = tag(customer, application_id)
         assert customer.patch(application_id, {"applicationName": "My Voice App"})["ETag"] == before
@@ -28,7 +28,7 @@ class TestIfMatch:
         before = tag(customer, application_id)
         assert customer.patch(application_id, {"passwordAuthEnabled": True})["ETag"] != before
 
-    def test_the_tag_seen_last_lets_a_change_through(self, customer: ApiCustomer) -> None:
+    def test_the_current_tag_permits_a_change(self, customer: ApiCustomer) -> None:
         application_id = customer.create()["applicationId"]
         seen = tag(customer, application_id)
         assert customer.patch(application_id, {"applicationName": "a"}, If_Match=f'"7", {seen}').status_code == 200
@@ -46,7 +46,7 @@ class TestIfMatch:
 
 
 class TestDelete:
-    def test_it_is_gone_with_its_credential_and_its_audit_stays(self, customer: ApiCustomer) -> None:
+    def test_its_credential_is_deleted_and_its_audit_stays(self, customer: ApiCustomer) -> None:
         application_id = customer.create(inboundSipCallsEnabled=True, passwordAuthEnabled=True)["applicationId"]
         answer = customer.request("DELETE", f"{customer.base}/{application_id}")
         assert (answer.status_code, answer.content) == (204, b"")
@@ -54,7 +54,7 @@ class TestDelete:
         assert not SipCredential.objects.exists()
         assert AuditEntry.objects.get(action="application.delete").subject == application_id
 
-    def test_calls_that_are_up_keep_it_unless_forced(self, customer: ApiCustomer) -> None:
+    def test_live_calls_prevent_deletion_unless_forced(self, customer: ApiCustomer) -> None:
         application_id = customer.create()["applicationId"]
         ensure(facts(VoiceApplication.objects.get(pk=application_id)))
         path = f"{customer.base}/{application_id}"
@@ -66,7 +66,7 @@ class TestDelete:
         assert customer.request("DELETE", f"{path}?force=true").status_code == 204
         assert Call.objects.get().application is None
 
-    def test_a_call_that_is_over_does_not(self, customer: ApiCustomer) -> None:
+    def test_an_ended_call_does_not_prevent_deletion(self, customer: ApiCustomer) -> None:
         application_id = customer.create()["applicationId"]
         ensure(facts(VoiceApplication.objects.get(pk=application_id)))
         Call.objects.update(state="disconnected")
@@ -84,7 +84,7 @@ class TestDelete:
         assert stranger.request("DELETE", f"{stranger.base}/{uuid.uuid4()}").status_code == 404
 
 
-def test_the_accounts_limit_of_applications_is_kept(customer: ApiCustomer) -> None:
+def test_the_accounts_limit_of_applications_is_enforced(customer: ApiCustomer) -> None:
     Account.objects.filter(pk=customer.account_id).update(max_applications=1)
     first = customer.create()["applicationId"]
     body = {"applicationName": "x", "callInitiatedCallbackUrl": CALLBACK}

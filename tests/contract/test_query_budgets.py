@@ -1,4 +1,4 @@
-"""How many queries each operation takes: a number that only a decision changes, and never the number of rows."""
+"""The number of queries of each operation, which never depends on the number of rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from voiceapps.models import AuditEntry, Call, ClientSecret, Recording, RefusedA
 from voiceapps.services import audit
 from voiceapps.services.audit import Actor
 
-# Of these, two are the token and the account it is bound to.
+# Two of these read the token and the account that it is bound to.
 BUDGETS: dict[str, int] = {
     "listCredentials": 3,
     "createCredential": 13,
@@ -59,21 +59,21 @@ def queries(customer: ApiCustomer, operation: Operation, objects: dict[str, str]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_an_operation_takes_its_budget(customer: ApiCustomer, operation: Operation) -> None:
+def test_an_operation_costs_its_budget(customer: ApiCustomer, operation: Operation) -> None:
     objects = one_of_each(customer)
     VoiceApplication.objects.update(initiated_url="http://127.0.0.1:9/")
     assert queries(customer, operation, objects) == BUDGETS[operation.name]
 
 
 @pytest.mark.parametrize("operation", LISTS, ids=lambda operation: operation.name)
-def test_a_list_of_many_takes_no_more(customer: ApiCustomer, operation: Operation) -> None:
+def test_a_long_list_costs_no_more(customer: ApiCustomer, operation: Operation) -> None:
     objects = one_of_each(customer)
     multiply(objects)
     assert queries(customer, operation, objects) == BUDGETS[operation.name]
 
 
 def multiply(objects: dict[str, str]) -> None:
-    """Make many rows of everything that is listed."""
+    """Create many rows of everything that is listed."""
     application = VoiceApplication.objects.get(pk=objects["applicationId"])
     call, recording = Call.objects.get(pk=objects["callId"]), Recording.objects.get(pk=objects["recordingId"])
     delivery = WebhookDelivery.objects.get(pk=objects["deliveryId"])

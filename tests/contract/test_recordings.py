@@ -23,7 +23,7 @@ def listed(customer: ApiCustomer, path: str = "/recordings") -> list[str]:
     return [recording["recordingId"] for recording in answer.json()]
 
 
-def test_a_recording_is_what_the_vendors_model_takes(customer: ApiCustomer) -> None:
+def test_a_recording_fits_the_vendors_model(customer: ApiCustomer) -> None:
     application_id = customer.create()["applicationId"]
     call = place(customer.account_id, application_id=application_id)
     recording_id = record(call)
@@ -49,7 +49,7 @@ def test_a_recording_is_what_the_vendors_model_takes(customer: ApiCustomer) -> N
     assert CallRecordingMetadata.from_dict(data).additional_properties == {}
 
 
-def test_the_audio_comes_whatever_is_accepted(customer: ApiCustomer) -> None:
+def test_the_audio_is_sent_whatever_accept_says(customer: ApiCustomer) -> None:
     call = place(customer.account_id)
     path = f"{account(customer)}/calls/{call.call_id}/recordings/{record(call)}/media"
     for accepted in ("application/json", "audio/vnd.wave", "*/*"):
@@ -58,7 +58,7 @@ def test_the_audio_comes_whatever_is_accepted(customer: ApiCustomer) -> None:
         assert b"".join(answer.streaming_content) == AUDIO
 
 
-def test_a_file_that_is_gone_or_lies_elsewhere_is_404(customer: ApiCustomer) -> None:
+def test_a_missing_or_misplaced_file_is_404(customer: ApiCustomer) -> None:
     call = place(customer.account_id)
     path = f"{account(customer)}/calls/{call.call_id}/recordings/{record(call)}/media"
     for place_of_file in ("/etc/passwd", Recording.objects.get().path + ".gone"):
@@ -98,7 +98,7 @@ def test_the_lists_are_bounded(customer: ApiCustomer, monkeypatch: pytest.Monkey
     assert len(listed(customer, f"/calls/{call.call_id}/recordings")) == 2
 
 
-def test_a_longer_list_takes_no_more_queries(customer: ApiCustomer) -> None:
+def test_a_longer_list_costs_no_more_queries(customer: ApiCustomer) -> None:
     assert customer.token
     counts = []
     for number in (1, 2, 3):
@@ -114,7 +114,7 @@ def test_an_unknown_parameter_is_a_flat_error(customer: ApiCustomer) -> None:
     assert (answer.status_code, answer.json()["description"]) == (400, "Invalid pageSize: No such parameter.")
 
 
-def test_anothers_recordings_are_not_there(customer: ApiCustomer, stranger: ApiCustomer) -> None:
+def test_anothers_recordings_are_not_found(customer: ApiCustomer, stranger: ApiCustomer) -> None:
     call = place(customer.account_id)
     recording_id = record(call)
     assert listed(stranger) == []

@@ -19,7 +19,7 @@ TRACE = (
 
 
 def refusal(application_id: str | None, number: int = 0, **changes: Any) -> RefusalSeen:
-    """Return a burst; each number is five minutes later, so none joins another."""
+    """Return a burst. Each number is five minutes later, so that no burst joins another."""
     at = STARTED + 300 * number
     seen = RefusalSeen(application_id, "198.51.100.1", Reason.IP_NOT_ALLOWED, 401, 3, at, at + 1, "US", "user", "call@pbx", "PBX 1", TRACE)
     return replace(seen, **changes)
@@ -38,7 +38,7 @@ def application_id(customer: ApiCustomer) -> str:
     return made
 
 
-def test_an_attempt_tells_its_whole_story(customer: ApiCustomer, application_id: str) -> None:
+def test_an_attempt_has_every_field(customer: ApiCustomer, application_id: str) -> None:
     write_reports([refusal(application_id)])
     (entry,) = listed(customer, application_id)
     assert isinstance(entry.pop("id"), int)
@@ -65,7 +65,7 @@ def test_an_unknown_country_is_null(customer: ApiCustomer, application_id: str) 
     assert listed(customer, application_id)[0]["country"] is None
 
 
-def test_pages_go_from_the_latest_back_and_miss_nothing(customer: ApiCustomer, application_id: str) -> None:
+def test_pages_go_from_the_newest_back_and_miss_nothing(customer: ApiCustomer, application_id: str) -> None:
     write_reports([refusal(application_id, number) for number in range(5)])
     write_reports([refusal(application_id, 4, source_ip="198.51.100.2")])
     path: str | None = f"{customer.base}/{application_id}/refused-attempts?limit=4"
@@ -116,7 +116,7 @@ def test_a_bad_parameter_is_named(customer: ApiCustomer, application_id: str, qu
     assert [error["source"] for error in answer.json()["errors"]] == [{"parameter": parameter}]
 
 
-def test_each_sees_the_attempts_at_its_own_applications(customer: ApiCustomer, stranger: ApiCustomer, application_id: str) -> None:
+def test_only_attempts_at_ones_own_applications_are_shown(customer: ApiCustomer, stranger: ApiCustomer, application_id: str) -> None:
     theirs = stranger.create()["applicationId"]
     write_reports([refusal(application_id), refusal(theirs), refusal(None)])
     assert len(listed(customer, application_id)) == 1
@@ -124,7 +124,7 @@ def test_each_sees_the_attempts_at_its_own_applications(customer: ApiCustomer, s
     assert stranger.request("GET", f"{customer.base}/{application_id}/refused-attempts").status_code == 403
 
 
-def test_a_page_follows_its_index(customer: ApiCustomer, application_id: str) -> None:
+def test_a_page_uses_its_index(customer: ApiCustomer, application_id: str) -> None:
     write_reports([refusal(application_id, number) for number in range(3)])
     first = customer.request("GET", f"{customer.base}/{application_id}/refused-attempts?limit=1").json()
     path = next(link["href"] for link in first["links"] if link["rel"] == "next").removeprefix("http://testserver")

@@ -1,4 +1,4 @@
-"""Requests that nobody would write, made from openapi.json by schemathesis: no 5xx, no status or shape that it does not describe.
+"""Random requests, which schemathesis generates from openapi.json: no 5xx, and no status or shape that it does not describe.
 
 `make test` takes a sample; `make fuzz-api` sends thousands (SIPURI_FUZZ_EXAMPLES names how many each operation gets).
 """
@@ -28,7 +28,7 @@ from voiceapps.models import VoiceApplication
 SAMPLE = 3
 EXAMPLES = int(os.environ.get("SIPURI_FUZZ_EXAMPLES", str(SAMPLE)))
 WHOLE = EXAMPLES > SAMPLE
-# Rules between fields, and which ranges are public, cannot be said in JSON Schema: a request that keeps to it may be 400.
+# JSON Schema cannot express rules between fields, or which ranges are public: a request that conforms to it may get a 400.
 ACCEPTED = ["2xx", 400, 401, 403, 404, 409, 412, 429]
 CONFIG = SchemathesisConfig.from_dict(
     {"checks": {"positive_data_acceptance": {"expected-statuses": ACCEPTED}}, "phases": {"coverage": {"enabled": WHOLE}}}
@@ -47,7 +47,7 @@ sent: Counter[tuple[str, int]] = Counter()
 
 @pytest.fixture(scope="module", autouse=True)
 def report() -> Iterator[None]:
-    """Add what was sent to the file that `make fuzz-api` sums up."""
+    """Add the requests to the file that `make fuzz-api` summarises."""
     yield
     if "SIPURI_FUZZ_REPORT" in os.environ:
         with Path(os.environ["SIPURI_FUZZ_REPORT"]).open("a", encoding="utf-8") as file:
@@ -56,7 +56,7 @@ def report() -> Iterator[None]:
 
 @contextmanager
 def one_connection() -> Iterator[None]:
-    """Keep the test's connection over a request, as Django's own test client does: a request closes one that is in a transaction."""
+    """Keep the test's database connection open, which the end of a request would close, as Django's own test client does."""
     for signal in (request_started, request_finished):
         signal.disconnect(close_old_connections)
     yield
@@ -67,7 +67,7 @@ def one_connection() -> Iterator[None]:
 @pytest.fixture
 def objects(customer: ApiCustomer) -> dict[str, str]:
     made = one_of_each(customer)
-    # The guard refuses it at once: nothing here should ask a name server.
+    # The guard refuses this address at once, so that no test sends a DNS query.
     VoiceApplication.objects.update(initiated_url="http://127.0.0.1:9/")
     return made
 
@@ -88,7 +88,7 @@ def test_without_a_token(case: Any, customer: ApiCustomer) -> None:
 
 
 def exchange(case: Any, headers: dict[str, str]) -> None:
-    """Send a request, check its answer, and take back what it did."""
+    """Send a request, check its answer, and roll back what it did."""
     with one_connection(), transaction.atomic():
         answer = case.call(headers=headers)
         transaction.set_rollback(True)

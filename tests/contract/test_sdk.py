@@ -1,4 +1,4 @@
-"""The vendor's own Python SDK, unmodified, as a client of call control (sdk-conformance.md)."""
+"""The vendor's own Python SDK, unmodified, as a client of call control."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOBODY = "c-00000000-00000000-0000-4000-8000-00000000dead"
 
 @pytest.fixture
 def sdk(live_server: LiveServer, customer: ApiCustomer) -> Iterator[bandwidth.ApiClient]:
-    # A process's first request loads every view, and the SDK waits for its token for three seconds only.
+    # The first request of a process loads every view, and the SDK waits only three seconds for its token.
     assert customer.token
     configuration = bandwidth.Configuration(
         host=f"{live_server.url}/api/v2",
@@ -34,7 +34,7 @@ def sdk(live_server: LiveServer, customer: ApiCustomer) -> Iterator[bandwidth.Ap
 def connected(configuration: bandwidth.Configuration) -> Iterator[bandwidth.ApiClient]:
     client = bandwidth.ApiClient(configuration)
     yield client
-    # Connections that are kept alive would outlast the server and the database behind it.
+    # Keep-alive connections would outlive the server and its database.
     client.rest_client.pool_manager.clear()
 
 

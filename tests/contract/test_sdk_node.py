@@ -1,4 +1,4 @@
-"""The vendor's Node SDK: a second client with an HTTP stack of its own (sdk-conformance.md)."""
+"""The vendor's Node SDK: a second client, with another HTTP stack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCRIPT = Path(__file__).parents[1] / "data" / "sdk" / "calls.mjs"
 
 @pytest.fixture(scope="session")
 def node_sdk() -> Path:
-    """Install the SDK once: it gets its name when it is complete, and a second process waits for the first one's lock."""
+    """Install the SDK once. It is renamed when it is complete, and a second process waits for the lock of the first one."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             pytest.fail(f"This test needs {program}: install Debian's packages nodejs and npm.")

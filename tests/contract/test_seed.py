@@ -1,4 +1,4 @@
-"""The quick start's commands, run by curl in the order of the page; only the host is ours."""
+"""The commands of the quick start, run by curl in the order of the page against a local host."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ACCOUNT = "9900000"
 
 
 class QuickStart:
-    """Types what the page says."""
+    """A shell that runs the page's commands."""
 
     def __init__(self, host: str) -> None:
         self.host = host
@@ -76,7 +76,7 @@ def page(live_server: LiveServer) -> QuickStart:
 
 
 def sip(data: dict[str, Any]) -> dict[str, Any]:
-    """The fields of the page's sample, but for the two that are made anew."""
+    """Return the fields of the page's sample but the two that differ in every run."""
     names = ("inboundSipCallsEnabled", "passwordAuthEnabled", "allowedSourceIps", "allowedRegions")
     return {name: data[name] for name in names}
 

@@ -40,7 +40,7 @@ def refusal(row: VoiceApplication, reason: Reason, *, count: int, ago: float) ->
     return RefusalSeen(str(row.pk), "198.51.100.1", reason, 401, count, at, at, "US", "user", "call", "agent", ())
 
 
-def test_an_application_that_was_never_called(customer: ApiCustomer) -> None:
+def test_an_application_without_calls(customer: ApiCustomer) -> None:
     row = VoiceApplication.objects.get(pk=customer.create()["applicationId"])
     assert status(customer, row) == {
         "inboundSipCallsEnabled": False,
@@ -68,7 +68,7 @@ def test_calls_and_refusals_of_a_day(customer: ApiCustomer, row: VoiceApplicatio
     }
 
 
-def test_the_last_call_is_told_with_its_end(customer: ApiCustomer, row: VoiceApplication) -> None:
+def test_the_last_call_is_shown_with_its_end(customer: ApiCustomer, row: VoiceApplication) -> None:
     write_reports([ended(facts(row), reason=EndReason.APPLICATION_REJECTED, answered_at=None)])
     assert status(customer, row)["lastCall"] == {
         "callId": facts(row).call_id,

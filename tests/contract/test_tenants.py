@@ -54,14 +54,14 @@ def test_an_unknown_account_is_forbidden(customer: ApiCustomer, objects: dict[st
 
 
 @named(OPERATIONS)
-def test_without_a_token_nothing_is_shown(customer: ApiCustomer, objects: dict[str, str], operation: Operation) -> None:
+def test_without_a_token_it_is_401(customer: ApiCustomer, objects: dict[str, str], operation: Operation) -> None:
     answer = send(customer, operation, objects, token="")
     assert answer.status_code == 401
     assert answer["WWW-Authenticate"].startswith("Bearer")
 
 
 @named(OPERATIONS)
-def test_an_expired_token_is_none(customer: ApiCustomer, objects: dict[str, str], operation: Operation) -> None:
+def test_an_expired_token_is_401(customer: ApiCustomer, objects: dict[str, str], operation: Operation) -> None:
     token = customer.token
     AccessToken.objects.update(expires=timezone.now() - timedelta(seconds=1))
     assert send(customer, operation, objects, token=token).status_code == 401
@@ -76,7 +76,7 @@ def test_a_token_of_every_other_scope_is_not_enough(customer: ApiCustomer, objec
 
 
 @named(OF_OBJECTS)
-def test_what_another_has_looks_like_what_nobody_has(
+def test_a_foreign_object_looks_like_a_missing_one(
     customer: ApiCustomer, stranger: ApiCustomer, objects: dict[str, str], operation: Operation
 ) -> None:
     nobodys = {
@@ -97,7 +97,7 @@ def test_what_another_has_looks_like_what_nobody_has(
 
 
 def comparable(answer: Any, asked: dict[str, str]) -> str:
-    """Return an answer without what differs by nature: its own ids and those that were asked for."""
+    """Return an answer without its own ids and those of the request."""
     text = re.sub(r'"id": ?"[0-9a-f-]{36}"', "", answer.content.decode())
     for value in asked.values():
         text = text.replace(value, "")

@@ -1,4 +1,4 @@
-"""The API beyond the seed's own commands: every rule by its field, tenants apart."""
+"""Voice applications beyond the quick start: every rule by its field, separation of tenants."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ class TestCreate:
 
 
 class TestCallbackCredentials:
-    def test_the_user_is_shown_and_the_password_never(self, customer: ApiCustomer) -> None:
+    def test_the_user_is_shown_but_not_the_password(self, customer: ApiCustomer) -> None:
         data = customer.create(callbackCreds={"userId": "u", "password": "p-secret"})
         assert data["callbackCreds"] == {"userId": "u"}
         assert "p-secret" not in customer.request("GET", customer.base).content.decode()
         assert "p-secret" not in json.dumps(list(AuditEntry.objects.values_list("changes", flat=True)))
 
-    def test_one_without_the_other_is_refused_and_null_clears(self, customer: ApiCustomer) -> None:
+    def test_user_and_password_belong_together_and_null_clears_both(self, customer: ApiCustomer) -> None:
         application_id = customer.create(callbackCreds={"userId": "u", "password": "p"})["applicationId"]
         assert fields_of(customer.patch(application_id, {"callbackCreds": {"userId": "v"}})).keys() == {"callbackCreds.password"}
         assert fields_of(customer.patch(application_id, {"callbackCreds": {"password": "q"}})).keys() == {"callbackCreds.userId"}
@@ -94,7 +94,7 @@ class TestInboundSip:
         assert "passwordAuthEnabled" in fields_of(answer)["inboundSipCallsEnabled"]
 
     @pytest.mark.parametrize("body", [{"passwordAuthEnabled": False}, {"allowedSourceIps": [], "passwordAuthEnabled": False}])
-    def test_the_last_mechanism_cannot_be_taken_away(self, customer: ApiCustomer, body: dict[str, object]) -> None:
+    def test_the_last_mechanism_cannot_be_removed(self, customer: ApiCustomer, body: dict[str, object]) -> None:
         application_id = customer.create(**SIP)["applicationId"]
         assert customer.patch(application_id, body).status_code == 400
         assert customer.get(application_id).json()["data"]["passwordAuthEnabled"] is True
@@ -104,14 +104,14 @@ class TestInboundSip:
         answer = customer.patch(application_id, {"passwordAuthEnabled": True, "allowedRegions": ["US"]})
         assert fields_of(answer).keys() == {"passwordAuthEnabled", "allowedRegions"}
 
-    def test_enabling_twice_keeps_the_uri_and_enabling_anew_changes_it(self, customer: ApiCustomer) -> None:
+    def test_enabling_again_keeps_the_uri_and_re_enabling_changes_it(self, customer: ApiCustomer) -> None:
         data = customer.create(**SIP)
         again = customer.patch(data["applicationId"], {"inboundSipCallsEnabled": True}).json()["data"]
         assert again["sipUri"] == data["sipUri"]
         customer.patch(data["applicationId"], {"inboundSipCallsEnabled": False})
         assert customer.patch(data["applicationId"], SIP).json()["data"]["sipUri"] != data["sipUri"]
 
-    def test_a_password_is_stored_nowhere(self, customer: ApiCustomer) -> None:
+    def test_the_password_is_stored_nowhere(self, customer: ApiCustomer) -> None:
         data = customer.create(**SIP)
         stored = SipCredential.objects.get(pk=data["applicationId"]).secrets
         assert data["sipAuthPassword"] not in stored
@@ -151,7 +151,7 @@ class TestInboundSip:
         application_id = customer.create(**SIP, allowedSourceIps=["192.0.2.0/24"])["applicationId"]
         assert customer.patch(application_id, {"allowedSourceIps": entries}).json()["data"]["allowedSourceIps"] == entries
 
-    def test_25_ranges_are_the_limit_and_none_comes_twice(self, customer: ApiCustomer) -> None:
+    def test_at_most_25_ranges_and_no_duplicates(self, customer: ApiCustomer) -> None:
         application_id = customer.create(**SIP)["applicationId"]
         ranges = [f"203.0.113.{n}/32" for n in range(26)]
         assert "At most 25" in fields_of(customer.patch(application_id, {"allowedSourceIps": ranges}))["allowedSourceIps"]

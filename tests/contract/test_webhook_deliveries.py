@@ -1,4 +1,4 @@
-"""Webhook deliveries: pages, filters, what came back, and once more."""
+"""Webhook deliveries: pages, filters, attempts, replays."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def failed(customer: ApiCustomer) -> WebhookDelivery:
 
 
 class TestList:
-    def test_an_entry_says_all_but_the_credentials(self, customer: ApiCustomer) -> None:
+    def test_an_entry_has_everything_but_the_credentials(self, customer: ApiCustomer) -> None:
         application_id = customer.create()["applicationId"]
         delivery = queued(place(customer.account_id, application_id=application_id))
         (entry,) = listed(customer)
@@ -62,7 +62,7 @@ class TestList:
 
     def test_the_newest_come_first_page_by_page(self, customer: ApiCustomer) -> None:
         call = place(customer.account_id)
-        # Two share their time: the id decides.
+        # Two of them have the same time: the id decides.
         rows = [queued(call, STARTED + second) for second in (1, 2, 2, 3)]
         shown, path = [], f"{base(customer)}?limit=1"
         while path:
@@ -99,7 +99,7 @@ class TestList:
         assert answer.status_code == 400
         assert answer.json()["errors"][0]["source"] == {"parameter": query.partition("=")[0]}
 
-    def test_a_longer_list_takes_no_more_queries(self, customer: ApiCustomer) -> None:
+    def test_a_longer_list_costs_no_more_queries(self, customer: ApiCustomer) -> None:
         assert customer.token
         call, counts = place(customer.account_id), []
         for number in (1, 2, 3):
@@ -109,7 +109,7 @@ class TestList:
             counts.append(len(seen))
         assert counts[2] == counts[1]
 
-    def test_another_accounts_are_not_there(self, customer: ApiCustomer, stranger: ApiCustomer, failed: WebhookDelivery) -> None:
+    def test_another_accounts_deliveries_are_not_found(self, customer: ApiCustomer, stranger: ApiCustomer, failed: WebhookDelivery) -> None:
         assert listed(stranger) == []
         assert stranger.request("GET", f"{base(stranger)}/{failed.pk}").status_code == 404
         assert replay(stranger, failed).status_code == 404
@@ -158,13 +158,13 @@ class TestReplay:
         assert (entry.chain, entry.subject, entry.actor) == (customer.account_id, str(failed.pk), f"client {customer.client_id}")
         assert "p-secret" not in json.dumps(entry.changes)
 
-    def test_one_that_is_on_its_way_is_a_conflict(self, customer: ApiCustomer, failed: WebhookDelivery) -> None:
+    def test_a_pending_delivery_is_a_conflict(self, customer: ApiCustomer, failed: WebhookDelivery) -> None:
         replay(customer, failed)
         answer = replay(customer, failed)
         assert (answer.status_code, answer.json()["errors"][0]["type"]) == (409, "delivery_pending")
         assert AuditEntry.objects.filter(action="webhook.replay").count() == 1
 
-    def test_one_that_a_call_waited_for_cannot_be_sent_again(self, customer: ApiCustomer) -> None:
+    def test_a_synchronous_delivery_cannot_be_replayed(self, customer: ApiCustomer) -> None:
         delivery = fetched(place(customer.account_id))
         answer = replay(customer, delivery)
         assert (answer.status_code, answer.json()["errors"][0]["type"]) == (409, "not_replayable")
@@ -176,7 +176,7 @@ class TestReplay:
         assert second.json() == first.json()
         assert AuditEntry.objects.filter(action="webhook.replay").count() == 1
 
-    def test_it_takes_a_scope_and_no_fields(self, customer: ApiCustomer, failed: WebhookDelivery) -> None:
+    def test_it_needs_a_scope_and_takes_no_fields(self, customer: ApiCustomer, failed: WebhookDelivery) -> None:
         answer = customer.request("POST", f"{base(customer)}/{failed.pk}/replays", {"url": "https://elsewhere.example/"})
         assert (answer.status_code, answer.json()["errors"][0]["source"]) == (400, {"field": "url"})
         customer._token = customer.ask_token(scope="calls:read").json()["access_token"]

@@ -1,4 +1,4 @@
-"""Webhook tests: the backend's answer as a call would see it, and no flood."""
+"""Webhook tests: the backend's answer as a call would see it, and the limits of their number."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_vendors_document_is_listed_verb_by_verb(customer: ApiCustomer, back
     }
 
 
-def test_the_event_is_one_that_the_vendors_model_takes(customer: ApiCustomer, backend: TestBackend) -> None:
+def test_the_event_fits_the_vendors_model(customer: ApiCustomer, backend: TestBackend) -> None:
     attempts(customer, backend)
     (event,) = backend.of("initiate")
     model = InitiateCallback.from_dict(event)
@@ -78,14 +78,14 @@ def test_the_fallback_is_a_second_entry(customer: ApiCustomer, backend: TestBack
     assert second["bxml"] == {"valid": True, "verbs": [], "errors": []}
 
 
-def test_a_backend_that_cannot_be_reached_is_an_answer_too(customer: ApiCustomer, backend: TestBackend) -> None:
+def test_an_unreachable_backend_is_an_attempt_with_an_error(customer: ApiCustomer, backend: TestBackend) -> None:
     application_id = customer.create(callInitiatedCallbackUrl="http://127.0.0.1:1/")["applicationId"]
     (attempt,) = run(customer, application_id).json()["data"]["attempts"]
     assert (attempt["status"], attempt["bxml"], attempt["body"]) == (None, None, "")
     assert attempt["error"] == "Cannot connect to 127.0.0.1:1: Connection refused."
 
 
-def test_the_guard_stands_in_the_way_of_private_addresses(customer: ApiCustomer, backend: TestBackend, settings: Settings) -> None:
+def test_the_guard_blocks_private_addresses(customer: ApiCustomer, backend: TestBackend, settings: Settings) -> None:
     settings.WEBHOOK_ALLOW_PRIVATE = False
     (attempt,) = attempts(customer, backend)
     assert "not a public address" in attempt["error"]
@@ -98,7 +98,7 @@ def test_a_long_answer_is_cut(customer: ApiCustomer, backend: TestBackend) -> No
     assert len(attempt["body"]) == MAX_SHOWN_BODY
 
 
-def test_nothing_is_written_down(customer: ApiCustomer, backend: TestBackend) -> None:
+def test_nothing_is_stored(customer: ApiCustomer, backend: TestBackend) -> None:
     attempts(customer, backend)
     assert not WebhookDelivery.objects.exists()
     assert not AuditEntry.objects.filter(action__startswith="webhook").exists()
@@ -111,7 +111,7 @@ def test_a_body_with_fields_is_refused(customer: ApiCustomer) -> None:
 
 
 class _Clock:
-    """Stands still, so that a minute cannot end within a test."""
+    """A clock that stands still, so that a minute cannot end within a test."""
 
     @staticmethod
     def now() -> datetime:
@@ -131,7 +131,7 @@ def test_ten_a_minute_are_the_limit_of_one_application(
     assert attempts(customer, backend)
 
 
-def test_with_every_place_taken_a_test_waits_its_turn(customer: ApiCustomer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_concurrent_tests_are_refused(customer: ApiCustomer, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_application: object) -> None:
         raise webhook_tests.TooManyRunningError
 
@@ -140,7 +140,7 @@ def test_with_every_place_taken_a_test_waits_its_turn(customer: ApiCustomer, mon
     assert (answer.status_code, answer["Retry-After"]) == (429, "5")
 
 
-def test_anothers_application_is_not_found_and_reading_is_not_enough(customer: ApiCustomer, stranger: ApiCustomer) -> None:
+def test_it_needs_the_write_scope_and_an_own_application(customer: ApiCustomer, stranger: ApiCustomer) -> None:
     application_id = customer.create()["applicationId"]
     assert run(stranger, application_id).status_code == 404
     customer._token = customer.ask_token(scope="voice-applications:read").json()["access_token"]

@@ -1,4 +1,4 @@
-"""A customer of the REST API."""
+"""A client of the REST API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CALLBACK = "https://backend.example.com/initiate"
 
 
 class ApiCustomer:
-    """Asks for a token once and sends requests with it."""
+    """A customer that gets a token once and sends requests with it."""
 
     def __init__(self, http: Client, account_id: str, client_id: str, secret: str) -> None:
         self.http = http

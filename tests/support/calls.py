@@ -32,7 +32,7 @@ def facts(account_id: str, number: int = 1, *, application_id: str = "", at: flo
 
 
 def place(account_id: str, number: int = 1, *, application_id: str = "", at: float = STARTED) -> CallFacts:
-    """Let a call in that rings and does nothing else yet."""
+    """Admit a call that is still ringing, and return its facts."""
     call = facts(account_id, number, application_id=application_id, at=at)
     write_reports([CallAdmitted(call, "proxy")])
     return call
@@ -46,7 +46,7 @@ def end(call: CallFacts, reason: EndReason = EndReason.CALLER_HANGUP, error: str
 
 
 def record(call: CallFacts, number: int = 1) -> str:
-    """Leave a recording of 1.5 s that began with second 3 of the call; return its id."""
+    """Store a recording of 1.5 s that began at second 3 of the call, and return its id."""
     recording_id = f"r-{number:08x}-00000000-0000-4000-8000-000000000000"
     path = Path(settings.RECORDINGS_DIR) / f"{recording_id}.wav"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def record(call: CallFacts, number: int = 1) -> str:
 
 
 def fetched(call: CallFacts, status: int | None = 200, at: float = STARTED) -> WebhookDelivery:
-    """Leave an `initiate` webhook that the call waited for."""
+    """Store an `initiate` webhook that the call waited for."""
     error = None if status else "No answer within 15 s."
     asked = '{"eventType": "initiate"}'
     write_reports([WebhookFetched(call, "initiate", at, "https://a.example/initiate", "POST", asked, status, "<Response/>", 12, error)])
@@ -65,7 +65,7 @@ def fetched(call: CallFacts, status: int | None = 200, at: float = STARTED) -> W
 
 
 def queued(call: CallFacts, at: float = STARTED + 5) -> WebhookDelivery:
-    """Leave a webhook in the outbox, with credentials."""
+    """Store a webhook with credentials in the outbox."""
     body = {"eventType": "recordingAvailable", "callId": call.call_id}
     write_reports([StatusEventQueued(call, "recordingAvailable", at, "https://a.example/recording", "POST", "user", "p-secret", body)])
     return WebhookDelivery.objects.filter(call_id=call.call_id, event_type="recordingAvailable").latest("created_at")

@@ -1,4 +1,4 @@
-"""Records as daemons write them."""
+"""Reports as daemons write them."""
 
 from __future__ import annotations
 

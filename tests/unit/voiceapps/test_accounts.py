@@ -30,7 +30,7 @@ def entries(action: str) -> list[dict[str, object]]:
     return list(AuditEntry.objects.filter(action=action).order_by("number").values_list("changes", flat=True))
 
 
-def test_limits_are_set_and_taken_away_and_each_change_is_told_once(account: Account) -> None:
+def test_each_change_of_a_limit_is_audited_once(account: Account) -> None:
     accounts.set_limits(account, max_calls=5, max_calls_per_second=None, max_applications=9, actor=ACTOR)
     assert limits() == (5, None, 9)
     accounts.set_limits(account, max_calls=5, max_calls_per_second=None, max_applications=9, actor=ACTOR)
@@ -39,7 +39,7 @@ def test_limits_are_set_and_taken_away_and_each_change_is_told_once(account: Acc
     assert entries("account.set_limits") == [{"max_calls": 5, "max_applications": 9}, {"max_calls": None, "max_calls_per_second": 2}]
 
 
-def test_a_limit_below_nothing_is_refused(account: Account) -> None:
+def test_a_negative_limit_is_refused(account: Account) -> None:
     with pytest.raises(ValidationError):
         accounts.set_limits(account, max_calls=-1, max_calls_per_second=None, max_applications=None, actor=ACTOR)
     assert (limits(), entries("account.set_limits")) == ((None, None, None), [])
@@ -58,13 +58,13 @@ def test_an_operator_sets_name_and_limits(account: Account, admin_client: Client
     assert len(entries("account.ensure")) == 2
 
 
-def test_an_operator_makes_an_account_with_its_limits(admin_client: Client) -> None:
+def test_an_operator_creates_an_account_with_limits(admin_client: Client) -> None:
     answer = admin_client.post("/console/voiceapps/account/add/", {"account_id": "9900000", "name": "New", **NO_LIMITS, "max_calls": "1"})
     assert answer.status_code == 302
     assert limits() == (1, None, None)
 
 
-def test_the_page_shows_limits_and_names_a_bad_one(account: Account, admin_client: Client) -> None:
+def test_the_page_shows_limits_and_reports_an_invalid_one(account: Account, admin_client: Client) -> None:
     page = admin_client.get(PAGE).content.decode()
     assert all(f'name="{name}"' in page for name in NO_LIMITS)
     answer = admin_client.post(PAGE, {"name": "After", **NO_LIMITS, "max_calls": "-1"})

@@ -63,29 +63,29 @@ def test_a_good_request_is_admitted() -> None:
         ({"digest": DigestState.MALFORMED}, (401, Reason.DIGEST_WRONG)),
     ],
 )
-def test_each_rule_has_its_answer(change: dict[str, object], expected: tuple[int, Reason | None]) -> None:
+def test_each_rule_has_its_status_and_reason(change: dict[str, object], expected: tuple[int, Reason | None]) -> None:
     assert outcome(replace(FACTS, **change)) == expected  # type: ignore[arg-type]  # the table's values fit their fields
 
 
-def test_two_applications_are_forbidden_and_none_is_unauthorised() -> None:
+def test_two_applications_get_403_and_none_gets_401() -> None:
     assert outcome(FACTS, APPLICATION, OTHER) == (403, Reason.USER_MISMATCH)
     unknown = replace(FACTS, to_user="a")
     assert outcome(unknown, None) == (401, Reason.UNKNOWN_APPLICATION)
     assert outcome(FACTS, replace(APPLICATION, enabled=False)) == (401, Reason.DISABLED)
 
 
-def test_stale_is_said() -> None:
+def test_a_stale_nonce_is_flagged() -> None:
     assert decide(replace(FACTS, digest=DigestState.STALE), request_application=APPLICATION, to_application=APPLICATION).stale
 
 
-def test_without_a_password_the_list_alone_decides_and_an_empty_one_admits_nobody() -> None:
+def test_without_a_password_only_the_source_list_admits() -> None:
     ip_only = replace(APPLICATION, password_auth=False)
     assert outcome(replace(FACTS, digest=DigestState.ABSENT), ip_only) == (0, None)
     nobody = replace(ip_only, allowed_source_ips=())
     assert outcome(FACTS, nobody) == (401, Reason.IP_NOT_ALLOWED)
 
 
-def test_no_region_means_anywhere_and_a_group_means_its_members() -> None:
+def test_no_region_allows_every_country_and_a_group_its_members() -> None:
     assert outcome(replace(FACTS, country=None), replace(APPLICATION, allowed_regions=())) == (0, None)
     assert outcome(replace(FACTS, country="DE"), replace(APPLICATION, allowed_regions=("EU",))) == (0, None)
 
@@ -135,12 +135,12 @@ REASONS_IN_ORDER = [
 
 
 @given(facts, snapshots, snapshots)
-def test_no_setting_lets_a_forbidden_call_in(fact: RequestFacts, request: AdmissionSnapshot | None, to: AdmissionSnapshot | None) -> None:
+def test_no_setting_admits_a_forbidden_call(fact: RequestFacts, request: AdmissionSnapshot | None, to: AdmissionSnapshot | None) -> None:
     decision = decide(fact, request_application=request, to_application=to)
     if decision.outcome is Outcome.REFUSE:
         assert decision.status in {401, 403, 503}
         return
-    # Admitted, or asked for a password: nobody else may learn that the application is there.
+    # Only an admitted or challenged caller may learn that the application exists.
     assert request is not None
     assert request.enabled
     assert request.password_auth or request.allowed_source_ips

@@ -1,4 +1,4 @@
-"""What the proxy reads for one INVITE: few queries, and calls that others hold counted once."""
+"""What the proxy reads for one INVITE: few queries, with the calls of other proxies counted once."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def elsewhere(row: VoiceApplication, asking: ProxyRun | None = HERE) -> CallCoun
     return admission_snapshots([str(row.pk)], asking=asking)[str(row.pk)].calls_elsewhere
 
 
-def test_without_limits_one_query_answers_everybody(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_without_limits_one_query_is_enough(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     rows = [make(), make()]
     admit(rows[0], 1)
     with django_assert_num_queries(1):
@@ -48,12 +48,12 @@ def test_without_limits_one_query_answers_everybody(django_assert_num_queries: D
     assert found[str(rows[0].pk)].account_limits == Limits()
 
 
-def test_nobody_to_ask_about_costs_no_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_no_users_cost_no_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(0):
         assert admission_snapshots([], asking=HERE) == {}
 
 
-def test_a_rate_alone_asks_for_no_calls(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_a_rate_limit_alone_reads_no_calls(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     row = make(max_calls_per_second=7)
     limit_account(max_calls_per_second=9)
     with django_assert_num_queries(1):
@@ -61,7 +61,7 @@ def test_a_rate_alone_asks_for_no_calls(django_assert_num_queries: DjangoAssertN
     assert (snapshot.application_limits, snapshot.account_limits) == (Limits(None, 7), Limits(None, 9))
 
 
-def test_limits_of_many_cost_one_query_more(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_limits_of_many_applications_cost_one_more_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     limited, free = make(max_calls=5), make()
     admit(limited, 1, 2)
     admit(free, 3)
@@ -83,7 +83,7 @@ def test_an_accounts_calls_are_those_of_all_its_applications() -> None:
     assert elsewhere(second) == CallCount(1, 4)
 
 
-def test_calls_that_are_over_and_calls_of_ones_own_do_not_count() -> None:
+def test_ended_calls_and_the_asking_proxys_own_do_not_count() -> None:
     row = make(max_calls=5)
     admit(row, 1)
     admit(row, 2, node="proxy-here")
@@ -93,14 +93,14 @@ def test_calls_that_are_over_and_calls_of_ones_own_do_not_count() -> None:
     assert elsewhere(row, None) == CallCount(3, 0)
 
 
-def test_a_proxy_that_started_again_counts_what_it_held_before() -> None:
+def test_a_restarted_proxy_counts_the_calls_that_it_held_before() -> None:
     row = make(max_calls=5)
     admit(row, 1, node="proxy-here")
     assert elsewhere(row) == CallCount()
     assert elsewhere(row, replace(HERE, since=HERE.since + timedelta(hours=2))) == CallCount(1, 0)
 
 
-def test_live_calls_are_found_by_their_index_and_old_ones_never_read() -> None:
+def test_live_calls_are_found_by_their_index() -> None:
     row = make(max_calls=5)
     with query_plans() as plans:
         elsewhere(row)
@@ -110,7 +110,7 @@ def test_live_calls_are_found_by_their_index_and_old_ones_never_read() -> None:
     assert [plan.partition(" (")[0] for plan in (plans[1], more_plans[1])] == ["SEARCH voiceapps_call USING INDEX live_call"] * 2
 
 
-def test_ended_calls_are_asked_for_in_chunks(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_ended_calls_are_queried_in_chunks(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     row = make()
     admit(row, 1, 2)
     write_reports([ended(facts(row, 1))])

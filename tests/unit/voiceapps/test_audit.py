@@ -1,4 +1,4 @@
-"""The audit chain: what was written stays as it was, or it shows."""
+"""The audit chain: every later change of it is detected."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def chain() -> str:
     return "9900000"
 
 
-def test_an_untouched_chain_is_whole(chain: str) -> None:
+def test_an_untouched_chain_verifies(chain: str) -> None:
     assert audit.verify(chain) is None
     assert list(AuditEntry.objects.order_by("number").values_list("number", flat=True)) == [1, 2, 3, 4]
 
 
-def test_accounts_have_chains_of_their_own(chain: str) -> None:
+def test_each_account_has_its_own_chain(chain: str) -> None:
     audit.record(ACTOR, "operator.ensure", "admin", {})
     assert AuditEntry.objects.get(chain=audit.SYSTEM).number == 1
     assert audit.verify(audit.SYSTEM) is None
@@ -42,7 +42,7 @@ def test_accounts_have_chains_of_their_own(chain: str) -> None:
     ("field", "value"),
     [("actor", "client two"), ("changes", {"name": "x"}), ("source_ip", None), ("request_id", ""), ("subject", "b"), ("action", "x")],
 )
-def test_an_altered_entry_shows(chain: str, field: str, value: Any) -> None:
+def test_an_altered_entry_is_detected(chain: str, field: str, value: Any) -> None:
     AuditEntry.objects.filter(number=2).update(**{field: value})
     assert audit.verify(chain) == "Entry 2 is not as it was written."
 
@@ -55,7 +55,7 @@ def test_an_altered_entry_with_a_new_digest_breaks_the_next_one(chain: str) -> N
     assert audit.verify(chain) == "Entry 3 is not as it was written."
 
 
-def test_a_removed_entry_shows_wherever_it_was(chain: str) -> None:
+def test_a_removed_entry_is_detected_at_any_position(chain: str) -> None:
     AuditEntry.objects.filter(number=4).delete()
     assert audit.verify(chain) == "The chain has 3 entries, 4 were written."
     AuditEntry.objects.filter(number=2).delete()

@@ -1,4 +1,4 @@
-"""Bans as rows, and as the console shows and changes them."""
+"""Bans in the database, and in the console."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def reported(seconds: float, *, source_ip: str = SOURCE, reason: BanReason = Ban
     return SourceBanned(source_ip, reason, "sipproxy-one", now, now + seconds)
 
 
-def test_a_proxys_ban_becomes_a_row_and_comes_back_as_it_was() -> None:
+def test_a_proxys_ban_survives_a_round_trip() -> None:
     record = reported(600.0)
     write_reports([record])
     (found,) = active_bans()
@@ -40,7 +40,7 @@ def test_a_proxys_ban_becomes_a_row_and_comes_back_as_it_was() -> None:
     assert abs(found.at - record.at) + abs(found.until - record.until) < 0.001
 
 
-def test_a_shorter_ban_replaces_no_longer_one() -> None:
+def test_a_shorter_ban_does_not_replace_a_longer_one() -> None:
     bans.place(SOURCE, 60, actor=ACTOR)
     write_reports([reported(30.0, reason=BanReason.FLOOD)])
     assert [ban.reason for ban in active_bans()] == [BanReason.OPERATOR]
@@ -49,20 +49,20 @@ def test_a_shorter_ban_replaces_no_longer_one() -> None:
     assert Ban.objects.count() == 1
 
 
-def test_what_is_over_is_not_active_and_goes_after_a_day() -> None:
+def test_an_expired_ban_is_inactive_and_is_deleted_after_a_day() -> None:
     write_reports([reported(30.0, source_ip="203.0.113.1", ago=86_500.0), reported(30.0, source_ip="203.0.113.2", ago=60.0)])
     assert active_bans() == ()
     write_reports([reported(30.0)])
     assert set(Ban.objects.values_list("source_ip", flat=True)) == {"203.0.113.2", SOURCE}
 
 
-def test_the_longest_bans_are_read_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_too_many_bans_the_longest_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("voiceapps.selectors.MAX_ACTIVE_BANS", 2)
     write_reports([reported(600.0 + number, source_ip=f"203.0.113.{number}") for number in range(4)])
     assert [ban.source_ip for ban in active_bans()] == ["203.0.113.3", "203.0.113.2"]
 
 
-def test_placing_and_lifting_are_written_down() -> None:
+def test_placing_and_lifting_are_audited() -> None:
     row = bans.place(SOURCE, 10, actor=ACTOR)
     assert timedelta(minutes=9) < row.expires_at - timezone.now() <= timedelta(minutes=10)
     bans.lift(row, actor=ACTOR)
@@ -82,7 +82,7 @@ def test_placing_and_lifting_are_written_down() -> None:
         (SOURCE, 43_201, "minutes"),
     ],
 )
-def test_what_cannot_be_banned_is_named(source_ip: str, minutes: int, field: str) -> None:
+def test_an_invalid_ban_names_the_field(source_ip: str, minutes: int, field: str) -> None:
     with pytest.raises(ValidationError) as error:
         bans.place(source_ip, minutes, actor=ACTOR)
     assert set(error.value.message_dict) == {field}
@@ -114,7 +114,7 @@ def place(client: Client, source_ip: str = SOURCE, minutes: str = "15") -> int:
     return client.post(reverse("admin:voiceapps_ban_add"), {"source_ip": source_ip, "minutes": minutes}).status_code
 
 
-def test_the_list_tells_source_reason_node_and_time() -> None:
+def test_the_list_shows_source_reason_node_and_time() -> None:
     write_reports([reported(600.0), reported(30.0, source_ip="203.0.113.2", reason=BanReason.FLOOD, ago=60.0)])
     client = console("view_ban")
     text = client.get(reverse(LIST)).content.decode()
@@ -132,7 +132,7 @@ def test_an_operator_lifts_a_ban() -> None:
     assert AuditEntry.objects.get(action="ban.lift").actor == "operator op"
 
 
-def test_an_operator_places_a_ban_and_places_it_anew() -> None:
+def test_an_operator_places_a_ban_and_replaces_it() -> None:
     client = console(superuser=True)
     assert [place(client), place(client, minutes="30")] == [302, 302]
     (ban,) = active_bans()
@@ -141,12 +141,12 @@ def test_an_operator_places_a_ban_and_places_it_anew() -> None:
 
 
 @pytest.mark.parametrize(("source_ip", "minutes"), [("nowhere", "5"), (SOURCE, "0"), (SOURCE, ""), ("", "5")])
-def test_a_form_that_makes_no_sense_is_shown_again(source_ip: str, minutes: str) -> None:
+def test_an_invalid_form_is_shown_again(source_ip: str, minutes: str) -> None:
     assert place(console(superuser=True), source_ip, minutes) == 200
     assert not Ban.objects.exists()
 
 
-def test_who_may_only_look_cannot_lift_place_change_or_delete() -> None:
+def test_view_permission_alone_allows_no_change() -> None:
     write_reports([reported(600.0)])
     client = console("view_ban")
     assert "Lift" not in client.get(reverse(LIST)).content.decode()
@@ -159,7 +159,7 @@ def test_who_may_only_look_cannot_lift_place_change_or_delete() -> None:
     assert len(active_bans()) == 1
 
 
-def test_nobody_deletes_a_ban_past_the_audit() -> None:
+def test_a_ban_cannot_be_deleted_without_an_audit_entry() -> None:
     write_reports([reported(600.0)])
     client = console(superuser=True)
     client.post(reverse(LIST), {"action": "delete_selected", "_selected_action": [SOURCE], "post": "yes"})

@@ -14,7 +14,7 @@ from voiceapps.services.reports import write_reports
 pytestmark = pytest.mark.django_db
 
 
-def test_what_a_row_leaves_out_gets_its_default() -> None:
+def test_a_missing_column_gets_its_default() -> None:
     row = application()
     BulkInsert(Call, key=("call_id",)).write([call_row(facts(row))])
     call = Call.objects.get()
@@ -23,7 +23,7 @@ def test_what_a_row_leaves_out_gets_its_default() -> None:
     assert call.facts() == facts(row)
 
 
-def test_a_taken_key_changes_the_named_columns_only() -> None:
+def test_an_existing_key_updates_the_named_columns_only() -> None:
     insert = BulkInsert(Call, key=("call_id",), update=("proxy_node",))
     row = call_row(facts(application()))
     insert.write([row | {"proxy_node": "a"}])
@@ -40,13 +40,13 @@ def test_an_update_changes_the_named_columns_of_the_named_rows() -> None:
     assert list(found) == [("a", 200, "US"), ("b", None, "US"), ("", None, "US")]
 
 
-def test_without_a_key_a_taken_one_is_an_error() -> None:
+def test_without_a_key_a_duplicate_is_an_error() -> None:
     row = call_row(facts(application()))
     with pytest.raises(IntegrityError):
         BulkInsert(Call).write([row, row])
 
 
-def test_nothing_to_write_asks_for_nothing(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_no_rows_cost_no_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     with django_assert_num_queries(0):
         BulkInsert(CallEvent).write([])
 

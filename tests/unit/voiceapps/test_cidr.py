@@ -20,7 +20,7 @@ def test_any_text_is_a_range_or_a_value_error(text: str) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 32))
-def test_what_is_accepted_overlaps_nothing_refused(address: int, prefix: int) -> None:
+def test_an_accepted_range_overlaps_no_refused_one(address: int, prefix: int) -> None:
     network = IPv4Network((address, prefix), strict=False)
     accepted = True
     try:
@@ -32,7 +32,7 @@ def test_what_is_accepted_overlaps_nothing_refused(address: int, prefix: int) ->
 
 
 @pytest.mark.parametrize("text", ["1.2.3.4/33", "1.2.3.4/-1", "256.1.1.1/32", "1.2.3/24", "1.2.3.4/032", "٣.2.3.4/32"])
-def test_what_merely_looks_like_a_range_is_refused(text: str) -> None:
+def test_near_misses_of_a_range_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"\."):
         parse_range(text)
 
@@ -44,7 +44,7 @@ def test_contains() -> None:
 
 
 @given(st.ip_addresses(v=4).map(str))
-def test_every_address_in_dotted_form_is_taken_as_it_is(text: str) -> None:
+def test_every_dotted_address_is_accepted_unchanged(text: str) -> None:
     assert parse_address(text) == text
 
 
@@ -62,6 +62,6 @@ def test_every_address_in_dotted_form_is_taken_as_it_is(text: str) -> None:
         ("", "Not an IPv4 address"),
     ],
 )
-def test_what_is_no_address_says_why(text: str, rule: str) -> None:
+def test_an_invalid_address_says_why(text: str, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         parse_address(text)

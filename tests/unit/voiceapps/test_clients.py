@@ -1,4 +1,4 @@
-"""API clients: what a change does, what it leaves in the audit, where the limits are, what the console shows."""
+"""API clients: changes, their audit entries, limits, and the console's pages."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_bootstrap_binds_one_more_account_and_replaces_the_secrets(account: Acco
         clients.ensure_client("c", "short", account, actor=ACTOR)
 
 
-def test_a_created_client_has_an_id_of_ours_and_no_secret(client: ApiClient) -> None:
+def test_a_created_client_has_a_generated_id_and_no_secret(client: ApiClient) -> None:
     assert len(client.client_id) == 28
     assert client.client_id.startswith("api-")
     assert client.client_id[4:].isalnum()
@@ -60,7 +60,7 @@ def test_a_created_client_has_an_id_of_ours_and_no_secret(client: ApiClient) -> 
     assert entries("client.create") == [("1", {"description": "Mine", "scopes": ["calls:read"], "accounts": ["1"]})]
 
 
-def test_an_account_has_so_many_clients(account: Account, other: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clients_of_an_account_are_limited(account: Account, other: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "MAX_CLIENTS_PER_ACCOUNT", 2)
     for _ in range(2):
         clients.create("x", [], [account], actor=ACTOR)
@@ -69,11 +69,11 @@ def test_an_account_has_so_many_clients(account: Account, other: Account, monkey
     elsewhere = clients.create("x", [], [other], actor=ACTOR)
     with pytest.raises(TooManyClientsError):
         clients.update(elsewhere, accounts=[account, other], actor=ACTOR)
-    # What is bound already needs no room.
+    # A binding that exists already does not count again.
     clients.update(ApiClient.objects.filter(accounts=account)[0], accounts=[account, other], actor=ACTOR)
 
 
-def test_a_change_is_audited_once_and_no_change_never(client: ApiClient, account: Account, other: Account) -> None:
+def test_only_a_real_change_is_audited(client: ApiClient, account: Account, other: Account) -> None:
     clients.update(client, description="Yours", scopes=["admin"], accounts=[other, account], actor=ACTOR)
     clients.update(client, description="Yours", scopes=["admin"], accounts=[account, other], actor=ACTOR)
     assert entries("client.update") == [("1", {"description": "Yours", "scopes": ["admin"], "accounts": ["1", "2"]})]
@@ -104,7 +104,7 @@ def test_a_secret_is_long_random_and_masked_in_the_audit(client: ApiClient) -> N
     assert entries("client.delete_secret") == [("1", {"secret_id": secret_id})]
 
 
-def test_authenticate_takes_the_right_secret_of_the_right_client(client: ApiClient, account: Account) -> None:
+def test_authenticate_accepts_only_the_clients_own_secret(client: ApiClient, account: Account) -> None:
     made = clients.add_secret(client, None, actor=ACTOR)
     clients.ensure_client("another", SECRET, account, actor=ACTOR)
     assert clients.authenticate(client.client_id, ["wrong", made.secret]) == client
@@ -120,7 +120,7 @@ def test_a_deleted_client_is_in_the_audit(client: ApiClient) -> None:
     assert entries("client.delete") == [("1", {"description": "Mine"})]
 
 
-def test_the_console_shows_when_secrets_are_and_never_what(client: ApiClient) -> None:
+def test_the_console_shows_the_times_of_secrets_only(client: ApiClient) -> None:
     made = clients.add_secret(client, None, actor=ACTOR)
     http = Client()
     operator = User.objects.create(username="operator", is_staff=True, is_superuser=True)

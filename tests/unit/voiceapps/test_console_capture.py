@@ -44,7 +44,7 @@ def page(client: Client, call: CallFacts) -> str:
     return client.get(reverse("admin:voiceapps_call_change", args=[call.call_id])).content.decode()
 
 
-def test_who_may_look_at_the_call_may_have_its_messages(call: CallFacts) -> None:
+def test_view_permission_allows_the_download(call: CallFacts) -> None:
     store(call, INVITE)
     client = console("view_call")
     assert address(call) in page(client, call)
@@ -58,13 +58,13 @@ def test_who_may_look_at_the_call_may_have_its_messages(call: CallFacts) -> None
     assert "no-store" in answer["Cache-Control"]
 
 
-def test_nobody_else_may(call: CallFacts) -> None:
+def test_without_view_permission_the_download_is_forbidden(call: CallFacts) -> None:
     store(call, INVITE)
     assert console("view_voiceapplication").get(address(call)).status_code == 403
     assert Client().get(address(call)).status_code == 302
 
 
-def test_a_call_without_messages_offers_none(call: CallFacts) -> None:
+def test_a_call_without_messages_has_no_download(call: CallFacts) -> None:
     store(call)
     client = console("view_call")
     assert address(call) not in page(client, call)

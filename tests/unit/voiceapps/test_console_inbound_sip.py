@@ -1,4 +1,4 @@
-"""The console's buttons for inbound SIP: a new password is in one answer and nowhere else."""
+"""The console's buttons for inbound SIP: a new password is shown in one answer only."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_answer_shows_the_password_that_works(console: Client, before: Inbou
     assert row.sip_uri in answer
 
 
-def test_the_password_is_nowhere_else(console: Client) -> None:
+def test_the_password_is_shown_nowhere_else(console: Client) -> None:
     row = application()
     answer = console.post(button(row, "change"), {"password_auth": "on"})
     (password,) = shown(answer.content.decode())

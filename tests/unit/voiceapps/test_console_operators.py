@@ -1,4 +1,4 @@
-"""Operators and their groups are Django's own pages: what is done there is audited, too."""
+"""Operators and their groups: changes on Django's own pages are audited, too."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def entries() -> list[dict[str, Any]]:
     return [dict(entry) for entry in AuditEntry.objects.order_by("number").values("actor", "action", "subject", "changes")]
 
 
-def test_making_changing_and_deleting_an_operator_is_written_down(operator: Client) -> None:
+def test_creating_changing_and_deleting_an_operator_is_audited(operator: Client) -> None:
     form = {"username": "second", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD}
     assert operator.post(reverse("admin:auth_user_add"), form).status_code == 302
     made = User.objects.get(username="second")
@@ -45,7 +45,7 @@ def test_making_changing_and_deleting_an_operator_is_written_down(operator: Clie
     assert PASSWORD not in json.dumps(entries())
 
 
-def test_a_group_is_written_down_with_the_fields_that_changed(operator: Client) -> None:
+def test_a_changed_group_is_audited_with_its_changed_fields(operator: Client) -> None:
     group = Group.objects.create(name="readers")
     assert operator.post(reverse("admin:auth_group_change", args=[group.pk]), {"name": "watchers"}).status_code == 302
     (entry,) = entries()

@@ -52,7 +52,7 @@ def test_the_button_sends_it_again_in_the_operators_name(delivery: WebhookDelive
     assert BUTTON not in page(client, delivery)
 
 
-def test_pressing_it_twice_is_a_message(delivery: WebhookDelivery) -> None:
+def test_pressing_it_twice_shows_an_error(delivery: WebhookDelivery) -> None:
     client = console(superuser=True)
     press(client, delivery)
     press(client, delivery)
@@ -60,12 +60,12 @@ def test_pressing_it_twice_is_a_message(delivery: WebhookDelivery) -> None:
     assert AuditEntry.objects.filter(action="webhook.replay").count() == 1
 
 
-def test_one_that_a_call_waited_for_has_no_button(delivery: WebhookDelivery) -> None:
+def test_a_synchronous_delivery_has_no_button(delivery: WebhookDelivery) -> None:
     WebhookDelivery.objects.update(synchronous=True)
     assert BUTTON not in page(console(superuser=True), delivery)
 
 
-def test_who_may_only_look_has_no_button_and_no_way_round(delivery: WebhookDelivery) -> None:
+def test_view_permission_alone_allows_no_replay(delivery: WebhookDelivery) -> None:
     client = console("view_webhookdelivery")
     assert BUTTON not in page(client, delivery)
     assert press(client, delivery) == 403
@@ -73,12 +73,12 @@ def test_who_may_only_look_has_no_button_and_no_way_round(delivery: WebhookDeliv
     assert delivery.state == "failed"
 
 
-def test_a_link_alone_sends_nothing(delivery: WebhookDelivery) -> None:
+def test_a_get_request_sends_nothing(delivery: WebhookDelivery) -> None:
     answer = console(superuser=True).get(reverse("admin:voiceapps_replay_delivery", args=[delivery.pk]))
     assert answer.status_code == 403
 
 
 @pytest.mark.parametrize("name", ["nothing", "00000000-0000-4000-8000-000000000000"])
-def test_a_delivery_that_is_not_there_is_no_fault_of_ours(name: str) -> None:
+def test_an_unknown_delivery_is_404(name: str) -> None:
     answer = console(superuser=True).get(reverse("admin:voiceapps_webhookdelivery_change", args=[name]))
     assert answer.status_code == 302

@@ -1,4 +1,4 @@
-"""The executor and the writer, against a real database that is sometimes away."""
+"""The executor and the writer, against a real database that is sometimes unavailable."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_a_read_is_tried_twice(database: DatabaseExecutor, kind: type[Exce
 
 
 @pytest.mark.parametrize("kind", [OperationalError, InterfaceError])
-async def test_a_write_is_not(database: DatabaseExecutor, kind: type[Exception]) -> None:
+async def test_a_write_is_not_tried_twice(database: DatabaseExecutor, kind: type[Exception]) -> None:
     def broken() -> None:
         raise kind("the server went away")
 
@@ -82,7 +82,7 @@ async def test_the_queue_is_bounded(database: DatabaseExecutor, monkeypatch: pyt
     await asyncio.gather(*waiting)
 
 
-async def test_records_survive_a_database_that_is_away_and_keep_their_order(
+async def test_reports_survive_an_unavailable_database_in_order(
     database: DatabaseExecutor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[Report] = []
@@ -107,7 +107,7 @@ async def test_records_survive_a_database_that_is_away_and_keep_their_order(
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), AttributeError("bad"), DataError("bad"), ProgrammingError("no adapter")])
-async def test_a_bad_record_is_set_aside_and_the_others_are_written(
+async def test_a_bad_report_is_discarded_and_the_others_are_written(
     database: DatabaseExecutor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     written: list[Report] = []
@@ -129,7 +129,7 @@ async def test_a_bad_record_is_set_aside_and_the_others_are_written(
 @pytest.mark.parametrize(
     "error", [DatabaseBusyError("busy"), InterfaceError("closed"), reported("42P01", ProgrammingError), reported("25006", InternalError)]
 )
-async def test_a_database_that_takes_nothing_for_now_costs_no_record(
+async def test_a_database_that_refuses_writes_for_now_loses_no_report(
     database: DatabaseExecutor, registry: CollectorRegistry, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     written: list[Report] = []
@@ -153,7 +153,7 @@ async def test_a_database_that_takes_nothing_for_now_costs_no_record(
 
 
 @pytest.mark.django_db(transaction=True)
-async def test_one_bad_record_does_not_cost_the_others(database: DatabaseExecutor, registry: CollectorRegistry) -> None:
+async def test_one_bad_report_does_not_lose_the_others(database: DatabaseExecutor, registry: CollectorRegistry) -> None:
     row = await database.write(application)
     calls = [facts(row, number) for number in range(1, 5)]
     calls[1] = replace(calls[1], account_id="404")

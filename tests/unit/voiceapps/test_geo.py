@@ -5,7 +5,7 @@ from ipaddress import IPv4Network
 from voiceapps.daemon.geo import CountryLookup
 
 
-def test_the_operators_names_come_first() -> None:
+def test_the_operators_networks_take_precedence() -> None:
     lookup = CountryLookup("", ((IPv4Network("10.1.0.0/16"), "DE"), (IPv4Network("10.0.0.0/8"), "US")))
     assert lookup.country_of("10.1.2.3") == "DE"
     assert lookup.country_of("10.2.2.3") == "US"

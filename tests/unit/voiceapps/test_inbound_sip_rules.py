@@ -1,4 +1,4 @@
-"""The enable rule, rotation and disabling, for any sequence of changes (seed, D1)."""
+"""Enabling, rotation and disabling, for any sequence of changes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_an_enabled_application_always_has_a_mechanism(patches: list[InboundSipP
 
 
 @given(st.lists(good_patches, max_size=8))
-def test_what_a_change_makes_follows_from_what_it_carries(patches: list[InboundSipPatch]) -> None:
+def test_alias_and_password_follow_from_the_patch(patches: list[InboundSipPatch]) -> None:
     for before, patch in states_along(patches):
         try:
             transition = apply(before, patch)
@@ -62,7 +62,7 @@ def test_what_a_change_makes_follows_from_what_it_carries(patches: list[InboundS
 
 
 @given(st.lists(good_patches, max_size=8))
-def test_lists_are_replaced_whole_and_what_is_not_sent_stays(patches: list[InboundSipPatch]) -> None:
+def test_sent_lists_replace_and_unsent_settings_stay(patches: list[InboundSipPatch]) -> None:
     for before, patch in states_along(patches):
         try:
             after = apply(before, patch).after
@@ -74,7 +74,7 @@ def test_lists_are_replaced_whole_and_what_is_not_sent_stays(patches: list[Inbou
 
 
 @given(good_ranges, st.sampled_from(REFUSED), good_ranges)
-def test_one_bad_range_refuses_the_whole_change_and_is_quoted(before: tuple[str, ...], bad: str, after: tuple[str, ...]) -> None:
+def test_one_bad_range_refuses_the_whole_change(before: tuple[str, ...], bad: str, after: tuple[str, ...]) -> None:
     with pytest.raises(InvalidFields) as caught:
         apply(InboundSip(), InboundSipPatch(enabled=True, password_auth=True, source_ips=(*before, bad, *(set(after) - set(before)))))
     assert caught.value.errors.keys() == {"allowedSourceIps"}
@@ -82,7 +82,7 @@ def test_one_bad_range_refuses_the_whole_change_and_is_quoted(before: tuple[str,
 
 
 @given(st.integers(0, 40))
-def test_25_ranges_and_no_more(count: int) -> None:
+def test_at_most_25_ranges(count: int) -> None:
     ranges = tuple(f"203.0.113.{number}/32" for number in range(count))
     patch = InboundSipPatch(enabled=True, password_auth=True, source_ips=ranges)
     if count <= 25:
@@ -101,6 +101,6 @@ def test_any_text_is_a_region_or_a_value_error(text: str) -> None:
 
 
 @given(good_regions, st.none() | st.sampled_from(sorted(COUNTRIES)))
-def test_a_country_may_call_where_it_or_its_group_is_named(regions: tuple[str, ...], country: str | None) -> None:
+def test_a_country_is_allowed_by_itself_or_its_group(regions: tuple[str, ...], country: str | None) -> None:
     named = country in regions or any(country in GROUPS.get(region, ()) for region in regions)
     assert allows(regions, country) == (not regions or named)

@@ -44,7 +44,7 @@ def test_a_limit_that_is_reached_is_a_503_with_its_reason(  # noqa: PLR0913  # t
     assert limited(application, account, below).outcome is Outcome.ADMIT
 
 
-def test_the_words_tell_limit_and_usage() -> None:
+def test_the_trace_shows_limit_and_usage() -> None:
     decision = limited(Limits(5, 1), Limits(1, 20), Usage(CallCount(5, 1), CallCount(0, 7)))
     assert [(result.expected, result.seen) for result in decision.trace[8:]] == [
         ("at most 5 concurrent calls", "5 are up"),
@@ -54,7 +54,7 @@ def test_the_words_tell_limit_and_usage() -> None:
     ]
 
 
-def test_concurrent_calls_are_looked_at_before_rates() -> None:
+def test_concurrent_calls_are_checked_before_rates() -> None:
     full = Limits(1, 1)
     assert limited(full, full, Usage(CallCount(1, 1), CallCount(1, 1))).reason is Reason.CAPACITY
 
@@ -62,7 +62,7 @@ def test_concurrent_calls_are_looked_at_before_rates() -> None:
 @pytest.mark.parametrize(
     ("digest", "outcome", "status"), [(DigestState.STALE, Outcome.CHALLENGE, 407), (DigestState.WRONG, Outcome.REFUSE, 401)]
 )
-def test_what_admission_decided_stays_before_any_limit(digest: DigestState, outcome: Outcome, status: int) -> None:
+def test_a_refusal_by_admission_precedes_any_limit(digest: DigestState, outcome: Outcome, status: int) -> None:
     decision = limited(Limits(1), Limits(), Usage(CallCount(1), CallCount()), digest=digest)
     assert (decision.outcome, decision.status, decision.stale) == (outcome, status, digest is DigestState.STALE)
     assert [result.rule for result in decision.trace[8:]] == RULES
@@ -74,7 +74,7 @@ limits = st.builds(Limits, st.none() | amounts, st.none() | amounts)
 
 
 @given(limits, limits, st.builds(Usage, counts, counts))
-def test_a_call_enters_exactly_where_every_limit_has_room(application: Limits, account: Limits, usage: Usage) -> None:
+def test_a_call_is_admitted_if_and_only_if_every_limit_has_room(application: Limits, account: Limits, usage: Usage) -> None:
     pairs = [
         (application.max_calls, usage.up.application),
         (account.max_calls, usage.up.account),

@@ -18,7 +18,7 @@ KEY = b"k" * 32
 
 
 class Backend:
-    """Remembers what it was sent."""
+    """A server that stores the requests that it gets."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[web.Request, bytes]] = []
@@ -92,12 +92,12 @@ async def test_a_broken_connection_is_one_sentence(backend: tuple[Backend, str],
 
 
 @pytest.mark.parametrize("url", ["ftp://example.com/", "file:///etc/passwd", "http://", "http://[::1", "gopher://x"])
-async def test_strange_urls_are_errors(client: WebhookClient, url: str) -> None:
+async def test_invalid_urls_are_errors(client: WebhookClient, url: str) -> None:
     assert (await client.send(OutboundRequest(url, "POST", {}))).error
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "0x7f000001", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"])
-async def test_the_guard_refuses_every_spelling_of_this_machine(backend: tuple[Backend, str], host: str) -> None:
+async def test_the_guard_refuses_every_notation_of_loopback(backend: tuple[Backend, str], host: str) -> None:
     port = backend[1].rpartition(":")[2]
     guarded = WebhookClient(allow_private=False, signing_key=KEY)
     answer = await guarded.send(OutboundRequest(f"http://{host}:{port}/", "POST", {}))

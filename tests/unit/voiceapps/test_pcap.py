@@ -1,4 +1,4 @@
-"""Stored messages as a capture file: another reader finds every packet whole."""
+"""Stored messages as a capture file, which an independent reader parses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(*messages: StoredMessage) -> list[Captured]:
 
 @settings(max_examples=50)
 @given(st.lists(MESSAGES, max_size=4))
-def test_any_messages_come_back_as_they_were(messages: list[StoredMessage]) -> None:
+def test_any_messages_survive_a_round_trip(messages: list[StoredMessage]) -> None:
     for packet, sent in zip(read(*messages), messages, strict=True):
         assert packet.payload.decode() == sent.text
         assert (packet.protocol == 17) == (sent.transport == "UDP")
@@ -47,7 +47,7 @@ def test_any_messages_come_back_as_they_were(messages: list[StoredMessage]) -> N
         assert datetime.fromtimestamp(packet.microseconds // 1_000_000, UTC).replace(microsecond=packet.microseconds % 1_000_000) == sent.at
 
 
-def test_a_file_without_messages_is_a_file() -> None:
+def test_no_messages_make_a_valid_file() -> None:
     assert read() == []
 
 
@@ -63,12 +63,12 @@ def test_a_stream_has_no_gap_in_either_direction() -> None:
 def test_a_udp_checksum_is_never_zero() -> None:
     plain = b"".join(capture([message(source="198.51.100.7:0")]))
     (free,) = struct.unpack_from("!H", plain, 24 + 16 + 20 + 6)
-    # A source port of this number brings the sum to zero, which would mean that there is none.
+    # With this source port the sum is zero, which would mean that there is no checksum.
     assert read(message(source=f"198.51.100.7:{free}"))[0].source[1] == free
 
 
 @pytest.mark.parametrize("address", ["", "a:1", ":0", "nonsense", "1.2.3.4:x", "[::1]:5060"])
-def test_what_is_no_address_is_shown_as_none(address: str) -> None:
+def test_an_invalid_address_becomes_zero(address: str) -> None:
     (packet,) = read(message(source=address))
     assert packet.source == ("0.0.0.0", 0)
 
@@ -79,7 +79,7 @@ def test_the_longest_message_fits() -> None:
 
 
 @pytest.mark.django_db
-def test_a_call_that_never_stopped_talking_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_capture_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selectors, "MAX_MESSAGES", 3)
     call = facts(application())
     texts = [LadderMessage(call.call_id, STARTED + number, "caller", CALLER, OURS, "OPTIONS", f"OPTIONS {number}") for number in range(5)]

@@ -1,4 +1,4 @@
-"""What daemons report becomes rows, in any order and at most once."""
+"""Reports of daemons become rows, in any order and at most once."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from voiceapps.services.reports import write_reports
 pytestmark = pytest.mark.django_db
 
 
-def test_a_call_comes_and_goes() -> None:
+def test_a_call_is_admitted_answered_and_ended() -> None:
     call = facts(application())
     write_reports([CallAdmitted(call, "proxy-1"), CallAnswered(call, "callflow-1", STARTED + 2), ended(call)])
     row = Call.objects.get()
@@ -63,7 +63,7 @@ def test_the_first_end_wins_and_its_webhook_is_one_row() -> None:
     assert model.additional_properties == {}
 
 
-def test_no_status_url_no_webhook() -> None:
+def test_without_a_status_url_there_is_no_webhook() -> None:
     write_reports([ended(facts(application(status_url="")))])
     assert not WebhookDelivery.objects.exists()
 
@@ -102,7 +102,7 @@ def test_media_figures_are_replaced_by_later_ones() -> None:
     assert MediaLeg.objects.get().packets_in == 20
 
 
-def test_what_a_relay_noticed_stands_among_the_messages_and_in_no_capture() -> None:
+def test_a_relays_notice_is_in_the_ladder_but_not_in_the_capture() -> None:
     call = facts(application())
     message = LadderMessage(call.call_id, STARTED, "caller", "a:1", "b:2", "INVITE", "INVITE sip:x SIP/2.0")
     notice = MediaNotice(call.call_id, STARTED + 3, "external", "192.168.1.5:4000", "b:30000", "No audio comes from here.")
@@ -127,7 +127,7 @@ def test_a_burst_of_refusals_is_one_row_with_the_first_trace() -> None:
     assert RefusedAttempt.objects.first().trace[0]["seen"] == "198.51.100.1"  # type: ignore[union-attr]  # it is there
 
 
-def test_a_fetched_webhook_is_kept_with_its_answer() -> None:
+def test_a_fetched_webhook_is_stored_with_its_answer() -> None:
     call = facts(application())
     fetched = WebhookFetched(call, "initiate", STARTED, "https://a.example", "POST", '{"a": 1}', 200, "<Response/>", 12, None)
     write_reports([CallAdmitted(call, "p"), fetched, replace(fetched, status=None, error="No answer within 15 s.", response_body="")])
@@ -139,7 +139,7 @@ def test_a_fetched_webhook_is_kept_with_its_answer() -> None:
     ]
 
 
-def test_the_sweeper_ends_what_a_dead_node_left() -> None:
+def test_the_sweeper_ends_the_calls_of_a_silent_node() -> None:
     call = facts(application())
     alive = facts(application(), 2)
     beat = NodeBeat("callflow", "callflow-alive", time.time(), "up", "", "127.0.0.1:6161", 0, "")
@@ -155,10 +155,10 @@ def test_the_sweeper_of_an_idle_system_finds_nothing() -> None:
     assert calls.end([]) == 0
 
 
-def test_messages_are_kept_for_so_many_days(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+def test_messages_are_deleted_after_the_configured_days(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
     monkeypatch.setattr(calls, "SWEPT_AT_ONCE", 3)
     now, day = time.time(), 86_400
-    # Nearly in the order of their times: nodes write in batches, and one may have waited for the database.
+    # Nearly in the order of their times: nodes write in batches, and one may have been delayed by the database.
     ages = [9, 8, 6.9, 9, 8, 7.1, 3, 7.2, 2, 1, 0, 0, 0]
     write_reports([LadderMessage("c-1", now - age * day, "caller", "a:1", "b:2", str(age), "") for age in ages])
     settings.MESSAGE_STORE_DAYS = 7
@@ -171,7 +171,7 @@ def test_messages_are_kept_for_so_many_days(monkeypatch: pytest.MonkeyPatch, set
     assert not CallEvent.objects.exists()
 
 
-def test_the_sweep_of_messages_stops_at_the_young_ones(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_the_sweep_of_messages_stops_at_recent_ones(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     write_reports([LadderMessage("c-1", time.time(), "caller", "a:1", "b:2", "", "") for _ in range(3_000)])
     with django_assert_num_queries(2):
         assert calls.sweep_messages(timedelta(days=1)) == 0
@@ -184,7 +184,7 @@ def test_a_webhook_may_be_reported_before_its_call() -> None:
     assert Call.objects.get().proxy_node == "p"
 
 
-def test_a_pool_that_goes_silent_at_once_stays_in_use_and_a_good_bye_counts() -> None:
+def test_a_pool_that_falls_silent_at_once_stays_in_use() -> None:
     beat = NodeBeat("callflow", "a", time.time() - 30, "up", "", "127.0.0.1:6161", 0, "")
     gone = NodeBeat("callflow", "b", time.time() - 30, "down", "", "127.0.0.1:6163", 0, "")
     write_reports([beat, gone])

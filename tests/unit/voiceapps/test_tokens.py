@@ -1,4 +1,4 @@
-"""The keys of access tokens: which sets are good, what they sign, what they verify, how they rotate."""
+"""The keys of access tokens: valid sets, signing, verifying, rotation."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def without(key: Mapping[str, Any], *names: str) -> dict[str, Any]:
         ('{"keys": [{"kty": "RSA", "n": "!", "e": "AQAB", "kid": "a", "alg": "RS256"}]}', "key 1 is not a JWK"),
     ],
 )
-def test_what_is_no_jwk_set_is_named(text: str, rule: str) -> None:
+def test_an_invalid_jwk_set_is_refused_with_the_rule(text: str, rule: str) -> None:
     with pytest.raises(ValueError, match=rule):
         token_keys.parse(text)
 
@@ -63,7 +63,7 @@ def test_what_is_no_jwk_set_is_named(text: str, rule: str) -> None:
         (RSA | {"key_ops": ["verify"]}, "not for signatures"),
     ],
 )
-def test_a_key_that_cannot_serve_is_named_by_its_place_and_shown_nowhere(key: dict[str, Any], rule: str) -> None:
+def test_an_invalid_key_is_named_by_its_position_and_not_shown(key: dict[str, Any], rule: str) -> None:
     with pytest.raises(ValueError, match=f"key 2 .*{rule}") as caught:
         parsed(EC, key)
     assert str(key.get("d", key.get("n", key.get("k")))) not in str(caught.value)
@@ -75,7 +75,7 @@ def test_two_keys_with_one_kid_are_refused() -> None:
 
 
 @pytest.mark.parametrize("key", [RSA, RSA | {"alg": "PS256"}, EC], ids=lambda key: key["alg"])
-def test_what_a_set_signs_it_verifies(key: dict[str, Any]) -> None:
+def test_a_set_verifies_its_own_signatures(key: dict[str, Any]) -> None:
     keys = parsed(key)
     assert keys.verify("at+jwt", keys.sign("at+jwt", {"a": 1})) == {"a": 1}
 
@@ -87,7 +87,7 @@ def test_the_first_key_signs_and_all_verify() -> None:
     assert parsed(RSA).verify("at+jwt", keys.sign("at+jwt", {})) is None
 
 
-def test_what_is_no_compact_jwt_of_the_type_is_nothing() -> None:
+def test_other_texts_do_not_verify() -> None:
     keys = parsed(RSA)
     token = keys.sign("at+jwt", {"a": 1})
     header, payload, signature = token.split(".")
@@ -108,13 +108,13 @@ def test_what_is_no_compact_jwt_of_the_type_is_nothing() -> None:
     assert keys.verify("JWT", token) is None
 
 
-def test_claims_are_an_object() -> None:
+def test_claims_must_be_an_object() -> None:
     jws = JWS(b"[1]")
     jws.add_signature(JWK(**RSA), protected=json.dumps({"typ": "at+jwt", "alg": "RS256", "kid": "one"}))
     assert parsed(RSA).verify("at+jwt", jws.serialize(compact=True)) is None
 
 
-def test_a_token_has_a_size() -> None:
+def test_a_token_has_a_maximum_length() -> None:
     keys = parsed(EC)
     assert keys.verify("at+jwt", keys.sign("at+jwt", {"a": "x" * 5000})) is not None
     long = keys.sign("at+jwt", {"a": "x" * 7000})
@@ -122,14 +122,14 @@ def test_a_token_has_a_size() -> None:
     assert keys.verify("at+jwt", long) is None
 
 
-def test_the_public_halves_have_nothing_private() -> None:
+def test_the_public_keys_have_no_private_part() -> None:
     assert [sorted(key) for key in parsed(RSA, EC).public()] == [
         ["alg", "e", "kid", "kty", "n", "use"],
         ["alg", "crv", "kid", "kty", "use", "x", "y"],
     ]
 
 
-def test_a_new_set_is_one_line_with_one_good_key() -> None:
+def test_a_new_set_is_one_line_with_one_valid_key() -> None:
     text = token_keys.new_set()
     assert "\n" not in text
     (key,) = token_keys.parse(text).keys
@@ -143,7 +143,7 @@ class TestTokenkey:
         return [key["kid"] for key in token_keys.parse(out.getvalue().strip()).keys]
 
     @override_settings(SIPURI_TOKEN_KEYS=json.dumps({"keys": [RSA, EC]}))
-    def test_a_fresh_key_comes_in_front(self) -> None:
+    def test_the_new_key_comes_first(self) -> None:
         fresh, *others = self.run()
         assert fresh not in {"one", "two"}
         assert others == ["one", "two"]
@@ -156,10 +156,10 @@ class TestTokenkey:
             self.run("--drop", "three")
 
     @override_settings(SIPURI_TOKEN_KEYS="nonsense")
-    def test_a_bad_value_is_named(self) -> None:
+    def test_an_invalid_value_is_reported(self) -> None:
         with pytest.raises(CommandError, match="SIPURI_TOKEN_KEYS: not a JWK Set"):
             self.run()
 
 
-def test_the_installations_own_set_is_good() -> None:
+def test_the_installations_own_set_is_valid() -> None:
     assert token_keys.current() is token_keys.parse(settings.SIPURI_TOKEN_KEYS)

@@ -1,4 +1,4 @@
-"""Which requests a webhook test sends, and to whom."""
+"""The requests that a webhook test sends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FALLBACK = {
 
 
 class Wire:
-    """Answers requests in turn and keeps them."""
+    """A client that answers requests in turn and stores them."""
 
     def __init__(self, *answers: OutboundAnswer) -> None:
         self.answers = list(answers)
@@ -42,7 +42,7 @@ def answer(status: int | None, body: bytes = b"<Response/>") -> OutboundAnswer:
     return OutboundAnswer(status, body, "application/xml", 7, None if status else "No answer within 4 s.")
 
 
-def test_the_request_is_the_applications_own(wire: Wire) -> None:
+def test_the_request_uses_the_applications_settings(wire: Wire) -> None:
     wire.answers = [answer(200)]
     row = application(initiated_method="GET", callback_username="first", callback_password="one", callback_timeout=4.0)
     (attempt,) = webhook_tests.run(row)
@@ -56,7 +56,7 @@ def test_the_request_is_the_applications_own(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize("status", [None, 302, 404, 500])
-def test_the_fallback_is_tried_where_a_call_would_try_it(wire: Wire, status: int | None) -> None:
+def test_the_fallback_is_tried_when_a_call_would_try_it(wire: Wire, status: int | None) -> None:
     wire.answers = [answer(status), answer(200)]
     first, second = webhook_tests.run(application(**FALLBACK))
     sent = wire.sent[1]
@@ -89,7 +89,7 @@ def test_a_long_answer_is_shown_in_part_and_checked_whole(wire: Wire) -> None:
     assert [verb.name for verb in attempt.check.verbs] == ["Hangup"]
 
 
-def test_few_run_at_once_and_each_gives_its_place_back(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_tests_are_limited(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     row = application()
 
     def nested(request: OutboundRequest) -> OutboundAnswer:

@@ -1,4 +1,4 @@
-"""The outbox: claimed once, tried again, given up."""
+"""The outbox: deliveries are claimed once, retried, given up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def delivery() -> WebhookDelivery:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_broker_that_is_away_costs_no_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_broker_does_not_fail_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[list[str]] = []
 
     def send_task(_name: str, *, args: list[str], retry: bool) -> None:
@@ -62,7 +62,7 @@ def test_the_message_id_is_the_same_at_every_attempt(delivery: WebhookDelivery) 
     assert first.message_id == second.message_id
 
 
-def test_a_2xx_delivers(delivery: WebhookDelivery) -> None:
+def test_a_2xx_answer_delivers(delivery: WebhookDelivery) -> None:
     webhooks.claim(delivery.pk)
     webhooks.finish_attempt(delivery.pk, answer(204))
     delivery.refresh_from_db()
@@ -71,7 +71,7 @@ def test_a_2xx_delivers(delivery: WebhookDelivery) -> None:
 
 
 @pytest.mark.parametrize("status", [None, 500, 302])
-def test_anything_else_is_tried_again_until_the_end(delivery: WebhookDelivery, status: int | None) -> None:
+def test_any_other_answer_is_retried_until_the_retries_end(delivery: WebhookDelivery, status: int | None) -> None:
     for _ in range(len(webhooks.RETRY_SECONDS)):
         webhooks.finish_attempt(delivery.pk, answer(status))
         delivery.refresh_from_db()
@@ -89,21 +89,21 @@ def test_410_gives_up_at_once(delivery: WebhookDelivery) -> None:
     assert delivery.state == "failed"
 
 
-def test_the_sweeper_finds_what_a_task_left(delivery: WebhookDelivery) -> None:
+def test_the_sweeper_finds_an_abandoned_delivery(delivery: WebhookDelivery) -> None:
     assert webhooks.take_due() == []
     due_now(delivery)
     assert webhooks.take_due() == [delivery.pk]
     assert webhooks.take_due() == []
 
 
-def test_a_duplicate_task_does_not_hurry_a_retry(delivery: WebhookDelivery) -> None:
+def test_a_duplicate_task_does_not_send_early(delivery: WebhookDelivery) -> None:
     webhooks.claim(delivery.pk)
     webhooks.finish_attempt(delivery.pk, answer(500))
     assert webhooks.claim(delivery.pk) is None
 
 
 class TestReplay:
-    def test_a_replay_has_retries_of_its_own(self, delivery: WebhookDelivery) -> None:
+    def test_a_replay_has_its_own_retries(self, delivery: WebhookDelivery) -> None:
         for _ in range(len(webhooks.RETRY_SECONDS) + 1):
             webhooks.finish_attempt(delivery.pk, answer(500))
         webhooks.replay(delivery.pk, actor=ACTOR)
@@ -123,7 +123,7 @@ class TestReplay:
         assert first is not None
         assert second == first
 
-    def test_the_sweeper_finds_it_where_the_queue_lost_it(self, delivery: WebhookDelivery) -> None:
+    def test_the_sweeper_finds_it_if_the_queue_lost_it(self, delivery: WebhookDelivery) -> None:
         webhooks.finish_attempt(delivery.pk, answer(410))
         webhooks.replay(delivery.pk, actor=ACTOR)
         assert webhooks.take_due() == []
