@@ -12,7 +12,7 @@ from drf_spectacular.drainage import set_override
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field, inline_serializer
 from rest_framework import serializers
 
-from voiceapps.api.wire.errors import TYPES
+from voiceapps.api.wire.errors import TYPES, ErrorEntry
 
 Schema = Any
 Shape = Literal["envelope", "call control", "oauth"]
@@ -38,24 +38,6 @@ _TEXTS = {
 @extend_schema_field({"type": "null"})
 class Null(serializers.Field):  # type: ignore[type-arg]  # it has no value
     """The data of an answer that has none."""
-
-
-class ErrorSource(serializers.Serializer[Any]):
-    """What an error is about: one of these."""
-
-    field = serializers.CharField(required=False)
-    parameter = serializers.CharField(required=False)
-    header = serializers.CharField(required=False)
-
-
-class ErrorEntry(serializers.Serializer[Any]):
-    """One thing that is wrong."""
-
-    id = serializers.UUIDField()
-    type = serializers.CharField()
-    code = serializers.CharField()
-    description = serializers.CharField()
-    source = ErrorSource(required=False)  # type: ignore[assignment]  # the wire's name; DRF means something else by it
 
 
 class Link(serializers.Serializer[Any]):

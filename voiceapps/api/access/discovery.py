@@ -84,7 +84,7 @@ class PublicView(APIView):
 
 
 class Jwks(PublicView):
-    """The keys that verify access tokens."""
+    """The keys."""
 
     @operation(
         "getTokenKeys",
@@ -102,7 +102,7 @@ class Jwks(PublicView):
 
 
 class Metadata(PublicView):
-    """The metadata of the authorization server."""
+    """The authorization server."""
 
     @operation(
         "getServerMetadata",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ def flat(problems: Sequence[Problem]) -> dict[str, object]:
     problem = problems[0]
     name = next(iter(problem.source.values()), "")
     description = f"Invalid {name}: {problem.description}" if name else problem.description
-    return {"type": FLAT_TYPES.get(problem.status, "error"), "description": description, "id": str(uuid.uuid4())}
+    return {"type": FLAT_TYPES.get(problem.status, "error"), "description": description, "id": str(problem.id)}
 
 
 class SpanQuery(serializers.Serializer[Any]):

@@ -83,7 +83,7 @@ class AdmissionCheckData(serializers.Serializer[Any]):
 
 
 class AdmissionCheckViewSet(ApplicationResourceViewSet):
-    """The admission checks of one application, which are not stored."""
+    """The checks of one application; nothing is kept of them."""
 
     scopes: ClassVar[dict[str, str]] = {"POST": "voice-applications:read"}
 

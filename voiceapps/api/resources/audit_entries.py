@@ -53,7 +53,7 @@ class AuditQuery(PageQuery):
 
 
 class AuditEntryViewSet(AccountViewSet):
-    """The audit entries of an account."""
+    """The entries of an account."""
 
     scopes: ClassVar[dict[str, str]] = {"GET": "admin"}
 

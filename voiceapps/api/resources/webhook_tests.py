@@ -85,7 +85,7 @@ class WebhookTestData(serializers.Serializer[Any]):
 
 
 class WebhookTestViewSet(ApplicationResourceViewSet):
-    """The webhook tests of an application, which are not stored."""
+    """The tests of an application; none is kept."""
 
     scopes: ClassVar[dict[str, str]] = {"POST": "voice-applications:write"}
 

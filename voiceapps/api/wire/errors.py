@@ -14,7 +14,8 @@ from typing import Any, Literal
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
 from django.http import Http404
-from rest_framework import exceptions
+from rest_framework import exceptions, serializers
+from rest_framework.fields import SkipField
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
@@ -59,16 +60,36 @@ class Problem:
     description: str
     type: str = ""
     source: Mapping[str, str] = field(default_factory=dict)
+    id: uuid.UUID = field(default_factory=uuid.uuid4)
 
-    def as_entry(self) -> dict[str, object]:
-        """Return the problem as an entry of `errors`."""
-        entry: dict[str, object] = {
-            "id": str(uuid.uuid4()),
-            "type": self.type or TYPES.get(self.status, "error"),
-            "code": str(self.status),
-            "description": self.description,
-        }
-        return entry | ({"source": dict(self.source)} if self.source else {})
+    @property
+    def kind(self) -> str:
+        """The `type` on the wire: the problem's own, or that of its status."""
+        return self.type or TYPES.get(self.status, "error")
+
+
+class ErrorSource(serializers.Serializer[Any]):
+    """What an error is about: one of these."""
+
+    field = serializers.CharField(required=False)
+    parameter = serializers.CharField(required=False)
+    header = serializers.CharField(required=False)
+
+    def get_attribute(self, instance: Problem) -> Any:
+        """Return what the problem is about; raises SkipField if nothing is named."""
+        if not instance.source:
+            raise SkipField
+        return instance.source
+
+
+class ErrorEntry(serializers.Serializer[Any]):
+    """One thing that is wrong."""
+
+    id = serializers.UUIDField()
+    type = serializers.CharField(source="kind")
+    code = serializers.CharField(source="status")
+    description = serializers.CharField()
+    source = ErrorSource(required=False)  # type: ignore[assignment]  # the wire's name; DRF means something else by it
 
 
 class ProblemError(exceptions.APIException):
@@ -112,7 +133,7 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
 
 def in_envelope(problems: Sequence[Problem]) -> dict[str, object]:
     """Return problems in the shape of the management API."""
-    return envelope(None, errors=[problem.as_entry() for problem in problems])
+    return envelope(None, errors=list(ErrorEntry(problems, many=True).data))
 
 
 def _problems(error: Exception, response: Response) -> list[Problem]:

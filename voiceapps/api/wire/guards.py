@@ -15,12 +15,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from voiceapps.api.wire.errors import bad, conflict
+from voiceapps.api.wire.forms import ShownOnce
 from voiceapps.models import ApiClient
 from voiceapps.services.idempotency import Answer, KeyReusedError, answer_once
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
-SECRETS = ("sipAuthPassword", "clientSecret")
 NOTICE = "Shown only in the first answer to this Idempotency-Key. If it is lost, make a new one."
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -73,8 +73,9 @@ def _fingerprint(request: Request) -> str:
 
 def _without_secrets(response: Response) -> Answer:
     body: Any = response.data
-    secrets = [name for name in SECRETS if name in body["data"]]
-    data = {name: value for name, value in body["data"].items() if name not in SECRETS}
+    shown = body["data"]
+    secrets = [name for name, field in shown.serializer.fields.items() if isinstance(field, ShownOnce) and name in shown]
+    data = {name: value for name, value in shown.items() if name not in secrets}
     data |= {f"{name}Notice": NOTICE for name in secrets}
     headers = {name: response[name] for name in _KEPT_HEADERS if name in response}
     return Answer(response.status_code, body | {"data": data}, headers)
