@@ -110,7 +110,7 @@ PROMPTS_DIR = VAR_DIR / "prompts"
 NODE_NAME = e.text("SIPURI_NODE_NAME", socket.gethostname())
 
 # The control plane knows nothing of the call flow; this names the function that judges documents as a call would.
-SIPURI_DOCUMENT_CHECK = "callflow.bxml.lint.check"
+DOCUMENT_CHECK = "callflow.bxml.lint.check"
 
 INSTALLED_APPS = [
     "unfold",

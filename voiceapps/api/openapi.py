@@ -123,8 +123,12 @@ IDEMPOTENCY_KEY = header(
 )
 
 
+# Python 3.13 changed its name of 413 from RFC 7231's to RFC 9110's; the description is the same with every Python.
+_PHRASES = {413: "Request Entity Too Large"}
+
+
 def _error(status: int, shape: Shape) -> OpenApiResponse:
-    phrase = HTTPStatus(status).phrase
+    phrase = _PHRASES.get(status) or HTTPStatus(status).phrase
     if shape == "envelope":
         entry: dict[str, object] = {"id": _ERROR_ID, "type": TYPES[status], "code": str(status), "description": _TEXTS[status]}
         if status == 400:

@@ -106,5 +106,5 @@ def _try(request: OutboundRequest) -> Attempt:
 
 def _check_document(body: bytes) -> DocumentCheck:
     """Return the result of the check that the settings name, which is the call flow's."""
-    check: CheckDocument = import_string(settings.SIPURI_DOCUMENT_CHECK)
+    check: CheckDocument = import_string(settings.DOCUMENT_CHECK)
     return check(body)
