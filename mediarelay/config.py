@@ -10,7 +10,7 @@ from daemonkit.address import Address
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """One side of the relay: where its ports are bound and what the SDP says instead."""
+    """One side of the relay: where its ports are bound, and the address that descriptions name."""
 
     local: str
     """IPv4 address that the media sockets are bound to."""
@@ -19,12 +19,12 @@ class Interface:
 
 
 class PlaneChoice(StrEnum):
-    """Who is to forward media (D7)."""
+    """Which plane forwards media (D7)."""
 
     AUTO = "auto"
-    """The kernel where it can, else we."""
+    """The kernel if it can, else this process."""
     KERNEL = "kernel"
-    """The kernel; where it cannot, the relay does not start."""
+    """The kernel; if it cannot, the relay does not start."""
     USERSPACE = "userspace"
 
 
@@ -49,18 +49,18 @@ class RelayConfig:
     own_addresses: frozenset[str] = field(default_factory=frozenset)
     """Addresses of this fleet beyond those of the interfaces; never a media target on the external side."""
     worker: int = 0
-    """Which of several relays behind one ng address this is."""
+    """The index of this worker among those behind one ng address."""
     plane: PlaneChoice = PlaneChoice.USERSPACE
     direct: bool = True
     """Whether the kernel may forward from device to device, past routing and its filters."""
     realtime: bool = True
-    """Whether the thread that sends packets on goes before ordinary ones."""
+    """Whether the thread that forwards packets may take real-time priority."""
     marks: range = range(0x5100_0000, 0x5110_0000)
-    """Packet marks that this relay may put on packets in the kernel; a power of two of them, beginning at a multiple of it."""
+    """The packet marks that this relay may use in the kernel: a power of two of them, starting at a multiple of that number."""
     log_group: int = 62
-    """The group to which the kernel copies packets for us."""
+    """The nflog group to which the kernel sends sampled copies."""
     journal: str = ""
-    """The file that holds what a restart needs; empty for none."""
+    """The path of the journal; empty for none."""
     session_timeout: float = 120.0
     """Seconds without a packet after which a session that is not on hold is removed."""
 
@@ -71,7 +71,7 @@ class RelayConfig:
 
     @property
     def max_kernel_flows(self) -> int:
-        """How many directions there can be: each has a pair of ports to itself. Small maps stay in the processor's caches."""
+        """The most directions there can be: each has a pair of ports to itself. Small maps stay in the processor's caches."""
         return sum((last - first + 1) // 2 for first, last in (self.external_ports, self.internal_ports))
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ def ranges_overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 def port_share(ports: tuple[int, int], worker: int, workers: int) -> tuple[int, int]:
-    """Return one worker's share of a port range, whole pairs; raises ValueError where there is less than one for each."""
+    """Return one worker's share of a port range, in whole pairs; raises ValueError if there is less than one pair for each."""
     first = ports[0] + ports[0] % 2
     pairs = (ports[1] - first + 1) // 2 // workers
     if not pairs:

@@ -1,8 +1,8 @@
 """The relay's core: ng commands in, session descriptions out, and a table of flows for the packets in between.
 
 Theory of operation. Commands come in through `receive_datagram`, replies leave through `datagrams_to_send`. A command
-that needs ports asks for them by `PairWanted` events, one at a time; what the kernel is to carry it is asked by the
-events of `offload`. The reply is queued when all is done. The shell therefore handles events until there are none
+that needs ports asks for them by `PairWanted` events, one at a time; requests to the kernel are the events of
+`mediarelay.kernel.events`. The reply is queued once all is done. The shell therefore handles events until there are none
 before it feeds the next datagram. Media never passes through the queues: `receive_media` looks up the flow of the local
 port and returns the flow to send from, and the shell sends.
 """
@@ -45,7 +45,7 @@ class MediaRelay:
 
     @property
     def ignored(self) -> Counter[str]:
-        """Keys and flags of commands that change nothing here."""
+        """Counts by name the keys and flags of commands that change nothing here."""
         return self._commands.ignored
 
     def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
@@ -79,7 +79,7 @@ class MediaRelay:
         return self.table.next_event()
 
     def has_events(self) -> bool:
-        """Tell whether `next_event` has something to say."""
+        """Return whether `next_event` would return an event."""
         return self.table.has_events()
 
     def get_timer(self) -> float | None:
@@ -103,26 +103,26 @@ class MediaRelay:
         self._commands.draining = True
 
     def idle(self) -> bool:
-        """Tell whether no session is left."""
+        """Return whether no session is left."""
         return not len(self.table)
 
     def figures(self, call_ids: Iterable[str]) -> dict[str, tuple[MediaFigures, ...]]:
-        """Return what the sides of live sessions have seen so far."""
+        """Return the media figures of live sessions so far."""
         sessions = filter(None, map(self.table.get, call_ids))
         return {session.call_id: session.figures() for session in sessions}
 
     def entry_of(self, call_id: str) -> JournalEntry | None:
-        """Return what a restart needs to know of a session, None where it is gone."""
+        """Return the journal entry of a session, or None if it has ended."""
         session = self.table.get(call_id)
         return entry_of(session) if session is not None else None
 
     def restore(self, entry: JournalEntry, now: float) -> list[tuple[Side, int]]:
-        """Take up a session from before a restart; return its pairs, which the shell binds. Raises ValueError."""
+        """Resume a session from before a restart; return its pairs, which the shell binds. Raises ValueError."""
         session = resume(entry, partial(self.table.new, now=now))
         return self.table.resume(session, now)
 
     def adopt(self, entry: JournalEntry, is_carried: Callable[[tuple[KernelFlow, ...]], bool], now: float) -> None:
-        """Leave to the kernel what it carries since before a restart; raises ValueError."""
+        """Leave to the kernel what it has carried since before a restart; raises ValueError."""
         session = self.table.get(entry["call"])
         for index, flows in flows_of(entry).items():
             if session is not None and flows and is_carried(flows):

@@ -1,4 +1,4 @@
-"""Run a relay that reports to the database: a heartbeat with its load, and each session's media figures (D19)."""
+"""A relay that reports to the database: a heartbeat with its load, and each session's media figures (D19)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from voiceapps.rules.reports import MediaNotice, MediaReport
 from voiceapps.services.reports import write_reports
 
 REPORT_SECONDS = 10.0
-"""Each call is reported so often, or less: with very many it is their turn later."""
+"""The shortest time between two reports of one call; a relay with very many calls takes longer to get round to each."""
 REPORT_SHARES = 20
 MAX_SHARE = 50
-"""Calls that are reported at once; thousands would keep packets waiting."""
+"""Calls reported in one go; thousands would keep packets waiting."""
 
 
 class ReportingRelay:
@@ -41,26 +41,26 @@ class ReportingRelay:
         self._reports: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Open the sockets and begin to report; raises AddressUnavailable."""
+        """Open the sockets and start reporting; raises AddressUnavailable."""
         await self._server.start()
         await self._reporter.start()
         self._reports = asyncio.create_task(self._report_forever())
 
     def ready(self) -> bool:
-        """Tell whether offers for new calls are welcome."""
+        """Return whether the relay accepts offers for new calls."""
         return self._server.ready()
 
     def drain(self) -> None:
-        """Refuse offers for new calls and say so at once."""
+        """Refuse offers for new calls and send a heartbeat that says so at once."""
         self._server.drain()
         self._reporter.beat()
 
     def idle(self) -> bool:
-        """Tell whether no session is left."""
+        """Return whether no session is left."""
         return self._server.idle()
 
     async def stop(self) -> None:
-        """Report the end, write what is queued and close the sockets."""
+        """Report that the relay ends, write what is queued and close the sockets."""
         if self._reports is not None:
             self._reports.cancel()
         for call_id, figures in self._server.figures(self._server.calls()).items():

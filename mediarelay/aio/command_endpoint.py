@@ -1,4 +1,4 @@
-"""The way between the front of a relay and one of its workers: datagrams with the client's address before them."""
+"""The channel between a relay's front and one of its workers: ng datagrams, each preceded by the client's address."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PREFIX = Struct("!4sH")
 
 
 def command_ways(workers: int) -> list[tuple[socket.socket, socket.socket]]:
-    """Return for each worker the front's end of its way and the worker's."""
+    """Return, for each worker, the front's end of its channel and the worker's end."""
     ways = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(workers)]
     for end in (end for way in ways for end in way):
         end.setblocking(False)
@@ -25,7 +25,7 @@ def command_ways(workers: int) -> list[tuple[socket.socket, socket.socket]]:
 
 
 class CommandEndpoint:
-    """One end of a way; to its user it looks like the ng address's own socket, which is `local`."""
+    """One end of a channel; it offers the interface of the ng address's own socket, whose address is `local`."""
 
     def __init__(self, sock: socket.socket, local: Address, on_datagram: Callable[[bytes, Address], None]) -> None:
         self.local = local
@@ -38,7 +38,7 @@ class CommandEndpoint:
         asyncio.get_running_loop().add_reader(self._socket, self._drain)
 
     def send(self, data: bytes, address: Address) -> None:
-        """Send one datagram; a failure is counted in `errors`: its client asks again."""
+        """Send one datagram; a failure is counted in `errors` only, as the client repeats its command."""
         try:
             self._socket.send(_PREFIX.pack(socket.inet_aton(address[0]), address[1]) + data)
         except OSError:

@@ -1,8 +1,8 @@
-"""Flows that go from device to device: which can, over which hop, and what to do when the ways change.
+"""The flows that go from device to device: which ones can, over which next hop, and what happens when routes change.
 
-A flow comes here when its packets have been seen to leave by the kernel's own routing; it is in both tables from then
-on, and whatever this one does not take, or not any more, goes the other way. At every change of devices, routes, rules
-or IPsec policies all hops are looked at again; flows whose hop is another one leave the kernel altogether and come back.
+A flow comes here once its packets have been seen to leave by the kernel's own routing. From then on it is in both
+tables, and any packet that this table does not take goes the routed way. When devices, routes, rules or IPsec
+policies change, every hop is looked up again; flows whose hop has changed leave the kernel and come back later.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from mediarelay.kernel.messages import NetlinkError
 from mediarelay.kernel.routes import Device, Hop
 
 HOPS_AT_ONCE = 100
-"""So many hops are looked up between two turns of the loop."""
+"""Hops looked up between two turns of the event loop."""
 
 log = structlog.get_logger(__name__)
 
 
 class DirectPath:
-    """The way from device to device; `nft` runs a script, `on_change` hears of flows whose hop has changed."""
+    """The path from device to device; `nft` runs a script, `on_change` gets the marks of flows whose hop has changed."""
 
     def __init__(
         self, config: RelayConfig, nft: Callable[[str], Awaitable[str]], on_change: Callable[[Iterable[KernelFlow]], None]
@@ -45,7 +45,7 @@ class DirectPath:
         self._nft = nft
         self._on_change = on_change
         self.obstacle = "it has not begun"
-        """Why no flow takes this way, empty where flows can."""
+        """Why no flow can take this path; empty if flows can."""
         self._table: DirectTable | None = None
         self._hops: NextHops | None = None
         self._flows: dict[KernelFlow, Hop] = {}
@@ -54,7 +54,7 @@ class DirectPath:
         self._stale = False
 
     async def open(self, *, keep: bool) -> None:
-        """Make the table and have it look at all devices, or keep one that is there; `obstacle` says what went wrong."""
+        """Create the table and let it watch all devices, or keep an existing one; `obstacle` says what went wrong."""
         if not self._config.direct:
             self.obstacle = "SIPURI_MEDIA_DIRECT says no"
             await self._nft(delete_direct_script(self._config))
@@ -66,7 +66,7 @@ class DirectPath:
             await self.remove()
 
     def close(self) -> None:
-        """Let go of the kernel; the table stays."""
+        """Close the sockets to the kernel; the table stays."""
         if self._following is not None:
             self._following.cancel()
         if self._hops is not None:
@@ -78,12 +78,12 @@ class DirectPath:
         self._attached.clear()
 
     async def remove(self) -> None:
-        """Take the table away."""
+        """Delete the table."""
         self.close()
         await self._nft(delete_direct_script(self._config))
 
     def adopt(self, flows: Iterable[KernelFlow]) -> list[KernelFlow]:
-        """Keep those of the flows that are here from before our time and return them; raises KernelRefused and NetlinkError."""
+        """Keep those of the flows that an earlier process left here, and return them; raises KernelRefused and NetlinkError."""
         if self._table is not None:
             found = {flow: hop for flow in flows if (hop := self._hop(flow)) is not None}
             self._table.adopt(list(found.items()))
@@ -91,7 +91,7 @@ class DirectPath:
         return list(self._flows)
 
     def take(self, flows: Iterable[KernelFlow]) -> list[KernelFlow]:
-        """Let flows take this way; return those that do. Raises KernelRefused and NetlinkError."""
+        """Send flows this way; return those that can go. Raises KernelRefused and NetlinkError."""
         if self._table is None:
             return []
         new = {flow: hop for flow in flows if flow not in self._flows and (hop := self._hop(flow)) is not None}
@@ -100,7 +100,7 @@ class DirectPath:
         return list(new)
 
     def end(self, flows: Iterable[KernelFlow]) -> dict[int, Counts]:
-        """Let flows go this way no more; return the last counts of those that did, by mark. Raises KernelRefused and NetlinkError."""
+        """Take flows off this path; return the last counts, by mark, of those that were on it. Raises KernelRefused and NetlinkError."""
         if self._table is None:
             return {}
         for flow in flows:
@@ -109,19 +109,19 @@ class DirectPath:
 
     @property
     def active(self) -> int:
-        """How many flows have been seen to go this way."""
+        """The number of flows that have been seen to go this way."""
         return self._table.active if self._table is not None else 0
 
     def read_counts(self) -> list[int]:
-        """Read what has left this way; return the marks of flows of which more has. Raises KernelRefused and NetlinkError."""
+        """Read the counters of this path; return the marks of flows whose counts have grown. Raises KernelRefused and NetlinkError."""
         return self._table.read_counts() if self._table is not None else []
 
     def counts(self, mark: int) -> Counts:
-        """Return what had left this way of a flow when it was read last."""
+        """Return what had left this way of a flow at the last reading."""
         return self._table.counts(mark) if self._table is not None else NOTHING
 
     async def _open(self, *, keep: bool) -> str:
-        """Return what is in the way."""
+        """Return what prevents the use of this path, in one sentence; empty if nothing does."""
         self._table = DirectTable(direct_table_name(self._config))
         if not (keep and self._table.is_there()):
             if trouble := await self._nft(create_direct_script(self._config)):
@@ -133,10 +133,10 @@ class DirectPath:
         return self._hops.obstacle()
 
     async def _attach(self, devices: dict[int, Device]) -> None:
-        """Look at what arrives at each device."""
+        """Watch what arrives at each device."""
         for index in self._attached.keys() - devices.keys():
             del self._attached[index]
-            # Some kernels have done it by themselves.
+            # Some kernels remove the chain themselves.
             await self._nft(detach_script(self._config, index))
         for index, device in devices.items():
             script = attach_script(self._config, device, devices.get(device.master))
@@ -146,7 +146,7 @@ class DirectPath:
                     log.warning("media_device_not_watched", device=device.name, error=trouble)
 
     def _hop(self, flow: KernelFlow) -> Hop | None:
-        """Return where a flow goes next, None where that may need more than sending it there."""
+        """Return a flow's next hop, or None if reaching it may need more than sending a frame to a neighbour."""
         found = self._hops.find(flow.target[0]) if self._hops is not None and not self.obstacle else None
         if found is None:
             return None
@@ -159,7 +159,7 @@ class DirectPath:
             self._following = asyncio.create_task(self._follow())
 
     async def _follow(self) -> None:
-        """Look at everything anew, and once more where something has changed meanwhile."""
+        """Look everything up again, and once more if something changed meanwhile."""
         while self._stale and self._hops is not None:
             self._stale = False
             try:
@@ -173,7 +173,7 @@ class DirectPath:
             self._on_change(moved)
 
     async def _moved(self) -> list[KernelFlow]:
-        """Return the flows that cannot stay as they are."""
+        """Return the flows that cannot stay on this path."""
         moved = []
         for number, (flow, hop) in enumerate(list(self._flows.items()), 1):
             if self._hop(flow) != hop:

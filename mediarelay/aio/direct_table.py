@@ -1,4 +1,4 @@
-"""The map by which flows go from device to device, and what it has counted."""
+"""The map that sends flows from device to device, and its counters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INDEX = Struct("=I")
 
 
 class DirectTable:
-    """Flows in one table at the devices; every call raises KernelRefused where the kernel does not do it."""
+    """The flows in one table at the devices; every method raises KernelRefused if the kernel refuses."""
 
     def __init__(self, name: str) -> None:
         self._table = Table(Family.NETDEV, name)
@@ -29,15 +29,15 @@ class DirectTable:
         self._tally = Tally()
 
     def __contains__(self, flow: KernelFlow) -> bool:
-        """Tell whether a flow goes from device to device."""
+        """Return whether a flow goes from device to device."""
         return _key(flow) in self._marks
 
     def close(self) -> None:
-        """Let go of the kernel; the table stays."""
+        """Close the socket to the kernel; the table stays."""
         self._netlink.close()
 
     def is_there(self) -> bool:
-        """Tell whether the kernel has the table."""
+        """Return whether the kernel has the table."""
         try:
             self._dump()
         except (KernelRefused, NetlinkError):
@@ -50,13 +50,13 @@ class DirectTable:
         self._netlink.ask(batch([new_rule(self._table, CHAIN, rule, sequence) for rule in rules], sequence))
 
     def install(self, flows: Sequence[tuple[KernelFlow, Hop]]) -> None:
-        """Forward flows, each by its hop."""
+        """Add flows, each with its hop."""
         for part in in_parts(flows):
             self._change(SetChange(MAP, add=[(_key(flow), _value(flow, hop)) for flow, hop in part]))
             self._marks |= {_key(flow): flow.mark for flow, _ in part}
 
     def end(self, flows: Iterable[KernelFlow]) -> dict[int, Counts]:
-        """Forward flows no more, those of them that are here; return their last counts by mark."""
+        """Remove those of the flows that are here; return their last counts by mark."""
         counts = {}
         for part in in_parts([key for key in map(_key, flows) if key in self._marks], MAX_ASKED):
             for element in self._change(SetChange(MAP, delete=part), echo=True):
@@ -65,22 +65,22 @@ class DirectTable:
         return counts
 
     def read_counts(self) -> list[int]:
-        """Read what has left of every flow; return the marks of those of which more has than when it was read last."""
+        """Read the counters of all flows; return the marks of flows whose counts have grown since the last reading."""
         marks = self._marks
         found = ((marks[key], packets, octets - HEADER_OCTETS * packets) for key, _, packets, octets in self._dump() if key in marks)
         return self._tally.read(found)
 
     def counts(self, mark: int) -> Counts:
-        """Return what had left of a flow when it was read last."""
+        """Return what had left of a flow at the last reading."""
         return self._tally.of(mark)
 
     @property
     def active(self) -> int:
-        """How many flows have been seen to go this way."""
+        """The number of flows that have been seen to go this way."""
         return len(self._tally)
 
     def adopt(self, flows: Sequence[tuple[KernelFlow, Hop]]) -> None:
-        """Keep what is there from before our time of these flows and goes by these hops, and forward nothing else."""
+        """Keep the elements of an earlier process that match these flows and hops, and delete all others."""
         expected = {_key(flow): (_value(flow, hop), flow.mark) for flow, hop in flows}
         there = self._dump()
         self._marks = {key: expected[key][1] for key, value, *_ in there if key in expected and expected[key][0] == value}

@@ -1,4 +1,4 @@
-"""A relay of several workers: one ng address, read here, and a process for each share of the calls (D14)."""
+"""A relay of several workers: one ng address, read here, and one process for each share of the calls (D14)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COMMANDS = "commands"
 
 
 class RelayFront:
-    """The service that keeps a relay's workers running and hands them their commands."""
+    """The service that keeps a relay's workers running and distributes commands among them."""
 
     def __init__(
         self, command: Sequence[str], workers: int, ng_bind: Address, *, metrics: Address | None, registry: CollectorRegistry
@@ -41,19 +41,19 @@ class RelayFront:
         await self._pool.start()
 
     def ready(self) -> bool:
-        """Tell whether every worker takes new calls."""
+        """Return whether every worker takes new calls."""
         return self._pool.ready()
 
     def drain(self) -> None:
-        """Let every worker finish what it has."""
+        """Drain every worker: no new calls, those in progress go on."""
         self._pool.drain()
 
     def idle(self) -> bool:
-        """Tell whether every worker has ended."""
+        """Return whether every worker has ended."""
         return self._pool.idle()
 
     async def stop(self) -> None:
-        """End the workers and close everything."""
+        """End the workers and close all sockets."""
         self._alarm.stop()
         await self._pool.stop()
         for way in self._ways:

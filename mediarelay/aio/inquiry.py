@@ -1,4 +1,4 @@
-"""Ask a relay something and wait for the answer: for commands that people type, not for daemons."""
+"""Ask a relay and wait for the answer; for management commands, not for daemons."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DATAGRAM_BYTES = 65_535
 
 
 def ask_relay(relay: Address, command: Mapping[str, object]) -> Mapping[bytes, object]:
-    """Return a relay's answer; raises TimeoutError, and ValueError with the reason where it refuses or answers nonsense."""
+    """Return a relay's answer; raises TimeoutError, or ValueError with the reason if it refuses or its answer cannot be read."""
     cookie = secrets.token_hex(8).encode()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(TRY_SECONDS)

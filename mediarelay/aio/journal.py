@@ -1,7 +1,8 @@
-"""The file that holds what a restarted relay needs: a head, then a line for each change of a session.
+"""The file with what a restarted relay needs: a header, then a line for each change of a session.
 
-It is written at once and never flushed to the disk: it outlives the process, not the machine, and neither do calls. A
-machine that has started since is told by its boot id. Now and then the file is written anew with what is still true.
+Lines are written at once and never flushed to the disk: the file outlives the process, not the machine, and so do the
+calls. A boot id in the header shows whether the machine has restarted since. Now and then the file is rewritten with
+only the current sessions.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from mediarelay.core.journal import JournalEntry
 SLACK_LINES = 2_000
 MAX_OCTETS = 1 << 28
 RETRY_SHARE = 8
-"""A file that fell behind is tried again after so many changes: one for every eight sessions."""
+"""Once the disk has refused a change, the file is rewritten after one change for every this many sessions."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 log = structlog.get_logger(__name__)
 
 
 class JournalFile:
-    """One relay's journal; `fingerprint` says which rules in the kernel it speaks of."""
+    """One relay's journal; `fingerprint` identifies the kernel rules that it belongs to."""
 
     def __init__(self, path: Path, fingerprint: str) -> None:
         self._path = path
@@ -34,14 +35,14 @@ class JournalFile:
         self._lines: dict[str, str] = {}
         self._is_open = False
         self._file: TextIO | None = None
-        """None where the disk has refused a change: then the file is behind."""
+        """None after the disk has refused a change: the file is then behind."""
         self._written = 0
         """Lines in the file, or changes since it fell behind."""
 
     def load(self) -> tuple[list[JournalEntry], bool]:
-        """Return the sessions of before, and whether the rules in the kernel are still ours.
+        """Return the journalled sessions, and whether the rules in the kernel are still ours.
 
-        What another boot wrote is nothing; so is a last line that was cut off.
+        A file of another boot is ignored, and so is a last line that was cut off.
         """
         try:
             if self._path.stat().st_size > MAX_OCTETS:
@@ -70,7 +71,7 @@ class JournalFile:
         self._is_open = True
 
     def put(self, call_id: str, entry: JournalEntry | None) -> None:
-        """Write a session down as it is now, or that it is gone; what a full disk does not take is written when it does."""
+        """Write down a session's present state, or that it is gone; what a full disk refuses is written once there is room."""
         if not self._is_open:
             return
         line = json.dumps(entry or {"call": call_id}, separators=(",", ":"))
@@ -85,7 +86,7 @@ class JournalFile:
             self._let_go(error)
 
     def close(self) -> None:
-        """Remove the file: what ends in order leaves nothing to take up."""
+        """Remove the file: an orderly stop leaves nothing to resume."""
         if self._is_open:
             self._is_open = False
             self._let_go(None)
@@ -93,7 +94,7 @@ class JournalFile:
             self._path.unlink(missing_ok=True)
 
     def _write(self, line: str) -> None:
-        """Add a line; where the file is behind, write all of it anew, but seldom: each time costs as much as there are sessions."""
+        """Append a line. If the file is behind, rewrite it whole, but seldom: each rewrite costs in proportion to the sessions."""
         if self._file is None:
             if RETRY_SHARE * self._written >= len(self._lines):
                 self._rewrite()

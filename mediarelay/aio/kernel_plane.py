@@ -1,10 +1,10 @@
-"""The kernel plane of one relay: make it, prove it, answer the core's questions, take it away.
+"""The kernel plane of one relay: set it up, prove it, answer the core's requests, remove it.
 
-At the start a packet is sent each way through the real rules, between sockets on the real addresses. Where anything is
-missing the relay forwards by itself and says in one sentence why. A plane that fails later is given up, and tried again
-half a minute after.
+At the start a packet is sent each way through the real rules, between sockets on the real addresses. If anything is
+missing, the relay forwards in userspace and logs the reason in one sentence. A plane that fails later is given up and
+tried again after half a minute.
 
-A flow's counts are those of both of its ways: by routing, which it takes first, and from device to device.
+A flow's counts are the sum of both paths: the routed one, which it takes first, and the one from device to device.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class PlaneMissing(CannotStart):
-    """Say in one sentence why the kernel cannot carry media."""
+    """The reason why the kernel cannot carry media, in one sentence."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"The kernel cannot forward media: {reason}")
@@ -50,7 +50,7 @@ class PlaneMissing(CannotStart):
 
 
 class KernelPlane:
-    """Do in the kernel what an `Offload` asks; `clock` is the loop's, `pump` handles the events that the `Offload` has."""
+    """Does in the kernel what an `Offload` asks; `clock` is the loop's, `pump` handles the events that the `Offload` emits."""
 
     def __init__(self, config: RelayConfig, offload: Offload, clock: Callable[[], float], pump: Callable[[], None]) -> None:
         self._config = config
@@ -63,17 +63,17 @@ class KernelPlane:
         self._retry: asyncio.Task[None] | None = None
         self._made = False
         self._reads = 0
-        # One thread: what was begun is over before the table is deleted.
+        # One thread: whatever was begun is over before the table is deleted.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="nft")
 
     @property
     def fingerprint(self) -> str:
-        """What tells this relay's rules from those of another version or configuration."""
+        """Identifies this relay's rules: those of another version or configuration have another fingerprint."""
         rules = create_script(self._config) + attach_script(self._config, ANY_DEVICE, ANY_DEVICE) + create_direct_script(self._config)
         return hashlib.sha256(rules.encode() + b"".join(b"".join(rule) for rule in direct_rules(self._config))).hexdigest()
 
     async def start(self, *, keep: bool) -> None:
-        """Make the plane, or keep the table that is there; raises PlaneMissing where it is required and cannot be."""
+        """Create the plane, or keep an existing table; raises PlaneMissing if the plane is required and cannot be created."""
         if self._config.plane is PlaneChoice.USERSPACE:
             self._offload.stay_out("SIPURI_MEDIA_PLANE says userspace.")
             await self._delete()
@@ -89,7 +89,7 @@ class KernelPlane:
             log.info("media_plane", plane="kernel", table=table_name(self._config), not_direct=self._direct.obstacle)
 
     async def stop(self) -> None:
-        """Take the rules away."""
+        """Remove the rules."""
         if self._retry is not None:
             self._retry.cancel()
         self._close()
@@ -98,14 +98,14 @@ class KernelPlane:
         self._pool.shutdown(wait=False)
 
     def flows(self) -> dict[int, KernelFlow]:
-        """Return what the kernel carries, by mark; nothing where it carries nothing."""
+        """Return the kernel's counts by mark; empty if it carries nothing."""
         try:
             return self._table.flows() if self._table is not None else {}
         except (KernelRefused, NetlinkError):
             return {}
 
     def keep(self, found: Mapping[int, KernelFlow], marks: frozenset[int]) -> None:
-        """Keep those of the flows found that have these marks, and remove the others: no session has them."""
+        """Keep those of the found flows that have these marks; remove the others, which belong to no session."""
         if self._table is not None:
             try:
                 self._offload.shortened(self._direct.adopt(flow for mark, flow in found.items() if mark in marks))
@@ -129,7 +129,7 @@ class KernelPlane:
             table.install(event.flows)
             offload.installed(event.flows, self._clock())
         elif isinstance(event, FlowsEnded):
-            # What is left out by the short way goes the long one, so that one ends first.
+            # What the direct path no longer takes goes the routed way, so the direct one ends first.
             direct = self._direct.end(event.flows)
             routed = table.end(event.flows)
             offload.ended(event, {mark: _added(left, direct.get(mark, NOTHING)) for mark, left in routed.items()}, self._clock())
@@ -141,9 +141,9 @@ class KernelPlane:
             self._check(table, event)
 
     def _read_counts(self, table: KernelTable) -> dict[int, Counts]:
-        """Return the counts of flows of which more has left than before, by mark.
+        """Return the counts of flows that have grown since the last reading, by mark.
 
-        While all are seen to go from device to device, the other way is read every second time.
+        While all flows are seen to go from device to device, the routed path is read every second time only.
         """
         moved = self._direct.read_counts()
         if self._direct.active < len(self._offload) or self._reads % ROUTED_EACH == 0:
@@ -162,7 +162,7 @@ class KernelPlane:
         self._pump()
 
     def _fail(self, error: Exception) -> None:
-        """Forward everything here again and try to begin anew later."""
+        """Give the plane up: forward everything in userspace, and try again later."""
         log.error("media_plane_failed", error=str(error))
         self._close()
         self._offload.failed(f"The kernel refused: {error}.", self._clock())
@@ -178,7 +178,7 @@ class KernelPlane:
             self._table = None
 
     async def _open_again(self) -> None:
-        # What is still there would forward flows that the core believes to be ours.
+        # What is still in the kernel would forward flows that the core believes to be in userspace.
         await self._delete()
         while self._table is None:
             await asyncio.sleep(RETRY_SECONDS)
@@ -188,7 +188,7 @@ class KernelPlane:
                 log.warning("media_plane", plane="userspace", missing=error.reason)
 
     async def _open(self, *, keep: bool) -> None:
-        """Make the table and prove it; raises PlaneMissing."""
+        """Create the table and prove it; raises PlaneMissing."""
         if reason := what_is_missing(self._config):
             await self._abandon(reason)
         try:
@@ -220,7 +220,7 @@ class KernelPlane:
         raise PlaneMissing(reason)
 
     async def _delete(self) -> None:
-        """Take away what is ours in the kernel; one that was killed may have left its rules, which would forward for ever."""
+        """Remove this relay's tables from the kernel; a killed relay may have left them, and they would forward for ever."""
         if missing():
             return
         await self._nft(delete_script(self._config))

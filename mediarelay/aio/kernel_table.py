@@ -1,4 +1,4 @@
-"""The kernel's maps of one relay: flows in, flows out, and what they have counted."""
+"""The kernel maps of one relay: flows in, flows out, and their counters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mediarelay.kernel.flow import Check, Counts, KernelFlow, Tally
 from mediarelay.kernel.set_elements import MAX_ASKED, Element, Family, SetChange, Table, dump, get, in_parts, read_elements, write_batch
 
 HEADER_OCTETS = 28
-"""Of IP and UDP, which the kernel counts and we do not."""
+"""Octets of the IP and UDP headers, which the kernel counts and the relay does not."""
 _FLOW, _DADDR, _DPORT, _SADDR, _SPORT = "m_flow", "m_daddr", "m_dport", "m_saddr", "m_sport"
 
 _MARK = Struct("=I")
@@ -21,7 +21,7 @@ _KEY_PORT = Struct("!HH")
 
 
 class KernelTable:
-    """Flows in one table; every call raises KernelRefused where the kernel does not do it."""
+    """The flows in one table; every method raises KernelRefused if the kernel refuses."""
 
     def __init__(self, name: str) -> None:
         self._table = Table(Family.IPV4, name)
@@ -29,11 +29,11 @@ class KernelTable:
         self._tally = Tally()
 
     def close(self) -> None:
-        """Let go of the kernel; the table stays."""
+        """Close the socket to the kernel; the table stays."""
         self._netlink.close()
 
     def install(self, flows: Sequence[KernelFlow]) -> None:
-        """Forward flows, all or none."""
+        """Add flows, all or none."""
         for part in in_parts(flows):
             marks = [_MARK.pack(flow.mark) for flow in part]
             ends = {
@@ -47,9 +47,9 @@ class KernelTable:
             self._change([*changes, keys])
 
     def end(self, flows: Sequence[KernelFlow]) -> dict[int, Counts]:
-        """Forward flows no more; return their last counts by mark.
+        """Remove flows; return their last counts by mark.
 
-        Their keys go first: after that nothing is counted any more, and the counts are whole.
+        Their keys are removed first: nothing is counted after that, so the counts are complete.
         """
         counts: dict[int, Counts] = {}
         for part in in_parts(flows):
@@ -61,15 +61,15 @@ class KernelTable:
         return counts
 
     def read_counts(self) -> list[int]:
-        """Read what has left of every flow; return the marks of those of which more has than when it was read last."""
+        """Read the counters of all flows; return the marks of flows whose counts have grown since the last reading."""
         return self._tally.read((_mark(key), packets, octets - HEADER_OCTETS * packets) for key, _, packets, octets in self._dump(_SADDR))
 
     def counts(self, mark: int) -> Counts:
-        """Return what had left of a flow when it was read last."""
+        """Return what had left of a flow at the last reading."""
         return self._tally.of(mark)
 
     def check(self, flows: Sequence[KernelFlow]) -> dict[int, Check]:
-        """Return what came in and what left of some flows, by mark."""
+        """Return, by mark, what came in and what left of some flows."""
         found: dict[int, Check] = {}
         for part in in_parts(flows):
             came = {_mark(element.data): element.packets for element in self._get(_FLOW, [_key(flow) for flow in part])}
@@ -78,7 +78,7 @@ class KernelTable:
         return found
 
     def flows(self) -> dict[int, KernelFlow]:
-        """Return every flow by mark; raises KernelRefused where there is no table."""
+        """Return every flow by mark; raises KernelRefused if there is no table."""
         ends = {name: {_mark(element.key): element.data for element in self._dump(name)} for name in (_DADDR, _DPORT, _SADDR, _SPORT)}
         found = {}
         for element in self._dump(_FLOW):
@@ -105,7 +105,7 @@ class KernelTable:
 
 
 def counts_of(element: Element) -> Counts:
-    """Return what an element of a map has counted, without headers."""
+    """Return an element's counters, without the octets of headers."""
     return Counts(element.packets, element.octets - HEADER_OCTETS * element.packets)
 
 
@@ -114,7 +114,7 @@ def _counts(elements: Iterable[Element]) -> dict[int, Counts]:
 
 
 def _key(flow: KernelFlow) -> bytes:
-    # Each part of a concatenation fills whole words.
+    # Each part of a concatenation is padded to whole words.
     ends = (inet_aton(host) + _KEY_PORT.pack(port, 0) for host, port in (flow.source, flow.local))
     return b"".join(ends)
 

@@ -1,4 +1,4 @@
-"""What a relay tells Prometheus, read from the core when it is asked for."""
+"""A relay's Prometheus metrics, read from the core when they are scraped."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from voiceapps.rules.media_figures import MediaFigures
 
 
 class RelayMetrics(Collector):
-    """Collect from one relay; registers itself."""
+    """The collector of one relay; it registers itself."""
 
     def __init__(self, relay: MediaRelay, sockets: MediaSockets, registry: CollectorRegistry) -> None:
         self._relay = relay
@@ -27,11 +27,11 @@ class RelayMetrics(Collector):
         registry.register(self)
 
     def count_ended(self, event: SessionEnded) -> None:
-        """Keep the totals of a session that is gone."""
+        """Add the totals of a session that has ended."""
         _add(event.figures, self._ended_packets, self._ended_octets)
 
     def collect(self) -> Iterable[Metric]:
-        """Return the figures of this moment."""
+        """Return the present figures."""
         yield GaugeMetricFamily("sipuri_relay_sessions", "Sessions relayed now", len(self._relay.table))
         yield GaugeMetricFamily("sipuri_relay_sockets", "Media sockets open", len(self._sockets))
         yield GaugeMetricFamily("sipuri_relay_connected_sockets", "Sources that have a socket of their own", self._sockets.connected)

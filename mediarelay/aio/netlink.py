@@ -1,4 +1,4 @@
-"""A netlink socket: the kernel answers while it is asked, so a question and its answer are one call."""
+"""A netlink socket: the kernel answers while it is asked, so a request and its answers are one call."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEND_BUFFER_OCTETS = 4 << 20
 
 
 class KernelRefused(Exception):
-    """The kernel does not do what it was asked; the text is its reason."""
+    """The kernel has refused a request; the text is its reason."""
 
     def __init__(self, number: int) -> None:
         super().__init__(os.strerror(number))
@@ -22,7 +22,7 @@ class KernelRefused(Exception):
 
 
 class NetlinkSocket:
-    """Ask one family of netlink, and hear what it tells `groups` unasked; raises OSError where the system has none."""
+    """A socket of one netlink family that also receives the notices of `groups`; raises OSError if the system lacks the family."""
 
     def __init__(self, family: int, groups: int = 0) -> None:
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, family)
@@ -36,22 +36,22 @@ class NetlinkSocket:
         return self._socket.fileno()
 
     def close(self) -> None:
-        """Close it."""
+        """Close the socket."""
         self._socket.close()
 
     def next_sequence(self) -> int:
-        """Return a number that tells a question's answers from others."""
+        """Return a new sequence number, which ties answers to their request."""
         self._sequence += 1
         return self._sequence
 
     def ask(self, question: bytes) -> list[Message]:
-        """Send a question whose messages have the last number; return its answers. Raises KernelRefused, NetlinkError."""
+        """Send a request whose messages carry the last number; return its answers. Raises KernelRefused and NetlinkError."""
         try:
             self._socket.send(question)
-            # What the kernel tells of a change of ours has no number in some versions.
+            # In some versions the notice of a change of our own carries no number.
             answers = [message for message in self._read_all() if message.sequence in (self._sequence, 0)]
         except OSError as error:
-            # ENOBUFS here means that answers are lost, perhaps a refusal.
+            # ENOBUFS here means that answers were lost, perhaps a refusal among them.
             raise KernelRefused(error.errno or errno.EIO) from error
         for answer in answers:
             if answer.error:
@@ -59,11 +59,11 @@ class NetlinkSocket:
         return [answer for answer in answers if answer.error is None and answer.kind != DONE]
 
     def read(self) -> list[Message]:
-        """Return what has come; empty where nothing has. Raises NetlinkError."""
+        """Return the notices that have come, perhaps none. Raises NetlinkError."""
         try:
             return self._receive()
         except OSError as error:
-            # Copies that nobody read in time are lost, and said to be.
+            # Copies that were not read in time are lost, and the kernel reports it.
             if error.errno != errno.ENOBUFS:
                 raise
             return []

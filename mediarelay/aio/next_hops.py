@@ -1,4 +1,4 @@
-"""Where packets go next from here: routes and devices as the kernel has them now, and a notice of each change."""
+"""The next hop of packets from here: routes and devices as the kernel has them now, and a notice of each change."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ MAX_KNOWN = 10_000
 
 
 class NextHops:
-    """Answer from what is known; `on_change` is called a moment after the kernel told of changes, when nothing is known any more.
+    """A cache of the kernel's answers; `on_change` is called a moment after the kernel reports a change, with the cache empty.
 
-    Raises OSError where the system has no netlink.
+    Raises OSError if the system has no netlink.
     """
 
     def __init__(self, on_change: Callable[[], None]) -> None:
@@ -50,7 +50,7 @@ class NextHops:
             self._loop.add_reader(notices, self._hear, notices)
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening for changes."""
         if self._gathering is not None:
             self._gathering.cancel()
         for notices in self._notices:
@@ -67,7 +67,7 @@ class NextHops:
         return self._devices
 
     def find(self, address: str) -> tuple[Hop, Device] | None:
-        """Return the way to an address, None where there is no plain one; raises NetlinkError."""
+        """Return the next hop to an address, or None if there is no plain route; raises NetlinkError."""
         if address not in self._known:
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
@@ -77,7 +77,7 @@ class NextHops:
         return (hop, device) if hop is not None and device is not None else None
 
     def obstacle(self) -> str:
-        """Return what may send a packet another way than its address says, empty where nothing does.
+        """Return what may send packets another way than their destination alone says, in one sentence; empty if nothing does.
 
         Raises KernelRefused and NetlinkError.
         """
@@ -91,14 +91,14 @@ class NextHops:
         try:
             answers = self._routes.ask(ask_route(address, self._routes.next_sequence()))
         except KernelRefused:
-            return None  # It has no way there.
+            return None  # There is no route.
         return next((hop for answer in answers if (hop := read_hop(answer, address)) is not None), None)
 
     def _hear(self, notices: NetlinkSocket) -> None:
         try:
             notices.read()
         except (OSError, NetlinkError):
-            pass  # Whatever it was, it was a notice.
+            pass  # Even one that cannot be read was a notice of a change.
         if self._gathering is None:
             self._gathering = self._loop.call_later(GATHER_SECONDS, self._tell)
 

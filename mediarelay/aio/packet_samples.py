@@ -1,4 +1,4 @@
-"""Read the copies of packets that the kernel has forwarded; each is as it was when it came."""
+"""Reads the copies of packets that the kernel has forwarded; each shows the packet as it arrived."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ log = structlog.get_logger(__name__)
 
 
 class PacketSamples:
-    """Deliver source, destination, payload and moment (monotonic) of each copy.
+    """Delivers source, destination, payload and time (on the loop's clock) of each copy.
 
-    Raises KernelRefused where another program has the group.
+    Raises KernelRefused if another program has the group.
     """
 
     def __init__(self, group: int, on_sample: Callable[[Address, Address, bytes, float], None]) -> None:
@@ -53,7 +53,7 @@ class PacketSamples:
                 for message in messages:
                     copy = read_copy(message)
                     if copy is not None:
-                        # The clock of days may have been set since; a copy is never from the future, and not long waited for.
+                        # The wall clock may have been set since: no copy comes from the future, and none has waited long.
                         age = today - copy.at if copy.at else 0.0
                         self._deliver(copy.data, now - min(max(age, 0.0), MAX_AGE_SECONDS))
         except (OSError, NetlinkError) as error:

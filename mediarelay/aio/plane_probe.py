@@ -45,6 +45,6 @@ async def _arrives(sender: socket.socket, to: Address, receiver: socket.socket, 
         async with asyncio.timeout(PROBE_SECONDS):
             data, source = await asyncio.get_running_loop().sock_recvfrom(receiver, len(PROBE) + 1)
     except (TimeoutError, PermissionError):
-        # A firewall may say no at once.
+        # A firewall may refuse at once.
         return False
     return data == PROBE and source == comes_from

@@ -1,4 +1,4 @@
-"""What the kernel plane needs of the machine: nft, forwarding, marks that no routing rule looks at."""
+"""What the kernel plane needs of the machine: nft, forwarding, and marks that no routing rule looks at."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
 def what_is_missing(config: RelayConfig) -> str:
-    """Return in one sentence what the plane needs and this machine lacks; empty where nothing is missing."""
+    """Return, in one sentence, what the plane needs and this machine lacks; empty if nothing is missing."""
     lacking = missing()
     if lacking:
         return f"{lacking} is missing."
@@ -39,7 +39,7 @@ def _mark_conflict(marks: range) -> str:
     finally:
         netlink.close()
     for mark, mask in (rule.mark for rule in found if rule is not None and rule.mark is not None):
-        # Which bits our marks share with each other: all but those that number them.
+        # The bits that all our marks have in common; the others number the flows.
         fixed = 0xFFFF_FFFF ^ (len(marks) - 1)
         if (mark ^ marks.start) & mask & fixed == 0:
             return f"a routing rule looks at packets with the mark {mark:#x}; set SIPURI_MEDIA_MARK_BASE to others."

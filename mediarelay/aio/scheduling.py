@@ -1,7 +1,7 @@
-"""When the relay's thread goes before others: audio cannot wait until an ordinary program has used up its turn, some milliseconds.
+"""The real-time priority of the relay's thread: audio cannot wait some milliseconds until an ordinary program has used up its slice.
 
-That holds while packets pass through this process. Where the kernel forwards them, what is left here is bookkeeping, which
-would only keep the machine's other programs waiting, the kernel's own threads among them.
+The priority is raised only while packets pass through this process. If the kernel forwards them, what is left here is
+bookkeeping, which would only delay the machine's other programs, the kernel's own threads among them.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ import structlog
 
 SWITCH_SECONDS = 0.0002
 REALTIME = 1
-"""The lowest priority of those that go before ordinary threads."""
+"""The lowest real-time priority."""
 
 log = structlog.get_logger(__name__)
 
 
 class Priority:
-    """The priority of the thread that asks; where it is not `wanted`, or the system does not allow it, an ordinary one."""
+    """The priority of the calling thread; it stays ordinary unless it is `wanted` and the system allows more."""
 
     def __init__(self, *, wanted: bool) -> None:
         self._wanted = wanted
         self._is_first = False
 
     def follow(self, *, carries_packets: bool) -> None:
-        """Go before ordinary threads while packets depend on this one.
+        """Take real-time priority while packets depend on this thread, and give it up otherwise.
 
-        Threads and processes that it starts are ordinary (sched(7)). The system keeps a twentieth of each second back for the
-        others (`sched_rt_runtime_us`), so not even a thread that never rests can keep an operator out.
+        Threads and processes that it starts are ordinary (sched(7)). The system reserves a twentieth of each second for the
+        others (`sched_rt_runtime_us`), so even a thread that never rests cannot lock an operator out.
         """
         if not self._wanted or carries_packets == self._is_first:
             return
@@ -45,5 +45,5 @@ class Priority:
 
 
 def shorten_switch_interval() -> None:
-    """Have a thread that computes hand the interpreter on soon: the database's would keep packets waiting for 5 ms at a time."""
+    """Make computing threads release the interpreter soon: the database's would keep packets waiting for 5 ms at a time."""
     sys.setswitchinterval(SWITCH_SECONDS)

@@ -1,4 +1,4 @@
-"""Run a relay's core on an event loop: feed, pump, re-arm one timer."""
+"""A relay's core on an event loop: feed it, pump its events, re-arm one timer."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ log = structlog.get_logger(__name__)
 
 
 class RelayServer:
-    """A relay with its ng socket and its media ports; `on_ended` and `on_one_way` hear of sessions.
+    """A relay with its ng socket and its media ports; `on_ended` and `on_one_way` get the core's events about sessions.
 
-    A worker gets its commands from the front by the socket `commands`, a relay on its own by its ng address.
+    A worker gets its commands from the front through the socket `commands`; a relay without workers reads its ng address.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class RelayServer:
 
     @property
     def session_count(self) -> int:
-        """Sessions that are relayed now."""
+        """The number of sessions."""
         return len(self._relay.table)
 
     def calls(self) -> list[str]:
@@ -80,11 +80,11 @@ class RelayServer:
         return [session.call_id for session in self._relay.table]
 
     def figures(self, call_ids: Iterable[str]) -> dict[str, tuple[MediaFigures, ...]]:
-        """Return what the sides of live sessions have seen so far."""
+        """Return the figures of both sides of live sessions so far."""
         return self._relay.figures(call_ids)
 
     async def start(self) -> None:
-        """Take up what a killed process has left and open the ng socket; raises CannotStart."""
+        """Resume what a killed process has left and open the ng socket; raises CannotStart."""
         self._started = True
         shorten_switch_interval()
         entries, same_rules = self._journal.load() if self._journal else ([], False)
@@ -101,7 +101,7 @@ class RelayServer:
         self._pump()
 
     def ready(self) -> bool:
-        """Tell whether offers for new calls are welcome."""
+        """Return whether the relay accepts offers for new calls."""
         return self._started and not self._draining
 
     def drain(self) -> None:
@@ -110,11 +110,11 @@ class RelayServer:
         self._relay.drain()
 
     def idle(self) -> bool:
-        """Tell whether no session is left."""
+        """Return whether no session is left."""
         return self._relay.idle()
 
     async def stop(self) -> None:
-        """Close all sockets and leave nothing behind."""
+        """Close all sockets; remove the kernel's rules and the journal."""
         self._alarm.stop()
         self._endpoint.close()
         await self._plane.stop()

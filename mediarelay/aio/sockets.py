@@ -1,22 +1,23 @@
 """Media sockets: plain non-blocking ones behind an epoll of their own.
 
-Theory of operation. asyncio's datagram transport would cost several times as much a packet, and so would a call of the
-event loop for each socket that has one. So the loop watches one descriptor, the epoll; when that is ready, we ask it for
-all sockets that are and take one datagram from each. All read into one buffer, because a datagram is judged and sent on
+Theory of operation. asyncio's datagram transport would cost several times as much per packet, and so would one call of
+the event loop for each ready socket. So the loop watches one descriptor, the epoll; when that is ready, we ask it for
+all ready sockets and take one datagram from each. All read into one buffer, because a datagram is judged and sent on
 before the next is read.
 
-Each port has a socket that hears everybody. Where an RTP port has passed on so many packets of one source, a second
-socket is bound to it and connected to that source: the kernel prefers it for what comes from there, finds it without a
-route, and neither it nor Python makes or reads an address for each packet, which is about a quarter of the whole cost. It is
-nothing but a shorter way. The core is told the source of every packet and decides as ever; others go on being heard by the
-first socket, and if one of them becomes the source, the second socket follows. Where descriptors are short, these go first.
+Each port has a socket that receives from any source. Once an RTP port has passed on enough packets of one source, a
+second socket is bound to the port and connected to that source. The kernel prefers it for packets of that source and
+finds it without a route, and neither the kernel nor Python builds or reads an address for each packet, which saves about
+a quarter of the whole cost. It is only a shortcut: the core still gets the source of every packet and decides as before.
+Packets of other sources still arrive at the first socket; if one of them becomes the source, the second socket follows.
+If descriptors run short, the second sockets are closed first.
 
-Waking up for a packet can cost more than the packet, above all where this thread goes before others and cuts into the
-very program that sends. So where a wake comes right after another, we stay, and look again after short rests for what has
-come meanwhile, as the driver of a network card does, until nothing has. Others have the core in these rests.
+Waking up for a packet can cost more than the packet, above all if this thread has priority and cuts into the very
+program that sends. So if one wake follows another closely, we stay and look again after short rests, as a network card's
+driver does, until nothing more has come. Other programs have the core during these rests.
 
-Between its bind and its connect the second socket hears everybody, too. So it is read like the first until it has been
-empty once: after that it holds nothing but what the connected source has sent.
+Between its bind and its connect the second socket receives from any source, too. So it is read like the first until it
+has been empty once: after that it holds nothing but what the connected source has sent.
 """
 
 from __future__ import annotations
@@ -37,23 +38,23 @@ from mediarelay.relay import MediaRelay
 ROUNDS_PER_WAKE = 64
 SOCKETS_PER_ROUND = 512
 DATAGRAMS_PER_WAKE = 1_024
-"""After so many, commands have their turn."""
+"""Datagrams taken before commands have their turn."""
 SOON_SECONDS, REST_SECONDS = 0.0003, 0.0002
-"""A wake so soon after the last one is worth staying for; the rest before each look, which packets may have to wait."""
+"""A wake within this time of the last one is worth staying for; the rest before each look, by which packets may be delayed."""
 LOOKS_PER_WAKE = 8
 DATAGRAM_BYTES = 65_535
 REGULAR_PACKETS = 25
-"""After so many of one source its RTP port gets a connected socket: half a second of audio, by when the kernel plane has its flows."""
+"""After this many of one source, an RTP port gets a connected socket: half a second of audio, by when the kernel plane has its flows."""
 MAX_CONNECTED = 4_000
-"""Connected sockets: more sources than one process can serve."""
+"""Connected sockets; more sources than one process can serve."""
 MAX_EARLY = 64
-"""Datagrams that a socket may hold from before it was connected; with more, it is given up."""
+"""Datagrams that a socket may hold from before it was connected; one that holds more is given up."""
 
 log = structlog.get_logger(__name__)
 
 
 class _Port:
-    """A bound port, and whose packets were passed on there last."""
+    """A bound port, and the source whose packets it passed on last."""
 
     __slots__ = ("connects", "local", "packets", "sock", "source")
 
@@ -63,10 +64,10 @@ class _Port:
         self.connects = connects
         self.source: Address | None = None
         self.packets = 0
-        """Those in a row of this source."""
+        """Consecutive packets of this source."""
 
     def note(self, source: Address) -> bool:
-        """Count a packet; tell whether its source has become a regular."""
+        """Count a packet; return whether its source now deserves a connected socket."""
         if source != self.source:
             self.source, self.packets = source, 0
         self.packets += 1
@@ -74,7 +75,7 @@ class _Port:
 
 
 class _Connected:
-    """A socket at a port that is connected to one source."""
+    """A second socket of a port, connected to one source."""
 
     __slots__ = ("local", "receive", "remote", "send", "sock")
 
@@ -84,7 +85,7 @@ class _Connected:
 
 
 class MediaSockets:
-    """The bound ports of a relay; `on_events` is called when packets have made the core ask for something."""
+    """The bound ports of a relay; `on_events` is called after packets that made the core emit events."""
 
     def __init__(self, relay: MediaRelay, clock: Callable[[], float], on_events: Callable[[], None]) -> None:
         self.errors = 0
@@ -108,11 +109,11 @@ class MediaSockets:
 
     @property
     def connected(self) -> int:
-        """How many sources have a socket of their own."""
+        """The number of sources that have a socket of their own."""
         return len(self._connected)
 
     def open_pair(self, host: str, port: int) -> bool:
-        """Bind `port` and the next one; tell whether both could be had."""
+        """Bind `port` and the next one; return whether both could be bound."""
         try:
             opened = _bind_pair(host, port)
         except OSError as error:
@@ -127,7 +128,7 @@ class MediaSockets:
         return True
 
     def close_pair(self, host: str, port: int) -> None:
-        """Close what `open_pair` opened; a pair that never was is passed over."""
+        """Close what `open_pair` opened; a pair that was never open is ignored."""
         for number in (port, port + 1):
             entry = self._by_local.pop((host, number), None)
             if entry is not None:
@@ -144,9 +145,9 @@ class MediaSockets:
             self._poller.close()
 
     def _make_room(self, error: OSError) -> bool:
-        """Close all connected sockets where the system has no more to give; tell whether there were any.
+        """If the system is out of descriptors or memory, close all connected sockets; return whether there were any.
 
-        Without any, say so once; a port that another program has is nothing to speak of.
+        If there were none, log it once. Other errors, such as a port that another program has, are not logged.
         """
         if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
             return False
@@ -173,7 +174,7 @@ class MediaSockets:
         self._left_at = self._clock()
 
     def _take_all(self, poller: select.epoll) -> int:
-        """Send on what waits, and tell how many datagrams that were."""
+        """Relay the datagrams that wait; return their number."""
         taken = 0
         for _ in range(ROUNDS_PER_WAKE):
             ready = poller.poll(0, SOCKETS_PER_ROUND)
@@ -184,7 +185,7 @@ class MediaSockets:
         return taken
 
     def _relay(self, ready: Sequence[tuple[int, int]], now: float) -> None:
-        """Take one datagram from each socket and send it on: some ten thousand times a second, so all in one place."""
+        """Take one datagram from each socket and send it on; runs some ten thousand times a second, so it is all in one function."""
         buffer, view, connected, beside, judge = self._buffer, self._view, self._connected, self._beside, self._core.receive_media
         for number, _ in ready:
             own = connected.get(number)
@@ -205,12 +206,12 @@ class MediaSockets:
                     out.send(view[:size])
                     continue
                 except OSError:
-                    # Somebody has said that nobody listens there: that was of an earlier packet, and this one is not sent.
+                    # An ICMP error about an earlier packet surfaced; this packet has not been sent.
                     pass
             self._send(flow, size)
 
     def _take(self, port: _Port, now: float) -> bool:
-        """Take one datagram of whoever it may be and send it on; tell whether there may be more."""
+        """Take one datagram from a port's first socket and send it on; return whether there may be more."""
         try:
             size, source = port.sock.recvfrom_into(self._buffer)
         except BlockingIOError:
@@ -247,12 +248,12 @@ class MediaSockets:
                     self._connect(port, port.source)
 
     def _connect(self, port: _Port, remote: Address) -> None:
-        """Give a source a socket of its own, if that can be had."""
+        """Give a source a socket of its own, if possible."""
         try:
             sock = _bind_beside(port.sock, remote)
         except OSError:
             return
-        # In the order in which they came: from now on the source's packets come to the second socket only.
+        # In order of arrival: from now on the source's packets come to the second socket only.
         for entry in (port, _Port(sock, connects=False)):
             is_empty = not all(self._take(entry, self._clock()) for _ in range(MAX_EARLY))
         if not is_empty:
@@ -289,7 +290,7 @@ def _bind_pair(host: str, port: int) -> list[socket.socket]:
 
 
 def _bind_beside(first: socket.socket, remote: Address) -> socket.socket:
-    """Return a second socket at a port, connected; the port is shared for this moment only. Raises OSError."""
+    """Return a second, connected socket at a port; the port is shared for this moment only. Raises OSError."""
     sock = _socket()
     try:
         for one in (first, sock):
@@ -300,13 +301,13 @@ def _bind_beside(first: socket.socket, remote: Address) -> socket.socket:
         sock.close()
         raise
     finally:
-        # Now nobody else can share it, however he asks.
+        # From here on nobody else can share the port, even with SO_REUSEADDR.
         first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     return sock
 
 
 def _socket() -> socket.socket:
-    """Return a socket that is not bound yet."""
+    """Return an unbound, non-blocking UDP socket."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)
     return sock

@@ -1,4 +1,4 @@
-"""Which addresses media may be sent to (D8, threat 26)."""
+"""Which addresses media may be sent to (D8): packets must reach neither third parties nor our own machines."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Side(Enum):
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
-    """Decide where packets of one side may go."""
+    """Decides where packets of one side may go."""
 
     trusted: bool
-    """The inside: its session descriptions are believed without proof."""
+    """The internal side: its session descriptions are believed without proof."""
     allow_private: bool
     own_addresses: frozenset[str]
     is_own_socket: Callable[[Address], bool]
-    """Tells whether an address and port is a media socket of this relay: sending there would be a loop."""
+    """Returns whether an address and port is a media socket of this relay: sending there would be a loop."""
 
     def permits(self, address: Address) -> bool:
-        """Tell whether media may be sent to `address` at all."""
+        """Return whether media may be sent to `address` at all."""
         if not 0 < address[1] < 65_536 or self.is_own_socket(address):
             return False
         if self.trusted or self.allow_private:
@@ -41,12 +41,12 @@ class AddressPolicy:
         return address[0] not in self.own_addresses and is_public(address[0])
 
     def counts_as_public(self, host: str) -> bool:
-        """Tell whether a host needs no help with NAT."""
+        """Return whether a host needs no help with NAT."""
         return is_public(host) or (self.allow_private and _is_unicast(host))
 
 
 def is_public(host: str) -> bool:
-    """Tell whether `host` is an IPv4 address that is neither private nor special by the table of D13."""
+    """Return whether `host` is an IPv4 address that is neither private nor special by the table of D13."""
     try:
         address = IPv4Address(host)
     except AddressValueError:

@@ -1,4 +1,4 @@
-"""Get the pairs of ports that one offer needs, one after the other, or give all of them back."""
+"""Get the port pairs that one offer needs, one after the other, or give all of them back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_FAILURES = 8
 
 
 class Allocation:
-    """Pairs on their way to one session; `done(True)` is called when all are bound, `done(False)` when none is left."""
+    """The pairs on their way to one session; `done(True)` is called once all are bound, `done(False)` if that fails."""
 
     def __init__(self, wanted: Sequence[Side], done: Callable[[Allocation, bool, float], None]) -> None:
         self.wanted = deque(wanted)
@@ -28,7 +28,7 @@ class Allocation:
 
 
 class Allocator:
-    """The pools of both sides, and the allocations that wait for the shell to bind."""
+    """The port pools of both sides, and the allocations that wait for the shell to bind."""
 
     def __init__(self, pools: dict[Side, PortPool], events: deque[Event]) -> None:
         self.pools = pools
@@ -38,7 +38,7 @@ class Allocator:
         self._waiting: dict[tuple[Side, int], Allocation] = {}
 
     def begin(self, allocation: Allocation, now: float) -> None:
-        """Ask for the first pair, or finish at once when nothing is wanted."""
+        """Ask for the first pair, or finish at once if none is wanted."""
         if not allocation.wanted:
             allocation.done(allocation, True, now)
             return
@@ -57,13 +57,13 @@ class Allocator:
         self.begin(allocation, now)
 
     def port_failed(self, side: Side, port: int, now: float) -> None:
-        """Set a pair aside that did not bind, and try another, a few times."""
+        """Set aside a pair that did not bind and try another, up to a limit."""
         allocation = self._waiting.pop((side, port))
         self.failures += 1
         allocation.failures += 1
         self.pools[side].release(port, now)
         if allocation.failures > MAX_FAILURES:
-            # A machine without descriptors would refuse all others, too, and lose a whole pool to one offer.
+            # On a machine without descriptors no pair would bind: one offer would drain the whole pool.
             self._give_back(allocation, now)
         else:
             self.begin(allocation, now)
@@ -73,7 +73,7 @@ class Allocator:
         self.pools[side].release(port, now)
 
     def expire(self, now: float) -> None:
-        """Return pairs from quarantine and let the shell close their sockets."""
+        """Return pairs from quarantine to the pools and let the shell close their sockets."""
         for side in self.pools:
             self._expire_side(side, now)
 

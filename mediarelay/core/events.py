@@ -1,4 +1,4 @@
-"""What the relay's core asks of its shell, and what it tells."""
+"""The events that the relay's core emits: what it asks of its shell, and what it reports."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from voiceapps.rules.media_figures import MediaFigures
 
 
 class EndCause(StrEnum):
-    """Why a session is gone."""
+    """Why a session has ended."""
 
     DELETED = "deleted"
     TIMEOUT = "timeout"
     LOST = "lost"
-    """Its ports could not be had again after a restart."""
+    """Its ports could not be bound again after a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class PairWanted:
 
 @dataclass(frozen=True, slots=True)
 class PairReleased:
-    """Tells that a pair has left quarantine: its sockets, if there are any, can be closed."""
+    """Fired when a pair leaves quarantine: its sockets, if there are any, can be closed."""
 
     side: Side
     port: int
@@ -38,7 +38,7 @@ class PairReleased:
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    """Fired when a session is gone; its ports are in quarantine."""
+    """Fired when a session has ended; its ports are in quarantine."""
 
     call_id: str
     cause: EndCause
@@ -47,7 +47,7 @@ class SessionEnded:
 
 @dataclass(frozen=True, slots=True)
 class OneWayAudio:
-    """Fired when one side of a stream is not heard though the other is, and when it is heard again."""
+    """Fired when one side of a stream is silent though the other is not, and when it is heard again."""
 
     call_id: str
     side: Side
@@ -56,16 +56,16 @@ class OneWayAudio:
     """Index of the media section."""
     silent: bool
     source: str
-    """`address:port` that its audio comes from or should, empty where neither is known."""
+    """The `address:port` that its audio comes from, or should come from; empty if neither is known."""
     local: str
-    """`address:port` of ours that it should come to."""
+    """Our `address:port`, to which its audio should come."""
     cause: str
-    """What the likely cause is, a sentence; empty when the side is heard again."""
+    """The likely cause, in one sentence; empty when the side is heard again."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionChanged:
-    """Fired when a session is to be written down as it is now, or forgotten where it is gone."""
+    """Fired when a session's present state is to be journalled, or, if it has ended, removed from the journal."""
 
     call_id: str
 

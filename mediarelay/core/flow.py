@@ -1,8 +1,8 @@
 """The packet path: one object for each local port, and what it does with one datagram.
 
-`receive` returns the flow through which the datagram leaves, or None when it is dropped; the shell then sends the same
+`receive` returns the flow through which the datagram leaves, or None if it is dropped; the shell then sends the same
 octets from `flow.local` to `flow.target`. The common case, a plain RTP header from the locked source, is decided by
-four comparisons. All else goes the long way round through `_inspect`.
+four comparisons. Everything else takes the slow path through `_inspect`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Drop(StrEnum):
     STUN = "stun"
     DTLS = "dtls"
     STRANGER = "stranger"
-    """Not from the locked source, nor one that could become it."""
+    """Neither from the locked source nor from one that could become it."""
     NO_TARGET = "no_target"
-    """The far end has not been heard of yet."""
+    """Nothing is known yet of where the far end listens."""
     LATE = "late"
     """For a port whose session has ended."""
 
@@ -56,10 +56,10 @@ class Flow(ABC):
         self.drops = drops
         self.peer: Flow | None = None
         self.rtcp_peer: Flow | None = None
-        """Where RTCP leaves that comes to an RTP port."""
+        """The flow by which RTCP leaves that arrives at an RTP port."""
         self.packets_in = self.bytes_in = 0
         self.packets_unsent = 0
-        """Those that came before the far end was heard of; all others have left at the other side."""
+        """Packets dropped because the far end was not known yet; all other accepted ones have left at the other side."""
 
     @property
     def target(self) -> Address | None:
@@ -80,7 +80,7 @@ class Flow(ABC):
         self.drops[reason] += 1
 
     def _pass(self, size: int) -> Flow | None:
-        """Count an accepted datagram and choose its way out."""
+        """Count an accepted datagram and choose the flow by which it leaves."""
         self.packets_in += 1
         self.bytes_in += size
         peer = self.peer
@@ -104,13 +104,13 @@ class RtpFlow(Flow):
         self.reports = reports
         self.stats = ReceiveStats(clock_rate)
         self.payload_type: int | None = None
-        """That of the last packet."""
+        """The SSRC of the last packet."""
         self.payload_types: set[int] = set()
-        """Those of all packets."""
+        """The SSRCs of all packets."""
         self.is_dtls = is_dtls
-        """Whether the ends agree on their keys here (RFC 5764): their handshake passes as it is."""
+        """Whether the ends negotiate their keys here (RFC 5764): their DTLS handshake passes unchanged."""
         self.rtcp = 0
-        """RTCP datagrams that came on this port."""
+        """RTCP datagrams received on this port."""
 
     def receive(self, data: Buffer, size: int, source: Address, now: float) -> Flow | None:
         """Relay RTP from the locked source; see `Flow.receive`."""
@@ -130,7 +130,7 @@ class RtpFlow(Flow):
         if second & 0x7F != self.payload_type:
             self._note_payload_type(second & 0x7F)
         self.stats.update(ssrc, sequence, timestamp, now)
-        # As `_pass` does, without a call.
+        # The same as `_pass`, without a call.
         self.packets_in += 1
         self.bytes_in += size
         peer = self.peer
@@ -157,7 +157,7 @@ class RtpFlow(Flow):
         self.payload_types.add(payload_type)
 
     def _inspect(self, data: Buffer, size: int, source: Address, now: float) -> Kind | None:
-        """Return what an uncommon datagram is when it may pass, else drop it and return None."""
+        """Return the kind of an uncommon datagram that may pass; else drop it and return None."""
         kind = classify(data, size)
         if kind is Kind.RTP and is_well_formed(data, size):
             _, second, sequence, _, ssrc = _HEADER.unpack_from(data)
@@ -192,7 +192,7 @@ class PlainFlow(Flow):
 
 
 class RtcpFlow(Flow):
-    """The RTCP port beside an RTP port: it believes the address that RTP has locked, and nobody before that."""
+    """The RTCP port beside an RTP port: it believes the address that RTP has locked, and no other before that."""
 
     __slots__ = ("_policy", "advertised", "last_at", "reports", "source")
 
@@ -204,11 +204,11 @@ class RtcpFlow(Flow):
         """Where RTCP comes from."""
         self.last_at = 0.0
         self.advertised: Address | None = None
-        """What `a=rtcp` said, if anything."""
+        """The address that `a=rtcp` names, if any."""
 
     @property
     def target(self) -> Address | None:
-        """Where RTCP comes from, else what SDP said at the address of the media, else the port above RTP's."""
+        """Where RTCP comes from; else the port that SDP names, at the address of the media; else the port above RTP's."""
         media = self.learner.target
         if media is None:
             return None
@@ -251,7 +251,7 @@ def _towards(peer: Flow | None) -> Flow | None:
 
 
 def _is_rtcp(data: Buffer, size: int) -> bool:
-    """Tell whether the first packet of a compound datagram fits it."""
+    """Return whether the length of the first packet of a compound datagram fits it."""
     if size < 8 or classify(data, size) is not Kind.RTCP:
         return False
     words: int = _RTCP_HEADER.unpack_from(data)[2]

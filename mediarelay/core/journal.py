@@ -1,7 +1,6 @@
-"""What a restarted relay needs to know of a session, as values that JSON has (D7).
+"""What a restarted relay needs to know of a session, as JSON values (D7).
 
-Addresses are `[host, port]`, times are those of the machine's monotonic clock, which a restart of the process does not
-turn back.
+Addresses are `[host, port]`; times are those of the machine's monotonic clock, which goes on when the process restarts.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ T = TypeVar("T")
 
 
 def entry_of(session: Session) -> JournalEntry:
-    """Return a session as it is now."""
+    """Return a session's present state."""
     return {
         "call": session.call_id,
         "touched_at": session.touched_at,
@@ -37,19 +36,19 @@ def entry_of(session: Session) -> JournalEntry:
 
 
 def resume(entry: JournalEntry, new: Callable[[str, tuple[Side, Side]], Session]) -> Session:
-    """Return the session of a entry; `new` makes an empty one. Raises ValueError where the entry is damaged."""
+    """Return the session of an entry; `new` makes an empty one. Raises ValueError if the entry is damaged."""
     try:
         return _resume(entry, new)
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError(f"A entry of a session is damaged: {error!r}.") from None
+        raise ValueError(f"The entry of a session is damaged: {error!r}.") from None
 
 
 def flows_of(entry: JournalEntry) -> dict[int, tuple[KernelFlow, ...]]:
-    """Return what the kernel carried of each stream when the entry was written; raises ValueError where it is damaged."""
+    """Return, by stream, what the kernel carried when the entry was written; raises ValueError if it is damaged."""
     try:
         return {int(index): tuple(map(_read_flow, stream["kernel"])) for index, stream in entry["streams"].items()}
     except (KeyError, TypeError, IndexError, AttributeError) as error:
-        raise ValueError(f"A entry of a session is damaged: {error!r}.") from None
+        raise ValueError(f"The entry of a session is damaged: {error!r}.") from None
 
 
 def _resume(entry: JournalEntry, new: Callable[[str, tuple[Side, Side]], Session]) -> Session:

@@ -3,7 +3,7 @@
 Theory of operation. A session description says where a peer wants its media; behind NAT that is not where its packets
 come from. So the first well-formed packet from a plausible source takes the lock, and media goes where it came from.
 Plausible sources have a rank: (1) the address and port of the SDP, (2) the address of the SDP, (3) the address that
-the SIP request came from, (4) any public address, only where the application allows it and the SDP address is not
+the SIP request came from, (4) any public address, only if the application allows it and the SDP address is not
 public, and only after ten consecutive packets of one SSRC with an answered payload type and no rival.
 
 Within five seconds a better rank takes the lock over. After that nothing else is accepted, with one exception for NAT
@@ -38,7 +38,7 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What learning must know about one packet; for a stream that is not RTP only the source."""
+    """What learning must know about one packet; only the source if the stream is not RTP."""
 
     source: Address
     ssrc: int = 0
@@ -56,7 +56,7 @@ class _Run:
         self.count = 1
 
     def add(self, arrival: Arrival) -> bool:
-        """Count `arrival` and return True when it continues the run."""
+        """Count `arrival` and return True if it continues the run."""
         last = self.last
         if arrival.source != last.source or arrival.ssrc != last.ssrc:
             return False
@@ -68,7 +68,7 @@ class _Run:
 
 
 class Learner:
-    """The endpoint of one stream of one peer: advertised, locked, and where to send; `on_change` hears when one of these changes."""
+    """The endpoint of one stream of one peer: advertised, locked, and where to send; `on_change` is called when one of these changes."""
 
     __slots__ = (
         "_on_change",
@@ -102,7 +102,7 @@ class Learner:
         self.locked_at = 0.0
         self.last_at = 0.0
         self.refused: Address | None = None
-        """Who sent well-formed packets last that were not accepted."""
+        """The source of the last well-formed packet that was not accepted."""
         self.carried = False
         """Whether the kernel forwards what the locked source sends: such packets are not seen here."""
 
@@ -124,7 +124,7 @@ class Learner:
         self._on_change()
 
     def admit(self, arrival: Arrival, now: float) -> bool:
-        """Tell whether a well-formed packet is accepted; takes or moves the lock as the rules say."""
+        """Return whether a well-formed packet is accepted; takes or moves the lock as the rules say."""
         if arrival.source == self.source:
             return True
         rank = self._rank_of(arrival.source)
@@ -147,11 +147,11 @@ class Learner:
         return self._extend_run(arrival, NAT_PACKETS)
 
     def _earn_port(self, arrival: Arrival, now: float) -> bool:
-        """Tell whether a new port at the locked address has shown that it replaces the silent old one."""
+        """Return whether a new port at the locked address has shown that it replaces the silent old one."""
         if self.source is None or arrival.source[0] != self.source[0]:
             return False
         if self.carried:
-            # Whether the old port is silent can only be seen here.
+            # While the kernel forwards the old port's packets, its silence cannot be seen here.
             self._on_change()
             return False
         if now - self.last_at < SILENCE_SECONDS:

@@ -1,7 +1,7 @@
-"""What a peer can make the relay's sessions keep."""
+"""Bounds on what a peer can make the relay's sessions hold."""
 
 MAX_SESSIONS = 10_000
-"""Sessions at once; the ports run out before."""
+"""Sessions at once; the ports run out first."""
 MAX_STREAMS = 8
 """Live streams of one session; each costs one pair of ports on each side."""
 MAX_BRANCHES = 16

@@ -1,7 +1,7 @@
-"""Notice within three seconds that one side of a call is heard and the other is not, and say why that may be.
+"""Notice within three seconds that one side of a call is heard and the other is not, and name the likely cause.
 
-A side counts as silent when nothing that it sent was accepted for two seconds since the last description, though the
-other side speaks, nobody has put the call on hold, and it has not just sent comfort noise.
+A side counts as silent if nothing that it sent was accepted for two seconds since the last description, although the
+other side speaks, nobody has put the call on hold, and the side has not just sent comfort noise.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COMFORT_NOISE = 13
 
 
 class OneWayWatch:
-    """Remembers which silences it has told of, so each is told once, and its end once."""
+    """Remembers which silences have been reported, so that each is reported once, and its end once."""
 
     def __init__(self) -> None:
         self._silent: dict[Stream, set[int]] = {}

@@ -50,7 +50,7 @@ class PortPool:
         return len(self._waiting)
 
     def take(self) -> int | None:
-        """Return a random free pair, or None when there is none."""
+        """Return a random free pair, or None if there is none."""
         if not self._free:
             return None
         index = self._choose(len(self._free))
@@ -60,7 +60,7 @@ class PortPool:
         return port
 
     def claim(self, port: int) -> None:
-        """Take one pair that a session has from before a restart; raises ValueError where it is not free."""
+        """Take a particular pair, which a session had before a restart; raises ValueError if it is not free."""
         try:
             self._free.remove(port)
         except ValueError:
@@ -68,12 +68,12 @@ class PortPool:
         self._in_use.add(port)
 
     def release(self, port: int, now: float) -> None:
-        """Put a pair in use to the back of the queue."""
+        """Put a pair in use at the back of the quarantine's queue."""
         self._in_use.remove(port)
         self._waiting[port] = _Waiting(now, now)
 
     def note_packet(self, port: int, now: float) -> None:
-        """Remember that a packet came for a quarantined port of either kind."""
+        """Remember that a packet came for a quarantined port, RTP or RTCP."""
         waiting = self._waiting.get(port & ~1)
         if waiting is not None:
             waiting.last_packet_at = now
@@ -83,7 +83,7 @@ class PortPool:
         due: list[int] = []
         for port in self._due(now):
             if not self._scarce(len(due)) and self._waiting[port].released_at + QUARANTINE_SECONDS > now:
-                # The younger ones behind it have no better case, and there may be thousands of them.
+                # The younger ones behind it are not due either, and there may be thousands of them.
                 break
             due.append(port)
         for port in due:
@@ -92,7 +92,7 @@ class PortPool:
         return due
 
     def next_expiry(self) -> float | None:
-        """Return when `expire` may next find something, or None when nothing waits."""
+        """Return when `expire` may next find something, or None if nothing waits."""
         for waiting in self._waiting.values():
             if self._scarce(0):
                 return max(waiting.released_at, waiting.last_packet_at) + QUIET_SECONDS

@@ -1,7 +1,7 @@
-"""What the RTCP of a call says on its way through: round trips and how a party hears the other (RFC 3550 section 6.4).
+"""What the RTCP that passes through says of a call: round trips, and how one party hears the other (RFC 3550 section 6.4).
 
-The relay is in the middle: the time between a sender report that went to a party and the report block in which that party
-answers it, less what the party says it has waited, is the way from the relay to the party and back.
+The relay is in the middle. The time between a sender report that went to a party and the report block by which that
+party answers it, less the delay that the party states, is the round trip from the relay to the party.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MAX_SENDER_REPORTS = 8
 """Sender reports that wait for their answers; they come every few seconds."""
 MAX_RTT_SECONDS = 10.0
 _UNITS = 65_536
-"""In a second of the times that reports carry."""
+"""Units per second of the times in reports."""
 
 
 class Reports:
@@ -27,16 +27,16 @@ class Reports:
         self.clock_rate = clock_rate
         self.peer: Reports | None = None
         self.rtt_ms: float | None = None
-        """To this party and back, by its last report."""
+        """The round trip to this party by its last report."""
         self.lost: int | None = None
-        """Packets that it says it has not got, since its beginning."""
+        """The packets that it reports as lost since the beginning."""
         self.jitter_ms = 0.0
         self.quality = QualityLog()
         """How the other party sounds to this one."""
         self._sent: OrderedDict[int, float] = OrderedDict()
 
     def receive(self, datagram: bytes, now: float) -> None:
-        """Read RTCP that this party has sent; what cannot be read says nothing."""
+        """Read RTCP that this party has sent; datagrams that cannot be read are ignored."""
         try:
             packets = parse_compound(datagram)
         except ValueError:
@@ -57,7 +57,7 @@ class Reports:
         sent_at = self._sent.get(block.last_sr) if block.last_sr else None
         if sent_at is not None:
             seconds = now - sent_at - block.delay_since_last_sr / _UNITS
-            # A party that lies about its waiting has no round trip.
+            # A party that states an impossible delay has no round trip.
             if 0 <= seconds <= MAX_RTT_SECONDS:
                 self.rtt_ms = 1000 * seconds
         self.lost = max(0, block.packets_lost)

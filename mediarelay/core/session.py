@@ -42,7 +42,7 @@ class Party:
     """A name that the client gave it, shown in `query`."""
     on_hold: bool = False
     listens_only: bool = False
-    """Whether it has said that it sends nothing."""
+    """Whether it has announced that it sends nothing (`recvonly` or `inactive`)."""
 
 
 @dataclass(slots=True)
@@ -53,13 +53,13 @@ class Session:
     parties: tuple[Party, Party]
     drops: Counter[Drop]
     touched_at: float
-    """When a command last came; with the packets this is what the timeout looks at."""
+    """When the last command came; the timeout looks at this and at the packets."""
     on_change: Callable[[Session, Stream], None]
-    """Hears when something was learned about a stream."""
+    """Called when something was learned about a stream."""
     streams: dict[int, Stream] = field(default_factory=dict)
     """Streams by index of the media section; their legs are in the order of `parties`."""
     delete_at: float | None = None
-    """When the session ends, where a `delete` has asked for a delay."""
+    """When the session ends, if a `delete` has asked for a delay."""
     branches: set[str] = field(default_factory=set)
     """Branches of the INVITE that share the session (`via-branch`)."""
     payload_types: dict[int, frozenset[int]] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Session:
 
     @property
     def plane(self) -> Plane:
-        """Who forwards: the kernel only where it carries every stream."""
+        """The plane that forwards: the kernel only if it carries every stream."""
         carried = bool(self.streams) and all(stream.plane is Plane.KERNEL for stream in self.streams.values())
         return Plane.KERNEL if carried else Plane.USERSPACE
 
@@ -93,7 +93,7 @@ class Session:
     def offer(
         self, offerer: int, description: SessionDescription, signalling: str | None, *, nat: bool, sip_source: bool, take: TakePair
     ) -> list[int]:
-        """Take over an offer and return the RTP ports that its receiver is to see, 0 for dead streams."""
+        """Take over an offer; return the RTP ports to show its receiver, 0 for dead streams."""
         first, second = self.parties
         for index, media in enumerate(description.media):
             self.payload_types[index] = media.payload_types
@@ -111,7 +111,7 @@ class Session:
         return stream
 
     def answer(self, answerer: int, description: SessionDescription, signalling: str | None, *, nat: bool, sip_source: bool) -> list[int]:
-        """Take over an answer and return the RTP ports that the offerer is to see, 0 for dead streams."""
+        """Take over an answer; return the RTP ports to show the offerer, 0 for dead streams."""
         for index, media in enumerate(description.media):
             stream = self.streams.get(index)
             if stream is not None:
@@ -121,11 +121,11 @@ class Session:
         return self._describe(answerer, description, signalling, nat=nat, sip_source=sip_source)
 
     def covers(self, description: SessionDescription) -> bool:
-        """Tell whether every live stream of an answer was offered."""
+        """Return whether every live stream of an answer was offered."""
         return all(index in self.streams for index, media in enumerate(description.media) if media.live)
 
     def offer_mux(self, description: SessionDescription, wishes: frozenset[RtcpMux]) -> list[bool | None]:
-        """Take over what an offer says of RTP and RTCP on one port; return for each section whether its receiver is to see that.
+        """Take over what an offer says of rtcp-mux (RFC 5761); return, for each section, whether to show it to the receiver.
 
         None leaves the section as it came.
         """
@@ -140,7 +140,7 @@ class Session:
         return shown
 
     def settle_mux(self, answerer: int, description: SessionDescription) -> list[bool | None]:
-        """Take over what an answer says of it; return for each section whether the offerer is to see that."""
+        """Take over what an answer says of rtcp-mux; return, for each section, whether to show it to the offerer."""
         shown: list[bool | None] = []
         for index, media in enumerate(description.media):
             stream = self.streams.get(index)
@@ -166,7 +166,7 @@ class Session:
         return (flow for stream in self.streams.values() for flow in stream.flows())
 
     def was_active_after(self, moment: float) -> bool:
-        """Tell whether a command or an accepted packet has come since."""
+        """Return whether a command or an accepted packet has come since."""
         if self.touched_at > moment:
             return True
         for stream in self.streams.values():
@@ -176,7 +176,7 @@ class Session:
         return False
 
     def figures(self) -> tuple[MediaFigures, ...]:
-        """Return what both parties' legs have seen."""
+        """Return the media figures of both parties."""
         plane = self.plane
         legs = [list(self.legs(index)) for index in (0, 1)]
         return tuple(_figures(party.side, legs[index], legs[1 - index], plane) for index, party in enumerate(self.parties))
@@ -199,7 +199,7 @@ class Session:
 
 
 def _score(leg: Leg) -> float | None:
-    """Return how what a leg receives sounds, None before a second of it."""
+    """Return the MOS of what a leg receives, or None for the first second of packets."""
     rtp = leg.rtp
     if not isinstance(rtp, RtpFlow) or rtp.packets_in < SCORED_PACKETS:
         return None

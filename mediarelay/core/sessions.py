@@ -1,7 +1,7 @@
-"""The sessions of one relay: made, looked up by call and by port, watched, ended.
+"""The sessions of one relay: created, looked up by call and by port, watched, ended.
 
-An end takes as long as the kernel needs to say what it has counted; see `offload`. The session is out of reach of
-commands at once, its ports serve until then.
+Ending a session takes until the kernel has reported its last counts; see `mediarelay.kernel.offload`. Commands no
+longer reach the session, but its ports serve until then.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from mediarelay.kernel.offload import Continuation, Offload
 HOLD_SECONDS = 3600.0
 """How long a session on hold may be silent."""
 SWEEP_SECONDS = 1.0
-"""How often each session is looked at."""
+"""How often each session is examined."""
 SWEEP_SHARES = 10
-"""In so many parts, so that thousands of sessions never keep a packet waiting."""
+"""The sweep is split into this many parts, so that thousands of sessions never keep a packet waiting."""
 
 
 class SessionTable:
-    """All sessions and the ports, flows and kernel flows that they have; `choose(n)` returns a random number below n."""
+    """All sessions, with their ports, flows and kernel flows; `choose(n)` returns a random number below n."""
 
     def __init__(self, config: RelayConfig, choose: Callable[[int], int]) -> None:
         self._config = config
@@ -67,7 +67,7 @@ class SessionTable:
         return Session(call_id, (first, second), self.drops, now, self._stream_changed)
 
     def register(self, session: Session, now: float) -> None:
-        """Put a session into the table, or the ports that it got since."""
+        """Put a session into the table, or the ports that it has got since."""
         if session.call_id not in self._by_call:
             self._by_call[session.call_id] = session
         for flow in session.flows():
@@ -77,9 +77,9 @@ class SessionTable:
             self._sweep_at = now + SWEEP_SECONDS / SWEEP_SHARES
 
     def resume(self, session: Session, now: float) -> list[tuple[Side, int]]:
-        """Put a session back that was there before a restart; return its pairs, which are bound next.
+        """Put back a session from before a restart; return its pairs, which are to be bound next.
 
-        Raises ValueError where one of them is not free.
+        Raises ValueError if one of them is not free.
         """
         pairs = session.pairs()
         for number, (side, port) in enumerate(pairs):
@@ -93,11 +93,11 @@ class SessionTable:
         return pairs
 
     def note_change(self, session: Session) -> None:
-        """Have a session written down again."""
+        """Have a session's present state journalled."""
         self._changed[session.call_id] = None
 
     def drop_streams(self, session: Session, streams: Iterable[Stream], now: float) -> None:
-        """End streams that a session has lost."""
+        """End streams that a session no longer has."""
         gone = list(streams)
         self.offload.take_back(gone, lambda at: self._release(session, gone, at), now)
 
@@ -125,7 +125,7 @@ class SessionTable:
                 self.allocator.pools[side].note_packet(local[1], now)
 
     def next_event(self) -> Event | None:
-        """Return the next event, or None; what has changed is told when nothing else is to be done."""
+        """Return the next event, or None; changed sessions are reported after all other events."""
         if self.events:
             return self.events.popleft()
         if self._changed:
@@ -135,7 +135,7 @@ class SessionTable:
         return None
 
     def has_events(self) -> bool:
-        """Tell whether `next_event` has something to say."""
+        """Return whether `next_event` would return an event."""
         return bool(self.events or self._changed)
 
     def next_due(self) -> float | None:

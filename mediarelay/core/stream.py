@@ -24,15 +24,15 @@ class MuxOffer:
     """What was offered about RTP and RTCP on one port (RFC 5761)."""
 
     wanted: bool
-    """Whether the offerer would do it."""
+    """Whether the offerer wants it."""
     shown: bool
-    """Whether the answerer was asked to."""
+    """Whether the answerer is asked for it."""
     accepted: bool | None
-    """Whether the offerer hears yes or no whatever the answer is; None where the answer decides."""
+    """Whether the offerer is told yes or no, whatever the answer says; None if the answer decides."""
 
     @classmethod
     def of(cls, wanted: bool, wishes: frozenset[RtcpMux]) -> Self:
-        """Return what an offer and the wishes of a client make of it, as rtpengine reads them."""
+        """Combine an offer and a client's wishes, as rtpengine reads them."""
         shown = wanted and not wishes & {RtcpMux.DEMUX, RtcpMux.REJECT}
         shown = shown or bool(wishes & {RtcpMux.OFFER, RtcpMux.REQUIRE})
         accepted = None
@@ -44,7 +44,7 @@ class MuxOffer:
 
 
 class MediaProfile(NamedTuple):
-    """What a stream's packets are."""
+    """The kind of packets in a stream."""
 
     is_rtp: bool
     clock_rate: int
@@ -53,12 +53,12 @@ class MediaProfile(NamedTuple):
 
     @classmethod
     def of(cls, media: Media) -> Self:
-        """Return what a media section says."""
+        """Return the profile of a media section."""
         return cls(media.is_rtp, media.clock_rate, media.is_dtls)
 
 
 class Leg:
-    """One party's end of one stream; `on_change` hears of each change of what was learned."""
+    """One party's end of one stream; `on_change` is called when something was learned."""
 
     def __init__(
         self, local: Address, profile: MediaProfile, policy: AddressPolicy, drops: Counter[Drop], on_change: Callable[[], None]
@@ -73,7 +73,7 @@ class Leg:
     def describe(self, media: Media, signalling: str | None, *, nat: bool, sip_source: bool = False) -> None:
         """Take over what the party's own description says about where it listens.
 
-        `sip_source` puts the address that the SIP message came from in the place of the description's.
+        With `sip_source`, the address that the SIP message came from replaces the description's.
         """
         connection = media.connection
         address = connection.address if connection is not None and not connection.unspecified else None
@@ -101,7 +101,7 @@ class Leg:
 
 
 class Stream:
-    """The legs of both parties, and who forwards between them; `on_change` hears of what may move it to another plane."""
+    """The legs of both parties, and the plane that forwards between them; `on_change` is called if the plane may have to change."""
 
     def __init__(
         self,
@@ -120,12 +120,12 @@ class Stream:
         self.kernel_flows: tuple[KernelFlow, ...] = ()
         """What the kernel carries, by the index of the party that sends it."""
         self.counted: list[Counts] = []
-        """The counters of these flows when they were last read."""
+        """The counters of these flows at the last reading."""
         self._entered_at = 0.0
         self.offload_queued = False
-        """Whether it waits for its turn to enter the kernel."""
+        """Whether the stream is queued for the kernel."""
         self.offload_disabled = False
-        """Whether it has to stay in userspace: it has ended, or the kernel lost its packets."""
+        """Whether the stream has to stay in userspace: it has ended, or the kernel lost its packets."""
         self.retry_at = 0.0
         """When the kernel may next be asked."""
         self._retry_seconds = FIRST_RETRY_SECONDS
@@ -156,14 +156,14 @@ class Stream:
         return ours
 
     def settled_at(self) -> float | None:
-        """Return when both ends were known and sent RTP, None where that is not so."""
+        """Return when both ends had been learned, or None if one has not, or if the stream cannot enter the kernel."""
         learners = [leg.learner for leg in self.legs]
         if self.offload_disabled or any(learner.source is None for learner in learners) or not self.profile.is_rtp:
             return None
         return max(learner.locked_at for learner in learners)
 
     def directions(self, marks: tuple[int, int]) -> tuple[KernelFlow, ...]:
-        """Return what the kernel is to carry once both ends are known, each direction with its mark."""
+        """Return the kernel flow of each direction, with its mark, once both ends are known."""
         flows = []
         for index, mark in enumerate(marks):
             sender, receiver = self.legs[index], self.legs[1 - index]
@@ -173,24 +173,24 @@ class Stream:
         return tuple(flows)
 
     def enter_kernel(self, flows: tuple[KernelFlow, ...], counted: list[Counts], now: float) -> None:
-        """Leave forwarding to the kernel, which has counted so much already."""
+        """Leave forwarding to the kernel, whose counters stand at `counted`."""
         self.plane, self.kernel_flows = Plane.KERNEL, flows
         self.counted, self._entered_at = counted, now
         for leg in self.legs:
             leg.learner.carried = True
 
     def leave_kernel(self, now: float) -> None:
-        """Forward here again; each time it takes longer until the kernel is asked once more."""
+        """Forward in userspace again; each time the next attempt to use the kernel comes later."""
         self.plane, self.kernel_flows = Plane.USERSPACE, ()
         for leg in self.legs:
             leg.learner.carried = False
-            # How long the source is silent is counted from here: what came before was not seen.
+            # The source's silence is counted from here: what came before was not seen.
             leg.learner.last_at = now
         self.retry_at = now + self._retry_seconds
         self._retry_seconds = min(2 * self._retry_seconds, LAST_RETRY_SECONDS)
 
     def count(self, index: int, counts: Counts, since: float, now: float) -> None:
-        """Take the counter of one direction: what is new since a moment was received by one leg and sent by the other."""
+        """Take the counter of one direction; what is new since then was received by one leg and sent by the other."""
         before = self.counted[index]
         packets, octets = counts.packets - before.packets, counts.octets - before.octets
         self.counted[index] = counts
@@ -198,7 +198,7 @@ class Stream:
             self.legs[index].rtp.receive_carried(packets, octets, max(since, self._entered_at), now)
 
     def sample(self, index: int, packet: bytes, at: float) -> None:
-        """Look at a copy of a packet that one party sent and the kernel forwarded at a moment: RTP from its header on."""
+        """Look at a copy, from the RTP header on, of a packet that one party sent and the kernel forwarded."""
         rtp = self.legs[index].rtp
         if isinstance(rtp, RtpFlow):
             rtp.sample(packet, at)

@@ -1,4 +1,4 @@
-"""What the kernel is asked; the shell answers each before it does anything else."""
+"""The events by which the core asks the kernel; the shell answers each before it does anything else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class FlowsWanted:
 
 @dataclass(frozen=True, slots=True)
 class FlowsEnded:
-    """Asks the kernel to forward flows no more; answered by `Offload.ended` with their last counts."""
+    """Asks the kernel to stop forwarding flows; answered by `Offload.ended` with their last counts."""
 
     number: int
     flows: tuple[KernelFlow, ...]
@@ -36,7 +36,7 @@ class CheckWanted:
 
 @dataclass(frozen=True, slots=True)
 class FlowsProven:
-    """Tells that packets of these flows leave this machine as they should: a shorter way may be taken. Wants no answer."""
+    """Fired when packets of these flows are known to leave this machine: a shorter path may be taken. Needs no answer."""
 
     flows: tuple[KernelFlow, ...]
 

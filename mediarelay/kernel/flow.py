@@ -1,4 +1,4 @@
-"""What the kernel forwards: one direction of a stream, what it counts of it, and the marks that tell flows apart."""
+"""What the kernel forwards: one direction of a stream, its counts, and the marks that identify flows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from daemonkit.address import Address
 
 
 class Counts(NamedTuple):
-    """Packets that the kernel sent on, and the octets of their webhook_bodies."""
+    """Packets that the kernel sent on, and the octets of their payloads."""
 
     packets: int
     octets: int
@@ -27,7 +27,7 @@ class Plane(Enum):
     USERSPACE = "userspace"
     KERNEL = "kernel"
     LEAVING = "leaving"
-    """The kernel still does; it has been told to stop."""
+    """The kernel still forwards; it has been told to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class KernelFlow:
     """What comes from `source` to `local` leaves from `via` to `target`."""
 
     mark: int
-    """Put on each packet on its way; unique in the relay."""
+    """Put on each packet while it crosses the machine; unique in the relay."""
     source: Address
     local: Address
     via: Address
@@ -44,7 +44,7 @@ class KernelFlow:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What the kernel has seen of a flow that has just been given to it."""
+    """What the kernel has seen of a flow that it has just been given."""
 
     came: int
     """Packets that matched the flow's source and port."""
@@ -52,13 +52,13 @@ class Check:
 
 
 class Tally:
-    """The counts of flows as they were read last, by mark; most of reading thousands of them is to see which have changed."""
+    """The counts of flows at the last reading, by mark; of thousands of flows, the readings pick out those that have changed."""
 
     def __init__(self) -> None:
         self._counts: dict[int, Counts] = {}
 
     def __len__(self) -> int:
-        """Count the flows of which there was something to count."""
+        """The number of flows with counts above zero."""
         return len(self._counts)
 
     def of(self, mark: int) -> Counts:
@@ -66,7 +66,7 @@ class Tally:
         return self._counts.get(mark, NOTHING)
 
     def read(self, found: Iterable[tuple[int, int, int]]) -> list[int]:
-        """Take rows of mark, packets and octets; return the marks whose packets are others than before."""
+        """Take rows of mark, packets and octets; return the marks whose packets have changed."""
         known = self._counts
         moved = [row for row in found if known.get(row[0], NOTHING)[0] != row[1]]
         known.update((mark, Counts(packets, octets)) for mark, packets, octets in moved)
@@ -79,7 +79,7 @@ class Tally:
 
 
 class Marks:
-    """Marks of one relay: fresh ones first, then those that were given back, oldest first."""
+    """The marks of one relay: unused ones first, then those that were given back, oldest first."""
 
     def __init__(self, marks: range) -> None:
         self._fresh = marks
@@ -87,7 +87,7 @@ class Marks:
         self._returned: deque[int] = deque()
 
     def take(self) -> int:
-        """Return a mark that no flow has; raises IndexError where all are in use."""
+        """Return a mark that no flow has; raises IndexError if all are in use."""
         while self._fresh:
             mark, self._fresh = self._fresh[0], self._fresh[1:]
             if mark not in self._claimed:
@@ -95,7 +95,7 @@ class Marks:
         return self._returned.popleft()
 
     def claim(self, mark: int) -> None:
-        """Set a mark aside that a flow has from before."""
+        """Reserve a mark that a flow already has from before a restart."""
         self._claimed.add(mark)
 
     def give_back(self, mark: int) -> None:

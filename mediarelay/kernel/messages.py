@@ -1,6 +1,6 @@
-"""Netlink's notation: messages with a header, and attributes that may hold attributes (netlink(7)).
+"""The encoding of netlink: messages with a header, and attributes that may hold attributes (netlink(7)).
 
-Numbers are in the machine's order, except where netfilter says otherwise; whatever begins, begins at a multiple of four.
+Numbers are in the machine's byte order unless netfilter says otherwise; everything is aligned to four octets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KIND = 0x3FFF
 
 
 class NetlinkError(ValueError):
-    """Octets that are no netlink message."""
+    """The octets are not a well-formed netlink message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +51,14 @@ class Message:
 
     @property
     def error(self) -> int | None:
-        """The errno that the kernel answers, 0 for an acknowledgement, None where this is no such answer."""
+        """Return the errno of a kernel's answer, 0 for an acknowledgement, None if the message is neither."""
         if self.kind != ERROR or len(self.payload) < _NUMBER.size:
             return None
         return -int(_NUMBER.unpack_from(self.payload)[0])
 
 
 def attribute(kind: int, value: bytes) -> bytes:
-    """Return one attribute; raises NetlinkError where its length has no notation."""
+    """Return one attribute; raises NetlinkError if its length cannot be encoded."""
     length = _ATTRIBUTE.size + len(value)
     if length > 0xFFFF:
         raise NetlinkError("A netlink attribute is too long.")
@@ -71,7 +71,7 @@ def nested(kind: int, *inner: bytes) -> bytes:
 
 
 def attributes(data: bytes, start: int = 0) -> dict[int, bytes]:
-    """Return attributes by their kind; of several the last. Raises NetlinkError."""
+    """Return attributes by kind; the last one of each kind counts. Raises NetlinkError."""
     return {kind: data[first:end] for kind, first, end in each_span(data, start, len(data))}
 
 
@@ -92,7 +92,7 @@ def each_span(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, int
 
 
 def word(value: bytes) -> int:
-    """Return an attribute's value that is a number of four octets, or of fewer."""
+    """Return an attribute's value as a number of up to four octets."""
     return int(_WORD.unpack(value[:4].ljust(4, b"\0"))[0])
 
 

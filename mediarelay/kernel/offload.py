@@ -1,16 +1,16 @@
 """Which streams the kernel carries (D7).
 
-Theory of operation. A stream enters the kernel when both of its ends are locked and have been for a moment; it leaves it
+Theory of operation. A stream enters the kernel when both of its ends are locked and have been for a moment; it leaves
 at any change: a new description, a source that moved, an end. Leaving is also the answer to every doubt. A packet that
-the kernel's key does not match comes to our socket as ever; where it may mean that a phone's port has changed, the
-stream is taken back and learning goes on here as if the kernel had never been. So nothing is decided twice.
+does not match the kernel's key arrives at our socket as always; if it may mean that a phone's port has changed, the
+stream is taken back and learning goes on here as if the kernel had never been involved. So nothing is decided twice.
 
 The kernel is asked by events which the shell answers before it does anything else: `FlowsWanted` by `installed`,
 `FlowsEnded` by `ended` with the last counts, `CountsWanted` by `counted`, `CheckWanted` by `checked`, `FlowsProven` by
 `shortened`; any of them by `failed`, after which nothing is in the kernel any more.
 
-Counters are read once a second; they say who is alive. A fifth of a second after a stream has entered they are read
-twice over, on the way in and on the way out: where packets come in and none leave, something on this machine drops them.
+Counters are read once a second; they show who is alive. A fifth of a second after a stream has entered, its counters on
+the way in and on the way out are compared: if packets come in and none leave, something on this machine drops them.
 Such a stream stays in userspace, and after three in a row all do. A direction whose packets have been seen to leave is
 proven: the shell may send it a shorter way, on which nothing on this machine could drop it.
 """
@@ -37,7 +37,7 @@ Continuation = Callable[[float], None]
 
 
 class Stream(Protocol):
-    """What the kernel may carry: a stream of the relay, and what is remembered of it here."""
+    """A stream of the relay that the kernel may carry, and the state of its offload."""
 
     call_id: str
     plane: Plane
@@ -48,13 +48,13 @@ class Stream(Protocol):
     retry_at: float
 
     def settled_at(self) -> float | None:
-        """Return when both ends were known and sent RTP, None where that is not so."""
+        """Return when both ends were known and sent RTP, or None if they are not."""
 
     def directions(self, marks: tuple[int, int]) -> tuple[KernelFlow, ...]:
         """Return what the kernel is to carry, each direction with its mark."""
 
     def enter_kernel(self, flows: tuple[KernelFlow, ...], counted: list[Counts], now: float) -> None:
-        """Leave forwarding to the kernel, which has counted so much already."""
+        """Leave forwarding to the kernel, whose counters stand at `counted`."""
 
     def leave_kernel(self, now: float) -> None:
         """Forward in userspace again."""
@@ -69,14 +69,14 @@ class Stream(Protocol):
 class Offload:
     """The streams of one relay that the kernel carries, up to `max_flows` directions; `marks` are for its flows alone.
 
-    `ask` takes what the kernel is asked, `note` the call ids of sessions that are to be written down.
+    `ask` takes the events for the kernel, `note` the call ids of sessions that are to be journalled.
     """
 
     def __init__(self, marks: range, max_flows: int, *, ask: Callable[[KernelEvent], None], note: Callable[[str], None]) -> None:
         self._max_flows = max_flows
         self.on = False
         self.trouble = ""
-        """Why the kernel carries nothing, or why it stopped; empty where it is fine."""
+        """Why the kernel carries nothing, or why it stopped; empty if all is well."""
         self.lost_streams = 0
         """Streams whose packets came in and did not leave."""
         self._ask = ask
@@ -95,60 +95,60 @@ class Offload:
         self._in_a_row = 0
 
     def __len__(self) -> int:
-        """Count the directions that the kernel carries."""
+        """The number of directions that the kernel carries."""
         return len(self._carried)
 
     @property
     def direct_flows(self) -> int:
-        """How many of these directions go from device to device."""
+        """The number of these directions that go from device to device."""
         return len(self._direct)
 
     def marks(self) -> frozenset[int]:
         """Return the marks of all flows that the kernel carries."""
         return frozenset(self._carried)
 
-    # What the relay tells.
+    # What the relay reports.
 
     def start(self) -> None:
         """Begin: the kernel takes flows."""
         self.on, self.trouble, self._in_a_row = True, "", 0
 
     def stay_out(self, reason: str) -> None:
-        """Carry nothing, for a reason that people will read."""
+        """Carry nothing from now on; `reason` is shown to operators."""
         self.on, self.trouble = False, reason
 
     def adopt(self, stream: Stream, flows: tuple[KernelFlow, ...], now: float) -> None:
-        """Take over what the kernel carries since before our time; it goes on counting from where it was."""
+        """Take over what the kernel has carried since before a restart; counting goes on from where it was."""
         for flow in flows:
             self._marks.claim(flow.mark)
         self._take(stream, flows, stream.counted, now)
 
     def stream_changed(self, stream: Stream) -> None:
-        """Take a carried stream back; look at one later whose ends are known."""
+        """Take a carried stream back; queue the stream again if its ends are known."""
         if stream.plane is Plane.KERNEL:
             self._leave([stream], None)
         self._consider(stream)
 
     def take_back(self, streams: Iterable[Stream], then: Continuation, now: float) -> None:
-        """Take streams back for good, then go on: their counts are whole by then."""
+        """Take streams back for good, then continue: by then their counts are complete."""
         streams = list(streams)
         for stream in streams:
             stream.offload_disabled = True
         if all(stream.plane is Plane.USERSPACE for stream in streams):
             then(now)
             return
-        # Of those that leave already the answer comes before this one's.
+        # For those that are already leaving, the answer comes before this one's.
         self._leave([stream for stream in streams if stream.plane is Plane.KERNEL], then)
 
     def ways_changed(self, marks: Iterable[int]) -> None:
-        """Take the streams of these flows back, which come again; any other may be proven once more, and find a shorter way."""
+        """Take the streams of these flows back, to enter again later; all others may be proven again and find a shorter way."""
         streams = dict.fromkeys(self._carried[mark][0] for mark in marks if mark in self._carried)
         if leaving := [stream for stream in streams if stream.plane is Plane.KERNEL]:
             self._leave(leaving, None)
         self._unproven.update(self._carried.keys() - self._direct)
 
     def sample(self, source: Address, local: Address, packet: bytes, at: float) -> None:
-        """Look at a copy of a packet that the kernel forwarded at a moment: RTP from its header on."""
+        """Look at a copy, from the RTP header on, of a packet that the kernel forwarded."""
         mark = self._marks_of.get((source, local))
         if mark is not None:
             stream, index = self._carried[mark]
@@ -175,7 +175,7 @@ class Offload:
     # What the kernel answers.
 
     def installed(self, flows: tuple[KernelFlow, ...], now: float) -> None:
-        """Begin to check what has just entered."""
+        """Schedule the check of the flows that have just entered."""
         self._checks.append((now + CHECK_SECONDS, flows))
         self._note(dict.fromkeys(self._carried[flow.mark][0] for flow in flows))
 
@@ -187,7 +187,7 @@ class Offload:
             then(now)
 
     def counted(self, counts: Mapping[int, Counts], now: float) -> None:
-        """Take the counts of this moment, by mark, of flows of which more has left than before."""
+        """Take the present counts, by mark, of the flows whose counts have grown."""
         self._count(counts, now)
         self._counted_at = now
         self._prove(mark for mark, counted in counts.items() if counted.packets)
@@ -197,9 +197,9 @@ class Offload:
         self._direct.update(flow.mark for flow in flows)
 
     def checked(self, checks: Mapping[int, Check], now: float) -> None:
-        """Take back the streams that lose what they get.
+        """Take back the streams whose packets come in and do not leave.
 
-        By now everything has been read that came before the kernel took over: what is written down is whole.
+        By now everything that came before the kernel took over has been read, so the journal entry is complete.
         """
         lost = []
         self._note(dict.fromkeys(self._carried[mark][0] for mark in checks if mark in self._carried))
@@ -216,7 +216,7 @@ class Offload:
         self._prove(mark for mark, check in checks.items() if check.left.packets)
 
     def failed(self, reason: str, now: float) -> None:
-        """Give up: the kernel does not do what it is asked, and carries nothing any more."""
+        """Give up: the kernel has refused a request and carries nothing any more."""
         self.stay_out(reason)
         self._checks.clear()
         self._forget(list(self._carried), now)
@@ -224,7 +224,7 @@ class Offload:
         for then in waiting:
             then(now)
 
-    # Inside.
+    # Internal.
 
     def _consider(self, stream: Stream) -> None:
         settled_at = stream.settled_at()
@@ -243,7 +243,7 @@ class Offload:
                 self._count_at = now + COUNT_SECONDS
 
     def _enter(self, stream: Stream, now: float) -> tuple[KernelFlow, ...]:
-        """Give a stream to the kernel if its ends are known and it may."""
+        """Give a stream to the kernel if its ends are known and the kernel may take it."""
         stream.offload_queued = False
         if not self.on or stream.plane is not Plane.USERSPACE or stream.settled_at() is None or len(self._carried) + 2 > self._max_flows:
             return ()
@@ -279,7 +279,7 @@ class Offload:
                     stream.count(index, counted, self._counted_at, now)
 
     def _prove(self, marks: Iterable[int]) -> None:
-        """Tell of flows whose packets have been seen to leave."""
+        """Report flows whose packets have been seen to leave."""
         carried = [(mark, *self._carried[mark]) for mark in self._unproven.intersection(marks)]
         proven = {mark: stream.kernel_flows[index] for mark, stream, index in carried if stream.plane is Plane.KERNEL}
         self._unproven.difference_update(proven)
@@ -301,7 +301,7 @@ class Offload:
         self._note(streams)
 
     def _note(self, streams: Iterable[Stream]) -> None:
-        """Have the sessions of streams written down that have moved."""
+        """Have the sessions of streams that have changed plane journalled."""
         for stream in streams:
             self._note_session(stream.call_id)
 

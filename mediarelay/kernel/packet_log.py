@@ -1,4 +1,4 @@
-"""Copies of packets that a rule logs (linux/netfilter/nfnetlink_log.h): ask for those of a group, read one."""
+"""Copies of packets that a rule logs (linux/netfilter/nfnetlink_log.h): subscribe to a group, read a copy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COPY_PACKET = 2
 _TIMESTAMP, _PAYLOAD = 3, 9
 _TIMEOUT_CENTISECONDS = 10
 _QUEUED_COPIES = 64
-# A copy with all that the kernel says of it takes up to 250 octets.
+# A copy, with all that the kernel adds to it, takes up to 250 octets.
 _BUFFER_OCTETS = 1 << 15
 
 _FAMILY_HEADER = Struct("!BBH")
@@ -30,13 +30,13 @@ class PacketCopy(NamedTuple):
 
     data: bytes
     at: float
-    """When the kernel saw it, in seconds since 1970; 0 where it does not say."""
+    """When the kernel saw it, in seconds since 1970; 0 if the kernel does not say."""
 
 
 def bind_group(group: int, octets: int, sequence: int) -> bytes:
-    """Return the wish to get `octets` of each packet that is logged to a group.
+    """Return the request for `octets` of each packet that is logged to a group.
 
-    The kernel gathers copies for up to 100 ms, so that reading them costs one wake for many.
+    The kernel gathers copies for up to 100 ms, so that one wake reads many.
     """
     body = b"".join(
         (
@@ -52,7 +52,7 @@ def bind_group(group: int, octets: int, sequence: int) -> bytes:
 
 
 def read_copy(message: Message) -> PacketCopy | None:
-    """Return the copy in a message, None where it holds none; raises NetlinkError."""
+    """Return the copy in a message, or None if it holds none; raises NetlinkError."""
     if message.kind != _PACKET:
         return None
     fields = attributes(message.payload, _FAMILY_HEADER.size)

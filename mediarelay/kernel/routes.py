@@ -9,7 +9,7 @@ from struct import Struct
 from mediarelay.kernel.messages import DUMP, REQUEST, Message, attribute, attributes, word
 
 DEVICE_AND_ROUTE_GROUPS = 1 << 0 | 1 << 4 | 1 << 6 | 1 << 7
-"""Who is told of changes of devices, IPv4 addresses, IPv4 routes and IPv4 rules."""
+"""The groups that report changes of devices, IPv4 addresses, IPv4 routes and IPv4 rules."""
 POLICY_GROUPS = 1 << 3
 """The same for IPsec policies, on the socket of xfrm."""
 
@@ -36,28 +36,28 @@ class Device:
     is_up: bool
     is_ethernet: bool
     mtu: int
-    """The longest packet, in octets."""
+    """Its MTU in octets."""
     address: str
-    """Its hardware's, such as `02:00:00:00:00:01`."""
+    """Its hardware address, such as `02:00:00:00:00:01`."""
     master: int
     """The index of the bridge or bond that it is a port of, or 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """The neighbour that a packet goes to next, and the index of the device that leads there."""
+    """The next neighbour of a packet, and the index of the device that leads there."""
 
     device: int
     gateway: str
 
 
 def ask_devices(sequence: int) -> bytes:
-    """Return the question for all devices."""
+    """Return the request for all devices."""
     return bytes(Message(_GET_LINK, REQUEST | DUMP, sequence, _LINK_HEADER.pack(0, 0, 0, 0, 0)))
 
 
 def read_device(message: Message) -> Device | None:
-    """Return the device in an answer or a notice, None where it is none or the loopback; raises NetlinkError."""
+    """Return the device in an answer or a notice, or None if it holds none or the loopback; raises NetlinkError."""
     if message.kind != _NEW_LINK or len(message.payload) < _LINK_HEADER.size:
         return None
     _, hardware, index, flags, _ = _LINK_HEADER.unpack_from(message.payload)
@@ -77,13 +77,13 @@ def read_device(message: Message) -> Device | None:
 
 
 def ask_route(address: str, sequence: int) -> bytes:
-    """Return the question for the way to an address."""
+    """Return the request for the route to an address."""
     header = _ROUTE_HEADER.pack(_FAMILY_IPV4, 32, 0, 0, 0, 0, 0, 0, 0)
     return bytes(Message(_GET_ROUTE, REQUEST, sequence, header + attribute(_DESTINATION, IPv4Address(address).packed)))
 
 
 def read_hop(message: Message, address: str) -> Hop | None:
-    """Return the next hop to an address, None where the way is not a plain one over IPv4; raises NetlinkError."""
+    """Return the next hop to an address, or None if the route is not a plain one over IPv4; raises NetlinkError."""
     if message.kind != _NEW_ROUTE or len(message.payload) < _ROUTE_HEADER.size:
         return None
     kind = _ROUTE_HEADER.unpack_from(message.payload)[7]
@@ -95,10 +95,10 @@ def read_hop(message: Message, address: str) -> Hop | None:
 
 
 def ask_policies(sequence: int) -> bytes:
-    """Return the question for all IPsec policies."""
+    """Return the request for all IPsec policies."""
     return bytes(Message(_GET_POLICY, REQUEST | DUMP, sequence, bytes(_POLICY_ID_OCTETS)))
 
 
 def is_policy(message: Message) -> bool:
-    """Tell whether an answer is an IPsec policy."""
+    """Return whether an answer is an IPsec policy."""
     return message.kind == _NEW_POLICY

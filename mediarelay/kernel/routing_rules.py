@@ -20,21 +20,21 @@ _EVERY_PACKET = frozenset({_PRIORITY, _TABLE, _PROTOCOL, _SUPPRESSED_GROUP, _SUP
 
 @dataclass(frozen=True, slots=True)
 class RoutingRule:
-    """One rule."""
+    """One routing rule."""
 
     mark: tuple[int, int] | None
-    """Mark and mask that it looks at, if it does."""
+    """The mark and mask that it looks at, if any."""
     is_default: bool
-    """Whether it is one of those that every machine has: each packet, to one of the three tables that are always there."""
+    """Whether it sends each packet to one of the three standard tables, as the rules that every machine has do."""
 
 
 def ask_rules(sequence: int) -> bytes:
-    """Return the question for all IPv4 rules."""
+    """Return the request for all IPv4 rules."""
     return bytes(Message(_GET_RULE, REQUEST | DUMP, sequence, bytes((_FAMILY_IPV4,)).ljust(_RULE_HEADER.size, b"\0")))
 
 
 def read_rule(message: Message) -> RoutingRule | None:
-    """Return the rule in an answer, None where it is none; raises NetlinkError."""
+    """Return the rule in an answer, or None if it holds none; raises NetlinkError."""
     if message.kind != _NEW_RULE or len(message.payload) < _RULE_HEADER.size:
         return None
     _, to_bits, from_bits, tos, table, _, _, action, flags = _RULE_HEADER.unpack_from(message.payload)

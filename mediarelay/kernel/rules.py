@@ -1,4 +1,4 @@
-"""Rules of nf_tables in the kernel's own terms, for what nft has no words for (linux/netfilter/nf_tables.h).
+"""Rules of nf_tables as the kernel's own expressions, for what nft's language cannot say (linux/netfilter/nf_tables.h).
 
 A rule is a row of expressions that load from the packet into registers, compare, look up and write back. nft reads one
 value from a map at a time; the kernel can put a row of them into registers by one search, and write neighbouring fields
@@ -37,41 +37,41 @@ class Header(IntEnum):
 
 
 def new_rule(table: Table, chain: str, rule: Expressions, sequence: int) -> Message:
-    """Return the wish to append a rule to a chain."""
+    """Return the request to append a rule to a chain."""
     fields = attribute(_CHAIN, text(chain)) + nested(_EXPRESSIONS, *rule)
     return table_message(_NEW_RULE, REQUEST | ACK | CREATE | APPEND, table, fields, sequence)
 
 
 def load(register: int, header: Header, offset: int, octets: int) -> bytes:
-    """Return what reads octets of the packet into registers; where there are not as many, the rule does not match."""
+    """Return an expression that loads octets of the packet into registers; the rule does not match if the packet is shorter."""
     return _expression("payload", _register(1, register), _word(2, header), _word(3, offset), _word(4, octets))
 
 
 def store(register: int, header: Header, offset: int, octets: int) -> bytes:
-    """Return what writes addresses of IPv4 or ports of UDP from registers; the checksums follow."""
+    """Return an expression that writes IPv4 addresses or UDP ports from registers and corrects the checksums."""
     checksum, flags = (10, _PSEUDO_HEADER) if header is Header.NETWORK else (6, 0)
     place = _word(2, header), _word(3, offset), _word(4, octets), _register(5, register)
     return _expression("payload", *place, _word(6, _INTERNET_CHECKSUM), _word(7, checksum), _word(8, flags))
 
 
 def look_up(name: str, key: int, value: int) -> bytes:
-    """Return what searches a map for the registers from `key` on and puts the value into those from `value` on; no find is no match."""
+    """Return an expression that looks up the registers from `key` on and loads the value from `value` on; no element is no match."""
     return _expression("lookup", attribute(1, text(name)), _register(2, key), _register(3, value))
 
 
 def all_but_one_in(number: int, register: int) -> Expressions:
-    """Return what matches all packets but one in so many, at random; needs a register for itself."""
+    """Return expressions that match, at random, all packets but one in this many; needs a register for itself."""
     drawn = _expression("numgen", _register(1, register), _word(2, number), _word(3, _RANDOM), _word(4, 0))
     return drawn, _expression("cmp", _register(1, register), _word(2, _NOT_EQUAL), nested(3, attribute(1, bytes(4))))
 
 
 def log(group: int, octets: int) -> bytes:
-    """Return what copies the packet's first octets to a group's reader."""
+    """Return an expression that copies the packet's first octets to a group's reader."""
     return _expression("log", attribute(1, struct.pack("!H", group)), _word(3, octets))
 
 
 def forward(device: int, gateway: int) -> bytes:
-    """Return what sends the packet out: registers have the device's index and its IPv4 neighbour there."""
+    """Return an expression that sends the packet out; registers hold the device's index and the IPv4 neighbour there."""
     return _expression("fwd", _register(1, device), _register(2, gateway), _word(3, _IPV4))
 
 

@@ -1,16 +1,19 @@
-"""The rules by which the kernel forwards flows, as nft reads them (D7, DESIGN 5).
+"""The rules by which the kernel forwards flows, as nft reads them (D7).
 
-What comes from a flow's source to its port gets the flow's mark and, on the way in, the far end as its destination; on
+On the way in, a packet from a flow's source to its port gets the flow's mark, and the far end as its destination. On
 the way out its source becomes the port that the far end knows. `prerouting` and `postrouting` see what comes from and
-goes to other machines, `output` and `input` what this one sends and hears itself. What it sends to itself has left by
-`postrouting` when `input` sees it, and would be counted twice there; and `output` has let it pass when `prerouting` sees it:
-taken only there, because its flow is that new, it would never get its new source. A packet asks one map after the other; one
-that is on its way while its flow ends may not find all that it needs, and is dropped: half rewritten it would tell one side
-where the other is. Only plain RTP is taken: RTCP, STUN, anything with
-an extension, padding or contributing sources, fragments, of which only the first has ports, and whatever came without a
-checksum, which the rewriting would break, goes to the sockets.
+goes to other machines; `output` and `input` see what this machine sends to itself.
 
-One in 64 packets is copied to us, its first octets; the packet itself goes its way.
+Two cases of local packets are left out. A packet to this machine has passed `postrouting` before `input` sees it, and
+would be counted twice there. It has also passed `output` before `prerouting` sees it: if its flow was installed after
+`output` ran, its destination would be rewritten in `prerouting`, but its source never.
+
+A packet asks one map after the other. One that is on its way while its flow ends may not find all that it needs, and is
+dropped: half rewritten, it would tell one side where the other is. Only plain RTP is taken. Everything else goes to the
+sockets: RTCP, STUN, packets with an extension, padding or contributing sources, fragments (only the first of which
+has ports), and packets without a checksum, which the rewriting would break.
+
+The first octets of one in 64 packets are copied to us; the packet itself is not delayed.
 """
 
 from __future__ import annotations
@@ -20,11 +23,11 @@ from mediarelay.config import RelayConfig
 SAMPLE_OCTETS = 60
 """Of each copied packet: headers of IP with some options, UDP and RTP."""
 SAMPLED = 64
-"""One packet in so many is copied."""
+"""One packet in this many is copied."""
 PLAIN_RTP = "ip frag-off & 0x3fff == 0 udp checksum != 0 @th,64,8 0x80 @th,72,8 & 0xe0 != 0xc0"
-"""What only plain RTP matches, where it is long enough."""
+"""Matches plain RTP only, provided that the packet is long enough."""
 _PROBES = 2
-"""Flows that a start tries the rules with."""
+"""Flows by which a start tries the rules."""
 
 
 def table_name(config: RelayConfig) -> str:
@@ -34,15 +37,15 @@ def table_name(config: RelayConfig) -> str:
 
 
 def delete_script(config: RelayConfig) -> str:
-    """Return what removes a relay's table, whether it is there or not."""
+    """Return the script that removes a relay's table, whether it exists or not."""
     name = table_name(config)
     return f"table ip {name}\ndelete table ip {name}\n"
 
 
 def create_script(config: RelayConfig) -> str:
-    """Return what makes a relay's table, empty, in place of one that is there."""
+    """Return the script that makes a relay's table, empty, replacing an existing one."""
     size = config.max_kernel_flows + _PROBES
-    # `jump` wants its line to end.
+    # `jump` must end its line.
     take = (
         f"  udp dport >= {config.lowest_port} udp length >= 20 {PLAIN_RTP}"
         " meta mark set ip saddr . udp sport . ip daddr . udp dport map @m_flow jump to_far\n"

@@ -53,11 +53,11 @@ _T = TypeVar("_T")
 
 
 class Family(IntEnum):
-    """Where a table's chains look at packets."""
+    """The address families whose tables we use."""
 
     IPV4 = 2
     NETDEV = 5
-    """At a device, before anything else does."""
+    """At a device, before anything else."""
 
 
 class Table(NamedTuple):
@@ -68,7 +68,7 @@ class Table(NamedTuple):
 
 
 class Element(NamedTuple):
-    """One element as the kernel lists it; the counts are 0 where its set has no counter."""
+    """One element as the kernel lists it; the counts are 0 if its set has no counter."""
 
     key: bytes
     data: bytes
@@ -79,7 +79,7 @@ class Element(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SetChange:
-    """What to add to one set of a table and what to delete from it; a value is empty where the set is no map."""
+    """What to add to one set of a table and what to delete from it; a value is empty if the set is no map."""
 
     name: str
     add: Sequence[tuple[bytes, bytes]] = ()
@@ -89,8 +89,8 @@ class SetChange:
 def write_batch(table: Table, changes: Iterable[SetChange], sequence: int, *, echo: bool = False) -> bytes:
     """Return one datagram that carries out all changes or none; deletions of a set come before its additions.
 
-    Each message wants an answer: an error with its errno, or 0. With `echo` each deleted element is one as well, as it was
-    at its end, which `read_elements` yields: the last counts.
+    Each message asks for an answer: an error with its errno, or 0. With `echo` each deleted element is answered, too, with
+    its final state, and so with its last counts; `read_elements` yields it.
     """
     deletion = REQUEST | ACK | (ECHO if echo else 0)
     messages: list[Message] = []
@@ -121,23 +121,23 @@ def text(name: str) -> bytes:
 
 
 def in_parts(items: Sequence[_T], size: int = MAX_ELEMENTS) -> Iterator[Sequence[_T]]:
-    """Yield so many items at a time: what one message takes."""
+    """Yield the items in parts that fit one message."""
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def get(table: Table, name: str, keys: Sequence[bytes], sequence: int) -> bytes:
-    """Return the question for up to `MAX_ASKED` elements; those that are not there are answered by an error."""
+    """Return the request for up to `MAX_ASKED` elements; those that do not exist are answered by an error."""
     elements = [nested(_ELEMENT, _key(key)) for key in keys[:MAX_ASKED]]
     return b"".join(map(bytes, _messages(_GET_ELEMENT, REQUEST | ACK, table, name, elements, sequence)))
 
 
 def dump(table: Table, name: str, sequence: int) -> bytes:
-    """Return the question for all elements of a set."""
+    """Return the request for all elements of a set."""
     return bytes(_message(_GET_ELEMENT, REQUEST | DUMP, table, name, b"", sequence))
 
 
 def read_elements(messages: Iterable[Message]) -> Iterator[Element]:
-    """Yield the elements in answers, none where one is no list of elements; raises NetlinkError."""
+    """Yield the elements in answers; messages that list no elements are skipped. Raises NetlinkError."""
     layout: _Layout | None = None
     for listed in filter(None, map(_listed, messages)):
         found = layout.read(listed) if layout is not None else None
@@ -147,7 +147,7 @@ def read_elements(messages: Iterable[Message]) -> Iterator[Element]:
 
 
 def _read_apart(listed: bytes) -> tuple[_Layout | None, list[Element]]:
-    """Return the elements of a list whose layout is not known, or not one, and what may be the layout of the next list."""
+    """Return the elements of a list that has no known or no uniform layout, and the layout that the next list may have."""
     layout: _Layout | None = None
     found: list[Element] = []
     for raw in (attribute(_ELEMENT, value) for kind, value in each_attribute(listed) if kind == _ELEMENT):
@@ -178,11 +178,11 @@ def _key(key: bytes) -> bytes:
 
 _COUNTER = (_EXPRESSION, _EXPRESSION_DATA)
 _VALUES = ((_KEY, _VALUE), (_DATA, _VALUE), (*_COUNTER, _COUNTER_PACKETS), (*_COUNTER, _COUNTER_OCTETS))
-"""Where an element has its key, its data and its two counts."""
+"""The paths to an element's key, its data and its two counts."""
 
 
 class _Layout:
-    """Where the values lie in an element with its header. Those of a set differ in nothing else, and there are thousands of them."""
+    """The positions of the values in an element. The elements of a set differ in nothing else, and there are thousands of them."""
 
     def __init__(self, raw: bytes) -> None:
         spans = [_find(raw, (_ELEMENT, *path)) for path in _VALUES]
@@ -191,14 +191,14 @@ class _Layout:
         pieces = list(pairwise(sorted({0, len(raw), *(mark for span in spans for mark in span)})))
         counts = {span for span in spans[2:] if span in pieces}
         self._split = Struct(">" + "".join("Q" if piece in counts else f"{piece[1] - piece[0]}s" for piece in pieces))
-        # A value that is not there is read off what is put behind the pieces.
+        # A missing value is read from the defaults appended to each row.
         self._whole = all(span in pieces for span in spans)
         self._values = itemgetter(*(pieces.index(span) if span in pieces else at for span, at in zip(spans, (-2, -2, -1, -1), strict=True)))
         self._frame = itemgetter(*(at for at, piece in enumerate(pieces) if piece not in spans))
         self._expected = {self._frame(self._split.unpack(raw))}
 
     def read(self, listed: bytes) -> list[Element] | None:
-        """Return the elements of a list, None where one of them has another layout."""
+        """Return the elements of a list, or None if one of them has another layout."""
         if len(listed) % self._split.size:
             return None
         rows: list[tuple[Any, ...]] = list(self._split.iter_unpack(listed))
@@ -210,11 +210,11 @@ class _Layout:
 
 
 _to_element: Callable[[tuple[Any, ...]], Element] = partial(tuple.__new__, Element)
-"""What `Element._make` does, without its checks."""
+"""The same as `Element._make`, without its checks."""
 
 
 def _find(raw: bytes, path: Sequence[int]) -> tuple[int, int]:
-    """Return begin and end of a nested attribute's value, an empty span where it is not there; raises NetlinkError."""
+    """Return begin and end of a nested attribute's value, an empty span if it is missing; raises NetlinkError."""
     start, end = 0, len(raw)
     for wanted in path:
         spans = {kind: (first, last) for kind, first, last in each_span(raw, start, end)}

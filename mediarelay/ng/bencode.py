@@ -14,7 +14,7 @@ from operator import itemgetter
 MAX_LENGTH = 65_535
 """Octets of one document: the ng protocol is a datagram protocol."""
 MAX_DEPTH = 16
-"""Lists and dictionaries inside each other; rtpengine's own answers use seven."""
+"""Nesting of lists and dictionaries; rtpengine's own answers use seven levels."""
 
 _NAME = itemgetter(0)
 _INTEGER = re.compile(rb"i(0|-?[1-9][0-9]{0,18})e")
@@ -38,7 +38,7 @@ def encode(value: object) -> bytes:
 def decode(data: bytes) -> object:
     """Return the value of one bencode document: `int`, `bytes`, `list` or `dict[bytes, …]`.
 
-    Raises ValueError with a sentence when `data` is not exactly one well-formed document within the limits.
+    Raises ValueError with a sentence if `data` is not exactly one well-formed document within the limits.
     """
     if len(data) > MAX_LENGTH:
         raise ValueError("The bencode document is too long.")
@@ -97,7 +97,7 @@ def _read_string(data: bytes, position: int) -> tuple[bytes, int]:
 
 
 def _write(value: object, out: list[bytes], depth: int) -> None:
-    # The usual types first, by their very type: nearly all of a document is strings in one dictionary.
+    # The usual types first, by exact type: nearly all of a document is strings in one dictionary.
     kind = type(value)
     if kind is bytes:
         out.append(b"%d:%b" % (len(value), value))  # type: ignore[arg-type, str-format]  # `kind` says so

@@ -1,6 +1,6 @@
-"""What each ng command does to the sessions (D6), in rtpengine's words.
+"""What each ng command does to the sessions (D6), with rtpengine's names.
 
-A handler returns its reply, or None where it answers later through `respond`: an offer when its ports are bound, a
+A handler returns its reply, or None if it answers later through `respond`: an offer when its ports are bound, a
 delete when the counts are final.
 """
 
@@ -32,7 +32,7 @@ NgReply = Mapping[str, object]
 
 
 class Refusal(ValueError):
-    """A command that cannot be done; its text is the `error-reason`."""
+    """A command cannot be carried out; the text is the reply's `error-reason`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class _Offer:
 
 
 class Commands:
-    """Carry out commands; `respond` takes the replies that come later."""
+    """Carries out commands; `respond` takes the replies that come later."""
 
     def __init__(self, config: RelayConfig, table: SessionTable, respond: Callable[[Request, NgReply, float], None]) -> None:
         self._interfaces = {Side.EXTERNAL: config.external, Side.INTERNAL: config.internal}
@@ -64,14 +64,14 @@ class Commands:
         self._respond = respond
         self.draining = False
         self.ignored: Counter[str] = Counter()
-        """Keys and flags that were read and change nothing, by their names in `media_command`."""
+        """Counts by name the keys and flags that were read and change nothing; the names are those of `media_command`."""
 
     def names(self) -> frozenset[str]:
         """Return the names of all commands."""
         return frozenset(self._HANDLERS)
 
     def run(self, request: Request, now: float) -> NgReply | None:
-        """Do what a command says; raises ValueError with a sentence."""
+        """Carry out a command; raises ValueError with a sentence."""
         handler = self._HANDLERS.get(request.command.name)
         if handler is None:
             raise Refusal("Unrecognized command.")
@@ -142,7 +142,7 @@ class Commands:
             for side, pool in table.allocator.pools.items()
         }
         planes = Counter(stream.plane for session in table for stream in session.streams.values())
-        # What leaves is there for as long as it takes to say so.
+        # The kernel still forwards the streams that are leaving it.
         planes[Plane.KERNEL] += planes.pop(Plane.LEAVING, 0)
         current = {
             "sessionsown": len(table),
@@ -223,7 +223,7 @@ def _described(session: Session, now: float) -> NgReply:
 
 
 def _is_of_another_dialog(session: Session, ask: DeleteCommand) -> bool:
-    """Tell whether a delete names a tag that the call does not have, though it knows both."""
+    """Return whether a delete names a tag that is not of this call, although both tags are known."""
     return session.answered and any(tag is not None and session.party_of(tag) is None for tag in (ask.from_tag, ask.to_tag))
 
 
@@ -239,7 +239,7 @@ def _place_answerer(session: Session, ask: MediaCommand) -> int:
 
 
 def _place_offerer(session: Session, ask: MediaCommand) -> int:
-    """Return the index of the party that offers: by its side where that is clear, else by its tag."""
+    """Return the index of the party that offers: by its side if that is clear, else by its tag."""
     first, second = session.parties
     if ask.direction is not None and first.side is not second.side:
         return 0 if ask.direction[0] is first.side else 1

@@ -1,10 +1,10 @@
 """The ng protocol's notation: commands and replies in bencode or JSON behind a cookie.
 
-A datagram is `cookie SP dictionary`. A reply repeats the cookie. A client that hears nothing sends the same datagram
+A datagram is `cookie SP dictionary`. A reply repeats the cookie. A client that gets no reply sends the same datagram
 again, so replies are remembered and a repeated cookie gets the same octets without the command running twice.
 
 Clients spell keys in several ways: `delete delay`, `delete-delay`, `SIP source address`, `sip-source-address`. All are
-folded into one, lower case with hyphens; of two spellings of one key the first counts.
+folded into one, lower case with hyphens; if a key appears in two spellings, the first counts.
 """
 
 from __future__ import annotations
@@ -53,21 +53,21 @@ class Command:
         return value.decode("latin-1") if isinstance(value, bytes) else ""
 
     def octets(self, key: str) -> bytes:
-        """Return the octets of `key`, which must be there; raises ValueError."""
+        """Return the octets of `key`, which must be present; raises ValueError."""
         value = self._text_octets(key)
         if not value:
             raise ValueError(f"The command has no {key}.")
         return value
 
     def require(self, key: str) -> str:
-        """Return the text of `key`, which must be there and of bearable length; raises ValueError."""
+        """Return the text of `key`, which must be present and of limited length; raises ValueError."""
         value = self.text(key)
         if value is None:
             raise ValueError(f"The command has no {key}.")
         return value
 
     def text(self, key: str) -> str | None:
-        """Return the text of `key`, None where there is none or an empty one; raises ValueError."""
+        """Return the text of `key`, or None if it is missing or empty; raises ValueError."""
         value = self._text_octets(key)
         if len(value) > MAX_TEXT:
             raise ValueError(f"The {key} is too long.")
@@ -77,7 +77,7 @@ class Command:
             raise ValueError(f"The {key} is not UTF-8.") from None
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """Return the texts in the list of `key`, of which a single text is one; raises ValueError where it holds anything else."""
+        """Return the texts in the list of `key`, or a single text as a list of one; raises ValueError on anything else."""
         value = self.fields.get(key.encode(), [])
         items = value if isinstance(value, list) else [value]
         texts = tuple(item.decode("utf-8", "replace") for item in items if isinstance(item, bytes))
@@ -130,7 +130,7 @@ class ReplyCache:
         return reply if now - at < REPLY_SECONDS else None
 
     def put(self, sender: Address, cookie: bytes, reply: bytes, now: float) -> None:
-        """Remember a reply; the oldest make room."""
+        """Remember a reply; the oldest ones make room."""
         self._octets += len(reply) - len(self._replies.pop((sender, cookie), (0.0, b""))[1])
         self._replies[sender, cookie] = (now, reply)
         while self._is_full() or now - next(iter(self._replies.values()))[0] >= REPLY_SECONDS:
@@ -147,7 +147,7 @@ def fold(name: bytes) -> bytes:
 
 
 def split_cookie(data: bytes) -> tuple[bytes, bytes]:
-    """Return the cookie and the rest of a datagram; raises ValueError when there is no cookie to answer with."""
+    """Return the cookie and the rest of a datagram; raises ValueError if there is no cookie to answer with."""
     cookie, space, body = data.partition(b" ")
     if not space or not 0 < len(cookie) <= MAX_COOKIE:
         raise ValueError("The datagram has no cookie.")
@@ -164,7 +164,7 @@ def _decode_json(body: bytes) -> object:
 
 
 def _json_text(value: object) -> str:
-    """Write octets as text, the only way JSON has."""
+    """Convert octets to text, the only form that JSON has."""
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     raise TypeError(f"JSON has no notation for {type(value).__name__}.")

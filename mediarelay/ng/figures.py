@@ -1,4 +1,4 @@
-"""Say in ng's words what a session has seen: the body of `query` and `delete` answers, shaped as rtpengine's."""
+"""A session's figures in ng's notation: the body of `query` and `delete` answers, shaped as rtpengine's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def describe_session(session: Session, now: float) -> dict[str, object]:
 
 
 def totals_of(sessions: Iterable[Session]) -> dict[str, object]:
-    """Return packets and octets that came in, by RTP and RTCP."""
+    """Return received packets and octets, for RTP and RTCP."""
     legs = [leg for session in sessions for stream in session.streams.values() for leg in stream.legs]
     return {"RTP": _counts([leg.rtp for leg in legs]), "RTCP": _counts([leg.rtcp for leg in legs])}
 
@@ -67,7 +67,7 @@ def _tag(session: Session, party: int, now: float) -> dict[str, object]:
 
 
 def _sources(session: Session) -> dict[str, object]:
-    """Return by SSRC how each sender sounds to the other party, where that one has reported."""
+    """Return, by SSRC, how each sender sounds to the other party, if that one has reported."""
     found: dict[str, object] = {}
     for stream in session.streams.values():
         for sender, hearer in (stream.legs, stream.legs[::-1]):

@@ -1,8 +1,8 @@
-"""Before the workers of one relay: give each command to the worker that has its call (D14).
+"""The front of a relay's workers: pass each command to the worker that has its call (D14).
 
-A call's worker follows from its id, so every command of a call finds it, before and after a restart of either. What
-asks for all calls goes to all workers, and their answers become one; a worker that does not answer in time is left out.
-A ping is answered here: a relay whose worker is being started again is not dead.
+A call's worker follows from its id, so every command of a call finds it, before and after a restart of either. A
+command about all calls goes to all workers, and their answers are merged into one; a worker that does not answer in
+time is left out. A ping is answered here: a relay whose worker is being started again is not dead.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ class CommandFront:
             else:
                 self._to_workers.append((crc32(command.octets("call-id")) % self._workers, data, addr))
         except ValueError:
-            # Some worker has to say what is wrong with it.
+            # A worker has to say what is wrong with it; any one will do.
             self._to_workers.append((0, data, addr))
 
     def receive_reply(self, worker: int, data: bytes, addr: Address) -> None:
-        """Take a worker's datagram: a reply for a client, or a part of a gathered one."""
+        """Take a worker's datagram: a reply for a client, or one part of a merged reply."""
         cookie, _, body = data.partition(b" ")
         gathering = self._gathering.get(cookie) if addr == _NOBODY else None
         if gathering is None:
@@ -78,7 +78,7 @@ class CommandFront:
             self._finish(cookie)
 
     def for_workers(self) -> list[tuple[int, bytes, Address]]:
-        """Return what is to go to workers: number, datagram, and the client's address."""
+        """Return the datagrams for workers: number, datagram, and the client's address."""
         waiting, self._to_workers = self._to_workers, []
         return waiting
 
@@ -92,7 +92,7 @@ class CommandFront:
         return min((gathering.until for gathering in self._gathering.values()), default=None)
 
     def handle_timer(self, now: float) -> None:
-        """Answer with what has come."""
+        """Answer expired questions with the parts that have come."""
         for cookie in [cookie for cookie, gathering in self._gathering.items() if gathering.until <= now]:
             self._finish(cookie)
 

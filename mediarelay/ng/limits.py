@@ -1,4 +1,4 @@
-"""What a client can make the control side keep, and how much of it."""
+"""Bounds on what a client can make the control side hold."""
 
 MAX_TEXT = 512
 """Characters of a call id or tag."""

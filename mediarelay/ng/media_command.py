@@ -1,7 +1,7 @@
 """What `offer`, `answer` and `delete` say, as Kamailio, OpenSIPS and our own proxy write it for rtpengine 10.5.
 
-What we understand and do not serve is named in `ignored`, so that an operator sees it in the metrics; what is always so
-here (`symmetric`, `strict source`, `port latching`, `original sendrecv`, `reject ICE`) counts as served.
+What we understand and do not serve is named in `ignored`, so that an operator sees it in the metrics. What this relay
+always does anyway (`symmetric`, `strict source`, `port latching`, `original sendrecv`, `reject ICE`) counts as served.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from mediarelay.ng.limits import MAX_SDP
 from mediarelay.sdp.rtcp_mux import RtcpMux
 
 MAX_DELETE_DELAY = 3600
-"""Seconds that a session may be kept after its deletion was asked for."""
+"""Seconds for which a delayed `delete` may keep a session."""
 MAX_IGNORED = 16
 """Names in `ignored` of one command."""
 OTHER = "other"
 """Stands in `ignored` for every name that rtpengine does not know either."""
 
 _NAT_FLAG = "sipuri-learn-nat"
-"""Allows rank 4 of D8; set where the application says `mediaLearning: "nat"`."""
+"""Allows rank 4 of D8; set if the application says `mediaLearning: "nat"`."""
 _SIP_SOURCE, _TRUST = "sip-source-address", "trust-address"
 
 _SERVED_KEYS = frozenset((
@@ -36,7 +36,7 @@ _SERVED_FLAGS = frozenset((
     "strict-source", "symmetric", *(f"rtcp-mux-{wish}" for wish in RtcpMux),
 ))  # fmt: skip
 _FAMILIES = ("codec-", "endpoint-learning-", "from-tags-", "osrtp-", "sdes-", "t.38-", "t38-", "transcode-")
-"""Beginnings of flags that stand for a value in a list of that name."""
+"""Prefixes of flags that stand for a value in the list of that name."""
 NOT_SERVED = frozenset((
     "all", "allow-transcoding", "always-transcode", "asymmetric", "asymmetric-codecs", "audio-player", "code", "debug", "debugging",
     "delay-buffer", "delete-delay", "detect-dtmf", "digit", "directional", "discard-recording", "drop-traffic", "dtls",
@@ -70,7 +70,7 @@ class MediaCommand:
     media_address: str | None = None
     """The IPv4 address to write into the description in place of the relay's own."""
     sip_source: bool = False
-    """Media is expected from `received_from`, at the ports of the description."""
+    """Whether media is expected from `received_from`, at the ports of the description."""
     origin: bool = False
     """Whether the origin line's address is replaced, too."""
     rtcp_mux: frozenset[RtcpMux] = frozenset()
@@ -112,7 +112,7 @@ class DeleteCommand:
     to_tag: str | None = None
     via_branch: str | None = None
     delay: int = 0
-    """Seconds until the session goes."""
+    """Seconds until the session is deleted."""
     ignored: tuple[str, ...] = ()
     """Members of `NOT_SERVED` and perhaps `OTHER`, each once."""
 
@@ -138,7 +138,7 @@ def _check_family(command: Command) -> None:
 
 
 def _flags(command: Command) -> tuple[str, ...]:
-    """Return all flags in one spelling; those with a list of their own begin with its name."""
+    """Return all flags in one spelling; those from a list of their own are prefixed with its name."""
     lists = (("flags", ""), ("replace", "replace-"), ("rtcp-mux", "rtcp-mux-"))
     return tuple(fold((prefix + text).encode()).decode() for key, prefix in lists for text in command.texts(key))
 
@@ -183,7 +183,7 @@ def _parse_sdp(command: Command) -> bytes:
 
 
 def _parse_source(words: tuple[str, ...]) -> str | None:
-    """Return the address of a `received-from`; None where it is of another family, which Kamailio may call `?`."""
+    """Return the address of a `received-from`; None if it is of another family, which Kamailio may call `?`."""
     if not words:
         return None
     if len(words) != 2:

@@ -12,7 +12,7 @@ _EXTENSION = Struct("!HH")
 
 
 class Kind(Enum):
-    """What the first two octets of a datagram say it is (RFC 7983, RFC 5761 section 4)."""
+    """The kinds of datagrams at a media port, by their first two octets (RFC 7983, RFC 5761 section 4)."""
 
     RTP = "rtp"
     RTCP = "rtcp"
@@ -83,7 +83,7 @@ class RtpPacket:
 
 
 def classify(data: bytes | bytearray | memoryview, size: int) -> Kind:
-    """Name what the first `size` octets of `data` are, by the ranges of RFC 7983."""
+    """Return the kind of the first `size` octets of `data`, by the ranges of RFC 7983."""
     if size < 2:
         return Kind.OTHER
     first = data[0]
@@ -95,7 +95,7 @@ def classify(data: bytes | bytearray | memoryview, size: int) -> Kind:
 
 
 def is_well_formed(data: bytes | bytearray | memoryview, size: int) -> bool:
-    """Tell whether the lengths inside an RTP packet of `size` octets fit it, without building anything."""
+    """Return whether the lengths inside an RTP packet of `size` octets fit it, without building anything."""
     if size < 12 or data[0] >> 6 != 2:
         return False
     end = 12 + 4 * (data[0] & 0x0F)

@@ -1,7 +1,7 @@
 """How good speech sounds after a network: the E-model (ITU-T G.107) with what RTCP can tell.
 
-The model's other parameters are its defaults, the codec is G.711 with concealment of losses (G.113 appendix I: Ie 0,
-Bpl 25.1). A jitter buffer is taken to hold twice the jitter and one packet of 20 ms.
+The model's other parameters are its defaults; the codec is G.711 with loss concealment (G.113 appendix I: Ie 0,
+Bpl 25.1). A jitter buffer is assumed to hold twice the jitter plus one packet of 20 ms.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NOTICED_DELAY_MS = 177.3
 
 
 def mean_opinion_score(loss_percent: float, jitter_ms: float, rtt_ms: float) -> float:
-    """Return what listeners would say, from 1 (bad) to 4.4 (as good as this codec gets)."""
+    """Return the MOS that listeners would give, from 1 (bad) to 4.4 (the best that this codec gets)."""
     delay = rtt_ms / 2 + 2 * jitter_ms + _PACKET_MS
     delayed = 0.024 * delay + 0.11 * max(0.0, delay - _NOTICED_DELAY_MS)
     lost = _MOST_IMPAIRMENT * loss_percent / (loss_percent + _LOSS_ROBUSTNESS)
@@ -35,11 +35,11 @@ class QualityLog:
 
     @property
     def average(self) -> float | None:
-        """The mean of all scores, None without any."""
+        """The mean of all scores, or None if there are none."""
         return self.total / self.samples if self.samples else None
 
     def add(self, score: float) -> None:
-        """Take one score."""
+        """Add one score."""
         self.samples += 1
         self.total += score
         self.lowest, self.highest = min(self.lowest, score), max(self.highest, score)

@@ -73,7 +73,7 @@ class SenderReport:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverReport:
-    """An RR: the reports of a participant that sent nothing lately."""
+    """An RR: the reports of a participant that has sent nothing lately."""
 
     ssrc: int
     blocks: tuple[ReportBlock, ...] = ()

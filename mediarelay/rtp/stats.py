@@ -1,11 +1,11 @@
 """What a receiver can say about a stream: loss and jitter (RFC 3550 appendices A.1, A.3 and A.8).
 
 One object follows one flow. A new SSRC, or a jump that two packets in a row confirm, begins a new count; the loss of
-the counts before it is kept.
+earlier counts is kept.
 
-Where the kernel forwards a flow, only samples of its packets come here, and now and then how many there were. A sample
-says how many packets were sent until it; how many had come by then is read off the two counts around it. So the loss of
-such a flow may be wrong by a packet or two at any moment, and no more after an hour.
+If the kernel forwards a flow, only samples of its packets come here, and now and then the number of packets. A sample's
+sequence number shows how many packets had been sent by then; how many had arrived is interpolated between the two
+counts around it. So the loss of such a flow may be off by a packet or two at any moment, and by no more after an hour.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ReceiveStats:
     def __init__(self, clock_rate: int = 8000) -> None:
         self.ssrc: int | None = None
         self.ssrc_changes = 0
-        """How often another source has taken the place of the last."""
+        """How often another source has taken the place of the last one."""
         self._rate = clock_rate
         self._lost_before = 0
         self._jitter = 0.0
@@ -108,7 +108,7 @@ class ReceiveStats:
         elif not self._advance(sequence):
             return
         self._received += 1
-        # As `_measure` does, without a call.
+        # The same as `_measure`, without a call.
         transit = int(now * self._rate) - timestamp
         if self._transit is not None:
             step = (transit - self._transit) & 0xFFFF_FFFF
@@ -116,7 +116,7 @@ class ReceiveStats:
         self._transit = transit
 
     def sample(self, ssrc: int, sequence: int, timestamp: int, now: float) -> None:
-        """Look at one of many packets; `count_carried` counts it."""
+        """Take one of many packets as a sample; `count_carried` counts it."""
         if ssrc != self.ssrc:
             self._restart(ssrc, sequence)
         if self._advance(sequence):
@@ -124,7 +124,7 @@ class ReceiveStats:
             self._sampled = now, self._expected()
 
     def count_carried(self, packets: int, since: float, now: float) -> None:
-        """Count packets that came between two moments and of which samples at most were seen."""
+        """Count packets that came between two moments, of which at most samples were seen."""
         if self._sampled is not None and since <= self._sampled[0] <= now:
             at, expected = self._sampled
             come = self._received + packets * (at - since) / (now - since) if now > since else self._received
@@ -136,12 +136,12 @@ class ReceiveStats:
         return [getattr(self, name) for name in _STATE]
 
     def resume(self, state: list[float | int | None]) -> None:
-        """Go on from what `state` has returned."""
+        """Go on from a state that `state` has returned."""
         for name, value in zip(_STATE, state, strict=True):
             setattr(self, name, value)
 
     def _advance(self, sequence: int) -> bool:
-        """Follow the sequence number; False where it jumps and a second packet has to confirm that."""
+        """Follow the sequence number; return False if it jumps and a second packet has to confirm that."""
         step = (sequence - self._highest) & 0xFFFF
         if step < _MAX_DROPOUT:
             if sequence < self._highest:
@@ -155,7 +155,7 @@ class ReceiveStats:
         return True
 
     def _measure(self, timestamp: int, now: float) -> None:
-        """Follow the jitter (A.8)."""
+        """Update the jitter (A.8)."""
         transit = int(now * self._rate) - timestamp
         if self._transit is not None:
             step = (transit - self._transit) & 0xFFFF_FFFF

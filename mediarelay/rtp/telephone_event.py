@@ -53,7 +53,7 @@ def code_of(digit: str) -> int:
 
 
 def digit_of(code: int) -> str | None:
-    """Return the digit of an event code, or None where the event is no digit."""
+    """Return the digit of an event code, or None if the event is not a digit."""
     return DIGITS[code] if code < len(DIGITS) else None
 
 
