@@ -1,4 +1,4 @@
-"""The composition root: environment to settings, settings to each daemon's configuration, and the command that runs all roles."""
+"""The composition root: the environment becomes settings, the settings each daemon's configuration; and the command that runs all roles."""
 
 from sipuri_project.celery import app as celery_app
 

@@ -18,5 +18,5 @@ app.set_default()
 
 @worker_ready.connect
 def _on_ready(**_event: object) -> None:
-    """Say at once that the worker is there; the schedule's first beat comes only later."""
+    """Report at once that the worker is there; the schedule's first beat comes only later."""
     app.send_task("voiceapps.tasks.beat")

@@ -1,4 +1,4 @@
-"""System checks: values that parse but must not run like that."""
+"""System checks: values that parse but must not go into production."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_NAMED = 20
 
 @register(TAG)
 def unsafe_in_production(**_options: Any) -> list[CheckMessage]:
-    """Refuse what only a lab may do."""
+    """Refuse settings that only a lab may have."""
     if settings.SIPURI_ENV != "production":
         return []
     problems: list[CheckMessage] = []
@@ -63,7 +63,7 @@ def bad_token_keys(**_options: Any) -> list[CheckMessage]:
 
 @register(TAG)
 def port_pools(**_options: Any) -> list[CheckMessage]:
-    """Refuse media ranges that share ports on one address."""
+    """Refuse media port ranges that overlap on one address."""
     same_address = settings.MEDIA_EXTERNAL[0] == settings.MEDIA_INTERNAL[0]
     if same_address and ranges_overlap(settings.RTP_PORTS, settings.RTP_INTERNAL_PORTS):
         return [Error("SIPURI_RTP_PORTS and SIPURI_RTP_INTERNAL_PORTS overlap on one address.", id="sipuri.E005")]
@@ -72,7 +72,7 @@ def port_pools(**_options: Any) -> list[CheckMessage]:
 
 @register(TAG, Tags.database)
 def credentials_of_another_realm(databases: Sequence[str] | None = None, **_options: Any) -> list[CheckMessage]:
-    """Name the credentials that no longer work because the realm changed (D5)."""
+    """Warn of the credentials that no longer work because the realm changed (D5)."""
     if not databases:
         return []
     try:

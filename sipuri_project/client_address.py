@@ -1,4 +1,4 @@
-"""Find out who asks when a reverse proxy stands in front: audit, lock-out and throttles count by source address."""
+"""Find the client's address behind a reverse proxy: audit, lock-out and throttles count by source address."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MAX_HOPS = 20
 
 
 class ClientAddressMiddleware:
-    """Put the caller's address into REMOTE_ADDR where the peer is one of `SIPURI_HTTP_PROXIES`.
+    """Put the client's address into REMOTE_ADDR if the peer is one of `SIPURI_HTTP_PROXIES`.
 
-    Each proxy adds its peer at the end of X-Forwarded-For, so the last address that is no proxy of ours is the caller; whatever stands
-    before it the caller may have written itself.
+    Each proxy appends its peer to X-Forwarded-For, so the client is the last address that is not one of our proxies; the client
+    may have written anything before it.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -23,7 +23,7 @@ class ClientAddressMiddleware:
         self._proxies = tuple(IPv4Network(text) for text in settings.HTTP_PROXIES)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Answer a request under its caller's address."""
+        """Answer a request under its client's address."""
         if self._proxies:
             request.META["REMOTE_ADDR"] = self._caller(request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", ""))
         return self._get_response(request)

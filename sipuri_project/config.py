@@ -20,13 +20,13 @@ WILDCARD = "0.0.0.0"  # noqa: S104  # it is compared with, not bound
 
 
 MARKS_EACH = 1 << 20
-"""Packet marks of one worker of the relay: 16 of them fill the 24 bits behind SIPURI_MEDIA_MARK_BASE."""
+"""Packet marks of one worker of the relay: 16 such blocks fill the 24 bits behind SIPURI_MEDIA_MARK_BASE."""
 FIRST_LOG_GROUP = 62
-"""The nflog group of the first worker; the others have those after it."""
+"""The nflog group of the first worker; the others have the groups after it."""
 
 
 def sip_proxy_config(worker: int = 0) -> SipProxyConfig:
-    """Return the configuration of one worker of the SIP proxy; each has an inner port of its own."""
+    """Return the configuration of one worker of the SIP proxy; each has an internal port of its own."""
     external = external_listeners()
     inside = settings.SIP_INTERNAL_BIND[0], settings.SIP_INTERNAL_BIND[1] + worker
     name = f"sipproxy-{settings.NODE_NAME}"
@@ -54,9 +54,9 @@ def sip_proxy_config(worker: int = 0) -> SipProxyConfig:
 
 
 def external_listeners() -> tuple[Listener, ...]:
-    """Return where callers reach the proxy: UDP and TCP at the same port, TLS where it has a certificate.
+    """Return where callers reach the proxy: UDP and TCP at the same port, and TLS if it has a certificate.
 
-    A wildcard becomes one listener for each address of the machine, so that an answer leaves by the address that was asked.
+    A wildcard becomes one listener for each address of the machine, so that an answer leaves from the address that was asked.
     """
     found = [
         Listener(Side.EXTERNAL, transport, bind, public_address(bind), index)
@@ -99,7 +99,7 @@ def geo_config() -> tuple[str, tuple[tuple[IPv4Network, str], ...]]:
 
 
 def relay_config(worker: int = 0) -> RelayConfig:
-    """Return the configuration of one worker of the media relay; each has its part of the ports and of the marks."""
+    """Return the configuration of one worker of the media relay; each has its share of the ports and of the marks."""
     name = f"mediarelay-{settings.NODE_NAME}"
     workers = settings.MEDIA_WORKERS
     base = settings.MEDIA_MARK_BASE + worker * MARKS_EACH
@@ -140,6 +140,6 @@ def dns_config() -> DnsConfig:
 
 
 def public_address(bind: Address) -> Address:
-    """Return how callers see an address that a listener is bound to: as configured, else as it is."""
+    """Return the address under which callers see a listener: the configured one, else its own."""
     host, _, port = settings.SIP_PUBLIC_ADDRESS.partition(":")
     return (str(IPv4Address(host)), int(port or bind[1])) if host else bind

@@ -1,4 +1,4 @@
-"""The command that every daemon is: options, a registry, one service, an exit code."""
+"""The base of the commands that run a daemon: options, a registry, one service, an exit code."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from sipuri_project.checks import TAG
 class DaemonCommand(BaseCommand):
     """Run the service that a subclass makes until a signal ends it."""
 
-    # Of Django's checks a daemon needs none: they would load the whole console.
+    # A daemon needs none of Django's checks: they would load the whole console.
     requires_system_checks = (TAG,)
 
     @abstractmethod
     def make_service(self, registry: CollectorRegistry, metrics: Address | None, options: dict[str, Any]) -> Service:
-        """Return the service; `metrics` is where its metrics page will be, None where it has none."""
+        """Return the service; `metrics` is the address of its metrics page, None if it has none."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add `--metrics-port` and `--drain-seconds`."""
         add_daemon_options(parser)
 
     def handle(self, *_args: object, **options: Any) -> None:
-        """Serve; raises CommandError in one sentence where it cannot start."""
+        """Run the service; raises CommandError with one sentence if it cannot start."""
         metrics = metrics_address(options)
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 def text(name: str, default: str = "") -> str:
-    """Return a variable as it stands."""
+    """Return a variable's text."""
     return os.environ.get(name, default).strip()
 
 
@@ -89,7 +89,7 @@ def addresses(name: str, default: str = "", *, prefix: str = "") -> tuple[Addres
 
 
 def weighted_addresses(name: str, default: str = "", *, prefix: str = "") -> tuple[tuple[Address, int], ...]:
-    """Return a list of `ip:port` or `ip:port=weight`, each with an optional prefix, as pairs; a weight is 1 to 1000, 1 where none is."""
+    """Return a list of `ip:port` or `ip:port=weight`, each with an optional prefix, as pairs; a weight is 1 to 1000, by default 1."""
 
     def parse(value: str) -> tuple[Address, int]:
         place, weighs, weight = value.removeprefix(prefix).partition("=")
@@ -116,7 +116,7 @@ def database(name: str, default: str) -> DBConfig:
 
 
 def endpoint(name: str) -> tuple[str, int] | None:
-    """Return `host:port` as a pair, the host an IPv4 address or a name; None where it is empty."""
+    """Return `host:port` as a pair, the host an IPv4 address or a name; None if the variable is empty."""
 
     def parse(value: str) -> tuple[str, int]:
         host, _, port = value.rpartition(":")
@@ -168,7 +168,7 @@ def region_overrides(name: str) -> tuple[tuple[IPv4Network, str], ...]:
 
 
 def key(name: str, state: Path, *, generate: bool, make: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:
-    """Return a secret from the environment, or one that is generated once into `state` where that is allowed."""
+    """Return a secret from the environment, or, where that is allowed, one that is generated once and kept in `state`."""
     value = text(name)
     if value:
         return value
@@ -185,7 +185,7 @@ def fernet_key() -> str:
 def _stored_key(path: Path, make: Callable[[], str]) -> str:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
-        # A complete file is linked into place: of several processes that start together one wins and none reads half a key.
+        # A complete file is linked into place: of several processes that start together, one wins and none reads half a key.
         draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         draft.write_text(make(), encoding="ascii")
         draft.chmod(0o600)

@@ -18,7 +18,7 @@ SCHEME = "folder"
 
 
 class FolderChannel(filesystem.Channel):
-    """Put messages into the folder by renaming them into place."""
+    """Puts messages into the folder by renaming complete files into place."""
 
     def _put(self, queue: str, payload: Any, **_options: Any) -> None:  # type: ignore[override]  # its bases disagree on a name
         # A name that begins with a dot belongs to no queue.

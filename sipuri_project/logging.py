@@ -1,6 +1,6 @@
 """Write structured logs to stderr: JSON lines in production, readable lines in a terminal.
 
-What is bound to the context (`structlog.contextvars`), such as a call's id, stands in each line that is written inside it.
+Whatever is bound to the context (`structlog.contextvars`), such as a call's id, appears in each line that is written inside it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 # At DEBUG oauthlib writes the tokens that it issues, and axes the names that were tried.
 _NEVER_BELOW_WARNING = ("oauthlib", "axes")
-# Of others at most INFO: their details drown ours.
+# These log at INFO or above: their details drown ours.
 _NEVER_BELOW_INFO = ("asyncio", "django", "aiohttp", "celery", "kombu", "amqp")
 
 
 def _not_a_probe(record: logging.LogRecord) -> bool:
-    """Return whether a line is anything but a health check that says no, which is no error of the web role."""
+    """Return False for the failed health checks of the web role, which are not errors; True for any other line."""
     return getattr(record, "status_code", None) != 503
 
 

@@ -1,4 +1,4 @@
-"""Give each HTTP request an id: in its log lines, in its answer, in the audit entries it makes."""
+"""Give each HTTP request an id, which appears in its log lines, its answer and the audit entries that it makes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HEADER = "X-Request-Id"
 
 
 class RequestIdMiddleware:
-    """Make the id ourselves: one from outside could be anybody's, or the same each time."""
+    """Generate the id ourselves: one from outside could be another request's, or the same each time."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response

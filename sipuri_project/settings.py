@@ -1,4 +1,4 @@
-"""Turn the environment into Django's settings; what each variable means stands in docs/configuration.md."""
+"""Turn the environment into Django's settings; docs/configuration.md says what each variable means."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ DOCUMENT_CHECK = "callflow.bxml.lint.check"
 
 INSTALLED_APPS = [
     "unfold",
-    # The console is discovered by urls.py: daemons, which show none, start in little more than half the time.
+    # urls.py discovers the console: daemons, which show none, start in little more than half the time.
     "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -178,7 +178,7 @@ OAUTH2_PROVIDER = {
     "OAUTH2_SERVER_CLASS": "oauthlib.oauth2.BackendApplicationServer",  # client credentials and nothing else
     "ACCESS_TOKEN_GENERATOR": "voiceapps.api.access.tokens.make_token",
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
-    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,  # rows know a token by its checksum only
+    "COMPLIANT_BCP_RFC9700_TOKEN_STORAGE": True,  # Rows know a token only by its checksum.
 }
 API_RATE = e.whole("SIPURI_API_RATE", 1200)
 PASSWORD_HASHERS = [

@@ -2,8 +2,8 @@
 
 Children get a session of their own, so Ctrl-C reaches only the supervisor, which then drains in the order that loses
 nothing: the daemons first, for as long as calls need; the web role and the worker last, so that the last call's
-webhook still goes out. A child that dies in its first seconds ends the start with its own last words; one that dies
-later is started again. Whatever processes of its own it left behind are ended first: they keep its addresses.
+webhook still goes out. A child that dies in its first seconds ends the start, and its last output becomes the error. One that
+dies later is started again, after any processes that it left behind have been ended: they would keep its addresses.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ STOP_SECONDS = 10.0
 
 
 class CannotStartError(Exception):
-    """Say in sentences what keeps the roles from starting."""
+    """The reasons why the roles cannot start, one sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Role:
 
 @dataclass(slots=True)
 class _Child:
-    """A role's process as it runs."""
+    """A role's process while it runs."""
 
     role: Role
     process: asyncio.subprocess.Process
@@ -139,7 +139,7 @@ class _Supervisor:
                 await asyncio.wait_for(self._stopping.wait(), RESTART_SECONDS)
 
     async def _spawn(self, role: Role) -> _Child:
-        # A pipe of our own: asyncio takes a process for running while anybody, such as its children, holds one of asyncio's.
+        # A pipe of our own: with one of asyncio's, a process counts as running for as long as any of its children holds the pipe.
         read_end, write_end = os.pipe()
         output = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(output)
@@ -161,7 +161,7 @@ class _Supervisor:
             sys.stderr.write(f"{child.role.name:<10} | {text}\n")
 
     async def _end_rest(self, child: _Child, relaying: asyncio.Task[None]) -> None:
-        """Give what a process left behind, and its output, a moment to end, and then end them."""
+        """Give the processes that a child left behind, and its output, a moment to end; then kill them."""
         _signal_group(child, signal.SIGTERM)
         await asyncio.wait({relaying}, timeout=LAST_WORDS_SECONDS)
         _signal_group(child, signal.SIGKILL)
@@ -194,11 +194,11 @@ async def _next_line(output: asyncio.StreamReader) -> bytes:
     try:
         return await output.readline()
     except ValueError:
-        # The reader holds 64 KiB and has dropped them; a pipe that nobody reads would stop the child.
+        # The reader has dropped 64 KiB without a line break; a pipe that nobody reads would stop the child.
         return b"(a line that is too long to show)\n"
 
 
 def _signal_group(child: _Child, number: signal.Signals) -> None:
-    """Signal the processes that a child started; as leader of its session it gave its group its own id."""
+    """Signal the processes that a child started: as the leader of its session it gave its group its own id."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.process.pid, number)

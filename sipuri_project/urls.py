@@ -1,4 +1,4 @@
-"""Where each page and endpoint lies."""
+"""The routes of all pages and endpoints."""
 
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path

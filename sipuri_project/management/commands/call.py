@@ -22,7 +22,7 @@ from daemonkit.sockets import AddressUnavailable
 from mediarelay.rtp.g711 import pcm16_to_ulaw, ulaw_to_pcm16
 
 PROMPT_OVER_SECONDS = 0.7
-"""Silence that says that a prompt is over and the far end listens."""
+"""Silence after which a prompt counts as over, so that the far end listens."""
 TONE_LEVEL = 8_000
 
 
@@ -33,7 +33,7 @@ class Command(BaseCommand):
     help = "Calls a SIP URI: prints the SIP ladder and RTP figures; exit code 0 when the call was answered and ended well."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the options."""
+        """Add the command's options."""
         parser.add_argument("uri", help="sip:user@domain")
         parser.add_argument("--proxy", required=True, help="host:port to send the call to")
         parser.add_argument("--user", default="", help="digest user name")
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
 
     def handle(self, *args: object, **options: Any) -> None:
-        """Place the call and say how it went."""
+        """Place the call and print how it went."""
         sound = _sound(options["tone"], options["play"])
         try:
             result = asyncio.run(self._call(options, sound))
@@ -87,7 +87,7 @@ class Command(BaseCommand):
 
 
 async def _converse(call: PhoneCall, digits: str, sound: bytes, max_seconds: float) -> str:
-    """Send what is to be sent, wait for the end, and return who ended the call."""
+    """Send what the options ask for, wait for the end, and return who ended the call."""
     try:
         async with asyncio.timeout(max_seconds):
             if digits:

@@ -1,4 +1,4 @@
-"""`manage.py relaystatus`: which calls each media relay has, who forwards them, and where their audio comes from."""
+"""`manage.py relaystatus`: the calls of each media relay, the plane that forwards them, and where their audio comes from."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ LINE = "  {:47} {:3} {:9} {:21} {:>5} {:21} {:>9} {:>6}"
 
 
 class Command(BaseCommand):
-    """Show what relays do now."""
+    """Shows what the relays do now."""
 
     help = "Shows the calls of each relay in SIPURI_MEDIA_RELAYS: who forwards them, ports, where audio comes from, packets, loss."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add how much to show."""
+        """Add the option for how many calls to show."""
         parser.add_argument("--calls", type=int, default=20, help=f"calls to show of each relay, up to {MAX_LISTED_CALLS} (20)")
 
     def handle(self, *_: Any, calls: int, **__: Any) -> None:
-        """Print a table a relay; raises CommandError where none answers."""
+        """Print a table for each relay; raises CommandError if none answers."""
         answered = [self._show(address, calls) for address, _ in settings.MEDIA_RELAYS]
         if not any(answered):
             raise CommandError("No relay answers.")
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         try:
             call = ask_relay(relay, {"command": "query", "call-id": call_id})
         except (TimeoutError, ValueError):
-            # It ended since it was listed.
+            # It has ended since it was listed.
             return
         for row in _rows(call):
             self.stdout.write(LINE.format(call_id.decode("utf-8", "replace"), *row))
@@ -63,7 +63,7 @@ def _summary(statistics: Mapping[bytes, Any]) -> str:
 
 
 def _rows(call: Mapping[bytes, Any]) -> Iterator[tuple[str, ...]]:
-    """Yield tag, plane, where audio comes from, our port, what the description said, packets and losses of each stream."""
+    """Yield, for each stream, tag, plane, where audio comes from, our port, the described address, packets and losses."""
     for tag, party in call.get(b"tags", {}).items():
         for media in party.get(b"medias", ()):
             stream = media[b"streams"][0]

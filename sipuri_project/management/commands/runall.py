@@ -10,16 +10,16 @@ from sipuri_project.supervisor import CannotStartError, roles, supervise
 
 
 class Command(BaseCommand):
-    """Start all roles, prefix their logs, restart what dies, drain on Ctrl-C."""
+    """Start all roles, prefix their logs, restart a role that dies, drain on Ctrl-C."""
 
     help = "Run the web role, the Celery worker and every daemon; Ctrl-C drains them."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take the time that calls in progress may have."""
+        """Add the time that calls in progress may have."""
         parser.add_argument("--drain-seconds", type=float, default=30.0, help="how long calls in progress may take after Ctrl-C")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Run until a signal; raises CommandError in one sentence for each thing in the way."""
+        """Run until a signal; raises CommandError with one sentence for each obstacle."""
         try:
             supervise(roles(options["drain_seconds"]), drain_seconds=options["drain_seconds"])
         except CannotStartError as error:

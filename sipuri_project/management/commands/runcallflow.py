@@ -15,12 +15,12 @@ from voiceapps.daemon.outbound import WebhookClient
 
 
 class Command(DaemonCommand):
-    """Answer the calls that the proxy lets in, as their applications' BXML says."""
+    """Answer the calls that the proxy admits, as their applications' BXML says."""
 
     help = "Runs the call flow: SIP on SIPURI_CALLFLOW_BIND, audio on ports of the same address."
 
     def make_service(self, registry: CollectorRegistry, metrics: Address | None, _options: dict[str, Any]) -> CallflowNode:
-        """Return the node."""
+        """Return the call-flow node."""
         return CallflowNode(callflow_config(), metrics=metrics, new_client=_new_client, registry=registry)
 
 

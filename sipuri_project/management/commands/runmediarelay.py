@@ -25,17 +25,17 @@ class Command(DaemonCommand):
     help = "Runs the media relay: ng commands on SIPURI_NG_BIND, audio on SIPURI_RTP_PORTS and SIPURI_RTP_INTERNAL_PORTS."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add what a worker is told."""
+        """Add the options by which the front starts a worker."""
         super().add_arguments(parser)
         add_worker_options(parser)
 
     def make_service(self, registry: CollectorRegistry, metrics: Address | None, options: dict[str, Any]) -> Service:
-        """Return one relay, or the front of SIPURI_MEDIA_WORKERS."""
+        """Return one relay, or the front of SIPURI_MEDIA_WORKERS workers."""
         if options["worker"] is None and settings.MEDIA_WORKERS > 1:
             command = (sys.executable, sys.argv[0], "runmediarelay", "--drain-seconds", str(options["drain_seconds"]))
             return RelayFront(command, settings.MEDIA_WORKERS, settings.NG_BIND, metrics=metrics, registry=registry)
         if options["worker"] is not None:
-            # The next one takes its ports and its sessions; what it has in the kernel goes on.
+            # Its successor resumes its ports and sessions; what it has in the kernel goes on.
             end_with_supervisor(signal.SIGKILL)
         sockets = inherited_sockets(options["sockets"])
         return ReportingRelay(relay_config(options["worker"] or 0), registry=registry, metrics=metrics, commands=sockets.get(COMMANDS))

@@ -18,5 +18,5 @@ class Command(DaemonCommand):
     help = "Runs an authoritative DNS server for SIPURI_SIP_DOMAIN on SIPURI_DNS_BIND, UDP and TCP."
 
     def make_service(self, registry: CollectorRegistry, metrics: Address | None, _options: dict[str, Any]) -> PooledDns:
-        """Return the server."""
+        """Return the DNS server."""
         return PooledDns(dns_config(), registry=registry, metrics=metrics)

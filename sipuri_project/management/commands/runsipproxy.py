@@ -21,23 +21,23 @@ from voiceapps.daemon.geo import CountryLookup
 
 
 class Command(DaemonCommand):
-    """Let calls in that may come in, and relay their signalling."""
+    """Admit calls and relay their signalling."""
 
     help = "Runs the SIP proxy: callers on SIPURI_SIP_BIND, the call flow on SIPURI_SIP_INTERNAL_BIND."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add what a worker is told."""
+        """Add the options by which the supervisor starts a worker."""
         super().add_arguments(parser)
         add_worker_options(parser)
 
     def make_service(self, registry: CollectorRegistry, metrics: Address | None, options: dict[str, Any]) -> Service:
-        """Return one proxy, or the supervisor of SIPURI_SIP_WORKERS."""
+        """Return one proxy, or the supervisor of SIPURI_SIP_WORKERS workers."""
         if options["worker"] is None and settings.SIP_WORKERS > 1:
             command = (sys.executable, sys.argv[0], "runsipproxy", "--drain-seconds", str(options["drain_seconds"]))
             configs = [sip_proxy_config(worker) for worker in range(settings.SIP_WORKERS)]
             return WorkerPool(command, open_sockets=lambda: shared_sockets(configs), metrics=metrics, registry=registry)
         if options["worker"] is not None:
-            # It has calls: it may finish them, and takes no more.
+            # It may finish the calls that it has, and takes no more.
             end_with_supervisor(signal.SIGTERM)
         countries = CountryLookup(*geo_config())
         return ProxyNode(
