@@ -42,9 +42,9 @@ def device(index: int, name: str, master: int = 0) -> Device:
 
 @pytest.fixture
 def host() -> Iterator[None]:
-    """Give a host with the two devices D0 and D1."""
+    """Provide a host with the two devices D0 and D1."""
     with lone_host():
-        # Few kernels lack veth; ours lacks dummy.
+        # Few kernels lack veth; some lack dummy.
         run("ip link add d0 type veth peer name d1")
         yield
 
@@ -57,7 +57,7 @@ def nft(*words: str) -> str:
 
 
 def chains() -> dict[str, str]:
-    """Return where each chain of the relay's table looks at packets, as nft says it; root only."""
+    """Return where nft says that each chain of the relay's table is hooked; root only."""
     found = re.findall(r"^\tchain (\S+) {\n(?:\t\ttype (.*); policy accept;\n)?", nft("list", "table", "netdev", NAME), re.MULTILINE)
     return dict(found)
 
@@ -88,7 +88,7 @@ def test_the_text_names_size_port_length_and_priority() -> None:
     assert text.startswith(delete_direct_script(made))
     assert f"size {made.max_kernel_flows}; counter; " in text
     attach = attach_script(made, device(7, "eth0"), None)
-    # With the 20 octets of a header of IPv4 these are packets of 46, which no Ethernet fills up, to 1280.
+    # With an IPv4 header of 20 octets these are packets of 46, which no Ethernet frame pads, to 1280.
     assert f" meta length <= 1280 @nh,0,8 0x45 udp dport >= 31000 udp length >= 26 {PLAIN_RTP} jump {CHAIN}\n" in attach
     assert 'from_7 { type filter hook ingress device "eth0" priority 100; }' in attach
     assert "from_7" in detach_script(made, 7)
@@ -110,7 +110,7 @@ def test_the_rules_copy_to_the_group_of_the_relay() -> None:
     ],
 )
 @pytest.mark.root
-def test_the_kernel_takes_it_again_and_again(host: None, changes: dict[str, object]) -> None:
+def test_the_kernel_accepts_the_script_repeatedly(host: None, changes: dict[str, object]) -> None:
     made = config(**changes)
     for _ in range(2):
         assert run_nft(create_direct_script(made)) == ""
@@ -132,7 +132,7 @@ def test_a_device_that_is_gone_leaves_no_chain(host: None) -> None:
     assert run_nft(create_direct_script(config())) == ""
     assert run_nft(attach_script(config(), D0, None)) == ""
     run("ip link delete d0")
-    # Some kernels have done it by themselves and refuse, others keep a chain at no device.
+    # Some kernels remove the chain themselves and refuse; others keep a chain without a device.
     run_nft(detach_script(config(), 2))
     assert chains().keys() == {CHAIN}
 
@@ -147,11 +147,11 @@ def test_a_device_may_have_any_name_without_a_quote(host: None, name: str) -> No
 
 
 @pytest.mark.root
-def test_what_comes_to_a_device_is_asked_for_all_of_this(host: None) -> None:
+def test_the_rule_at_a_device_checks_all_of_this(host: None) -> None:
     assert run_nft(create_direct_script(config())) == ""
     assert run_nft(attach_script(config(), D0, None)) == ""
     found = expressions("from_2")
-    # In the machine's order: for this host, of IPv4 by its type on the wire (where a VLAN tag would be), UDP.
+    # In the machine's byte order: for this host, IPv4 by its type on the wire (where a VLAN tag would be), UDP.
     for pair in (
         ("meta load pkttype => reg 1", "cmp eq reg 1 0x00000000"),
         ("payload load 2b @ link header + 12 => reg 1", "cmp eq reg 1 0x00000008"),
@@ -167,10 +167,10 @@ def test_what_comes_to_a_device_is_asked_for_all_of_this(host: None) -> None:
 
 
 @pytest.mark.root
-def test_a_port_of_a_bridge_is_asked_for_what_the_bridge_takes(host: None) -> None:
+def test_the_rule_at_a_bridge_port_checks_for_the_bridges_address(host: None) -> None:
     assert run_nft(create_direct_script(config())) == ""
     assert run_nft(attach_script(config(), D0, None)) == ""
-    # It has become a port since: the rule is another one, not one more.
+    # The device has become a bridge port since: the rule is replaced, not added to.
     assert run_nft(attach_script(config(), D0, BRIDGE)) == ""
     assert rules("from_2") == 1
     found = expressions("from_2")

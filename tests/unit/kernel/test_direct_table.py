@@ -1,7 +1,7 @@
 """The kernel itself between two other hosts; needs root and nft.
 
-The relay's host does not route: what arrives behind it was sent there from device to device, and what was left alone
-arrives at a socket of the relay.
+The relay's host does not route: what arrives behind it was sent there from device to device, and what the rules do not
+take arrives at a socket of the relay.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ LOCAL, VIA = (OUTSIDE, 30_000), (INSIDE, 40_002)
 MARK, MANY = 7, 1_200
 FRAME_OCTETS, IP_OCTETS, HEADER_OCTETS = 14, 20, 28
 SHORTEST_FRAME = 46
-"""So many octets a frame of Ethernet has behind its header, at least."""
+"""The least payload of an Ethernet frame, in octets."""
 LONGEST_PAYLOAD = LONGEST_PACKET - HEADER_OCTETS
 IPV4 = 0x0800
 RECEIVE_SECONDS = 5
 ENOUGH = 64 * 16
-"""One packet in 64 is copied: it would take a miracle to see none of so many."""
+"""One packet in 64 is copied: it would take a miracle for none of this many to be copied."""
 NO_CHECKSUM = 11
 """SO_NO_CHECK of Linux, for which Python has no name."""
 BROADCAST, SOMEBODY_ELSE = b"\xff" * 6, b"\x02\0\0\0\0\x66"
@@ -81,7 +81,7 @@ class Hosts:
 
 @contextmanager
 def neighbour(role: str, near: str, far: str) -> Iterator[str]:
-    """Make a host at the other end of a device of that name."""
+    """Create a host at the other end of a device of that name."""
     name = f"smdir{role}{os.getpid() % 100_000}"
     try:
         run(f"ip netns add {name}")
@@ -99,7 +99,7 @@ def neighbour(role: str, near: str, far: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[Hosts]:
-    """Put this module's tests on the relay's host; the engine has an address that nobody can ask for at its device."""
+    """Put this module's tests on the relay's host; the engine has an address for which nobody answers ARP at its device."""
     with lone_host(), neighbour("caller", OUTSIDE, CALLER) as caller, neighbour("engine", INSIDE, ENGINE) as engine:
         run(f"ip -n {engine} address add {BEHIND}/32 dev lo")
         run(f"ip netns exec {engine} sysctl -q -w net.ipv4.conf.all.arp_ignore=1")
@@ -124,7 +124,7 @@ def table(hosts: Hosts) -> Iterator[DirectTable]:
 
 @dataclass(frozen=True)
 class Call:
-    """A flow that the kernel has: its ends, the relay's own socket for it, and what passes the devices of the ends."""
+    """A flow that the kernel has: its ends, the relay's own socket for it, and sockets that see the frames at both ends."""
 
     table: DirectTable
     flow: KernelFlow
@@ -140,7 +140,7 @@ class Call:
         self.sent.send((to or self.mac) + b"\x02\0\0\0\0\7" + tag + pack("!H", kind) + ip)
 
     def heard(self) -> list[bytes]:
-        """Return what the engine has up to a plain packet, which is sent now and must arrive."""
+        """Return what the engine receives before a plain packet that is sent now and must arrive."""
         self.caller.snd(LOCAL, LAST)
         found: list[bytes] = []
         while LAST not in found:
@@ -150,7 +150,7 @@ class Call:
         return found[:-1]
 
     def counted(self) -> Counts:
-        """Return what the kernel has counted of the flow until now."""
+        """Return the kernel's counts of the flow so far."""
         self.table.read_counts()
         return self.table.counts(MARK)
 
@@ -171,12 +171,12 @@ def call(hosts: Hosts, table: DirectTable) -> Iterator[Call]:
 
 
 def octets_of(device: Device) -> bytes:
-    """Return a device's hardware address as frames have it."""
+    """Return a device's hardware address as it appears in frames."""
     return bytes.fromhex(device.address.replace(":", ""))
 
 
 def watch(device: str) -> socket.socket:
-    """Return a socket that sends and hears whole frames at a device."""
+    """Return a socket that sends and receives whole frames at a device."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(IPV4))
     sock.bind((device, IPV4))
     sock.settimeout(RECEIVE_SECONDS)
@@ -186,7 +186,7 @@ def watch(device: str) -> socket.socket:
 def datagram(
     source: Address, target: Address, payload: bytes, *, ttl: int = 64, fragment: int = 0, protocol: int = 17, options: bytes = b""
 ) -> bytes:
-    """Return a packet of IPv4 and UDP with both checksums, put together here and nowhere else."""
+    """Return an IPv4 UDP packet with both checksums, built independently of our code."""
     ends = inet_aton(source[0]) + inet_aton(target[0])
     length, words = 8 + len(payload), (IP_OCTETS + len(options)) // 4
     ports = pack("!HHH", source[1], target[1], length)
@@ -196,7 +196,7 @@ def datagram(
 
 
 def checksum(data: bytes) -> int:
-    """Return the checksum of the internet (RFC 1071)."""
+    """Return the Internet checksum (RFC 1071)."""
     total = sum(int.from_bytes(data[at : at + 2].ljust(2, b"\0")) for at in range(0, len(data), 2))
     while total > 0xFFFF:
         total = (total & 0xFFFF) + (total >> 16)
@@ -204,7 +204,7 @@ def checksum(data: bytes) -> int:
 
 
 def made(number: int, device: int, *, gateway: str = ENGINE) -> tuple[KernelFlow, Hop]:
-    """Return a flow that has nothing in common with those of other numbers."""
+    """Return a flow that shares nothing with those of other numbers."""
     source, target = (f"198.51.100.{number % 250}", 1024 + number), (f"10.0.0.{number % 250}", 2048 + number)
     return KernelFlow(number, source, (OUTSIDE, 30_000 + 2 * number), (INSIDE, 40_002 + 2 * number), target), Hop(device, gateway)
 
@@ -242,7 +242,7 @@ def test_an_element_has_the_ends_that_a_packet_shows_and_those_that_it_gets(host
     assert element.data == bytes.fromhex("0a4d0001 0a4d0005 9c42 3333 c6336409") + pack("=I", hosts.inside.index)
 
 
-def test_what_is_not_there_ends_as_nothing(hosts: Hosts, table: DirectTable) -> None:
+def test_ending_an_unknown_flow_returns_nothing(hosts: Hosts, table: DirectTable) -> None:
     (known, _), (unknown, _) = flows = made(1, hosts.inside.index), made(2, hosts.inside.index)
     assert table.end([unknown]) == {}
     table.install(flows[:1])
@@ -250,7 +250,7 @@ def test_what_is_not_there_ends_as_nothing(hosts: Hosts, table: DirectTable) -> 
     assert table.end([known]) == {}
 
 
-def test_a_source_that_goes_another_way_is_refused_with_all_that_came_along(hosts: Hosts, table: DirectTable) -> None:
+def test_a_source_with_another_hop_is_refused_with_its_whole_batch(hosts: Hosts, table: DirectTable) -> None:
     first, second = made(1, hosts.inside.index), made(2, hosts.inside.index)
     table.install([first])
     before = keys()
@@ -260,7 +260,7 @@ def test_a_source_that_goes_another_way_is_refused_with_all_that_came_along(host
     assert (keys(), second[0] in table) == (before, False)
 
 
-def test_only_what_is_there_and_goes_the_same_way_is_adopted(hosts: Hosts, table: DirectTable) -> None:
+def test_only_existing_flows_with_the_same_hop_are_adopted(hosts: Hosts, table: DirectTable) -> None:
     flows = many(hosts.inside.index)
     table.install(flows)
     kept, moved, unlike, lost = flows[:3], flows[3][0], flows[4], made(MANY, hosts.inside.index)
@@ -273,7 +273,7 @@ def test_only_what_is_there_and_goes_the_same_way_is_adopted(hosts: Hosts, table
         assert keys() == set()
 
 
-def test_what_was_counted_before_stays_with_what_is_adopted(call: Call, hosts: Hosts) -> None:
+def test_adopted_flows_keep_their_counts(call: Call, hosts: Hosts) -> None:
     assert call.heard() == []
     with closing(DirectTable(NAME)) as after:
         after.adopt([(replace(call.flow, mark=9), Hop(hosts.inside.index, ENGINE))])
@@ -318,7 +318,7 @@ def test_each_packet_leaves_once_and_is_counted_once_copied_or_not(call: Call) -
     assert call.table.end([call.flow]) == {MARK: expected}
 
 
-def test_only_what_has_moved_since_it_was_read_is_named(call: Call, hosts: Hosts) -> None:
+def test_reading_counts_returns_only_the_flows_that_changed(call: Call, hosts: Hosts) -> None:
     call.table.install([made(1, hosts.inside.index)])
     assert (call.table.read_counts(), call.table.active) == ([], 0)
     call.heard()
@@ -329,7 +329,7 @@ def test_only_what_has_moved_since_it_was_read_is_named(call: Call, hosts: Hosts
     assert (call.table.counts(MARK), call.table.active) == (Counts(0, 0), 0)
 
 
-def test_what_has_ended_comes_to_the_relay(call: Call) -> None:
+def test_packets_of_an_ended_flow_come_to_the_relay(call: Call) -> None:
     assert call.heard() == []
     call.table.end([call.flow])
     call.caller.snd(LOCAL, PLAIN)
@@ -362,7 +362,7 @@ def test_a_packet_goes_to_its_gateway(call: Call, hosts: Hosts) -> None:
 
 
 @pytest.mark.parametrize("size", [SHORTEST_FRAME - HEADER_OCTETS, LONGEST_PAYLOAD])
-def test_the_shortest_that_needs_no_filling_and_the_longest_are_taken(call: Call, size: int) -> None:
+def test_the_shortest_unpadded_and_the_longest_packet_are_taken(call: Call, size: int) -> None:
     data = PLAIN.ljust(size, b"\0")[:size]
     call.caller.snd(LOCAL, data)
     assert call.heard() == [data]
@@ -370,8 +370,8 @@ def test_the_shortest_that_needs_no_filling_and_the_longest_are_taken(call: Call
 
 
 @pytest.mark.parametrize("size", [4, 5, 6])
-def test_what_fills_a_short_frame_is_not_counted(call: Call, size: int) -> None:
-    # An event of a keypad is shorter than that.
+def test_the_padding_of_a_short_frame_is_not_counted(call: Call, size: int) -> None:
+    # A telephone-event packet is shorter than that.
     short = datagram(call.flow.source, LOCAL, packet(1, bytes(size)))
     call.send_frame(short.ljust(SHORTEST_FRAME, b"\0"))
     heard = call.heard()
@@ -390,14 +390,14 @@ def test_what_fills_a_short_frame_is_not_counted(call: Call, size: int) -> None:
         pytest.param(PLAIN.ljust(LONGEST_PAYLOAD + 1, b"\0"), id="longer than any device passes"),
     ],
 )
-def test_what_is_not_plain_comes_to_the_relay(call: Call, data: bytes) -> None:
+def test_anything_but_plain_rtp_comes_to_the_relay(call: Call, data: bytes) -> None:
     call.caller.snd(LOCAL, data)
     assert call.heard() == []
     assert call.relay.rcv() == (data, call.caller.address)
     assert call.counted() == Counts(1, len(LAST))
 
 
-def test_what_has_no_checksum_comes_to_the_relay(call: Call, hosts: Hosts) -> None:
+def test_packets_without_a_checksum_come_to_the_relay(call: Call, hosts: Hosts) -> None:
     with inside(hosts.caller), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as careless:
         careless.setsockopt(socket.SOL_SOCKET, NO_CHECKSUM, 1)
         careless.bind((CALLER, 0))
@@ -434,7 +434,7 @@ def test_another_source_and_another_port_come_to_the_relay(call: Call, hosts: Ho
         pytest.param({}, {"protocol": 136}, id="not UDP"),
     ],
 )
-def test_what_looks_like_it_in_another_frame_or_packet_is_left_alone(call: Call, frame: dict[str, Any], ip: dict[str, Any]) -> None:
+def test_similar_packets_in_other_frames_or_protocols_are_left_alone(call: Call, frame: dict[str, Any], ip: dict[str, Any]) -> None:
     call.send_frame(datagram(call.flow.source, LOCAL, PLAIN, **ip), **frame)
     call.send_frame(datagram(call.flow.source, LOCAL, LAST))
     assert call.arrived.recv(2048)[FRAME_OCTETS:] == datagram(VIA, call.flow.target, LAST, ttl=63)
@@ -443,14 +443,14 @@ def test_what_looks_like_it_in_another_frame_or_packet_is_left_alone(call: Call,
 
 @pytest.mark.parametrize(("options", "behind"), [(b"\1" * 40, b""), (b"", b"x")], ids=["options", "something behind"])
 def test_nothing_longer_than_any_device_passes_is_sent(call: Call, options: bytes, behind: bytes) -> None:
-    # The longest datagram with the longest header, and a packet with whatever follows it in its frame.
+    # The longest datagram with the longest header, and a packet with padding behind it in its frame.
     data = PLAIN.ljust(LONGEST_PAYLOAD, b"\0") if options else PLAIN
     call.send_frame(datagram(call.flow.source, LOCAL, data, options=options) + behind * LONGEST_PACKET)
     call.send_frame(datagram(call.flow.source, LOCAL, LAST))
     assert len(call.arrived.recv(2048)) - FRAME_OCTETS <= LONGEST_PACKET
 
 
-def test_a_port_of_a_bridge_takes_what_is_meant_for_the_bridge_alone(call: Call, hosts: Hosts) -> None:
+def test_a_bridge_port_takes_only_frames_for_the_bridge(call: Call, hosts: Hosts) -> None:
     run("ip link add br0 address 02:00:00:00:00:b0 type bridge")
     try:
         run("ip link set caller master br0")

@@ -1,4 +1,4 @@
-"""What a plane does that the kernel, or the machine around it, refuses; on a host of its own, needs root and nft."""
+"""What a plane does if the kernel, or the machine around it, refuses; on a host of its own, needs root and nft."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_a_group_that_another_program_reads_is_named() -> None:
         ("mediarelay.aio.plane_requirements.NetlinkSocket", "the routing rules cannot be read: Protocol not supported."),
     ],
 )
-async def test_a_system_without_netlink_is_one_sentence(monkeypatch: pytest.MonkeyPatch, place: str, reason: str) -> None:
+async def test_a_system_without_netlink_is_reported_in_one_sentence(monkeypatch: pytest.MonkeyPatch, place: str, reason: str) -> None:
     def refuse(_: object) -> None:
         raise OSError(errno.EPROTONOSUPPORT, "Protocol not supported")
 
@@ -101,7 +101,7 @@ async def test_a_system_without_netlink_is_one_sentence(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("hook", ["output", "input"])
-async def test_a_probe_that_does_not_arrive_is_said(monkeypatch: pytest.MonkeyPatch, hook: str) -> None:
+async def test_a_probe_that_does_not_arrive_is_reported(monkeypatch: pytest.MonkeyPatch, hook: str) -> None:
     monkeypatch.setattr(plane_probe, "PROBE_SECONDS", 0.05)
     nft(f"table ip strict {{ chain drops {{ type filter hook {hook} priority 0; policy drop; }}; }}")
     plane, offload = made(PlaneChoice.AUTO)

@@ -53,7 +53,7 @@ def flow(number: int, *, mark: int | None = None) -> KernelFlow:
 
 
 def ends(source: Address, target: Address) -> bytes:
-    """Return where a packet comes from and goes to as its headers have it, where nothing is between those of IP and UDP."""
+    """Return source and destination by a packet's headers, without any options between those of IP and UDP."""
     return inet_aton(source[0]) + inet_aton(target[0]) + pack("!HH", source[1], target[1])
 
 
@@ -74,7 +74,7 @@ def test_many_flows_come_back_as_they_were_given(table: KernelTable) -> None:
     assert "elements" not in subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
 
 
-def test_a_source_that_has_another_mark_is_refused_with_all_that_came_along(table: KernelTable) -> None:
+def test_a_source_with_another_mark_is_refused_with_its_whole_batch(table: KernelTable) -> None:
     table.install([flow(1)])
     taken = KernelFlow(FIRST_MARK + 9, flow(1).source, flow(1).local, flow(1).via, flow(1).target)
     with pytest.raises(KernelRefused) as refused:
@@ -91,7 +91,7 @@ def test_a_mark_that_has_another_far_end_is_refused(table: KernelTable) -> None:
     assert table.flows() == {flow(1).mark: flow(1)}
 
 
-def test_what_is_not_there_cannot_end(table: KernelTable) -> None:
+def test_ending_an_unknown_flow_is_refused_with_its_whole_batch(table: KernelTable) -> None:
     table.install([flow(1)])
     with pytest.raises(KernelRefused) as refused:
         table.end([flow(1), flow(2)])
@@ -113,7 +113,7 @@ def test_without_a_table_everything_is_refused(table: KernelTable) -> None:
             ask()
 
 
-def test_answers_that_are_lost_are_no_answers(table: KernelTable, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lost_answers_raise_kernel_refused(table: KernelTable, monkeypatch: pytest.MonkeyPatch) -> None:
     table.install(many())
     monkeypatch.setattr(kernel_table, "MAX_ASKED", MANY)
     monkeypatch.setattr("mediarelay.kernel.set_elements.MAX_ASKED", MANY)
@@ -145,18 +145,18 @@ def test_each_packet_is_counted_once_where_both_ends_are_on_this_machine(table: 
         assert (caller.waiting(), node.waiting()) == ([], [])
 
 
-def test_a_packet_that_was_sent_before_its_flow_was_there_is_left_to_the_socket(table: KernelTable) -> None:
+def test_a_packet_sent_before_its_flow_was_installed_is_left_to_the_socket(table: KernelTable) -> None:
     outside = (HOME, 30_000)
     with Endpoint() as caller, Endpoint() as node, Endpoint(HOME, 30_000) as relay:
         table.install([KernelFlow(FIRST_MARK, caller.address, outside, (HOME, 40_002), node.address)])
-        # So the packet passes by where this machine sends, and comes to where it hears.
+        # So the packet skips the hook for local output and comes to the one for input.
         assert run_nft(f"flush chain ip {table_name(CONFIG)} output") == ""
         caller.snd(outside, packet(1))
         assert relay.rcv() == (packet(1), caller.address)
         assert node.waiting() == []
 
 
-def test_a_packet_on_its_way_to_an_ended_flow_tells_nobody_where_it_comes_from(table: KernelTable) -> None:
+def test_a_packet_on_its_way_to_an_ended_flow_reveals_no_address(table: KernelTable) -> None:
     with Endpoint() as node, closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as caller:
         caller.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, FIRST_MARK + 1)
         with pytest.raises(PermissionError):
@@ -173,18 +173,18 @@ def test_a_packet_that_cannot_be_rewritten_whole_goes_nowhere(table: KernelTable
     with Endpoint() as caller, Endpoint() as node, Endpoint(HOME, 30_000) as relay:
         table.install([KernelFlow(FIRST_MARK, caller.address, outside, inside, node.address)])
         assert run_nft(f"delete element ip {table_name(CONFIG)} {name} {{ {FIRST_MARK} }}") == ""
-        # The system says so to a sender on the same machine.
+        # The system reports the drop to a sender on the same machine.
         with pytest.raises(PermissionError):
             caller.snd(outside, packet(1))
         assert (node.waiting(), relay.waiting()) == ([], [])
 
 
-def test_some_packets_are_copied_as_they_came(table: KernelTable) -> None:
+def test_samples_show_packets_as_they_arrived(table: KernelTable) -> None:
     samples = NetlinkSocket(NETFILTER)
     samples.ask(bind_group(CONFIG.log_group, SAMPLE_OCTETS, samples.next_sequence()))
     with closing(samples), Endpoint() as caller, Endpoint() as node:
         table.install([KernelFlow(FIRST_MARK, caller.address, (HOME, 30_000), (HOME, 40_002), node.address)])
-        # One in 64 on average; it would take a miracle to see none in 64 times 16.
+        # One in 64 on average; it would take a miracle for none of 64 times 16 to be copied.
         for number in range(64 * 16):
             caller.snd((HOME, 30_000), packet(number))
             node.rcv()

@@ -31,7 +31,7 @@ NAME, OPERSTATE, OPERSTATE_UP = 3, 16, b"\6"
 
 @pytest.fixture(autouse=True)
 def device() -> Iterator[Device]:
-    """Give a host with one device that is up, and a gateway behind it."""
+    """Provide a host with one device that is up, and a gateway behind it."""
     with lone_host():
         run("ip link add d0 type veth peer name d1")
         run(f"ip address add {OWN}/24 dev d0")
@@ -45,7 +45,7 @@ def device() -> Iterator[Device]:
 
 
 def until_at_rest(notices: NetlinkSocket) -> None:
-    """Wait for what the kernel tells a moment after devices are up: that they have a carrier."""
+    """Wait for the notice that devices have a carrier, which the kernel sends a moment after they are up."""
     missing = {b"d0\0", b"d1\0"}
     while missing:
         assert select([notices], [], [], PATIENCE)[0]
@@ -55,7 +55,7 @@ def until_at_rest(notices: NetlinkSocket) -> None:
 
 
 class Changes:
-    """Count the notices, and wait for the next one."""
+    """Counts the notices, and waits for the next one."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -72,7 +72,7 @@ class Changes:
 
 
 class Recorded(NetlinkSocket):
-    """Remember every socket."""
+    """Remembers every socket."""
 
     made: list[NetlinkSocket]
 
@@ -104,7 +104,7 @@ async def test_a_port_of_a_bridge_knows_it(device: Device) -> None:
     assert (found["d0"].master, found["br0"].master) == (found["br0"].index, 0)
 
 
-async def test_the_way_to_an_address(device: Device) -> None:
+async def test_the_next_hop_to_an_address(device: Device) -> None:
     run("ip route add 10.1.0.0/16 dev lo")
     with closing(NextHops(Changes())) as hops:
         hops.devices()
@@ -114,14 +114,14 @@ async def test_the_way_to_an_address(device: Device) -> None:
             assert hops.find(address) is None
 
 
-async def test_a_device_that_was_not_asked_for_leads_nowhere() -> None:
+async def test_there_is_no_hop_before_the_devices_have_been_read() -> None:
     with closing(NextHops(Changes())) as hops:
         assert hops.find(NEIGHBOUR) is None
         hops.devices()
         assert hops.find(NEIGHBOUR) is not None
 
 
-async def test_ways_that_are_known_are_not_asked_for_again(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_known_hops_are_cached(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(next_hops, "MAX_KNOWN", 2)
     with closing(NextHops(Changes())) as hops:
         hops.devices()
@@ -129,12 +129,12 @@ async def test_ways_that_are_known_are_not_asked_for_again(device: Device, monke
         run(f"ip route replace 198.51.100.0/24 via {OTHER_GATEWAY}")
         assert hops.find(NOWHERE) is None
         assert hops.find(FAR) == before == (Hop(device.index, GATEWAY), device)
-        # One more than there is room for, and all are forgotten.
+        # One more than the cache holds, and all are forgotten.
         assert hops.find(NEIGHBOUR) is not None
         assert hops.find(FAR) == (Hop(device.index, OTHER_GATEWAY), device)
 
 
-async def test_several_changes_are_told_once_and_forget_what_was_known(device: Device) -> None:
+async def test_several_changes_give_one_notice_and_clear_the_cache(device: Device) -> None:
     changes = Changes()
     with closing(NextHops(changes)) as hops:
         hops.devices()
@@ -163,7 +163,7 @@ async def test_several_changes_are_told_once_and_forget_what_was_known(device: D
         "ip xfrm policy add dst 10.2.0.0/16 dir out",
     ],
 )
-async def test_every_kind_of_change_is_told(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+async def test_every_kind_of_change_gives_a_notice(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     monkeypatch.setattr(next_hops, "GATHER_SECONDS", 0)
     changes = Changes()
     with closing(NextHops(changes)):
@@ -180,7 +180,7 @@ async def test_every_kind_of_change_is_told(monkeypatch: pytest.MonkeyPatch, cha
         ("xfrm policy {} dst 10.2.0.0/16 dir out", "there are IPsec policies"),
     ],
 )
-async def test_what_may_send_packets_another_way_is_an_obstacle_while_it_is_there(thing: str, obstacle: str) -> None:
+async def test_rules_and_policies_are_obstacles_while_they_exist(thing: str, obstacle: str) -> None:
     with closing(NextHops(Changes())) as hops:
         assert hops.obstacle() == ""
         run("ip " + thing.format("add"))
@@ -205,7 +205,7 @@ async def test_a_kernel_without_ipsec_has_no_policies(monkeypatch: pytest.Monkey
         assert hops.obstacle() == "there are routing rules beyond the usual three"
 
 
-async def test_nothing_is_left_behind(sockets: list[NetlinkSocket]) -> None:
+async def test_close_leaves_no_socket_and_no_reader(sockets: list[NetlinkSocket]) -> None:
     hops = NextHops(Changes())
     numbers = [sock.fileno() for sock in sockets]
     assert len(numbers) == 4
@@ -214,7 +214,7 @@ async def test_nothing_is_left_behind(sockets: list[NetlinkSocket]) -> None:
     assert not any(asyncio.get_running_loop().remove_reader(number) for number in numbers)
 
 
-async def test_what_was_about_to_be_told_is_not_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_notice_comes_after_close(monkeypatch: pytest.MonkeyPatch) -> None:
     heard = asyncio.Event()
 
     class Heard(NetlinkSocket):
@@ -230,6 +230,6 @@ async def test_what_was_about_to_be_told_is_not_after_the_end(monkeypatch: pytes
             await heard.wait()
     with closing(NextHops(late)):
         run(f"ip route delete {NOWHERE}")
-        # What began earlier would be told earlier.
+        # What began earlier would be reported earlier.
         await late.next()
     assert early.count == 0

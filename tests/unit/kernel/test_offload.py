@@ -17,7 +17,7 @@ MOVED = (CALLER, 5002)
 
 
 class Kernel:
-    """A pretended kernel behind a harness: what it carries, and what it has counted."""
+    """A simulated kernel behind a harness: what it carries, and what it has counted."""
 
     def __init__(self, harness: RelayHarness) -> None:
         self.harness = harness
@@ -32,7 +32,7 @@ class Kernel:
         harness.relay.offload.start()
 
     def answer(self, event: KernelEvent) -> None:
-        """Do what is asked, as the shell would."""
+        """Do what the events ask, as the shell would."""
         offload, now = self.harness.relay.offload, self.harness.now
         self.asked.append(type(event))
         if isinstance(event, self.refuses or ()):
@@ -110,7 +110,7 @@ def test_what_the_kernel_forwards_counts_as_ours() -> None:
     assert kernel.flows == {}
 
 
-def test_the_last_figures_say_who_forwarded() -> None:
+def test_the_last_figures_name_the_plane_that_forwarded() -> None:
     harness = RelayHarness()
     Kernel(harness)
     carried_call(harness)
@@ -176,7 +176,7 @@ def test_a_rebound_port_takes_over_as_without_a_kernel() -> None:
     assert {flow.source for flow in kernel.flows.values()} == {MOVED, NODE}
 
 
-def test_a_neighbour_who_knocks_again_and_again_is_heard_less_and_less() -> None:
+def test_repeated_doubts_delay_the_return_to_the_kernel_more_and_more() -> None:
     harness = RelayHarness()
     kernel = Kernel(harness)
     outside, inside = carried_call(harness)
@@ -190,7 +190,7 @@ def test_a_neighbour_who_knocks_again_and_again_is_heard_less_and_less() -> None
     assert kernel.asked.count(FlowsWanted) <= 8
 
 
-def test_a_stranger_does_not_even_disturb() -> None:
+def test_a_stranger_does_not_bring_a_stream_back() -> None:
     harness = RelayHarness()
     kernel = Kernel(harness)
     outside, _ = carried_call(harness)
@@ -284,7 +284,7 @@ def test_the_check_proves_as_well() -> None:
     assert (kernel.proven, plane_of(harness)) == ([], Plane.USERSPACE), "where one direction is lost the stream leaves"
 
 
-def test_streams_whose_ways_have_changed_leave_and_come_back() -> None:
+def test_streams_whose_routes_have_changed_leave_and_come_back() -> None:
     harness = RelayHarness()
     kernel = Kernel(harness)
     carried_call(harness)
@@ -303,7 +303,7 @@ def test_streams_whose_ways_have_changed_leave_and_come_back() -> None:
     assert totals[b"RTP"][b"packets"] == 6 + 5  # type: ignore[index]  # it is a dictionary
 
 
-def test_a_flow_that_found_no_shorter_way_is_proven_again_when_ways_change() -> None:
+def test_a_flow_without_a_shorter_way_is_proven_again_when_routes_change() -> None:
     harness = RelayHarness()
     kernel = Kernel(harness)
     carried_call(harness)
@@ -318,7 +318,7 @@ def test_a_flow_that_found_no_shorter_way_is_proven_again_when_ways_change() -> 
     assert plane_of(harness) is Plane.KERNEL
 
 
-def test_a_tally_tells_what_has_moved() -> None:
+def test_a_tally_returns_the_marks_that_changed() -> None:
     tally = Tally()
     assert tally.read([(1, 0, 0), (2, 3, 30)]) == [2]
     assert tally.read([(1, 1, 10), (2, 3, 30)]) == [1]
@@ -327,13 +327,13 @@ def test_a_tally_tells_what_has_moved() -> None:
     assert (tally.of(2), len(tally)) == (Counts(0, 0), 1)
 
 
-def test_samples_tell_loss_and_jitter() -> None:
+def test_samples_give_loss_and_jitter() -> None:
     harness = RelayHarness()
     kernel = Kernel(harness)
     carried_call(harness)
     flow = next(flow for flow in kernel.flows.values() if flow.source == PHONE)
     for second in range(1, 11):
-        # 50 packets are sent, five of them are lost on their way to us, and one of those that come is a sample.
+        # 50 packets are sent, five of them are lost on their way to us, and one of those that arrive is a sample.
         harness.advance(0.5)
         harness.relay.offload.sample(flow.source, flow.local, rtp(2 + 50 * second - 25)[:32], harness.now)
         kernel.forward(PHONE, 45)

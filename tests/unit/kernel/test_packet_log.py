@@ -31,7 +31,7 @@ def test_a_group_is_bound_by_one_message() -> None:
 @pytest.mark.parametrize(
     ("name", "at"),
     [
-        # One that this machine was about to send has a mark, one that has just come to a device has the moment of it.
+        # A copy of a packet that this machine was about to send has a mark; one of a packet that has just arrived has a timestamp.
         ("packet_copy.bin", 0.0),
         ("packet_copy_stamped.bin", 0x6B043C6D + 0x4870E / 1e6),
     ],
@@ -73,7 +73,7 @@ def test_a_copy_needs_neither_mark_nor_moment(fields: bytes, at: float) -> None:
         Message(PACKET, 0, 0, b""),
     ],
 )
-def test_what_lacks_a_packet_is_no_copy(message: Message) -> None:
+def test_a_message_without_a_packet_is_no_copy(message: Message) -> None:
     assert read_copy(message) is None
 
 

@@ -47,17 +47,17 @@ def test_the_questions() -> None:
     assert ask_route(NEIGHBOUR, 2) == bytes.fromhex(
         "24000000 1a00 0100 02000000 00000000  02 20 00 00 00 00 00 00 00000000  08000100 c0000207"
     )
-    # XFRM_MSG_GETPOLICY, REQUEST | DUMP; xfrm_userpolicy_id of nothing.
+    # XFRM_MSG_GETPOLICY, REQUEST | DUMP; an empty xfrm_userpolicy_id.
     assert ask_policies(3) == bytes.fromhex("50000000 1500 0103 03000000 00000000") + bytes(64)
 
 
-def test_the_groups_that_tell_of_changes() -> None:
+def test_the_groups_that_report_changes() -> None:
     # RTNLGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV4_RULE; XFRMNLGRP_POLICY. The first group is bit 0.
     assert {number for number in range(1, 33) if DEVICE_AND_ROUTE_GROUPS >> number - 1 & 1} == {1, 5, 7, 8}
     assert {number for number in range(1, 33) if POLICY_GROUPS >> number - 1 & 1} == {4}
 
 
-def test_the_devices_of_a_kernel() -> None:
+def test_the_devices_of_a_real_kernel() -> None:
     assert [read_device(message) for message in found_in("devices.bin")] == [
         None,  # the loopback
         Device(2, "t0", is_up=False, is_ethernet=False, mtu=1500, address="", master=0),
@@ -97,7 +97,7 @@ def test_a_device_needs_a_name_and_is_not_the_loopback(message: Message, device:
         ("route_encapsulated.bin", "10.7.1.1", None),
     ],
 )
-def test_the_ways_of_a_kernel(name: str, address: str, hop: Hop | None) -> None:
+def test_the_routes_of_a_real_kernel(name: str, address: str, hop: Hop | None) -> None:
     (message,) = found_in(name)
     assert read_hop(message, address) == hop
 
@@ -128,7 +128,7 @@ def test_the_broken_twins_are_refused() -> None:
             read_hop(message, NEIGHBOUR)
 
 
-def test_an_ipsec_policy_of_a_kernel() -> None:
+def test_an_ipsec_policy_of_a_real_kernel() -> None:
     assert [is_policy(message) for message in found_in("policies.bin")] == [True, False]
     assert [is_policy(message) for message in found_in("route_link.bin")] == [False]
 

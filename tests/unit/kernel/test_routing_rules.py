@@ -23,7 +23,7 @@ def found_in(name: str) -> list[RoutingRule | None]:
 
 
 def rule(fields: bytes = USUAL, **head: int) -> RoutingRule | None:
-    """Return what is read from a rule as `ip rule` makes it, with other numbers in its header."""
+    """Return what is read from a rule made by `ip rule`, with other numbers in its header."""
     names = ("to_bits", "from_bits", "tos", "table", "reserved", "reserved2", "action", "flags")
     numbers = {**dict.fromkeys(names, 0), "table": MAIN, "action": TO_TABLE, **head}
     return read_rule(Message(NEW_RULE, 0, 1, pack("=8BI", 2, *(numbers[name] for name in names)) + fields))
@@ -33,7 +33,7 @@ def test_the_question_is_a_dump_of_ipv4_rules() -> None:
     assert ask_rules(1) == bytes.fromhex("1c000000 2200 0103 01000000 00000000  02000000 00000000 00000000")
 
 
-def test_what_a_kernel_has_answered() -> None:
+def test_an_answer_of_a_real_kernel() -> None:
     usual = RoutingRule(None, is_default=True)
     assert found_in("routing_rules.bin") == [usual, RoutingRule((0x51000000, 0xFF000000), is_default=False), usual, usual, None]
 
@@ -89,7 +89,7 @@ def test_a_field_that_picks_packets_is_no_default(field: bytes) -> None:
     assert rule(USUAL + field) == RoutingRule(None, is_default=False)
 
 
-def test_what_suppresses_nothing_picks_nothing() -> None:
+def test_a_rule_that_suppresses_nothing_is_a_default() -> None:
     assert rule(USUAL + attribute(13, NOTHING) + attribute(14, NOTHING)) == RoutingRule(None, is_default=True)
 
 

@@ -1,8 +1,8 @@
-"""Expressions octet by octet, and what a real kernel makes of them; the latter needs root and nft.
+"""Expressions octet by octet, and how a real kernel reads them; the latter needs root and nft.
 
 The octets are put together by hand from linux/netfilter/nf_tables.h. Each expression is NFTA_LIST_ELEM (1, nested: 8001)
-with NFTA_EXPR_NAME (1) and NFTA_EXPR_DATA (2, nested: 8002). Lengths and kinds are in the machine's order, that of x86;
-numbers are big-endian. Registers are those of a word, from NFT_REG32_00 (8) on.
+with NFTA_EXPR_NAME (1) and NFTA_EXPR_DATA (2, nested: 8002). Lengths and kinds are in the machine's byte order, that of x86;
+numbers are big-endian. Registers are the one-word ones, from NFT_REG32_00 (8) on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WHOLE: Expressions = (*all_but_one_in(64, 12), *SEARCH, log(62, 60), *SEND)
 
 @pytest.fixture
 def sock() -> Iterator[NetlinkSocket]:
-    """Give a socket on a host that has a table with a map and an empty chain."""
+    """Provide a socket on a host that has a table with a map and an empty chain."""
     with lone_host():
         assert run_nft(f"table netdev relay {{ map m {{ type {MAP_TYPE}; size 10; counter; }}; chain c {{ }}; }}") == ""
         with closing(NetlinkSocket(NETFILTER)) as made:
@@ -42,7 +42,7 @@ def write(sock: NetlinkSocket, *rules: Expressions, chain: str = "c") -> None:
 
 
 def expressions() -> list[str]:
-    """Return what the kernel has in the chain, one expression of a rule a line, as libnftnl reads them."""
+    """Return the rules in the chain, one expression per line, as libnftnl reads them."""
     words = ["nft", "--debug=netlink", "list", "chain", "netdev", "relay", "c"]
     shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     return [line.strip(" []") for line in shown.splitlines() if line.startswith("  [")]
@@ -61,7 +61,7 @@ def expressions() -> list[str]:
         pytest.param(
             store(4, Header.NETWORK, 12, 8),
             # _BASE (NFT_PAYLOAD_NETWORK_HEADER is 1), _OFFSET, _LEN, _SREG, _CSUM_TYPE (NFT_PAYLOAD_CSUM_INET is 1),
-            # _CSUM_OFFSET (10 in IPv4), _CSUM_FLAGS (NFT_PAYLOAD_L4CSUM_PSEUDOHDR is 1: that of UDP has the addresses in it).
+            # _CSUM_OFFSET (10 in IPv4), _CSUM_FLAGS (NFT_PAYLOAD_L4CSUM_PSEUDOHDR is 1: UDP's checksum covers the addresses, too).
             "4c000180  0c000100 7061796c6f616400  3c000280"
             " 08000200 00000001  08000300 0000000c  08000400 00000008  08000500 0000000c"
             " 08000600 00000001  08000700 0000000a  08000800 00000001",
@@ -69,7 +69,7 @@ def expressions() -> list[str]:
         ),
         pytest.param(
             store(6, Header.TRANSPORT, 0, 4),
-            # The same where UDP has its ports; its checksum is at 6, and nothing else sums up the ports.
+            # The same at UDP's ports; its checksum is at 6, and no other checksum covers the ports.
             "4c000180  0c000100 7061796c6f616400  3c000280"
             " 08000200 00000002  08000300 00000000  08000400 00000004  08000500 0000000e"
             " 08000600 00000001  08000700 00000006  08000800 00000000",
@@ -77,7 +77,7 @@ def expressions() -> list[str]:
         ),
         pytest.param(
             look_up("m_direct", 0, 4),
-            # NFTA_LOOKUP_SET (with its zero and filled up), _SREG, _DREG.
+            # NFTA_LOOKUP_SET (null-terminated and padded), _SREG, _DREG.
             "34000180  0b000100 6c6f6f6b75700000  24000280  0d000100 6d5f64697265637400 000000  08000200 00000008  08000300 0000000c",
             id="look up",
         ),
@@ -115,9 +115,9 @@ def test_a_rule_is_appended_to_a_chain_and_wants_an_answer() -> None:
 
 
 @pytest.mark.root
-def test_a_kernel_reads_each_expression_as_it_is_meant(sock: NetlinkSocket) -> None:
+def test_a_kernel_reads_each_expression_as_intended(sock: NetlinkSocket) -> None:
     write(sock, WHOLE)
-    # libnftnl counts the first words of each row of four as that row: 9 is the second word, "reg 2" the fifth.
+    # libnftnl names the first word of each row of four after the row: 9 is the second word, "reg 2" the fifth.
     assert expressions() == [
         "numgen reg 4 = random mod 64",
         "cmp neq reg 4 0x00000000",
@@ -133,7 +133,7 @@ def test_a_kernel_reads_each_expression_as_it_is_meant(sock: NetlinkSocket) -> N
 
 
 @pytest.mark.root
-def test_nft_shows_what_it_has_words_for(sock: NetlinkSocket) -> None:
+def test_nft_shows_what_its_language_can_express(sock: NetlinkSocket) -> None:
     write(sock, (*all_but_one_in(64, 12), log(62, 60)))
     shown = subprocess.run(["nft", "list", "chain", "netdev", "relay", "c"], capture_output=True, text=True, check=True).stdout
     assert "numgen random mod 64 != 0 log group 62 snaplen 60\n" in shown
@@ -154,9 +154,7 @@ def test_rules_stand_in_the_order_in_which_they_came(sock: NetlinkSocket) -> Non
     ],
 )
 @pytest.mark.root
-def test_what_names_something_that_is_not_there_is_refused_with_all_that_came_along(
-    sock: NetlinkSocket, rule: Expressions, chain: str
-) -> None:
+def test_a_rule_with_an_unknown_name_is_refused_with_its_whole_batch(sock: NetlinkSocket, rule: Expressions, chain: str) -> None:
     sequence = sock.next_sequence()
     with pytest.raises(KernelRefused) as refused:
         sock.ask(batch([new_rule(RELAY, "c", WHOLE, sequence), new_rule(RELAY, chain, rule, sequence)], sequence))

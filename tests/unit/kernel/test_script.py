@@ -63,7 +63,7 @@ def test_the_text_names_ports_marks_and_group() -> None:
     ],
 )
 @pytest.mark.root
-def test_the_kernel_takes_it_again_and_again(host: None, changes: dict[str, object]) -> None:
+def test_the_kernel_accepts_the_script_repeatedly(host: None, changes: dict[str, object]) -> None:
     made = config(**changes)
     for _ in range(2):
         assert run_nft(create_script(made)) == ""
@@ -71,7 +71,7 @@ def test_the_kernel_takes_it_again_and_again(host: None, changes: dict[str, obje
     assert sorted(str(item["map"]["name"]) for item in found if "map" in item) == ["m_daddr", "m_dport", "m_flow", "m_saddr", "m_sport"]
     chains = {str(item["chain"]["name"]): item["chain"] for item in found if "chain" in item}
     assert chains.keys() == {"from_relay", "input", "output", "postrouting", "prerouting", "to_far"}
-    # What was marked is rewritten before connections are tracked, and after everybody else has looked.
+    # Marked packets are rewritten before connections are tracked, and after everybody else has looked.
     assert {name: chain["prio"] for name, chain in chains.items() if "prio" in chain} == {
         "prerouting": -310,
         "output": -310,

@@ -54,7 +54,7 @@ def found_in(name: str) -> list[Element]:
 
 
 def answer(*elements: bytes, kind: int = NEW) -> Message:
-    """Return a kernel's list of elements, each given as its attributes; like a kernel, with no flag on what is nested."""
+    """Return a list of elements as a kernel sends it, each given by its attributes: without the flag for nested ones, as kernels do."""
     return Message(kind, 2, 1, bytes(FAMILY_OCTETS) + attribute(3, b"".join(attribute(1, element) for element in elements)))
 
 
@@ -63,7 +63,7 @@ def counter(packets: bytes, octets: bytes) -> bytes:
 
 
 def written(element: Element, *, counted: bool, flagged: bool) -> bytes:
-    """Return an element as a kernel writes it: some have counters, some have attributes that say nothing to us."""
+    """Return an element as a kernel writes it: some have counters, some have attributes that we do not read."""
     parts = [nested(1, attribute(1, element.key)), nested(2, attribute(1, element.data))]
     parts += [attribute(3, b"\0\0\0\1")] * flagged
     parts += [counter(pack("!Q", element.packets), pack("!Q", element.octets))] * counted
@@ -75,7 +75,7 @@ def octets(size: int) -> st.SearchStrategy[bytes]:
 
 
 def alike(shape: tuple[int, int, bool, bool]) -> st.SearchStrategy[list[tuple[Element, bytes]]]:
-    """Return some elements of one layout, each with how a kernel writes it."""
+    """Return some elements of one layout, each with its encoding by a kernel."""
     key, data, counted, flagged = shape
     counts = NUMBERS if counted else st.just(0)
     elements = st.builds(Element, octets(key), octets(data), counts, counts)
@@ -95,7 +95,7 @@ def test_a_batch_deletes_before_it_adds() -> None:
     assert write_batch(RELAY, [change], 9, echo=True) == from_hex("batch.hex")
 
 
-def test_a_batch_without_changes_is_its_brackets() -> None:
+def test_an_empty_batch_is_its_begin_and_end() -> None:
     assert [message.kind for message in Message.parse_all(write_batch(RELAY, [], 1))] == [BEGIN, END]
 
 
@@ -117,7 +117,7 @@ def test_the_longest_keys_fit_one_message() -> None:
     assert len(list(Message.parse_all(write_batch(RELAY, [change], 1)))) == 3
 
 
-def test_a_question_names_so_many_keys_as_the_answers_have_room_for() -> None:
+def test_a_request_names_only_as_many_keys_as_the_answers_have_room_for() -> None:
     (message,) = Message.parse_all(get(RELAY, "m", keys(MAX_ASKED + 1), 2))
     assert (message.kind, message.flags, len(elements_in(message))) == (GET, ASKED, MAX_ASKED)
     assert get(RELAY, "m", [], 2) == b""
@@ -138,7 +138,7 @@ def test_each_message_names_the_family_of_its_table() -> None:
 
 
 def test_a_message_of_the_netdev_family() -> None:
-    # NFT_MSG_NEWRULE, REQUEST | ACK; NFPROTO_NETDEV; the table's name with its end, filled up to a word; what follows.
+    # NFT_MSG_NEWRULE, REQUEST | ACK; NFPROTO_NETDEV; the table's name, null-terminated and padded to a word; what follows.
     message = table_message(6, 5, Table(Family.NETDEV, "relay"), attribute(2, text("c")), 7)
     assert bytes(message) == bytes.fromhex(
         "28000000 060a 0500 07000000 00000000  05 00 0000  0a00 0100 72656c617900 0000  0600 0200 6300 0000"
@@ -154,7 +154,7 @@ def test_a_batch_holds_its_messages_in_order() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, MAX_ELEMENTS, MAX_ELEMENTS + 1, 2 * MAX_ELEMENTS])
-def test_parts_are_of_so_many_items_as_one_message_takes(count: int) -> None:
+def test_parts_fit_one_message(count: int) -> None:
     parts = list(in_parts(range(count)))
     assert list(chain.from_iterable(parts)) == list(range(count))
     assert all(len(part) == MAX_ELEMENTS for part in parts[:-1])
@@ -165,14 +165,14 @@ def test_parts_may_be_smaller() -> None:
     assert [list(part) for part in in_parts([1, 2, 3, 4, 5], 2)] == [[1, 2], [3, 4], [5]]
 
 
-def test_what_a_kernel_has_answered() -> None:
+def test_an_answer_of_a_real_kernel() -> None:
     first, second = pack("=I", 0x51000001), pack("=I", 0x51000002)
     assert set(found_in("elements.bin")) == {Element(first, HOME, 0, 0), Element(second, HOME, 0, 0)}
     assert set(found_in("elements_counted.bin")) == {Element(first, HOME, 186, 186 * 200), Element(second, HOME, 1, 200)}
 
 
-def test_what_a_kernel_has_echoed_of_a_deletion() -> None:
-    # Between a new generation and the answer itself: one message for each element, as it was at its end.
+def test_the_echo_of_a_deletion_by_a_real_kernel() -> None:
+    # Between a new generation and the answer itself: one message for each element, with its final state.
     first, second = b"\xc6\x33\x64\1", b"\xc6\x33\x64\3"
     assert found_in("elements_deleted.bin") == [Element(first, HOME, 7, 7 * 200), Element(second, HOME, 1, 200)]
 
@@ -206,7 +206,7 @@ def test_layouts_that_change_within_a_list_and_between_lists_read_back(lists: li
 
 
 @given(RUNS, st.data())
-def test_what_was_read_before_changes_nothing_of_what_is_read(run: list[tuple[Element, bytes]], data: st.DataObject) -> None:
+def test_earlier_layouts_do_not_affect_later_reads(run: list[tuple[Element, bytes]], data: st.DataObject) -> None:
     good = answer(*(raw for _, raw in run))
     spoilt = bytearray(good.payload)
     spoilt[data.draw(st.integers(0, len(spoilt) - 1))] ^= data.draw(st.integers(1, 255))

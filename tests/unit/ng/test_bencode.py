@@ -33,7 +33,7 @@ def test_keys_in_any_order_are_read_because_rtpengine_writes_them_so() -> None:
     [b"", b"i", b"ie", b"i-0e", b"i00e", b"i01e", b"i+1e", b"i1", b"i 1e", b"i12345678901234567890e", b"5:abcd", b"05:abcde",
      b"-1:", b"1", b"999999:", b"l", b"li1e", b"d", b"d1:ae", b"di1e1:ae", b"d1:a1:b1:a1:ce", b"x", b"i1ei2e", b"e", b"1:ab"],
 )  # fmt: skip
-def test_what_is_refused(raw: bytes) -> None:
+def test_malformed_documents_are_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"\.$"):
         decode(raw)
 
@@ -57,7 +57,7 @@ def test_length_is_bounded_both_ways() -> None:
 
 
 @pytest.mark.parametrize("value", [None, True, 1.5, {1: 2}, [object()]])
-def test_what_has_no_notation(value: object) -> None:
+def test_values_without_a_bencode_form_raise_type_error(value: object) -> None:
     with pytest.raises(TypeError, match=r"\.$"):
         encode(value)
 

@@ -19,7 +19,7 @@ SECONDS = 5.0
 
 @dataclass
 class End:
-    """One end of a way and what has come to it."""
+    """One end of a channel and what has come to it."""
 
     sock: socket.socket
     heard: list[tuple[bytes, Address]] = field(default_factory=list)
@@ -72,7 +72,7 @@ async def test_more_than_one_wakes_worth_comes_in_order(ends: tuple[End, End]) -
     assert await worker.until(len(wanted)) == wanted
 
 
-async def test_what_a_full_way_does_not_take_is_counted(ends: tuple[End, End]) -> None:
+async def test_datagrams_that_a_full_channel_refuses_are_counted(ends: tuple[End, End]) -> None:
     front, worker = ends
     asyncio.get_running_loop().remove_reader(worker.sock)
     sent = 0
@@ -86,7 +86,7 @@ async def test_what_a_full_way_does_not_take_is_counted(ends: tuple[End, End]) -
     assert front.endpoint.errors == 1
 
 
-async def test_a_worker_that_is_gone_takes_nothing_and_harms_nothing(ends: tuple[End, End]) -> None:
+async def test_a_dead_worker_gets_nothing_and_does_no_harm(ends: tuple[End, End]) -> None:
     front, worker = ends
     worker.endpoint.send(b"last words", CLIENT)
     worker.endpoint.close()
@@ -95,7 +95,7 @@ async def test_a_worker_that_is_gone_takes_nothing_and_harms_nothing(ends: tuple
     assert front.endpoint.errors == 1
 
 
-async def test_what_waits_for_a_worker_is_there_when_the_next_one_comes() -> None:
+async def test_datagrams_wait_for_a_workers_successor() -> None:
     ((ours, theirs),) = command_ways(1)
     front = End(ours)
     front.endpoint.open()

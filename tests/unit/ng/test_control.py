@@ -18,7 +18,7 @@ def test_replies_use_the_notation_of_the_command() -> None:
 
 def test_a_reply_always_fits_a_datagram() -> None:
     reason = "The reply does not fit a datagram."
-    # Octets that are no UTF-8 grow when JSON writes them.
+    # Octets that are not UTF-8 grow when JSON writes them.
     for octets in (b"\xff" * 30_000, bytes(20_000)):
         assert json.loads(Command.parse(b"{}").write({"sdp": octets})) == {"result": "error", "error-reason": reason}
     for size in (MAX_BODY, 2 * MAX_BODY):
@@ -27,7 +27,7 @@ def test_a_reply_always_fits_a_datagram() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"le", b"{", b"[]", b"[" * 60_000, b'{"a":' * 30_000, b"\xff", b"d3:fooe"])
-def test_what_is_no_command(body: bytes) -> None:
+def test_malformed_commands_are_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"\.$"):
         Command.parse(body)
 
@@ -45,7 +45,7 @@ def test_of_two_spellings_the_first_counts() -> None:
 
 
 @pytest.mark.parametrize("value", [True, None, 1.5, "", "1.5", "x", "9" * 19, [], {}])
-def test_what_is_no_number(value: object) -> None:
+def test_malformed_numbers_are_refused(value: object) -> None:
     with pytest.raises(ValueError, match=r"^The limit must be an integer\.$"):
         Command.parse(json.dumps({"limit": value}).encode()).number("limit", 0)
 
@@ -69,7 +69,7 @@ def test_a_text_may_be_missing_or_empty() -> None:
         ("x" * (MAX_TEXT + 1), "The label is too long."),
     ],
 )
-def test_what_is_no_text(value: object, sentence: str) -> None:
+def test_malformed_texts_are_refused(value: object, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         Command.parse(encode({"label": value})).text("label")
 

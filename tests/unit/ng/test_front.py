@@ -96,7 +96,7 @@ def test_a_list_fits_its_datagram() -> None:
 @pytest.mark.parametrize(
     "junk", [b"", b"x", b"k ", b"k junk", b"k d7:command5:offere", b"k le", b"k {]", b"k d7:call-idi5e7:command5:offere"]
 )
-def test_what_cannot_be_placed_is_answered_by_some_worker(junk: bytes) -> None:
+def test_commands_without_a_call_are_answered_by_some_worker(junk: bytes) -> None:
     front = CommandFront(3)
     assert ask(front, junk) == [(0, junk, CLIENT)]
 

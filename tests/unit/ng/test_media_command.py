@@ -46,7 +46,7 @@ KAMAILIO = {
 
 
 def ask(**changes: object) -> MediaCommand:
-    """Read the bare offer with some keys more."""
+    """Read the minimal offer with some more keys."""
     return MediaCommand.parse(Command.parse(encode({**BARE, **changes})))
 
 
@@ -96,7 +96,7 @@ def test_an_offer_of_kamailio() -> None:
         (["trust-address", "SIP-source-address"], True),
     ],
 )
-def test_of_the_two_sources_the_last_named_counts(flags: list[str], sip_source: bool) -> None:
+def test_the_last_named_source_flag_wins(flags: list[str], sip_source: bool) -> None:
     assert ask(flags=flags).sip_source is sip_source
     assert ask(flags=flags).ignored == ()
 
@@ -122,7 +122,7 @@ def test_a_label_has_two_names() -> None:
 
 
 @pytest.mark.parametrize("key", ["ICE", "ice"])
-def test_of_ice_only_its_removal_is_served(key: str) -> None:
+def test_of_ice_only_removal_is_supported(key: str) -> None:
     assert ask(**{key: "remove"}).ignored == ()
     assert ask(**{key: "force"}).ignored == ("ice",)
 
@@ -137,11 +137,11 @@ def test_of_ice_only_its_removal_is_served(key: str) -> None:
         (["one-that-nobody-knows", "key=value", "another", ""], (OTHER,)),
     ],
 )  # fmt: skip
-def test_what_is_not_served_is_named(flags: list[str], ignored: tuple[str, ...]) -> None:
+def test_unsupported_flags_are_named(flags: list[str], ignored: tuple[str, ...]) -> None:
     assert ask(flags=flags).ignored == ignored
 
 
-def test_names_of_what_is_not_served_are_bounded() -> None:
+def test_names_of_unsupported_flags_are_bounded() -> None:
     every = sorted(NOT_SERVED)
     assert len(every) > MAX_IGNORED
     assert ask(flags=every).ignored == tuple(every[:MAX_IGNORED])
@@ -149,7 +149,7 @@ def test_names_of_what_is_not_served_are_bounded() -> None:
 
 
 @given(st.lists(st.text(max_size=12) | st.sampled_from(sorted(NOT_SERVED)), max_size=30))
-def test_names_come_from_a_closed_set(flags: list[str]) -> None:
+def test_names_of_unsupported_flags_come_from_a_closed_set(flags: list[str]) -> None:
     ignored = ask(flags=[flag.encode("utf-8", "surrogatepass") for flag in flags]).ignored
     assert set(ignored) <= NOT_SERVED | {OTHER}
     assert len(set(ignored)) == len(ignored) <= MAX_IGNORED
@@ -184,7 +184,7 @@ def test_names_come_from_a_closed_set(flags: list[str]) -> None:
         ({"received-from": ["IP4", "host"]}, "The received-from must be an IPv4 address."),
     ],
 )
-def test_what_an_offer_must_say(change: dict[str, object], sentence: str) -> None:
+def test_an_invalid_offer_is_refused_with_a_sentence(change: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=f"^{sentence}$"):
         ask(**change)
 
@@ -218,10 +218,10 @@ def test_a_delete() -> None:
         ({"delete-delay": "soon"}, "The delete-delay must be an integer."),
     ],
 )
-def test_what_a_delete_must_say(change: dict[str, object], sentence: str) -> None:
+def test_an_invalid_delete_is_refused_with_a_sentence(change: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=f"^{sentence}$"):
         DeleteCommand.parse(Command.parse(encode({"command": "delete", "call-id": "c-1", **change})))
 
 
-def test_the_longest_delay_is_borne() -> None:
+def test_the_longest_delay_is_accepted() -> None:
     assert DeleteCommand.parse(Command.parse(encode({"call-id": "c", "delete-delay": MAX_DELETE_DELAY}))).delay == MAX_DELETE_DELAY

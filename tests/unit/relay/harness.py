@@ -1,4 +1,4 @@
-"""A relay core with a pretended shell: every wanted pair binds, unless told otherwise."""
+"""A relay core with a simulated shell: every wanted pair binds, unless told otherwise."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class RelayHarness:
         self.bound: set[tuple[Side, int]] = set()
         self.events: list[Event] = []
         self.on_kernel: Callable[[KernelEvent], None] | None = None
-        """Answers what is asked of the kernel."""
+        """Answers what the core asks of the kernel."""
         self._unbindable = unbindable
         self._cookie = 0
 
@@ -108,7 +108,7 @@ class RelayHarness:
         return ports_in(reply[b"sdp"])[0]
 
     def media(self, port: int, data: bytes, source: Address) -> tuple[Address, Address | None] | None:
-        """Feed a media datagram; return where it leaves from and to."""
+        """Feed a media datagram; return the addresses from which and to which it leaves."""
         buffer = bytearray(2048)
         buffer[: len(data)] = data
         flow = self.relay.receive_media(("10.0.0.1", port), buffer, len(data), source, self.now)

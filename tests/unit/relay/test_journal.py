@@ -15,7 +15,7 @@ PHONE, NODE = (CALLER, 5000), (ENGINE, 6000)
 
 
 def kept(harness: RelayHarness) -> JournalEntry:
-    """Return the session's entry as a file would give it back."""
+    """Return the session's entry as it would come back from a file."""
     entry = harness.relay.entry_of("c-1")
     assert entry is not None
     value: JournalEntry = json.loads(json.dumps(entry))
@@ -23,7 +23,7 @@ def kept(harness: RelayHarness) -> JournalEntry:
 
 
 def restarted(harness: RelayHarness, entry: JournalEntry) -> RelayHarness:
-    """Return a relay that has taken up a session of another."""
+    """Return a relay that has resumed a session of another."""
     later = RelayHarness()
     later.now = harness.now + 3
     later.relay.restore(entry, later.now)
@@ -106,7 +106,7 @@ def test_two_sessions_cannot_have_one_port() -> None:
         later.relay.restore({**kept(harness), "call": "c-2"}, later.now)
 
 
-def test_every_change_is_told() -> None:
+def test_every_change_emits_an_event() -> None:
     harness = RelayHarness()
 
     def told() -> int:
@@ -133,7 +133,7 @@ def test_every_change_is_told() -> None:
 # The file.
 
 
-def test_a_file_gives_back_what_is_still_true(tmp_path: Path) -> None:
+def test_a_journal_file_returns_the_live_sessions(tmp_path: Path) -> None:
     path = tmp_path / "var" / "relay.journal"
     journal = JournalFile(path, "rules-1")
     assert journal.load() == ([], False)
@@ -151,13 +151,13 @@ def test_a_file_gives_back_what_is_still_true(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "\n", "[]\n", "junk\n{}", '{"boot":"another","rules":"rules-1"}\n{"call":"c","streams":{}}'])
-def test_a_file_of_another_boot_or_of_nobody_is_nothing(tmp_path: Path, content: str) -> None:
+def test_a_journal_of_another_boot_or_without_a_header_is_ignored(tmp_path: Path, content: str) -> None:
     path = tmp_path / "relay.journal"
     path.write_text(content)
     assert JournalFile(path, "rules-1").load() == ([], False)
 
 
-def test_lines_of_no_meaning_are_passed_over(tmp_path: Path) -> None:
+def test_malformed_journal_lines_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "relay.journal"
     journal = JournalFile(path, "rules-1")
     journal.open()
@@ -166,7 +166,7 @@ def test_lines_of_no_meaning_are_passed_over(tmp_path: Path) -> None:
     assert len(JournalFile(path, "rules-1").load()[0]) == 1
 
 
-def test_the_file_does_not_grow_without_end(tmp_path: Path) -> None:
+def test_the_journal_does_not_grow_without_bound(tmp_path: Path) -> None:
     path = tmp_path / "relay.journal"
     journal = JournalFile(path, "rules-1")
     journal.open()

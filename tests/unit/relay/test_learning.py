@@ -34,7 +34,7 @@ def feed(made: Learner, source: Address, now: float, sequence: int = 1, *, ssrc:
     ("source", "rank"),
     [(SDP, Rank.EXACT), ((SDP[0], 5777), Rank.SDP_ADDRESS), ((SIP, 6000), Rank.SIP_SOURCE), (("192.0.2.99", 5000), None)],
 )
-def test_ranks(source: Address, rank: Rank | None) -> None:
+def test_sources_are_ranked_by_how_well_they_fit_signalling(source: Address, rank: Rank | None) -> None:
     made = learner()
     assert feed(made, source, 0.0) is (rank is not None)
     assert made.rank is rank
@@ -104,7 +104,7 @@ def test_the_same_description_again_moves_nothing() -> None:
     assert (made.source, made.rank) == ((SIP, 6000), Rank.SIP_SOURCE)
 
 
-def test_nat_needs_the_flag_and_ten_packets() -> None:
+def test_nat_learning_needs_the_flag_and_ten_packets() -> None:
     made = learner(("10.1.1.1", 5000), nat=True)
     made.payload_types = frozenset({0})
     phone = ("192.0.2.99", 6000)
@@ -125,7 +125,7 @@ def test_nat_needs_the_flag_and_ten_packets() -> None:
         {"source": ("10.2.2.2", 6000)},
     ],
 )
-def test_nat_is_refused_where_anything_is_odd(broken: dict[str, object]) -> None:
+def test_nat_learning_fails_if_one_condition_is_not_met(broken: dict[str, object]) -> None:
     made = learner(("10.1.1.1", 5000), nat=True)
     made.payload_types = frozenset({0})
     source = broken.get("source", ("192.0.2.99", 6000))
@@ -138,7 +138,7 @@ def test_nat_is_refused_where_anything_is_odd(broken: dict[str, object]) -> None
         assert not feed(made, source, n / 50, number, ssrc=ssrc, payload_type=kind)  # type: ignore[arg-type]  # an address, as listed
 
 
-def test_nat_is_not_for_public_sdp_addresses() -> None:
+def test_nat_learning_is_off_for_public_sdp_addresses() -> None:
     made = learner(SDP, nat=True)
     made.payload_types = frozenset({0})
     assert not any(feed(made, ("192.0.2.99", 6000), n / 50, n) for n in range(50))
@@ -154,7 +154,7 @@ def test_sending_first_needs_a_public_sdp_address_that_is_the_sip_source() -> No
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "127.0.0.1", "169.254.1.1", "224.0.0.5", "255.255.255.255", "0.0.0.0", "203.0.113.1"])
-def test_private_multicast_and_own_addresses_are_never_fed_outside(host: str) -> None:
+def test_private_multicast_and_own_addresses_are_never_targets_outside(host: str) -> None:
     made = learner((host, 5000), host)
     assert made.target is None
     assert not feed(made, (host, 5000), 0.0)
@@ -175,7 +175,7 @@ def test_port_zero_is_no_target() -> None:
 @pytest.mark.parametrize(
     ("host", "public"), [("203.0.113.9", True), ("8.8.8.8", True), ("100.64.0.1", False), ("x", False), ("::1", False)]
 )
-def test_what_is_public(host: str, public: bool) -> None:
+def test_only_ordinary_ipv4_addresses_are_public(host: str, public: bool) -> None:
     assert is_public(host) is public
 
 

@@ -1,4 +1,4 @@
-"""Whatever arrives at the ng port and at media ports, the labels of the relay's figures come from closed sets."""
+"""Whatever arrives at the ng port and at media ports, the labels of the relay's metrics come from closed sets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 
 
-def test_no_label_is_a_strangers_word() -> None:
+def test_metric_labels_come_from_closed_sets() -> None:
     dice = random.Random(6)
     harness = RelayHarness()
     registry = CollectorRegistry()

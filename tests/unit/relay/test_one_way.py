@@ -10,7 +10,7 @@ PHONE, NODE = (CALLER, 5000), (ENGINE, 6000)
 
 
 def speak(harness: RelayHarness, seconds: int, *ends: tuple[int, tuple[str, int]], payload_type: int = 0) -> list[OneWayAudio]:
-    """Let ends speak for so many seconds; return what the relay noticed."""
+    """Let the ends speak for some seconds; return what the relay noticed."""
     harness.events.clear()
     for tick in range(10 * seconds):
         for port, source in ends:
@@ -65,13 +65,13 @@ def test_a_phone_that_falls_silent_is_noticed() -> None:
 
 
 @pytest.mark.parametrize("hold", ["a=recvonly", "a=inactive"])
-def test_who_says_that_it_only_listens_is_not_missed(hold: str) -> None:
+def test_silence_of_a_side_that_only_receives_is_not_reported(hold: str) -> None:
     harness = RelayHarness()
     _, inside = call(harness, sdp(CALLER, 5000, hold))
     assert speak(harness, 6, (inside, NODE)) == []
 
 
-def test_who_is_on_hold_is_not_missed() -> None:
+def test_silence_of_a_side_on_hold_is_not_reported() -> None:
     harness = RelayHarness()
     outside, inside = call(harness)
     speak(harness, 3, (inside, NODE), (outside, PHONE))
@@ -94,7 +94,7 @@ def test_silence_on_both_sides_is_not_one_way() -> None:
     assert speak(harness, 6) == []
 
 
-def test_before_the_answer_nobody_is_missed() -> None:
+def test_silence_before_the_answer_is_not_reported() -> None:
     harness = RelayHarness()
     inside = harness.offer()
     assert speak(harness, 6, (inside, NODE)) == []

@@ -20,13 +20,13 @@ def test_pairs_are_even_and_whole() -> None:
     assert drawn <= {30002, 30004, 30006, 30008}
 
 
-def test_the_draw_is_not_in_order() -> None:
+def test_pairs_are_not_drawn_in_order() -> None:
     ports = pool(30000, 40000)
     drawn = [ports.take() for _ in range(20)]
     assert drawn != sorted(port for port in drawn if port)
 
 
-def test_empty_is_none_and_nothing_is_given_twice() -> None:
+def test_an_empty_pool_returns_none_and_no_pair_is_taken_twice() -> None:
     ports = pool(30000, 30019)
     drawn = [ports.take() for _ in range(11)]
     assert drawn.pop() is None
@@ -52,7 +52,7 @@ def test_when_ports_are_scarce_the_oldest_quiet_ones_return_after_two_seconds() 
         ports.release(port, float(second))
     ports.note_packet(drawn[0] + 1, 4.5)
     assert ports.next_expiry() == 4.5 + QUIET_SECONDS
-    # Three are quiet for long enough, the first is not; two are what it takes to leave the fifth.
+    # Three have been quiet for long enough, the first has not; two suffice to bring a fifth of the range back.
     assert ports.expire(5.5) == drawn[1:4]
     assert ports.free == 3
 

@@ -22,7 +22,7 @@ def pair() -> tuple[Reports, Reports]:
     return first, second
 
 
-def test_a_round_trip_is_what_is_left_after_the_waiting() -> None:
+def test_a_round_trip_excludes_the_stated_delay() -> None:
     caller, node = pair()
     node.receive(sender_report(1000.0), 50.0)
     caller.receive(build_compound([ReceiverReport(7, (block(seconds=1000.0, waited=2.0, jitter=80),))]), 52.04)
@@ -30,7 +30,7 @@ def test_a_round_trip_is_what_is_left_after_the_waiting() -> None:
     assert (caller.jitter_ms, node.rtt_ms) == (10.0, None)
 
 
-def test_reports_that_answer_nothing_tell_no_round_trip() -> None:
+def test_reports_without_a_matching_sender_report_give_no_round_trip() -> None:
     caller, node = pair()
     node.receive(sender_report(1000.0), 50.0)
     for answer, at in (
@@ -55,7 +55,7 @@ def test_loss_lowers_the_score() -> None:
     assert quality.lowest < quality.average < quality.highest
 
 
-def test_sender_reports_are_bounded_and_junk_says_nothing() -> None:
+def test_sender_reports_are_bounded_and_junk_is_ignored() -> None:
     caller, node = pair()
     for second in range(100):
         node.receive(sender_report(1000.0 + second), 50.0 + second)
@@ -65,7 +65,7 @@ def test_sender_reports_are_bounded_and_junk_says_nothing() -> None:
     assert (caller.lost, caller.quality.average) == (None, None)
 
 
-def test_a_call_tells_them_in_its_query() -> None:
+def test_query_shows_what_reports_say() -> None:
     harness = RelayHarness()
     inside = harness.offer()
     outside = harness.answer()

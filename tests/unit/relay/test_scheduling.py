@@ -29,7 +29,7 @@ def in_a_thread(ask: Callable[[], int]) -> int:
 
 
 @pytest.mark.root
-def test_this_thread_goes_before_ordinary_ones_while_packets_depend_on_it() -> None:
+def test_the_thread_is_real_time_only_while_packets_depend_on_it() -> None:
     priority = Priority(wanted=True)
     priority.follow(carries_packets=False)
     assert policy() == os.SCHED_OTHER
@@ -39,18 +39,18 @@ def test_this_thread_goes_before_ordinary_ones_while_packets_depend_on_it() -> N
     assert (policy(), os.sched_getparam(0).sched_priority) == (os.SCHED_OTHER, 0)
 
 
-def test_what_it_starts_is_ordinary() -> None:
+def test_children_of_a_real_time_thread_are_ordinary() -> None:
     Priority(wanted=True).follow(carries_packets=True)
     assert in_a_thread(policy) == os.SCHED_OTHER
     assert os.waitstatus_to_exitcode(os.waitpid(_child(), 0)[1]) == os.SCHED_OTHER
 
 
-def test_who_does_not_want_it_stays_ordinary() -> None:
+def test_the_thread_stays_ordinary_if_real_time_is_not_wanted() -> None:
     Priority(wanted=False).follow(carries_packets=True)
     assert policy() == os.SCHED_OTHER
 
 
-def test_where_the_system_says_no_it_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_priority_is_not_requested_again(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
 
     def refuse(*_: object) -> None:
@@ -66,7 +66,7 @@ def test_where_the_system_says_no_it_is_asked_once(monkeypatch: pytest.MonkeyPat
     assert policy() == os.SCHED_OTHER
 
 
-def test_a_thread_that_computes_is_interrupted_soon() -> None:
+def test_a_computing_thread_releases_the_interpreter_soon() -> None:
     before = sys.getswitchinterval()
     try:
         shorten_switch_interval()
@@ -76,7 +76,7 @@ def test_a_thread_that_computes_is_interrupted_soon() -> None:
 
 
 def _child() -> int:
-    """Start a process that ends with its policy as exit code."""
+    """Start a process whose exit code is its scheduling policy."""
     child = os.fork()
     if not child:
         os._exit(policy())

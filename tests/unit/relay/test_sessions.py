@@ -17,7 +17,7 @@ PHONE, NODE = (CALLER, 5000), (ENGINE, 6000)
 
 
 def record(harness: RelayHarness) -> JournalEntry:
-    """Return the session's record as a file would give it back."""
+    """Return the session's record as it would come back from a file."""
     value: JournalEntry = json.loads(json.dumps(harness.relay.entry_of("c-1")))
     return value
 
@@ -42,7 +42,7 @@ def test_a_session_is_looked_up_by_call_and_its_flows_by_port() -> None:
     assert table.flows["10.0.0.1", outside] in set(session.flows())
 
 
-def test_an_end_is_told_with_its_figures_and_its_ports_rest() -> None:
+def test_an_ended_session_reports_its_figures_and_its_ports_are_quarantined() -> None:
     harness = RelayHarness()
     outside, _ = call(harness)
     harness.media(outside, rtp(1), PHONE)
@@ -60,7 +60,7 @@ def test_an_end_is_told_with_its_figures_and_its_ports_rest() -> None:
     assert harness.relay.get_timer() is None
 
 
-def test_what_changes_often_is_told_once_and_last() -> None:
+def test_repeated_changes_emit_one_event_after_all_others() -> None:
     harness = RelayHarness()
     table = harness.relay.table
     session = table.new("c-9", (Side.EXTERNAL, Side.INTERNAL), harness.now)
@@ -71,7 +71,7 @@ def test_what_changes_often_is_told_once_and_last() -> None:
     assert not table.has_events()
 
 
-def test_an_ending_session_is_out_of_reach_while_the_kernel_counts() -> None:
+def test_commands_cannot_reach_an_ending_session_while_the_kernel_counts() -> None:
     harness = RelayHarness()
     kernel = Kernel(harness)
     outside, inside = carried_call(harness)
@@ -90,7 +90,7 @@ def test_an_ending_session_is_out_of_reach_while_the_kernel_counts() -> None:
 
 
 @pytest.mark.parametrize("side", [Side.EXTERNAL, Side.INTERNAL])
-def test_a_session_of_before_whose_port_is_taken_takes_none(side: Side) -> None:
+def test_resuming_a_session_with_a_taken_port_claims_no_ports(side: Side) -> None:
     harness = RelayHarness()
     outside, inside = call(harness)
     later = RelayHarness()
@@ -106,7 +106,7 @@ def test_a_session_of_before_whose_port_is_taken_takes_none(side: Side) -> None:
     assert sum(pool.size - pool.free for pool in later.relay.table.allocator.pools.values()) == 1
 
 
-def test_a_port_outside_the_range_of_now_is_not_taken_up() -> None:
+def test_a_port_outside_the_present_range_is_not_resumed() -> None:
     harness = RelayHarness()
     call(harness)
     later = RelayHarness(internal_ports=(50000, 50099))
@@ -116,7 +116,7 @@ def test_a_port_outside_the_range_of_now_is_not_taken_up() -> None:
     assert full(later)
 
 
-def test_a_late_packet_is_counted_and_keeps_its_scarce_port_back() -> None:
+def test_a_late_packet_is_counted_and_keeps_its_scarce_port_in_quarantine() -> None:
     harness = RelayHarness(external_ports=(30000, 30003))
     outside, _ = call(harness)
     harness.ng("offer", call_id="c-2", from_tag="a", sdp=sdp(CALLER, 5000), direction=["external", "internal"])
@@ -133,7 +133,7 @@ def test_a_late_packet_is_counted_and_keeps_its_scarce_port_back() -> None:
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "10.0.0.1"])
-def test_our_own_ports_are_no_place_to_send_to(host: str) -> None:
+def test_our_own_ports_are_never_a_target(host: str) -> None:
     harness = RelayHarness(allow_private=True)
     outside, inside = call(harness)
     harness.media(inside, rtp(1), NODE)
@@ -145,7 +145,7 @@ def test_our_own_ports_are_no_place_to_send_to(host: str) -> None:
     assert harness.media(session.streams[0].legs[0].rtp.local[1], rtp(1), (host, outside)) is None
 
 
-def test_time_is_watched_only_while_there_are_sessions() -> None:
+def test_there_is_no_deadline_without_sessions() -> None:
     harness = RelayHarness()
     assert harness.relay.get_timer() is None
     call(harness)
@@ -155,7 +155,7 @@ def test_time_is_watched_only_while_there_are_sessions() -> None:
     assert harness.relay.get_timer() is None
 
 
-def test_a_delayed_deletion_is_taken_back_by_an_offer() -> None:
+def test_an_offer_cancels_a_delayed_deletion() -> None:
     harness = RelayHarness()
     call(harness)
     harness.ng("delete", call_id="c-1", from_tag="a", delete_delay=5)

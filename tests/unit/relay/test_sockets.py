@@ -1,4 +1,4 @@
-"""Media through real sockets on loopback: a port's first socket, and the one that a regular source gets beside it."""
+"""Media through real sockets on loopback: a port's first socket, and the connected one of a regular source."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ QUIET_TURNS = 50
 
 
 class Shell:
-    """A relay's core with its real sockets, and a clock that stands where it is put."""
+    """A relay's core with its real sockets, and a clock that stays where it is set."""
 
     def __init__(self) -> None:
         fields = {"external_ports": (31000, 31019), "internal_ports": (41000, 41019), "allow_private": True}
@@ -68,14 +68,14 @@ class Shell:
 
 
 class Call:
-    """Where both ends of a call send."""
+    """The addresses to which both ends of a call send."""
 
     def __init__(self, outside: Address, inside: Address) -> None:
         self.outside, self.inside = outside, inside
 
 
 class Phone:
-    """A socket that speaks RTP and hears who answers."""
+    """A socket that sends RTP and receives from anybody."""
 
     def __init__(self, host: str, port: int = 0, ssrc: int = 1) -> None:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -124,7 +124,7 @@ def phone() -> Iterator[Callable[..., Phone]]:
 
 
 async def talk(call: Call, caller: Phone, engine: Phone, packets: int) -> None:
-    """Let both ends hear so many packets of each other, each unchanged and in order."""
+    """Let both ends receive some packets of each other, each unchanged and in order."""
     for _ in range(packets):
         said, answered = caller.speak(call.outside), engine.speak(call.inside)
         assert await engine.hear() == (said, call.inside)
@@ -132,7 +132,7 @@ async def talk(call: Call, caller: Phone, engine: Phone, packets: int) -> None:
 
 
 async def regular(shell: Shell, phone: Callable[..., Phone]) -> tuple[Call, Phone, Phone]:
-    """Return a call whose ends both have a socket of their own."""
+    """Return a call whose ends both have a connected socket."""
     caller, engine = phone(CALLER, ssrc=1), phone(ENGINE, ssrc=2)
     call = shell.call("c-1", caller.address, engine.address)
     await talk(call, caller, engine, REGULAR_PACKETS)
@@ -140,7 +140,7 @@ async def regular(shell: Shell, phone: Callable[..., Phone]) -> tuple[Call, Phon
     return call, caller, engine
 
 
-async def test_a_regular_source_gets_a_socket_of_its_own_and_nothing_changes(shell: Shell, phone: Callable[..., Phone]) -> None:
+async def test_a_regular_source_gets_a_connected_socket_and_relaying_goes_on(shell: Shell, phone: Callable[..., Phone]) -> None:
     caller, engine = phone(CALLER, ssrc=1), phone(ENGINE, ssrc=2)
     call = shell.call("c-1", caller.address, engine.address)
     assert len(shell.sockets) == 4
@@ -165,7 +165,7 @@ async def test_a_stranger_is_heard_by_the_first_socket_and_refused(shell: Shell,
     assert await stranger.is_quiet()
 
 
-async def test_rtcp_gets_none(shell: Shell, phone: Callable[..., Phone]) -> None:
+async def test_an_rtcp_port_gets_no_connected_socket(shell: Shell, phone: Callable[..., Phone]) -> None:
     call, _, engine = await regular(shell, phone)
     _, rtcp = phone(CALLER), phone(CALLER)
     report = bytes((0x80, 201, 0, 1)) + bytes(4)
@@ -175,7 +175,7 @@ async def test_rtcp_gets_none(shell: Shell, phone: Callable[..., Phone]) -> None
     assert shell.sockets.connected == 2
 
 
-async def test_a_port_that_moves_is_followed(shell: Shell, phone: Callable[..., Phone]) -> None:
+async def test_the_connected_socket_follows_a_source_that_moves(shell: Shell, phone: Callable[..., Phone]) -> None:
     call, _, engine = await regular(shell, phone)
     moved = phone(CALLER, ssrc=1)
     moved.sequence = REGULAR_PACKETS
@@ -183,7 +183,7 @@ async def test_a_port_that_moves_is_followed(shell: Shell, phone: Callable[..., 
     for _ in range(2):
         moved.speak(call.outside)
     assert await engine.is_quiet()
-    # The third in sequence proves the new port; from there on both hear all, at once by the first socket.
+    # The third in sequence proves the new port; from there on both ends receive everything, at first through the first socket.
     await talk(call, moved, engine, 3)
     await talk(call, moved, engine, REGULAR_PACKETS)
     assert shell.sockets.connected == 2
@@ -209,7 +209,7 @@ async def test_an_error_of_an_earlier_packet_does_not_cost_the_next(shell: Shell
     call, caller, engine = await regular(shell, phone)
     engine.sock.close()
     said = caller.speak(call.outside)
-    # Nobody listens: the answer to this is an error that the next use of the socket hears of.
+    # Nobody listens there: the next use of the socket raises the resulting ICMP error.
     shell.sockets._beside[call.inside].send(b"?")
     back = phone(ENGINE, engine.address[1], ssrc=2)
     assert await back.hear() == (said, call.inside)
@@ -217,7 +217,7 @@ async def test_an_error_of_an_earlier_packet_does_not_cost_the_next(shell: Shell
 
 
 class SlowToConnect(socket.socket):
-    """A socket to which strangers speak between its bind and its connect."""
+    """A socket to which strangers send between its bind and its connect."""
 
     before: Callable[[], None]
 
@@ -237,7 +237,7 @@ def slow_socket(before: Callable[[], None]) -> Callable[[], socket.socket]:
     return new
 
 
-async def test_who_speaks_between_bind_and_connect_is_known(
+async def test_packets_between_bind_and_connect_keep_their_source(
     shell: Shell, phone: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caller, engine, stranger = phone(CALLER, ssrc=1), phone(ENGINE, ssrc=2), phone(STRANGER, ssrc=1)
@@ -307,7 +307,7 @@ async def test_a_socket_that_holds_too_much_from_before_is_given_up(
     await talk(call, caller, engine, 3)
 
 
-async def test_there_is_a_most_of_them(shell: Shell, phone: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connected_sockets_are_bounded(shell: Shell, phone: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_CONNECTED", 1)
     caller, engine = phone(CALLER, ssrc=1), phone(ENGINE, ssrc=2)
     call = shell.call("c-1", caller.address, engine.address)
@@ -315,7 +315,7 @@ async def test_there_is_a_most_of_them(shell: Shell, phone: Callable[..., Phone]
     assert shell.sockets.connected == 1
 
 
-async def test_they_make_room_where_descriptors_are_short(shell: Shell, phone: Callable[..., Phone]) -> None:
+async def test_connected_sockets_close_when_descriptors_run_short(shell: Shell, phone: Callable[..., Phone]) -> None:
     call, caller, engine = await regular(shell, phone)
     with no_more_descriptors():
         assert shell.ng("offer", "c-2", sdp=sdp(CALLER, 5000))[b"result"] == b"error"
@@ -325,7 +325,7 @@ async def test_they_make_room_where_descriptors_are_short(shell: Shell, phone: C
     assert len(shell.sockets) >= 4, "ports rest before they are closed"
 
 
-async def test_a_port_that_is_closed_leaves_no_socket(shell: Shell, phone: Callable[..., Phone]) -> None:
+async def test_closing_a_port_closes_its_connected_socket(shell: Shell, phone: Callable[..., Phone]) -> None:
     before = len(os.listdir("/proc/self/fd"))
     call, caller, engine = await regular(shell, phone)
     for made in (caller, engine):
@@ -348,7 +348,7 @@ async def test_a_port_is_shared_for_a_moment_only(shell: Shell, phone: Callable[
 
 
 def can_bind(address: Address) -> bool:
-    """Tell whether a program that would share can have a port."""
+    """Return whether a program that asks to share can have a port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -360,7 +360,7 @@ def can_bind(address: Address) -> bool:
 
 @contextmanager
 def no_more_descriptors() -> Iterator[None]:
-    """Let this process open three files more, which is not enough for two pairs of ports."""
+    """Let this process open three more files, which is not enough for two pairs of ports."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(name) for name in os.listdir("/proc/self/fd"))
     holes = [os.open("/dev/null", os.O_RDONLY) for _ in range(highest + 1 - len(os.listdir("/proc/self/fd")))]
@@ -388,7 +388,7 @@ class Rests:
 
 
 async def wake(shell: Shell, call: Call, caller: Phone, engine: Phone, *, after: float) -> None:
-    """Have the sockets wake up so many seconds after they did the last time."""
+    """Let the sockets wake up a given number of seconds after the last time."""
     caller.speak(call.outside)
     await engine.hear()
     shell.now += after
@@ -397,7 +397,7 @@ async def wake(shell: Shell, call: Call, caller: Phone, engine: Phone, *, after:
 
 
 @pytest.mark.parametrize(("packets", "rests"), [(0, 1), (3, 4), (100, LOOKS_PER_WAKE)])
-async def test_where_packets_come_fast_it_stays_and_looks_again(
+async def test_the_relay_stays_awake_while_packets_come_fast(
     shell: Shell, phone: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch, packets: int, rests: int
 ) -> None:
     call, caller, engine = await regular(shell, phone)
@@ -410,7 +410,7 @@ async def test_where_packets_come_fast_it_stays_and_looks_again(
         assert (await engine.hear())[1] == call.inside
 
 
-async def test_where_they_come_at_times_it_does_not_wait(
+async def test_the_relay_does_not_wait_when_packets_are_rare(
     shell: Shell, phone: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call, caller, engine = await regular(shell, phone)
@@ -421,9 +421,7 @@ async def test_where_they_come_at_times_it_does_not_wait(
     assert not arriving.seconds
 
 
-async def test_a_flood_keeps_no_command_waiting_for_long(
-    shell: Shell, phone: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_flood_does_not_starve_commands(shell: Shell, phone: Callable[..., Phone], monkeypatch: pytest.MonkeyPatch) -> None:
     call, caller, engine = await regular(shell, phone)
     shell.now += 1
     monkeypatch.setattr(module, "DATAGRAMS_PER_WAKE", 3)

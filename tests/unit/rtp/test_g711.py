@@ -21,7 +21,7 @@ def _samples(pcm: bytes) -> array[int]:
     return array("h", pcm)
 
 
-def test_silence_is_silent() -> None:
+def test_silence_decodes_to_zero() -> None:
     assert _samples(ulaw_to_pcm16(bytes((ULAW_SILENCE,)))) == array("h", [0])
     assert abs(_samples(alaw_to_pcm16(bytes((ALAW_SILENCE,))))[0]) <= 8
 

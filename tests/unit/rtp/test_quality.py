@@ -15,7 +15,7 @@ MILLISECONDS = st.floats(0, 10_000)
     [
         (0, 0, 0, 4.40),  # the codec's best
         (0, 0, 300, 4.32),
-        (0, 0, 600, 3.59),  # over 177 ms one way people begin to talk at once
+        (0, 0, 600, 3.59),  # beyond 177 ms one way people begin to talk at once
         (1, 0, 0, 4.33),
         (5, 0, 0, 3.90),
         (20, 0, 0, 2.63),

@@ -85,7 +85,7 @@ def test_broken_twins_are_refused(name: str, sentence: str) -> None:
         (b"\x80\xcc\0\0" * (MAX_PACKETS + 1), "too many packets"),
     ],
 )
-def test_what_is_refused(raw: bytes, sentence: str) -> None:
+def test_malformed_packets_are_refused(raw: bytes, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         parse_compound(raw)
 

@@ -37,7 +37,7 @@ def test_digits_and_codes() -> None:
 
 
 @pytest.mark.parametrize("digit", ["", "12", "E", " "])
-def test_what_no_keypad_has(digit: str) -> None:
+def test_other_characters_are_not_digits(digit: str) -> None:
     with pytest.raises(ValueError, match="is not a telephone digit"):
         code_of(digit)
 
