@@ -1,1 +1,1 @@
-"""Measurements: each prints one JSON object as its last line, and its committed output lies in `bench/results`."""
+"""Measurements: each prints one JSON object as its last line; committed outputs are in `bench/results`."""

@@ -1,4 +1,4 @@
-"""Lists of a huge account beside those of a small one, in one database, turn by turn.
+"""Lists of a huge account compared with those of a small one, in one database, turn by turn.
 
 The small account has 100 applications and calls, the huge one 100,000 applications and 1,000,000 calls. A page has 100
 entries in both; in the huge account it starts at a random place. What counts is the ratio of the 95th percentiles.

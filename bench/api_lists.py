@@ -58,7 +58,7 @@ class Lists:
         self._token = ""
 
     def fill(self, account_id: str, *, applications: int, calls: int) -> None:
-        """Make an account with so many applications, calls, deliveries and refusals."""
+        """Create an account with this many applications, calls, deliveries and refusals."""
         account = accounts.ensure_account(account_id, actor=ACTOR)
         clients.ensure_client("bench", SECRET, account, actor=ACTOR)
         rows = [
@@ -91,7 +91,7 @@ class Lists:
         return {"ours": ours, "peer": peer, "ratios": ratios, "queries": queries, "database": connection.vendor, "machine": machine()}
 
     def _remember_places(self, account_id: str) -> None:
-        """Take cursors from all over each list."""
+        """Take cursors from random places in each list."""
         for name, (_, model, keyset) in CURSORS.items():
             rows: Any = model._default_manager.filter(account_id=account_id)
             step = max(1, rows.count() // 50)

@@ -1,4 +1,4 @@
-"""Say on what machine something was measured."""
+"""Describes the machine on which something was measured."""
 
 from __future__ import annotations
 

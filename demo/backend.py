@@ -23,7 +23,7 @@ THANKS = "Thank you. Good bye."
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One webhook as the backend saw it, and what it said."""
+    """One webhook as the backend saw it, and its answer."""
 
     event: dict[str, Any]
     signed: bool
@@ -33,7 +33,7 @@ class Webhook:
 
 
 class Backend:
-    """Serve `/initiate`, `/gather`, `/recorded` and `/status`, and tell each webhook to `on_webhook`."""
+    """Serves `/initiate`, `/gather`, `/recorded` and `/status`, and passes each webhook to `on_webhook`."""
 
     def __init__(self, signing_secret: bytes, on_webhook: Callable[[Webhook], None]) -> None:
         self._secret = signing_secret
@@ -41,7 +41,7 @@ class Backend:
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int) -> None:
-        """Listen."""
+        """Open the listener."""
         application = web.Application()
         routes = {"/initiate": initiate, "/gather": gather, "/recorded": recorded, "/status": None}
         for path, document in routes.items():
@@ -88,11 +88,11 @@ def gather(event: dict[str, Any]) -> str:
 
 
 def recorded(_event: dict[str, Any]) -> str:
-    """Say good bye."""
+    """Say goodbye."""
     return bxml(SpeakSentence(THANKS), Hangup())
 
 
 def bxml(*verbs: Any) -> str:
-    """Write a document."""
+    """Answer with a BXML document."""
     document: str = Response(list(verbs)).to_bxml()
     return document

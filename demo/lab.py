@@ -20,7 +20,7 @@ STOP_SECONDS = 60.0
 
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "sipuri_project.settings",
-    # One machine: callers, backend and media all live on loopback, which the world's defaults refuse.
+    # On one machine, callers, backend and media all live on loopback, which the production defaults refuse.
     "SIPURI_SIP_BIND": "127.0.0.1:6160",
     "SIPURI_REGION_OVERRIDES": "127.0.0.0/8=US",
     "SIPURI_MEDIA_ALLOW_PRIVATE": "true",
@@ -29,11 +29,11 @@ ENVIRONMENT = {
 
 
 class LabError(Exception):
-    """Say in one sentence why the tour cannot go on."""
+    """The tour cannot go on; the text is the reason."""
 
 
 class Lab:
-    """Start every role, know the secrets, stop every role."""
+    """Starts every role, knows the secrets, stops every role."""
 
     account = "9900000"
     client_id = "demo-client"
@@ -60,7 +60,7 @@ class Lab:
         )
 
     def start(self) -> None:
-        """Start every role and wait until each says ok; raises LabError with the last words of the one that did not."""
+        """Start every role and wait until each is healthy; raises LabError with the last output of one that is not."""
         from django.conf import settings  # noqa: PLC0415  # it exists only now
 
         self.state_dir.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ class Lab:
 
     @property
     def state_dir(self) -> Path:
-        """Where the tour leaves what it made."""
+        """The directory with what the tour has produced."""
         from django.conf import settings  # noqa: PLC0415  # it exists only now
 
         directory: Path = settings.VAR_DIR / "demo"

@@ -1,4 +1,4 @@
-"""Tell what happens, as it happens, with the seconds since the start of each scene."""
+"""Narrate what happens, as it happens, with the seconds since the start of each scene."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WIDTH = 110
 
 
 class Narrator:
-    """Write scenes, exchanges and figures for a person to read."""
+    """Writes scenes, exchanges and figures for a person to read."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
@@ -28,11 +28,11 @@ class Narrator:
         self._line(text)
 
     def event(self, kind: str, text: str) -> None:
-        """Write something that happened just now."""
+        """Write an event that has just happened."""
         self._line(f"{time.monotonic() - self._began:8.3f}  {kind:<8} {text}")
 
     def at(self, seconds: float, kind: str, text: str) -> None:
-        """Write something that happened at a known time of the scene."""
+        """Write an event at a known time of the scene."""
         self._line(f"{seconds:8.3f}  {kind:<8} {text}")
 
     def document(self, text: str) -> None:

@@ -29,7 +29,7 @@ PATIENCE_SECONDS = 30.0
 
 
 async def tell(lab: Lab, narrator: Narrator, *, stay: bool) -> None:
-    """Tell the whole story; raises LabError at the first thing that did not happen."""
+    """Tell the whole story; raises LabError at the first step that fails."""
     story = _Story(lab, narrator)
     narrator.success(f"All roles are up. Their logs: {lab.log_path}")
     await story.backend.start(*BACKEND)
@@ -155,7 +155,7 @@ class _Story:
             self._disconnected.set()
 
     async def _settled_report(self, call_id: str) -> CallReport:
-        """Wait until the media figures are written too: they come with the relay's next batch."""
+        """Wait until the media figures are written, too: they come with the relay's next batch."""
         report = None
         async with asyncio.timeout(PATIENCE_SECONDS):
             while report is None or len(report.media) < 2 or any(line.state == "pending" for line in report.webhooks):
@@ -220,5 +220,5 @@ def _save(path: Path, ulaw: bytes) -> None:
 
 
 def _shortened(body: dict[str, Any]) -> dict[str, Any]:
-    """Cut the token: the tour's output may be pasted somewhere."""
+    """Shorten the token: the tour's output may be pasted somewhere."""
     return body | {"access_token": body["access_token"][:6] + "…"} if "access_token" in body else body

@@ -1,9 +1,9 @@
 """A flood beside authenticated calls: none of the calls may fail, their set-up p95 stays under 200 ms, memory stays flat.
 
-After calm, and a while in which bounded tables fill, four parts: requests of 200 loopback addresses, each below its bucket; ten times as
-many of 20 addresses, which the kernel drops once the proxy has banned them; the first again while a worker is killed; then the highest
-rate that the calls survive, from addresses below their buckets. The senders run at low priority on the same cores: what they really sent
-is printed. The last line is one JSON object.
+After a quiet part, and a while in which bounded tables fill, there are four parts: requests of 200 loopback addresses, each below its
+bucket; ten times as many of 20 addresses, which the kernel drops once the proxy has banned them; the first part again while a worker is
+killed; then the highest rate that the calls survive, from addresses below their buckets. The senders run at low priority on the same
+cores; the rate that they really sent is printed. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SEARCH_STEP = 1.25
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """INVITEs a second, and as many OPTIONS, from so many addresses; `net` keeps the addresses of the parts apart."""
+    """INVITEs a second, and as many OPTIONS, from a number of addresses; `net` keeps the addresses of the parts apart."""
 
     rate: int
     addresses: int
@@ -59,11 +59,11 @@ class Bench:
         self._calls = Calls(proxy.caller, directory)
 
     def callee(self) -> AbstractContextManager[None]:
-        """Answer calls as long as the context lasts."""
+        """Answer calls while the context lasts."""
         return self._calls.callee()
 
     def run(self, name: str, flood: Flood | None, seconds: float, *, beside: Callable[[], None] | None = None) -> dict[str, object]:
-        """Flood and call for so many seconds and return the figures; `beside` runs in the middle."""
+        """Flood and call for a number of seconds and return the figures; `beside` runs in the middle."""
         before = self._drops()
         memory = [self._proxy.memory_mib()]
         with self._calls.placed(CALL_RATE, seconds) as outcome, self._sending(name, flood, seconds) as sent:
@@ -83,7 +83,7 @@ class Bench:
             "sent_per_second": round(sum(sent)),
             "memory_mib": {"begin": memory[0], "middle": memory[len(memory) // 2], "end": memory[-1], "max": max(memory)},
             "bans": bans,
-            # A worker that was killed counts from nothing again.
+            # The counters of a killed worker start from zero again.
             "dropped": {name: max(0, round(count - before[name])) for name, count in self._drops().items()},
         }
         p95 = outcome[0].figures()["setup_ms"]["p95"]  # type: ignore[index]  # one of our own figures
@@ -92,7 +92,7 @@ class Bench:
         return figures
 
     def _drops(self) -> dict[str, float]:
-        """Return what was dropped so far, and why."""
+        """Return what was dropped so far, by reason."""
         named = {"banned": "sipuri_sip_banned_drops_total", "silenced": "sipuri_sip_silenced_total", "crowded": "sipuri_sip_crowded_total"}
         return {name: sum(self._proxy.gauges(metric)) for name, metric in named.items()} | {"by_kernel": self._proxy.kernel_drops()}
 
@@ -103,13 +103,13 @@ class Bench:
             os.kill(pid, signal.SIGKILL)
 
     def highest(self, seconds: float) -> float:
-        """Return the highest rate that was sent and survived: INVITE and OPTIONS together, a second."""
+        """Return the highest rate that was sent and survived: INVITE and OPTIONS together, per second."""
         rate, best = FIRST_RATE, 0.0
         while rate <= MAX_RATE:
             flood = Flood(rate, max(1, 2 * rate // BUCKET_SHARE), 40)
             found = self.run(f"search {2 * rate}/s", flood, seconds)
             if not found["survived"]:
-                # Once more: a moment in which the machine had other work says nothing of the rate.
+                # Try once more: a moment in which the machine had other work says nothing about the rate.
                 found = self.run(f"search {2 * rate}/s again", flood, seconds)
             if not found["survived"]:
                 break
@@ -119,7 +119,7 @@ class Bench:
 
     @contextmanager
     def _sending(self, name: str, flood: Flood | None, seconds: float) -> Iterator[list[float]]:
-        """Run the senders; the list holds what each really sent a second when the context is left."""
+        """Run the senders; once the context is left, the list holds the rate that each really sent."""
         sent: list[float] = []
         with ExitStack() as ends:
             programs = []
@@ -150,12 +150,12 @@ def _shares(flood: Flood) -> Iterator[tuple[str, list[str]]]:
 
 
 def say(text: str) -> None:
-    """Tell the person who waits, or print the result."""
+    """Print progress for the person who waits, or print the result."""
     print(text, flush=True)  # noqa: T201  # this program's output
 
 
 def main() -> None:
-    """Start everything, flood, end everything, print."""
+    """Start everything, flood, stop everything, print."""
     parser = argparse.ArgumentParser(prog="python -m bench.flood", description=__doc__)
     parser.add_argument("--seconds", type=float, help="length of each part (60; 8 with --quick)")
     parser.add_argument("--search-seconds", type=float, default=10, help="length of each step to the highest rate")
@@ -178,7 +178,7 @@ def measure(bench: Bench, proxy: Daemons, seconds: float, search_seconds: float)
     """Return the figures of every part."""
     figures: dict[str, object] = {
         "calm": bench.run("calm", None, min(seconds, 10)),
-        # What is kept of each address grows with the second set of them, too, and with the third no more.
+        # Per-address state also grows with the second set of addresses, and no more with the third.
         "filling": bench.run("filling", Flood(2_000, 200, 50), 2 * seconds),
         "filling_again": bench.run("filling again", Flood(2_000, 200, 60), 2 * seconds),
         "below_their_buckets": bench.run("below", Flood(2_000, 200, 10), seconds),

@@ -19,7 +19,7 @@ from tests.support.sipp import is_open
 CALLEE_ADDRESS = "127.0.4.1"
 CALLER_ADDRESSES = tuple(f"127.0.5.{number}" for number in range(1, 5))
 RINGING_MS = 20
-# A lost datagram is sent again after 0.5 s, 1 s, 2 s, …: a call without an end by then has failed.
+# A lost datagram is sent again after 0.5 s, 1 s, 2 s, …: a call that has not ended by then has failed.
 GRACE_SECONDS = 12.0
 
 
@@ -33,7 +33,7 @@ class Outcome:
     setup: list[float]
 
     def figures(self) -> dict[str, object]:
-        """Return what is printed."""
+        """Return the figures to print."""
         return {
             "calls": self.calls,
             "failed": self.failed,
@@ -43,7 +43,7 @@ class Outcome:
 
 
 class Calls:
-    """The callee, and callers that place so many calls a second while something else happens."""
+    """The callee, and callers that place a number of calls per second while something else happens."""
 
     def __init__(self, caller: Caller, directory: Path) -> None:
         self._caller = caller
@@ -52,7 +52,7 @@ class Calls:
 
     @contextmanager
     def callee(self) -> Iterator[None]:
-        """Answer calls as long as the context lasts."""
+        """Answer calls while the context lasts."""
         command = ["sipp", *_common("callee", CALLEE_ADDRESS, self._caller.callee_port), "-d", str(RINGING_MS)]
         callee = Program(command, directory=self._directory, log="callee.out")
         try:
@@ -63,7 +63,7 @@ class Calls:
 
     @contextmanager
     def placed(self, rate: int, seconds: float) -> Iterator[list[Outcome]]:
-        """Place calls beside what the context does; the list holds the outcome when it is left."""
+        """Place calls while the context runs; the list holds the outcome once it is left."""
         self._runs += 1
         directory = self._directory / f"calls-{self._runs:02}"
         directory.mkdir()
@@ -76,7 +76,7 @@ class Calls:
             for address in CALLER_ADDRESSES:
                 callers.append(Program(self._command(address, rate, each), directory=directory, log=f"{address}.out"))
                 ends.callback(callers[-1].stop, signal.SIGKILL)
-                # Each calls at even distances; started at once, all would call at the same moments.
+                # Each caller calls at even intervals; started at once, all would call at the same moments.
                 time.sleep(1 / rate)
             yield found
             for program in callers:

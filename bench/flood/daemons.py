@@ -1,4 +1,4 @@
-"""The proxy with two workers and the media relay, as an operator starts them, on SQLite; and what can be read of them."""
+"""The proxy with two workers and the media relay, as an operator starts them, on SQLite; and access to their figures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROLES = ("mediarelay", "sipproxy")
 
 @dataclass
 class Daemons:
-    """The running daemons and how they are called."""
+    """The running daemons and their addresses."""
 
     fleet: Fleet
     caller: Caller
@@ -32,12 +32,12 @@ class Daemons:
         return round(memory_mib(stat.pid for stat in trees({"proxy": self.fleet.processes["sipproxy"].pid})["proxy"]), 1)
 
     def worker_pid(self, number: int) -> int | None:
-        """Return the process of a worker, None while it is not there."""
+        """Return the process id of a worker, None while it is not running."""
         found = trees({"proxy": self.fleet.processes["sipproxy"].pid})["proxy"]
         return next((stat.pid for stat in found if f" --worker {number} " in command(stat.pid)), None)
 
     def gauges(self, name: str) -> list[float]:
-        """Return one metric of each worker, 0 where it does not answer; each has a page beside the supervisor's."""
+        """Return one metric of each worker, 0 for one that does not answer; each has a page beside the supervisor's."""
         return [_metric(self.fleet.metrics["sipproxy"] + 1 + number, name) for number in range(WORKERS)]
 
     def wait_for_worker(self, number: int) -> None:
@@ -45,7 +45,7 @@ class Daemons:
         until(lambda: _metric(self.fleet.metrics["sipproxy"] + 1 + number, "sipuri_sip_calls") >= 0 or None, seconds=30, what="the worker")
 
     def kernel_drops(self) -> int:
-        """Return how many packets the kernel has dropped, 0 where it does not."""
+        """Return how many packets the kernel has dropped, 0 if it does not drop any."""
         host, port = self.caller.proxy
         table = f"sipuri_guard_{host.replace('.', '_')}_{port}"
         shown = subprocess.run(["nft", "-j", "list", "table", "inet", table], capture_output=True, text=True, check=False)
@@ -79,7 +79,7 @@ def daemons(directory: Path, *, kernel: bool) -> Iterator[Daemons]:
 
 
 def _metric(port: int, name: str) -> float:
-    """Return a metric of one page, 0 where nobody answers."""
+    """Return a metric of one page, 0 if nobody answers."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:  # noqa: S310  # our own page
             lines = answer.read().decode().splitlines()

@@ -1,7 +1,7 @@
 """`python -m bench.flood.sender`: send prepared requests from loopback addresses at a rate, and print how many went out.
 
-One process with one socket for each address. The requests are made before the first one goes; they differ in Call-ID and branch, and
-are used again when all were sent. What the system does not take at once is not sent later: the rate printed is the one that was.
+One process with one socket for each address. The requests are made before the first one is sent; they differ in Call-ID and branch, and
+are used again once all have been sent. What the system refuses at once is not sent later: the printed rate is the real one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def requests(kind: str, host: str, user: str, tag: str) -> list[bytes]:
 
 
 def send(target: tuple[str, int], sources: list[str], messages: list[bytes], rate: float, seconds: float) -> int:
-    """Send for so many seconds, each source in turn, and return the number of datagrams."""
+    """Send for a number of seconds, each source in turn, and return the number of datagrams."""
     sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in sources]
     for sock, source in zip(sockets, sources, strict=True):
         sock.bind((source, 0))
@@ -36,14 +36,14 @@ def send(target: tuple[str, int], sources: list[str], messages: list[bytes], rat
     planned = sent = 0
     while (elapsed := time.monotonic() - began) < seconds:
         due = int(elapsed * rate)
-        # Who was not let run for a while does not send all that at once.
+        # After a pause in which the process did not run, the backlog is not sent at once.
         planned = max(planned, due - int(MAX_BEHIND_SECONDS * rate))
         while planned < due:
             try:
                 sockets[planned % len(sockets)].send(messages[planned % DISTINCT])
                 sent += 1
             except OSError:
-                pass  # Its buffer is full, or an ICMP error of an earlier one surfaces.
+                pass  # The send buffer is full, or an ICMP error of an earlier datagram surfaces.
             planned += 1
         time.sleep(TICK_SECONDS)
     return sent

@@ -36,9 +36,9 @@ from bench.signalling.figures import spread
 RESULT = Path(__file__).parents[1] / "results" / "media.json"
 # A relay binds four ports for each call, ours connects two sockets more, and it has some other files.
 FILES_EACH, MORE_FILES = 6, 500
-# The comparison is begun so often at most, each time at a rate lower by this factor.
+# The comparison is started at most this often, each time at a rate lower by this factor.
 MAX_BEGINNINGS, SLOWER = 3, 0.85
-# As many as rtpengine has threads by itself: one for each core, and not more than the setting takes.
+# As many as the threads that rtpengine starts by default: one for each core, and no more than the setting allows.
 WORKERS = min(os.cpu_count() or 1, 16)
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SIDES = {PLAIN: "plain", PEER: "peer"}
@@ -58,13 +58,13 @@ class Options:
 
     @property
     def whole(self) -> bool:
-        """Whether everything is measured, so that it is a result to keep."""
+        """Whether everything is measured, so that the result is worth keeping."""
         return not self.quick and set(self.modes) == set(CARRIERS)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What was measured of one plane and of what it is compared with; `run` says how the rate came about."""
+    """What was measured of one plane and of what it is compared with; `run` says how the rate was chosen."""
 
     turns: Mapping[str, Sequence[Turn]]
     limits: Mapping[str, Limit]
@@ -104,12 +104,12 @@ def options(arguments: Sequence[str] | None = None) -> Options:
 
 
 def say(text: str) -> None:
-    """Tell the person who waits, or print a result."""
+    """Print progress for the person who waits, or print a result."""
     print(text, flush=True)  # noqa: T201  # this program's output
 
 
 def end(*_: object) -> NoReturn:
-    """Remove what was made, and let no second signal disturb that."""
+    """Remove what was made, and ignore a second signal meanwhile."""
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
     sys.exit("ended by a signal")
@@ -137,7 +137,7 @@ def main() -> None:
 
 
 def allow_files(count: int) -> None:
-    """Let the programs to come open so many files; exits with a sentence where the system does not."""
+    """Raise the limit of open files for the programs to come; exits with a sentence if the system does not allow it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < count:
         sys.exit(f"The relays need {count} open files; 'ulimit -Hn' allows {hard}.")
@@ -145,7 +145,7 @@ def allow_files(count: int) -> None:
 
 
 def place_for_logs(running: ExitStack, kept: Path | None) -> Path:
-    """Return a new directory; it goes when the run ends, unless it lies where it is to be kept."""
+    """Return a new directory; it is removed when the run ends, unless it is inside the one to keep."""
     if kept is None:
         return Path(running.enter_context(tempfile.TemporaryDirectory(prefix="sipuri-bench-")))
     kept.mkdir(parents=True, exist_ok=True)
@@ -181,7 +181,7 @@ def measure(bench: Bench, starts: Mapping[str, Start], asked: Options) -> dict[s
 
 
 def result(asked: Options, measured: Mapping[str, Comparison]) -> None:
-    """Print the tables and the object; keep the object of a whole run."""
+    """Print the tables and the object; keep the object of a complete run."""
     sides: dict[str, dict[str, object]] = {"ours": {}, "peer": {}, "plain": {}}
     of_all: dict[str, object] = {}
     for plane, comparison in measured.items():

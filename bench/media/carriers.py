@@ -18,31 +18,31 @@ from bench.signalling.processes import Program, trees
 from tests.support.fleet import START_SECONDS, Fleet, until
 from tests.support.ng import NgClient
 
-# In the relay's namespace there is nobody else.
+# Nobody else uses the relay's namespace.
 NG_PORT, CLI_PORT = 22222, 9900
 # One in each direction.
 FLOWS_PER_CALL = 2
-# What says on the relay's page how many flows go the way that the plane has for calls that last.
+# The metric, on the relay's page, that counts the flows on the path that long calls take in each plane.
 SETTLED = {"userspace": "sipuri_relay_connected_sockets", "kernel": "sipuri_relay_direct_flows"}
 _starts = count(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where an end sends the packets of each call."""
+    """The addresses to which an end sends the packets of each call."""
 
     host: str
     ports: list[int]
 
 
 class Carrier(Protocol):
-    """A way from the caller to the engine and back, for as many calls as there have to be."""
+    """A way from the caller to the engine and back, for as many calls as needed."""
 
     def ways(self, calls: int) -> tuple[Way, Way]:
-        """Return where the caller and where the engine sends; makes the calls that are missing."""
+        """Return the addresses to which the caller and the engine send; makes the calls that are missing."""
 
     def unsettled(self, calls: int) -> str:
-        """Say what is not yet as it has to be for measuring, empty if all is."""
+        """Return what is not yet ready for measuring, in one sentence; empty if all is."""
 
     def cpu(self) -> float:
         """Return the CPU seconds that its processes have used."""
@@ -57,7 +57,7 @@ class Plain:
         return Way(ENGINE_ADDRESS, ports), Way(CALLER_ADDRESS, ports)
 
     def unsettled(self, _calls: int) -> str:
-        """Say nothing: it is always there."""
+        """Return an empty string: it is always ready."""
         return ""
 
     def cpu(self) -> float:
@@ -67,7 +67,7 @@ class Plain:
 
 @dataclass
 class Relay:
-    """A relay that speaks the ng protocol; `settled` counts the flows that go as they will, None where nothing has to settle."""
+    """A relay that speaks the ng protocol; `settled` counts the flows on their final path, None if nothing has to settle."""
 
     ng: NgClient
     pid: int
@@ -88,12 +88,12 @@ class Relay:
         return Way(outside.host, outside.ports[:calls]), Way(inside.host, inside.ports[:calls])
 
     def unsettled(self, calls: int) -> str:
-        """Say how many flows have settled if some have not."""
+        """Return how many flows have settled, if some have not."""
         found = self.settled() if self.settled else FLOWS_PER_CALL * calls
         return "" if found >= FLOWS_PER_CALL * calls else f"{found:g} of {FLOWS_PER_CALL * calls} flows have settled"
 
     def cpu(self) -> float:
-        """Return what the relay and its workers have used."""
+        """Return the CPU seconds that the relay and its workers have used."""
         return sum(stat.cpu for stat in trees({"relay": self.pid})["relay"])
 
     def end_calls(self) -> None:
@@ -120,7 +120,7 @@ def _plain(_directory: Path, _workers: int) -> Iterator[Carrier]:
 
 @contextmanager
 def _rtpengine(directory: Path, _workers: int) -> Iterator[Carrier]:
-    # As Debian ships it: at a real-time priority its threads keep our sender from its core, and carry less. Its default
+    # As Debian ships it: at real-time priority its threads keep our sender off its core, and carry less. Its default
     # timeouts would end a call while others are made.
     command = [
         *("rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=3", "--table=-1"),
@@ -152,7 +152,7 @@ def _ours(plane: str) -> Callable[[Path, int], AbstractContextManager[Carrier]]:
                 page = fleet.metrics["mediarelay"]
                 relay = Relay(ng, fleet.processes["mediarelay"].pid, lambda: _figure(page, SETTLED[plane]))
                 yield relay
-                # It drains at its end, and waits for calls that are left.
+                # At its end it drains, and waits for any calls that are left.
                 relay.end_calls()
         finally:
             fleet.stop()
@@ -168,18 +168,18 @@ def _environment(plane: str, workers: int) -> dict[str, str]:
         "SIPURI_MEDIA_ALLOW_PRIVATE": "true",
         "SIPURI_NG_BIND": f"127.0.0.1:{NG_PORT}",
     }
-    # What the kernel carries needs no core of ours.
+    # The process needs no core of its own for what the kernel carries.
     return environment | {"SIPURI_MEDIA_WORKERS": str(workers if plane == "userspace" else 1)}
 
 
 def _figure(port: int, name: str) -> float:
-    """Return a figure of the relay's page, or of its workers' pages, which follow."""
+    """Return a figure of the relay's page, or the sum over its workers' pages, whose ports follow."""
     alone, *workers = (_gauge(number, name) for number in range(port, port + 1 + (os.cpu_count() or 1)))
     return max(alone, sum(workers))
 
 
 def _gauge(port: int, name: str) -> float:
-    """Return the sum of a page's samples, 0 where nobody answers."""
+    """Return the sum of a page's samples, 0 if nobody answers."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:  # noqa: S310  # our own page
             lines = page.read().decode().splitlines()

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from bench.signalling.processes import TICKS
 
-# The positions in a line of steal, which the host took for other guests, and of all that is not work: idle, iowait, steal. The
-# kernel measures them exactly; the busy fields beside them are sampled at timer ticks, which a sender that wakes up at even
-# distances would fool.
+# Positions in a line: steal, the time that the host took for other guests, and all time without work: idle, iowait, steal. The
+# kernel measures these exactly; the busy fields beside them are sampled at timer ticks, which a sender that wakes up at even
+# intervals would fool.
 _STOLEN = 8
 _UNUSED = (4, 5, _STOLEN)
 
 
 @dataclass(frozen=True, slots=True)
 class CpuReading:
-    """A moment: `at` in seconds, and the seconds since the start that all cores together did not work, some because they were stolen."""
+    """A reading: `at` in seconds, and the seconds since boot that all cores together spent without work, stolen ones included."""
 
     at: float
     cores: int
@@ -31,7 +31,7 @@ class CpuReading:
         return cls(at, len(lines) - 1, sum(int(lines[0][field]) for field in _UNUSED) / TICKS, int(lines[0][_STOLEN]) / TICKS)
 
     def busy_until(self, later: CpuReading) -> float:
-        """Return the CPU seconds that were used until a later reading."""
+        """Return the CPU seconds used between this reading and a later one."""
         return self.cores * (later.at - self.at) - (later.unused - self.unused)
 
     def stolen_until(self, later: CpuReading) -> float:
@@ -40,5 +40,5 @@ class CpuReading:
 
 
 def read_cpu() -> CpuReading:
-    """Return the reading of this moment."""
+    """Return the current reading."""
     return CpuReading.parse(Path("/proc/stat").read_text(), time.monotonic())

@@ -1,6 +1,6 @@
 """`python -m bench.media.endpoint`: one end of all calls; sends or counts RTP as its standard input says.
 
-The calls share a number of sockets that does not change, so the work of the ends is the same however many there are: a relay
+The calls share a fixed number of sockets, so the work of the ends is the same whatever the number of calls: a relay
 tells calls apart by its own ports, the ends by the SSRC. A command is a line of JSON, `{"do": …}`, and so is the answer to
 it; the end of the input ends the program. Each packet carries the sender's monotonic clock, which all network namespaces of
 a machine share.
@@ -27,7 +27,7 @@ from bench.signalling.figures import percentile
 PACKET_BYTES = 172
 FIRST_PORT = 10_000
 SOCKETS = 100
-# So that no packet is lost at the ends. Beyond rmem_max only root may ask, by the option of this number (socket(7)).
+# So that no packet is lost at the ends. Only root may ask for more than rmem_max, by the option of this number (socket(7)).
 SO_RCVBUFFORCE, RECEIVE_BYTES = 33, 2**20
 QUIET_SECONDS = 0.1
 _HEADER = Struct("!BBHIIQ")
@@ -36,12 +36,12 @@ INPUT = 0
 
 
 def media_ports(calls: int) -> list[int]:
-    """Return the port of each call; those between are left to RTCP."""
+    """Return the port of each call; the odd ones between are left to RTCP."""
     return [FIRST_PORT + 2 * (call % SOCKETS) for call in range(calls)]
 
 
 class Endpoint:
-    """The sockets of one end; its packets bear the SSRCs from `ssrc` on, those it waits for the ones from `far_ssrc` on."""
+    """The sockets of one end; its packets have the SSRCs from `ssrc` on, those it waits for have the ones from `far_ssrc` on."""
 
     def __init__(self, host: str, ssrc: int, far_ssrc: int) -> None:
         self._sockets = [_bound(host, port) for port in media_ports(SOCKETS)]
@@ -62,7 +62,7 @@ class Endpoint:
         return {}
 
     def send(self, calls: int, rate: float, seconds: float) -> dict[str, Any]:
-        """Send over the first so many calls in turn, beginning with the first; the answer has seconds and CPU seconds."""
+        """Send over the first calls in turn, beginning with the first; the answer has seconds and CPU seconds."""
         pacer = Pacer(rate)
         self._refused = sent = 0
         cpu, began = _cpu(), time.monotonic()
@@ -88,10 +88,10 @@ class Endpoint:
             try:
                 send(packet, target)
             except OSError:
-                self._refused += 1  # It counts as sent, so as lost.
+                self._refused += 1  # It counts as sent, and so as lost.
 
     def receive(self, calls: int) -> dict[str, Any]:
-        """Count until the input says more and no packet has come for a while; a stray is one at the wrong socket, or not ours."""
+        """Count until the input has another command and no packet has come for a while; a stray is at the wrong socket, or not ours."""
         _say({})
         cpu = _cpu()
         self._delays = array("q")
@@ -118,7 +118,7 @@ class Endpoint:
         return {"received": received, "strays": strays, "cpu": _cpu() - cpu}
 
     def delays(self) -> dict[str, Any]:
-        """Return the delays, in milliseconds, of what was received last."""
+        """Return the delays, in milliseconds, of the packets received last."""
         return {f"p{percent}": percentile(self._delays, percent) / 1e6 for percent in (50, 99)}
 
 
@@ -152,9 +152,9 @@ def main() -> None:
         "receive": endpoint.receive,
         "delays": endpoint.delays,
     }
-    # A collection in the middle would look like a delay; nothing here makes cycles.
+    # A garbage collection in the middle would look like a delay; nothing here makes cycles.
     gc.disable()
-    # Unbuffered: what is not read yet must stay visible to epoll.
+    # Unbuffered: unread input must stay visible to epoll.
     with open(INPUT, "rb", buffering=0) as lines:
         while line := lines.readline():
             command = json.loads(line)

@@ -33,11 +33,11 @@ class End:
         self._unread = b""
 
     def tell(self, do: str, **options: object) -> None:
-        """Give a command; its answer is to be fetched."""
+        """Give a command; fetch its answer later."""
         self._input.write(json.dumps({"do": do, **options}).encode() + b"\n")
 
     def answer(self) -> dict[str, Any]:
-        """Return the answer to the oldest command that has none; raises RuntimeError where none comes."""
+        """Return the answer to the oldest unanswered command; raises RuntimeError if none comes."""
         while b"\n" not in self._unread:
             ready, _, _ = select.select([self._output], [], [], ANSWER_SECONDS)
             if not ready or not (data := self._output.read(READ_BYTES)):

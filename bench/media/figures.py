@@ -1,4 +1,4 @@
-"""What is made of the runs: cost, added cost, added delay, the rate to compare at; nothing here reads a clock or a file."""
+"""What is computed from the runs: cost, added cost, added delay, the rate to compare at; nothing here reads a clock or a file."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from bench.media.carriers import PLAIN
 from bench.media.pacing import Delivery
 
-# The rate of the comparison: not more than this part of what plain forwarding carries, and of what each other way carries.
+# The rate of the comparison is at most this part of what plain forwarding carries, and of what each other carrier carries.
 PLAIN_SHARE, WAY_SHARE = 0.8, 0.9
 # A sender that sends less than this part of what it was asked for has not shown that the rate passes.
 HELD_SHARE = 0.98
-# A run during which the host took more than this part of the cores for others says how long packets wait for the host.
+# If the host took more than this part of the cores during a run, the run's delays show how long packets wait for the host.
 CALM_SHARE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Packets from the caller to the engine, over so many calls in turn, for so many seconds."""
+    """Packets from the caller to the engine, over a number of calls in turn, for a number of seconds."""
 
     calls: int
     asked: float
@@ -27,9 +27,9 @@ class Run:
     strays: int
     """Packets that came to a call that was not theirs, or changed."""
     cpu: float
-    """CPU seconds of the whole machine, beyond what it uses idle."""
+    """CPU seconds of the whole machine, beyond what it uses when idle."""
     cpu_of: Mapping[str, float]
-    """CPU seconds of the processes; what the kernel does for no process in particular is nobody's."""
+    """CPU seconds of the processes; what the kernel does for no process in particular is not included."""
     delay: Mapping[str, float]
     """Milliseconds from the caller's program to the engine's."""
     stolen: float = 0.0
@@ -37,7 +37,7 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Packets a second that were sent."""
+        """Packets actually sent per second."""
         return self.delivery.sent / self.seconds
 
     @property
@@ -77,7 +77,7 @@ class Run:
 
 @dataclass(slots=True)
 class Turn:
-    """One carrier in one round: a run for each number of flows; at half its own highest rate some, each with one of plain forwarding."""
+    """One carrier in one round: a run for each number of flows; some at half its highest rate, each paired with plain forwarding."""
 
     runs: dict[int, Run] = field(default_factory=dict)
     halves: list[tuple[Run, Run]] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The highest rate, in packets a second, that a carrier passed without loss, and what stopped it above: loss, a queue or the sender."""
+    """The highest rate, in packets per second, that a carrier passed without loss, and what stopped it: loss, a queue or the sender."""
 
     rate: float
     by: str
@@ -97,7 +97,7 @@ def costs(turns: Sequence[Turn], flows: int) -> list[float]:
 
 
 def added(turns: Sequence[Turn], plain: Sequence[Turn], flows: int) -> list[float]:
-    """Return what a carrier's packet costs above one that is only forwarded, round by round."""
+    """Return what a carrier's packet costs above a plainly forwarded one, round by round."""
     return [mine - base for mine, base in zip(costs(turns, flows), costs(plain, flows), strict=True)]
 
 
@@ -112,7 +112,7 @@ def added_delays(pairs: Sequence[tuple[Run, Run]], percentile: str) -> list[floa
 
 
 def common_rate(cap: float, limits: Mapping[str, Limit]) -> tuple[int, str]:
-    """Return the rate to compare at and what bounds it: the cap, plain forwarding, or the carrier that carries least."""
+    """Return the rate to compare at and what bounds it: the cap, plain forwarding, or the carrier with the lowest limit."""
     bounds = {name: (PLAIN_SHARE if name == PLAIN else WAY_SHARE) * limit.rate for name, limit in limits.items()} | {"cap": cap}
     bound = min(bounds, key=lambda name: bounds[name])
     return int(bounds[bound]), bound

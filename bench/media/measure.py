@@ -16,18 +16,18 @@ from bench.signalling.figures import knee_search
 
 # A first step that even a loaded machine passes, and a limit that no Python sender reaches.
 FIRST_RATE, MAX_RATE = 8_000, 256_000
-# Both ends of a call speak until all calls are as they have to be: as a phone does, but no more in all than any carrier passes.
+# Both ends of a call speak, as a phone does, until all calls are settled, but no faster in all than any carrier passes.
 TALK_RATE_EACH, MAX_TALK_RATE, TALK_SECONDS = 50, 6_000, 1.0
 SETTLE_SECONDS = 60
 WARM_UP_SECONDS, IDLE_SECONDS = 1.0, 3.0
-# So often a run is made once more where the sender was held up by something else; moments that the host took do not count, up
+# A run is repeated this often if something else held the sender up; moments that the host took do not count, up
 # to the second figure.
 MAX_AGAIN, MAX_TRIES = 2, 8
-# A rate at which packets wait longer than this is one that fills queues, and loses packets when they are full.
+# A rate at which packets wait longer than this fills queues, and loses packets once they are full.
 MAX_WAIT_MS = 100
-# At half a carrier's limit it has so many short runs in each turn.
+# The number of short runs in each turn at half a carrier's limit.
 HALVES = 4
-# What the first round may lose at most, at the second try: with more the comparison is made at a lower rate.
+# The most that the first round may lose, at the second try: with more, the comparison is made at a lower rate.
 MAX_LOST_SHARE = 0.0005
 Start = Callable[[], AbstractContextManager[Carrier]]
 
@@ -44,18 +44,18 @@ class Plan:
 
 
 class Lossy(Exception):
-    """Say which carrier loses packets at which rate."""
+    """A carrier loses packets at a rate that it should carry."""
 
 
 class Bench:
-    """Two ends, and what the machine uses when they rest."""
+    """Two ends, and what the machine uses when they are idle."""
 
     def __init__(self, ends: Ends) -> None:
         self._ends = ends
         self._idle = 0.0
 
     def measure_idle(self, seconds: float) -> float:
-        """Learn how many cores are busy when nothing is sent and no relay runs, and return it."""
+        """Measure how many cores are busy when nothing is sent and no relay runs, and return it."""
         before = read_cpu()
         time.sleep(seconds)
         after = read_cpu()
@@ -71,7 +71,7 @@ class Bench:
                 raise RuntimeError(f"Not ready within {SETTLE_SECONDS} s: {problem}.")
 
     def direct(self, carrier: Carrier, calls: int) -> None:
-        """Have both ends send to a carrier from now on."""
+        """Let both ends send to a carrier from now on."""
         for end, way in zip((self._ends.caller, self._ends.engine), carrier.ways(calls), strict=True):
             end.ask("direct", host=way.host, ports=way.ports)
 
@@ -100,7 +100,7 @@ class Bench:
     def fair_run(self, carrier: Carrier, calls: int, rate: float, seconds: float) -> Run:
         """Run once more if packets are lost, and again if the sender was held up.
 
-        A moment in which the machine had other work says nothing of the carrier.
+        A moment in which the machine had other work says nothing about the carrier.
         """
         best = self.run(carrier, calls, rate, seconds)
         again = 0
@@ -113,7 +113,7 @@ class Bench:
         return best
 
     def limit(self, carrier: Carrier, calls: int, seconds: float) -> Limit:
-        """Search the highest rate without loss, and without queues that grow until there is."""
+        """Search for the highest rate without loss, and without queues that grow until there is loss."""
         steps = knee_search(FIRST_RATE, MAX_RATE)
         rate, best, by = next(steps), 0.0, "search"
         while True:
@@ -131,7 +131,7 @@ class Bench:
                 return Limit(best, by)
 
     def _talk(self, calls: int) -> str:
-        """Let both ends speak for a while; say who did not hear whom."""
+        """Let both ends speak for a while; return in one sentence who did not hear whom."""
         rate = min(TALK_RATE_EACH * calls, MAX_TALK_RATE)
         seconds = max(TALK_SECONDS, 2 * calls / rate)
         both = {"caller": self._ends.caller, "engine": self._ends.engine}
@@ -152,7 +152,7 @@ class Bench:
 
 
 class Rounds:
-    """All carriers in turn, so many times, over a few flows and over many."""
+    """All carriers in turn, in a number of rounds, over a few flows and over many."""
 
     def __init__(self, bench: Bench, starts: Mapping[str, Start], plan: Plan, say: Callable[[str], None]) -> None:
         self._bench = bench
@@ -163,7 +163,7 @@ class Rounds:
         """Cores that were busy before each round, when they should not have been."""
 
     def limits(self) -> dict[str, Limit]:
-        """Search the highest rate of each carrier."""
+        """Search for the highest rate of each carrier."""
         found = {}
         for name, start in self._starts.items():
             with start() as carrier:
@@ -174,14 +174,14 @@ class Rounds:
         return found
 
     def run(self, rate: float, limits: Mapping[str, Limit], *, strict: bool) -> dict[str, list[Turn]]:
-        """Return the turns of each carrier; if `strict`, raises Lossy where one loses too much in the first round."""
+        """Return the turns of each carrier; if `strict`, raises Lossy if one loses too much in the first round."""
         turns: dict[str, list[Turn]] = {name: [] for name in self._starts}
         self.idle = []
         names = list(self._starts)
         for number in range(self._plan.rounds):
             self.idle.append(self._bench.measure_idle(IDLE_SECONDS))
             self._say(f"round {number + 1}: {self.idle[-1]:.3f} cores are busy before anything is sent")
-            # Each begins a round once: whoever comes first meets another machine than who comes last.
+            # Each carrier goes first in one round: the machine is not the same for the first as for the last.
             shift = number % len(names)
             for name in names[shift:] + names[:shift]:
                 turns[name].append(self._turn(name, rate, limits, strict=strict and number == 0))
@@ -203,7 +203,7 @@ class Rounds:
         return turn
 
     def _halves(self, carrier: Carrier, calls: int, rate: float) -> list[tuple[Run, Run]]:
-        """Return runs of a carrier, each with one of plain forwarding right after it: a delay is mostly about the moment."""
+        """Return runs of a carrier, each followed by one of plain forwarding: a delay depends mostly on the moment."""
         found = []
         for _ in range(HALVES):
             both = []

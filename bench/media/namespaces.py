@@ -15,12 +15,12 @@ ENGINE_ADDRESS, INSIDE_ADDRESS = "10.202.0.2", "10.202.0.1"
 
 
 class NetworkError(Exception):
-    """Say in one sentence why there is no network."""
+    """The network cannot be built; the text is the reason."""
 
 
 @contextmanager
 def network() -> Iterator[None]:
-    """Build the hosts, with this thread and the programs it starts on the relay's; raises NetworkError."""
+    """Build the hosts, with this thread and the programs that it starts on the relay's; raises NetworkError."""
     made = []
     try:
         for name in NAMES:
@@ -38,7 +38,7 @@ def network() -> Iterator[None]:
 
 
 def _wire(host: str, address: str, link: str, gateway: str) -> None:
-    """Join a host to the relay's and lead all that it sends there."""
+    """Connect a host to the relay's, and route all that it sends there."""
     _ip("-n", host, "link", "add", "up0", "type", "veth", "peer", "name", link, "netns", RELAY)
     for name, device, own in ((host, "up0", address), (RELAY, link, gateway)):
         _ip("-n", name, "address", "add", f"{own}/24", "dev", device)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 TICK_SECONDS = 0.0005
-# A tick after lost time sends at most what is due in so many seconds; what is older than the second figure is never sent.
+# After lost time, a tick sends at most what is due in this many seconds; what is older than the second figure is never sent.
 BURST_SECONDS = 0.001
 MAX_BEHIND_SECONDS = 0.02
 
@@ -32,7 +32,7 @@ class Pacer:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of the packets of all calls; `surplus` arrived more often than they were sent."""
+    """What became of the packets of all calls; `surplus` counts those that arrived more than once."""
 
     sent: int
     received: int

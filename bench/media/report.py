@@ -1,4 +1,4 @@
-"""Put what was measured into one object and into a table for people."""
+"""Put the measurements into one object and into a table for people."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PERCENTILES = ("p50", "p99")
 
 
 def figures(turns: Sequence[Turn], plain: Sequence[Turn], plan: Plan, limit: Limit | None) -> Figures:
-    """Return a carrier's figures by name: CPU in microseconds for each packet, delays in milliseconds, rates in packets a second."""
+    """Return a carrier's figures by name: CPU in microseconds for each packet, delays in milliseconds, rates in packets per second."""
     found: Figures = {}
     for flows in (plan.few, plan.many):
         found[f"{flows}_flows"] = _over_flows([turn.runs[flows] for turn in turns])
@@ -33,7 +33,7 @@ def figures(turns: Sequence[Turn], plain: Sequence[Turn], plan: Plan, limit: Lim
 
 
 def _at_half(pairs: Sequence[tuple[Run, Run]], calm: Sequence[tuple[Run, Run]]) -> Figures:
-    """Return the delays of the calm pairs, if there are any, and beside them those of all."""
+    """Return the delays of the calm pairs, if there are any, and those of all pairs."""
     kept = calm or pairs
     return {
         "rate": round(statistics.median(mine.rate for mine, _ in pairs)),
@@ -83,7 +83,7 @@ def table(sides: Mapping[str, Figures], of_all: Figures) -> Iterator[str]:
 
 
 def _lines(values: Figures, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield label and text of each figure, however deep it lies."""
+    """Yield label and text of each figure, at any depth."""
     for name, value in values.items():
         label = f"{prefix}{name}".replace("_", " ")
         if isinstance(value, dict) and "median" in value:

@@ -1,1 +1,1 @@
-"""Our proxy, relay and records beside Kamailio, rtpengine and its accounting: the same calls, turn by turn, in one run."""
+"""Our proxy, relay and records compared with Kamailio, rtpengine and its accounting: the same calls, turn by turn, in one run."""

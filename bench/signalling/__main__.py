@@ -1,7 +1,7 @@
-"""Our proxy stack beside Kamailio, rtpengine and PostgreSQL: CPU per call, the knee, set-up times, memory.
+"""Our proxy stack compared with Kamailio, rtpengine and PostgreSQL: CPU per call, the knee, set-up times, memory.
 
 Both sides take the same calls from the same sipp, turn by turn: INVITE, 407, INVITE with digest, 100, 180, 200 with SDP, ACK, BYE.
-Both relay the audio's addresses and write one row for each call. The last line is one JSON object.
+Both rewrite the addresses of the audio and write one row for each call. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ class Options:
 
     @property
     def plan(self) -> Plan:
-        """The run that CPU per call is measured by."""
+        """The run by which CPU per call is measured."""
         return Plan(self.cpu_rate, self.seconds, self.ports)
 
     @property
     def whole(self) -> bool:
-        """Whether everything is measured, so that it is a result to keep."""
+        """Whether everything is measured, so that the result is worth keeping."""
         return not self.quick and not self.ours_only
 
 
@@ -88,7 +88,7 @@ def options() -> Options:
 
 
 def say(text: str) -> None:
-    """Tell the person who waits, or print a result."""
+    """Print progress for the person who waits, or print a result."""
     print(text, flush=True)  # noqa: T201  # this program's output
 
 
@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def place_for_logs(running: ExitStack, kept: Path | None) -> Path:
-    """Return a new directory; it goes when the run ends, unless it lies where it is to be kept."""
+    """Return a new directory; it is removed when the run ends, unless it is inside the one to keep."""
     if kept is None:
         return Path(running.enter_context(tempfile.TemporaryDirectory(prefix="sipuri-bench-")))
     kept.mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def place_for_logs(running: ExitStack, kept: Path | None) -> Path:
 
 
 def measure(bench: Bench, our_side: Ours, asked: Options) -> dict[str, Side]:
-    """Return what was measured, by the stack's name."""
+    """Return the measurements by the stack's name."""
     for stack in bench.stacks:
         say(f"{stack.name}: one call, one wrong password")
         check(stack, bench.load)
@@ -136,13 +136,13 @@ def measure(bench: Bench, our_side: Ours, asked: Options) -> dict[str, Side]:
 
 
 def find_knees(bench: Bench, sides: dict[str, Side], asked: Options) -> None:
-    """Search the knees, and time the answers at half of each."""
+    """Search for the knees, and time the answers at half of each."""
     starts = dict.fromkeys(sides, FIRST_RATE)
     for number in range(asked.knee_rounds):
         for name, rate in bench.knees(starts, asked.knee_seconds, asked.ports).items():
             say(f"knee {number + 1}, {name}: {rate} calls/s")
             sides[name].knees.append(rate)
-            # Half of what it was: the next search begins where calls most likely pass.
+            # Half of the last knee: the next search begins where calls most likely pass.
             starts[name] = max(FIRST_RATE, rate // 2)
     for stack in bench.stacks:
         side = sides[stack.name]
@@ -151,7 +151,7 @@ def find_knees(bench: Bench, sides: dict[str, Side], asked: Options) -> None:
 
 
 def beside(bench: Bench, our_side: Ours, asked: Options) -> Figures:
-    """Return what one source port and what the message store make of our figures."""
+    """Return how a single source port, and how the message store, change our figures."""
     say("ours: one source port, then with the message store")
     one_port = Plan(asked.cpu_rate, asked.seconds, 1)
     cpu = bench.one_round(our_side, one_port).cpu
@@ -174,7 +174,7 @@ def with_store(bench: Bench, our_side: Ours, asked: Options) -> float:
 
 
 def result(sides: dict[str, Side], asked: Options) -> None:
-    """Print the table and the object; keep the object of a whole run."""
+    """Print the table and the object; keep the object of a complete run."""
     figures = {name: side.figures() for name, side in sides.items()}
     of_both = ratios(sides["ours"], sides["peer"]) if "peer" in sides else {}
     for line in table(figures, of_both):

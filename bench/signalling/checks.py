@@ -1,4 +1,4 @@
-"""Look at one call of each stack: both do what they are measured for, or there is no comparison."""
+"""Look at one call of each stack: if one does not do what it is measured for, there is no comparison."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MEDIA = re.compile(r"^c=IN IP4 (\S+).*?^m=audio (\d+)", re.DOTALL | re.MULTILIN
 
 
 class UnfairError(Exception):
-    """Say what one side does not do."""
+    """One side does not do what it is measured for; the text says what."""
 
 
 def check(stack: Stack, load: Load) -> None:
@@ -38,7 +38,7 @@ def _check_a_call(stack: Stack, load: Load) -> None:
 
 
 def _check_media(stack: Stack, log: Path) -> None:
-    """See that audio is sent to the relay of the stack, not to sipp."""
+    """Check that audio is sent to the relay of the stack, not to sipp."""
     heard = {direction: media_of(log.read_text(), direction) for direction in ("sent", "received")}
     if not heard["sent"] or not heard["received"] or not all(address != SIPP_ADDRESS for address, _ in heard["received"]):
         raise UnfairError(f"{stack.name}: SDP passes unchanged, see {log}")

@@ -11,7 +11,7 @@ RESOLUTION, STEP = 0.08, 5
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Return the smallest value that so many percent of all are not above; NaN of none."""
+    """Return the smallest value that a given percentage of all values do not exceed; NaN of none."""
     if not values:
         return math.nan
     ranked = sorted(values)
@@ -34,9 +34,9 @@ def pairwise_ratios(ours: Sequence[float], peer: Sequence[float]) -> list[float]
 
 
 def knee_search(start: int, limit: int) -> Generator[int, bool, int]:
-    """Yield rates to try, be sent whether each passed cleanly, and return the first rate that did not.
+    """Yield rates to try; after each, be sent whether it passed cleanly; return the first rate that did not.
 
-    It doubles the rate until one fails, then halves the interval until that is `RESOLUTION` of it. A knee of `limit` means: none below.
+    The rate is doubled until one fails, then the interval is halved down to `RESOLUTION`. A knee of `limit` means that there is none below.
     """
     clean, rate = 0, start
     while (yield rate):

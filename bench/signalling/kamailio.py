@@ -37,7 +37,7 @@ class Kamailio:
         self.caller = caller
 
     def parts(self) -> dict[str, int]:
-        """Return the trees of both daemons."""
+        """Return the process trees of both daemons."""
         return {"kamailio": self._kamailio.pid, "rtpengine": self._rtpengine.pid}
 
     def rows(self) -> int:
@@ -63,7 +63,7 @@ def kamailio(postgres: Postgres, directory: Path, *, workers: int) -> Iterator[K
     with ExitStack() as programs:
         relay = Program(_rtpengine(ng, directory), directory=directory, log="rtpengine.log")
         programs.callback(relay.stop)
-        # Kamailio takes a relay that does not answer at its start for broken.
+        # Kamailio disables a relay that does not answer at its start.
         _wait_for_answer((PEER_ADDRESS, ng), b"0 d7:command4:pinge", relay)
         proxy = Program(_kamailio(defines, directory), directory=directory, log="kamailio.log")
         programs.callback(proxy.stop)
@@ -72,7 +72,7 @@ def kamailio(postgres: Postgres, directory: Path, *, workers: int) -> Iterator[K
 
 
 def _database(postgres: Postgres) -> str:
-    """Make the peer's database from the schema that its package ships, with the one user."""
+    """Create the peer's database from the schema that its package ships, with the one user."""
     url = postgres.create(DATABASE)
     tables = [(SCHEMAS / f"{name}-create.sql").read_text() for name in ("standard", "acc", "auth_db")]
     ha1 = hashlib.md5(f"{USER}:{REALM}:{PASSWORD}".encode(), usedforsecurity=False).hexdigest()
@@ -89,7 +89,7 @@ def _kamailio(defines: dict[str, str], directory: Path) -> list[str]:
 
 
 def _rtpengine(ng: int, directory: Path) -> list[str]:
-    # With the default delay of 30 s before a session goes, its ports would be the limit at high rates.
+    # With the default delay of 30 s before a session is deleted, its ports would be the limit at high rates.
     return [
         *("rtpengine", "--foreground", "--log-stderr", "--log-level=4", "--table=-1", "--delete-delay=0"),
         *(f"--interface={PEER_ADDRESS}", f"--listen-ng={PEER_ADDRESS}:{ng}", "--port-min=30000", "--port-max=60000"),
@@ -112,7 +112,7 @@ def _options(port: int) -> bytes:
 
 
 def _wait_for_answer(address: tuple[str, int], question: bytes, program: Program) -> None:
-    """Ask until the program answers; whoever does not is not there yet."""
+    """Ask until the program answers; raises RuntimeError if it does not."""
     deadline = time.monotonic() + START_SECONDS
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as asker:
         asker.bind((SIPP_ADDRESS, 0))

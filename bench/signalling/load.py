@@ -18,7 +18,7 @@ from bench.signalling.stack import SIPP_ADDRESS, Caller
 from tests.support.fleet import until
 
 SCENARIOS = Path(__file__).with_name("scenarios")
-# What a call may take beyond its own time; a call without an end by then has failed.
+# What a call may take beyond its own time; a call that has not ended by then has failed.
 GRACE_SECONDS = 4
 FINISH_SECONDS = 3
 RINGING_MS = 100
@@ -44,7 +44,7 @@ class Plan:
 
     @property
     def calls(self) -> int:
-        """Calls of all."""
+        """All calls."""
         return self.calls_each * self.ports
 
 
@@ -66,7 +66,7 @@ class Outcome:
 
 
 class Load:
-    """Runs plans, each in a directory of its own below one."""
+    """Runs plans, each in a subdirectory of its own."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -84,7 +84,7 @@ class Load:
             for port, media in zip(free_ports(plan.ports), free_ports(plan.ports), strict=True):
                 callers.append(Program(_caller(caller, plan, port, media), directory=directory, log=f"caller{port}.out"))
                 ends.callback(callers[-1].stop, signal.SIGKILL)
-                # Each calls at even distances; started at once, all would call at the same moments.
+                # Each caller calls at even intervals; started at once, all would call at the same moments.
                 time.sleep(1 / plan.rate)
             deadline = time.monotonic() + plan.seconds + GRACE_SECONDS
             for program in callers:
@@ -97,7 +97,7 @@ class Load:
         return _outcome(directory, plan, _reaped_cpu() - before)
 
     def new_directory(self) -> Path:
-        """Make a directory for one run; the last one made is `latest`."""
+        """Make a directory for one run; `latest` links to the last one."""
         self.latest = self._directory / f"sipp-{next(_runs):03}"
         self.latest.mkdir()
         return self.latest
@@ -117,9 +117,9 @@ def _callee(caller: Caller, plan: Plan) -> list[str]:
 
 
 def _caller(caller: Caller, plan: Plan, port: int, media: int) -> list[str]:
-    # So many calls in so many seconds, as the rate may not divide by the ports.
+    # A number of calls in a number of seconds, as the rate may not divide by the ports.
     rate = ("-r", str(plan.rate), "-rp", str(1000 * plan.ports), "-m", str(plan.calls_each), "-l", str(MAX_OPEN_CALLS))
-    # Its short message log knows microseconds; its response times would be whole ticks of 4 ms.
+    # Its short message log has microseconds; its response times would be whole ticks of 4 ms.
     times = ("-trace_shortmsg", "-inf", "fields.csv")
     return ["sipp", "{}:{}".format(*caller.proxy), *_common("caller", port, media, plan), *rate, *times]
 

@@ -15,7 +15,7 @@ from bench.signalling.stack import Stack
 DATABASE, SHARED = "postgres", "postgres, for all"
 # Rows and statistics are written in batches; they belong to the run that caused them.
 SETTLE_SECONDS = 1.0
-# Transactions are forgotten long after their call (RFC 3261's timers): what that costs is waited for after the last round, too.
+# Transactions are forgotten long after their call (RFC 3261's timers); the last round, too, waits for the cost of that.
 LINGER_SECONDS = 17.0
 # After too much load a stack works off its queues before the next run, until it uses less than this part of a core.
 REST_SHARE, MAX_REST_SECONDS = 0.1, 10.0
@@ -44,7 +44,7 @@ class Round:
 
 
 class NoCallsError(Exception):
-    """Say that there is nothing to measure."""
+    """No call went through, so there is nothing to measure."""
 
 
 class Bench:
@@ -57,7 +57,7 @@ class Bench:
         self.load = load
 
     def run(self, stack: Stack, plan: Plan) -> Outcome:
-        """Run one plan and wait until its rows are written; after too much load, until the stack rests."""
+        """Run one plan and wait until its rows are written; after too much load, until the stack is idle."""
         outcome = self.load.run(stack.caller, plan)
         time.sleep(SETTLE_SECONDS)
         if not outcome.clean:
@@ -65,7 +65,7 @@ class Bench:
         return outcome
 
     def measured(self, stack: Stack, plan: Plan) -> Outcome:
-        """Do the same, for figures that need calls; raises NoCallsError."""
+        """Run one plan for figures that need calls; raises NoCallsError if there were none."""
         outcome = self.run(stack, plan)
         if not outcome.setup or not outcome.challenge:
             raise NoCallsError(f"{stack.name}: no call succeeded at {plan.rate} calls/s; --logs keeps what tells why")
@@ -81,7 +81,7 @@ class Bench:
             busy = sum(self._busy(name, before, after) for name in stack.parts())
 
     def measure_idle(self, seconds: float) -> None:
-        """Learn which share of a core each part uses when there are no calls."""
+        """Measure which share of a core each part uses when there are no calls."""
         before = self._read()
         time.sleep(seconds)
         after = self._read()
@@ -92,10 +92,10 @@ class Bench:
         return {name: self._idle[_key(stack, name)] for name in (*stack.parts(), DATABASE)}
 
     def rounds(self, plan: Plan, count: int) -> dict[str, list[Round]]:
-        """Run all stacks in turn, so many times.
+        """Run all stacks in turn, for a number of rounds.
 
-        A stack's processes are read again only when its next turn comes: what they do late is theirs. Of the processes of the
-        database that serve all, such as the one that writes the log, only what they do within the run counts.
+        A stack's processes are read again only when its next turn comes, so what they do late counts as theirs. Of the database processes
+        that serve all, such as the one that writes the log, only what they do within the run counts.
         """
         turns = [stack for _ in range(count) for stack in self.stacks]
         readings, made = [self._read()], []
@@ -119,7 +119,7 @@ class Bench:
         return turn
 
     def knees(self, starts: dict[str, int], seconds: float, ports: int) -> dict[str, int]:
-        """Search the knee of the stacks that `starts` names, in turn."""
+        """Search for the knee of the stacks that `starts` names, in turn."""
         searches = {name: knee_search(start, MAX_RATE) for name, start in starts.items()}
         rates = {name: next(search) for name, search in searches.items()}
         found: dict[str, int] = {}
@@ -135,12 +135,12 @@ class Bench:
         return found
 
     def memory(self, stack: Stack) -> dict[str, float]:
-        """Return the MiB of each part; of the database the processes that serve this stack."""
+        """Return the MiB of each part; of the database only the processes that serve this stack."""
         found = self._processes()
         return {name: memory_mib(stat.pid for stat in found[_key(stack, name)]) for name in (*stack.parts(), DATABASE)}
 
     def _processes(self) -> dict[str, list[ProcessStat]]:
-        """Return the processes of each part; those of the database are parted by whom they serve."""
+        """Return the processes of each part; those of the database are divided by whom they serve."""
         roots = {DATABASE: self._postgres.pid}
         for stack in self.stacks:
             roots |= stack.parts()
@@ -166,5 +166,5 @@ class Bench:
 
 
 def _key(stack: Stack, part: str) -> str:
-    """Return what a part is called among those of all stacks."""
+    """Return a part's name among those of all stacks."""
     return f"{DATABASE} {stack.database}" if part == DATABASE else part

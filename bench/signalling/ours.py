@@ -32,7 +32,7 @@ result = [str(made.application.pk), made.application.sip_uri, made.sip_password]
 
 @dataclass
 class Daemons(Fleet):
-    """The roles on the bench's own ports, each under Python's profiler where there is a directory for the profiles."""
+    """The roles on the bench's own ports, each under Python's profiler if there is a directory for the profiles."""
 
     profile_dir: Path | None = None
 
@@ -65,7 +65,7 @@ class Ours:
         self.caller = caller
 
     def parts(self) -> dict[str, int]:
-        """Return the trees of both daemons."""
+        """Return the process trees of both daemons."""
         return {f"run{role}": self._fleet.processes[role].pid for role in ROLES}
 
     def rows(self) -> int:
@@ -74,7 +74,7 @@ class Ours:
 
     @contextmanager
     def without(self, *names: str) -> Iterator[None]:
-        """Run on without some environment variables for a while."""
+        """Run without some environment variables for a while."""
         before = dict(self._fleet.env)
         self._restart({name: value for name, value in before.items() if name not in names})
         try:
@@ -90,7 +90,7 @@ class Ours:
 
 @contextmanager
 def ours(postgres: Postgres, directory: Path, *, profile_dir: Path | None = None) -> Iterator[Ours]:
-    """Run our side on ports of its own; as an operator with a real load would, without storing messages."""
+    """Run our side on ports of its own, without storing messages, as an operator with a real load would."""
     directory.mkdir()
     if profile_dir:
         profile_dir.mkdir(parents=True, exist_ok=True)

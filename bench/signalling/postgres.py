@@ -17,7 +17,7 @@ USER = "sipuri"
 
 
 def database_of(command: str) -> str:
-    """Return the database that a process of the cluster works for, as its title says; empty for those that serve all.
+    """Return the database that a process of the cluster works for, by its title; empty for those that serve all.
 
     Titles are `postgres: USER DATABASE ADDRESS STATE` and `postgres: autovacuum worker DATABASE`.
     """
@@ -30,7 +30,7 @@ def database_of(command: str) -> str:
 
 
 class Postgres:
-    """Runs within a `with` block; its data go with it."""
+    """Runs within a `with` block; its data are removed with it."""
 
     def __init__(self) -> None:
         # PostgreSQL refuses to run as root.
@@ -57,11 +57,11 @@ class Postgres:
 
     @property
     def pid(self) -> int:
-        """The process that all others of the cluster come from."""
+        """The process that all others of the cluster descend from."""
         return int((self._data / "postmaster.pid").read_text().split()[0])
 
     def create(self, database: str) -> str:
-        """Make a database and return its URL."""
+        """Create a database and return its URL."""
         self.run("postgres", f"CREATE DATABASE {database}")
         return self._url(database)
 
@@ -85,7 +85,7 @@ class Postgres:
         return f"postgres://{USER}@127.0.0.1:{self._port}/{database}"
 
     def _control(self, *arguments: str) -> None:
-        # pg_ctl's child keeps what it inherits: with a pipe here, the pipe would never end.
+        # pg_ctl's child keeps what it inherits: a pipe here would never end.
         command = [*self._user, str(self._binaries / "pg_ctl"), "-D", str(self._data), *arguments]
         subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

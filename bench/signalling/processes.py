@@ -23,26 +23,26 @@ class ProcessStat:
 
     @classmethod
     def parse(cls, text: str) -> ProcessStat:
-        """Read a line of /proc/PID/stat (proc(5)); the name in it may hold blanks and brackets."""
+        """Read a line of /proc/PID/stat (proc(5)); the name in it may contain blanks and brackets."""
         pid, _, rest = text.partition(" (")
         fields = rest.rpartition(") ")[2].split()
         return cls(int(pid), int(fields[1]), sum(map(int, fields[11:15])) / TICKS)
 
 
 def processes() -> dict[int, ProcessStat]:
-    """Return every process there is."""
+    """Return every process of the machine."""
     found = {}
     for path in PROC.glob("[0-9]*/stat"):
         try:
             stat = ProcessStat.parse(path.read_text(errors="replace"))
         except OSError:
-            continue  # It ended meanwhile.
+            continue  # It has ended meanwhile.
         found[stat.pid] = stat
     return found
 
 
 def tree(root: int, table: Mapping[int, ProcessStat]) -> Iterator[ProcessStat]:
-    """Yield a process and all that come from it."""
+    """Yield a process and all its descendants."""
     if root in table:
         yield table[root]
     for stat in table.values():
@@ -57,7 +57,7 @@ def trees(roots: Mapping[str, int]) -> dict[str, list[ProcessStat]]:
 
 
 def command(pid: int) -> str:
-    """Return a process's command line as it shows itself, empty if it ended."""
+    """Return a process's command line, empty if it has ended."""
     try:
         return (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
@@ -65,7 +65,7 @@ def command(pid: int) -> str:
 
 
 def memory_mib(pids: Iterable[int]) -> float:
-    """Return the memory in MiB, pages that several share counted once (PSS); RSS where PSS may not be read."""
+    """Return the memory in MiB, shared pages counted once (PSS); RSS if PSS may not be read."""
     return sum(map(_memory_kib, pids)) / 1024
 
 
@@ -80,7 +80,7 @@ def _memory_kib(pid: int) -> int:
 
 
 class Program:
-    """A started program in a session of its own; `stop` ends it and what came from it."""
+    """A started program in a session of its own; `stop` ends it and its descendants."""
 
     def __init__(self, command: Sequence[str], *, directory: Path, log: str) -> None:
         with (directory / log).open("ab") as output:
@@ -91,11 +91,11 @@ class Program:
         self.log = directory / log
 
     def running(self) -> bool:
-        """Tell whether it has not ended by itself."""
+        """Return whether it has not ended by itself."""
         return self._process.poll() is None
 
     def wait(self, seconds: float) -> bool:
-        """Tell whether it ends within so many seconds."""
+        """Return whether it ends within a number of seconds."""
         try:
             self._process.wait(max(0.0, seconds))
         except subprocess.TimeoutExpired:

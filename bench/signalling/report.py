@@ -1,4 +1,4 @@
-"""Put what was measured into one object and into a table for people."""
+"""Put the measurements into one object and into a table for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Figures = dict[str, Any]
 
 @dataclass(slots=True)
 class Side:
-    """All that was measured of one stack."""
+    """All measurements of one stack."""
 
     rounds: list[Round]
     idle: dict[str, float]
@@ -31,7 +31,7 @@ class Side:
         return sum(turn.outcome.calls for turn in self.rounds)
 
     def figures(self) -> Figures:
-        """Return them by name; times in milliseconds (a set-up with its ringing), memory in MiB, idle CPU in per cent of a core."""
+        """Return the figures by name; times in milliseconds (a set-up with its ringing), memory in MiB, idle CPU in per cent of a core."""
         parts = {name: spread([turn.parts[name] for turn in self.rounds]) for name in self.rounds[0].parts}
         figures: Figures = {
             "cpu_ms_per_call": spread([turn.cpu for turn in self.rounds]),
@@ -80,7 +80,7 @@ def table(sides: Mapping[str, Figures], of_both: Figures) -> Iterator[str]:
 
 
 def _lines(figures: Figures, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield label and text of each figure, however deep it lies."""
+    """Yield label and text of each figure, at any depth."""
     for name, value in figures.items():
         label = f"{prefix}{name}".replace("_", " ")
         if isinstance(value, dict) and "median" in value:

@@ -1,18 +1,18 @@
-"""What the run asks of a stack, ours or the peer's."""
+"""What a run needs of a stack, ours or the peer's."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Protocol
 
-# Each has a loopback address of its own: both stacks may use the usual port ranges, and none meets what runs on 127.0.0.1.
+# Each has a loopback address of its own: both stacks may use the usual port ranges, and neither collides with what runs on 127.0.0.1.
 OUR_ADDRESS, PEER_ADDRESS, SIPP_ADDRESS = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 REALM = "sip-uri.localhost"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom sipp calls, where, and as whom; `callee_port` is where the answering sipp listens."""
+    """The URI, address and user of sipp's calls; `callee_port` is where the answering sipp listens."""
 
     proxy: tuple[str, int]
     sip_uri: str
@@ -38,7 +38,7 @@ class Stack(Protocol):
     def caller(self) -> Caller: ...
 
     def parts(self) -> dict[str, int]:
-        """Return the process id that each part's tree begins with, the database apart."""
+        """Return the process id of the root of each part's tree; the database is not included."""
 
     def rows(self) -> int:
-        """Return how many calls it has written down."""
+        """Return how many calls it has recorded."""
