@@ -1,1 +1,1 @@
-"""Messages of real devices and of the RFCs against the running proxy; the messages are not ours and lie elsewhere."""
+"""Messages of real devices and of the RFCs against the running proxy; the messages are not ours and are kept elsewhere."""

@@ -1,4 +1,4 @@
-"""`make conformance CORPUS=DIR`: read every message as tshark did, send it to a running proxy, and descriptions through a running relay."""
+"""`make conformance CORPUS=DIR`: compare our reading of every message with tshark's; send messages to a proxy, descriptions to a relay."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PING = (
 
 
 def main() -> int:
-    """Return 0 if every field is read as tshark does, and every message gets a verdict that its class allows."""
+    """Return 0 if every field is read as by tshark, and every message gets a verdict that its class allows."""
     corpus = Path(sys.argv[1])
     if not corpus.is_dir():
         print(f"No corpus at {corpus}: nothing to run.")
@@ -63,7 +63,7 @@ def _run(fleet: Fleet, wanted: list[Message]) -> int:
 
 
 def _exchange(proxy: tuple[str, int], message: Message) -> str:
-    """Return the final status that came to the source or to where Via says, `none` for silence."""
+    """Return the final status that came to the source or to where Via points, `none` for silence."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2)]
         sockets[0].bind(("127.0.0.1", free_ports(1)[0]))

@@ -12,7 +12,7 @@ SILENCE = "none"
 FINAL = frozenset(str(status) for status in range(200, 700))
 NOT_400 = FINAL - {"400"}
 
-# What the classes of `sip-traffic` may be answered. Octets after the body are not part of a datagram's message
+# The answers that each class of `sip-traffic` allows. Octets after the body are not part of a datagram's message
 # (RFC 3261 §18.3), so a message that has some may also be answered like any other.
 CLASSES: dict[str, frozenset[str]] = {
     "valid": NOT_400,
@@ -24,7 +24,7 @@ CLASSES: dict[str, frozenset[str]] = {
     "stray-response": frozenset({SILENCE}),
 }
 
-# Where we hold another verdict for right, and why.
+# Messages for which we think that another verdict is right, and why.
 DEVIATIONS = {
     "sdp/249_belle-sip.sdp": "Only its origin line is IPv6; where it listens is IPv4: relayed.",
     "sip-traffic/devices/055_INVITE_sipproxy-message_test.sip": "The body has other boundaries than Content-Type names: 400.",
@@ -37,7 +37,7 @@ _VIA_PORT = re.compile(rb"(?im)^(?:via|v)[ \t]*:[^\r\n]*?/[ \t]*\w+[ \t]+(?:\[[^
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One datagram, and the statuses it may get; `none` among them allows silence."""
+    """One datagram, and the statuses that may answer it; `none` among them allows silence."""
 
     name: str
     data: bytes

@@ -1,7 +1,7 @@
-"""Send every session description of the corpus through the running relay, and judge what comes back.
+"""Send every session description of the corpus through the running relay, and judge the result.
 
-A description that is relayed has the relay's address and a port of its own in each live stream, and nothing else is changed; none shows
-an address of its sender, whatever its class, nor anything of ICE. Where rtpengine relays it too, both make the same streams of it.
+A description that is relayed has the relay's address and a port of its own in each live stream, and nothing else is changed. No result,
+whatever its class, shows an address of its sender, or anything of ICE. If rtpengine relays it, too, both make the same streams of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.conformance.corpus import DEVIATIONS, rows
 from tests.support.ng import NgClient
 
 RELAY_ADDRESS = "127.0.0.1"
-# What the classes may get: a description, or a refusal with its reason.
+# What each class allows: a description, or a refusal with its reason.
 RELAYED, REFUSED = "ok", "error"
 CLASSES: dict[str, frozenset[str]] = {
     "relay": frozenset({RELAYED}),
@@ -29,9 +29,9 @@ CLASSES: dict[str, frozenset[str]] = {
     "reject-or-fix": frozenset({RELAYED, REFUSED}),
 }
 _ADDRESS = re.compile(rb"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
-# Lines that show where somebody listens; an address elsewhere (a session name, a call's label) is text.
+# Lines that name an address at which somebody listens; an address elsewhere (a session name, a call's label) is text.
 _SHOWING = re.compile(rb"(?:c=|o=|a=(?:rtcp|[\w-]*candidates?|altc?|ccap|acap|source-filter)[: ])", re.IGNORECASE)
-# 0.0.0.0 says hold.
+# 0.0.0.0 means hold.
 _NOBODY = {b"0.0.0.0", RELAY_ADDRESS.encode()}
 _MAY_CHANGE = re.compile(
     rb"(?:c=|o=|m=|a=(?:rtcp:|[\w-]*candidates?\b|ice-|ice2|altc?\b|ccap\b|source-filter\b|group:BUNDLE\b|bundle-only\b))", re.IGNORECASE
@@ -64,7 +64,7 @@ def report(corpus: Path, ng: tuple[str, int]) -> int:
 
 
 def _rewrites(folder: Path) -> dict[str, str]:
-    """Return what rtpengine made of each file that it relayed for a proxy."""
+    """Return rtpengine's result for each file that it relayed for a proxy."""
     lines = (folder / "rtpengine-rewrites.jsonl").read_text(encoding="utf-8").splitlines()
     made = {entry["file"]: entry.get("proxy") or {} for entry in map(json.loads, lines)}
     return {name: answer["sdp"] for name, answer in made.items() if answer.get("result") == "ok"}
@@ -92,7 +92,7 @@ def _leaks(before: bytes, after: bytes) -> Iterator[str]:
 
 
 def _changes(before: bytes, after: bytes) -> Iterator[str]:
-    """Yield what was changed that should not be, and streams that do not lead to the relay."""
+    """Yield changes that should not be there, and streams that do not lead to the relay."""
     kept = [line for line in before.split(b"\n") if not _MAY_CHANGE.match(line)]
     if kept != [line for line in after.split(b"\n") if not _MAY_CHANGE.match(line)]:
         yield "a line changed that leads nowhere"

@@ -1,4 +1,4 @@
-"""Hold what our parser reads against what tshark read in the same message, field by field.
+"""Compare what our parser reads with what tshark read in the same message, field by field.
 
 Pure: no proxy runs. `python -m tests.conformance.oracle CORPUS`. A message that we refuse is not compared; whether it may be
 refused is what the other half of `make conformance` checks.
@@ -20,7 +20,7 @@ from sipproxy.sip.grammar import param
 _VIAS = ("sip.Via.",)
 _EMPTY_PLACE = "Two commas with nothing between them hold an empty value, and no Via or address is empty (RFC 3261 25.1). We pass them on."
 
-# Where we hold our reading for right: the file, the fields (or how they begin), and why.
+# Differences in which we think that our reading is right: the file, the fields (or their prefixes), and why.
 DEVIATIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "captures/169_INVITE_msf-spoof.sip": (("sip.r-uri.host",), "`sip:@host` has an empty user part, which 25.1 does not know."),
     "devices/025_REGISTER_sofia-sip-own0.sip": (
@@ -74,7 +74,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Comparison:
-    """What came out: counts and the fields that differ without an argument."""
+    """The result: counts, and the fields that differ without a known reason."""
 
     messages: int = 0
     fields: int = 0
@@ -125,7 +125,7 @@ def _read(data: bytes) -> Message | None:
 
 
 def read_field(message: Message, title: str) -> tuple[str, ...]:
-    """Return what we read for a field by its name in tshark; a refusal's reason in brackets."""
+    """Return our value for a field by its name in tshark; a refusal's reason in brackets."""
     try:
         return _plain(FIELDS[title](message))
     except PeerError as error:
@@ -133,13 +133,13 @@ def read_field(message: Message, title: str) -> tuple[str, ...]:
 
 
 def _plain(values: Iterable[str]) -> tuple[str, ...]:
-    """Return what two readers must agree on: tshark keeps folds, quotes and brackets in some fields and not in others."""
+    """Return the part on which two readers must agree: tshark keeps folds, quotes and brackets in some fields and not in others."""
     texts = (_FOLD.sub(" ", value).strip() for value in values)
     bare = (text[1:-1] if text[:1] + text[-1:] in ('""', "[]") else text for text in texts)
     return tuple(text for text in bare if text not in ("", "rport"))
 
 
-# Each reads every value that the message has of one tshark field, in order.
+# Each function reads all values of one tshark field in the message, in order.
 
 
 def _requests(read: Callable[[Request], str | int | None]) -> Callable[[Message], Iterable[str]]:
@@ -159,7 +159,7 @@ def _vias(read: Callable[[Via], str | int | None]) -> Callable[[Message], Iterab
 
 def _addresses(name: str, read: Callable[[NameAddr], str | None]) -> Callable[[Message], Iterable[str]]:
     def values(message: Message) -> Iterator[str]:
-        # `Contact: *` is no address.
+        # `Contact: *` has no address.
         texts = (text for text in message.values(name) if text != "*")
         return (value for text in texts if (value := read(NameAddr.parse(text))) is not None)
 
@@ -247,7 +247,7 @@ def main() -> int:
 
 
 def report(corpus: Path) -> int:
-    """Print the differences and a line that counts; return 1 where there is a difference."""
+    """Print the differences and a line with counts; return 1 if there is a difference."""
     result = compare(corpus)
     for item in (*result.differences, result):
         print(item)

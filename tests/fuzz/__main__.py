@@ -15,7 +15,7 @@ from tests.fuzz.targets import TARGETS
 
 
 def main() -> int:
-    """Return 0 where nothing broke and no input was slow."""
+    """Return 0 if nothing broke and no input was slow."""
     options = _options()
     names = tuple(options.target or TARGETS)
     print(f"seed {options.seed}, {options.inputs} inputs, {options.processes} processes", flush=True)
@@ -51,7 +51,7 @@ def _add(outcomes: dict[str, Outcome], share: Mapping[str, Outcome]) -> None:
 
 
 def _report(name: str, outcome: Outcome) -> int:
-    """Print what a target went through, save what broke it, and return how much that is."""
+    """Print the results of a target, save the inputs that broke it, and return their number."""
     each = 1e6 * outcome.seconds / max(1, outcome.inputs)
     slowest = f"slowest {1e3 * outcome.slowest:.1f} ms ({len(outcome.slowest_input)} octets)"
     print(f"{name:12} {outcome.inputs:8} inputs {each:7.0f} us each, {outcome.kept:5} kept for their signature, {slowest}")

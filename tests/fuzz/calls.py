@@ -1,4 +1,4 @@
-"""A proxy with a call up, fed with damaged messages from both sides."""
+"""A proxy with an established call, fed with damaged messages from both sides."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECONDS_PER_INPUT = 0.3
 
 
 class Recorder(ProxyHarness):
-    """Keep every datagram that reaches the proxy."""
+    """Keeps every datagram that reaches the proxy."""
 
     def __init__(self) -> None:
         super().__init__(replace(CONFIG, trusted=("0.0.0.0/0",)))
@@ -45,7 +45,7 @@ class Stage:
         self.now = self.harness.now
 
     def feed(self, data: bytes, source: Address, local: Address) -> list[bytes]:
-        """Give the proxy one datagram, let time pass, and return what it sent, each checked."""
+        """Give the proxy one datagram, let time pass, and return what it sent, each message checked."""
         harness = self.harness
         self.inputs += 1
         self.lines |= lines_of(data)
@@ -70,7 +70,7 @@ _stage: list[Stage] = []
 
 
 def fuzz_core(data: bytes) -> Hashable:
-    """Nothing that a peer sends raises out of the core, and nobody writes lines through it."""
+    """Nothing that a peer sends raises out of the core, and nobody injects lines through it."""
     if not _stage or _stage[0].inputs >= INPUTS_PER_WORLD:
         _stage[:] = [Stage()]
     inside = crc32(data) % 4 == 0

@@ -1,7 +1,7 @@
 """Feed targets, keep what is new, time everything, save what breaks.
 
-The feedback is the signature that a target returns: which refusal, or which shape was read. An input with a signature never
-seen before joins the seeds. That is coarser than branch coverage and costs nothing.
+The feedback is the signature that a target returns: which refusal, or which shape was read. An input with a new
+signature joins the seeds. That is coarser than branch coverage and costs nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ARM_EVERY = 64  # inputs under one alarm clock
 
 @dataclass(slots=True)
 class Outcome:
-    """What one target went through."""
+    """The results of one target."""
 
     inputs: int = 0
     seconds: float = 0.0
@@ -37,10 +37,10 @@ class Outcome:
     slowest: float = 0.0
     slowest_input: bytes = b""
     findings: dict[str, bytes] = field(default_factory=dict)
-    """The problem by its text, and an input that shows it."""
+    """Problems by their text, each with an input that shows it."""
 
     def add(self, other: Outcome) -> None:
-        """Take in another process's share."""
+        """Add another process's share."""
         self.inputs += other.inputs
         self.seconds += other.seconds
         self.kept += other.kept
@@ -50,7 +50,7 @@ class Outcome:
 
 
 class HangError(Exception):
-    """An input did not come to an end."""
+    """An input ran into the time limit."""
 
 
 def run_share(seed: int, inputs: int, names: tuple[str, ...]) -> dict[str, Outcome]:
@@ -61,7 +61,7 @@ def run_share(seed: int, inputs: int, names: tuple[str, ...]) -> dict[str, Outco
 
 
 def run_target(target: Target, random: Random, inputs: int) -> Outcome:
-    """Run so many inputs through one target."""
+    """Run a number of inputs through one target."""
     outcome = Outcome()
     seeds = list(target.seeds)
     seen: set[Hashable] = set()
@@ -96,7 +96,7 @@ def _run_one(target: Target, data: bytes, outcome: Outcome) -> Hashable:
 
 
 def _describe(error: Exception) -> str:
-    """Name a problem by its kind and the line where it came up: two inputs with one cause are one finding."""
+    """Name a problem by its kind and the line that raised it, so that two inputs with one cause are one finding."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -109,7 +109,7 @@ def _on_alarm(number: int, frame: FrameType | None) -> None:
 
 
 def save(target: str, data: bytes) -> Path:
-    """Write an input down where a unit test replays it."""
+    """Save an input where a unit test replays it."""
     CRASHES.mkdir(parents=True, exist_ok=True)
     path = CRASHES / f"{target}-{hashlib.sha256(data).hexdigest()[:12]}.bin"
     path.write_bytes(data)
@@ -117,5 +117,5 @@ def save(target: str, data: bytes) -> Path:
 
 
 def saved() -> list[tuple[str, Path]]:
-    """Return the inputs that broke something once: target and file."""
+    """Return the inputs that once broke something, as target and file."""
     return [(path.name.rpartition("-")[0], path) for path in sorted(CRASHES.glob("*.bin"))]

@@ -1,10 +1,10 @@
-"""Which lines of a message that leaves did not come in: the sign of an injected header."""
+"""Find lines in an outgoing message that did not come in: the sign of an injected header."""
 
 from __future__ import annotations
 
 import re
 
-# What the proxy writes itself. A line of these names may differ from what came; no line may hold a bare break.
+# The names of lines that the proxy itself writes. Their values may differ from what came; no line may hold a bare CR or LF.
 _OURS = re.compile(
     rb"SIP/2\.0 \d{3} [^\r\n]*"
     rb"|[A-Za-z0-9\-.!%*_+`'~]+ [^\r\n ]+ SIP/2\.0"
@@ -16,11 +16,11 @@ _BREAK = re.compile(rb"\r\n|\n|\r")
 
 
 def lines_of(data: bytes) -> frozenset[bytes]:
-    """Return the lines that came, whatever ends them."""
+    """Return the incoming lines, whatever ends them."""
     return frozenset(_BREAK.split(data))
 
 
 def foreign_lines(data: bytes, came: frozenset[bytes] | set[bytes]) -> list[bytes]:
-    """Return the header lines of a message of ours that neither came nor are of the kind we write."""
+    """Return the header lines of an outgoing message that neither came in nor are of the kind that the proxy writes."""
     head = data.partition(b"\r\n\r\n")[0]
     return [line for line in head.split(b"\r\n") if line not in came and _OURS.fullmatch(line) is None]

@@ -1,4 +1,4 @@
-"""What reaches the media relay: ng commands against a relay with a call up, session descriptions, RTP and RTCP."""
+"""What reaches the media relay: ng commands to a relay with an established call, session descriptions, RTP and RTCP."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _PLACES = (b"o=", b"c=", b"m=", b"a=rtcp")
 
 
 def fuzz_ng(data: bytes) -> Hashable:
-    """Whatever comes to the ng port is answered once or not at all, and nothing of it is left when all calls are deleted."""
+    """Whatever comes to the ng port is answered once or not at all, and once all calls are deleted nothing of it is left."""
     harness = RelayHarness()
     harness.offer()
     harness.answer()
-    harness.now += REPLY_SECONDS  # cookies that are forgotten may be used again
+    harness.now += REPLY_SECONDS  # forgotten cookies may be used again
     replies = [_send(harness, datagram) for datagram in (data, *_in_bencode(data))]
     harness.now += REPLY_SECONDS
     table = harness.relay.table
@@ -60,7 +60,7 @@ def fuzz_ng(data: bytes) -> Hashable:
 
 
 def _in_bencode(data: bytes) -> Iterator[bytes]:
-    """Yield the bencode twin of a command in JSON: damage done to bencode itself seldom leaves a dictionary."""
+    """Yield the bencode equivalent of a command in JSON: damage to bencode itself seldom leaves a dictionary."""
     cookie, _, body = data.partition(b" ")
     try:
         yield b"twin-" + cookie + b" " + encode(json.loads(body))
@@ -96,7 +96,7 @@ def _text(value: object) -> dict[str, str]:
 
 
 def fuzz_sdp(data: bytes) -> Hashable:
-    """A description is read or refused; rewritten, it names nobody but the relay, and only lines that name somebody changed."""
+    """A description is read or refused; the rewritten one names nobody but the relay, and only lines with addresses have changed."""
     try:
         description = SessionDescription.parse(data)
     except ValueError as error:
@@ -127,7 +127,7 @@ def _check_rewritten(before: SessionDescription, ports: list[int], out: bytes) -
 
 
 def _shown(lines: tuple[bytes, ...]) -> set[bytes]:
-    """Return the addresses of everybody who is said to listen somewhere."""
+    """Return all addresses at which the description says that somebody listens."""
     shown = (line for line in lines if line.startswith((b"o=", b"c=", b"a=rtcp:", b"a=rtcp ")))
     return {address for line in shown for address in _ADDRESS.findall(line)} - _NOBODY
 
@@ -136,7 +136,7 @@ def _shown(lines: tuple[bytes, ...]) -> set[bytes]:
 
 
 def fuzz_rtp(data: bytes) -> Hashable:
-    """The quick check of lengths and the full parser agree, and what is read is written alike."""
+    """The quick check of lengths and the full parser agree, and a packet that is read is written back identically."""
     kind = classify(data, len(data))
     quick = is_well_formed(data, len(data))
     assert quick == is_well_formed(memoryview(data + bytes(40)), len(data)), "octets behind the packet count"
@@ -155,7 +155,7 @@ def fuzz_rtp(data: bytes) -> Hashable:
 
 
 def fuzz_rtcp(data: bytes) -> Hashable:
-    """A compound datagram is read or refused; what is read is written so that it is read alike."""
+    """A compound datagram is read or refused; one that is read is written back so that it reads the same."""
     try:
         packets = parse_compound(data)
     except ValueError as error:
@@ -165,11 +165,11 @@ def fuzz_rtcp(data: bytes) -> Hashable:
     return tuple(type(packet).__name__ for packet in packets[:4])
 
 
-# What they begin with.
+# The seeds.
 
 
 def ng_seeds() -> tuple[bytes, ...]:
-    """Return commands about a call that is up, and about others, in both notations."""
+    """Return commands about an established call, and about others, in both notations."""
     browser = (DATA / "sdp" / "browser.sdp").read_bytes().decode()
     outwards, inwards = {"direction": ["external", "internal"]}, {"direction": ["internal", "external"]}
     offer: dict[str, object] = {"command": "offer", "call-id": "c-1", "from-tag": "a", "sdp": sdp(CALLER, 5000).decode(), **outwards}
@@ -201,12 +201,12 @@ def ng_seeds() -> tuple[bytes, ...]:
 
 
 def sdp_seeds() -> tuple[bytes, ...]:
-    """Return our descriptions, the broken ones too."""
+    """Return our descriptions, including the broken ones."""
     return tuple(path.read_bytes() for path in sorted((DATA / "sdp").glob("*.sdp")))
 
 
 def rtp_seeds() -> tuple[bytes, ...]:
-    """Return packets of every form, and what else comes to a media port."""
+    """Return packets of every form, and other datagrams at a media port."""
     plain = RtpPacket(payload_type=0, sequence=65_535, timestamp=160, ssrc=7, payload=bytes(160))
     extended = b"\xb2\x80\0\1\0\0\0\xa0\0\0\0\7" + b"\0\0\0\1\0\0\0\2" + b"\xbe\xde\0\1\x10\xff\0\0" + bytes(20) + b"\0\0\0\4"
     return bytes(plain), extended, b"\x90\0" + bytes(10) + b"\xbe\xde\0\2" + bytes(8), bytes(20), b"\x16\xfe\xfd" + bytes(12)

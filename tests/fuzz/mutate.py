@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 MAX_INPUT = 65_535
-BIG = 40  # one input in so many is blown up, so that work beyond linear shows
+BIG = 40  # one input in this many is blown up, so that superlinear work shows
 
 WORDS: tuple[bytes, ...] = (
     b"\r\n", b"\n", b"\r", b"\r\n ", b"\r\n\t", b"\0", b"\x7f", b"\xff", b"\xc3\xa9", b"\xe2\x80\xae", b" ", b"\t", b",", b";", b":", b"=",
@@ -25,7 +25,7 @@ WORDS: tuple[bytes, ...] = (
     b"i5e", b"le", b"null", b"true", b"1e400", b"[5]", b"{}", b'"flags":["SIP source address","replace-origin"],',
     b'"rtcp-mux":["offer","reject"],', b'"delete delay":"9",', b'"media-address":"192.0.2.66",', b'"to-tag":"b",',
 )  # fmt: skip
-"""Texts that matter somewhere in SIP, digest, SDP or ng commands."""
+"""Texts that have a meaning somewhere in SIP, digest, SDP or ng commands."""
 
 _NUMBER = re.compile(rb"[0-9]+")
 _BOUNDARY = re.compile(rb"[,;=:<>@\" \r\n]")
@@ -35,7 +35,7 @@ Mutation = Callable[[bytes, Random, Sequence[bytes]], bytes]
 
 
 def mutate(seeds: Sequence[bytes], random: Random) -> bytes:
-    """Return one new input; `seeds` are what it may be made of."""
+    """Return one new input; `seeds` are the inputs that it may be made of."""
     if random.random() < 0.01:
         return random.randbytes(random.randrange(200))
     data = random.choice(seeds)
@@ -47,7 +47,7 @@ def mutate(seeds: Sequence[bytes], random: Random) -> bytes:
 
 
 def _place(data: bytes, random: Random) -> int:
-    """Return a place to cut at: half of them where the grammar has a joint."""
+    """Return a position to cut at; half of them are at a joint of the grammar."""
     at = random.randrange(len(data) + 1)
     if random.random() < 0.5:
         joint = _BOUNDARY.search(data, at)

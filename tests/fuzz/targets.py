@@ -1,6 +1,6 @@
-"""What is fuzzed: each target reads one input, checks what must hold, and returns the signature of what happened.
+"""What is fuzzed: each target reads one input, checks its invariants, and returns the signature of what happened.
 
-A refusal that the target's contract names is fine. Anything else that leaves a target is a finding.
+A refusal that the target's contract names is fine. Any other exception from a target is a finding.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One thing that reads strangers' octets; `share` is its part of all inputs."""
+    """A function that reads strangers' octets; `share` is its part of all inputs."""
 
     name: str
     run: Callable[[bytes], Hashable]
@@ -61,7 +61,7 @@ def _refusal(error: ValueError) -> Hashable:
 
 
 def fuzz_message(data: bytes) -> Hashable:
-    """A message is read or refused; what is read leaves as it came and can be read again."""
+    """A message is read or refused; one that is read is written back unchanged and can be read again."""
     try:
         message = parse_message(data)
     except PeerError as error:
@@ -91,7 +91,7 @@ def _answer(request: Request, data: bytes) -> None:
 
 def _edit(message: Request | Response, data: bytes) -> None:
     if len(message.keys) > MAX_HEADERS - 2 or message.count("via") + data.count(b",") >= MAX_VIAS:
-        return  # no room for what we add
+        return  # no room for our additions
     before, edited = bytes(message), message.copy()
     edited.remove_if(lambda key: key.startswith("x-"))
     edited.prepend("Via", "SIP/2.0/UDP 203.0.113.5:6160;branch=z9hG4bKours")

@@ -1,8 +1,8 @@
 """`make soak-media`: short sessions by the hundred thousand over ng, after which the relay must hold nothing.
 
-All of them are set up and deleted, one in 20 carries a packet each way, one in 200 speaks until the kernel has it. The
-quarantine of ports is as ever: where they run out, a session asks again. At the end ports, sockets, descriptors and the
-kernel's maps must be what they were. Needs root.
+All of them are set up and deleted; one in 20 carries a packet each way, one in 200 speaks until the kernel has it. The
+quarantine of ports has its usual length: if ports run out, a session asks again. At the end ports, sockets, descriptors and
+the kernel's maps must be what they were. Needs root.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ AFTER_KERNEL = 5
 PRINT_SECONDS = 10.0
 SETTLE_SECONDS = QUARANTINE_SECONDS + 15
 FULL = b"Ran out of ports."
-# Four sockets a session, and as many descriptors as a system gives by itself.
+# Four sockets a session, and only as many descriptors as a system allows by default.
 PORTS = {"SIPURI_RTP_PORTS": "20000-27999", "SIPURI_RTP_INTERNAL_PORTS": "40002-48001"}
 
 
 class Client:
-    """The proxy's end of the ng protocol, with many commands on their way at once."""
+    """The proxy's end of the ng protocol, with many commands in flight at once."""
 
     def __init__(self, lab: MediaLab) -> None:
         with inside(lab.hosts["relay"]):
@@ -86,13 +86,13 @@ class Client:
 
 @dataclass
 class Tally:
-    """What was done, and what was wrong with it."""
+    """What was done, and what went wrong."""
 
     sessions: int = 0
     spoke: int = 0
     carried: int = 0
     waits: int = 0
-    """Offers that were refused for want of ports and made again."""
+    """Offers that were refused for want of ports and repeated."""
     wrong: list[str] = field(default_factory=list)
 
 
@@ -106,7 +106,7 @@ class Pair:
     tally: Tally
 
     async def run(self, numbers: Iterator[int]) -> None:
-        """Have sessions as long as there are numbers."""
+        """Set up sessions while there are numbers left."""
         for number in numbers:
             try:
                 await self._session(f"soak-{number}", number)
@@ -159,10 +159,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class Holdings:
-    """What a relay's process has."""
+    """What a relay's process holds."""
 
     descriptors: int
-    """Those that are no media sockets."""
+    """Descriptors that are not media sockets."""
     sockets: int
     used: int
     quarantined: int
@@ -172,11 +172,11 @@ class Holdings:
 
     @classmethod
     def of(cls, lab: MediaLab) -> Holdings:
-        """Look at a relay."""
+        """Take stock of a relay."""
         assert lab.process is not None
         process = Path(f"/proc/{lab.process.pid}")
-        # Before the page is asked for, which costs a descriptor itself.
-        # The database's own come and go with its threads.
+        # Before the request for the page, which costs a descriptor itself.
+        # The database's own descriptors come and go with its threads.
         descriptors, page = sum(".sqlite3" not in name for name in lab.open_files()), lab.metrics()
         sockets = int(page["sipuri_relay_sockets"])
 
@@ -195,16 +195,16 @@ class Holdings:
 
     @property
     def pairs(self) -> int:
-        """All pairs of ports there are."""
+        """The total number of port pairs."""
         return self.free + self.used + self.quarantined
 
     def is_empty(self) -> bool:
-        """Tell whether nothing of any session is left."""
+        """Return whether nothing of any session is left."""
         return not (self.sockets or self.used or self.quarantined or self.flows)
 
 
 async def play(lab: MediaLab, numbers: Iterator[int], tally: Tally) -> None:
-    """Have a session for each number, some at once."""
+    """Set up a session for each number, some of them at once."""
     with ExitStack() as ends:
         client = Client(lab)
         ends.callback(client.close)
@@ -231,7 +231,7 @@ async def _tell(lab: MediaLab, tally: Tally) -> None:
 
 @dataclass(frozen=True)
 class Soak:
-    """Sessions that were played on a relay, and what it held before them."""
+    """The sessions played on a relay, and what the relay held before them."""
 
     lab: MediaLab
     sessions: int
@@ -240,10 +240,10 @@ class Soak:
 
     @classmethod
     def play(cls, lab: MediaLab, sessions: int) -> Soak:
-        """Play so many sessions."""
+        """Play a number of sessions."""
         tally = Tally()
         numbers = iter(range(sessions))
-        # The first ones open what stays open.
+        # The first sessions open what stays open.
         asyncio.run(play(lab, itertools.islice(numbers, IN_FLIGHT), tally))
         before, began = Holdings.of(lab), time.monotonic()
         asyncio.run(play(lab, numbers, tally))
@@ -252,7 +252,7 @@ class Soak:
         return cls(lab, sessions, tally, before)
 
     def leftovers(self) -> list[str]:
-        """Wait for the quarantine's end; return what was wrong and what is left."""
+        """Wait for the quarantine's end; return what went wrong and what is left."""
         found = list(self.tally.wrong)
         try:
             after = until(self._over, seconds=SETTLE_SECONDS, what="the relay holds nothing", every=0.5)
@@ -278,7 +278,7 @@ class Soak:
 
 
 def main() -> int:
-    """Return 0 where nothing was wrong and nothing is left."""
+    """Return 0 if nothing went wrong and nothing is left."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak.media_sessions", description=__doc__)
     parser.add_argument("--sessions", type=int, default=SESSIONS)
     options = parser.parse_args()

@@ -31,21 +31,21 @@ BOOTSTRAP = ("bootstrap", "--account", ACCOUNT, "--client-id", CLIENT, "--client
 T = TypeVar("T")
 
 
-# Below the ports that the system hands out by itself, each test worker has some of its own: what was free stays free until it is used.
-# The ports beside each are left to programs that take neighbours without being told, such as sipp.
+# Below the ports that the system assigns itself, each test worker has a range of its own: a free port stays free until it is used.
+# The ports beside each are left to programs such as sipp that take neighbours without being told.
 FIRST_PORT, PORTS_EACH = 10_000, 4_000
 _ports = itertools.cycle(range(0, PORTS_EACH, 8))
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports that nobody has and that no other test worker will take."""
+    """Return free ports that no other test worker will take."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     ports = (FIRST_PORT + worker % 5 * PORTS_EACH + offset for offset in _ports)
     return list(itertools.islice(filter(_is_free, ports), count))
 
 
 def _is_free(port: int) -> bool:
-    """Tell whether a port is free for UDP and for TCP: the proxy wants both."""
+    """Return whether a port is free for UDP and for TCP: the proxy needs both."""
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_INET, kind) as sock:
             try:
@@ -56,7 +56,7 @@ def _is_free(port: int) -> bool:
 
 
 def until(condition: Callable[[], T | None], *, seconds: float, what: str, every: float = 0.05) -> T:
-    """Return the condition's first true value; fails with `what` when the time is over."""
+    """Return the condition's first true value; fails with `what` when time runs out."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -83,7 +83,7 @@ def _template() -> Path:
 
 @dataclass
 class Application:
-    """An application as the API made it."""
+    """An application as the API created it."""
 
     application_id: str
     sip_uri: str
@@ -125,7 +125,7 @@ class Fleet:
             "SIPURI_DNS_BIND": f"127.0.0.1:{udp[4]}",
             "SIPURI_REGION_OVERRIDES": "127.0.0.0/8=US,10.0.0.0/8=US",
             "SIPURI_MEDIA_ALLOW_PRIVATE": "true",
-            # Tests that kill processes would leave rules in this machine's kernel; those of the kernel plane have namespaces.
+            # Tests that kill processes would leave rules in this machine's kernel; tests of the kernel plane run in namespaces.
             "SIPURI_MEDIA_PLANE": "userspace",
             "SIPURI_WEBHOOK_ALLOW_PRIVATE": "true",
             **self.environment,
@@ -140,7 +140,7 @@ class Fleet:
         until(self._ready, seconds=START_SECONDS, what=f"all roles ready, see {self.state}", every=0.3)
 
     def prepare(self) -> None:
-        """Make database, account, client and operator; on SQLite by copying what was made once."""
+        """Create database, account, client and operator; on SQLite by copying one that was made once."""
         if "SIPURI_DATABASE_URL" in self.environment:
             self.manage("migrate", "--verbosity", "0")
             self.manage(*BOOTSTRAP)
@@ -177,7 +177,7 @@ class Fleet:
         return codes
 
     def manage(self, *arguments: str) -> str:
-        """Run a management command and return what it printed."""
+        """Run a management command and return its output."""
         ran = subprocess.run(
             [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=120, check=False
         )
@@ -185,7 +185,7 @@ class Fleet:
         return ran.stdout
 
     def python(self, code: str) -> Any:
-        """Run code beside the fleet's database; it leaves its answer in `result`."""
+        """Run code beside the fleet's database; the code leaves its answer in `result`."""
         program = f"import django; django.setup()\nimport json\n{code}\nprint(json.dumps(result, default=str))"
         ran = subprocess.run(
             [sys.executable, "-c", program], cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=60, check=False
@@ -222,7 +222,7 @@ class Fleet:
         raise AssertionError(f"{role} has no metric {name}")
 
     def log(self, role: str = "all") -> str:
-        """Return what a role has logged."""
+        """Return a role's log."""
         return (self.state / f"{role}.log").read_text(encoding="utf-8", errors="replace")
 
     def _ready(self) -> bool:

@@ -11,7 +11,7 @@ from daemonkit.address import Address
 
 @dataclass(frozen=True, slots=True)
 class HepPacket:
-    """Hold what one packet says."""
+    """The contents of one packet."""
 
     protocol: int
     source: Address
@@ -24,7 +24,7 @@ class HepPacket:
 
 
 def decode(packet: bytes) -> HepPacket:
-    """Read a packet about SIP over IPv4; ValueError where a length or a chunk is wrong."""
+    """Read a packet about SIP over IPv4; ValueError if a length or a chunk is wrong."""
     chunks = _chunks(packet)
     if (chunks.pop(1), chunks.pop(11)) != (b"\x02", b"\x01"):
         raise ValueError("It is not about SIP over IPv4.")

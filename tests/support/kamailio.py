@@ -1,4 +1,4 @@
-"""Kamailio as the session border controller of a test, in front of the proxy or behind it."""
+"""Kamailio as a test's session border controller, in front of the proxy or behind it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.sipp import is_open
 
 CONFIG = Path(__file__).parents[1] / "data" / "kamailio" / "sbc.cfg"
 
-# `make test` has nine minutes: what the transports have in common is tried over one or two of them there, over all by `make peers`.
+# `make test` has nine minutes: it tries one or two transports for what all have in common, `make peers` tries all.
 EVERY_TRANSPORT = "SIPURI_EVERY_TRANSPORT" in os.environ
 
 
@@ -24,9 +24,9 @@ class Sbc:
     """A running Kamailio."""
 
     front: tuple[str, int]
-    """What callers are told to use; goes on to the proxy."""
+    """The address that callers use; its calls go on to the proxy."""
     behind: tuple[str, int]
-    """What a proxy has as its target; goes on to the callee."""
+    """The address that a proxy has as its target; its calls go on to the callee."""
     log: Path
 
 
@@ -38,14 +38,14 @@ def proxy_address(fleet: Fleet, transport: str) -> tuple[str, int]:
 
 @dataclass(frozen=True)
 class Certificate:
-    """Two PEM files; Kamailio shows the same ones as the proxy and checks none."""
+    """Two PEM files; Kamailio presents the same certificate as the proxy and verifies none."""
 
     certificate: Path
     key: Path
 
 
 def make_certificate(directory: Path, name: str = "127.0.0.1") -> Certificate:
-    """Make a key and a certificate that it signed itself, for a day."""
+    """Make a key and a self-signed certificate, valid for a day."""
     made = Certificate(directory / "certificate.pem", directory / "key.pem")
     kind = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1")
     names = ("-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1")
@@ -55,7 +55,7 @@ def make_certificate(directory: Path, name: str = "127.0.0.1") -> Certificate:
 
 
 def tls_environment(certificate: Certificate) -> dict[str, str]:
-    """Return what lets a proxy speak TLS on a port of its own."""
+    """Return the settings that let a proxy speak TLS on a port of its own."""
     return {
         "SIPURI_SIP_TLS_BIND": f"127.0.0.1:{free_ports(1)[0]}",
         "SIPURI_SIP_TLS_CERT": str(certificate.certificate),
@@ -75,7 +75,7 @@ def kamailio(  # noqa: PLR0913  # the neighbours, each by its name
 ) -> Iterator[Sbc]:
     """Run Kamailio between callers and `proxy`, to which it speaks `transport`, and between a proxy and the callee's port.
 
-    `behind` is its port for the latter, where that has to be known before; `certificate` is needed for TLS.
+    `behind` is its port for the latter, if that has to be known before; `certificate` is needed for TLS.
     """
     program = shutil.which("kamailio")
     assert program is not None, "This test needs a Debian package: apt-get install --no-install-recommends kamailio"
@@ -86,7 +86,7 @@ def kamailio(  # noqa: PLR0913  # the neighbours, each by its name
     defines += [] if transport == "udp" else ["WITH_TCP"]
     if certificate is not None:
         defines += ["WITH_TLS", f"TLS_PORT={tls}", f'CERTIFICATE="{certificate.certificate}"', f'KEY="{certificate.key}"']
-    # -DD: in the foreground; -E: log to stderr. Little memory, so that the start is quick.
+    # -DD: in the foreground; -E: log to stderr. Little memory, so that it starts quickly.
     command = [program, "-f", str(CONFIG), "-DD", "-E", "-m", "24", "-M", "8", "-Y", str(directory), "-w", str(directory)]
     with sbc.log.open("wb") as log:
         process = subprocess.Popen([*command, *(f"-A{define}" for define in defines)], cwd=directory, stdout=log, stderr=log)

@@ -1,6 +1,6 @@
 """A relay between two networks in namespaces of its own: callers and a stranger outside, a call-flow node inside.
 
-Sockets of every host live in this process: a socket belongs to the namespace in which it was made. Needs root.
+The sockets of all hosts belong to this process: a socket stays in the namespace in which it was made. Needs root.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _numbers = itertools.count()
 class MediaLab:
     """The hosts, and the relay's process.
 
-    The plane is one of `SIPURI_MEDIA_PLANE`, where `kernel` means by routing alone, or `direct`: the kernel, from device to device.
+    The plane is one of `SIPURI_MEDIA_PLANE`, of which `kernel` means by routing alone, or `direct`: the kernel, from device to device.
     """
 
     state: Path
@@ -44,7 +44,7 @@ class MediaLab:
         self.hosts = {name: f"sm{name}{tag}" for name in ("relay", "caller", "stranger", "engine")}
 
     def build(self) -> None:
-        """Make the hosts and their wires."""
+        """Create the hosts and their links."""
         for name in self.hosts.values():
             run(f"ip netns add {name}")
             run(f"ip -n {name} link set lo up")
@@ -92,7 +92,7 @@ class MediaLab:
             assert ng.command("ping") == {b"result": b"pong"}
 
     def stop(self) -> int:
-        """End the relay in order and return its exit code."""
+        """Stop the relay in an orderly way and return its exit code."""
         process, self.process = self.process, None
         if process is None:
             return 0
@@ -100,7 +100,7 @@ class MediaLab:
         return process.wait(STOP_SECONDS)
 
     def kill(self) -> None:
-        """End the relay as a power failure would."""
+        """Kill the relay, as a power failure would."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
@@ -113,7 +113,7 @@ class MediaLab:
         return {int(words[words.index(b"--worker") + 1]): child for child, words in commands.items() if b"--worker" in words}
 
     def open_files(self) -> list[str]:
-        """Return what each descriptor of the relay's process is."""
+        """Return what each descriptor of the relay's process refers to."""
         assert self.process is not None
         found = []
         for entry in Path(f"/proc/{self.process.pid}/fd").iterdir():
@@ -122,12 +122,12 @@ class MediaLab:
         return found
 
     def goes_first(self) -> bool:
-        """Tell whether the relay's thread runs before ordinary ones."""
+        """Return whether the relay's thread has real-time priority."""
         assert self.process is not None
         return os.sched_getscheduler(self.process.pid) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR
 
     def log(self) -> str:
-        """Return what the relay has logged."""
+        """Return the relay's log."""
         return (self.state / "relay.log").read_text(encoding="utf-8", errors="replace")
 
     def ng(self) -> NgClient:
@@ -141,7 +141,7 @@ class MediaLab:
             return Endpoint(address, port)
 
     def metrics(self, worker: int | None = None) -> dict[str, float]:
-        """Return the metrics page of the relay, or of one of its workers, as a table; raises OSError where nobody answers."""
+        """Return the metrics page of the relay, or of one of its workers, as a table; raises OSError if nobody answers."""
         port = METRICS_PORT if worker is None else METRICS_PORT + 1 + worker
         with inside(self.hosts["relay"]), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
@@ -159,7 +159,7 @@ class MediaLab:
         until(condition, seconds=10, what=what, every=0.02)
 
     def until_carried(self, flows: int, talk: Callable[[], object]) -> None:
-        """Let the ends talk until the kernel carries so many directions; where it carries nothing, just let them talk."""
+        """Let the ends talk until the kernel carries the given number of directions; if it carries nothing, just let them talk."""
         if self.plane == "userspace":
             talk()
             return

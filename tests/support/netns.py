@@ -1,4 +1,4 @@
-"""Network namespaces that a test makes and removes: a server, a router that masquerades, a phone behind it."""
+"""Network namespaces that a test creates and removes: a server, a router that masquerades, a phone behind it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CLONE_NEWNET = 0x40000000
 SERVER, ROUTER, PHONE = "sipuri-server", "sipuri-router", "sipuri-phone"
 SERVER_ADDRESS = "198.51.100.1"
 PHONE_ADDRESS = "10.77.1.2"
-# A router forgets an idle flow fast; keeping it open is the system's task.
+# A short idle time-out, as a router has: keeping the flow open is the system's task.
 FLOW_SECONDS = 30
 
 _libc = ctypes.CDLL(None, use_errno=True)

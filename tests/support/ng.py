@@ -1,7 +1,7 @@
 """A small language for black-box tests of a media relay: `offer`, `answer`, `snd`, `rcv`.
 
 It speaks the ng protocol and RTP over real sockets to any relay, ours or rtpengine. To show that a packet did not come
-through, send a second one that must: a relay keeps the order of packets that take the same way.
+through, send a second one that must: a relay keeps the order of packets that take the same path.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ TRIES = 40
 TRY_SECONDS = 0.25
 RECEIVE_SECONDS = 5.0
 UNREAD_OCTETS = 1 << 20
-"""What an endpoint may leave unread, as far as the system allows: some seconds of audio."""
+"""The receive buffer of an endpoint, as far as the system allows: some seconds of audio."""
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """Return a port of the loopback that nobody uses now."""
+    """Return a loopback port that is free now."""
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -37,7 +37,7 @@ def packet(sequence: int, payload: bytes = b"\xff" * 160, *, ssrc: int = 7, payl
 
 
 class Endpoint:
-    """One RTP socket of a pretended phone."""
+    """One RTP socket of a simulated phone."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -57,17 +57,17 @@ class Endpoint:
         self._socket.sendto(data, target)
 
     def rcv(self) -> tuple[bytes, Address]:
-        """Return the next datagram and where it came from; raises TimeoutError after five seconds."""
+        """Return the next datagram and its source; raises TimeoutError after five seconds."""
         return self._socket.recvfrom(65_535)
 
     async def hear(self) -> tuple[bytes, Address]:
-        """Return the same while an event loop goes on; raises TimeoutError."""
+        """Do the same while an event loop goes on; raises TimeoutError."""
         self._socket.setblocking(False)
         async with asyncio.timeout(RECEIVE_SECONDS):
             return await asyncio.get_running_loop().sock_recvfrom(self._socket, 65_535)
 
     def waiting(self) -> list[bytes]:
-        """Return what has come and was not read."""
+        """Return what has come and has not been read."""
         found: list[bytes] = []
         patience = self._socket.gettimeout()
         self._socket.setblocking(False)
@@ -78,7 +78,7 @@ class Endpoint:
         return found
 
     def sdp(self, *lines: str, host: str | None = None, port: int | None = None) -> bytes:
-        """Return a description of this endpoint, or one that lies about it."""
+        """Return a description of this endpoint, or one with false addresses."""
         host, port = host or self.address[0], port or self.address[1]
         head = ["v=0", f"o=- 1 1 IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0", f"m=audio {port} RTP/AVP 0 101", *lines]
         return "\r\n".join([*head, ""]).encode()
@@ -89,7 +89,7 @@ class NgClient:
 
     def __init__(self, relay: Address) -> None:
         self.relay = relay
-        # A relay may remember an answer by its cookie alone: rtpengine does.
+        # A relay may remember an answer by its cookie alone, as rtpengine does.
         self._cookies = (f"{secrets.token_hex(4)}-{number}".encode() for number in itertools.count())
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
@@ -118,12 +118,12 @@ class NgClient:
         self._socket.sendto(datagram, self.relay)
 
     def offer(self, call: str, sdp: bytes, **fields: object) -> Address:
-        """Offer from outside as tag `a`; return where the inside is to send its audio."""
+        """Offer from outside as tag `a`; return the address to which the inside is to send its audio."""
         fields = {"direction": ["external", "internal"], "received-from": ["IP4", "127.0.0.1"], **fields}
         return media_of(self.command("offer", call_id=call, from_tag="a", sdp=sdp, replace=["origin"], ICE="remove", **fields))
 
     def answer(self, call: str, sdp: bytes, **fields: object) -> Address:
-        """Answer from inside as tag `b`; return where the outside is to send its audio."""
+        """Answer from inside as tag `b`; return the address to which the outside is to send its audio."""
         return media_of(self.command("answer", call_id=call, from_tag="a", to_tag="b", sdp=sdp, replace=["origin"], ICE="remove", **fields))
 
     def delete(self, call: str) -> dict[bytes, object]:

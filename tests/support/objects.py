@@ -1,4 +1,4 @@
-"""One of everything that an account can have, named as openapi.json names its path parameters."""
+"""One of everything that an account can have, named as the path parameters of openapi.json."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECRET = "a-second-secret-of-enough-length"
 
 
 def one_of_each(customer: ApiCustomer) -> dict[str, str]:
-    """Make an application, a call with recording and delivery, and a second API client of the customer's account."""
+    """Create an application, a call with recording and delivery, and a second API client of the customer's account."""
     application_id = customer.create(inboundSipCallsEnabled=True, passwordAuthEnabled=True)["applicationId"]
     call = _call(customer.account_id, application_id)
     return {

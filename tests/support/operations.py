@@ -50,7 +50,7 @@ def send(customer: ApiCustomer, operation: Operation, objects: dict[str, str], t
     headers = {} if token == "" else {"Authorization": f"Bearer {token or customer.token}"}
     body = operation.body
     if operation.body is not None:
-        # What an example names has to be there: the account that the credential is for.
+        # Whatever an example names has to exist: the account that the credential is for.
         body = json.dumps(body).replace("9900000", customer.account_id) if operation.media_type == "application/json" else body
         return customer.http.generic(operation.method, operation.url(objects), body, content_type=operation.media_type, headers=headers)
     return customer.http.generic(operation.method, operation.url(objects), headers=headers)

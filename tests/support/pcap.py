@@ -11,7 +11,7 @@ from daemonkit.address import Address
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """Hold one packet; the sequence numbers are those of TCP."""
+    """One packet; the sequence numbers are those of TCP."""
 
     microseconds: int
     protocol: int
@@ -23,7 +23,7 @@ class Captured:
 
 
 def read_capture(data: bytes) -> list[Captured]:
-    """Read a whole file; ValueError where a length, a checksum or a field is wrong."""
+    """Read a whole file; ValueError if a length, a checksum or a field is wrong."""
     if struct.unpack_from("<IHHiIII", data) != (0xA1B2C3D4, 2, 4, 0, 0, 65_535, 101):
         raise ValueError("It is no capture of raw packets.")
     packets, at = [], 24
@@ -56,7 +56,7 @@ def _packet(microseconds: int, packet: bytes) -> Captured:
 
 
 def _sum(data: bytes) -> int:
-    """Add up as RFC 1071 says, word by word."""
+    """Add up word by word (RFC 1071)."""
     total = 0
     for (word,) in struct.iter_unpack("!H", data + bytes(len(data) % 2)):
         total += word

@@ -1,4 +1,4 @@
-"""See which indexes SQLite's planner takes."""
+"""Show which indexes SQLite's planner uses."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from django.db import connection
 
 @contextmanager
 def query_plans() -> Iterator[list[str]]:
-    """Gather the plan of each SELECT, made with the values bound as they are; on PostgreSQL the test is skipped.
+    """Gather the plan of each SELECT, made with its actual values bound; on PostgreSQL the test is skipped.
 
-    There the planner looks at the rows that are there, and a test has few.
+    There the planner looks at the rows that exist, and a test has few.
     """
     if connection.vendor != "sqlite":
         pytest.skip("Only SQLite's plans are the same for few rows and many.")

@@ -1,4 +1,4 @@
-"""Fill a queue folder from a process of its own."""
+"""Fill a queue folder from a separate process."""
 
 from __future__ import annotations
 

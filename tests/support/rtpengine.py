@@ -1,7 +1,7 @@
-"""Debian's rtpengine as a peer, and sipp calls whose audio is counted packet by packet, through whatever relay.
+"""Debian's rtpengine as a peer, and sipp calls whose audio is counted packet by packet, through any relay.
 
-sipp says what is to be said in SIP. The audio of all its calls goes through one socket, a `Voice`: it can count what arrives,
-which sipp cannot. Each call has an SSRC of its own and says it in each packet, so that no packet can pass for another call's.
+sipp does the SIP. The audio of all its calls goes through one socket, a `Voice`, which counts what arrives; sipp cannot do
+that. Each call has an SSRC of its own and puts it into each packet, so that no packet can pass for another call's.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from tests.support.sipp import is_open
 
 SCENARIOS = Path(__file__).parents[1] / "data" / "sipp"
 CALLS = int(os.environ.get("SIPURI_MEDIA_CALLS", "0"))
-"""How many calls where somebody wants to know exactly; 0 is what `make test` has time for."""
+"""How many calls a thorough run makes; 0 means as many as `make test` has time for."""
 START_SECONDS = 15
 PACKETS = 60
-"""What a voice says in one call: more than a second of audio."""
+"""The packets that a voice sends in one call: more than a second of audio."""
 PACKET_SECONDS = 0.02
 FIRST_SSRC = 0x10000000
 ANSWER = 0x20000000
-"""The bit by which the SSRC of an answer differs from that of what it answers."""
+"""The bit by which the SSRC of an answer differs from that of the stream that it answers."""
 
 
 def spoken(ssrc: int) -> list[bytes]:
@@ -47,15 +47,15 @@ def spoken(ssrc: int) -> list[bytes]:
 
 
 class Voice:
-    """One RTP socket for one side of many calls: it speaks to the ports that sipp logs, or to whoever speaks to it."""
+    """One RTP socket for one side of many calls: it sends to the ports that sipp logs, or back to whoever sends to it."""
 
     def __init__(self, directory: Path, *, answers: bool = False) -> None:
         self.said: dict[int, Address] = {}
-        """To whom, by SSRC."""
+        """The receiver, by SSRC."""
         self.heard: dict[int, list[bytes]] = {}
         """Packets by SSRC."""
         self.sources: dict[int, set[Address]] = {}
-        """From where, by SSRC."""
+        """The source, by SSRC."""
         self.answers = answers
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_194_304)
@@ -131,7 +131,7 @@ class Talkers:
     process: subprocess.Popen[bytes]
 
     def judged(self, seconds: float) -> dict[str, int]:
-        """Wait for the last call and return sipp's counts; fails with sipp's errors where a call failed."""
+        """Wait for the last call and return sipp's counts; fails with sipp's errors if a call failed."""
         code = self.process.wait(seconds)
         errors = self.directory / f"{self.scenario}.errors"
         assert code == 0, f"{self.scenario}: sipp exits {code}\n{errors.read_text()[-6000:] if errors.exists() else ''}"
@@ -140,7 +140,7 @@ class Talkers:
         return {name: int(last[f"{name}(C)"]) for name in ("SuccessfulCall", "FailedCall", "Retransmissions")}
 
     def stop(self) -> None:
-        """End it, if it still runs."""
+        """End it if it still runs."""
         self.process.kill()
         self.process.wait()
 
@@ -182,14 +182,14 @@ class Rtpengine:
 
     @property
     def log(self) -> Path:
-        """Where it says what it does."""
+        """The path of its log."""
         return self.directory / f"rtpengine-{self.ng[1]}.log"
 
     def start(self) -> None:
         """Start it; returns when it answers a ping."""
         program = shutil.which("rtpengine")
         assert program is not None, "This test needs a Debian package: apt-get install --no-install-recommends rtpengine-daemon"
-        # Debian's configuration opens an HTTP port and a CLI port, of which a machine has one: a second instance would not start.
+        # Debian's configuration opens an HTTP port and a CLI port; a second instance would collide with the first.
         command = [
             *(program, "--config-file=none", "--foreground", "--log-stderr", "--log-level=5", "--table=-1", "--delete-delay=0"),
             *("--interface=external/127.0.0.1", "--interface=internal/127.0.0.1", "--listen-ng={}:{}".format(*self.ng)),
@@ -200,14 +200,14 @@ class Rtpengine:
         until(self._answers, seconds=START_SECONDS, what=f"rtpengine answers, see {self.log}", every=0.05)
 
     def kill(self) -> None:
-        """End it without a word."""
+        """Kill it."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
 
     def ask(self, command: str, seconds: float = 5) -> dict[bytes, object]:
-        """Run an ng command without arguments; raises OSError where no answer comes."""
-        # It knows a repeated command by its cookie alone, whoever sent it.
+        """Run an ng command without arguments; raises OSError if no answer comes."""
+        # It recognises a repeated command by its cookie alone, whoever sent it.
         cookie = secrets.token_hex(8).encode()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
             asker.settimeout(seconds)
@@ -218,7 +218,7 @@ class Rtpengine:
         return reply
 
     def figures(self) -> dict[str, int]:
-        """Return what it has counted since its start, and the sessions and media ports that it has now."""
+        """Return its counters since its start, and its present sessions and media ports."""
         statistics: Any = self.ask("statistics")[b"statistics"]
         counts = {name.decode(): int(count) for name, count in statistics[b"totalstatistics"].items() if isinstance(count, int)}
         used = sum(interface[b"ports"][b"used"] for interface in statistics[b"interfaces"])

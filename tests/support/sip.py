@@ -15,7 +15,7 @@ from sipproxy.transactions.limits import MAX_TRANSACTIONS
 
 
 def tokens(prefix: str) -> Callable[[], str]:
-    """Return a source of tokens that can be read in a failing test."""
+    """Return a source of tokens that are readable in a failing test."""
     numbers = count(1)
     return lambda: f"{prefix}{next(numbers)}"
 
@@ -51,7 +51,7 @@ def make_request(
 
 
 class Node(Protocol):
-    """Anything on the simulated network: it is fed datagrams and time, and asked what it sends."""
+    """A node of the simulated network: it is fed datagrams and time, and asked what it sends."""
 
     def receive(self, data: bytes, source: Address, local: Address, now: float) -> None: ...
     def take(self) -> list[tuple[Address, bytes, Address]]: ...
@@ -60,7 +60,7 @@ class Node(Protocol):
 
 
 class Network:
-    """Carry datagrams between nodes; `fate` returns the delays at which copies of one arrive (none = lost)."""
+    """Carries datagrams between nodes; `fate` returns the delays at which copies of one arrive (none = lost)."""
 
     def __init__(self, fate: Callable[[], list[float]] = lambda: [0.01]) -> None:
         self.now = 0.0
@@ -85,7 +85,7 @@ class Network:
                     heapq.heappush(self._flying, (self.now + delay, next(self._serial), data, source, target))
 
     def run(self, until: float) -> None:
-        """Let time pass: deliver and ring in order until the clock reads `until`."""
+        """Let time pass: deliver datagrams and fire timers in order until the clock reads `until`."""
         self.pump()
         while True:
             timers = [when for node in self.nodes if (when := node.timer()) is not None]

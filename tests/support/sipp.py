@@ -1,7 +1,7 @@
 """Scenarios for sipp, written as what each party says and hears, and the processes that play them.
 
-sipp judges: a message that a script does not name, one that is missing and one that fails a check each end the process with an
-error. Its exit code is all the synchronisation that a test needs.
+sipp judges: an unexpected message, a missing one and one that fails a check each end the process with an error. Its exit
+code is all the synchronisation that a test needs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xml.sax.saxutils import quoteattr
 
 from tests.support.fleet import ROOT, Application, Fleet, free_ports, until
 
-# The Debian package knows no TLS: there a phone or Kamailio speaks for it.
+# The Debian package has no TLS; a phone or Kamailio stands in for it there.
 TRANSPORT_OPTIONS = {"udp": "u1", "tcp": "t1"}
 SECONDS = 20
 OFFER = """v=0
@@ -40,7 +40,7 @@ t=0 0
 m=audio [media_port] RTP/AVP 0
 a=rtpmap:0 PCMU/8000"""
 CONTACT = "Contact: <sip:caller@[local_ip]:[local_port];transport=[transport]>"
-# sipp finds one header of a name. These are the Vias that stand together: the next hop's, and its neighbour's.
+# sipp finds only one header of a name. These are the consecutive Vias: the next hop's, and its neighbour's.
 VIAS = "Via: [^[:cntrl:]]*([[:cntrl:]]+Via: [^[:cntrl:]]*)*"
 Row = list[str | int | None]
 ROWS = """
@@ -59,7 +59,7 @@ def changed(description: str, *attributes: str, version: int = 2) -> str:
 
 @dataclass(frozen=True)
 class Check:
-    """A pattern (POSIX extended) that a message, or one of its headers, must or must not match; `keep` names what it found."""
+    """A pattern (POSIX extended) that a message, or one of its headers, must or must not match; `keep` names what it captures."""
 
     pattern: str
     header: str = ""
@@ -68,7 +68,7 @@ class Check:
 
 
 def has(header: str, pattern: str = ".", *, keep: str = "") -> Check:
-    """Check that a header is there and matches."""
+    """Check that a header is present and matches."""
     return Check(pattern, header, keep=keep)
 
 
@@ -82,7 +82,7 @@ def never_says(pattern: str) -> Check:
     return Check(pattern, wanted=False)
 
 
-# Which of the relay's two pools a description names.
+# Which of the relay's two port pools a description names.
 INSIDE = says("m=audio [45][0-9]{4} ")
 OUTSIDE = says("m=audio (3[0-9]{4}|40000) ")
 
@@ -149,7 +149,7 @@ class Party:
         return self
 
     def raw(self, text: str, *, repeated: bool = False) -> Self:
-        """Add a message as it is; `repeated` until its answer comes."""
+        """Add a message as it is; it is `repeated` until its answer comes."""
         retrans = ' retrans="500"' if repeated else ""
         self.steps.append(f"<send{retrans}><![CDATA[\n{text}\n]]></send>")
         return self
@@ -225,7 +225,7 @@ class Party:
         return [self._ereg(VIAS, "", f"via{at}"), *(self._ereg("[^ ].*", header, f"{name}{at}") for name, header in headers.items())]
 
     def _via_checks(self, method: str) -> tuple[Check, Check]:
-        """A response brings back our own Via and nobody else's."""
+        """A response must bring back our own Via and no other."""
         return has("Via", f"z9hG4bK-[0-9]+-1-{'INVITE' if method == 'CANCEL' else method}[0-9]+"), never_says(
             "[[:cntrl:]]Via: .*[[:cntrl:]]Via: "
         )
@@ -242,7 +242,7 @@ class Party:
 
 
 def callee(*always: Check) -> Party:
-    """Return the party that is called; `always` is checked in everything that it gets."""
+    """Return the called party; `always` is checked in everything that it gets."""
     return Party(calling=False, always=always)
 
 
@@ -256,23 +256,23 @@ class Playing:
 
     @property
     def code(self) -> int | None:
-        """How sipp ended: 0 where it was content, None while it runs."""
+        """sipp's exit code: 0 if all went well, None while it runs."""
         return self.process.poll()
 
     def judged(self) -> str:
-        """Return the message log of a party that is content; fails with that log where it is not."""
+        """Return the message log of a party that succeeded; fails with that log if it did not."""
         output, _ = self.process.communicate()
         log = self.log()
         assert self.code == 0, f"{self.name}: sipp exits {self.code}\n{log or output[-1500:]}"
         return log
 
     def log(self) -> str:
-        """Return what was said, and what sipp has against it."""
+        """Return what was said, and sipp's errors."""
         files = (self.directory / f"{self.name}.{kind}" for kind in ("messages", "errors"))
         return "\n".join(path.read_text(errors="replace")[-12_000:] for path in files if path.exists())
 
     def stop(self) -> None:
-        """End it, if it still runs."""
+        """End it if it still runs."""
         self.process.kill()
         self.process.wait()
         if self.process.stdout:
@@ -281,7 +281,7 @@ class Playing:
 
 @dataclass
 class Stage:
-    """Where the parties of one call meet: the address that is called, and a place for sipp's files."""
+    """The place of one call's parties: the address that is called, and a directory for sipp's files."""
 
     directory: Path
     address: tuple[str, int]
@@ -308,10 +308,10 @@ class Stage:
         return self.playing[-1]
 
     def call(self, caller: Party, *callees: tuple[int, Party], options: Sequence[str] = ()) -> str:
-        """Play a call to its end and return the caller's log; all parties must be content."""
+        """Play a call to its end and return the caller's log; all parties must succeed."""
         playing = [self.plays(party, *options, port=port) for port, party in callees]
         playing.append(self.plays(caller, *options))
-        # Where one gives up the others would wait in vain.
+        # If one gives up, the others would wait in vain.
         until(
             lambda: any(one.code for one in playing) or all(one.code == 0 for one in playing), seconds=2 * SECONDS, what="sipp", every=0.01
         )
@@ -324,7 +324,7 @@ class Stage:
 
 
 def is_open(port: int, transport: str = "udp") -> bool:
-    """Tell whether a process has a port, without touching it."""
+    """Return whether a process has a port, without touching it."""
     return re.search(rf"(?m)^ *\d+: [0-9A-F]{{8}}:{port:04X} ", Path(f"/proc/net/{transport}").read_text(encoding="ascii")) is not None
 
 
@@ -343,7 +343,7 @@ class Scene:
         return self.ports[0]
 
     def caller(self, *always: Check) -> Party:
-        """Return a party that calls the application, and to whom nothing of the inside may show."""
+        """Return a party that calls the application, and that must see nothing of the internal network."""
         inner = "|".join(f":{port}[^0-9]" for port in (*self.ports, self.fleet.env["SIPURI_SIP_INTERNAL_BIND"].rpartition(":")[2]))
         return Party(self.application.sip_uri, always=(never_says(f"{inner}|[Pp]-[Ss]ipuri|[Ww]arning *:|inside@"), *always))
 
@@ -364,7 +364,7 @@ class Scene:
 
 @contextmanager
 def beside(other: Scene, *, targets: Sequence[int], **environment: str) -> Iterator[Scene]:
-    """Start one more proxy with targets of its own; database and relay are the other scene's."""
+    """Start one more proxy with targets of its own; it shares the other scene's database and relay."""
     listed = {"SIPURI_CALLFLOW_TARGETS": ",".join(f"sip:127.0.0.1:{port}" for port in targets)}
     shared = {"SIPURI_MEDIA_RELAYS": other.fleet.env["SIPURI_MEDIA_RELAYS"]}
     fleet = Fleet(other.fleet.state, ("sipproxy",), {**listed, **shared, **environment})
@@ -386,7 +386,7 @@ def scene(directory: Path, *, targets: int = 1, **environment: str) -> Iterator[
     rows = None
     try:
         fleet.prepare()
-        # One interpreter for all looks into the database: each would cost a second to start.
+        # One interpreter for all look-ups in the database: each would cost a second to start.
         command = [sys.executable, "-c", ROWS]
         rows = subprocess.Popen(command, cwd=ROOT, env=fleet.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         fleet.start()

@@ -49,7 +49,7 @@ class Attempt:
 
 
 class Agent:
-    """What both ends share: a layer, an address, timers of their own, everything that came in."""
+    """What both ends share: a transaction layer, an address, timers of their own, and everything that came in."""
 
     def __init__(self, prefix: str, local: Address, *, via: Address | None = None, transport: str = "UDP") -> None:
         self.layer = make_layer(prefix, reliable=transport != "UDP")
@@ -128,7 +128,7 @@ class Agent:
 
 
 class Caller(Agent):
-    """Place calls, answer one challenge each, talk, hang up or be hung up on."""
+    """Places calls, answers one challenge each, talks, hangs up or is hung up on."""
 
     def __init__(
         self, local: Address, proxy: Address, *, password: str = PASSWORD, via: Address | None = None, transport: str = "UDP"
@@ -227,7 +227,7 @@ class Caller(Agent):
 
 
 class Service(Agent):
-    """Answer calls: 180, 200 repeated until its ACK, BYE after a while if asked to."""
+    """Answers calls: 180, 200 repeated until its ACK, BYE after a while if asked to."""
 
     def __init__(self, local: Address, *, prefix: str = "b", foreign: bool = False) -> None:
         super().__init__(prefix, local)
