@@ -115,7 +115,7 @@ async def test_the_record_of_a_call_tells_everything(fleet: Fleet, backend: Test
     assert len(call_id) == 47
     report = until(lambda: _report(fleet, call_id), seconds=20, what="the call's media figures") or {}
     assert (report["state"], report["end_class"], report["end_reason"]) == ("disconnected", "success", "application_hangup")
-    sides = {leg["leg"]: leg for leg in report["media"]}
+    sides = {figures["side"]: figures for figures in report["media"]}
     assert sides["internal"]["packets_in"] == sides["external"]["packets_out"] > 40
     assert {line["event_type"] for line in report["webhooks"]} == {"initiate", "disconnect"}
     lines = [line["first_line"] for line in report["ladder"] if line["leg"] == "caller"]
