@@ -12,6 +12,9 @@ BIN := .venv/bin
 PIP := $(BIN)/pip install -qq --disable-pip-version-check
 # Tests of the pure packages, and of what stands close to them: no database but SQLite, no Debian package, and no root but for those that are marked.
 PURE := $(addprefix tests/unit/,admission audio bxml engine kernel ng proxy relay rtp sdp sip transactions user_agent)
+# Of the others, those that a change of rules, files or documents breaks first.
+FIRST := $(wildcard tests/unit/voiceapps/test_*rules.py) $(addprefix tests/unit/voiceapps/test_,admission.py limits.py cidr.py webhook_bodies.py) \
+	$(addprefix tests/contract/test_,references.py sizes.py migrations.py)
 # What `make quick` checks the types of: files that differ from this commit, and what they import.
 BASE ?= HEAD
 PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-modules rtpengine-daemon bind9-dnsutils iproute2 nftables postgresql redis-server chromium
@@ -35,7 +38,7 @@ up: .venv/demo  ## run every role in the foreground until Ctrl-C
 quick: .venv/dev lint layers  ## within a minute: lint, layers, types of what changed since BASE=HEAD, pure tests
 	@changed=$$(git diff --name-only --diff-filter=d $(BASE) -- '*.py'; git ls-files --others --exclude-standard -- '*.py'); \
 		[ -z "$$changed" ] || $(BIN)/mypy $$changed
-	$(BIN)/pytest -n 2 -m "not root" $(PURE)
+	$(BIN)/pytest -n 2 -m "not root" $(PURE) $(FIRST)
 
 test: .venv/dev lint types layers pure unit daemons  ## everything that has to pass
 
