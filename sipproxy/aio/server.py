@@ -252,7 +252,7 @@ class ProxyServer:
         self._relays.send(event.relay, event.command, partial(self._on_relay, event.key) if event.key else None)
 
     def _on_challenged(self, event: InviteChallenged) -> None:
-        self._debug("invite_challenged", source=event.source_ip, sip_call_id=event.sip_call_id, status=event.status)
+        self._debug("invite_challenged", source=event.source_ip, sip_call_id=event.sip_call_id)
 
     def _on_refused(self, event: InviteRefused) -> None:
         self._debug("invite_refused", reason=event.reason.value, status=event.status, source=event.source_ip, sip_call_id=event.sip_call_id)

@@ -81,14 +81,12 @@ class InviteRefused:
 
 @dataclass(frozen=True, slots=True)
 class InviteChallenged:
-    """Fired when an INVITE was answered with a challenge; for the log."""
+    """Fired when an INVITE was answered with a challenge, 407; for the log."""
 
     source_ip: str
     """Where it came from."""
     sip_call_id: str
     """The Call-ID."""
-    status: int
-    """401 or 407."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,7 @@ class Guard:
         for challenge in self._digest.challenges(application, invite.source[0], stale=decision.stale, now=now):
             response.append("Proxy-Authenticate", str(challenge))
         self._responder.finish(invite.listener, invite.key, invite.request, response)
-        self._shared.events.tell(InviteChallenged(invite.source[0], printable(invite.request.call_id), decision.status))
+        self._shared.events.tell(InviteChallenged(invite.source[0], printable(invite.request.call_id)))
 
     def _refuse(
         self, invite: PendingInvite, application: AdmissionSnapshot | None, facts: RequestFacts, decision: Decision, now: float

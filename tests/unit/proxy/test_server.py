@@ -11,7 +11,18 @@ from structlog.testing import capture_logs
 
 from sipproxy.admission.bans import Ban, BanChange
 from sipproxy.aio.server import ProxyServer
-from sipproxy.core.events import BansChanged, InviteChallenged, InviteRefused, NodeChosen, ProxyEvent, RelayWanted, ReportMade
+from sipproxy.core.events import (
+    BansChanged,
+    InviteChallenged,
+    InviteRefused,
+    NodeChosen,
+    ProxyEvent,
+    RelayWanted,
+    ReportMade,
+    RequestSeen,
+    ResponseSent,
+)
+from sipproxy.transactions.listener import Side
 from tests.unit.proxy.harness import APP, CALLER, CONFIG, NODE_A, RELAY, UDP
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.bans import BanReason
@@ -29,6 +40,7 @@ class Shell:
         self.records: list[Report] = []
         self.refusals: list[InviteRefused] = []
         self.changes: list[BanChange] = []
+        self.registry = CollectorRegistry()
         self.server = ProxyServer(
             replace(CONFIG, external=(UDP,)),
             ask_directory=lambda users, on_answer: None,
@@ -36,7 +48,7 @@ class Shell:
             on_record=self.records.append,
             on_refusal=self.refusals.append,
             on_bans=self.changes.append,
-            registry=CollectorRegistry(),
+            registry=self.registry,
         )
 
     def log_of(self, event: ProxyEvent) -> list[dict[str, object]]:
@@ -61,8 +73,8 @@ def test_every_event_has_a_handler() -> None:
             {"event": "call_ended", "call_id": "c-1", "reason": EndReason.NO_CALLFLOW.value, "status": 503},
         ),
         (
-            InviteChallenged(CALLER[0], "sip-call", 407),
-            {"event": "invite_challenged", "source": CALLER[0], "sip_call_id": "sip-call", "status": 407},
+            InviteChallenged(CALLER[0], "sip-call"),
+            {"event": "invite_challenged", "source": CALLER[0], "sip_call_id": "sip-call"},
         ),
         (
             REFUSED,
@@ -92,3 +104,18 @@ def test_decisions_reach_their_callbacks() -> None:
     for event in (ReportMade(admitted), REFUSED, BansChanged(change)):
         shell.log_of(event)
     assert (shell.records, shell.refusals, shell.changes) == ([admitted], [REFUSED], [change])
+
+
+@pytest.mark.parametrize(
+    ("event", "name", "labels"),
+    [
+        (REFUSED, "sipuri_sip_refusals_total", {"reason": Reason.DIGEST_WRONG.value}),
+        (RequestSeen(Side.EXTERNAL, "INVITE"), "sipuri_sip_requests_total", {"side": "external", "method": "INVITE"}),
+        (ResponseSent("INVITE", 407), "sipuri_sip_responses_total", {"method": "INVITE", "status": "407"}),
+    ],
+)
+def test_the_shell_counts_what_the_core_tells(event: ProxyEvent, name: str, labels: dict[str, str]) -> None:
+    shell = Shell()
+    for _ in range(2):
+        shell.log_of(event)
+    assert shell.registry.get_sample_value(name, labels) == 2
