@@ -22,7 +22,7 @@ def limited(application: Limits, account: Limits, usage: Usage, *, digest: Diges
 def test_without_limits_the_decision_stays_and_all_four_are_skipped() -> None:
     decision = limited(Limits(), Limits(), Usage(CallCount(9, 9), CallCount(9, 9)))
     assert decision.outcome is Outcome.ADMIT
-    assert [(result.rule, result.verdict) for result in decision.trace[8:]] == [(rule, "skipped") for rule in RULES]
+    assert [(result.rule, result.verdict) for result in decision.trace[-4:]] == [(rule, "skipped") for rule in RULES]
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_limit_that_is_reached_is_a_503_with_its_reason(  # noqa: PLR0913  # t
 
 def test_the_trace_shows_limit_and_usage() -> None:
     decision = limited(Limits(5, 1), Limits(1, 20), Usage(CallCount(5, 1), CallCount(0, 7)))
-    assert [(result.expected, result.seen) for result in decision.trace[8:]] == [
+    assert [(result.expected, result.seen) for result in decision.trace[-4:]] == [
         ("at most 5 concurrent calls", "5 are up"),
         ("at most 1 concurrent call", "1 is up"),
         ("at most 1 new call a second", "0 in the last second"),
@@ -65,7 +65,7 @@ def test_concurrent_calls_are_checked_before_rates() -> None:
 def test_a_refusal_by_admission_precedes_any_limit(digest: DigestState, outcome: Outcome, status: int) -> None:
     decision = limited(Limits(1), Limits(), Usage(CallCount(1), CallCount()), digest=digest)
     assert (decision.outcome, decision.status, decision.stale) == (outcome, status, digest is DigestState.STALE)
-    assert [result.rule for result in decision.trace[8:]] == RULES
+    assert [result.rule for result in decision.trace[-4:]] == RULES
 
 
 amounts = st.integers(0, 3)

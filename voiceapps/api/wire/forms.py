@@ -47,6 +47,14 @@ class StrictText(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class OptionalText(StrictText):
+    """A text that null may clear: null is stored as the empty text."""
+
+    def run_validation(self, data: Any = empty) -> str:
+        """Return the text, the empty text for null; raises ValidationError, SkipField."""
+        return cast(str, super().run_validation(data) or "")
+
+
 class StrictTexts(serializers.ListField):
     """A JSON array of strings, whose values are checked by rules elsewhere."""
 
@@ -71,15 +79,11 @@ class Ipv4Text(StrictText):
 
 
 @extend_schema_field({"type": "string", "format": "uri", "maxLength": URL_LENGTH, "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]"})
-class CallbackUrl(StrictText):
-    """An absolute http or https URL. Null, if it is allowed, is stored as the empty text."""
+class CallbackUrl(OptionalText):
+    """An absolute http or https URL."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(max_length=URL_LENGTH, **options)
-
-    def run_validation(self, data: Any = empty) -> str:
-        """Return the URL, the empty text for null; raises ValidationError, SkipField."""
-        return cast(str, super().run_validation(data) or "")
 
     def to_internal_value(self, data: Any) -> str:
         """Return the URL; raises ValidationError with the rule."""
