@@ -43,7 +43,7 @@ class CallflowNode:
         await self._reporter.start()
 
     def ready(self) -> bool:
-        """Tell whether new calls are welcome."""
+        """Return whether the node accepts new calls."""
         return self._server.ready()
 
     def drain(self) -> None:
@@ -52,7 +52,7 @@ class CallflowNode:
         self._reporter.beat()
 
     def idle(self) -> bool:
-        """Tell whether no call is left."""
+        """Return whether no call is left."""
         return self._server.idle()
 
     async def stop(self) -> None:
