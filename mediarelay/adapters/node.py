@@ -65,8 +65,10 @@ class ReportingRelay:
             self._reports.cancel()
         for call_id, figures in self._server.figures(self._server.calls()).items():
             self._report(call_id, figures, final=True)
-        await self._server.stop()
-        await self._reporter.stop()
+        try:
+            await self._server.stop()
+        finally:
+            await self._reporter.stop()
 
     async def _report_forever(self) -> None:
         while True:
