@@ -144,6 +144,7 @@ class TestErrors:
     def test_recordings_are_another_scope(self, customer: ApiCustomer) -> None:
         customer._token = customer.ask_token(scope="recordings:read").json()["access_token"]
         assert flat(customer.request("GET", base(customer)), 403)["type"] == "authorization-error"
+        assert customer.request("HEAD", base(customer)).status_code == 403
 
     def test_another_method_is_405_and_another_path_404(self, customer: ApiCustomer) -> None:
         flat(customer.request("DELETE", base(customer)), 405)

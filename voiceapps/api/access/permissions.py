@@ -32,7 +32,8 @@ class TokenHolder(BasePermission):
         token: Any = request.auth
         if token is None:
             raise NotAuthenticated("A valid access token is required: Authorization: Bearer <token>.")
-        scope = view.scopes.get(request.method or "")
+        # HEAD shows what GET would: the same scope.
+        scope = view.scopes.get("GET" if request.method == "HEAD" else request.method or "")
         if scope is not None and not token.is_valid([scope]):
             raise PermissionDenied(f"The token lacks the scope {scope}.")
         return True
