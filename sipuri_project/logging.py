@@ -17,9 +17,9 @@ _SHARED: list[structlog.typing.Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 # At DEBUG oauthlib writes the tokens that it issues, and axes the names that were tried.
-_NEVER_BELOW_WARNING = ("oauthlib", "axes")
+_NEVER_BELOW_WARNING = ("amqp", "axes", "celery", "kombu", "oauthlib")
 # These log at INFO or above: their details drown ours.
-_NEVER_BELOW_INFO = ("asyncio", "django", "aiohttp", "celery", "kombu", "amqp")
+_NEVER_BELOW_INFO = ("aiohttp", "asyncio", "django")
 
 
 def _not_a_probe(record: logging.LogRecord) -> bool:

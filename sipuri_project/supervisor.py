@@ -63,7 +63,7 @@ def roles(drain_seconds: float) -> tuple[Role, ...]:
     drain = ("--drain-seconds", str(drain_seconds))
     host, port = settings.HTTP_BIND
     gunicorn = ("-m", "gunicorn", "sipuri_project.wsgi", "--bind", f"{host}:{port}", "--worker-class", "gthread", "--threads", "8")
-    celery = ("-m", "celery", "-A", "sipuri_project", "worker", "-B", "--concurrency", "2", "--loglevel", "WARNING")
+    celery = ("-m", "celery", "-A", "sipuri_project", "worker", "-B", "--concurrency", "2")
     first, port_inside = settings.SIP_INTERNAL_BIND
     inside = tuple((first, port_inside + number) for number in range(settings.SIP_WORKERS))
     secure = (settings.SIP_TLS_BIND,) if settings.SIP_TLS_CERT else ()
@@ -152,6 +152,9 @@ class _Supervisor:
             os.close(write_end)
         child = _Child(role, process, output, pipe, time.monotonic())
         self._children[role.name] = child
+        if self._stopping.is_set():
+            # The stop came while it was being started, and has not seen it.
+            process.terminate()
         return child
 
     async def _relay_output(self, child: _Child) -> None:

@@ -37,7 +37,7 @@ class Command(DaemonCommand):
             configs = [sip_proxy_config(worker) for worker in range(settings.SIP_WORKERS)]
             return WorkerPool(command, open_sockets=lambda: shared_sockets(configs), metrics=metrics, registry=registry)
         if options["worker"] is not None:
-            # It may finish the calls that it has, and takes no more.
+            # It finishes the calls that it has and takes no more. (`runall` gives what a dead role left behind one second.)
             end_with_supervisor(signal.SIGTERM)
         countries = CountryLookup(*geo_config())
         return ProxyNode(

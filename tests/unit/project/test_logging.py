@@ -17,6 +17,7 @@ with structlog.contextvars.bound_contextvars(call_id="c-1"):
     log.info("ended")
 logging.getLogger("asyncio").debug("selector")
 logging.getLogger("oauthlib").info("token")
+logging.getLogger("celery.beat").info("Sending due task")
 logging.getLogger("daemon").debug("detail")
 """
 
