@@ -14,3 +14,5 @@ from sipuri_project.settings import *  # noqa: E402, F403  # the environment com
 
 # Each test client loads the middleware anew, and a scan of all static files with it.
 WHITENOISE_AUTOREFRESH = True
+# Tests see the line of each decision; the daemons that they start do not write them.
+LOGGING["level"] = "debug"  # noqa: F405  # of the settings above
