@@ -125,8 +125,7 @@ def _resume_leg(leg: Leg, kept: JournalEntry) -> None:
     leg.muxed = kept["muxed"]
     leg.rtcp.advertised, leg.rtcp.source = (_optional(_address, value) for value in kept["rtcp"])
     for flow, counts in zip(leg.flows(), kept["counts"], strict=True):
-        # A process of an earlier version wrote one more.
-        flow.packets_in, flow.bytes_in, flow.packets_unsent = map(int, counts[:3])
+        flow.packets_in, flow.bytes_in, flow.packets_unsent = map(int, counts)
     if isinstance(leg.rtp, RtpFlow) and kept["stats"] is not None:
         leg.rtp.stats.resume(kept["stats"])
         leg.rtp.payload_type = kept["payload_type"]

@@ -88,16 +88,6 @@ def test_flows_that_are_not_as_written_down_are_not_adopted() -> None:
     assert len(later.relay.offload) == 0
 
 
-def test_an_entry_of_an_earlier_version_is_taken_up() -> None:
-    harness = RelayHarness()
-    harness.offer()
-    entry = kept(harness)
-    for stream in entry["streams"].values():
-        for leg in stream["legs"]:
-            leg["counts"] = [[*counts, 0] for counts in leg["counts"]]
-    assert kept(restarted(harness, entry)) == kept(harness)
-
-
 @pytest.mark.parametrize("key", ["parties", "streams", "touched_at"])
 def test_a_damaged_record_is_refused(key: str) -> None:
     harness = RelayHarness()
