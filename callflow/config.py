@@ -37,3 +37,7 @@ class Application:
     """The `initiate` webhook, with its fallback."""
     timeout_seconds: float
     """How long each webhook of the call may take to answer."""
+    media_timeout: float
+    """Seconds without a sign of life, after which the caller is asked and then given up."""
+    keepalive: float
+    """Seconds between questions to a caller behind NAT or on a stream; 0 asks none."""

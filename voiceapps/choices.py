@@ -17,6 +17,13 @@ class CallbackMethod(TextChoices):
     POST = "POST", "POST"
 
 
+class MediaLearning(TextChoices):
+    """From where the relay takes a caller's media."""
+
+    STRICT = "strict", "strict: as described, or from the SIP address"
+    NAT = "nat", "nat: also from another public address, if the caller is behind NAT"
+
+
 MEDIA = "RTP"
 """Stands in the column of the transport for a relay's notice among a call's SIP messages."""
 

@@ -55,6 +55,8 @@ class CallApplication:
     fallback_password: str = field(repr=False)
     status_url: str
     timeout_seconds: float
+    media_timeout: int
+    keepalive: int
 
 
 def ended_calls(call_ids: Sequence[str]) -> frozenset[str]:
@@ -90,6 +92,8 @@ def call_application(application_id: str) -> CallApplication | None:
         fallback_password=row.fallback_password,
         status_url=row.status_url,
         timeout_seconds=row.callback_timeout,
+        media_timeout=row.media_timeout,
+        keepalive=row.keepalive,
     )
 
 

@@ -102,6 +102,42 @@ def test_a_limit_is_a_whole_number_from_one_on_or_null(customer: ApiCustomer, va
     assert customer.patch(application_id, {"maxConcurrentCalls": None}).json()["data"]["maxConcurrentCalls"] is None
 
 
+def test_media_settings_are_kept_and_shown(customer: ApiCustomer) -> None:
+    wanted = {"mediaLearning": "nat", "mediaSourceIps": ["198.51.100.0/24"], "mediaTimeout": 3600, "keepalive": 0, "sipHeaders": True}
+    made = customer.create()
+    assert {name: made[name] for name in wanted} == {
+        "mediaLearning": "strict",
+        "mediaSourceIps": [],
+        "mediaTimeout": 30,
+        "keepalive": 25,
+        "sipHeaders": False,
+    }
+    changed = customer.patch(made["applicationId"], wanted).json()["data"]
+    assert {name: changed[name] for name in wanted} == wanted
+    assert customer.patch(made["applicationId"], {"inboundSipCallsEnabled": False}).json()["data"]["mediaSourceIps"] == ["198.51.100.0/24"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("mediaLearning", "any"),
+        ("mediaLearning", None),
+        ("mediaSourceIps", ["0.0.0.0/0"]),
+        ("mediaSourceIps", "198.51.100.0/24"),
+        ("mediaSourceIps", None),
+        ("mediaTimeout", 9),
+        ("mediaTimeout", 3601),
+        ("mediaTimeout", "30"),
+        ("keepalive", 5),
+        ("keepalive", 301),
+        ("sipHeaders", "true"),
+    ],
+)
+def test_a_bad_media_setting_is_named(customer: ApiCustomer, field: str, value: object) -> None:
+    answer = customer.patch(customer.create()["applicationId"], {field: value})
+    assert (answer.status_code, answer.json()["errors"][0]["source"]) == (400, {"field": field})
+
+
 def test_the_answer_carries_the_request_id_that_the_audit_names(customer: ApiCustomer) -> None:
     answer = customer.request("POST", customer.base, {"applicationName": "x", "callInitiatedCallbackUrl": CALLBACK}, X_Request_Id="forged")
     entry = AuditEntry.objects.get(action="application.create")

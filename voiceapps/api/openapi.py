@@ -57,7 +57,7 @@ class ErrorEnvelope(serializers.Serializer[Any]):
 
 
 class CallControlError(serializers.Serializer[Any]):
-    """What every error answer of call control looks like (D16)."""
+    """What every error answer of call control looks like."""
 
     type = serializers.CharField()
     description = serializers.CharField()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django import forms
 from django.conf import settings
@@ -12,14 +13,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminPasswordWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from voiceapps.console.base import ConsoleAdmin, operator
 from voiceapps.models import VoiceApplication
 from voiceapps.rules.inbound_sip import InboundSipPatch, InvalidFields
+from voiceapps.rules.media_settings import MAX_MEDIA_TIMEOUT, MIN_MEDIA_TIMEOUT, check_keepalive, check_media_sources
 from voiceapps.services import applications
 from voiceapps.services.applications import Changed
 
+Value = TypeVar("Value")
 SETTINGS_FIELDS = (
     "name",
     "initiated_url",
@@ -35,11 +38,30 @@ SETTINGS_FIELDS = (
     "fallback_password",
     "max_calls",
     "max_calls_per_second",
+    "media_learning",
+    "media_source_ips",
+    "media_timeout",
+    "keepalive",
+    "sip_headers",
 )
 
 
 class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]  # the generic form exists in the stubs only
-    """The callback settings. Stored passwords are not shown, and an empty field keeps them."""
+    """The settings but those of the SIP URI. Stored passwords are not shown, and an empty field keeps them."""
+
+    media_timeout = forms.IntegerField(
+        min_value=MIN_MEDIA_TIMEOUT,
+        max_value=MAX_MEDIA_TIMEOUT,
+        initial=30,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Then the caller is asked once, and without an answer the call ends.",
+    )
+    media_source_ips = forms.CharField(
+        required=False,
+        label="Media addresses",
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Public IPv4 ranges in CIDR form from which media may come beside the SIP address; separated by blanks.",
+    )
 
     class Meta:
         model = VoiceApplication
@@ -48,6 +70,22 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]  # the generic
             "callback_password": UnfoldAdminPasswordWidget(render_value=False),
             "fallback_password": UnfoldAdminPasswordWidget(render_value=False),
         }
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.initial["media_source_ips"] = " ".join(self.instance.media_source_ips)
+
+    def clean_keepalive(self) -> int:
+        """Return the pause; raises ValidationError with its bounds."""
+        seconds: int = self.cleaned_data["keepalive"]
+        _check(check_keepalive, seconds)
+        return seconds
+
+    def clean_media_source_ips(self) -> list[str]:
+        """Return the ranges; raises ValidationError with the rule that each bad one breaks."""
+        ranges = _entries(self.cleaned_data["media_source_ips"])
+        _check(check_media_sources, ranges)
+        return list(ranges)
 
     def settings(self) -> dict[str, Any]:
         """Return the fields to store."""
@@ -166,6 +204,13 @@ def _sip_facts() -> dict[str, object]:
         "rtp": "{}-{}".format(*settings.RTP_PORTS),
         "media_address": settings.MEDIA_EXTERNAL[1],
     }
+
+
+def _check(rule: Callable[[Value], None], value: Value) -> None:
+    try:
+        rule(value)
+    except ValueError as error:
+        raise forms.ValidationError(str(error)) from None
 
 
 def _entries(text: str) -> tuple[str, ...]:

@@ -37,6 +37,9 @@ _COLUMNS = (
     "allowed_source_ips",
     "allowed_regions",
     "digest_algorithms",
+    "media_learning",
+    "media_source_ips",
+    "sip_headers",
     "max_calls",
     "max_calls_per_second",
     "account__max_calls",
@@ -83,7 +86,8 @@ def _statement(_vendor: str, count: int) -> str:
 
 @lru_cache(maxsize=MAX_REMEMBERED)
 def _snapshot(row: tuple[Any, ...]) -> AdmissionSnapshot:
-    application_id, alias, account_id, enabled, password, ips, regions, algorithms, *limits, secrets = row
+    application_id, alias, account_id, enabled, password, ips, regions, algorithms, *others, secrets = row
+    learning, sources, headers, *limits = others
     users = frozenset(str(UUID(str(value))) for value in (application_id, alias) if value)
     stored = _SECRETS.from_db_value(secrets, None, connection)
     return AdmissionSnapshot(
@@ -99,6 +103,9 @@ def _snapshot(row: tuple[Any, ...]) -> AdmissionSnapshot:
         application_limits=Limits(*limits[:2]),
         account_limits=Limits(*limits[2:]),
         calls_elsewhere=CallCount(),
+        media_learning=learning,
+        media_source_ips=tuple(json.loads(sources)),
+        sip_headers=bool(headers),
     )
 
 

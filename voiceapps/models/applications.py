@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Value
 
-from voiceapps.choices import CallbackMethod
+from voiceapps.choices import CallbackMethod, MediaLearning
 from voiceapps.fields import EncryptedTextField
 from voiceapps.models.accounts import Account
 
@@ -46,6 +47,16 @@ class VoiceApplication(models.Model):
     allowed_source_ips = models.JSONField(default=list, editable=False)
     allowed_regions = models.JSONField(default=list, editable=False)
     digest_algorithms = models.JSONField(default=default_digest_algorithms, editable=False)
+
+    media_learning = models.CharField(
+        "where media may come from", max_length=6, choices=MediaLearning, default=MediaLearning.STRICT, db_default=MediaLearning.STRICT
+    )
+    media_source_ips = models.JSONField(
+        "media addresses beside the SIP ones", default=list, db_default=Value([], models.JSONField()), blank=True
+    )
+    media_timeout = models.PositiveIntegerField("seconds without a sign of life", default=30, db_default=30)
+    keepalive = models.PositiveIntegerField("seconds between questions to callers behind NAT", default=25, db_default=25)
+    sip_headers = models.BooleanField("SIP headers in the webhook of a new call", default=False, db_default=False)
 
     max_calls = models.PositiveIntegerField("concurrent calls, at most", null=True, blank=True)
     max_calls_per_second = models.PositiveIntegerField("new calls a second, at most", null=True, blank=True)

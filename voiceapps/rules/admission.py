@@ -84,6 +84,12 @@ class AdmissionSnapshot:
     account_limits: Limits
     calls_elsewhere: CallCount
     """Live calls that the asking proxy does not hold; 0 if no limit needs them."""
+    media_learning: str = "strict"
+    """`nat` if media may come from any public address of a caller behind NAT."""
+    media_source_ips: tuple[str, ...] = ()
+    """Ranges from which media may come beside the SIP source."""
+    sip_headers: bool = False
+    """Whether the `initiate` webhook shows the caller's SIP headers."""
 
 
 @dataclass(frozen=True, slots=True)

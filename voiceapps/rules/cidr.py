@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 MAX_SOURCE_RANGES = 25
 
 _SHAPE = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3})/(\d{1,2})", re.ASCII)
-_EVERYWHERE = IPv4Network("0.0.0.0/0")
+EVERYWHERE = IPv4Network("0.0.0.0/0")
 
 REFUSED_RANGES: tuple[tuple[IPv4Network, str], ...] = (
     (IPv4Network("10.0.0.0/8"), "RFC 1918 private range"),
@@ -35,7 +35,7 @@ def parse_range(text: str) -> IPv4Network:
     if shape is None:
         raise ValueError(_shape_error(text))
     network = _strict_network(text, *shape.groups())
-    if network != _EVERYWHERE:
+    if network != EVERYWHERE:
         _refuse_special(network)
     return network
 

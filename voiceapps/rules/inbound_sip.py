@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from voiceapps.rules.cidr import MAX_SOURCE_RANGES, parse_range
+from voiceapps.rules.entries import entry_errors
 from voiceapps.rules.regions import parse_region
 
 MAX_REGIONS = 250
@@ -87,25 +87,11 @@ def apply(current: InboundSip, patch: InboundSipPatch) -> Transition:
 
 def _value_errors(patch: InboundSipPatch) -> dict[str, str]:
     checks = {
-        SOURCE_IPS: _entry_errors(patch.source_ips or (), MAX_SOURCE_RANGES, parse_range),
-        REGIONS: _entry_errors(patch.regions or (), MAX_REGIONS, parse_region),
+        SOURCE_IPS: entry_errors(patch.source_ips or (), MAX_SOURCE_RANGES, parse_range),
+        REGIONS: entry_errors(patch.regions or (), MAX_REGIONS, parse_region),
         ALGORITHMS: _algorithm_errors(patch.digest_algorithms),
     }
     return {field: " ".join(errors) for field, errors in checks.items() if errors}
-
-
-def _entry_errors(entries: tuple[str, ...], most: int, parse: Callable[[str], object]) -> list[str]:
-    """Return the errors of a list: its length, entries that `parse` refuses, entries that occur more than once."""
-    if len(entries) > most:
-        return [f"At most {most} entries are allowed, {len(entries)} were sent."]
-    errors = []
-    for entry in entries:
-        try:
-            parse(entry)
-        except ValueError as error:
-            errors.append(f"{entry[:64]!r}: {error}")
-    repeated = {entry for entry in entries if entries.count(entry) > 1}
-    return errors + [f"{entry!r}: Listed more than once." for entry in sorted(repeated)]
 
 
 def _algorithm_errors(algorithms: tuple[str, ...] | None) -> list[str]:

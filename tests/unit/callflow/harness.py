@@ -147,7 +147,7 @@ async def running_callflow(folder: Path, **options: Any) -> AsyncIterator[Callfl
 
 def new_server(config: CallflowConfig, url: str, records: list[Report]) -> CallflowServer:
     async def find(application_id: str) -> Application | None:
-        return Application(Webhook(url), 5.0) if application_id == "app-1" else None
+        return Application(Webhook(url), 5.0, 30.0, 25.0) if application_id == "app-1" else None
 
     return CallflowServer(
         config,

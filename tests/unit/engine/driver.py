@@ -24,7 +24,7 @@ CONFIG = CallflowConfig(
     recordings_dir="recordings",
     prompts_dir="prompts",
 )
-APPLICATION = Application(Webhook("https://app.example.com/start", username="u", password="p"), 15.0)
+APPLICATION = Application(Webhook("https://app.example.com/start", username="u", password="p"), 15.0, 30.0, 25.0)
 FACTS = CallFacts(
     call_id="c-95ac8d6e-1a31c52e-b38f-4198-93c1-51633ec68f8d",
     application_id="app-1",

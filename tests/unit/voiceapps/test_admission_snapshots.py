@@ -61,6 +61,12 @@ def test_a_rate_limit_alone_reads_no_calls(django_assert_num_queries: DjangoAsse
     assert (snapshot.application_limits, snapshot.account_limits) == (Limits(None, 7), Limits(None, 9))
 
 
+def test_a_snapshot_says_from_where_media_may_come() -> None:
+    row = make(media_learning="nat", media_source_ips=["198.51.100.0/24"], sip_headers=True)
+    snapshot = admission_snapshots([str(row.pk)], asking=HERE)[str(row.pk)]
+    assert (snapshot.media_learning, snapshot.media_source_ips, snapshot.sip_headers) == ("nat", ("198.51.100.0/24",), True)
+
+
 def test_limits_of_many_applications_cost_one_more_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:
     limited, free = make(max_calls=5), make()
     admit(limited, 1, 2)

@@ -17,7 +17,6 @@ from voiceapps.api.openapi import IDEMPOTENCY_KEY, enveloped, header, operation
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.errors import conflict
 from voiceapps.api.wire.forms import (
-    AtLeastOne,
     CallbackUrl,
     Credentials,
     Seconds,
@@ -27,15 +26,23 @@ from voiceapps.api.wire.forms import (
     StrictText,
     StrictTexts,
     TextOrNull,
+    WholeNumber,
     parameters,
     valid,
 )
 from voiceapps.api.wire.guards import entity_tag, once, wanted_versions
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
-from voiceapps.choices import CallbackMethod
+from voiceapps.choices import CallbackMethod, MediaLearning
 from voiceapps.models import VoiceApplication
 from voiceapps.rules.cidr import MAX_SOURCE_RANGES
 from voiceapps.rules.inbound_sip import DIGEST_ALGORITHMS, InboundSipPatch
+from voiceapps.rules.media_settings import (
+    MAX_KEEPALIVE,
+    MAX_MEDIA_TIMEOUT,
+    MIN_MEDIA_TIMEOUT,
+    check_keepalive,
+    check_media_sources,
+)
 from voiceapps.rules.regions import COUNTRIES, GROUPS
 from voiceapps.services import applications
 from voiceapps.services.applications import CallsInProgressError, Changed
@@ -63,6 +70,36 @@ class DigestAlgorithms(StrictTexts):
     """The algorithms that the digest challenge offers."""
 
 
+@extend_schema_field({"type": "array", "maxItems": MAX_SOURCE_RANGES, "uniqueItems": True, "items": {"type": "string", "pattern": RANGE}})
+class MediaRanges(StrictTexts):
+    """Public IPv4 ranges in canonical form, but not all addresses."""
+
+    def to_internal_value(self, data: Any) -> list[str]:  # type: ignore[override]  # what the column holds
+        """Return the ranges; raises ValidationError with the rule that each bad one breaks."""
+        ranges = super().to_internal_value(data)
+        try:
+            check_media_sources(ranges)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+        return list(ranges)
+
+
+class Keepalive(WholeNumber):
+    """A pause in whole seconds; 0 is none."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=0, max_value=MAX_KEEPALIVE, **options)
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number; raises ValidationError with the bounds."""
+        seconds = super().to_internal_value(data)
+        try:
+            check_keepalive(seconds)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+        return seconds
+
+
 class VoiceApplicationInput(StrictInput):
     """What POST and PATCH take; with PATCH a field that is not sent stays as it is and null clears it."""
 
@@ -78,13 +115,18 @@ class VoiceApplicationInput(StrictInput):
     callStatusMethod = serializers.ChoiceField(CallbackMethod.choices, source="status_method", required=False)
     callbackCreds = Credentials("callback", required=False)
     callbackTimeout = Seconds(source="callback_timeout", required=False, min_value=MIN_TIMEOUT, max_value=MAX_TIMEOUT)
-    maxConcurrentCalls = AtLeastOne(source="max_calls", required=False, allow_null=True)
-    maxCallsPerSecond = AtLeastOne(source="max_calls_per_second", required=False, allow_null=True)
+    maxConcurrentCalls = WholeNumber(source="max_calls", required=False, allow_null=True)
+    maxCallsPerSecond = WholeNumber(source="max_calls_per_second", required=False, allow_null=True)
     inboundSipCallsEnabled = StrictBoolean(source="inbound_sip.enabled", required=False)
     passwordAuthEnabled = StrictBoolean(source="inbound_sip.password_auth", required=False)
     allowedSourceIps = SourceRanges(source="inbound_sip.source_ips", required=False)
     allowedRegions = Regions(source="inbound_sip.regions", required=False)
     sipDigestAlgorithms = DigestAlgorithms(source="inbound_sip.digest_algorithms", required=False)
+    mediaLearning = serializers.ChoiceField(MediaLearning.choices, source="media_learning", required=False)
+    mediaSourceIps = MediaRanges(source="media_source_ips", required=False)
+    mediaTimeout = WholeNumber(source="media_timeout", required=False, min_value=MIN_MEDIA_TIMEOUT, max_value=MAX_MEDIA_TIMEOUT)
+    keepalive = Keepalive(required=False)
+    sipHeaders = StrictBoolean(source="sip_headers", required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the model fields that the request sets, with its SIP settings as one patch."""
@@ -112,6 +154,11 @@ class VoiceApplicationData(serializers.Serializer[Any]):
     allowedSourceIps = serializers.ListField(source="allowed_source_ips", child=serializers.CharField())
     allowedRegions = serializers.ListField(source="allowed_regions", child=serializers.CharField())
     sipDigestAlgorithms = serializers.ListField(source="digest_algorithms", child=serializers.CharField())
+    mediaLearning = serializers.ChoiceField(MediaLearning.choices, source="media_learning")
+    mediaSourceIps = serializers.ListField(source="media_source_ips", child=serializers.CharField())
+    mediaTimeout = serializers.IntegerField(source="media_timeout")
+    keepalive = serializers.IntegerField()
+    sipHeaders = serializers.BooleanField(source="sip_headers")
     callInitiatedCallbackUrl = serializers.CharField(source="initiated_url")
     callInitiatedMethod = serializers.ChoiceField(CallbackMethod.choices, source="initiated_method")
     callInitiatedFallbackUrl = TextOrNull(source="initiated_fallback_url")
@@ -136,6 +183,11 @@ EXAMPLE: dict[str, object] = {
     "allowedSourceIps": ["203.0.113.0/24"],
     "allowedRegions": ["US"],
     "sipDigestAlgorithms": ["MD5"],
+    "mediaLearning": "strict",
+    "mediaSourceIps": [],
+    "mediaTimeout": 30,
+    "keepalive": 25,
+    "sipHeaders": False,
     "callInitiatedCallbackUrl": "https://backend.example.com/initiate",
     "callInitiatedMethod": "POST",
     "callInitiatedFallbackUrl": None,

@@ -108,11 +108,11 @@ class Seconds(serializers.FloatField):
         return super().to_internal_value(data)
 
 
-class AtLeastOne(serializers.IntegerField):
-    """A JSON integer of at least 1."""
+class WholeNumber(serializers.IntegerField):
+    """A JSON integer, of at least 1 unless said otherwise."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(min_value=1, max_value=MAX_INTEGER, **options)
+    def __init__(self, *, min_value: int = 1, max_value: int = MAX_INTEGER, **options: Any) -> None:
+        super().__init__(min_value=min_value, max_value=max_value, **options)
 
     def to_internal_value(self, data: Any) -> int:
         """Return the number; raises ValidationError for a boolean, a fraction or a text."""
