@@ -66,7 +66,7 @@ class CallShell:
         self._alarm = Alarm(self._on_alarm)
         self._facts = facts
         self._leaving: asyncio.TimerHandle | None = None
-        self._media = CallMedia(self._engine, services.recorders, self._pump)
+        self._media = CallMedia(self._engine, services, self._pump)
         self._on_finished = on_finished
         self._pumping = False
         self._services = services

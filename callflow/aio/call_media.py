@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 
-from callflow.aio.media import MediaEndpoint
-from callflow.aio.recorder import Recorder, RecorderPool
+from callflow.aio.media import MediaEndpoint, agreement_of, new_session
+from callflow.aio.recorder import Recorder
+from callflow.aio.services import Services
+from callflow.audio.digit_method import DigitMethod, DigitMethodChoice
 from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, PlaybackFinished
-from callflow.audio.session import UNSPECIFIED, AudioSession, Codec
+from callflow.audio.session import AudioSession
 from callflow.engine.call_engine import CallEngine
 from callflow.sip.sdp_answer import RemoteMedia
 from daemonkit.address import Address
-
-NOWHERE = (UNSPECIFIED, 0)
 
 
 class CallMedia:
@@ -23,15 +22,15 @@ class CallMedia:
     What arrives goes to the engine; `on_input` runs after each input that may have effects.
     """
 
-    def __init__(self, engine: CallEngine, recorders: RecorderPool, on_input: Callable[[], None]) -> None:
+    def __init__(self, engine: CallEngine, services: Services, on_input: Callable[[], None]) -> None:
+        self._digits = DigitMethodChoice()
         self._endpoint: MediaEndpoint | None = None
         self._engine = engine
         self._on_input = on_input
         self._playing: dict[int, int] = {}
         """The engine's number of each sound that the session plays, by the session's."""
         self._recorder: Recorder | None = None
-        self._recorders = recorders
-        self._remote: RemoteMedia | None = None
+        self._services = services
         self._session: AudioSession | None = None
 
     def open(self, host: str) -> Address:
@@ -48,14 +47,14 @@ class CallMedia:
         self._endpoint = self._session = None
 
     def connect(self, media: RemoteMedia) -> None:
-        """Send to the caller's address, or nowhere while it wants no audio; another codec needs another session."""
-        before, self._remote = self._remote, media
-        if self._endpoint is None:
-            return
-        if self._session is None or before is None or before.payload_type != media.payload_type:
-            self._replace_session(self._endpoint, media)
-        if self._session:
-            self._session.retarget(media.address if media.listens else NOWHERE)
+        """Send what offer and answer agreed on, from now on until `close`; what plays and what is recorded goes on."""
+        self._digits.reset()
+        if self._session is not None:
+            self._session.agree(agreement_of(media))
+        elif self._endpoint is not None:
+            self._session = new_session(media)
+            self._session.start(time.monotonic())
+            self._endpoint.attach(self._session, self._on_audio)
 
     def pump(self) -> None:
         """Send what is due, and hand on what has arrived."""
@@ -64,8 +63,12 @@ class CallMedia:
 
     def report_last_packet(self) -> None:
         """Tell the engine when the last packet came."""
-        if self._session and self._session.last_packet_at is not None:
-            self._engine.media_heard(self._session.last_packet_at)
+        if self._session and self._session.heard_at is not None:
+            self._engine.media_heard(self._session.heard_at)
+
+    def digit_signalled(self, digit: str) -> None:
+        """Take a digit that came by INFO."""
+        self._take_digit(digit, DigitMethod.INFO)
 
     # Effects of the engine.
 
@@ -82,21 +85,20 @@ class CallMedia:
 
     def start_recording(self, recording_id: str, max_seconds: float) -> None:
         """Start to write the caller's audio to a file."""
-        self._recorder = self._recorders.start(self._engine.facts.call_id, recording_id, max_seconds)
+        self._flush()
+        self._recorder = self._services.recorders.start(self._engine.facts.call_id, recording_id, max_seconds)
 
     def stop_recording(self) -> Recorder | None:
         """Stop recording and return the recorder, whose file is to be completed; None if nothing was recorded."""
+        self._flush()
         recorder, self._recorder = self._recorder, None
         return recorder
 
-    def _replace_session(self, endpoint: MediaEndpoint, media: RemoteMedia) -> None:
-        """Attach a new session; sounds that the old one was playing count as finished."""
-        cut, self._playing = list(self._playing.values()), {}
-        self._session = _new_session(media)
-        self._session.start(time.monotonic())
-        endpoint.attach(self._session, self._on_audio)
-        for number in cut:
-            self._engine.playback_finished(number, time.monotonic())
+    def _flush(self) -> None:
+        """Have the silence up to now reported, so that a recording begins and ends on time."""
+        if self._session and self._endpoint:
+            self._session.flush(time.monotonic())
+            self._endpoint.pump()
 
     def _on_audio(self, event: AudioEvent) -> None:
         now = time.monotonic()
@@ -106,8 +108,7 @@ class CallMedia:
                     self._recorder.write(ulaw)
                 self._engine.audio_received(ulaw, now)
             case DigitReceived(digit):
-                self._engine.digit_received(digit, now)
-                self._on_input()
+                self._take_digit(digit, DigitMethod.EVENT)
             case PlaybackFinished(played):
                 number = self._playing.pop(played, None)
                 if number is not None:
@@ -116,13 +117,10 @@ class CallMedia:
             case _:
                 pass
 
-
-def _new_session(media: RemoteMedia) -> AudioSession:
-    return AudioSession(
-        codec=Codec(media.payload_type),
-        event_payload_type=media.event_payload_type,
-        remote=media.address,
-        ssrc=secrets.randbits(32),
-        sequence=secrets.randbits(16),
-        timestamp=secrets.randbits(32),
-    )
+    def _take_digit(self, digit: str, method: DigitMethod) -> None:
+        """Hand a digit to the engine, unless the caller sends its digits by another method."""
+        if self._digits.admits(method):
+            self._engine.digit_received(digit, time.monotonic())
+            self._on_input()
+        else:
+            self._services.metrics.digit_ignored(method)

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from collections.abc import Callable
 
+from callflow.audio.agreement import Agreement, Codec
 from callflow.audio.events import AudioEvent
 from callflow.audio.session import AudioSession, is_rtcp
+from callflow.sip.sdp_answer import RemoteMedia
 from daemonkit.address import Address
 from daemonkit.alarm import Alarm
 from daemonkit.sockets import AddressUnavailable
 from daemonkit.udp import UdpEndpoint
 
 PAIR_TRIES = 50
+_UNSPECIFIED = "0.0.0.0"  # noqa: S104  # the address by which SDP says hold; nothing binds it
+
+
+def agreement_of(media: RemoteMedia) -> Agreement:
+    """Return what an audio session follows after an exchange of offer and answer."""
+    remote = None if media.address[0] == _UNSPECIFIED else media.address
+    return Agreement(remote, Codec(media.payload_type), media.event_payload_type, media.listens)
+
+
+def new_session(media: RemoteMedia) -> AudioSession:
+    """Return a session with random beginnings (RFC 3550 section 5.1)."""
+    return AudioSession(agreement_of(media), ssrc=secrets.randbits(32), sequence=secrets.randbits(16), timestamp=secrets.randbits(32))
 
 
 class MediaEndpoint:

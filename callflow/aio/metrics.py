@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from callflow.audio.digit_method import DigitMethod
 from voiceapps.rules.endings import EndReason
 
 _LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 25.0)
@@ -17,6 +18,9 @@ class CallflowMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._answers = Counter("sipuri_callflow_calls_answered", "Calls whose ACK came", registry=registry)
+        self._digits = Counter(
+            "sipuri_callflow_digits_ignored", "Digits that came by another method than the caller's first", ["method"], registry=registry
+        )
         self._ends = Counter("sipuri_callflow_calls_ended", "Calls by how they ended", ["class", "reason"], registry=registry)
         self._webhooks = Histogram(
             "sipuri_callflow_webhook_seconds",
@@ -33,6 +37,10 @@ class CallflowMetrics:
     def call_ended(self, reason: EndReason) -> None:
         """Count a call's end."""
         self._ends.labels(reason.end_class.value, reason.value).inc()
+
+    def digit_ignored(self, method: DigitMethod) -> None:
+        """Count a digit that came by another method than the caller's first."""
+        self._digits.labels(method.value).inc()
 
     def observe(self, name: str, text: str, read: Callable[[], int]) -> None:
         """Export a number that another object keeps."""

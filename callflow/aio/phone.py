@@ -14,15 +14,15 @@ One phone may hold many calls.
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from callflow.aio.media import MediaEndpoint
+from callflow.aio.media import MediaEndpoint, agreement_of, new_session
 from callflow.aio.sip_endpoint import SipEndpoint
 from callflow.audio.events import AudioEvent, AudioReceived, DigitsSent, PlaybackFinished
-from callflow.audio.session import AudioSession, Codec
+from callflow.audio.session import AudioSession
+from callflow.audio.silence import is_loud
 from callflow.sip.events import (
     CallClosed,
     CallEstablished,
@@ -35,12 +35,9 @@ from callflow.sip.events import (
 from callflow.sip.outgoing import Credentials, Destination
 from callflow.sip.sdp_answer import RemoteMedia
 from daemonkit.address import Address
-from mediarelay.rtp.g711 import ULAW_SILENCE
 from sipproxy.sip import PeerError, SipUri
 
 RATE = 8_000
-SILENCE = bytes([ULAW_SILENCE]) * 800
-"""What the phone sends while it plays nothing: relays, NATs and media time-outs expect packets."""
 HANG_UP_SECONDS = 5.0
 """How long we wait for the answer to our BYE."""
 TAIL_SECONDS = 0.06
@@ -142,16 +139,23 @@ class PhoneCall:
         self._done: set[object] = set()
         self._ended_by: str | None = None
         self._hang_up = hang_up
-        self._heard_at = 0.0
+        self._sound_at = 0.0
+        """When the last sound came, that is more than silence."""
+        self._sound_from: int | None = None
+        """Where in `heard` the first sound is."""
         self._media = media
         self._news = asyncio.Event()
         self._refusal: CallFailed | None = None
-        self._silence = 0
 
     @property
     def ended(self) -> bool:
         """True if the call is over."""
         return self._ended_by is not None
+
+    @property
+    def heard_seconds(self) -> float:
+        """How much has been received since the first sound."""
+        return 0.0 if self._sound_from is None else (len(self.heard) - self._sound_from) / RATE
 
     # For the user.
 
@@ -186,15 +190,15 @@ class PhoneCall:
         return self._ended_by or ""
 
     async def wait_heard(self, seconds: float, timeout: float) -> None:
-        """Wait until `seconds` of audio have been received in all; raises TimeoutError."""
-        await asyncio.wait_for(self._wait(lambda: len(self.heard) >= seconds * RATE), timeout)
+        """Wait until `seconds` have been received since the first sound; raises TimeoutError."""
+        await asyncio.wait_for(self._wait(lambda: self.heard_seconds >= seconds), timeout)
 
     async def wait_silence(self, seconds: float, timeout: float) -> None:
-        """Wait until no audio has come for `seconds`, or the call has ended; raises TimeoutError."""
+        """Wait until nothing but silence has come for `seconds`, or the call has ended; raises TimeoutError."""
         async with asyncio.timeout(timeout):
             started = time.monotonic()
             while not self.ended:
-                left = max(self._heard_at, started) + seconds - time.monotonic()
+                left = max(self._sound_at, started) + seconds - time.monotonic()
                 if left <= 0:
                     return
                 await asyncio.sleep(left)
@@ -233,19 +237,11 @@ class PhoneCall:
     def _connect(self, media: RemoteMedia) -> None:
         self.status, self.remote = 200, media
         if self.session:
-            self.session.retarget(media.address)
+            self.session.agree(agreement_of(media))
             return
-        self.session = AudioSession(
-            codec=Codec(media.payload_type),
-            event_payload_type=media.event_payload_type,
-            remote=media.address,
-            ssrc=secrets.randbits(32),
-            sequence=secrets.randbits(16),
-            timestamp=secrets.randbits(32),
-        )
-        self._media.attach(self.session, self._on_audio)
+        self.session = new_session(media)
         self.session.start(time.monotonic())
-        self._play_silence()
+        self._media.attach(self.session, self._on_audio)
 
     def _end(self, by: str) -> None:
         if self._ended_by is None:
@@ -256,23 +252,21 @@ class PhoneCall:
     def _on_audio(self, event: AudioEvent) -> None:
         match event:
             case AudioReceived(ulaw):
-                self.heard += ulaw
-                self._heard_at = time.monotonic()
+                self._hear(ulaw)
             case DigitsSent():
                 self._done.add(DigitsSent)
-            case PlaybackFinished(number) if number == self._silence:
-                self._play_silence()
             case PlaybackFinished(number):
                 self._done.add(number)
             case _:
                 return
         self._news.set()
 
-    def _play_silence(self) -> None:
-        """Queue 100 ms of silence, again and again; what `play` queues meanwhile is sent in between."""
-        if self.session:
-            self._silence = self.session.play(SILENCE)
-            self._media.pump()
+    def _hear(self, ulaw: bytes) -> None:
+        if is_loud(ulaw):
+            self._sound_at = time.monotonic()
+            if self._sound_from is None:
+                self._sound_from = len(self.heard)
+        self.heard += ulaw
 
     async def _wait(self, condition: Callable[[], object]) -> None:
         while not condition():

@@ -1,6 +1,24 @@
-"""Digits as telephone events (RFC 4733): report each received digit once, and plan the packets of those to be sent."""
+"""Digits as telephone events (RFC 4733): report each key press once, and plan the packets of those to be sent.
+
+A press is a run of packets with one event code, one timestamp and a growing duration; the first carries the marker, the last
+one the end bit, and is sent three times. Each of these signs is wrong in somebody's packets, so no sign decides alone:
+
+    another code                                        a press
+    the same timestamp, after the end                   a press if it is no end and has a marker or a smaller duration
+    the same timestamp, before the end                  a press if the duration shrinks (the end was lost, or is never sent),
+                                                        or by a marker after 0.25 s
+    another timestamp, after the end                    a press, unless it repeats the end under a clock that runs
+    another timestamp, before the end, within 0.25 s    the same press if the duration grows (a clock that runs), or if the
+                                                        last segment ended at this timestamp (RFC 4733 section 2.5.1.3)
+    another timestamp, before the end, later            a press
+
+A sender whose clock stands may send a press as nothing but an end packet with a marker; `REPEAT_SECONDS` tells it from a
+sender that puts the marker on every packet.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from mediarelay.rtp.telephone_event import EventStep, TelephoneEvent, digit_of, schedule
 
@@ -8,31 +26,55 @@ PAUSE = ","
 """Waits for half a second in a string of digits."""
 PAUSE_FRAMES = 25
 END_PACKETS = 3
+REPEAT_SECONDS = 0.1
+"""Within this time the end of a press is repeated."""
+RUN_SECONDS = 0.25
+"""Within this time one press goes on under another timestamp."""
+
+
+@dataclass(frozen=True, slots=True)
+class _EventPacket:
+    """One packet of an event, and when it came."""
+
+    timestamp: int
+    marker: bool
+    event: TelephoneEvent
+    at: float
 
 
 class DigitDetector:
-    """Turns event packets, in sequence order, into digits.
-
-    All packets of an event have the same timestamp: the first one reports the digit and the others are ignored, whether
-    or not the end arrives. An event that is longer than the duration field can tell continues under a new timestamp, at
-    which the last segment ended (RFC 4733 section 2.5.1.3); it is the same key press.
-    """
+    """Turns event packets, in sequence order, into key presses; see the module's theory of operation."""
 
     def __init__(self) -> None:
-        self._timestamp: int | None = None
-        self._last: TelephoneEvent | None = None
+        self._last: _EventPacket | None = None
+        self._ended: tuple[int, int] | None = None
+        """Code and timestamp of the press before this one; its end may be repeated late."""
 
-    def receive(self, timestamp: int, event: TelephoneEvent) -> str | None:
-        """Return the digit that this packet begins, or None."""
-        begun = timestamp != self._timestamp and not self._continues(timestamp, event)
-        self._timestamp, self._last = timestamp, event
+    def receive(self, timestamp: int, event: TelephoneEvent, now: float, *, marker: bool = False) -> str | None:
+        """Return the digit whose press this packet begins, or None."""
+        packet, last = _EventPacket(timestamp, marker, event, now), self._last
+        if last is not None and event.event != last.event.event:
+            if event.end and not marker and (event.event, timestamp) == self._ended:
+                return None
+            self._ended = last.event.event, last.timestamp
+        begun = last is None or event.event != last.event.event or _begins(packet, last)
+        self._last = packet
         return digit_of(event.event) if begun else None
 
-    def _continues(self, timestamp: int, event: TelephoneEvent) -> bool:
-        last = self._last
-        if last is None or self._timestamp is None or last.end or last.event != event.event:
-            return False
-        return timestamp == (self._timestamp + last.duration) & 0xFFFF_FFFF
+
+def _begins(packet: _EventPacket, last: _EventPacket) -> bool:
+    """Return whether a packet begins another press of the same key."""
+    event, passed = packet.event, packet.at - last.at
+    shrinks = event.duration < last.event.duration
+    if packet.timestamp == last.timestamp:
+        if not last.event.end:
+            return not event.end and (shrinks or (packet.marker and passed > RUN_SECONDS))
+        return (packet.marker or shrinks) and (not event.end or (packet.marker and passed > REPEAT_SECONDS))
+    if last.event.end:
+        return not (event.end and event.duration == last.event.duration and passed <= REPEAT_SECONDS)
+    if packet.timestamp == (last.timestamp + last.event.duration) & 0xFFFF_FFFF and not packet.marker:
+        return False
+    return shrinks or passed > RUN_SECONDS or (packet.marker and event.duration == last.event.duration)
 
 
 def plan_digits(digits: str, duration_ms: int, gap_ms: int) -> list[EventStep | None]:

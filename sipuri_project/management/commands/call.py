@@ -115,7 +115,7 @@ def _figures(call: PhoneCall, ended_by: str, seconds: float) -> dict[str, Any]:
         "status": call.status,
         "ended_by": ended_by,
         "seconds": round(seconds, 3),
-        "heard_seconds": round(len(call.heard) / RATE, 3),
+        "heard_seconds": round(call.heard_seconds, 3),
         "rtp_sent": session.packets_sent if session else 0,
         "rtp_received": session.packets_received if session else 0,
         "rtp_lost": session.lost if session else 0,

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callflow.audio.agreement import Agreement, Codec
 from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, DigitsSent, PlaybackFinished
-from callflow.audio.frames import MAX_FILL_SAMPLES
-from callflow.audio.session import FRAME_SECONDS, MAX_CATCH_UP, AudioSession, Codec, is_rtcp
+from callflow.audio.frames import SILENCE_FRAME
+from callflow.audio.sender import FRAME_SECONDS, MAX_CATCH_UP
+from callflow.audio.session import AudioSession, is_rtcp
 from mediarelay.rtp.g711 import alaw_to_ulaw, ulaw_to_alaw
 from mediarelay.rtp.packet import RtpPacket
 from mediarelay.rtp.rtcp import ReceiverReport, SenderReport, build_compound, parse_compound
@@ -18,17 +21,13 @@ FAR = ("192.0.2.8", 4000)
 SILENCE = b"\xff"
 
 
+def agreement(**changes: object) -> Agreement:
+    fields: dict[str, object] = {"remote": FAR, "codec": Codec.PCMU, "event_payload_type": 101, **changes}
+    return Agreement(**fields)  # type: ignore[arg-type]  # the test names the fields
+
+
 def session(**changes: object) -> AudioSession:
-    fields: dict[str, object] = {
-        "codec": Codec.PCMU,
-        "event_payload_type": 101,
-        "remote": FAR,
-        "ssrc": 5,
-        "sequence": 65_530,
-        "timestamp": 2**32 - 320,
-        **changes,
-    }
-    return AudioSession(**fields)  # type: ignore[arg-type]  # the test names the fields
+    return AudioSession(agreement(**changes), ssrc=5, sequence=65_530, timestamp=2**32 - 320)
 
 
 def events_of(made: AudioSession) -> list[AudioEvent]:
@@ -57,6 +56,11 @@ class Clock:
                     self.sent.append((self.now, RtpPacket.parse(data)))
         self.now = end
 
+    @property
+    def said(self) -> list[tuple[float, RtpPacket]]:
+        """What was sent but silence."""
+        return [(at, packet) for at, packet in self.sent if packet.payload not in (SILENCE_FRAME, ulaw_to_alaw(SILENCE_FRAME))]
+
 
 def started(**changes: object) -> tuple[AudioSession, Clock]:
     made = session(**changes)
@@ -70,8 +74,8 @@ def audio(sequence: int, *, timestamp: int | None = None, fill: int = 0, ssrc: i
     return bytes(RtpPacket(payload_type, sequence & 0xFFFF, at & 0xFFFFFFFF, ssrc, bytes((fill or sequence & 0x7F,)) * size))
 
 
-def event(sequence: int, timestamp: int, code: int, duration: int, *, end: bool = False) -> bytes:
-    return bytes(RtpPacket(101, sequence, timestamp, 9, bytes(TelephoneEvent(code, end, 10, duration))))
+def event(sequence: int, timestamp: int, code: int, duration: int, *, end: bool = False, payload_type: int = 101) -> bytes:
+    return bytes(RtpPacket(payload_type, sequence, timestamp, 9, bytes(TelephoneEvent(code, end, 10, duration))))
 
 
 def heard(made: AudioSession) -> bytes:
@@ -82,8 +86,8 @@ def test_frames_leave_on_the_slots_and_the_last_one_is_padded() -> None:
     made, clock = started()
     number = made.play(bytes(range(160)) * 3 + b"tail")
     clock.run(1.0)
-    packets = [packet for _, packet in clock.sent]
-    assert [at for at, _ in clock.sent] == pytest.approx([50.0 + n * FRAME_SECONDS for n in range(4)])
+    packets = [packet for _, packet in clock.said]
+    assert [at for at, _ in clock.said] == pytest.approx([50.0 + n * FRAME_SECONDS for n in range(4)])
     assert [packet.sequence for packet in packets] == [65_530, 65_531, 65_532, 65_533]
     assert [packet.timestamp for packet in packets] == [2**32 - 320, 2**32 - 160, 0, 160]
     assert [packet.marker for packet in packets] == [True, False, False, False]
@@ -95,9 +99,9 @@ def test_late_wakeups_do_not_drift() -> None:
     made, clock = started()
     made.play(bytes(160 * 500))
     clock.run(11.0, late=0.013)
-    assert len(clock.sent) == 500
-    assert clock.sent[-1][0] == pytest.approx(50.0 + 499 * FRAME_SECONDS + 0.013, abs=0.014)
-    assert clock.sent[-1][1].timestamp == (2**32 - 320 + 499 * 160) & 0xFFFFFFFF
+    assert len(clock.said) == 500
+    assert clock.said[-1][0] == pytest.approx(50.0 + 499 * FRAME_SECONDS + 0.013, abs=0.014)
+    assert clock.said[-1][1].timestamp == (2**32 - 320 + 499 * 160) & 0xFFFFFFFF
 
 
 def test_a_long_pause_of_the_process_sends_a_bounded_burst() -> None:
@@ -111,27 +115,35 @@ def test_a_long_pause_of_the_process_sends_a_bounded_burst() -> None:
     assert len(burst) == MAX_CATCH_UP
     assert burst[-1].timestamp == (2**32 - 320 + int((clock.now - 50.0) / FRAME_SECONDS) * 160) & 0xFFFFFFFF
     clock.run(3.0)
-    assert len(clock.sent) + len(burst) == 100
+    assert len(clock.said) + len(burst) == 100
 
 
-def test_silence_is_not_sent_but_moves_the_timestamp() -> None:
+def test_silence_is_sent_where_nothing_is_said() -> None:
     made, clock = started()
-    made.play(bytes(160))
     clock.run(0.5)
-    made.play(bytes(160))
+    number = made.play(b"\x01" * 160)
     clock.run(0.5)
-    (_, first), (at, second) = clock.sent
-    assert (second.timestamp - first.timestamp) & 0xFFFFFFFF == 25 * 160
-    assert second.sequence == first.sequence + 1
-    assert second.marker
-    assert at == pytest.approx(50.5)
+    packets = [packet for _, packet in clock.sent]
+    assert len(packets) == 51
+    assert [packet.payload[0] for packet in packets] == [0xFF] * 26 + [1] + [0xFF] * 24
+    assert [packet.marker for packet in packets] == [True] + [False] * 50
+    assert {(second.timestamp - first.timestamp) & 0xFFFFFFFF for first, second in pairwise(packets)} == {160}
+    assert {(second.sequence - first.sequence) & 0xFFFF for first, second in pairwise(packets)} == {1}
+    assert events_of(made)[-1] == PlaybackFinished(number)
+
+
+def test_missed_silence_is_not_made_up_for() -> None:
+    made, clock = started()
+    clock.run(0.1)
+    made.handle_timer(clock.now + 30.0)
+    assert len([data for data, _ in made.datagrams_to_send() if not is_rtcp(data)]) == 1
 
 
 def test_plays_follow_each_other_and_an_empty_one_ends_at_once() -> None:
     made, clock = started()
     numbers = [made.play(b"\x01" * 160), made.play(b""), made.play(b"\x02" * 320)]
     clock.run(1.0)
-    assert [packet.payload[0] for _, packet in clock.sent] == [1, 2, 2]
+    assert [packet.payload[0] for _, packet in clock.said] == [1, 2, 2]
     assert events_of(made) == [PlaybackFinished(number) for number in numbers]
 
 
@@ -149,7 +161,7 @@ def test_stop_playing_drops_the_rest() -> None:
     clock.run(0.05)
     made.stop_playing()
     clock.run(1.0)
-    assert len(clock.sent) == 3
+    assert len(clock.said) == 3
     assert events_of(made) == []
     number = made.play(bytes(160))
     clock.run(1.0)
@@ -161,7 +173,7 @@ def test_digits_are_sent_as_events() -> None:
     made.play(bytes(160 * 2))
     made.send_digits("1#", duration_ms=60, gap_ms=100)
     clock.run(2.0)
-    packets = [packet for _, packet in clock.sent]
+    packets = [packet for _, packet in clock.said]
     assert [packet.payload_type for packet in packets] == [101] * 12 + [0] * 2
     first, second = packets[:6], packets[6:12]
     assert [packet.marker for packet in first] == [True] + [False] * 5
@@ -184,7 +196,7 @@ def test_a_comma_waits_and_nothing_ends_at_once() -> None:
     made, clock = started()
     made.send_digits(",1", duration_ms=20, gap_ms=0)
     clock.run(2.0)
-    assert clock.sent[0][0] == pytest.approx(50.5)
+    assert clock.said[0][0] == pytest.approx(50.5)
     made.send_digits("")
     assert events_of(made) == [DigitsSent(), DigitsSent()]
 
@@ -204,7 +216,7 @@ def test_alaw_is_converted_both_ways() -> None:
     assert clock.sent[0][1].payload_type == 8
     assert clock.sent[0][1].payload == ulaw_to_alaw(frame)
     made.receive_datagram(audio(1, payload_type=8, fill=0x55), FAR, clock.now)
-    assert heard(made) == alaw_to_ulaw(b"\x55" * 160)
+    assert heard(made).endswith(alaw_to_ulaw(b"\x55" * 160))
 
 
 def test_received_audio_in_order() -> None:
@@ -212,7 +224,7 @@ def test_received_audio_in_order() -> None:
     for number in range(1, 11):
         made.receive_datagram(audio(number), FAR, number * 0.02)
     assert events_of(made) == [AudioReceived(bytes((number,)) * 160) for number in range(1, 11)]
-    assert (made.packets_received, made.lost, made.last_packet_at) == (10, 0, 0.2)
+    assert (made.packets_received, made.lost, made.heard_at) == (10, 0, 0.2)
     assert made.jitter_ms < 0.1
 
 
@@ -251,20 +263,11 @@ def test_discontinuous_transmission_keeps_its_length() -> None:
     assert heard(made) == b"\1" * 160 + SILENCE * 16_000 + b"\2" * 160
 
 
-def test_a_jump_of_the_timestamp_fills_only_the_time_that_has_passed() -> None:
-    made = session()
-    made.receive_datagram(audio(1, timestamp=0), FAR, 0.0)
-    made.receive_datagram(audio(2, timestamp=2**31 - 5), FAR, 0.10)
-    made.receive_datagram(audio(3, timestamp=2**31 + 155), FAR, 0.12)
-    assert len(heard(made)) == 800 + 160 + 160
-    made.receive_datagram(audio(4, timestamp=7), FAR, 10_000.0)
-    assert len(heard(made)) == MAX_FILL_SAMPLES + 160
-
-
 def test_a_new_source_continues_where_the_old_one_stopped() -> None:
     made = session()
-    made.receive_datagram(audio(1, fill=1), FAR, 0.0)
-    made.receive_datagram(audio(40_000, ssrc=77, fill=2), FAR, 0.06)
+    made.start(0.0)
+    made.receive_datagram(audio(1, fill=1), FAR, 0.02)
+    made.receive_datagram(audio(40_000, ssrc=77, fill=2), FAR, 0.08)
     assert heard(made) == b"\1" * 160 + SILENCE * 320 + b"\2" * 160
 
 
@@ -274,14 +277,6 @@ def test_other_packet_lengths_become_frames(size: int) -> None:
     for number in range(10):
         made.receive_datagram(audio(number, timestamp=number * size, size=size, fill=3), FAR, number * size / 8000)
     assert heard(made) == b"\3" * (10 * size // 160 * 160)
-
-
-def test_an_overlap_is_cut() -> None:
-    made = session()
-    made.receive_datagram(audio(1, timestamp=0, fill=1), FAR, 0.0)
-    made.receive_datagram(audio(2, timestamp=80, fill=2, size=240), FAR, 0.02)
-    made.receive_datagram(audio(3, timestamp=80, fill=3), FAR, 0.03)
-    assert heard(made) == b"\1" * 160 + b"\2" * 160
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.sampled_from(["ok", "lost", "swap"]), min_size=5, max_size=60))
@@ -299,7 +294,7 @@ def test_a_recording_is_sample_exact(seed: int, fates: list[str]) -> None:
         data = bytes(RtpPacket(0, (sequence + number) & 0xFFFF, (first + number * 160) & 0xFFFFFFFF, 9, bytes((1 + number % 100,)) * 160))
         now = 0.02 * max(number, step)
         made.receive_datagram(data, FAR, now)
-    made.handle_timer(100.0)
+    made.handle_timer(now + 0.1)
     got = heard(made)
     assert len(got) == (len(fates) + 6) * 160
     for number in range(len(fates) + 6):
@@ -377,27 +372,88 @@ def test_datagrams_of_other_hosts_are_dropped() -> None:
     made = session()
     made.receive_datagram(audio(1), ("192.0.2.99", 4000), 0.0)
     assert events_of(made) == []
-    made.retarget(("192.0.2.99", 4400))
+    made.agree(agreement(remote=("192.0.2.99", 4400)))
     made.receive_datagram(audio(1), ("192.0.2.99", 4000), 0.0)
     made.receive_datagram(audio(2), FAR, 0.0)
     assert made.packets_received == 1
 
 
-def test_a_held_call_sends_nothing_but_receives() -> None:
+def test_to_no_address_nothing_is_sent_but_packets_are_received() -> None:
     made, clock = started()
-    made.retarget(("0.0.0.0", 4000))
+    made.agree(agreement(remote=None))
     number = made.play(bytes(320))
     clock.run(11.0)
     assert not clock.sent
     assert not clock.reports
-    assert events_of(made) == [PlaybackFinished(number)]
+    assert PlaybackFinished(number) in events_of(made)
     assert made.packets_sent == 0
     made.receive_datagram(audio(1), FAR, clock.now)
     assert made.packets_received == 1
-    made.retarget(FAR)
-    made.play(bytes(160))
+    made.agree(agreement())
     clock.run(0.1)
     assert clock.sent[0][1].sequence == 65_530
+    assert clock.sent[0][1].marker
+
+
+def test_a_far_end_that_wants_no_audio_gets_reports() -> None:
+    made, clock = started(sends=False)
+    clock.run(11.0)
+    assert not clock.sent
+    assert len(clock.reports) == 2
+
+
+def test_another_codec_and_address_continue_what_plays() -> None:
+    made, clock = started()
+    number = made.play(b"\x11" * 160 * 4)
+    clock.run(0.03)
+    made.agree(Agreement(("192.0.2.8", 4400), Codec.PCMA, 101))
+    made.handle_timer(clock.now + 0.05)
+    after = [(RtpPacket.parse(data), address) for data, address in made.datagrams_to_send()]
+    assert [packet.payload_type for _, packet in clock.sent] == [0, 0]
+    assert [(packet.payload_type, address[1]) for packet, address in after] == [(8, 4400)] * 3
+    assert [packet.payload for packet, _ in after] == [ulaw_to_alaw(frame) for frame in (b"\x11" * 160, b"\x11" * 160, SILENCE_FRAME)]
+    assert after[0][0].sequence == (clock.sent[-1][1].sequence + 1) & 0xFFFF
+    assert (after[0][0].timestamp - clock.sent[-1][1].timestamp) & 0xFFFFFFFF == 160
+    assert events_of(made) == [PlaybackFinished(number)]
+
+
+def test_both_codecs_are_heard_around_a_change() -> None:
+    made, _ = started()
+    made.receive_datagram(audio(1, timestamp=0, fill=1), FAR, 50.02)
+    made.agree(agreement(codec=Codec.PCMA))
+    made.receive_datagram(audio(2, timestamp=160, fill=2), FAR, 50.04)
+    made.receive_datagram(audio(3, timestamp=320, payload_type=8, fill=0x55), FAR, 50.06)
+    assert heard(made) == b"\1" * 160 + b"\2" * 160 + alaw_to_ulaw(b"\x55" * 160)
+
+
+def test_digits_come_by_the_number_agreed_on_last_and_the_one_before() -> None:
+    made = session(event_payload_type=96)
+    for step, (kind, code) in enumerate([(96, 1), (101, 2)]):
+        made.receive_datagram(event(step, 800 * step, code, 160, payload_type=kind), FAR, step * 0.3)
+    made.agree(agreement(event_payload_type=100))
+    for step, (kind, code) in enumerate([(96, 3), (100, 4), (97, 5)], 2):
+        made.receive_datagram(event(step, 800 * step, code, 160, payload_type=kind), FAR, step * 0.3)
+    made.agree(agreement(event_payload_type=None))
+    made.receive_datagram(event(5, 5000, 6, 160, payload_type=100), FAR, 1.6)
+    made.agree(agreement(event_payload_type=98))
+    made.receive_datagram(event(6, 6000, 7, 160, payload_type=98), FAR, 1.9)
+    assert [item.digit for item in events_of(made) if isinstance(item, DigitReceived)] == ["1", "2", "3", "4", "7"]
+
+
+def test_reports_of_the_far_end_are_a_sign_of_life() -> None:
+    made = session()
+    made.receive_datagram(build_compound((ReceiverReport(9, ()),)), (FAR[0], FAR[1] + 1), 7.0)
+    assert made.heard_at == 7.0
+    made.receive_datagram(b"\x80", FAR, 8.0)
+    made.receive_datagram(audio(1), ("192.0.2.99", 4000), 9.0)
+    assert made.heard_at == 7.0
+
+
+def test_a_flush_reports_the_silence_up_to_now() -> None:
+    made, _ = started()
+    made.receive_datagram(audio(1, fill=1), FAR, 50.02)
+    made.flush(51.02)
+    assert heard(made) == b"\1" * 160 + SILENCE * 8000
 
 
 def test_reports_every_five_seconds() -> None:
@@ -410,17 +466,16 @@ def test_reports_every_five_seconds() -> None:
     assert [at for at, _ in clock.reports] == pytest.approx([55.0, 60.0])
     first, second = (parse_compound(data)[0] for _, data in clock.reports)
     assert isinstance(first, SenderReport)
-    assert (first.ssrc, first.packets, first.octets, first.rtp_timestamp) == (5, 10, 1600, (2**32 - 320 + 250 * 160) & 0xFFFFFFFF)
+    assert isinstance(second, SenderReport)
+    assert (first.ssrc, first.packets, first.octets, first.rtp_timestamp) == (5, 251, 251 * 160, (2**32 - 320 + 250 * 160) & 0xFFFFFFFF)
     (block,) = first.blocks
     assert (block.ssrc, block.packets_lost, block.last_sr, block.delay_since_last_sr) == (9, 1, 0x0001_8000, 2 * 65_536)
-    assert isinstance(second, ReceiverReport)
 
 
 def test_reports_catch_up_once_after_a_pause() -> None:
     made, clock = started()
     made.handle_timer(72.0)
-    assert len(made.datagrams_to_send()) == 1
-    assert made.get_timer() == 75.0
+    assert sum(is_rtcp(data) for data, _ in made.datagrams_to_send()) == 1
     clock.now = 72.0
     clock.run(3.5)
     assert len(clock.reports) == 1

@@ -67,7 +67,7 @@ async def test_the_command_reports_a_call_as_json(tmp_path: Path) -> None:
         assert first[1:] == ["out", f"INVITE {URI} SIP/2.0"]
         assert harness.bodies("/g")[0]["digits"] == "7"
         with wave.open(str(saved)) as file:
-            assert file.getnframes() == round(result["heard_seconds"] * 8000)
+            assert file.getnframes() >= round(result["heard_seconds"] * 8000) > 0
 
 
 async def test_the_command_prints_the_messages(tmp_path: Path) -> None:

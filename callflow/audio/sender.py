@@ -1,0 +1,154 @@
+"""The sending half of an audio session: one RTP packet for each 20 ms.
+
+Theory of operation. Slot n begins at `start + n * 0.020` and has the RTP timestamp `timestamp + n * 160`, so pacing does not
+drift. A slot carries an event packet while digits are sent, else the next frame that `play` queued, else silence: telephones
+and border controllers hang up on a call from which nothing comes for about half a minute. After a late wake-up at most ten
+slots of queued audio are sent at once; earlier slots are skipped, and the audio is delayed. Missed silence is never made up for.
+
+A new agreement changes codec, payload type and address from the next slot on. What is queued stays queued, and sequence
+numbers and timestamps continue.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from callflow.audio.agreement import Agreement, Codec
+from callflow.audio.dtmf import plan_digits
+from callflow.audio.events import AudioEvent, DigitsSent, PlaybackFinished
+from callflow.audio.frames import FRAME_OCTETS, SILENCE_FRAME
+from daemonkit.address import Address
+from mediarelay.rtp.g711 import ULAW_SILENCE, ulaw_to_alaw
+from mediarelay.rtp.packet import RtpPacket
+from mediarelay.rtp.telephone_event import EventStep
+
+FRAME_SECONDS = 0.020
+MAX_CATCH_UP = 10
+"""Slots that one wake-up may send."""
+_SILENCE = {Codec.PCMU: SILENCE_FRAME, Codec.PCMA: ulaw_to_alaw(SILENCE_FRAME)}
+
+
+class Sender:
+    """The slots of one session; `tell` gets its events."""
+
+    def __init__(self, agreement: Agreement, tell: Callable[[AudioEvent], None], *, ssrc: int, sequence: int, timestamp: int) -> None:
+        self.agreement = agreement
+        self.outbox: list[tuple[bytes, Address]] = []
+        self.packets = 0
+        self.octets = 0
+        self._tell = tell
+        self._ssrc = ssrc
+        self._sequence = sequence
+        self._timestamp = timestamp
+        self._started_at: float | None = None
+        self._slot = 0
+        self._sent_last_slot = False
+        self._talking = False
+        self._plays: deque[tuple[int, bytes, int]] = deque()
+        self._next_play = 1
+        self._event_slots: deque[EventStep | None] = deque()
+        self._event_timestamp = 0
+
+    @property
+    def started(self) -> bool:
+        """True once the clock runs."""
+        return self._started_at is not None
+
+    def start(self, now: float) -> None:
+        """Start the clock: slot 0 is now."""
+        self._started_at = now
+
+    def play(self, ulaw: bytes) -> int:
+        """Queue µ-law audio and return the number that `PlaybackFinished` will carry."""
+        number = self._next_play
+        self._next_play += 1
+        self._plays.append((number, ulaw, 0))
+        return number
+
+    def stop_playing(self) -> None:
+        """Drop what is queued; no `PlaybackFinished` is fired for it."""
+        self._plays.clear()
+
+    def send_digits(self, digits: str, duration_ms: int, gap_ms: int) -> None:
+        """Queue digits; raises ValueError for what is no digit, and if telephone events are not agreed on."""
+        if self.agreement.event_payload_type is None:
+            raise ValueError("The far end takes no telephone events.")
+        slots = plan_digits(digits, duration_ms, gap_ms)
+        if not slots:
+            self._tell(DigitsSent())
+        self._event_slots.extend(slots)
+
+    def get_timer(self) -> float | None:
+        """Return when the next slot begins; None before the start."""
+        return self._slot_time(self._slot) if self.started else None
+
+    def handle_timer(self, now: float) -> None:
+        """Send the slots that are due."""
+        if not self.started:
+            return
+        current = self._slot_at(now)
+        self._slot = max(self._slot, current - MAX_CATCH_UP + 1 if self._talking else current)
+        while self._slot <= current:
+            self._send_slot()
+            self._slot += 1
+        self._talking = bool(self._plays or self._event_slots)
+
+    def timestamp_at(self, now: float) -> int:
+        """Return the RTP timestamp of a moment."""
+        return self._slot_timestamp(self._slot_at(now)) if self.started else self._timestamp
+
+    def _send_slot(self) -> None:
+        while self._plays and not self._plays[0][1]:
+            self._tell(PlaybackFinished(self._plays.popleft()[0]))
+        if self._event_slots:
+            self._send_event(self._event_slots.popleft())
+        elif self._plays:
+            self._send_frame()
+        else:
+            self._write_audio(_SILENCE[self.agreement.codec])
+
+    def _send_event(self, step: EventStep | None) -> None:
+        self._sent_last_slot = False
+        kind = self.agreement.event_payload_type
+        if step is not None and kind is not None:
+            if step.frame == 0:
+                self._event_timestamp = self._slot_timestamp(self._slot)
+            self._write(kind, self._event_timestamp, bytes(step.event), marker=step.marker)
+        if not self._event_slots:
+            self._tell(DigitsSent())
+
+    def _send_frame(self) -> None:
+        number, ulaw, at = self._plays.popleft()
+        frame = ulaw[at : at + FRAME_OCTETS].ljust(FRAME_OCTETS, bytes((ULAW_SILENCE,)))
+        self._write_audio(frame if self.agreement.codec is Codec.PCMU else ulaw_to_alaw(frame))
+        if at + FRAME_OCTETS < len(ulaw):
+            self._plays.appendleft((number, ulaw, at + FRAME_OCTETS))
+        else:
+            self._tell(PlaybackFinished(number))
+
+    def _write_audio(self, payload: bytes) -> None:
+        self._write(self.agreement.codec.value, self._slot_timestamp(self._slot), payload, marker=not self._sent_last_slot)
+
+    def _write(self, payload_type: int, timestamp: int, payload: bytes, *, marker: bool) -> None:
+        remote = self.agreement.remote
+        if remote is None or not self.agreement.sends:
+            self._sent_last_slot = False
+            return
+        packet = RtpPacket(payload_type, self._sequence, timestamp, self._ssrc, payload, marker)
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        self._sent_last_slot = payload_type == self.agreement.codec.value
+        self.packets += 1
+        self.octets += len(payload)
+        self.outbox.append((bytes(packet), remote))
+
+    def _slot_at(self, now: float) -> int:
+        """Return the current slot, also at the very time at which it begins, whatever the rounding."""
+        slot = int((now - (self._started_at or 0.0)) / FRAME_SECONDS)
+        return slot + 1 if self._slot_time(slot + 1) <= now else slot
+
+    def _slot_time(self, slot: int) -> float:
+        return (self._started_at or 0.0) + slot * FRAME_SECONDS
+
+    def _slot_timestamp(self, slot: int) -> int:
+        return (self._timestamp + slot * FRAME_OCTETS) & 0xFFFF_FFFF
