@@ -58,7 +58,8 @@ class FrameAssembler:
     def push(self, ssrc: int, timestamp: int, ulaw: bytes, now: float, *, marker: bool = False) -> list[bytes]:
         """Add a packet's audio and return the frames that are complete."""
         self.start(now)
-        due = self._behind(now) - len(ulaw)
+        # Whole frames: then a frame of a sender of 20 ms packets is a packet.
+        due = _whole(self._behind(now) - len(ulaw))
         missing = max(0, self._missing(ssrc, timestamp, due, marker=marker))
         self._ssrc, self._next, self._filled = ssrc, (timestamp + len(ulaw)) & 0xFFFF_FFFF, 0
         if missing - due > MAX_AHEAD_SAMPLES:
@@ -91,7 +92,7 @@ class FrameAssembler:
         elif self._behind_since is None:
             self._behind_since = now
         elif now - self._behind_since >= LATE_SECONDS:
-            self._append(self._behind(now), b"")
+            self._append(_whole(self._behind(now)), b"")
             self._behind_since = None
 
     def _behind(self, now: float) -> int:
@@ -101,7 +102,7 @@ class FrameAssembler:
     def _fill(self, missing: int) -> list[bytes]:
         if missing < FRAME_OCTETS:
             return []
-        missing -= missing % FRAME_OCTETS
+        missing = _whole(missing)
         self._append(missing, b"")
         self._filled += missing
         if self._next is not None:
@@ -117,3 +118,7 @@ class FrameAssembler:
         frames = [bytes(self._buffer[at : at + FRAME_OCTETS]) for at in range(0, whole, FRAME_OCTETS)]
         del self._buffer[:whole]
         return frames
+
+
+def _whole(samples: int) -> int:
+    return samples - samples % FRAME_OCTETS

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from callflow.audio.frames import SILENCE_FRAME
 from mediarelay.rtp import g711
 from tests.support.backend import TestBackend
 from tests.support.fleet import Application, Fleet, until
@@ -102,9 +103,14 @@ def call(fleet: Fleet, application: Application, directory: Path, calls: int) ->
     assert (counts["SuccessfulCall"], counts["FailedCall"]) == (calls, 0)
     assert len(voice.said) == len(voice.heard) == calls
     # All heard the same sentence, each from the port that it spoke to.
-    assert len({len(packets) for packets in voice.heard.values()}) == 1
+    assert len({tuple(sentence(packets)) for packets in voice.heard.values()}) == 1
     assert Counter(frozenset(places) for places in voice.sources.values()) == Counter(frozenset([place]) for place in voice.said.values())
     return voice
+
+
+def sentence(packets: list[bytes]) -> list[bytes]:
+    """Return the payloads of the packets that are more than silence."""
+    return [packet[12:] for packet in packets if packet[12:] != SILENCE_FRAME]
 
 
 def has_nothing_left(engine: Rtpengine) -> bool:
@@ -126,7 +132,7 @@ def test_calls_are_shared_by_weight_and_have_their_audio(
     assert sum(shares) == COUNT
     assert abs(shares[0] - COUNT * 2 / 3) < 1
     assert [each["regularterminatedsessions"] for each in figures] == shares
-    of_a_call = PACKETS + len(next(iter(voice.heard.values())))
+    of_a_call = PACKETS + min(map(len, voice.heard.values()))
     assert all(each["relayedpackets"] >= share * of_a_call for each, share in zip(figures, shares, strict=True))
     # What each caller said is in one recording, and in no other's.
     customer.wait("recordComplete", COUNT, seconds=30)
