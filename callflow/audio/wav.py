@@ -59,16 +59,23 @@ class Wav:
                     raise WavError("Its audio comes before its format.")
                 encoding, channels, rate = form
                 size = channels * _BITS[encoding] // 8
+                if len(chunk) < size:
+                    raise WavError("It holds no audio.")
                 return cls(encoding, channels, rate, chunk[: len(chunk) // size * size])
         raise WavError("It has too many chunks.")
 
 
 def _read_chunk(data: bytes, position: int) -> tuple[bytes, bytes, int]:
-    """Return a chunk's name, its bytes as far as they are there, and the position of the next one."""
+    """Return a chunk's name, its bytes as far as they are there, and the position of the next one.
+
+    Audio of size 0 that the file's own size does not cover was written to a pipe, before its size was known: it goes on to the end.
+    """
     if position + 8 > len(data):
         raise WavError("It holds no audio.")
     name, size = struct.unpack_from("<4sI", data, position)
     start = position + 8
+    if name == b"data" and not size and 8 + int.from_bytes(data[4:8], "little") <= start:
+        size = len(data) - start
     return name, data[start : start + size], start + size + size % 2
 
 

@@ -48,8 +48,13 @@ class ElementReader:
         return value
 
     def flag(self, name: str, default: bool) -> bool:
-        """Return true or false."""
-        return self.choice(name, str(default).lower(), ("true", "false")) == "true"
+        """Return true or false, written in any case: several of the vendor's SDKs write `True`."""
+        value = self.optional(name)
+        if value is None:
+            return default
+        if value.lower() not in ("true", "false"):
+            self.refuse(name, f"must be true or false, not {value!r}")
+        return value.lower() == "true"
 
     def limited(self, name: str, default: str, longest: int) -> str:
         """Return free text of a bounded length."""
@@ -130,6 +135,9 @@ class ElementReader:
 
     def _fallback(self, prefix: str) -> Webhook | None:
         url, method = self.url(f"{prefix}FallbackUrl"), self._method(f"{prefix}FallbackMethod")
+        if url is None:
+            # The vendor's SDK for Python wrote these names until version 23.3.
+            url, method = self.url(f"{prefix}Fallback_url"), self._method(f"{prefix}Fallback_method")
         username, password = self._credentials("fallbackUsername", "fallbackPassword")
         return None if url is None else Webhook(url, method, username, password)
 

@@ -8,8 +8,9 @@ from urllib.parse import urljoin
 from callflow.bxml import BxmlError, Verb, Webhook, parse_document
 from callflow.bxml.registry import VERBS
 from callflow.config import Application
+from callflow.engine.document_rate import DocumentRate
 from callflow.engine.effects import Answer, Effect, FetchDocument, StartRecording, VerbStarted
-from callflow.engine.limits import MAX_DOCUMENTS
+from callflow.engine.limits import DOCUMENTS_PER_SECOND, MAX_DOCUMENTS
 from callflow.engine.states import Move, Phase
 from callflow.engine.step import Stage, Step
 from callflow.engine.urls import resolve
@@ -57,11 +58,11 @@ class Program(Stage):
         """What the last verb with a `tag` attribute set; later webhooks contain it."""
         self._call = call
         self._base_url = ""
-        self._documents = 0
         self._fetch: FetchDocument | None = None
         self._in_run = False
         self._next_verb = 0
         self._number = 0
+        self._rate = DocumentRate()
         self._step: Step | None = None
         self._timeout_seconds = 0.0
         self._verbs: tuple[Verb, ...] = ()
@@ -115,9 +116,8 @@ class Program(Stage):
     def fetch(self, event_type: str, webhook: Webhook, body: Payload, now: float) -> None:
         """Leave this document: send a webhook, whose answer is the next one."""
         self._step = None
-        self._documents += 1
-        if self._documents > MAX_DOCUMENTS:
-            sentence = f"The call ran more than {MAX_DOCUMENTS} documents."
+        if not self._rate.admits(now):
+            sentence = f"The call ran {MAX_DOCUMENTS} documents, faster than {DOCUMENTS_PER_SECOND:g} a second: they lead to themselves."
             self._call.hang_up(EndReason.APPLICATION_ERROR, now, sentence)
             return
         self._call.move(Move.FETCH)

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from tests.support.api import ApiCustomer
-from voiceapps.models import Account, Call, ClientSecret, Recording, WebhookAttempt, WebhookDelivery
+from voiceapps.models import Account, ApiClient, Call, ClientSecret, Recording, WebhookAttempt, WebhookDelivery
 from voiceapps.services import clients
 from voiceapps.services.audit import Actor
 
@@ -87,5 +87,6 @@ def _delivery(call: Call) -> str:
 
 def _client(customer: ApiCustomer) -> dict[str, str]:
     account = Account.objects.get(pk=customer.account_id)
-    client = clients.ensure_client(f"second-of-{customer.account_id}", SECRET, account, actor=Actor("test"))
+    clients.ensure_client(f"second-of-{customer.account_id}", SECRET, account, actor=Actor("test"))
+    client = ApiClient.objects.get(client_id=f"second-of-{customer.account_id}")
     return {"clientId": client.client_id, "secretId": str(ClientSecret.objects.get(client=client).pk)}

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from django.contrib.auth.hashers import check_password, make_password
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from oauth2_provider.models import AccessToken
 
@@ -47,20 +47,26 @@ class MadeSecret:
 
 
 @transaction.atomic
-def ensure_client(client_id: str, secret: str, account: Account, *, actor: Actor) -> ApiClient:
-    """Return the client, created if missing, with this secret only and bound to the account; raises ValidationError for a short secret."""
-    if len(secret) < MIN_SECRET_LENGTH:
+def ensure_client(client_id: str, secret: str, account: Account, *, actor: Actor) -> str | None:
+    """Create a client if it is missing, and bind it to the account.
+
+    A given secret becomes its only one. Without one the client keeps what it has; if it has none that is valid, one is made and
+    returned. Raises ValidationError for a short secret.
+    """
+    if secret and len(secret) < MIN_SECRET_LENGTH:
         raise ValidationError(f"A client secret has at least {MIN_SECRET_LENGTH} characters: it is hashed fast.")
     client: ApiClient | None = ApiClient.objects.filter(client_id=client_id).first()
     if client is None:
         client = _new_client(client_id, client_id)
         client.save()
-    if _secret_of(client, (secret,)) is None:
+    made = None if secret or _valid_secrets(client).exists() else passwords.make_password()
+    wanted = secret or made
+    if wanted and _secret_of(client, (wanted,)) is None:
         client.secrets.all().delete()
-        ClientSecret.objects.create(client=client, digest=make_password(secret, hasher=_HASHER))
+        ClientSecret.objects.create(client=client, digest=make_password(wanted, hasher=_HASHER))
     client.accounts.add(account)
     audit.record(actor, "client.ensure", client_id, {"accounts": [account.account_id]}, account=account.account_id)
-    return client
+    return made
 
 
 @transaction.atomic
@@ -169,10 +175,13 @@ def _new_client(client_id: str, name: str) -> ApiClient:
     )
 
 
+def _valid_secrets(client: ApiClient) -> QuerySet[ClientSecret]:
+    return ClientSecret.objects.filter(client=client).filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+
+
 def _secret_of(client: ApiClient, secrets: Iterable[str]) -> ClientSecret | None:
-    valid = client.secrets.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
     candidates = tuple(secrets)
-    return next((row for row in valid if any(check_password(secret, row.digest) for secret in candidates)), None)
+    return next((row for row in _valid_secrets(client) if any(check_password(secret, row.digest) for secret in candidates)), None)
 
 
 def _make_room(accounts: Collection[Account]) -> None:

@@ -268,3 +268,18 @@ def test_mutated_documents_parse_or_raise_bxml_error(text: str, name: str, posit
         parse_document(data[:cut] + text.encode(errors="replace") + data[cut + len(text) :])
     except BxmlError as error:
         assert error.message
+
+
+def test_what_the_vendors_older_sdk_writes_is_read() -> None:
+    (record,) = parse_document(
+        b"<Bxml><Record recordCompleteUrl='/a' recordCompleteFallback_url='/b' recordCompleteFallback_method='GET'"
+        b" fallbackUsername='u' fallbackPassword='p' transcribe='False' maxDuration='60'/></Bxml>"
+    ).verbs
+    assert isinstance(record, RecordVerb)
+    assert record.complete == Webhook("/a", fallback=Webhook("/b", "GET", "u", "p"))
+
+
+@pytest.mark.parametrize("value", ["True", "TRUE", "yes", "1", ""])
+def test_a_flag_that_is_on_or_none_is_refused_by_name(value: str) -> None:
+    with pytest.raises(BxmlError, match="'transcribe'"):
+        parse_document(f"<Response><Record transcribe='{value}'/></Response>".encode())

@@ -71,6 +71,21 @@ def test_g711_at_8_khz_is_not_resampled() -> None:
     assert power(decode_sound(g711_file(7, b"".join(bytes([b, b]) for b in ulaw), channels=2))) > 0.99
 
 
+@pytest.mark.parametrize("riff", [0, 36])
+def test_a_file_that_was_written_to_a_pipe_is_played_to_its_end(riff: int) -> None:
+    whole = pcm_file(8000)
+    piped = whole[:4] + riff.to_bytes(4, "little") + whole[8:40] + bytes(4) + whole[44:]
+    assert decode_sound(piped) == decode_sound(whole)
+
+
+def test_what_follows_audio_of_size_0_is_no_audio_if_the_file_says_so() -> None:
+    head = pcm_file(8000)[:36]
+    notes = b"LIST" + (400).to_bytes(4, "little") + bytes(400)
+    size = (len(head) + len(notes)).to_bytes(4, "little")
+    with pytest.raises(WavError, match="It holds no audio"):
+        decode_sound(head[:4] + size + head[8:] + b"data" + bytes(4) + notes)
+
+
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [

@@ -40,15 +40,30 @@ def entries(action: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_bootstrap_binds_one_more_account_and_replaces_the_secrets(account: Account, other: Account) -> None:
-    client = clients.ensure_client("c", SECRET, account, actor=ACTOR)
+    assert clients.ensure_client("c", SECRET, account, actor=ACTOR) is None
+    client = ApiClient.objects.get(client_id="c")
     clients.add_secret(client, None, actor=ACTOR)
-    assert clients.ensure_client("c", SECRET, other, actor=ACTOR) == client
+    assert clients.ensure_client("c", SECRET, other, actor=ACTOR) is None
     assert client.secrets.count() == 2
     clients.ensure_client("c", SECRET + "-2", account, actor=ACTOR)
     assert client.secrets.count() == 1
     assert [row.pk for row in client.accounts.all()] == ["1", "2"]
     with pytest.raises(ValidationError):
         clients.ensure_client("c", "short", account, actor=ACTOR)
+
+
+def test_bootstrap_without_a_secret_keeps_the_one_that_works(account: Account, other: Account) -> None:
+    made = clients.ensure_client("c", "", account, actor=ACTOR)
+    assert made is not None
+    assert clients.ensure_client("c", "", other, actor=ACTOR) is None
+    client = clients.authenticate("c", [made])
+    assert client is not None
+    assert client.accounts.count() == 2
+    client.secrets.update(expires_at=timezone.now())
+    again = clients.ensure_client("c", "", account, actor=ACTOR)
+    assert again is not None
+    assert clients.authenticate("c", [again]) == client
+    assert clients.authenticate("c", [made]) is None
 
 
 def test_a_created_client_has_a_generated_id_and_no_secret(client: ApiClient) -> None:

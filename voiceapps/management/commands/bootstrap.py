@@ -10,7 +10,6 @@ from django.db import transaction
 
 from voiceapps.services import accounts, clients
 from voiceapps.services.audit import Actor
-from voiceapps.services.passwords import make_password
 
 ACTOR = Actor("command bootstrap")
 
@@ -21,7 +20,7 @@ class Command(BaseCommand):
     help = "Create an account, an API client bound to it, and an operator for the console."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the account id and the secrets. A secret that is left out is generated and printed once."""
+        """Add the account id and the secrets. A new client whose secret is left out gets one, which is printed once."""
         parser.add_argument("--account", required=True, help="account id, digits")
         parser.add_argument("--client-id", required=True)
         parser.add_argument("--client-secret", default="", help=f"at least {clients.MIN_SECRET_LENGTH} characters")
@@ -29,17 +28,16 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Create everything or nothing; raises CommandError with the rule that an argument breaks."""
-        secret = options["client_secret"] or make_password()
         try:
             with transaction.atomic():
                 account = accounts.ensure_account(options["account"], actor=ACTOR)
-                clients.ensure_client(options["client_id"], secret, account, actor=ACTOR)
+                made = clients.ensure_client(options["client_id"], options["client_secret"], account, actor=ACTOR)
                 if options["admin_password"]:
                     accounts.ensure_operator(options["admin_password"], actor=ACTOR)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         self.stdout.write(f"account        {account.account_id}\nclient id      {options['client_id']}")
         if not options["client_secret"]:
-            self.stdout.write(f"client secret  {secret}  (shown once)")
+            self.stdout.write(f"client secret  {made}  (shown once)" if made else "client secret  as before")
         if options["admin_password"]:
             self.stdout.write("operator       admin")
