@@ -75,10 +75,11 @@ CORPUS ?= ../shared/conformance
 conformance: .venv/dev  ## messages of RFCs and real devices against the running proxy (CORPUS=DIR)
 	@$(BIN)/python -m tests.conformance $(CORPUS)
 
-peers: .venv/dev  ## scenarios, Kamailio and phones over every transport (some minutes)
+peers: .venv/dev  ## scenarios, Kamailio and phones over every transport, then calls of ten minutes (SIPURI_PEER_SECONDS=600)
 	@deploy/need-packages $(PEERS)
 	SIPURI_EVERY_TRANSPORT=1 $(BIN)/pytest -n 3 --dist loadfile tests/integration/test_scenarios.py tests/integration/test_scenarios_dialog.py \
 		tests/integration/test_kamailio.py tests/integration/test_peers.py
+	$(BIN)/pytest -s -n 0 tests/peers
 
 simulate: .venv/dev  ## 10,000 calls over a network that loses a fifth (some minutes; SIPURI_SIMULATION_SEED=N)
 	SIPURI_SIMULATED_CALLS=10000 $(BIN)/pytest -p no:cacheprovider tests/unit/proxy/test_simulation.py --timeout 1200

@@ -15,6 +15,7 @@ from callflow.aio.phone import Phone
 from tests.support.backend import TestBackend
 from tests.support.fleet import Application, Fleet, free_ports, until
 from tests.support.kamailio import EVERY_TRANSPORT, kamailio, make_certificate, proxy_address, tls_environment
+from tests.support.phones import baresip_files, linphone_config
 
 SCENARIOS = Path(__file__).parents[1] / "data" / "sipp"
 TRANSPORTS = ("udp", "tcp", "tls")
@@ -126,13 +127,7 @@ def ended_well(fleet: Fleet, backend: TestBackend) -> None:
 
 def test_baresip_talks(fleet: Fleet, backend: TestBackend, application: Application, tmp_path: Path, next_hop: str) -> None:
     backend.documents["/initiate"] = BRIEF
-    (tmp_path / "config").write_text(_baresip_config())
-    account = (
-        f"<sip:{application.application_id}@sip-uri.localhost>;regint=0;auth_user={application.application_id};"
-        f'auth_pass={application.password};outbound="sip:{next_hop}";audio_codecs=PCMU\n'
-    )
-    (tmp_path / "accounts").write_text(account)
-    (tmp_path / "contacts").write_text("")
+    baresip_files(tmp_path, application, next_hop)
     said = talk(["baresip", "-f", str(tmp_path), "-e", f"/dial {application.sip_uri}"], tmp_path, until="session closed")
     assert "Call established" in said, said[-3000:]
     ended_well(fleet, backend)
@@ -140,7 +135,7 @@ def test_baresip_talks(fleet: Fleet, backend: TestBackend, application: Applicat
 
 def test_linphone_talks(fleet: Fleet, backend: TestBackend, application: Application, tmp_path: Path, next_hop: str) -> None:
     backend.documents["/initiate"] = BRIEF
-    (tmp_path / "rc").write_text(_linphone_config(application, next_hop))
+    (tmp_path / "rc").write_text(linphone_config(application, next_hop))
     (tmp_path / ".local" / "share" / "linphone").mkdir(parents=True)
     keyboard = f"soundcard use files\ncall {application.sip_uri}\n"
     said = talk(["linphonec", "-c", "rc"], tmp_path, keyboard, until=" ended ")
@@ -171,49 +166,6 @@ def talk(command: list[str], directory: Path, keyboard: str = "", *, until: str)
     phone.communicate()
     watchdog.cancel()
     return said
-
-
-def _linphone_config(application: Application, next_hop: str) -> str:
-    sip, media = free_ports(2)
-    return f"""[sip]
-sip_port={sip}
-sip_tcp_port={sip + 2}
-sip_tls_port={sip + 4}
-bind_address=127.0.0.1
-use_ipv6=0
-ipv6_migration_done=1
-auto_net_state_mon=0
-default_proxy=0
-verify_server_certs=0
-verify_server_cn=0
-[rtp]
-audio_rtp_port={media}
-[proxy_0]
-reg_proxy=<sip:{next_hop};lr>
-reg_route=<sip:{next_hop};lr>
-reg_identity=sip:{application.application_id}@sip-uri.localhost
-reg_sendregister=0
-[auth_info_0]
-username={application.application_id}
-passwd={application.password}
-realm=sip-uri.localhost
-domain=sip-uri.localhost
-"""
-
-
-def _baresip_config() -> str:
-    return """module_path /usr/lib/baresip/modules
-sip_listen 127.0.0.1:0
-net_interface 127.0.0.1
-sip_verify_server no
-audio_source aubridge,nil
-audio_player aubridge,nil
-module g711.so
-module aubridge.so
-module_app account.so
-module_app contact.so
-module_app menu.so
-"""
 
 
 StaticTarget = Callable[[str], tuple[Fleet, Application, "subprocess.Popen[str]"]]

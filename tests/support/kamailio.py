@@ -72,10 +72,12 @@ def kamailio(  # noqa: PLR0913  # the neighbours, each by its name
     behind: int = 0,
     transport: str = "udp",
     certificate: Certificate | None = None,
+    hides_topology: bool = False,
 ) -> Iterator[Sbc]:
     """Run Kamailio between callers and `proxy`, to which it speaks `transport`, and between a proxy and the callee's port.
 
-    `behind` is its port for the latter, if that has to be known before; `certificate` is needed for TLS.
+    `behind` is its port for the latter, if that has to be known before; `certificate` is needed for TLS. With `hides_topology` each side
+    sees Kamailio's own Via, routes and Contact alone.
     """
     program = shutil.which("kamailio")
     assert program is not None, "This test needs a Debian package: apt-get install --no-install-recommends kamailio"
@@ -84,6 +86,7 @@ def kamailio(  # noqa: PLR0913  # the neighbours, each by its name
     defines = [f"FRONT={front}", f"BEHIND={sbc.behind[1]}", f'CALLEE="sip:127.0.0.1:{callee}"']
     defines.append(f'PROXY="sip:{proxy[0]}:{proxy[1]};transport={transport}"')
     defines += [] if transport == "udp" else ["WITH_TCP"]
+    defines += ["WITH_HIDING"] if hides_topology else []
     if certificate is not None:
         defines += ["WITH_TLS", f"TLS_PORT={tls}", f'CERTIFICATE="{certificate.certificate}"', f'KEY="{certificate.key}"']
     # -DD: in the foreground; -E: log to stderr. Little memory, so that it starts quickly.
