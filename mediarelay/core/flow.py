@@ -104,9 +104,9 @@ class RtpFlow(Flow):
         self.reports = reports
         self.stats = ReceiveStats(clock_rate)
         self.payload_type: int | None = None
-        """The SSRC of the last packet."""
+        """The payload type of the last packet that was looked at."""
         self.payload_types: set[int] = set()
-        """The SSRCs of all packets."""
+        """The payload types of all packets that were looked at."""
         self.is_dtls = is_dtls
         """Whether the ends negotiate their keys here (RFC 5764): their DTLS handshake passes unchanged."""
         self.rtcp = 0
