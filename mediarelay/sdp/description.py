@@ -4,6 +4,9 @@ The lines are kept as they were received, terminators included. Parsing reads wh
 the connection lines, the media lines, and the attributes that carry addresses, directions or RTP payload types. Everything
 else is neither checked nor changed. What a lenient reader might take for another line is refused, because an address in it
 would pass the relay: a bare carriage return, a NUL, blanks around a line's type.
+
+A stream that cannot be served counts as refused: its port is 0 here, whatever its line says, and the other streams go on
+(RFC 3264 section 6). Only a description none of whose streams can be served is refused as a whole.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from typing import Literal, Self, cast
 MAX_LINES = 2_000
 """Lines of one description; browsers send some 200."""
 MAX_MEDIA = 32
-"""Media lines of one description; each live one takes two pairs of ports at the relay."""
+"""Media sections of one description; those behind them count as refused."""
 
 _NUMBER = re.compile(rb"[0-9]{1,5}")
 _RTPMAP = re.compile(rb"\s*([0-9]{1,3})\s+([^/]*)/([0-9]{1,7})(?:[/\s]|\Z)")
@@ -27,7 +30,8 @@ _SCOPE = re.compile(rb"/[0-9]{1,3}(?:/[0-9]{1,5})?")
 _TORN = re.compile(rb"\0|\r(?!\n|\Z)")
 _BLANK = re.compile(rb"(?m)^(?:[ \t\v\f]+[A-Za-z][ \t\v\f]*=|[A-Za-z][ \t\v\f]+=)")
 _ATTRIBUTE = re.compile(rb"a=\s*([^:\s]*)")
-_DIRECTIONS = frozenset((b"sendrecv", b"sendonly", b"recvonly", b"inactive"))
+DIRECTIONS = frozenset((b"sendrecv", b"sendonly", b"recvonly", b"inactive"))
+"""The names of the attributes that say who sends and who receives (RFC 8866 section 6.7)."""
 _DEFAULT_RATE = 8000
 _STATIC_RATES = {
     6: 16_000, 10: 44_100, 11: 44_100, 14: 90_000, 16: 11_025, 17: 22_050, 25: 90_000, 26: 90_000, 28: 90_000, 31: 90_000, 32: 90_000,
@@ -44,9 +48,16 @@ class Connection:
 
     line: int
     family: str
-    """`IP4` or `IP6`."""
+    """`IP4`, `IP6`, or empty if the line cannot be read."""
     host: str
     """The address or name, without TTL."""
+
+    @property
+    def fault(self) -> str:
+        """Why no stream can use the connection, in one sentence; empty if one can."""
+        if not self.family:
+            return "A connection line is malformed."
+        return "The media address is IPv6, which is not supported." if self.family == "IP6" else ""
 
     @property
     def address(self) -> str | None:
@@ -76,10 +87,13 @@ class Media:
     """Index of the line after its last."""
     kind: str
     port: int
+    """0 if the stream is refused, has ended, or cannot be served."""
+    fault: str
+    """Why the stream cannot be served, in one sentence; empty if it can, or if nobody wants it."""
     protocol: str
     formats: tuple[str, ...]
     connection: Connection | None
-    """The connection line of this section, else that of the session."""
+    """The first usable connection line of this section, else its first one; those of the session if it has none of its own."""
     own_connections: tuple[Connection, ...]
     rtcp: RtcpAttribute | None
     rtcp_mux: bool
@@ -91,18 +105,18 @@ class Media:
 
     @property
     def live(self) -> bool:
-        """True if the stream has a port; 0 means refused or ended."""
+        """True if the stream has a port and can be served."""
         return self.port != 0
 
     @property
     def is_rtp(self) -> bool:
-        """True if the stream carries RTP; T.38 over UDPTL does not."""
-        return "RTP/" in self.protocol
+        """True if the stream carries RTP, with or without feedback and encryption; T.38 over UDPTL does not."""
+        return "RTP/" in self.protocol.upper()
 
     @property
     def is_dtls(self) -> bool:
         """True if the ends negotiate keys by DTLS on the stream's port (RFC 5764)."""
-        return "TLS/" in self.protocol
+        return "TLS/" in self.protocol.upper()
 
     @property
     def clock_rate(self) -> int:
@@ -136,18 +150,17 @@ class SessionDescription:
 
     @classmethod
     def parse(cls, raw: bytes) -> Self:
-        """Return the description in `raw`; raises ValueError with a sentence.
-
-        A live stream must have a connection line that is not IPv6.
-        """
+        """Return the description in `raw`; raises ValueError with a sentence, also if it has streams and none can be served."""
         lines = tuple(raw.split(b"\n"))
         _check_lines(raw, lines)
         names = tuple([_attribute_name(line) if line[:2] == b"a=" else b"" for line in lines])
         starts = [at for at, line in enumerate(lines) if line[:2] == b"m="]
-        if len(starts) > MAX_MEDIA:
-            raise ValueError("The session description has too many media lines.")
         head = _Section(lines, names, 0, starts[0] if starts else len(lines))
-        media = tuple(_parse_media(_Section(lines, names, start, end), head) for start, end in pairwise([*starts, len(lines)]))
+        sections = (_Section(lines, names, start, end) for start, end in pairwise([*starts, len(lines)]))
+        media = tuple([_parse_media(section, head, served=index < MAX_MEDIA) for index, section in enumerate(sections)])
+        faults = [one.fault for one in media if one.fault]
+        if faults and not any(one.live for one in media):
+            raise ValueError(faults[0])
         origins = tuple([at for at, line in enumerate(lines) if line[:2] == b"o="])
         return cls(lines, names, origins, head.connections, media)
 
@@ -164,7 +177,7 @@ class _Section:
 
     def direction(self) -> Direction | None:
         """Return the section's last direction attribute, or None."""
-        return next((cast(Direction, name.decode()) for name in reversed(self.names) if name in _DIRECTIONS), None)
+        return next((cast(Direction, name.decode()) for name in reversed(self.names) if name in DIRECTIONS), None)
 
     def values(self, name: bytes) -> list[bytes]:
         """Return the value of each `a=name:value`."""
@@ -195,57 +208,69 @@ def _parse_clock_rates(maps: Mapping[int, tuple[str, int]], formats: Iterable[st
 
 
 def _parse_connection(line: bytes, index: int) -> Connection:
+    """Return a connection line; words behind the address are ignored."""
     parts = line[2:].split()
-    if len(parts) != 3 or parts[0] != b"IN" or parts[1] not in (b"IP4", b"IP6"):
-        raise ValueError("A connection line is malformed.")
+    if len(parts) < 3 or parts[0] != b"IN" or parts[1] not in (b"IP4", b"IP6"):
+        return Connection(index, "", "")
     host, slash, _ = parts[2].partition(b"/")
     if slash and not _SCOPE.fullmatch(parts[2], len(host)):
-        raise ValueError("A connection line is malformed.")
+        return Connection(index, "", "")
     return Connection(index, parts[1].decode(), host.decode("latin-1"))
 
 
-def _parse_media(section: _Section, head: _Section) -> Media:
+def _parse_media(section: _Section, head: _Section, *, served: bool) -> Media:
     parts = section.lines[0][2:].split()
     if len(parts) < 4:
         raise ValueError("A media line is malformed.")
     kind, protocol, *formats = (word.decode("latin-1") for word in (parts[0], *parts[2:]))
     connections = section.connections or head.connections
-    rtcp = [_parse_rtcp(value) for value in section.values(b"rtcp")]
+    connection = next((one for one in connections if not one.fault), connections[0] if connections else None)
+    port = _parse_port(parts[1].split(b"/")[0])
+    fault = "" if port == 0 else _find_fault(port, protocol, connection, served=served)
+    rtcp = section.values(b"rtcp")
     maps = _parse_rtpmaps(section)
-    media = Media(
+    return Media(
         line=section.start,
         end=section.end,
         kind=kind,
-        port=_parse_port(parts[1].split(b"/")[0]),
+        port=0 if fault or port is None else port,
+        fault=fault,
         protocol=protocol,
         formats=tuple(formats),
-        connection=connections[0] if connections else None,
+        connection=connection,
         own_connections=section.connections,
-        rtcp=rtcp[0] if rtcp else None,
+        rtcp=_parse_rtcp(rtcp[0]) if rtcp else None,
         rtcp_mux=b"rtcp-mux" in section.names,
         direction=section.direction() or head.direction() or "sendrecv",
         clock_rates=_parse_clock_rates(maps, formats),
         encodings={number: name for number, (name, _) in maps.items()},
     )
-    if media.live and media.connection is None:
-        raise ValueError("A media section has no connection line.")
-    if media.live and media.connection is not None and media.connection.family == "IP6":
-        raise ValueError("The media address is IPv6, which is not supported.")
-    return media
 
 
-def _parse_port(raw: bytes) -> int:
-    if not _NUMBER.fullmatch(raw) or int(raw) > 65_535:
-        raise ValueError("A port in the session description is malformed.")
-    return int(raw)
+def _find_fault(port: int | None, protocol: str, connection: Connection | None, *, served: bool) -> str:
+    """Return why a stream cannot be served, in one sentence; empty if it can."""
+    if not served:
+        return "The session description has too many media sections."
+    if port is None:
+        return "A port in the session description is malformed."
+    if protocol.upper().startswith("TCP"):
+        return "A stream over TCP is not supported."
+    return connection.fault if connection is not None else "A media section has no connection line."
 
 
-def _parse_rtcp(value: bytes) -> RtcpAttribute:
+def _parse_port(raw: bytes) -> int | None:
+    """Return a port number, or None if it is none."""
+    return int(raw) if _NUMBER.fullmatch(raw) and int(raw) <= 65_535 else None
+
+
+def _parse_rtcp(value: bytes) -> RtcpAttribute | None:
+    """Return the value of `a=rtcp`, or None if it is malformed: RTCP then goes where it does without the attribute."""
     parts = value.split()
-    if len(parts) not in (1, 4):
-        raise ValueError("An a=rtcp line is malformed.")
+    port = _parse_port(parts[0]) if len(parts) in (1, 4) else None
+    if port is None:
+        return None
     host = parts[3].decode("latin-1") if len(parts) == 4 else None
-    return RtcpAttribute(_parse_port(parts[0]), host if host and _IPV4.fullmatch(host) else None)
+    return RtcpAttribute(port, host if host and _IPV4.fullmatch(host) else None)
 
 
 def _parse_rtpmaps(section: _Section) -> dict[int, tuple[str, int]]:

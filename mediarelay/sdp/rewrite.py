@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from typing import NamedTuple
 
-from mediarelay.sdp.description import Connection, Media, SessionDescription
+from mediarelay.sdp.description import DIRECTIONS, Connection, Media, SessionDescription
 
 _AROUND = frozenset((b"alt", b"altc", b"ccap", b"ice2", b"source-filter", b"bundle-only"))
 """Other paths to a party: older softphones' `alt`, RFC 6947, RFC 7006, ICE; source filters (RFC 4570); bundles (RFC 8843)."""
@@ -27,17 +28,26 @@ class Placement:
 
     address: str
     ports: Sequence[int]
-    """One RTP port for each media section, 0 for none; RTCP uses the next one."""
+    """One RTP port for each media section, 0 for a stream that is refused; RTCP uses the next one."""
     origin: bool = False
     """True to replace the address in the origin line, too."""
     mux: Sequence[bool | None] | None = None
     """For each media section True to have `a=rtcp-mux`, False to remove it, None to leave it."""
+    zero_address: bool = False
+    """True to replace the address 0.0.0.0, too, and to say hold by a direction instead."""
+
+
+class _RtcpPlace(NamedTuple):
+    """Where RTCP of one section reaches the relay; the port is 0 for a refused stream."""
+
+    address: str
+    port: int
 
 
 def rewrite(description: SessionDescription, placement: Placement) -> bytes:
-    """Return the description with the relay's address for every connection and its ports for the live streams.
+    """Return the description with the relay's address for every connection and its ports for the streams.
 
-    A section whose port is 0 keeps the port, but its addresses are replaced. `0.0.0.0` stays, because it says hold.
+    The addresses of refused streams are replaced, too. `0.0.0.0` stays, because it says hold, unless that is to be said otherwise.
     """
     head = description.media[0].line if description.media else len(description.lines)
     lines: list[bytes | None] = [
@@ -47,12 +57,16 @@ def rewrite(description: SessionDescription, placement: Placement) -> bytes:
     for at in description.origins if placement.origin else ():
         lines[at] = _with_origin(description.lines[at], placement.address)
     for connection in description.connections:
-        _replace_connection(lines, connection, placement.address)
+        _replace_connection(lines, connection, placement)
     wanted: Iterable[bool | None] = repeat(None, len(description.media)) if placement.mux is None else placement.mux
     for media, port, mux in zip(description.media, placement.ports, wanted, strict=True):
-        _replace_media(lines, media, placement.address, port)
-        _replace_rtcp(lines, description, media, placement.address, port if _shares_port(media, mux) else port + 1)
+        for connection in media.own_connections:
+            _replace_connection(lines, connection, placement)
+        lines[media.line] = _with_port(description.lines[media.line], port)
+        _replace_rtcp(lines, description, media, _RtcpPlace(placement.address, port and port + (not _shares_port(media, mux))))
         _replace_mux(lines, description, media, mux)
+        if placement.zero_address and media.connection is not None and media.connection.unspecified:
+            _hold(lines, description, media)
     return b"\n".join(line for line in lines if line is not None)
 
 
@@ -71,16 +85,22 @@ def _leads_around(name: bytes) -> bool:
     return name in _AROUND or name.startswith(b"ice-") or b"candidate" in name
 
 
-def _replace_connection(lines: list[bytes | None], connection: Connection, address: str) -> None:
-    if not connection.unspecified:
-        lines[connection.line] = b"c=IN IP4 " + address.encode() + _ending(lines[connection.line])
+def _replace_connection(lines: list[bytes | None], connection: Connection, placement: Placement) -> None:
+    line = lines[connection.line] or b""
+    if connection.unspecified and not placement.zero_address:
+        # What stands behind the address goes nowhere.
+        lines[connection.line] = b"c=" + b" ".join(line[2:].split()[:3]) + _ending(line)
+    else:
+        lines[connection.line] = b"c=IN IP4 " + placement.address.encode() + _ending(line)
 
 
-def _replace_media(lines: list[bytes | None], media: Media, address: str, port: int) -> None:
-    for connection in media.own_connections:
-        _replace_connection(lines, connection, address)
-    if media.live:
-        lines[media.line] = _with_port(lines[media.line] or b"", port)
+def _hold(lines: list[bytes | None], description: SessionDescription, media: Media) -> None:
+    """Say by the section's direction that its sender wants to hear nothing."""
+    direction = b"a=inactive" if media.direction in ("recvonly", "inactive") else b"a=sendonly"
+    for at in range(media.line, media.end):
+        if description.names[at] in DIRECTIONS:
+            lines[at] = None
+    _add_attribute(lines, description, media, direction)
 
 
 def _replace_mux(lines: list[bytes | None], description: SessionDescription, media: Media, wanted: bool | None) -> None:
@@ -89,17 +109,23 @@ def _replace_mux(lines: list[bytes | None], description: SessionDescription, med
             if description.names[at] in _MUX:
                 lines[at] = None
     elif wanted and not media.rtcp_mux:
-        at = media.line
-        while at + 1 < media.end and description.lines[at + 1].startswith(_BEFORE_ATTRIBUTES):
-            at += 1
-        line = lines[at] or b""
-        lines[at] = line + b"\na=rtcp-mux" + _ending(line)
+        _add_attribute(lines, description, media, b"a=rtcp-mux")
 
 
-def _replace_rtcp(lines: list[bytes | None], description: SessionDescription, media: Media, address: str, port: int) -> None:
-    for at in range(media.line, media.end) if media.rtcp is not None else ():
-        if description.names[at] == b"rtcp":
-            lines[at] = _with_rtcp(description.lines[at], media, address, port)
+def _add_attribute(lines: list[bytes | None], description: SessionDescription, media: Media, attribute: bytes) -> None:
+    """Put an attribute before those of a section."""
+    at = media.line
+    while at + 1 < media.end and description.lines[at + 1].startswith(_BEFORE_ATTRIBUTES):
+        at += 1
+    line = lines[at] or b""
+    lines[at] = line + b"\n" + attribute + _ending(line)
+
+
+def _replace_rtcp(lines: list[bytes | None], description: SessionDescription, media: Media, place: _RtcpPlace) -> None:
+    names = description.names[media.line : media.end]
+    for at, name in enumerate(names, media.line) if b"rtcp" in names else ():
+        if name == b"rtcp":
+            lines[at] = _with_rtcp(description.lines[at], place)
 
 
 def _shares_port(media: Media, mux: bool | None) -> bool:
@@ -125,10 +151,13 @@ def _with_port(line: bytes, port: int) -> bytes:
     return line[:start] + b"%d" % port + line[start + len(word) :]
 
 
-def _with_rtcp(line: bytes, media: Media, address: str, port: int) -> bytes:
+def _with_rtcp(line: bytes, place: _RtcpPlace) -> bytes | None:
+    """Return the line with our address and port, or None if it is malformed; a refused stream keeps its port."""
     words = line.partition(b":")[2].split()
-    number = b"%d" % port if media.live else words[0]
-    tail = b" IN IP4 " + address.encode() if len(words) == 4 else b""
+    if len(words) not in (1, 4) or not words[0].isdigit():
+        return None
+    number = b"%d" % place.port if place.port else words[0]
+    tail = b" IN IP4 " + place.address.encode() if len(words) == 4 else b""
     return b"a=rtcp:" + number + tail + _ending(line)
 
 

@@ -405,6 +405,7 @@ def test_any_octets_on_the_ng_port_are_survived(body: bytes) -> None:
     ("body", "reason"),
     [
         (b"hello", b"The body is not a session description."),
+        (sdp(CALLER, 5000).replace(b"c=IN IP4", b"c=IN IP6"), b"The media address is IPv6, which is not supported."),
         ((DATA / "ipv6.sdp").read_bytes(), b"The media address is IPv6, which is not supported."),
         (sdp(CALLER, 5000) + b"m=audio 1 RTP/AVP 0\r\n" * MAX_STREAMS, b"The offer has too many streams."),
     ],
@@ -415,6 +416,21 @@ def test_bad_descriptions_are_refused_and_keep_nothing(body: bytes, reason: byte
     assert reply == {b"result": b"error", b"error-reason": reason}
     assert harness.relay.idle()
     assert harness.relay.table.allocator.pools[Side.EXTERNAL].in_use == 0
+
+
+V6_VIDEO = b"m=video 4020 RTP/AVP 96\r\nc=IN IP6 2001:db8::1\r\n"
+
+
+def test_a_stream_that_cannot_be_served_is_refused_and_the_audio_goes_on() -> None:
+    harness = RelayHarness()
+    reply = harness.ng("offer", call_id="c-1", from_tag="a", sdp=sdp(CALLER, 5000) + V6_VIDEO, direction=["external", "internal"])
+    inside, refused = ports_in(reply[b"sdp"])
+    assert refused == 0
+    assert harness.relay.table.allocator.pools[Side.EXTERNAL].in_use == 1
+    reply = harness.ng("answer", call_id="c-1", from_tag="a", to_tag="b", sdp=sdp(ENGINE, 6000) + b"m=video 0 RTP/AVP 96\r\n")
+    outside, refused = ports_in(reply[b"sdp"])
+    assert refused == 0
+    assert harness.media(outside, rtp(1), PHONE) == (("10.0.0.1", inside), NODE)
 
 
 def test_an_answer_must_fit_the_offer() -> None:

@@ -17,8 +17,10 @@ BROWSER = (DATA / "browser.sdp").read_bytes()
 MULTIPLEXED = SOFTPHONE.replace(b"a=sendrecv\r\n", b"a=rtcp:4010\r\na=rtcp-mux\r\n")
 
 
-def relayed(raw: bytes, ports: list[int], *, origin: bool = True, mux: tuple[bool | None, ...] | None = None) -> bytes:
-    return rewrite(SessionDescription.parse(raw), Placement(RELAY, ports, origin, mux))
+def relayed(
+    raw: bytes, ports: list[int], *, origin: bool = True, mux: tuple[bool | None, ...] | None = None, zero_address: bool = False
+) -> bytes:
+    return rewrite(SessionDescription.parse(raw), Placement(RELAY, ports, origin, mux, zero_address))
 
 
 def test_only_addresses_and_ports_change() -> None:
@@ -60,6 +62,11 @@ def test_a_browsers_ice_is_removed_and_the_rest_stays() -> None:
     }
     assert out.split(b"\r\n") == [b"c=IN IP4 203.0.113.9" if line.startswith(b"c=") else moved.get(line, line) for line in kept]
     assert out.count(b"10.20.30.") == 1, "only the cname of an SSRC, which leads nowhere"
+
+
+@pytest.mark.parametrize("line", [b"a=rtcp 4011 IN IP4 192.168.7.20", b"a=rtcp:x IN IP4 192.168.7.20", b"a=rtcp:9 192.168.7.20", b"a=rtcp"])
+def test_a_malformed_rtcp_line_is_removed(line: bytes) -> None:
+    assert relayed(SOFTPHONE.replace(b"a=sendrecv", b"a=sendrecv\r\n" + line), [30002]) == relayed(SOFTPHONE, [30002])
 
 
 @pytest.mark.parametrize("line", [b"a=RTCP:4011 IN IP4 192.168.7.20", b"a= rtcp:9", b"a=rtcp :4011 IN IP4 192.168.7.20"])
@@ -130,6 +137,44 @@ def test_hold_by_address_stays_visible(hold: bytes) -> None:
     assert b"192.168.7.20" not in out
     own = SOFTPHONE.replace(b"RTP/AVP 0 8 101\r\n", b"RTP/AVP 0 8 101\r\n" + hold + b"\r\n")
     assert b"m=audio 30002 RTP/AVP 0 8 101\r\n" + hold + b"\r\n" in relayed(own, [30002])
+
+
+@pytest.mark.parametrize(
+    ("connection", "shown"),
+    [
+        (b"c=IN IP4 192.168.7.20 192.168.7.21", b"c=IN IP4 203.0.113.9"),
+        (b"c=IN IP4 192.168.7.20/127 nowhere", b"c=IN IP4 203.0.113.9"),
+        (b"c=IN IP4 0.0.0.0 192.168.7.21", b"c=IN IP4 0.0.0.0"),
+        (b"c= IN  IP4 0.0.0.0\t192.168.7.21", b"c=IN IP4 0.0.0.0"),
+    ],
+)
+def test_words_behind_an_address_go_nowhere(connection: bytes, shown: bytes) -> None:
+    out = relayed(SOFTPHONE.replace(b"c=IN IP4 192.168.7.20", connection), [30002])
+    assert b"\r\n" + shown + b"\r\n" in out
+    assert b"192.168.7.2" not in out
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"), [(b"sendrecv", b"sendonly"), (b"sendonly", b"sendonly"), (b"recvonly", b"inactive"), (b"inactive", b"inactive")]
+)
+def test_hold_by_address_becomes_a_direction_on_demand(said: bytes, shown: bytes) -> None:
+    raw = SOFTPHONE.replace(b"sendrecv", said).replace(b"c=IN IP4 192.168.7.20", b"c=IN IP4 0.0.0.0")
+    out = relayed(raw, [30002], zero_address=True)
+    assert b"\r\nc=IN IP4 203.0.113.9\r\n" in out
+    assert [line for line in out.split(b"\r\n") if line[2:] in (b"sendrecv", b"sendonly", b"recvonly", b"inactive")] == [b"a=" + shown]
+    assert relayed(SOFTPHONE, [30002], zero_address=True) == relayed(SOFTPHONE, [30002])
+
+
+@pytest.mark.parametrize(
+    ("section", "shown"),
+    [
+        (b"m=video 4020 RTP/AVP 96\r\nc=IN IP6 2001:db8::1\r\n", b"m=video 0 RTP/AVP 96\r\nc=IN IP4 203.0.113.9\r\n"),
+        (b"m=video 70000/2 RTP/AVP 96\r\n", b"m=video 0 RTP/AVP 96\r\n"),
+        (b"m=video x RTP/AVP 96\r\nc=TN 192.168.7.20\r\n", b"m=video 0 RTP/AVP 96\r\nc=IN IP4 203.0.113.9\r\n"),
+    ],
+)
+def test_a_stream_that_cannot_be_served_is_shown_as_refused(section: bytes, shown: bytes) -> None:
+    assert relayed(SOFTPHONE + section, [30002, 0]) == relayed(SOFTPHONE, [30002]) + shown
 
 
 @pytest.mark.parametrize(
