@@ -28,11 +28,11 @@ from voiceapps.rules.media_figures import MediaFigures
 
 
 class MediaRelay:
-    """One relay; `choose(n)` returns a random number below n."""
+    """One relay; `choose(n)` returns a random number below n, `epoch` is the Unix time at moment 0."""
 
-    def __init__(self, config: RelayConfig, *, choose: Callable[[int], int]) -> None:
+    def __init__(self, config: RelayConfig, *, choose: Callable[[int], int], epoch: float = 0.0) -> None:
         self.table = SessionTable(config, choose)
-        self._commands = Commands(config, self.table, self._respond)
+        self._commands = Commands(config, self.table, self._respond, epoch)
         self._replies = ReplyCache()
         self._outbox: list[tuple[bytes, Address]] = []
         self.commands: Counter[tuple[str, str]] = Counter()

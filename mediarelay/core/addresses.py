@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
 from daemonkit.address import Address
 from voiceapps.rules.cidr import REFUSED_RANGES
@@ -19,6 +19,20 @@ class Side(Enum):
 
     EXTERNAL = "external"
     INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRules:
+    """What the application of a call says of where the caller's media may be."""
+
+    learn_nat: bool = False
+    """Whether any public source may be learned if the description names a private address: rank 4 of D8."""
+    sources: tuple[IPv4Network, ...] = ()
+    """Where else than at the source of the SIP messages the caller's equipment is: media is sent there without proof."""
+
+    def trusts(self, host: str) -> bool:
+        """Return whether an IPv4 address is in one of the networks."""
+        return any(IPv4Address(host) in network for network in self.sources)
 
 
 @dataclass(frozen=True, slots=True)

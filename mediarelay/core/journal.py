@@ -1,4 +1,4 @@
-"""What a restarted relay needs to know of a session, as JSON values (D7).
+"""What a restarted relay needs to know of a session, as JSON values (D7): what was agreed on, but no pending offers.
 
 Addresses are `[host, port]`; times are those of the machine's monotonic clock, which goes on when the process restarts.
 """
@@ -6,10 +6,11 @@ Addresses are `[host, port]`; times are those of the machine's monotonic clock, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import IPv4Network
 from typing import Any, TypeVar
 
 from daemonkit.address import Address
-from mediarelay.core.addresses import Side
+from mediarelay.core.addresses import MediaRules, Side
 from mediarelay.core.flow import Flow, RtpFlow
 from mediarelay.core.learning import Learner, Rank
 from mediarelay.core.session import Party, Session
@@ -24,7 +25,9 @@ def entry_of(session: Session) -> JournalEntry:
     """Return a session's present state."""
     return {
         "call": session.call_id,
+        "created_at": session.created_at,
         "touched_at": session.touched_at,
+        "agreed": session.agreed,
         "delete_at": session.delete_at,
         "branches": sorted(session.branches),
         "parties": [_party(party) for party in session.parties],
@@ -54,10 +57,12 @@ def flows_of(entry: JournalEntry) -> dict[int, tuple[KernelFlow, ...]]:
 def _resume(entry: JournalEntry, new: Callable[[str, tuple[Side, Side]], Session]) -> Session:
     first, second = entry["parties"]
     session = new(entry["call"], (Side(first["side"]), Side(second["side"])))
+    session.created_at, session.agreed = entry["created_at"], entry["agreed"]
     session.touched_at, session.delete_at = entry["touched_at"], entry["delete_at"]
     session.branches.update(entry["branches"])
     for party, kept in zip(session.parties, (first, second), strict=True):
         party.tag, party.label = kept["tag"], kept["label"]
+        party.rules = MediaRules(kept["learn_nat"], tuple(map(IPv4Network, kept["sources"])))
         party.on_hold, party.listens_only = kept["on_hold"], kept["listens_only"]
     for index, kept in entry["streams"].items():
         session.payload_types[int(index)] = frozenset(kept["offered"])
@@ -68,6 +73,8 @@ def _resume(entry: JournalEntry, new: Callable[[str, tuple[Side, Side]], Session
 def _party(party: Party) -> JournalEntry:
     return {
         "side": party.side.value,
+        "learn_nat": party.rules.learn_nat,
+        "sources": [str(network) for network in party.rules.sources],
         "tag": party.tag,
         "label": party.label,
         "on_hold": party.on_hold,

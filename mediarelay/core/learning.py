@@ -9,7 +9,8 @@ public, and only after ten consecutive packets of one SSRC with an answered payl
 Within five seconds a better rank takes the lock over. After that nothing else is accepted, with one exception for NAT
 bindings that expire: a new port at the locked address takes over once the old one has been silent for 200 ms and three
 packets in sequence have come. A new address needs a new session description. Until there is a lock, media is sent only
-where that cannot hurt a third party: to a trusted peer, or to an SDP address that is public and also the SIP source.
+where that cannot hurt a third party: to a trusted peer, or to an SDP address that is public and also the SIP source or
+in a network that the application names. An address that an offer names earns no lock before the offer is accepted.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from daemonkit.address import Address
-from mediarelay.core.addresses import AddressPolicy
+from mediarelay.core.addresses import AddressPolicy, MediaRules
 
 BETTER_RANK_SECONDS = 5.0
 SILENCE_SECONDS = 0.2
@@ -73,6 +74,7 @@ class Learner:
     __slots__ = (
         "_on_change",
         "_policy",
+        "_rules",
         "_run",
         "advertised",
         "carried",
@@ -80,6 +82,7 @@ class Learner:
         "locked_at",
         "nat",
         "payload_types",
+        "proposed",
         "rank",
         "refused",
         "signalling",
@@ -89,12 +92,16 @@ class Learner:
 
     def __init__(self, policy: AddressPolicy, on_change: Callable[[], None]) -> None:
         self._policy = policy
+        self._rules = MediaRules()
         self._on_change = on_change
         self.signalling: str | None = None
         """The address that the SIP messages come from."""
         self.nat = False
+        """Whether rank 4 can be earned."""
         self._run: _Run | None = None
         self.advertised: Address | None = None
+        self.proposed: Address | None = None
+        """Where the peer wants its media by an offer that has not been accepted yet."""
         self.payload_types: frozenset[int] = frozenset()
         self.source: Address | None = None
         self.target: Address | None = None
@@ -106,7 +113,12 @@ class Learner:
         self.carried = False
         """Whether the kernel forwards what the locked source sends: such packets are not seen here."""
 
-    def describe(self, advertised: Address | None, signalling: str | None, *, nat: bool = False) -> None:
+    def follow(self, rules: MediaRules) -> None:
+        """Apply other rules from now on; what has been learned stays."""
+        self._rules = rules
+        self._find_nat()
+
+    def describe(self, advertised: Address | None, signalling: str | None) -> None:
         """Take over what a session description and its SIP message say.
 
         None means that nothing new was said: hold by 0.0.0.0, or no `received-from`. A change opens learning again;
@@ -114,21 +126,39 @@ class Learner:
         """
         advertised = advertised or self.advertised
         signalling = signalling or self.signalling
-        self.nat = nat and not (advertised is not None and self._policy.counts_as_public(advertised[0]))
         if (advertised, signalling) == (self.advertised, self.signalling):
             return
         self.advertised, self.signalling = advertised, signalling
+        self._find_nat()
         self.source = self.rank = self._run = None
         if advertised is not None and self._may_send_first(advertised):
             self.target = advertised
         self._on_change()
+
+    @property
+    def host(self) -> str | None:
+        """The address that media comes from; until that is known, the one that the description names."""
+        known = self.source or self.advertised
+        return known[0] if known is not None else None
+
+    def admit_rtcp(self, source: Address) -> bool:
+        """Return whether RTCP is accepted that comes to the RTP port: from the lock, or before that from the described place.
+
+        It proves the place as a packet of RTP would, so media may go there.
+        """
+        if source != (self.source or self.advertised) or not self._policy.permits(source):
+            return False
+        if self.target is None:
+            self.target = source
+            self._on_change()
+        return True
 
     def admit(self, arrival: Arrival, now: float) -> bool:
         """Return whether a well-formed packet is accepted; takes or moves the lock as the rules say."""
         if arrival.source == self.source:
             return True
         rank = self._rank_of(arrival.source)
-        if rank is None or not self._policy.permits(arrival.source):
+        if rank is None or arrival.source == self.proposed or not self._policy.permits(arrival.source):
             self.refused = arrival.source
             return False
         if self.rank is None:
@@ -177,7 +207,10 @@ class Learner:
     def _may_send_first(self, advertised: Address) -> bool:
         if not self._policy.permits(advertised):
             return False
-        return self._policy.trusted or advertised[0] == self.signalling
+        return self._policy.trusted or advertised[0] == self.signalling or self._rules.trusts(advertised[0])
+
+    def _find_nat(self) -> None:
+        self.nat = self._rules.learn_nat and not (self.advertised is not None and self._policy.counts_as_public(self.advertised[0]))
 
     def _rank_of(self, source: Address) -> Rank | None:
         if source == self.advertised:

@@ -3,6 +3,6 @@
 MAX_SESSIONS = 10_000
 """Sessions at once; the ports run out first."""
 MAX_STREAMS = 8
-"""Live streams of one session; each costs one pair of ports on each side."""
+"""Streams of one description that are served; each costs one pair of ports on each side."""
 MAX_BRANCHES = 16
 """Branches of an INVITE that share one session."""

@@ -7,7 +7,7 @@ longer reach the session, but its ports serve until then.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from daemonkit.address import Address
@@ -96,16 +96,17 @@ class SessionTable:
         """Have a session's present state journalled."""
         self._changed[session.call_id] = None
 
-    def drop_streams(self, session: Session, streams: Iterable[Stream], now: float) -> None:
-        """End streams that a session no longer has."""
-        gone = list(streams)
-        self.offload.take_back(gone, lambda at: self._release(session, gone, at), now)
+    def end_streams(self, session: Session, now: float) -> None:
+        """End the streams that a session no longer needs."""
+        gone = session.ended_streams()
+        if gone:
+            self.offload.take_back(gone, lambda at: self._release(session, gone, at), now)
 
     def end(self, session: Session, cause: EndCause, now: float, then: Continuation | None = None) -> None:
         """End a session; `then` is called when its figures are final."""
 
         def finish(at: float) -> None:
-            self._release(session, list(session.streams.values()), at)
+            self._release(session, list(session.every_stream()), at)
             self.ended[cause] += 1
             self.events.append(SessionEnded(session.call_id, cause, tuple(replace(leg, plane=plane.value) for leg in session.figures())))
             self.note_change(session)
@@ -115,7 +116,7 @@ class SessionTable:
         plane = session.plane
         del self._by_call[session.call_id]
         self._one_way.forget(session)
-        self.offload.take_back(session.streams.values(), finish, now)
+        self.offload.take_back(session.every_stream(), finish, now)
 
     def note_late(self, local: Address, now: float) -> None:
         """Count a datagram for a port that no session has."""
@@ -161,6 +162,8 @@ class SessionTable:
                 self._sweep(session, now)
 
     def _sweep(self, session: Session, now: float) -> None:
+        if session.expire_offers(now):
+            self.end_streams(session, now)
         if session.delete_at is not None and now >= session.delete_at:
             self.end(session, EndCause.DELETED, now)
         elif self._is_dead(session, now):

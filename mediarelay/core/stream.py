@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from daemonkit.address import Address
@@ -14,33 +13,9 @@ from mediarelay.core.learning import Learner
 from mediarelay.core.reports import Reports
 from mediarelay.kernel.flow import Counts, KernelFlow, Plane
 from mediarelay.sdp.description import Media
-from mediarelay.sdp.rtcp_mux import RtcpMux
+from mediarelay.sdp.rtcp_mux import MuxOffer
 
 FIRST_RETRY_SECONDS, LAST_RETRY_SECONDS = 1.0, 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class MuxOffer:
-    """What was offered about RTP and RTCP on one port (RFC 5761)."""
-
-    wanted: bool
-    """Whether the offerer wants it."""
-    shown: bool
-    """Whether the answerer is asked for it."""
-    accepted: bool | None
-    """Whether the offerer is told yes or no, whatever the answer says; None if the answer decides."""
-
-    @classmethod
-    def of(cls, wanted: bool, wishes: frozenset[RtcpMux]) -> Self:
-        """Combine an offer and a client's wishes, as rtpengine reads them."""
-        shown = wanted and not wishes & {RtcpMux.DEMUX, RtcpMux.REJECT}
-        shown = shown or bool(wishes & {RtcpMux.OFFER, RtcpMux.REQUIRE})
-        accepted = None
-        if RtcpMux.REJECT in wishes:
-            accepted = False
-        elif wishes & {RtcpMux.DEMUX, RtcpMux.ACCEPT}:
-            accepted = True
-        return cls(wanted, shown, accepted)
 
 
 class MediaProfile(NamedTuple):
@@ -70,18 +45,11 @@ class Leg:
         self.muxed = False
         """Whether this party sends and expects RTCP on its RTP port."""
 
-    def describe(self, media: Media, signalling: str | None, *, nat: bool, sip_source: bool = False) -> None:
-        """Take over what the party's own description says about where it listens.
-
-        With `sip_source`, the address that the SIP message came from replaces the description's.
-        """
-        connection = media.connection
-        address = connection.address if connection is not None and not connection.unspecified else None
-        if sip_source and address and signalling:
-            address = signalling
-        self.learner.describe((address, media.port) if address else None, signalling, nat=nat)
-        if media.rtcp is not None and address:
-            self.rtcp.describe((media.rtcp.address or address, media.rtcp.port))
+    def describe(self, media: Media, place: Address | None, signalling: str | None) -> None:
+        """Take over what the party's own description says of where it listens: at `place`, or as before if that is None."""
+        self.learner.describe(place, signalling)
+        if place is not None:
+            self.rtcp.describe((media.rtcp.address or place[0], media.rtcp.port) if media.rtcp is not None else None)
 
     def flows(self) -> tuple[Flow, Flow]:
         """Return the RTP and the RTCP flow."""

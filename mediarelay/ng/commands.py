@@ -17,18 +17,20 @@ from mediarelay.config import Interface, RelayConfig
 from mediarelay.core.addresses import Side
 from mediarelay.core.allocation import Allocation
 from mediarelay.core.events import EndCause
-from mediarelay.core.limits import MAX_BRANCHES, MAX_SESSIONS, MAX_STREAMS
+from mediarelay.core.limits import MAX_BRANCHES, MAX_SESSIONS
 from mediarelay.core.session import Session
 from mediarelay.core.sessions import SessionTable
+from mediarelay.core.statement import Statement, served_streams
 from mediarelay.kernel.flow import Plane
 from mediarelay.ng.control import Command
 from mediarelay.ng.figures import describe_session, totals_of
 from mediarelay.ng.limits import MAX_LISTED_CALLS, MAX_LISTED_OCTETS
-from mediarelay.ng.media_command import DeleteCommand, MediaCommand
+from mediarelay.ng.media_command import DeleteCommand, MediaCommand, WithdrawCommand
 from mediarelay.sdp.description import SessionDescription
 from mediarelay.sdp.rewrite import Placement, rewrite
 
 NgReply = Mapping[str, object]
+_NOT_FOUND = "Call-ID not found or tags didn't match"
 
 
 class Refusal(ValueError):
@@ -45,23 +47,32 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class _Passage:
+    """A description on its way through the relay."""
+
+    ask: MediaCommand
+    description: SessionDescription
+    said: Statement
+
+
+@dataclass(frozen=True, slots=True)
 class _Offer:
     """An offer that waits for its ports."""
 
     request: Request
-    ask: MediaCommand
-    description: SessionDescription
+    passage: _Passage
     session: Session
     offerer: int
 
 
 class Commands:
-    """Carries out commands; `respond` takes the replies that come later."""
+    """Carries out commands; `respond` takes the replies that come later, `epoch` is the Unix time at moment 0."""
 
-    def __init__(self, config: RelayConfig, table: SessionTable, respond: Callable[[Request, NgReply, float], None]) -> None:
+    def __init__(self, config: RelayConfig, table: SessionTable, respond: Callable[[Request, NgReply, float], None], epoch: float) -> None:
         self._interfaces = {Side.EXTERNAL: config.external, Side.INTERNAL: config.internal}
         self._table = table
         self._respond = respond
+        self._epoch = epoch
         self.draining = False
         self.ignored: Counter[str] = Counter()
         """Counts by name the keys and flags that were read and change nothing; the names are those of `media_command`."""
@@ -78,35 +89,36 @@ class Commands:
         return handler(self, request, now)
 
     def _handle_answer(self, request: Request, now: float) -> NgReply:
-        ask = self._parse(request.command)
+        passage = self._read(request.command, is_offer=False)
+        ask, said = passage.ask, passage.said
         session = self._session(ask.call_id)
         answerer = _place_answerer(session, ask)
-        description = SessionDescription.parse(ask.sdp)
-        if not session.covers(description):
+        if not session.covers(said):
             raise Refusal("The answer has media that was not offered.")
-        party = session.parties[answerer]
-        party.tag, party.label = ask.to_tag or party.tag, ask.label or party.label
         session.touched_at = now
-        ports = session.answer(answerer, description, ask.received_from, nat=ask.learn_nat, sip_source=ask.sip_source)
-        self._table.drop_streams(session, session.drop_dead_streams(description), now)
-        self._table.note_change(session)
-        return self._rewritten(session, 1 - answerer, ask, description, ports, session.settle_mux(answerer, description))
+        session.set_rules(answerer, learn_nat=ask.learn_nat, sources=ask.media_sources)
+        mux = session.answer(answerer, said)
+        self._table.register(session, now)
+        self._table.end_streams(session, now)
+        return self._rewritten(session, 1 - answerer, passage, session.answered_ports(answerer, said), mux)
 
     def _handle_delete(self, request: Request, now: float) -> NgReply | None:
         ask = DeleteCommand.parse(request.command)
         self.ignored.update(ask.ignored)
         session = self._table.get(ask.call_id)
         if session is None or _is_of_another_dialog(session, ask):
-            return {"result": "ok", "warning": "Call-ID not found or tags didn't match"}
+            if ask.fatal:
+                raise Refusal(_NOT_FOUND)
+            return {"result": "ok", "warning": _NOT_FOUND}
         if ask.via_branch in session.branches and len(session.branches) > 1:
             session.branches.discard(ask.via_branch)
         elif ask.delay:
             session.delete_at = now + ask.delay
             self._table.note_change(session)
         else:
-            self._table.end(session, EndCause.DELETED, now, lambda at: self._respond(request, _described(session, at), at))
+            self._table.end(session, EndCause.DELETED, now, lambda at: self._respond(request, self._described(session, at), at))
             return None
-        return _described(session, now)
+        return self._described(session, now)
 
     def _handle_list(self, request: Request, now: float) -> NgReply:
         limit = max(0, min(request.command.number("limit", 32), MAX_LISTED_CALLS))
@@ -120,20 +132,28 @@ class Commands:
         return {"result": "ok", "calls": calls}
 
     def _handle_offer(self, request: Request, now: float) -> NgReply | None:
-        ask = self._parse(request.command)
-        description = SessionDescription.parse(ask.sdp)
-        if sum(media.live for media in description.media) > MAX_STREAMS:
-            raise Refusal("The offer has too many streams.")
-        session = self._table.get(ask.call_id) or self._new_session(ask, now)
-        offer = _Offer(request, ask, description, session, _place_offerer(session, ask))
-        self._table.allocator.begin(Allocation(session.missing(description), partial(self._finish_offer, offer)), now)
+        passage = self._read(request.command, is_offer=True)
+        session = self._table.get(passage.ask.call_id) or self._new_session(passage.ask, now)
+        offer = _Offer(request, passage, session, _place_offerer(session, passage.ask))
+        self._table.allocator.begin(Allocation(session.missing(passage.said), partial(self._finish_offer, offer)), now)
         return None
 
     def _handle_ping(self, request: Request, now: float) -> NgReply:
         return {"result": "pong"}
 
     def _handle_query(self, request: Request, now: float) -> NgReply:
-        return _described(self._session(request.command.require("call-id")), now)
+        return self._described(self._session(request.command.require("call-id")), now)
+
+    def _handle_withdraw(self, request: Request, now: float) -> NgReply:
+        ask = WithdrawCommand.parse(request.command)
+        session = self._session(ask.call_id)
+        offerer = session.party_of(ask.from_tag)
+        if offerer is None:
+            raise Refusal("Unknown from-tag.")
+        session.touched_at = now
+        session.withdraw(offerer, ask.via_branch)
+        self._table.end_streams(session, now)
+        return {"result": "ok"}
 
     def _handle_statistics(self, request: Request, now: float) -> NgReply:
         table = self._table
@@ -163,6 +183,7 @@ class Commands:
         "offer": _handle_offer,
         "ping": _handle_ping,
         "query": _handle_query,
+        "sipuri-withdraw": _handle_withdraw,
         "statistics": _handle_statistics,
     }
 
@@ -170,9 +191,7 @@ class Commands:
         if not complete:
             self._respond(offer.request, {"result": "error", "error-reason": "Ran out of ports."}, now)
             return
-        session, ask = offer.session, offer.ask
-        party = session.parties[offer.offerer]
-        party.tag, party.label = ask.from_tag, ask.label or party.label
+        session, ask, said = offer.session, offer.passage.ask, offer.passage.said
         session.touched_at, session.delete_at = now, None
         if ask.via_branch and len(session.branches) < MAX_BRANCHES:
             session.branches.add(ask.via_branch)
@@ -180,11 +199,16 @@ class Commands:
         def take(side: Side) -> Address:
             return self._interfaces[side].local, allocation.take(side)
 
-        description = offer.description
-        ports = session.offer(offer.offerer, description, ask.received_from, nat=ask.learn_nat, sip_source=ask.sip_source, take=take)
+        session.set_rules(offer.offerer, learn_nat=ask.learn_nat, sources=ask.media_sources)
+        is_provisional = session.offer(offer.offerer, said, take, now)
         self._table.register(session, now)
-        mux = session.offer_mux(description, ask.rtcp_mux)
-        self._respond(offer.request, self._rewritten(session, 1 - offer.offerer, ask, description, ports, mux), now)
+        self._table.end_streams(session, now)
+        ports = session.offered_ports(offer.offerer, said)
+        reply = self._rewritten(session, 1 - offer.offerer, offer.passage, ports, said.mux_shown())
+        self._respond(offer.request, {**reply, "sipuri-provisional": 1} if is_provisional else reply, now)
+
+    def _described(self, session: Session, now: float) -> NgReply:
+        return {"result": "ok", **describe_session(session, now, self._epoch)}
 
     def _new_session(self, ask: MediaCommand, now: float) -> Session:
         if self.draining:
@@ -193,33 +217,35 @@ class Commands:
             raise Refusal("Too many sessions.")
         return self._table.new(ask.call_id, ask.direction or (Side.EXTERNAL, Side.EXTERNAL), now)
 
-    def _parse(self, command: Command) -> MediaCommand:
+    def _read(self, command: Command, *, is_offer: bool) -> _Passage:
         ask = MediaCommand.parse(command)
         self.ignored.update(ask.ignored)
-        return ask
+        description = SessionDescription.parse(ask.sdp)
+        said = Statement(
+            sections=len(description.media),
+            streams=served_streams(description),
+            tag=ask.from_tag if is_offer else ask.to_tag,
+            label=ask.label,
+            branch=ask.via_branch,
+            signalling=ask.received_from,
+            sip_source=ask.sip_source,
+            rtcp_mux=ask.rtcp_mux,
+        )
+        return _Passage(ask, description, said)
 
-    def _rewritten(  # noqa: PLR0913  # what one description needs on its way, each by its name
-        self,
-        session: Session,
-        receiver: int,
-        ask: MediaCommand,
-        description: SessionDescription,
-        ports: list[int],
-        mux: list[bool | None],
-    ) -> NgReply:
+    def _rewritten(self, session: Session, receiver: int, passage: _Passage, ports: list[int], mux: list[bool | None]) -> NgReply:
         interface: Interface = self._interfaces[session.parties[receiver].side]
-        placement = Placement(ask.media_address or interface.advertised, ports, origin=ask.origin, mux=mux)
-        return {"result": "ok", "sdp": rewrite(description, placement)}
+        ask = passage.ask
+        address = ask.media_address or interface.advertised
+        placement = Placement(address, ports, origin=ask.origin, mux=mux, zero_address=ask.zero_address)
+        created = int(self._epoch + session.created_at)
+        return {"result": "ok", "sdp": rewrite(passage.description, placement), "created": created}
 
     def _session(self, call_id: str) -> Session:
         session = self._table.get(call_id)
         if session is None:
             raise Refusal("Unknown call-id.")
         return session
-
-
-def _described(session: Session, now: float) -> NgReply:
-    return {"result": "ok", **describe_session(session, now)}
 
 
 def _is_of_another_dialog(session: Session, ask: DeleteCommand) -> bool:

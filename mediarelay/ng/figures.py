@@ -10,10 +10,12 @@ from mediarelay.core.session import Session
 from mediarelay.core.stream import Leg, Stream
 
 
-def describe_session(session: Session, now: float) -> dict[str, object]:
-    """Return `totals` and `tags` of one session; ages are whole seconds."""
+def describe_session(session: Session, now: float, epoch: float) -> dict[str, object]:
+    """Return `totals`, `tags` and times of one session; ages are whole seconds, `epoch` is the Unix time at moment 0."""
     tags = {party.tag: _tag(session, index, now) for index, party in enumerate(session.parties) if party.tag is not None}
-    return {"totals": totals_of([session]), "tags": tags, "SSRC": _sources(session), "last signal": int(now - session.touched_at)}
+    created = int(1_000_000 * (epoch + session.created_at))
+    times = {"created": created // 1_000_000, "created_us": created % 1_000_000, "last signal": int(now - session.touched_at)}
+    return {"totals": totals_of([session]), "tags": tags, "SSRC": _sources(session), **times}
 
 
 def totals_of(sessions: Iterable[Session]) -> dict[str, object]:

@@ -16,3 +16,5 @@ MAX_LISTED_CALLS = 1_000
 """Call ids in one answer to `list`."""
 MAX_LISTED_OCTETS = 60_000
 """Octets of those ids: more would not fit a datagram."""
+MAX_MEDIA_SOURCES = 64
+"""Networks to which media of one call is sent without proof."""

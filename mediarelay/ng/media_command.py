@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address
+from functools import lru_cache
+from ipaddress import AddressValueError, IPv4Address, IPv4Network
 from typing import Self
 
 from mediarelay.core.addresses import Side
 from mediarelay.ng.control import Command, fold
-from mediarelay.ng.limits import MAX_SDP
+from mediarelay.ng.limits import MAX_MEDIA_SOURCES, MAX_SDP
 from mediarelay.sdp.rtcp_mux import RtcpMux
 
 MAX_DELETE_DELAY = 3600
@@ -25,15 +26,19 @@ OTHER = "other"
 
 _NAT_FLAG = "sipuri-learn-nat"
 """Allows rank 4 of D8; set if the application says `mediaLearning: "nat"`."""
+_FATAL = "fatal"
 _SIP_SOURCE, _TRUST = "sip-source-address", "trust-address"
+
+_MEDIA_SOURCES = "sipuri-media-sources"
+"""Lists the networks, besides the source of the SIP messages, to which media is sent without proof."""
 
 _SERVED_KEYS = frozenset((
     b"address-family", b"call-id", b"command", b"direction", b"flags", b"from-label", b"from-tag", b"label", b"media-address",
-    b"received-from", b"replace", b"rtcp-mux", b"sdp", b"supports", b"to-tag", b"via-branch",
+    b"received-from", b"replace", b"rtcp-mux", b"sdp", b"supports", _MEDIA_SOURCES.encode(), b"to-tag", b"via-branch",
 ))  # fmt: skip
 _SERVED_FLAGS = frozenset((
     _NAT_FLAG, _SIP_SOURCE, _TRUST, "original-sendrecv", "port-latching", "reject-ice", "replace-origin", "replace-session-connection",
-    "strict-source", "symmetric", *(f"rtcp-mux-{wish}" for wish in RtcpMux),
+    "replace-zero-address", "strict-source", "symmetric", *(f"rtcp-mux-{wish}" for wish in RtcpMux),
 ))  # fmt: skip
 _FAMILIES = ("codec-", "endpoint-learning-", "from-tags-", "osrtp-", "sdes-", "t.38-", "t38-", "transcode-")
 """Prefixes of flags that stand for a value in the list of that name."""
@@ -46,7 +51,7 @@ NOT_SERVED = frozenset((
     "media-echo", "media-handover", "metadata", "mirror-rtcp", "nat-wait", "no-codec-renegotiation", "no-jitter-buffer",
     "no-passthrough", "no-port-latching", "no-redis-update", "no-rtcp-attribute", "output-destination", "pad-crypto", "passthrough",
     "pierce-nat", "ptime", "ptime-reverse", "record-call", "reorder-codecs", "repacketize", "replace-force-increment-sdp-ver",
-    "replace-sdp-version", "replace-session-name", "replace-username", "replace-zero-address", "reset", "reuse-codecs", "rtcp-mirror",
+    "replace-sdp-version", "replace-session-name", "replace-username", "reset", "reuse-codecs", "rtcp-mirror",
     "rtpp-flags", "set-label", "single-codec", "siprec", "strip-extmap", "symmetric-codecs", "to-label", "tos", "transport-protocol",
     "trickle-ice", "trigger", "trigger-end", "trigger-end-digits", "trigger-end-time", "unidirectional", "volume", "xmlrpc-callback",
     *(family[:-1] for family in _FAMILIES),
@@ -73,8 +78,12 @@ class MediaCommand:
     """Whether media is expected from `received_from`, at the ports of the description."""
     origin: bool = False
     """Whether the origin line's address is replaced, too."""
+    zero_address: bool = False
+    """Whether 0.0.0.0 is replaced, too."""
     rtcp_mux: frozenset[RtcpMux] = frozenset()
     learn_nat: bool = False
+    media_sources: tuple[IPv4Network, ...] = ()
+    """The networks to which media is sent without proof."""
     ignored: tuple[str, ...] = ()
     """Members of `NOT_SERVED` and perhaps `OTHER`, each once."""
 
@@ -97,8 +106,10 @@ class MediaCommand:
             media_address=_parse_address("media-address", command.text("media-address")),
             sip_source=trust[-1:] == [_SIP_SOURCE],
             origin="replace-origin" in flags,
+            zero_address="replace-zero-address" in flags,
             rtcp_mux=frozenset(wish for wish in RtcpMux if f"rtcp-mux-{wish}" in flags),
             learn_nat=_NAT_FLAG in flags,
+            media_sources=_parse_networks(command.texts(_MEDIA_SOURCES)),
             ignored=_ignored(command, flags, _SERVED_KEYS if ice not in (None, "remove") else _SERVED_KEYS | {b"ice"}),
         )
 
@@ -113,6 +124,8 @@ class DeleteCommand:
     via_branch: str | None = None
     delay: int = 0
     """Seconds until the session is deleted."""
+    fatal: bool = False
+    """Whether it is an error, not a warning, that there is no such session."""
     ignored: tuple[str, ...] = ()
     """Members of `NOT_SERVED` and perhaps `OTHER`, each once."""
 
@@ -122,14 +135,31 @@ class DeleteCommand:
         delay = command.number("delete-delay", 0)
         if not 0 <= delay <= MAX_DELETE_DELAY:
             raise ValueError(f"The delete-delay is not within 0-{MAX_DELETE_DELAY} seconds.")
+        flags = _flags(command)
         return cls(
             call_id=command.require("call-id"),
             from_tag=command.text("from-tag"),
             to_tag=command.text("to-tag"),
             via_branch=command.text("via-branch"),
             delay=delay,
-            ignored=_ignored(command, _flags(command), _SERVED_KEYS | {b"delete-delay"}),
+            fatal=_FATAL in flags,
+            ignored=_ignored(command, (flag for flag in flags if flag != _FATAL), _SERVED_KEYS | {b"delete-delay"}),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawCommand:
+    """A `sipuri-withdraw`: an offer was refused. rtpengine has no word for it."""
+
+    call_id: str
+    from_tag: str
+    """The offerer's."""
+    via_branch: str | None = None
+
+    @classmethod
+    def parse(cls, command: Command) -> Self:
+        """Return the fields of a withdrawal; raises ValueError with a sentence."""
+        return cls(call_id=command.require("call-id"), from_tag=command.require("from-tag"), via_branch=command.text("via-branch"))
 
 
 def _check_family(command: Command) -> None:
@@ -173,6 +203,21 @@ def _parse_direction(names: tuple[str, ...]) -> tuple[Side, Side] | None:
     except ValueError:
         raise ValueError("The direction must name two of the interfaces external and internal.") from None
     return first, second
+
+
+def _parse_networks(texts: tuple[str, ...]) -> tuple[IPv4Network, ...]:
+    """Return the networks of a list; the whole Internet is none, because it would prove nothing."""
+    if len(texts) > MAX_MEDIA_SOURCES:
+        raise ValueError(f"The {_MEDIA_SOURCES} has too many networks.")
+    return tuple(network for network in map(_parse_network, texts) if network.prefixlen)
+
+
+@lru_cache(maxsize=1024)
+def _parse_network(text: str) -> IPv4Network:
+    try:
+        return IPv4Network(text)
+    except ValueError:
+        raise ValueError(f"The {_MEDIA_SOURCES} must be IPv4 networks.") from None
 
 
 def _parse_sdp(command: Command) -> bytes:

@@ -12,6 +12,7 @@ from mediarelay.kernel.flow import Check, Counts, KernelFlow, Marks, Plane, Tall
 from mediarelay.kernel.offload import COUNT_SECONDS, LOST_IN_A_ROW
 from tests.unit.relay.harness import CALLER, ENGINE, RelayHarness, rtp, sdp
 
+FAX = "m=image {port} udptl t38"
 PHONE, NODE = (CALLER, 5000), (ENGINE, 6000)
 MOVED = (CALLER, 5002)
 
@@ -130,9 +131,9 @@ def test_silence_in_the_kernel_ends_a_session() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda harness: harness.offer(sdp(CALLER, 5500)),
+        lambda harness: harness.offer(sdp(CALLER, 5500)) and harness.answer(),
         lambda harness: harness.ng("answer", call_id="c-1", from_tag="a", to_tag="b", sdp=sdp(ENGINE, 6600)),
-        lambda harness: harness.offer(sdp(CALLER, 5000, media="m=image {port} udptl t38")),
+        lambda harness: harness.offer(sdp(CALLER, 5000, media=FAX)) and harness.answer(sdp(ENGINE, 6000, media=FAX)),
         lambda harness: harness.media(outside_of(harness), rtp(1), MOVED) or harness.pump(),
     ],
     ids=["offer", "answer", "fax", "another port"],
@@ -151,6 +152,18 @@ def test_any_doubt_brings_a_stream_back(change: Callable[[RelayHarness], object]
 def outside_of(harness: RelayHarness) -> int:
     (session,) = harness.relay.table
     return session.streams[0].legs[0].rtp.local[1]
+
+
+def test_an_offer_that_is_not_accepted_leaves_the_kernel_alone() -> None:
+    harness = RelayHarness()
+    kernel = Kernel(harness)
+    carried_call(harness)
+    before = dict(kernel.flows)
+    for body in (sdp(CALLER, 5500), sdp(CALLER, 5000, media=FAX), sdp(CALLER, 0), sdp("192.0.2.50", 5000)):
+        harness.reoffer(body)
+        assert kernel.flows == before
+    harness.ng("sipuri-withdraw", call_id="c-1", from_tag="a")
+    assert (plane_of(harness), kernel.flows) == (Plane.KERNEL, before)
 
 
 def test_the_same_description_again_changes_nothing() -> None:

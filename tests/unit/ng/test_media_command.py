@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import IPv4Network
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from mediarelay.core.addresses import Side
 from mediarelay.ng.bencode import encode
 from mediarelay.ng.control import Command
-from mediarelay.ng.limits import MAX_SDP, MAX_TEXT
+from mediarelay.ng.limits import MAX_MEDIA_SOURCES, MAX_SDP, MAX_TEXT
 from mediarelay.ng.media_command import MAX_DELETE_DELAY, MAX_IGNORED, NOT_SERVED, OTHER, DeleteCommand, MediaCommand
 from mediarelay.sdp.rtcp_mux import RtcpMux
 
@@ -22,6 +23,7 @@ OFFER = {
     "ICE": "remove",
     "received-from": ["IP4", "192.0.2.1"],
     "flags": ["sipuri-learn-nat"],
+    "sipuri-media-sources": ["198.51.100.0/24", "0.0.0.0/0", "203.0.113.9/32"],
 }
 # As Kamailio's module writes `rtpengine_offer("replace-origin replace-session-connection rtcp-mux-demux SIP-source-address
 # ICE=remove via-branch=1 label=desk media-address=203.0.113.77 transcode-PCMA TOS=184 RTP/AVP x-unheard-of")`.
@@ -59,6 +61,7 @@ def test_an_offer_of_our_proxy() -> None:
         received_from="192.0.2.1",
         origin=True,
         learn_nat=True,
+        media_sources=(IPv4Network("198.51.100.0/24"), IPv4Network("203.0.113.9/32")),
     )
 
 
@@ -107,6 +110,11 @@ def test_the_last_named_source_flag_wins(flags: list[str], sip_source: bool) -> 
 def test_the_origin_is_replaced_on_demand(changes: dict[str, object]) -> None:
     assert ask(**changes).origin
     assert ask(**changes).ignored == ()
+
+
+@pytest.mark.parametrize("changes", [{"replace": ["zero-address"]}, {"replace": ["zero address"]}, {"flags": ["replace-zero-address"]}])
+def test_the_address_of_nobody_is_replaced_on_demand(changes: dict[str, object]) -> None:
+    assert (ask(**changes).zero_address, ask(**changes).ignored) == (True, ())
 
 
 def test_wishes_about_multiplexing_come_in_a_list_or_as_flags() -> None:
@@ -178,6 +186,13 @@ def test_names_of_unsupported_flags_come_from_a_closed_set(flags: list[str]) -> 
         ({"media-address": "relay.example"}, "The media-address must be an IPv4 address."),
         ({"address-family": "IP6"}, "The address-family must be IP4; IPv6 is not supported."),
         ({"address family": "inet"}, "The address-family must be IP4; IPv6 is not supported."),
+        ({"sipuri-media-sources": ["198.51.100.1/24"]}, "The sipuri-media-sources must be IPv4 networks."),
+        ({"sipuri-media-sources": ["2001:db8::/32"]}, "The sipuri-media-sources must be IPv4 networks."),
+        ({"sipuri-media-sources": 5}, "The sipuri-media-sources must be a list of texts."),
+        (
+            {"sipuri-media-sources": ["198.51.100.0/24"] * (MAX_MEDIA_SOURCES + 1)},
+            "The sipuri-media-sources has too many networks.",
+        ),
         ({"received-from": ["IP4"]}, "The received-from must hold a family and an address."),
         ({"received-from": "192.0.2.1"}, "The received-from must hold a family and an address."),
         ({"received-from": [["IP4"], 1]}, "The received-from must be a list of texts."),
@@ -204,8 +219,9 @@ def test_a_delete() -> None:
     assert DeleteCommand.parse(Command.parse(encode(fields))) == DeleteCommand(call_id="c-1")
     fields |= {"from-tag": "a", "to-tag": "b", "via-branch": "z", "delete delay": "30", "flags": ["fatal"]}
     assert DeleteCommand.parse(Command.parse(json.dumps(fields).encode())) == DeleteCommand(
-        call_id="c-1", from_tag="a", to_tag="b", via_branch="z", delay=30, ignored=("fatal",)
+        call_id="c-1", from_tag="a", to_tag="b", via_branch="z", delay=30, fatal=True
     )
+    assert ask(flags=["fatal"]).ignored == ("fatal",), "it says something of a delete only"
 
 
 @pytest.mark.parametrize(

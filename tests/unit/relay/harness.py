@@ -15,6 +15,7 @@ from mediarelay.ng.bencode import decode, encode
 from mediarelay.relay import MediaRelay
 
 DATA = Path(__file__).parents[2] / "data" / "sdp"
+SPEECH = b"\x7e\xfa\x10\x9c"
 PROXY: Address = ("127.0.0.1", 9999)
 CALLER = "198.51.100.7"
 ENGINE = "10.0.0.5"
@@ -29,7 +30,7 @@ def sdp(host: str, port: int, *lines: str, media: str = "m=audio {port} RTP/AVP 
 
 def rtp(sequence: int, *, ssrc: int = 1, payload_type: int = 0, size: int = 172) -> bytes:
     head = bytes((0x80, payload_type)) + (sequence & 0xFFFF).to_bytes(2, "big")
-    return head + ((sequence * 160) & 0xFFFFFFFF).to_bytes(4, "big") + ssrc.to_bytes(4, "big") + bytes(size - 12)
+    return head + ((sequence * 160) & 0xFFFFFFFF).to_bytes(4, "big") + ssrc.to_bytes(4, "big") + (SPEECH * (size // 4))[: size - 12]
 
 
 def ports_in(body: object) -> list[int]:
@@ -40,10 +41,10 @@ def ports_in(body: object) -> list[int]:
 class RelayHarness:
     """Feeds commands and packets and keeps the time."""
 
-    def __init__(self, *, unbindable: frozenset[int] = frozenset(), **changes: object) -> None:
+    def __init__(self, *, unbindable: frozenset[int] = frozenset(), epoch: float = 0.0, **changes: object) -> None:
         fields: dict[str, object] = {"external_ports": (30000, 30099), "internal_ports": (40002, 40101), **changes}
         config = RelayConfig("relay-1", ("127.0.0.1", 0), OUTSIDE, INSIDE, **fields)  # type: ignore[arg-type]  # the test names the fields
-        self.relay = MediaRelay(config, choose=random.Random(7).randrange)
+        self.relay = MediaRelay(config, choose=random.Random(7).randrange, epoch=epoch)
         self.now = 100.0
         self.bound: set[tuple[Side, int]] = set()
         self.events: list[Event] = []
@@ -100,6 +101,11 @@ class RelayHarness:
         )
         assert reply[b"result"] == b"ok", reply
         return ports_in(reply[b"sdp"])[0]
+
+    def reoffer(self, body: bytes, *, source: str = CALLER, **fields: object) -> dict[bytes, object]:
+        """Offer from outside in the dialog, as our proxy does, and return the reply."""
+        fields = {"to_tag": "b", "direction": ["external", "internal"], "received_from": ["IP4", source], **fields}
+        return self.ng("offer", call_id="c-1", from_tag="a", sdp=body, **fields)
 
     def answer(self, body: bytes = sdp(ENGINE, 6000), **fields: object) -> int:
         """Answer from inside and return the external port."""

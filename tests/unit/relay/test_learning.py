@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from ipaddress import IPv4Network
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daemonkit.address import Address
-from mediarelay.core.addresses import AddressPolicy, is_public
+from mediarelay.core.addresses import AddressPolicy, MediaRules, is_public
 from mediarelay.core.learning import NAT_PACKETS, Arrival, Learner, Rank
 
 SDP: Address = ("198.51.100.7", 5000)
@@ -17,9 +19,17 @@ def policy(*, trusted: bool = False, allow_private: bool = False, sockets: froze
     return AddressPolicy(trusted, allow_private, OWN, sockets.__contains__)
 
 
-def learner(sdp: Address | None = SDP, sip: str | None = SIP, *, nat: bool = False, rules: AddressPolicy | None = None) -> Learner:
+def learner(
+    sdp: Address | None = SDP,
+    sip: str | None = SIP,
+    *,
+    nat: bool = False,
+    rules: AddressPolicy | None = None,
+    sources: tuple[IPv4Network, ...] = (),
+) -> Learner:
     made = Learner(rules or policy(), lambda: None)
-    made.describe(sdp, sip, nat=nat)
+    made.follow(MediaRules(nat, sources))
+    made.describe(sdp, sip)
     return made
 
 
@@ -151,6 +161,28 @@ def test_sending_first_needs_a_public_sdp_address_that_is_the_sip_source() -> No
     assert learner(("10.1.1.1", 5000), "10.1.1.1").target is None
     assert learner(("10.1.1.1", 5000), "10.1.1.1", rules=policy(allow_private=True)).target == ("10.1.1.1", 5000)
     assert learner(("10.1.1.1", 5000), None, rules=policy(trusted=True)).target == ("10.1.1.1", 5000)
+
+
+def test_sending_first_is_allowed_to_the_networks_of_the_application() -> None:
+    media = (IPv4Network("198.51.100.0/29"), IPv4Network("192.0.2.128/25"))
+    assert learner(SDP, SIP, sources=media).target == SDP
+    assert learner(("192.0.2.200", 5000), SIP, sources=media).target == ("192.0.2.200", 5000)
+    assert learner(("198.51.100.8", 5000), SIP, sources=media).target is None
+    for host in ("10.1.1.1", "203.0.113.1"):
+        own = learner((host, 5000), SIP, sources=(IPv4Network(f"{host}/32"),))
+        assert own.target is None, "neither private addresses nor our own"
+    assert not feed(learner(SDP, SIP, sources=media), ("192.0.2.200", 5000), 0.0), "it is not a source, only a target"
+
+
+def test_a_place_that_is_only_offered_earns_no_lock() -> None:
+    made = learner()
+    moved = (SDP[0], 5900)
+    made.proposed = moved
+    assert not feed(made, moved, 0.0)
+    assert feed(made, SDP, 0.1)
+    assert not any(feed(made, moved, 1.0 + n / 50, n) for n in range(20))
+    made.proposed = None
+    assert [feed(made, moved, 2.0 + n / 50, n) for n in range(3)] == [False, False, True]
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1", "127.0.0.1", "169.254.1.1", "224.0.0.5", "255.255.255.255", "0.0.0.0", "203.0.113.1"])
