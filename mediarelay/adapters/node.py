@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 from daemonkit.address import Address
 from mediarelay.aio.server import RelayServer
 from mediarelay.config import RelayConfig
+from mediarelay.core.addresses import Side
 from mediarelay.core.events import OneWayAudio, SessionEnded
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.rules.media_figures import MediaFigures
@@ -25,6 +26,7 @@ REPORT_SECONDS = 10.0
 REPORT_SHARES = 20
 MAX_SHARE = 50
 """Calls reported in one go; thousands would keep packets waiting."""
+_NAMES = {Side.EXTERNAL: "caller", Side.INTERNAL: "call flow"}
 
 
 class ReportingRelay:
@@ -91,7 +93,8 @@ class ReportingRelay:
 
     def _on_one_way(self, event: OneWayAudio) -> None:
         what = "audio" if not event.stream else f"media of section {event.stream + 1}"
-        text = f"No {what} comes from here. {event.cause}" if event.silent else f"{what.capitalize()} comes from here again."
+        who = _NAMES[event.side]
+        text = f"No {what} comes from the {who}. {event.cause}" if event.silent else f"{what.capitalize()} comes from the {who} again."
         self._reporter.put(
             MediaNotice(
                 call_id=event.call_id,

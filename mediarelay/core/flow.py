@@ -3,6 +3,9 @@
 `receive` returns the flow through which the datagram leaves, or None if it is dropped; the shell then sends the same
 octets from `flow.local` to `flow.target`. The common case, a plain RTP header from the locked source, is decided by
 four comparisons. Everything else takes the slow path through `_inspect`.
+
+Whether somebody speaks is looked at only while it matters (`listen`): silence that is sent to keep a stream alive is no
+speech. The wish to look hides in the comparison of payload types, so it costs other packets nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from daemonkit.address import Address
 from mediarelay.core.addresses import AddressPolicy
 from mediarelay.core.learning import Arrival, Learner
 from mediarelay.core.reports import Reports
-from mediarelay.rtp.packet import Kind, classify, is_well_formed
+from mediarelay.rtp.packet import Kind, classify, is_silence, is_well_formed
 from mediarelay.rtp.stats import ReceiveStats
 
 Buffer = bytes | bytearray | memoryview
@@ -26,6 +29,7 @@ RTCP_SILENCE_SECONDS = 10.0
 _HEADER = Struct("!BBHII")
 _NO_HEADER = (0, 0, 0, 0, 0)
 _RTCP_HEADER = Struct("!BBH")
+_ANY_TYPE = -1
 
 
 class Drop(StrEnum):
@@ -97,7 +101,7 @@ class Flow(ABC):
 class RtpFlow(Flow):
     """An RTP port; RTCP that shares it (RFC 5761) is relayed, too."""
 
-    __slots__ = ("is_dtls", "payload_type", "payload_types", "reports", "rtcp", "stats")
+    __slots__ = ("_expected", "_listens", "is_dtls", "payload_type", "payload_types", "reports", "rtcp", "spoke_at", "stats")
 
     def __init__(self, local: Address, learner: Learner, drops: Counter[Drop], clock_rate: int, reports: Reports, *, is_dtls: bool) -> None:
         super().__init__(local, learner, drops)
@@ -107,6 +111,11 @@ class RtpFlow(Flow):
         """The payload type of the last packet that was looked at."""
         self.payload_types: set[int] = set()
         """The payload types of all packets that were looked at."""
+        self.spoke_at = 0.0
+        """When a packet that was looked at last held something else than digital silence."""
+        self._listens = False
+        self._expected = _ANY_TYPE
+        """The payload type of packets that need no look."""
         self.is_dtls = is_dtls
         """Whether the ends negotiate their keys here (RFC 5764): their DTLS handshake passes unchanged."""
         self.rtcp = 0
@@ -127,8 +136,8 @@ class RtpFlow(Flow):
             if kind is Kind.DTLS:
                 return _towards(self.peer)
         learner.last_at = now
-        if second & 0x7F != self.payload_type:
-            self._note_payload_type(second & 0x7F)
+        if second & 0x7F != self._expected:
+            self._look(data, size, second & 0x7F, now)
         self.stats.update(ssrc, sequence, timestamp, now)
         # The same as `_pass`, without a call.
         self.packets_in += 1
@@ -149,12 +158,23 @@ class RtpFlow(Flow):
         if len(packet) < 12:
             return
         _, second, sequence, timestamp, ssrc = _HEADER.unpack_from(packet)
-        self._note_payload_type(second & 0x7F)
+        self._note_packet(packet, len(packet), second & 0x7F, now)
         self.stats.sample(ssrc, sequence, timestamp, now)
 
-    def _note_payload_type(self, payload_type: int) -> None:
+    def listen(self) -> None:
+        """Look at packets until one holds speech; `spoke_at` then tells when."""
+        self._listens, self._expected = True, _ANY_TYPE
+
+    def _look(self, data: Buffer, size: int, payload_type: int, now: float) -> None:
+        self._note_packet(data, size, payload_type, now)
+        self._listens = self._listens and self.spoke_at != now
+        self._expected = _ANY_TYPE if self._listens else payload_type
+
+    def _note_packet(self, data: Buffer, size: int, payload_type: int, now: float) -> None:
         self.payload_type = payload_type
         self.payload_types.add(payload_type)
+        if not is_silence(data, size):
+            self.spoke_at = now
 
     def _inspect(self, data: Buffer, size: int, source: Address, now: float) -> Kind | None:
         """Return the kind of an uncommon datagram that may pass; else drop it and return None."""
@@ -165,7 +185,7 @@ class RtpFlow(Flow):
                 return kind
             self._drop(Drop.STRANGER)
         elif kind is Kind.RTCP and _is_rtcp(data, size):
-            if source == self.learner.source:
+            if self.learner.admit_rtcp(source):
                 return kind
             self._drop(Drop.STRANGER)
         elif kind is Kind.DTLS and self.is_dtls:
@@ -192,7 +212,7 @@ class PlainFlow(Flow):
 
 
 class RtcpFlow(Flow):
-    """The RTCP port beside an RTP port: it believes the address that RTP has locked, and no other before that."""
+    """The RTCP port beside an RTP port: it believes the address that RTP has locked, and before that the described one."""
 
     __slots__ = ("_policy", "advertised", "last_at", "reports", "source")
 
@@ -211,7 +231,7 @@ class RtcpFlow(Flow):
         """Where RTCP comes from; else the port that SDP names, at the address of the media; else the port above RTP's."""
         media = self.learner.target
         if media is None:
-            return None
+            return self.source if self.source is not None and self.source[0] == self.learner.host else None
         for known in (self.source, self.advertised):
             if known is not None and known[0] == media[0]:
                 return known
@@ -228,7 +248,7 @@ class RtcpFlow(Flow):
             kind = classify(data, size)
             self._drop(_DROP_OF_KIND.get(kind, Drop.MALFORMED))
             return None
-        if source != self.source and not self._admit(source, now):
+        if not self._admit(source, now):
             self._drop(Drop.STRANGER)
             return None
         self.last_at = now
@@ -236,11 +256,12 @@ class RtcpFlow(Flow):
         return self._pass(size)
 
     def _admit(self, source: Address, now: float) -> bool:
-        media = self.learner.source
-        if media is None or source[0] != media[0] or not self._policy.permits(source):
+        host, known = self.learner.host, self.source
+        # Until a new description has led to a new lock, the old source still counts, as the old target does.
+        is_old = source == known and self.learner.source is None
+        if not (is_old or source[0] == host) or not self._policy.permits(source):
             return False
-        known = self.source
-        if known is not None and known[0] == source[0] and now - self.last_at < RTCP_SILENCE_SECONDS:
+        if known is not None and known != source and known[0] == host and now - self.last_at < RTCP_SILENCE_SECONDS:
             return False
         self.source = source
         return True

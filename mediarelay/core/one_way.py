@@ -1,10 +1,13 @@
 """Notice within three seconds that one side of a call is heard and the other is not, and name the likely cause.
 
 A side counts as silent if nothing that it sent was accepted for two seconds since the last description, although the
-other side speaks, nobody has put the call on hold, and the side has not just sent comfort noise.
+other side speaks, nobody has put the call on hold, and the side has not just sent comfort noise. Digital silence, which
+only keeps a stream alive, is no speech; so a side whose partner is silent is listened to.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from mediarelay.core.addresses import is_public
 from mediarelay.core.events import OneWayAudio
@@ -13,7 +16,11 @@ from mediarelay.core.session import Session
 from mediarelay.core.stream import Leg, Stream
 
 SILENT_SECONDS = 2.0
+LISTEN_SECONDS = 0.9
+"""After this much silence of one side the other is listened to: less than the time between two looks."""
 SPEAKING_SECONDS = 1.5
+CARRIED_SPEAKING_SECONDS = 4.0
+"""The same where the kernel forwards, of whose packets one in 64 is seen."""
 COMFORT_NOISE = 13
 
 
@@ -28,7 +35,7 @@ class OneWayWatch:
         found = []
         for index, stream in session.streams.items():
             first, second = stream.legs
-            if min(first.learner.last_at, second.learner.last_at) > now - SPEAKING_SECONDS and stream not in self._silent:
+            if min(first.learner.last_at, second.learner.last_at) > now - LISTEN_SECONDS and stream not in self._silent:
                 continue
             known = self._silent.get(stream, set())
             for party, leg in enumerate(stream.legs):
@@ -39,16 +46,17 @@ class OneWayWatch:
                 elif not heard and party not in known and self._is_one_way(session, stream, party, now):
                     self._silent.setdefault(stream, set()).add(party)
                     found.append(self._told(session, index, party, now, silent=True))
+                _listen(stream.legs[1 - party])
         return found
 
-    def forget(self, session: Session) -> None:
-        """Forget a session that ends."""
-        for stream in session.streams.values():
+    def forget(self, streams: Iterable[Stream]) -> None:
+        """Forget streams that end."""
+        for stream in streams:
             self._silent.pop(stream, None)
 
     def _is_one_way(self, session: Session, stream: Stream, party: int, now: float) -> bool:
         silent, speaking = stream.legs[party], stream.legs[1 - party]
-        if now - speaking.learner.last_at >= SPEAKING_SECONDS or now - session.touched_at < SILENT_SECONDS or not session.answered:
+        if not _speaks(speaking, now) or now - session.touched_at < SILENT_SECONDS or not session.answered:
             return False
         if session.parties[1 - party].on_hold or session.parties[party].listens_only:
             return False
@@ -66,6 +74,16 @@ class OneWayWatch:
             local="{}:{}".format(*leg.rtp.local),
             cause=_likely_cause(leg, now) if silent else "",
         )
+
+
+def _listen(leg: Leg) -> None:
+    if isinstance(leg.rtp, RtpFlow):
+        leg.rtp.listen()
+
+
+def _speaks(leg: Leg, now: float) -> bool:
+    lately = CARRIED_SPEAKING_SECONDS if leg.learner.carried else SPEAKING_SECONDS
+    return isinstance(leg.rtp, RtpFlow) and now - leg.rtp.spoke_at < lately
 
 
 def _likely_cause(leg: Leg, now: float) -> str:

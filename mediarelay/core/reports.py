@@ -21,11 +21,13 @@ _UNITS = 65_536
 class Reports:
     """What one party has reported; `clock_rate` is that of the stream that it hears."""
 
-    __slots__ = ("_sent", "clock_rate", "jitter_ms", "lost", "peer", "quality", "rtt_ms")
+    __slots__ = ("_sent", "clock_rate", "jitter_ms", "last_at", "lost", "peer", "quality", "rtt_ms")
 
     def __init__(self, clock_rate: int) -> None:
         self.clock_rate = clock_rate
         self.peer: Reports | None = None
+        self.last_at = 0.0
+        """When RTCP last came from this party, at either port."""
         self.rtt_ms: float | None = None
         """The round trip to this party by its last report."""
         self.lost: int | None = None
@@ -36,7 +38,8 @@ class Reports:
         self._sent: OrderedDict[int, float] = OrderedDict()
 
     def receive(self, datagram: bytes, now: float) -> None:
-        """Read RTCP that this party has sent; datagrams that cannot be read are ignored."""
+        """Read RTCP that this party has sent; what is in datagrams that cannot be read is ignored."""
+        self.last_at = now
         try:
             packets = parse_compound(datagram)
         except ValueError:

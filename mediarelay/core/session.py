@@ -201,7 +201,7 @@ class Session:
             return True
         for stream in self.streams.values():
             for leg in stream.legs:
-                if leg.learner.last_at > moment or leg.rtcp.last_at > moment:
+                if leg.learner.last_at > moment or leg.reports.last_at > moment:
                     return True
         return False
 

@@ -100,6 +100,7 @@ class SessionTable:
         """End the streams that a session no longer needs."""
         gone = session.ended_streams()
         if gone:
+            self._one_way.forget(gone)
             self.offload.take_back(gone, lambda at: self._release(session, gone, at), now)
 
     def end(self, session: Session, cause: EndCause, now: float, then: Continuation | None = None) -> None:
@@ -115,7 +116,7 @@ class SessionTable:
 
         plane = session.plane
         del self._by_call[session.call_id]
-        self._one_way.forget(session)
+        self._one_way.forget(session.streams.values())
         self.offload.take_back(session.every_stream(), finish, now)
 
     def note_late(self, local: Address, now: float) -> None:

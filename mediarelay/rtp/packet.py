@@ -108,6 +108,14 @@ def is_well_formed(data: bytes | bytearray | memoryview, size: int) -> bool:
     return not data[0] & 0x20 or 0 < data[size - 1] <= size - end
 
 
+def is_silence(data: bytes | bytearray | memoryview, size: int) -> bool:
+    """Return whether a plain RTP packet holds digital silence, in any codec of single octets: all octets are the same.
+
+    So does comfort noise, which is one octet of G.711's payload type 13 (RFC 3389).
+    """
+    return data[13:size] == data[12 : max(12, size - 1)]
+
+
 def _parse_csrcs(raw: bytes, count: int) -> tuple[tuple[int, ...], int]:
     end = 12 + 4 * count
     if end > len(raw):

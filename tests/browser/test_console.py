@@ -63,7 +63,7 @@ write_reports([
     ), True),
     MediaNotice(
         call.call_id, now + 4, "external", "10.0.0.5:4000", "198.51.100.1:30000",
-        "No audio comes from here. The session description says 10.0.0.5:4000, packets come from 203.0.113.9:47."
+        "No audio comes from the caller. The session description says 10.0.0.5:4000, packets come from 203.0.113.9:47."
     ),
     WebhookFetched(call, "initiate", now + 0.1, url, "POST", asked, 200, "<Response/>", 12, None),
     CallEnded(call, "callflow", now + 11, EndReason.CALLER_HANGUP, now + 1, 200, None, None, None),

@@ -217,13 +217,13 @@ def test_one_way_audio_is_told_in_the_calls_ladder(tmp_path: Path, phone: Endpoi
         number = iter(range(1_000_000))
 
         def told() -> list[tuple[str, str, str]]:
-            engine.snd(inside, packet(next(number)))
+            engine.snd(inside, packet(next(number), os.urandom(160)))
             with closing(sqlite3.connect(relay.database)) as database:
                 return database.execute("SELECT leg, source, first_line FROM voiceapps_callevent WHERE call_id = 'c-deaf'").fetchall()
 
         ((leg, source, text),) = until(told, seconds=10, what="the ladder says so", every=0.1)
         assert (leg, source) == ("caller", "192.168.77.5:4000")
-        assert text.startswith("No audio comes from here. The session description says 192.168.77.5:4000, a private address,")
+        assert text.startswith("No audio comes from the caller. The session description says 192.168.77.5:4000, a private address,")
     assert relay.stop() == 0
 
 

@@ -4,17 +4,21 @@ import pytest
 
 from mediarelay.core.addresses import Side
 from mediarelay.core.events import OneWayAudio
+from tests.unit.kernel.test_offload import Kernel, carried_call
 from tests.unit.relay.harness import CALLER, ENGINE, RelayHarness, rtp, sdp
 
 PHONE, NODE = (CALLER, 5000), (ENGINE, 6000)
 
 
-def speak(harness: RelayHarness, seconds: int, *ends: tuple[int, tuple[str, int]], payload_type: int = 0) -> list[OneWayAudio]:
+def speak(
+    harness: RelayHarness, seconds: int, *ends: tuple[int, tuple[str, int]], payload_type: int = 0, payload: bytes | None = None
+) -> list[OneWayAudio]:
     """Let the ends speak for some seconds; return what the relay noticed."""
     harness.events.clear()
     for tick in range(10 * seconds):
         for port, source in ends:
-            harness.media(port, rtp(int(harness.now * 10) + tick, payload_type=payload_type), source)
+            packet = rtp(int(harness.now * 10) + tick, payload_type=payload_type)
+            harness.media(port, packet if payload is None else packet[:12] + payload, source)
         harness.pump()
         harness.advance(0.1)
     return [event for event in harness.events if isinstance(event, OneWayAudio)]
@@ -98,3 +102,62 @@ def test_silence_before_the_answer_is_not_reported() -> None:
     harness = RelayHarness()
     inside = harness.offer()
     assert speak(harness, 6, (inside, NODE)) == []
+
+
+SILENCE = [b"\xff" * 160, b"\xd5" * 160, b"\xff" * 80, b"\x2d", b""]
+
+
+@pytest.mark.parametrize("payload", SILENCE)
+def test_silence_that_keeps_a_stream_alive_is_no_speech(payload: bytes) -> None:
+    harness = RelayHarness()
+    _, inside = call(harness)
+    assert speak(harness, 8, (inside, NODE), payload=payload) == []
+    (event,) = speak(harness, 3, (inside, NODE))
+    assert event.side is Side.EXTERNAL
+
+
+@pytest.mark.parametrize("payload", SILENCE[:2])
+def test_a_side_that_sends_silence_is_heard(payload: bytes) -> None:
+    harness = RelayHarness()
+    outside, inside = call(harness)
+    for _ in range(4):
+        assert speak(harness, 1, (outside, PHONE), (inside, NODE)) == []
+        assert speak(harness, 1, (outside, PHONE)) == []
+        assert speak(harness, 1, (inside, NODE), payload=payload) == []
+
+
+def test_while_a_document_pauses_or_records_nothing_is_noticed() -> None:
+    harness = RelayHarness()
+    outside, inside = call(harness)
+    for number in range(80):
+        harness.media(outside, rtp(number), PHONE)
+        harness.media(inside, rtp(number)[:12] + SILENCE[0], NODE)
+        harness.advance(0.1)
+    assert [event for event in harness.events if isinstance(event, OneWayAudio)] == []
+
+
+def test_who_speaks_again_after_silence_is_noticed_again() -> None:
+    harness = RelayHarness()
+    outside, inside = call(harness)
+    assert speak(harness, 2, (inside, NODE), (outside, PHONE)) == []
+    assert speak(harness, 6, (inside, NODE), payload=SILENCE[0]) == []
+    (event,) = speak(harness, 2, (inside, NODE))
+    assert event.silent
+
+
+@pytest.mark.parametrize(("payload", "noticed"), [(SILENCE[0][:20], False), (b"speech and more octet", True)])
+def test_of_what_the_kernel_forwards_the_samples_tell_speech(payload: bytes, noticed: bool) -> None:
+    harness = RelayHarness()
+    kernel = Kernel(harness)
+    carried_call(harness)
+    for number in range(14):
+        kernel.forward(NODE, 50)
+        kernel.forward(PHONE, 50 if number < 6 else 0)
+        harness.relay.offload.sample(NODE, local_of(kernel, NODE), rtp(100 + number, ssrc=9)[:12] + payload, harness.now)
+        harness.advance(1)
+    told = [event.side for event in harness.events if isinstance(event, OneWayAudio)]
+    assert told == ([Side.EXTERNAL] if noticed else [])
+
+
+def local_of(kernel: Kernel, source: tuple[str, int]) -> tuple[str, int]:
+    return next(flow.local for flow in kernel.flows.values() if flow.source == source)

@@ -105,13 +105,13 @@ def test_media_figures_are_replaced_by_later_ones() -> None:
 def test_a_relays_notice_is_in_the_ladder_but_not_in_the_capture() -> None:
     call = facts(application())
     message = LadderMessage(call.call_id, STARTED, "caller", "a:1", "b:2", "INVITE", "INVITE sip:x SIP/2.0")
-    notice = MediaNotice(call.call_id, STARTED + 3, "external", "192.168.1.5:4000", "b:30000", "No audio comes from here.")
+    notice = MediaNotice(call.call_id, STARTED + 3, "external", "192.168.1.5:4000", "b:30000", "No audio comes from the caller.")
     write_reports([CallAdmitted(call, "p"), message, notice])
     report = call_report(call.call_id)
     assert report is not None
     assert [(line.leg, line.source, line.first_line, line.text) for line in report.ladder] == [
         ("caller", "a:1", "INVITE", "INVITE sip:x SIP/2.0"),
-        ("caller", "192.168.1.5:4000", "No audio comes from here.", ""),
+        ("caller", "192.168.1.5:4000", "No audio comes from the caller.", ""),
     ]
     assert [stored.text for stored in selectors.call_messages(call.call_id)] == ["INVITE sip:x SIP/2.0"]
 
