@@ -55,6 +55,8 @@ class RelayConfig:
     """Whether the kernel may forward from device to device, past routing and its filters."""
     realtime: bool = True
     """Whether the thread that forwards packets may take real-time priority."""
+    dscp: int = 46
+    """The class of service of every packet that leaves, RTP and RTCP, from 0 to 63; 46 is expedited forwarding (RFC 4594)."""
     marks: range = range(0x5100_0000, 0x5110_0000)
     """The packet marks that this relay may use in the kernel: a power of two of them, starting at a multiple of that number."""
     log_group: int = 62

@@ -116,6 +116,7 @@ def relay_config(worker: int = 0) -> RelayConfig:
         plane=PlaneChoice(settings.MEDIA_PLANE),
         direct=settings.MEDIA_DIRECT,
         realtime=settings.MEDIA_REALTIME,
+        dscp=settings.MEDIA_DSCP,
         marks=range(base, base + MARKS_EACH),
         log_group=FIRST_LOG_GROUP + worker,
         journal=str(settings.VAR_DIR / f"relay-{settings.NG_BIND[1]}-{worker}.journal"),

@@ -100,6 +100,7 @@ MEDIA_PLANE = e.choice("SIPURI_MEDIA_PLANE", "auto", ("auto", "kernel", "userspa
 MEDIA_DIRECT = e.boolean("SIPURI_MEDIA_DIRECT", True)
 MEDIA_REALTIME = e.boolean("SIPURI_MEDIA_REALTIME", True)
 MEDIA_WORKERS = e.whole("SIPURI_MEDIA_WORKERS", 1, least=1, most=16)
+MEDIA_DSCP = e.whole("SIPURI_MEDIA_DSCP", 46, most=63)
 MEDIA_MARK_BASE = e.mark_base("SIPURI_MEDIA_MARK_BASE", "0x51000000")
 MEDIA_ALLOW_PRIVATE = e.boolean("SIPURI_MEDIA_ALLOW_PRIVATE", False)
 

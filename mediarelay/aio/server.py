@@ -57,7 +57,7 @@ class RelayServer:
         self._on_ended = on_ended
         self._on_one_way = on_one_way
         self._relay = MediaRelay(config, choose=secrets.randbelow, epoch=time.time() - self._clock())
-        self._sockets = MediaSockets(self._relay, self._clock, self._pump)
+        self._sockets = MediaSockets(self._relay, self._clock, self._pump, dscp=config.dscp)
         self._plane = KernelPlane(config, self._relay.offload, self._clock, self._pump)
         self._journal = JournalFile(Path(config.journal), self._plane.fingerprint) if config.journal else None
         self._endpoint = (

@@ -85,13 +85,14 @@ class _Connected:
 
 
 class MediaSockets:
-    """The bound ports of a relay; `on_events` is called after packets that made the core emit events."""
+    """The bound ports of a relay; `on_events` is called after packets that made the core emit events, `dscp` is theirs."""
 
-    def __init__(self, relay: MediaRelay, clock: Callable[[], float], on_events: Callable[[], None]) -> None:
+    def __init__(self, relay: MediaRelay, clock: Callable[[], float], on_events: Callable[[], None], *, dscp: int) -> None:
         self.errors = 0
         """Reads and sends that the system refused."""
         self._core = relay
         self._clock = clock
+        self._dscp = dscp
         self._on_events = on_events
         self._by_local: dict[Address, _Port] = {}
         self._ports: dict[int, _Port] = {}
@@ -115,7 +116,7 @@ class MediaSockets:
     def open_pair(self, host: str, port: int) -> bool:
         """Bind `port` and the next one; return whether both could be bound."""
         try:
-            opened = _bind_pair(host, port)
+            opened = _bind_pair(host, port, self._dscp)
         except OSError as error:
             if not self._make_room(error):
                 return False
@@ -250,7 +251,7 @@ class MediaSockets:
     def _connect(self, port: _Port, remote: Address) -> None:
         """Give a source a socket of its own, if possible."""
         try:
-            sock = _bind_beside(port.sock, remote)
+            sock = _bind_beside(port.sock, remote, self._dscp)
         except OSError:
             return
         # In order of arrival: from now on the source's packets come to the second socket only.
@@ -276,11 +277,11 @@ class MediaSockets:
         self._poller.register(sock, select.EPOLLIN)
 
 
-def _bind_pair(host: str, port: int) -> list[socket.socket]:
+def _bind_pair(host: str, port: int, dscp: int) -> list[socket.socket]:
     opened: list[socket.socket] = []
     try:
         for number in (port, port + 1):
-            opened.append(_socket())
+            opened.append(_socket(dscp))
             opened[-1].bind((host, number))
     except OSError:
         for sock in opened:
@@ -289,9 +290,9 @@ def _bind_pair(host: str, port: int) -> list[socket.socket]:
     return opened
 
 
-def _bind_beside(first: socket.socket, remote: Address) -> socket.socket:
+def _bind_beside(first: socket.socket, remote: Address, dscp: int) -> socket.socket:
     """Return a second, connected socket at a port; the port is shared for this moment only. Raises OSError."""
-    sock = _socket()
+    sock = _socket(dscp)
     try:
         for one in (first, sock):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -306,8 +307,10 @@ def _bind_beside(first: socket.socket, remote: Address) -> socket.socket:
     return sock
 
 
-def _socket() -> socket.socket:
+def _socket(dscp: int) -> socket.socket:
     """Return an unbound, non-blocking UDP socket."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)
+    # The lower two bits of the octet are those of congestion notification.
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
     return sock

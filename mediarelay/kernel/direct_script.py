@@ -1,9 +1,9 @@
 """The rules by which the kernel forwards flows from device to device, past everything else.
 
 Theory of operation. A packet that arrives at a device passes a chain there before anything else looks at it. If its
-ends are in the map, it gets all of its new addresses and ports at once and is handed to the neighbour that the map
-names; routing, filters and connection tracking do not see it. Any other packet goes on, to the rules of `script` or
-to our sockets: a flow that cannot be here loses nothing but speed.
+ends are in the map, it gets all of its new addresses and ports at once, with the class of service that all our packets
+have, and is handed to the neighbour that the map names; routing, filters and connection tracking do not see it. Any
+other packet goes on, to the rules of `script` or to our sockets: a flow that cannot be here loses nothing but speed.
 
 nft reads one value from a map at a time, so nft only makes the table and the chains; `direct_rules` gives the two rules
 that search the map, as the kernel's own expressions: one search, two writes.
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from mediarelay.config import RelayConfig
 from mediarelay.kernel.routes import Device
-from mediarelay.kernel.rules import Expressions, Header, all_but_one_in, forward, load, log, look_up, store
+from mediarelay.kernel.rules import Expressions, Header, all_but_one_in, combine, forward, load, log, look_up, store
 from mediarelay.kernel.script import PLAIN_RTP, SAMPLE_OCTETS, SAMPLED, table_name
 
 CHAIN, MAP = "to_far", "m_direct"
@@ -27,10 +27,12 @@ _SHORTEST_DATAGRAM = 26
 """Octets with the UDP header. A shorter packet comes in a padded frame, and the padding would be counted."""
 _PRIORITY = 100
 # The registers of the rules: what a packet has, what it gets, and where it goes.
-_ENDS, _NEW_ENDS, _GATEWAY, _DEVICE, _DRAWN = 0, 4, 7, 8, 12
+_ENDS, _NEW_ENDS, _GATEWAY, _DEVICE, _DRAWN, _SERVICE = 0, 4, 7, 8, 12, 13
 _SOURCE, _DESTINATION, _PORTS = range(3)
 # Offsets of the source in the IPv4 header, which the destination follows, and of the ports in UDP's.
 _SOURCE_AT, _DESTINATION_AT, _PORTS_AT = 12, 16, 0
+_OTHER_BITS = 0xFF03
+"""Of the first two octets of an IPv4 header all but those of the class of service."""
 
 
 def direct_table_name(config: RelayConfig) -> str:
@@ -88,6 +90,9 @@ def direct_rules(config: RelayConfig) -> tuple[Expressions, Expressions]:
         look_up(MAP, _ENDS, _NEW_ENDS),
     )
     send = (
+        load(_SERVICE, Header.NETWORK, 0, 2),
+        combine(_SERVICE, _OTHER_BITS.to_bytes(2, "big"), bytes((0, config.dscp << 2))),
+        store(_SERVICE, Header.NETWORK, 0, 2),
         store(_NEW_ENDS + _SOURCE, Header.NETWORK, _SOURCE_AT, 8),
         store(_NEW_ENDS + _PORTS, Header.TRANSPORT, _PORTS_AT, 4),
         forward(_DEVICE, _GATEWAY),

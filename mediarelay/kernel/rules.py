@@ -24,6 +24,8 @@ _FIRST_WORD = 8
 """The kernel's number of the first word; those below name rows of four."""
 _INTERNET_CHECKSUM = 1
 _PSEUDO_HEADER = 1
+"""Says that UDP's checksum, too, covers what is written: it covers the addresses of the IPv4 header."""
+_ADDRESSES_AT = 12
 _NOT_EQUAL = 1
 _RANDOM = 1
 _IPV4 = 2
@@ -48,10 +50,20 @@ def load(register: int, header: Header, offset: int, octets: int) -> bytes:
 
 
 def store(register: int, header: Header, offset: int, octets: int) -> bytes:
-    """Return an expression that writes IPv4 addresses or UDP ports from registers and corrects the checksums."""
-    checksum, flags = (10, _PSEUDO_HEADER) if header is Header.NETWORK else (6, 0)
+    """Return an expression that writes fields of the IPv4 header or UDP ports from registers and corrects the checksums.
+
+    As checksums are made of words of two octets, offset and number of octets must be even.
+    """
+    checksum = 10 if header is Header.NETWORK else 6
+    flags = _PSEUDO_HEADER if header is Header.NETWORK and offset >= _ADDRESSES_AT else 0
     place = _word(2, header), _word(3, offset), _word(4, octets), _register(5, register)
     return _expression("payload", *place, _word(6, _INTERNET_CHECKSUM), _word(7, checksum), _word(8, flags))
+
+
+def combine(register: int, mask: bytes, bits: bytes) -> bytes:
+    """Return an expression that keeps the bits of a mask in registers and sets these others."""
+    values = nested(4, attribute(1, mask)), nested(5, attribute(1, bits))
+    return _expression("bitwise", _register(1, register), _register(2, register), _word(3, len(mask)), *values)
 
 
 def look_up(name: str, key: int, value: int) -> bytes:

@@ -13,6 +13,8 @@ dropped: half rewritten, it would tell one side where the other is. Only plain R
 sockets: RTCP, STUN, packets with an extension, padding or contributing sources, fragments (only the first of which
 has ports), and packets without a checksum, which the rewriting would break.
 
+All leave with the same class of service, as those from our sockets do.
+
 The first octets of one in 64 packets are copied to us; the packet itself is not delayed.
 """
 
@@ -60,6 +62,7 @@ def create_script(config: RelayConfig) -> str:
  chain to_far {{
   numgen random mod {SAMPLED} 0 log group {config.log_group} snaplen {SAMPLE_OCTETS}
   notrack
+  ip dscp set {config.dscp}
   ip daddr set meta mark map @m_daddr udp dport set meta mark map @m_dport accept
   drop
  }}

@@ -25,6 +25,7 @@ from tests.support.ng import Endpoint, NgClient, media_of, packet
 
 pytestmark = pytest.mark.daemons
 
+EXPEDITED = 46
 REPORT = b"\x80\xc9\0\1\0\0\0\7"
 FROM_CALLER = {"received-from": ["IP4", CALLER]}
 
@@ -117,6 +118,43 @@ def test_rtcp_and_what_is_no_plain_rtp_pass_beside_the_kernel(lab: MediaLab) -> 
         assert heard.rcv()[0] == REPORT
         call.caller.snd(call.outside, b"\x40junk")
         call.talk()
+
+
+def test_every_packet_leaves_with_one_class_of_service_whatever_it_came_with(lab: MediaLab) -> None:
+    with Call(lab, "served") as call:
+        reporter = call.open("caller", CALLER)
+        heard = call.open("engine", ENGINE, call.engine.address[1] + 1)
+        for end in (call.caller, call.engine, reporter):
+            end.serve(34)
+        for settled in (False, True):
+            if settled:
+                call.settle()
+            call.said += 1
+            there, back = packet(call.said), packet(call.said, ssrc=9)
+            call.caller.snd(call.outside, there)
+            assert call.engine.rcv_served() == (there, EXPEDITED)
+            call.engine.snd(call.inside, back)
+            assert call.caller.rcv_served() == (back, EXPEDITED)
+            reporter.snd((call.outside[0], call.outside[1] + 1), REPORT)
+            assert heard.rcv_served() == (REPORT, EXPEDITED)
+
+
+def test_a_refused_reinvite_changes_nothing(lab: MediaLab) -> None:
+    with Call(lab, "refused") as call:
+        call.settle()
+        board = call.open("caller", MOVED_CALLER)
+        fields: dict[str, object] = {"from-tag": "a", "to-tag": "b", "direction": ["external", "internal"]}
+        fields |= {"received-from": ["IP4", MOVED_CALLER], "sdp": board.sdp()}
+        reply = call.ng.command("offer", call_id="refused", **fields)
+        assert reply[b"sipuri-provisional"] == 1
+        for number in range(20):
+            board.snd(call.outside, packet(number, b"too early"))
+            call.talk()
+        assert call.ng.command("sipuri-withdraw", call_id="refused", from_tag="a") == {b"result": b"ok"}
+        for _ in range(20):
+            call.talk()
+        call.settle()
+        assert (board.waiting(), call.engine.waiting()) == ([], [])
 
 
 def test_a_stranger_hears_nothing_and_is_not_heard(lab: MediaLab) -> None:

@@ -42,6 +42,7 @@ class Endpoint:
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, UNREAD_OCTETS)
+        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
         self._socket.bind((host, port))
         self._socket.settimeout(RECEIVE_SECONDS)
         self.address: Address = self._socket.getsockname()
@@ -59,6 +60,16 @@ class Endpoint:
     def rcv(self) -> tuple[bytes, Address]:
         """Return the next datagram and its source; raises TimeoutError after five seconds."""
         return self._socket.recvfrom(65_535)
+
+    def serve(self, dscp: int) -> None:
+        """Send with a class of service from now on."""
+        self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
+
+    def rcv_served(self) -> tuple[bytes, int]:
+        """Return the next datagram and its class of service, as `rcv` does."""
+        data, ancillary, _, _ = self._socket.recvmsg(65_535, socket.CMSG_SPACE(1))
+        ((_, _, octet),) = ancillary
+        return data, octet[0] >> 2
 
     async def hear(self) -> tuple[bytes, Address]:
         """Do the same while an event loop goes on; raises TimeoutError."""

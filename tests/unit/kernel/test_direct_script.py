@@ -100,6 +100,10 @@ def test_the_rules_copy_to_the_group_of_the_relay() -> None:
     assert (group in b"".join(first), group in b"".join(second)) == (False, True)
 
 
+def test_the_rules_give_the_class_of_service() -> None:
+    assert all(b"\xff\3\0\0\x0c\0\5\x80\6\0\1\0\0\x28\0\0" in b"".join(rule) for rule in direct_rules(config(dscp=10)))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -190,6 +194,9 @@ def test_each_packet_is_searched_for_once_and_sent_by_one_of_two_rules(host: Non
         f"lookup reg 1 set {MAP} dreg 2 0x0",
     ]
     send = [
+        "payload load 2b @ network header + 0 => reg 21",
+        "bitwise reg 21 = ( reg 21 & 0x000003ff ) ^ 0x0000b800",
+        "payload write reg 21 => 2b @ network header + 0 csum_type 1 csum_off 10 csum_flags 0x0",
         "payload write reg 2 => 8b @ network header + 12 csum_type 1 csum_off 10 csum_flags 0x1",
         "payload write reg 14 => 4b @ transport header + 0 csum_type 1 csum_off 6 csum_flags 0x0",
         "fwd sreg_dev 3 sreg_addr 15 nfproto 2",

@@ -16,14 +16,15 @@ import pytest
 
 from daemonkit.nft import run_nft
 from mediarelay.aio.netlink import NETFILTER, KernelRefused, NetlinkSocket
-from mediarelay.kernel.rules import Expressions, Header, all_but_one_in, forward, load, log, look_up, new_rule, store
+from mediarelay.kernel.rules import Expressions, Header, all_but_one_in, combine, forward, load, log, look_up, new_rule, store
 from mediarelay.kernel.set_elements import Family, Table, batch
 from tests.support.media_lab import lone_host
 
 RELAY = Table(Family.NETDEV, "relay")
 MAP_TYPE = "ipv4_addr . ipv4_addr . mark : ipv4_addr . ipv4_addr . mark . ipv4_addr . iface_index"
 SEARCH = (load(0, Header.NETWORK, 12, 4), load(1, Header.NETWORK, 16, 4), load(2, Header.TRANSPORT, 0, 4), look_up("m", 0, 4))
-SEND = (store(4, Header.NETWORK, 12, 8), store(6, Header.TRANSPORT, 0, 4), forward(8, 7))
+SERVE = (load(13, Header.NETWORK, 0, 2), combine(13, b"\xff\3", b"\0\xb8"), store(13, Header.NETWORK, 0, 2))
+SEND = (*SERVE, store(4, Header.NETWORK, 12, 8), store(6, Header.TRANSPORT, 0, 4), forward(8, 7))
 WHOLE: Expressions = (*all_but_one_in(64, 12), *SEARCH, log(62, 60), *SEND)
 
 
@@ -76,6 +77,22 @@ def expressions() -> list[str]:
             id="store ports",
         ),
         pytest.param(
+            store(13, Header.NETWORK, 0, 2),
+            # The same at the start of the IPv4 header, which UDP's checksum does not cover.
+            "4c000180  0c000100 7061796c6f616400  3c000280"
+            " 08000200 00000001  08000300 00000000  08000400 00000002  08000500 00000015"
+            " 08000600 00000001  08000700 0000000a  08000800 00000000",
+            id="store the class of service",
+        ),
+        pytest.param(
+            combine(13, b"\xff\3", b"\0\xb8"),
+            # NFTA_BITWISE_SREG, _DREG, _LEN, _MASK and _XOR: NFTA_DATA_VALUE, two octets padded to four.
+            "44000180  0c000100 6269747769736500  34000280"
+            " 08000100 00000015  08000200 00000015  08000300 00000002"
+            " 0c000480 06000100 ff030000  0c000580 06000100 00b80000",
+            id="combine",
+        ),
+        pytest.param(
             look_up("m_direct", 0, 4),
             # NFTA_LOOKUP_SET (null-terminated and padded), _SREG, _DREG.
             "34000180  0b000100 6c6f6f6b75700000  24000280  0d000100 6d5f64697265637400 000000  08000200 00000008  08000300 0000000c",
@@ -126,6 +143,9 @@ def test_a_kernel_reads_each_expression_as_intended(sock: NetlinkSocket) -> None
         "payload load 4b @ transport header + 0 => reg 10",
         "lookup reg 1 set m dreg 2 0x0",
         "log group 62 snaplen 60 qthreshold 0",
+        "payload load 2b @ network header + 0 => reg 21",
+        "bitwise reg 21 = ( reg 21 & 0x000003ff ) ^ 0x0000b800",
+        "payload write reg 21 => 2b @ network header + 0 csum_type 1 csum_off 10 csum_flags 0x0",
         "payload write reg 2 => 8b @ network header + 12 csum_type 1 csum_off 10 csum_flags 0x1",
         "payload write reg 14 => 4b @ transport header + 0 csum_type 1 csum_off 6 csum_flags 0x0",
         "fwd sreg_dev 3 sreg_addr 15 nfproto 2",

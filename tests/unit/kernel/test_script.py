@@ -49,6 +49,8 @@ def test_the_text_names_ports_marks_and_group() -> None:
     assert text.count("udp dport >= 31000 ") == 2
     assert text.count("meta mark & 0xfffff000 == 0x00006000 jump from_relay") == 2
     assert text.count("log group 65 snaplen 60") == 1
+    assert "ip dscp set 46\n" in text
+    assert "ip dscp set 0\n" in create_script(config(dscp=0))
 
 
 @pytest.mark.parametrize(

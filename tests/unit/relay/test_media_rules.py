@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,8 @@ from tests.unit.relay.harness import CALLER, ENGINE, RelayHarness, ports_in, rtp
 
 SBC: Address = ("198.51.100.200", 5000)
 NODE = (ENGINE, 6000)
-SOURCES = {"sipuri_media_sources": ["198.51.100.128/25"]}
-NAT = {"flags": ["sipuri-learn-nat"]}
+SOURCES: dict[str, Any] = {"sipuri_media_sources": ["198.51.100.128/25"]}
+NAT: dict[str, Any] = {"flags": ["sipuri-learn-nat"]}
 
 
 def caller_of(harness: RelayHarness) -> Learner:

@@ -33,7 +33,7 @@ def test_metric_labels_come_from_closed_sets() -> None:
     dice = random.Random(6)
     harness = RelayHarness()
     registry = CollectorRegistry()
-    RelayMetrics(harness.relay, MediaSockets(harness.relay, lambda: harness.now, harness.pump), registry)
+    RelayMetrics(harness.relay, MediaSockets(harness.relay, lambda: harness.now, harness.pump, dscp=46), registry)
     fields = {"call-id": "c-1", "from-tag": "a", "to-tag": "b", "sdp": sdp(CALLER, 4000), "direction": ["external", "internal"]}
     commands = [encode({"command": name, **fields}) for name in (*COMMANDS, "evil")]
     for number in range(INPUTS):

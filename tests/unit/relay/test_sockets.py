@@ -38,7 +38,7 @@ class Shell:
         config = RelayConfig("relay-1", ("127.0.0.1", 0), Interface(OUTSIDE, OUTSIDE), Interface(INSIDE, INSIDE), **fields)  # type: ignore[arg-type]  # named above
         self.now = 100.0
         self.relay = MediaRelay(config, choose=random.Random(3).randrange)
-        self.sockets = MediaSockets(self.relay, lambda: self.now, self.pump)
+        self.sockets = MediaSockets(self.relay, lambda: self.now, self.pump, dscp=46)
         self._cookies = itertools.count()
 
     def pump(self) -> None:
@@ -226,10 +226,10 @@ class SlowToConnect(socket.socket):
         super().connect(address)  # type: ignore[arg-type]  # as it came
 
 
-def slow_socket(before: Callable[[], None]) -> Callable[[], socket.socket]:
+def slow_socket(before: Callable[[], None]) -> Callable[[int], socket.socket]:
     kind = type("Slow", (SlowToConnect,), {"before": staticmethod(before)})
 
-    def new() -> socket.socket:
+    def new(dscp: int) -> socket.socket:
         sock: socket.socket = kind(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
         return sock
@@ -274,7 +274,7 @@ async def test_an_error_is_not_taken_for_an_empty_socket(
             super().connect(address)  # type: ignore[arg-type]  # as it came
             self.send(b"nobody listens any more")
 
-    def refused() -> socket.socket:
+    def refused(dscp: int) -> socket.socket:
         sock = Refused(socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
         return sock

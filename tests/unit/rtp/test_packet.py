@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediarelay.rtp.packet import HeaderExtension, Kind, RtpPacket, classify, is_well_formed
+from mediarelay.rtp.packet import HeaderExtension, Kind, RtpPacket, classify, is_silence, is_well_formed
 
 DATA = Path(__file__).parents[2] / "data" / "rtp"
 
@@ -113,3 +113,11 @@ def test_quick_check_reads_only_the_given_size() -> None:
 )
 def test_kinds(raw: bytes, kind: Kind) -> None:
     assert classify(raw, len(raw)) is kind
+
+
+@given(st.binary(max_size=4), st.integers(0, 255), st.integers(0, 200))
+def test_silence_is_the_same_octet_throughout(tail: bytes, octet: int, size: int) -> None:
+    payload = bytes([octet]) * size + tail
+    head = bytes(RtpPacket(payload_type=0, sequence=1, timestamp=160, ssrc=7, payload=b""))
+    buffer = bytearray(head + payload + b"\1\2\3")
+    assert is_silence(buffer, 12 + len(payload)) is (len(set(payload)) <= 1)
