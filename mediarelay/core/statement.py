@@ -42,8 +42,8 @@ class Statement:
     rtcp_mux: frozenset[RtcpMux] = frozenset()
 
     def refuses(self, index: int) -> bool:
-        """Return whether the party refuses or ends the stream of a section; it says nothing about sections that it does not have."""
-        return index < self.sections and all(index != named for named, _ in self.streams)
+        """Return whether the party refuses or ends the stream of a section, if only by leaving it out."""
+        return all(index != named for named, _ in self.streams)
 
     def place_of(self, media: Media) -> Address | None:
         """Return where the party listens for a stream, or None if it does not say."""

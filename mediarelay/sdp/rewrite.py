@@ -59,7 +59,8 @@ def rewrite(description: SessionDescription, placement: Placement) -> bytes:
     for connection in description.connections:
         _replace_connection(lines, connection, placement)
     wanted: Iterable[bool | None] = repeat(None, len(description.media)) if placement.mux is None else placement.mux
-    for media, port, mux in zip(description.media, placement.ports, wanted, strict=True):
+    for media, given, mux in zip(description.media, placement.ports, wanted, strict=True):
+        port = given if media.live else 0
         for connection in media.own_connections:
             _replace_connection(lines, connection, placement)
         lines[media.line] = _with_port(description.lines[media.line], port)

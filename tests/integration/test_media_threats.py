@@ -19,6 +19,7 @@ import pytest
 
 from daemonkit.address import Address
 from mediarelay.core.allocation import MAX_FAILURES
+from mediarelay.core.limits import MAX_STREAMS
 from mediarelay.core.ports import QUIET_SECONDS
 from tests.integration.test_media_faults import Calls
 from tests.integration.test_media_planes import FROM_CALLER, REPORT, Call
@@ -248,20 +249,44 @@ def test_item_26_not_even_a_node_makes_a_loop(lab: MediaLab, host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "reason"),
+    ("old", "new", "reason"),
     [
-        (["m=audio 5004 RTP/AVP 0"] * 50, b"The session description has too many media lines."),
-        (["m=audio 5004 RTP/AVP 0"] * 8, b"The offer has too many streams."),
-        (["m=audio 70000 RTP/AVP 0"], b"A port in the session description is malformed."),
-        (["m=audio 5004 RTP/AVP 0", "c=IN IP6 ::1"], b"The media address is IPv6, which is not supported."),
+        ("RTP/AVP 0 101", "", b"A media line is malformed."),
+        ("m=audio ", "m=audio 7", b"A port in the session description is malformed."),
+        ("c=IN IP4", "c=IN IP6", b"The media address is IPv6, which is not supported."),
+        ("t=0 0", "t=0 0\r\n" + "a=x\r\n" * 2000, b"The session description has too many lines."),
     ],
 )
-def test_item_26_a_description_too_big_or_broken_is_refused_and_costs_no_port(lab: MediaLab, lines: list[str], reason: bytes) -> None:
+def test_item_26_a_description_too_big_or_broken_is_refused_and_costs_no_port(lab: MediaLab, old: str, new: str, reason: bytes) -> None:
     before = pairs(lab)
-    with lab.ng() as ng, lab.endpoint("caller", CALLER) as caller:
-        assert ask(ng, "wrong", caller.sdp(*lines)) == {b"result": b"error", b"error-reason": reason}
+    with lab.ng() as ng, lab.endpoint("caller", CALLER, 10_000) as caller:
+        body = caller.sdp().replace(old.encode(), new.encode())
+        assert ask(ng, "wrong", body) == {b"result": b"error", b"error-reason": reason}
     assert pairs(lab)["in_use"] == before["in_use"] == 0
     assert ng_list(lab) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "served"),
+    [
+        (["m=audio 5004 RTP/AVP 0"] * 50, MAX_STREAMS),
+        (["m=audio 70000 RTP/AVP 0"], 1),
+        (["m=audio 5004 RTP/AVP 0", "c=IN IP6 ::1"], 1),
+        (["m=message 5004 TCP/MSRP *"], 1),
+    ],
+)
+def test_item_26_of_too_many_or_broken_streams_some_are_served_and_the_audio_is_one(lab: MediaLab, lines: list[str], served: int) -> None:
+    with Call(lab, "wide") as call:
+        call.reoffer(call.caller, *lines)
+        assert pairs(lab)["in_use"] == 1
+        body = ask(call.ng, "wider", call.caller.sdp(*lines))[b"sdp"]
+        assert pairs(lab)["in_use"] == 1 + served
+        assert isinstance(body, bytes)
+        ports = [int(line.split()[1]) for line in body.split(b"\r\n") if line.startswith(b"m=")]
+        assert [port > 0 for port in ports] == [True] * served + [False] * (len(ports) - served)
+        call.ng.delete("wider")
+        call.talk()
+    assert pairs(lab)["in_use"] == 0
 
 
 def test_item_26_a_thousand_codecs_and_many_dead_streams_are_borne(lab: MediaLab) -> None:

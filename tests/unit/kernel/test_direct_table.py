@@ -62,6 +62,7 @@ ENOUGH = 64 * 16
 NO_CHECKSUM = 11
 """SO_NO_CHECK of Linux, for which Python has no name."""
 BROADCAST, SOMEBODY_ELSE = b"\xff" * 6, b"\x02\0\0\0\0\x66"
+EXPEDITED = 0xB8
 PLAIN, LAST = packet(1), packet(2, b"\0" * 80)
 FILTER = f"""table netdev others {{
  chain c {{ type filter hook ingress device "caller" priority filter; udp length {8 + len(PLAIN)} drop; }}
@@ -183,15 +184,23 @@ def watch(device: str) -> socket.socket:
     return sock
 
 
-def datagram(
-    source: Address, target: Address, payload: bytes, *, ttl: int = 64, fragment: int = 0, protocol: int = 17, options: bytes = b""
+def datagram(  # noqa: PLR0913  # the fields of a header, each by its name
+    source: Address,
+    target: Address,
+    payload: bytes,
+    *,
+    service: int = 0,
+    ttl: int = 64,
+    fragment: int = 0,
+    protocol: int = 17,
+    options: bytes = b"",
 ) -> bytes:
     """Return an IPv4 UDP packet with both checksums, built independently of our code."""
     ends = inet_aton(source[0]) + inet_aton(target[0])
     length, words = 8 + len(payload), (IP_OCTETS + len(options)) // 4
     ports = pack("!HHH", source[1], target[1], length)
     check = checksum(ends + pack("!HH", 17, length) + ports + payload) or 0xFFFF
-    head = pack("!BBHHHBB", 0x40 | words, 0, 4 * words + length, 0x1234, fragment, ttl, protocol)
+    head = pack("!BBHHHBB", 0x40 | words, service, 4 * words + length, 0x1234, fragment, ttl, protocol)
     return head + pack("!H", checksum(head + ends + options)) + ends + options + ports + pack("!H", check) + payload
 
 
@@ -337,10 +346,17 @@ def test_packets_of_an_ended_flow_come_to_the_relay(call: Call) -> None:
     assert call.engine.waiting() == []
 
 
+@pytest.mark.parametrize(("came", "left"), [(0, 0xB8), (0xFF, 0xBB), (0xB8, 0xB8), (0x22, 0xBA)])
+def test_a_packet_gets_its_class_of_service_and_keeps_its_congestion_bits(call: Call, came: int, left: int) -> None:
+    call.send_frame(datagram(call.flow.source, LOCAL, PLAIN, service=came))
+    assert call.arrived.recv(2048)[FRAME_OCTETS:] == datagram(VIA, call.flow.target, PLAIN, ttl=63, service=left)
+    assert call.engine.rcv() == (PLAIN, VIA)
+
+
 @pytest.mark.parametrize("ttl", [2, 64, 255])
 def test_a_packet_is_rewritten_to_the_octet(call: Call, ttl: int) -> None:
     call.send_frame(datagram(call.flow.source, LOCAL, PLAIN, ttl=ttl))
-    assert call.arrived.recv(2048)[FRAME_OCTETS:] == datagram(VIA, call.flow.target, PLAIN, ttl=ttl - 1)
+    assert call.arrived.recv(2048)[FRAME_OCTETS:] == datagram(VIA, call.flow.target, PLAIN, ttl=ttl - 1, service=EXPEDITED)
     assert call.engine.rcv() == (PLAIN, VIA)
 
 
@@ -437,7 +453,7 @@ def test_another_source_and_another_port_come_to_the_relay(call: Call, hosts: Ho
 def test_similar_packets_in_other_frames_or_protocols_are_left_alone(call: Call, frame: dict[str, Any], ip: dict[str, Any]) -> None:
     call.send_frame(datagram(call.flow.source, LOCAL, PLAIN, **ip), **frame)
     call.send_frame(datagram(call.flow.source, LOCAL, LAST))
-    assert call.arrived.recv(2048)[FRAME_OCTETS:] == datagram(VIA, call.flow.target, LAST, ttl=63)
+    assert call.arrived.recv(2048)[FRAME_OCTETS:] == datagram(VIA, call.flow.target, LAST, ttl=63, service=EXPEDITED)
     assert call.counted() == Counts(1, len(LAST))
 
 
@@ -461,7 +477,7 @@ def test_a_bridge_port_takes_only_frames_for_the_bridge(call: Call, hosts: Hosts
             call.send_frame(frame, to=address)
         call.send_frame(frame, to=octets_of(bridge), tag=pack("!HH", 0x8100, 7))
         call.send_frame(datagram(call.flow.source, LOCAL, LAST), to=octets_of(bridge))
-        assert call.arrived.recv(2048)[FRAME_OCTETS:] == datagram(VIA, call.flow.target, LAST, ttl=63)
+        assert call.arrived.recv(2048)[FRAME_OCTETS:] == datagram(VIA, call.flow.target, LAST, ttl=63, service=EXPEDITED)
         assert call.counted() == Counts(1, len(LAST))
     finally:
         run("ip link delete br0")

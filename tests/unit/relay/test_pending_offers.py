@@ -240,6 +240,14 @@ def test_an_ended_stream_gives_its_ports_back_with_the_answer() -> None:
     assert in_use(harness) == {0}
 
 
+def test_a_stream_that_the_answer_leaves_out_is_refused() -> None:
+    harness, outside, inside = talking()
+    harness.reoffer(sdp(CALLER, 5000) + VIDEO)
+    assert harness.answer() == outside
+    assert in_use(harness) == {1}
+    as_agreed(harness, outside, inside)
+
+
 def test_an_answer_to_nothing_moves_its_speaker_only() -> None:
     harness, outside, inside = talking()
     harness.reoffer(sdp(BOARD, 5000), source=BOARD)

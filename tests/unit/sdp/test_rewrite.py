@@ -174,7 +174,7 @@ def test_hold_by_address_becomes_a_direction_on_demand(said: bytes, shown: bytes
     ],
 )
 def test_a_stream_that_cannot_be_served_is_shown_as_refused(section: bytes, shown: bytes) -> None:
-    assert relayed(SOFTPHONE + section, [30002, 0]) == relayed(SOFTPHONE, [30002]) + shown
+    assert relayed(SOFTPHONE + section, [30002, 30004]) == relayed(SOFTPHONE, [30002]) + shown
 
 
 @pytest.mark.parametrize(
