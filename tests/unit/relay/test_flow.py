@@ -81,6 +81,20 @@ def test_rtcp_of_a_private_address_is_not_believed_before_rtp() -> None:
     assert harness.media(outside + 1, REPORT, (CALLER, 5001)) is None
 
 
+def test_rtcp_goes_on_from_where_it_came_until_a_new_description_has_led_to_a_lock() -> None:
+    harness = RelayHarness()
+    harness.offer(sdp("10.1.1.1", 5000))
+    outside = harness.answer()
+    harness.media(outside, rtp(1), (CALLER, 7000))
+    assert harness.media(outside + 1, REPORT, (CALLER, 7001)) is not None
+    harness.reoffer(sdp("10.1.1.1", 5002))
+    harness.answer()
+    assert harness.media(outside + 1, REPORT, (CALLER, 7001)) is not None
+    assert harness.media(outside + 1, REPORT, (CALLER, 7003)) is None
+    harness.media(outside, rtp(2), (CALLER, 7002))
+    assert harness.media(outside + 1, REPORT, (CALLER, 7001)) is not None
+
+
 def test_rtcp_alone_keeps_a_session_alive() -> None:
     for mux in (0, 1):
         harness = RelayHarness(session_timeout=20.0)

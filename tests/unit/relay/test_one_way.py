@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from gc import collect
+from weakref import ref
+
 import pytest
 
 from mediarelay.core.addresses import Side
 from mediarelay.core.events import OneWayAudio
+from mediarelay.core.flow import RtpFlow
 from tests.unit.kernel.test_offload import Kernel, carried_call
 from tests.unit.relay.harness import CALLER, ENGINE, RelayHarness, rtp, sdp
 
@@ -157,6 +161,46 @@ def test_of_what_the_kernel_forwards_the_samples_tell_speech(payload: bytes, not
         harness.advance(1)
     told = [event.side for event in harness.events if isinstance(event, OneWayAudio)]
     assert told == ([Side.EXTERNAL] if noticed else [])
+
+
+def test_a_sample_of_speech_counts_longer_than_a_packet_because_samples_are_rare() -> None:
+    harness = RelayHarness()
+    kernel = Kernel(harness)
+    carried_call(harness)
+    for number in range(9):
+        kernel.forward(NODE, 50)
+        kernel.forward(PHONE, 50 if number < 6 else 0)
+        if number == 6:
+            harness.relay.offload.sample(NODE, local_of(kernel, NODE), rtp(100, ssrc=9), harness.now)
+        harness.advance(1)
+    assert [event.side for event in harness.events if isinstance(event, OneWayAudio)] == [Side.EXTERNAL]
+
+
+def test_a_side_is_listened_to_until_it_speaks() -> None:
+    harness = RelayHarness()
+    _, inside = call(harness)
+    flow = harness.relay.table.flows["10.0.0.1", inside]
+    assert isinstance(flow, RtpFlow)
+    heard = []
+    for number, payload in enumerate([b"a voice", SILENCE[0], b"a voice", b"a voice"]):
+        if number == 1:
+            flow.listen()
+        harness.now += 1
+        harness.media(inside, rtp(number)[:12] + payload, NODE)
+        heard.append(flow.spoke_at)
+    assert heard == [101.0, 101.0, 103.0, 103.0]
+
+
+def test_a_stream_that_ends_in_silence_is_forgotten() -> None:
+    harness = RelayHarness()
+    _, inside = call(harness)
+    assert len(speak(harness, 3, (inside, NODE))) == 1
+    (session,) = harness.relay.table
+    stream = ref(session.streams[0])
+    harness.reoffer(sdp(CALLER, 0))
+    harness.answer(sdp(ENGINE, 0))
+    collect()
+    assert stream() is None
 
 
 def local_of(kernel: Kernel, source: tuple[str, int]) -> tuple[str, int]:
