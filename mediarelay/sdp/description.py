@@ -226,7 +226,7 @@ def _parse_media(section: _Section, head: _Section, *, served: bool) -> Media:
     connections = section.connections or head.connections
     connection = next((one for one in connections if not one.fault), connections[0] if connections else None)
     port = _parse_port(parts[1].split(b"/")[0])
-    fault = "" if port == 0 else _find_fault(port, protocol, connection, served=served)
+    fault = "" if port == 0 else _find_fault(port, connection, served=served)
     rtcp = section.values(b"rtcp")
     maps = _parse_rtpmaps(section)
     return Media(
@@ -247,14 +247,12 @@ def _parse_media(section: _Section, head: _Section, *, served: bool) -> Media:
     )
 
 
-def _find_fault(port: int | None, protocol: str, connection: Connection | None, *, served: bool) -> str:
+def _find_fault(port: int | None, connection: Connection | None, *, served: bool) -> str:
     """Return why a stream cannot be served, in one sentence; empty if it can."""
     if not served:
         return "The session description has too many media sections."
     if port is None:
         return "A port in the session description is malformed."
-    if protocol.upper().startswith("TCP"):
-        return "A stream over TCP is not supported."
     return connection.fault if connection is not None else "A media section has no connection line."
 
 

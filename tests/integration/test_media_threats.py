@@ -272,7 +272,6 @@ def test_item_26_a_description_too_big_or_broken_is_refused_and_costs_no_port(la
         (["m=audio 5004 RTP/AVP 0"] * 50, MAX_STREAMS),
         (["m=audio 70000 RTP/AVP 0"], 1),
         (["m=audio 5004 RTP/AVP 0", "c=IN IP6 ::1"], 1),
-        (["m=message 5004 TCP/MSRP *"], 1),
     ],
 )
 def test_item_26_of_too_many_or_broken_streams_some_are_served_and_the_audio_is_one(lab: MediaLab, lines: list[str], served: int) -> None:
