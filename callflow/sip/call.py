@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from callflow.sip.answer_repeater import AnswerRepeater
-from callflow.sip.call_context import ALLOW, SDP_TYPE, USER_AGENT, CallContext, CallTimer
+from callflow.sip.call_context import SDP_TYPE, USER_AGENT, CallContext, CallTimer
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import CallClosed, CallEstablished, MediaChanged, PeerHungUp, PeerLost
 from callflow.sip.keepalive import Keepalive
@@ -18,6 +18,7 @@ from callflow.sip.sdp_answer import LocalSession, RemoteMedia, RemoteSdp, SdpErr
 from callflow.sip.session_refresh import SessionRefresh
 from callflow.sip.states import CALL_STATES, CallMove, CallState
 from sipproxy.sip import Request, Response
+from sipproxy.sip.methods import ALLOW
 from sipproxy.transactions.events import Key
 from voiceapps.rules.endings import EndReason
 

@@ -15,7 +15,6 @@ from sipproxy.transactions.events import Key
 from sipproxy.transactions.layer import TransactionLayer
 from sipproxy.transactions.timers import Timers
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
 SDP_TYPE = "application/sdp"
 USER_AGENT = "sipuri"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from callflow.sip.call import SipCall
-from callflow.sip.call_context import ALLOW, SDP_TYPE, USER_AGENT, CallContext
+from callflow.sip.call_context import SDP_TYPE, USER_AGENT, CallContext
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import OutgoingCallFailed
 from callflow.sip.sdp_answer import LocalSession, RemoteSdp, SdpError
@@ -13,6 +13,7 @@ from callflow.sip.states import CallMove, CallState
 from daemonkit.address import Address
 from sipproxy.sip import Challenge, PeerError, Request, Response, UsageError
 from sipproxy.sip.digest import answer_challenge
+from sipproxy.sip.methods import ALLOW
 from sipproxy.transactions.events import Key
 from voiceapps.rules.endings import EndReason
 

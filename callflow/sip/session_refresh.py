@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from callflow.sip.call_context import ALLOW, SDP_TYPE, CallContext, CallTimer
+from callflow.sip.call_context import SDP_TYPE, CallContext, CallTimer
 from callflow.sip.dialogs import Dialog
 from callflow.sip.session_timer import SessionTimer, agree
 from sipproxy.sip import Request
+from sipproxy.sip.methods import ALLOW
 from sipproxy.transactions.events import Key
 
 RETRY_SECONDS = 1.0

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from callflow.sip.call import SipCall
-from callflow.sip.call_context import ALLOW, CallContext, CallTimer, UserAgentConfig
+from callflow.sip.call_context import CallContext, CallTimer, UserAgentConfig
 from callflow.sip.call_header import read_call_facts
 from callflow.sip.dialogs import DialogKey
 from callflow.sip.events import SipEvent
@@ -28,6 +28,7 @@ from callflow.sip.session_timer import MIN_SECONDS, too_small
 from callflow.sip.states import CallState
 from daemonkit.address import Address
 from sipproxy.sip import PeerError, Request
+from sipproxy.sip.methods import ALLOW, Use, methods_for
 from sipproxy.transactions.events import (
     AckReceived,
     Cancelled,
@@ -41,6 +42,7 @@ from sipproxy.transactions.events import (
 from sipproxy.transactions.layer import TransactionLayer
 
 RETRY_AFTER_SECONDS = 5
+_IN_DIALOGS = methods_for(Use.DIALOG)
 _SUPPORTED = {"timer"}
 
 
@@ -170,7 +172,7 @@ class UserAgent:
         elif request.method == "OPTIONS":
             self._context.answer_request(event.key, request, 200, now, [("Allow", ALLOW)])
         else:
-            known = request.method in ("BYE", "INFO")
+            known = request.method in _IN_DIALOGS
             self._context.answer_request(event.key, request, 481 if known else 405, now, [] if known else [("Allow", ALLOW)])
 
     def _handle_invite(self, event: NewRequest, now: float) -> None:

@@ -12,10 +12,11 @@ from sipproxy.core.responder import Responder
 from sipproxy.core.shared import Shared
 from sipproxy.core.source_gate import SourceGate
 from sipproxy.sip import Request
+from sipproxy.sip.methods import ALLOW, Use, methods_for
 from sipproxy.transactions.branches import has_looped
 from sipproxy.transactions.listener import Listener, Side
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
+_OFFERS = methods_for(Use.OFFER)
 
 
 class Lookup:
@@ -118,7 +119,7 @@ class Lookup:
 
     def _comes_late(self, request: Request, token: RouteToken, now: float) -> bool:
         """Return whether an offer comes after its call's end: it would open a session at the relay that nobody closes."""
-        return request.method in {"INVITE", "UPDATE"} and self._shared.calls.is_over(token.call_id, now)
+        return request.method in _OFFERS and self._shared.calls.is_over(token.call_id, now)
 
     def _answer(self, listener: Listener, request: Request, status: int, source: Address) -> None:
         response = self._responder.make_response(request, status)
