@@ -23,9 +23,7 @@ class CallflowConfig:
     recordings_dir: str
     prompts_dir: str
     """Cache of synthesised prompts."""
-    keepalive_seconds: float = 25.0
     session_expires: int = 1800
-    media_timeout_seconds: float = 30.0
     max_calls: int = 500
 
 

@@ -19,6 +19,7 @@ from callflow.engine.effects import (
     Effect,
     HangUp,
     Play,
+    ProbePeer,
     StartRecording,
     StopPlaying,
     StopRecording,
@@ -30,11 +31,14 @@ from callflow.sip.events import (
     CallCancelled,
     CallEstablished,
     MediaChanged,
+    PeerAnswered,
     PeerHungUp,
     PeerLost,
+    PeerSilent,
     SipEvent,
 )
 from callflow.sip.sdp_answer import RemoteMedia
+from daemonkit.address import Address
 from daemonkit.alarm import Alarm
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallAnswered, CallEnded, CallFacts, Report
@@ -63,6 +67,8 @@ class CallShell:
             new_uuid=lambda: str(uuid.uuid4()),
             epoch_offset=time.time() - time.monotonic(),
         )
+        self._address: Address | None = None
+        """Where we receive audio, once the sockets are open."""
         self._alarm = Alarm(self._on_alarm)
         self._facts = facts
         self._leaving: asyncio.TimerHandle | None = None
@@ -106,19 +112,36 @@ class CallShell:
             case PeerLost(_, reason):
                 self._engine.lost(reason, _now())
             case _:
+                self._handle_sign(event)
+
+    def _handle_sign(self, event: SipEvent) -> None:
+        """Take a sign that the caller is there or not."""
+        match event:
+            case PeerAnswered():
+                self._engine.peer_answered(_now())
+            case PeerSilent():
+                self._media.report_last_packet()
+                self._engine.peer_silent(_now())
+            case _:
                 pass
 
     def _begin(self, arrived: CallArrived) -> None:
         """Start the engine, or refuse the call if its offer cannot be accepted."""
-        log.info("call_arrived", application_id=self._facts.application_id)
-        if arrived.problem:
-            self._engine.hang_up(EndReason.UNSUPPORTED_MEDIA, _now(), arrived.problem)
-        else:
-            self._engine.call_arrived(_now())
+        log.info("call_arrived", application_id=self._facts.application_id, reach=arrived.reach)
+        problem = arrived.problem
+        if problem:
+            self._engine.hang_up(EndReason.UNSUPPORTED_MEDIA, _now(), problem.sentence, problem.status)
+            return
+        if arrived.wants_ring:
+            address = self._open_media()
+            if address is None:
+                return
+            self._sip.ring(address)
+        self._engine.call_arrived(_now())
 
     def _connect(self, media: RemoteMedia) -> None:
         self._media.connect(media)
-        self._engine.hold_changed(media.held, _now())
+        self._engine.mute_changed(media.held, _now())
 
     def _on_alarm(self, now: float) -> None:
         self._media.report_last_packet()
@@ -154,10 +177,8 @@ class CallShell:
                 log.debug("verb_started", verb=name, line=line)
             case WriteReport(report):
                 self._write(report)
-            case Answer():
-                self._answer()
-            case HangUp(status, reason):
-                self._hang_up(status, reason)
+            case Answer() | ProbePeer() | HangUp():
+                self._carry_out_sip(effect)
             case Play(number, ulaw):
                 self._media.play(number, ulaw)
             case StopPlaying():
@@ -171,14 +192,29 @@ class CallShell:
             case _:
                 self._work.start(effect)
 
+    def _carry_out_sip(self, effect: Answer | ProbePeer | HangUp) -> None:
+        match effect:
+            case Answer():
+                self._answer()
+            case ProbePeer():
+                self._sip.probe()
+            case HangUp(status, reason):
+                self._hang_up(status, reason)
+
     def _answer(self) -> None:
-        try:
-            address = self._media.open(self._services.config.media_address)
-        except OSError as error:
-            sentence = f"There is no port for the call's audio. {error}"
-            self._engine.hang_up(EndReason.INTERNAL_ERROR, _now(), sentence)
-            return
-        self._sip.answer(address)
+        address = self._open_media()
+        if address:
+            self._sip.answer(address, self._engine.keepalive)
+
+    def _open_media(self) -> Address | None:
+        """Return where we receive the call's audio; fail the call and return None if there is no port."""
+        if self._address is None:
+            try:
+                self._address = self._media.open(self._services.config.media_address)
+            except OSError as error:
+                sentence = f"There is no port for the call's audio. {error}"
+                self._engine.hang_up(EndReason.INTERNAL_ERROR, _now(), sentence)
+        return self._address
 
     def _hang_up(self, status: int, reason: EndReason) -> None:
         """Hang up at once, or after the telephone has played the last sound."""

@@ -62,7 +62,6 @@ class CallflowServer:
     async def start(self) -> None:
         """Open the socket; raises AddressUnavailable."""
         self._sip_endpoint.open(
-            keepalive_seconds=self._config.keepalive_seconds,
             session_expires=self._config.session_expires,
             max_calls=self._config.max_calls,
         )
@@ -132,15 +131,23 @@ class CallflowServer:
     def _sip_side(self, call: int) -> SipSide:
         agent, pump = self._sip_endpoint.agent, self._sip_endpoint.pump
 
-        def answer(address: Address) -> None:
-            agent.answer(call, address, time.monotonic())
+        def ring(address: Address) -> None:
+            agent.ring(call, address, time.monotonic())
+            pump()
+
+        def answer(address: Address, keepalive: float) -> None:
+            agent.answer(call, address, time.monotonic(), keepalive)
+            pump()
+
+        def probe() -> None:
+            agent.probe(call, time.monotonic())
             pump()
 
         def hang_up(status: int) -> None:
             agent.hang_up(call, time.monotonic(), status)
             pump()
 
-        return SipSide(answer, hang_up)
+        return SipSide(ring, answer, probe, hang_up)
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -38,6 +38,11 @@ class Services:
 class SipSide:
     """The user agent's commands for one call."""
 
-    answer: Callable[[Address], None]
+    ring: Callable[[Address], None]
+    """Send the 180 of a call that waits for it."""
+    answer: Callable[[Address, float], None]
+    """Takes the address of our audio, and the seconds between questions to a caller that needs them."""
+    probe: Callable[[], None]
+    """Ask by OPTIONS whether the caller is still there."""
     hang_up: Callable[[int], None]
     """Takes the final response that an unanswered call gets."""

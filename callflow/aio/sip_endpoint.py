@@ -45,13 +45,12 @@ class SipEndpoint:
     def open(
         self,
         *,
-        keepalive_seconds: float | None = None,
         session_expires: int | None = None,
         max_calls: int = 1,
     ) -> None:
         """Bind the socket; raises AddressUnavailable."""
         self._endpoint.open()
-        config = UserAgentConfig(self._endpoint.local, keepalive_seconds, session_expires, max_calls)
+        config = UserAgentConfig(self._endpoint.local, session_expires, max_calls)
         self._agent = UserAgent(config, new_token=lambda: secrets.token_hex(8))
 
     def close(self) -> None:

@@ -37,7 +37,7 @@ from collections.abc import Callable
 from callflow.bxml import Webhook
 from callflow.config import Application, CallflowConfig
 from callflow.engine import reports
-from callflow.engine.effects import ApplicationWanted, Effect, HangUp, WriteReport
+from callflow.engine.effects import ApplicationWanted, Effect, HangUp, ProbePeer, WriteReport
 from callflow.engine.media_watch import MediaWatch
 from callflow.engine.program import Program
 from callflow.engine.recordings import RecordingBook
@@ -61,6 +61,7 @@ class CallEngine:
     ) -> None:
         self.facts = facts
         self._answered_at: float | None = None
+        self._application: Application | None = None
         self._config = config
         self._epoch_offset = epoch_offset
         self._events: deque[Effect] = deque()
@@ -68,7 +69,7 @@ class CallEngine:
         self._phase = Phase.NEW
         self._program = Program(self)
         self._recordings = RecordingBook(new_uuid)
-        self._watch = MediaWatch(config.media_timeout_seconds)
+        self._watch = MediaWatch()
 
     # Events and timers.
 
@@ -89,9 +90,9 @@ class CallEngine:
         return min(times, default=None)
 
     def handle_timer(self, now: float) -> None:
-        """End a call whose media timed out, and run the verb's timer."""
-        if self._watch.expired(now):
-            self.lost(EndReason.MEDIA_TIMEOUT, now)
+        """Ask a caller that gives no sign of life, give one up that does not answer, and run the verb's timer."""
+        if self._watch.due(now):
+            self._ask_or_give_up(now)
         step = self._program.step
         if step and step.deadline is not None and step.deadline <= now:
             step.handle_timer(now)
@@ -104,10 +105,10 @@ class CallEngine:
 
     def acknowledged(self, now: float) -> None:
         """Take the caller's ACK: media may flow, and the call's duration counts from now."""
-        if self._phase is not Phase.ANSWERING:
+        if self._phase is not Phase.ANSWERING or self._application is None:
             return
         self._answered_at = now
-        self._watch.start(now)
+        self._watch.start(self._application.media_timeout, now)
         self.move(Move.ACKNOWLEDGE)
         self.emit(WriteReport(CallAnswered(self.facts, self._config.name, now + self._epoch_offset)))
         self._program.run(now)
@@ -121,13 +122,22 @@ class CallEngine:
         """Take the caller's CANCEL."""
         self._end(EndReason.CALLER_CANCELLED, now)
 
-    def hold_changed(self, held: bool, now: float) -> None:
-        """Take the caller's hold, or its end: a held call may be silent."""
-        self._watch.hold(held, now)
+    def mute_changed(self, muted: bool, now: float) -> None:
+        """Take whether the caller may be silent, as it is held, sends nothing or receives nothing."""
+        self._watch.mute(muted, now)
 
     def lost(self, reason: EndReason, now: float) -> None:
         """End a call whose caller is gone: ACK_TIMEOUT, MEDIA_TIMEOUT, UNSUPPORTED_MEDIA or CALLER_UNREACHABLE."""
         self.hang_up(reason, now, reports.LOST_SENTENCES.get(reason))
+
+    def peer_answered(self, now: float) -> None:
+        """Take a sign of life: the caller answered a request of ours, or sent one."""
+        self._watch.heard(now)
+
+    def peer_silent(self, now: float) -> None:
+        """End the call if the caller was asked because nothing else came from it; otherwise no answer says nothing."""
+        if self._watch.asked:
+            self.lost(EndReason.MEDIA_TIMEOUT, now)
 
     def peer_hung_up(self, now: float) -> None:
         """Take the caller's BYE."""
@@ -146,7 +156,7 @@ class CallEngine:
             self._program.step.digit_received(digit, now)
 
     def media_heard(self, at: float) -> None:
-        """Take note that a packet came from the caller at this time."""
+        """Take note that RTP or RTCP came from the caller at this time."""
         self._watch.heard(at)
 
     def playback_finished(self, number: int, now: float) -> None:
@@ -191,6 +201,7 @@ class CallEngine:
         if application is None:
             self.hang_up(EndReason.INTERNAL_ERROR, now, "The application could not be read.")
         else:
+            self._application = application
             self._program.begin(application, now)
 
     def document_answered(self, number: int, answer: OutboundAnswer, now: float) -> None:
@@ -205,6 +216,11 @@ class CallEngine:
         return self._answered_at is not None
 
     @property
+    def keepalive(self) -> float:
+        """Seconds between questions to a caller behind NAT or on a stream; 0 asks none."""
+        return self._application.keepalive if self._application else 0.0
+
+    @property
     def phase(self) -> Phase:
         """What the call is doing."""
         return self._phase
@@ -213,11 +229,15 @@ class CallEngine:
         """Queue an effect for the shell."""
         self._events.append(effect)
 
-    def hang_up(self, reason: EndReason, now: float, sentence: str | None = None) -> None:
-        """End the call from our side, unless it has ended; `sentence` tells the application's owner what went wrong."""
+    def hang_up(self, reason: EndReason, now: float, sentence: str | None = None, status: int | None = None) -> None:
+        """End the call from our side, unless it has ended; `sentence` tells the application's owner what went wrong.
+
+        `status` is the final response of an unanswered call, if the reason's usual one does not fit.
+        """
         if not self.ended:
-            self.emit(HangUp(reports.refusal_status(reason), reason))
-            self._end(reason, now, sentence)
+            status = status or reports.refusal_status(reason)
+            self.emit(HangUp(status, reason))
+            self._end(reason, now, sentence, status)
 
     def move(self, move: Move) -> None:
         """Enter the next phase."""
@@ -232,7 +252,14 @@ class CallEngine:
         answered = None if self._answered_at is None else self._answered_at + self._epoch_offset
         return CallView(self.facts, self._config.public_url, now + self._epoch_offset, answered, self._program.tag)
 
-    def _end(self, reason: EndReason, now: float, sentence: str | None = None) -> None:
+    def _ask_or_give_up(self, now: float) -> None:
+        if self._watch.asked:
+            self.lost(EndReason.MEDIA_TIMEOUT, now)
+        else:
+            self._watch.ask(now)
+            self.emit(ProbePeer())
+
+    def _end(self, reason: EndReason, now: float, sentence: str | None = None, status: int | None = None) -> None:
         if self.ended:
             return
         answered = self.answered or self._phase is Phase.ANSWERING
@@ -240,7 +267,7 @@ class CallEngine:
             self.view(now),
             self._config.name,
             reason,
-            status=200 if answered else reports.refusal_status(reason),
+            status=200 if answered else status or reports.refusal_status(reason),
             sentence=sentence,
             error_id=self._new_uuid() if sentence else None,
         )

@@ -58,6 +58,11 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbePeer:
+    """Ask the caller by OPTIONS whether it is still there; answered by `peer_answered` or `peer_silent`."""
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """End the SIP side: by BYE, or by a final response if the call is unanswered."""
 
@@ -117,6 +122,7 @@ Effect = (
     | SpeechWanted
     | AudioWanted
     | Answer
+    | ProbePeer
     | HangUp
     | Play
     | StopPlaying

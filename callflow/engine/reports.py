@@ -11,6 +11,7 @@ from voiceapps.rules.webhook_bodies import CallView, RecordingView
 
 OTHER_FAILURE_STATUS = 500
 _STATUSES = {
+    EndReason.ACK_TIMEOUT: 504,
     EndReason.APPLICATION_REJECTED: 603,
     EndReason.CALLER_CANCELLED: 487,
     EndReason.UNSUPPORTED_MEDIA: 488,
@@ -19,7 +20,7 @@ _STATUSES = {
 LOST_SENTENCES = {
     EndReason.ACK_TIMEOUT: "The caller did not acknowledge the answer.",
     EndReason.CALLER_UNREACHABLE: "The caller's telephone no longer answers.",
-    EndReason.MEDIA_TIMEOUT: "No audio came from the caller.",
+    EndReason.MEDIA_TIMEOUT: "Neither audio nor any other sign of life came from the caller.",
 }
 
 

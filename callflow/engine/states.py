@@ -41,6 +41,32 @@ PHASES: dict[Phase, dict[Move, Phase]] = {
 }
 
 
+class Watching(Enum):
+    """What the watch over a call's signs of life is doing."""
+
+    OFF = auto()
+    """The call is not answered, or over."""
+    LISTENING = auto()
+    ASKED = auto()
+    """No sign came in time; the caller is being asked whether it is still there."""
+
+
+class WatchMove(Enum):
+    """What moves the watch from state to state."""
+
+    START = auto()
+    ASK = auto()
+    HEAR = auto()
+    STOP = auto()
+
+
+WATCHING: dict[Watching, dict[WatchMove, Watching]] = {
+    Watching.OFF: {WatchMove.START: Watching.LISTENING, WatchMove.STOP: Watching.OFF},
+    Watching.LISTENING: {WatchMove.ASK: Watching.ASKED, WatchMove.STOP: Watching.OFF},
+    Watching.ASKED: {WatchMove.HEAR: Watching.LISTENING, WatchMove.STOP: Watching.OFF},
+}
+
+
 class Gathering(Enum):
     """What a `<Gather>` is doing."""
 

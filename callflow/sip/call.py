@@ -1,29 +1,37 @@
 """What both directions of a call have in common: everything after its first INVITE.
 
-Three exchanges may be open at a time and are kept apart: the answer that waits for its ACK (`answer_repeater.py`), our own
-INVITE that refreshes the session (`session_refresh.py`), and our OPTIONS that asks whether the peer is still there
-(`keepalive.py`). An INVITE that meets one of the first two is refused as RFC 3261 section 14.2 says.
+Four exchanges may be open at a time and are kept apart: the answer that waits for its ACK (`repeater.py`), the offers and
+answers (`negotiation.py`), our own INVITE that refreshes the session (`session_refresh.py`), and our OPTIONS that asks
+whether the peer is still there (`keepalive.py`). Requests that meet an open exchange are refused as RFC 3261 section 14.2
+and RFC 3311 section 5.2 say. A refused request changes nothing: the peer's target moves only with a 2xx.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from callflow.sip.answer_repeater import AnswerRepeater
-from callflow.sip.call_context import SDP_TYPE, USER_AGENT, CallContext, CallTimer
+from callflow.sip.answers import make_success
+from callflow.sip.bodies import read_description
+from callflow.sip.call_context import CAPABILITIES, CallContext, CallTimer
+from callflow.sip.call_header import read_reach
 from callflow.sip.dialogs import Dialog
-from callflow.sip.events import CallClosed, CallEstablished, MediaChanged, PeerHungUp, PeerLost
-from callflow.sip.keepalive import Keepalive
-from callflow.sip.sdp_answer import LocalSession, RemoteMedia, RemoteSdp, SdpError
+from callflow.sip.events import (
+    CallClosed,
+    CallEstablished,
+    MediaChanged,
+    PeerAnswered,
+    PeerHungUp,
+    PeerLost,
+)
+from callflow.sip.keepalive import GONE, Keepalive
+from callflow.sip.negotiation import Negotiation
+from callflow.sip.repeater import ANSWER, Repeater
+from callflow.sip.sdp_answer import RemoteMedia
 from callflow.sip.session_refresh import SessionRefresh
 from callflow.sip.states import CALL_STATES, CallMove, CallState
-from sipproxy.sip import Request, Response
-from sipproxy.sip.methods import ALLOW
+from sipproxy.sip import NameAddr, PeerError, Request, Response
 from sipproxy.transactions.events import Key
 from voiceapps.rules.endings import EndReason
-
-GONE = (408, 481)
-"""Responses in a dialog which say that the peer does not know it any more."""
 
 
 class SipCall:
@@ -33,12 +41,13 @@ class SipCall:
         self.dialog: Dialog | None = None
         self.number = number
         self.state = state
-        self._answer = AnswerRepeater(context, number)
+        self._answer = Repeater(context, number, ANSWER)
         self._context = context
         self._keepalive = Keepalive(context, number)
-        self._local: LocalSession | None = None
-        self._media: RemoteMedia | None = None
-        self._refresh = SessionRefresh(context, number)
+        self._negotiation = Negotiation(number)
+        self._refresh = SessionRefresh(context, number, self._negotiation)
+        self._told: RemoteMedia | None = None
+        """The media that the shell knows of."""
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
@@ -49,37 +58,49 @@ class SipCall:
 
     def ack_received(self, ack: Request, now: float) -> None:
         """Take the ACK of our 2xx; repeats are ignored."""
-        try:
-            media = self._answer.take_ack(ack)
-        except SdpError:
-            self._confirm()
-            self._lose(EndReason.UNSUPPORTED_MEDIA)
+        if not self._answer.awaits(ack.cseq.number):
             return
-        if media is not None:
-            self._agreed(media, now)
+        self._answer.stop()
+        try:
+            if self._negotiation.offering:
+                self._negotiation.take_answer(read_description(ack))
+        except PeerError:
+            self._on_unanswered_offer()
+        else:
+            self._agreed(now)
 
     def hang_up(self, status: int, now: float) -> None:
         """End the call from our side; `status` is the final response if it is unanswered."""
         if self.state in (CallState.ANSWERED, CallState.CONFIRMED):
             self._leave(now)
 
+    def probe(self, now: float) -> None:
+        """Ask by OPTIONS whether the peer is still there; `PeerAnswered` or `PeerSilent` tells."""
+        if self.dialog and self.state is CallState.CONFIRMED:
+            self._keepalive.ask(self.dialog, now)
+
     def request_received(self, key: Key, request: Request, now: float) -> None:
-        """Answer a request in the dialog."""
+        """Answer a request in the dialog; raises PeerError with the status that refuses it."""
         dialog = self.dialog
         if dialog is None or not dialog.accepts(request):
-            self._context.answer_request(key, request, 500, now)
+            raise PeerError(500, "The request is out of order.")
+        if request.method == "BYE":
+            self._handle_bye(key, request, now)
             return
+        if self.state is CallState.LEAVING:
+            raise PeerError(481, "Our BYE has ended the dialog.")
+        self._tell_life()
         handlers: dict[str, Callable[[Key, Request, float], None]] = {
-            "BYE": self._handle_bye,
-            "INFO": self._handle_harmless,
+            "INFO": self._handle_info,
             "INVITE": self._handle_invite,
-            "OPTIONS": self._handle_harmless,
+            "OPTIONS": self._handle_options,
+            "PRACK": self._handle_prack,
+            "UPDATE": self._handle_update,
         }
         handler = handlers.get(request.method)
-        if handler:
-            handler(key, request, now)
-        else:
-            self._context.answer_request(key, request, 405, now, [("Allow", ALLOW)])
+        if handler is None:
+            raise PeerError(405, "The dialog does not serve this method.")
+        handler(key, request, now)
 
     def response_received(self, key: Key, response: Response, request: Request, now: float) -> None:
         """Take a response to our BYE, OPTIONS or INVITE."""
@@ -88,18 +109,18 @@ class SipCall:
         if request.method == "BYE":
             self._end()
         elif key == self._keepalive.key:
-            self._keepalive.key = None
-            if response.status in GONE:
-                self._lose(EndReason.CALLER_UNREACHABLE)
+            self._keepalive.take(response.status)
         elif request.method == "INVITE" and self.dialog:
-            self._on_refresh(response, request, now)
+            self._on_refreshed(self.dialog, response, request, now)
 
     def request_timed_out(self, key: Key, request: Request, now: float) -> None:
-        """Report the peer as lost: it did not answer a request of ours."""
+        """Report that the peer did not answer a request of ours; the session is over if that was its refresh."""
         if request.method == "BYE":
             self._end()
-        elif key in (self._keepalive.key, self._refresh.key):
-            self._keepalive.key = self._refresh.key = None
+        elif key == self._keepalive.key:
+            self._keepalive.take(408)
+        elif key == self._refresh.key:
+            self._refresh.key = None
             self._lose(EndReason.CALLER_UNREACHABLE)
 
     def timer_fired(self, timer: CallTimer, now: float) -> None:
@@ -110,12 +131,15 @@ class SipCall:
             case CallTimer.EXPIRE:
                 self._lose(EndReason.CALLER_UNREACHABLE)
             case CallTimer.KEEPALIVE:
-                if self.dialog:
-                    self._keepalive.send(self.dialog, now)
+                self.probe(now)
+                self._keepalive.arm(now)
             case CallTimer.REFRESH:
-                self._send_refresh(now)
+                if self.dialog:
+                    self._refresh.send(self.dialog, now)
             case CallTimer.REPEAT_ANSWER:
                 self._answer.repeat(now)
+            case _:
+                pass
 
     def transaction_ended(self, key: Key) -> None:
         """Take note that a transaction of ours is over."""
@@ -128,108 +152,102 @@ class SipCall:
             self._context.tell(PeerHungUp(self.number))
         self._end()
 
-    def _handle_harmless(self, key: Key, request: Request, now: float) -> None:
-        self._context.answer_request(key, request, 200, now, [("Allow", ALLOW)])
+    def _handle_info(self, key: Key, request: Request, now: float) -> None:
+        self._context.answer_request(key, request, 200, now)
 
     def _handle_invite(self, key: Key, request: Request, now: float) -> None:
         if self._refresh.key is not None:
-            self._context.answer_request(key, request, 491, now)
-        elif self.state is not CallState.CONFIRMED or self._answer.waiting or self._local is None:
-            self._context.answer_request(key, request, 500, now, [("Retry-After", "1")])
-        else:
-            self._accept_invite(key, request, self._local, now)
+            raise PeerError(491, "Our own INVITE is open.")
+        if self.state is not CallState.CONFIRMED or self._answer.waiting:
+            raise PeerError(500, "An earlier INVITE is open.")
+        contact = self._check(request)
+        offer = read_description(request)
+        body = self._negotiation.answer_next(offer) if offer else self._negotiation.offer()
+        self._accept(request, contact, now)
+        self._send_answer(key, request, body, now)
 
-    def _accept_invite(self, key: Key, request: Request, local: LocalSession, now: float) -> None:
-        try:
-            body, media = local.answer(RemoteSdp.parse(request.body)) if request.body else (local.offer(), None)
-        except SdpError:
-            self._context.answer_request(key, request, 488, now)
-            return
+    def _handle_options(self, key: Key, request: Request, now: float) -> None:
+        self._context.answer_request(key, request, 200, now, CAPABILITIES)
+
+    def _handle_prack(self, key: Key, request: Request, now: float) -> None:
+        raise PeerError(481, "No provisional response waits for a PRACK.")
+
+    def _handle_update(self, key: Key, request: Request, now: float) -> None:
+        contact = self._check(request)
+        offer = read_description(request)
+        body = self._negotiation.answer_next(offer) if offer else b""
+        self._accept(request, contact, now)
+        self._context.respond(key, make_success(request, self.dialog, self._refresh, body), now)
+        if self.state is CallState.CONFIRMED:
+            self._agreed(now)
+
+    def _check(self, request: Request) -> NameAddr | None:
+        """Return the target of an INVITE or UPDATE; raises PeerError if its target or its session interval cannot be accepted."""
+        self._refresh.check(request)
+        return request.contact
+
+    def _accept(self, request: Request, contact: NameAddr | None, now: float) -> None:
+        """Take what an INVITE or UPDATE says of its sender: a 2xx follows."""
         if self.dialog:
-            self.dialog.refresh_target(request)
+            self.dialog.refresh_target(contact)
         self._refresh.agree(request)
-        self._send_answer(key, request, body, media, now)
+        self._keepalive.follow(read_reach(request))
+        if self.state is CallState.CONFIRMED:
+            self._keepalive.arm(now)
 
     # Our answers.
 
-    def _send_answer(self, key: Key, request: Request, body: bytes, media: RemoteMedia | None, now: float) -> None:
+    def _send_answer(self, key: Key, request: Request, body: bytes, now: float) -> None:
         """Send a 2xx and repeat it until its ACK comes."""
-        response = request.make_response(200)
-        self._describe(response)
-        response.set_body(body, SDP_TYPE)
-        self._answer.send(key, response, media, now)
+        self._answer.send(key, make_success(request, self.dialog, self._refresh, body), now)
 
-    def _describe(self, response: Response) -> None:
-        """Add the headers that a 2xx to an INVITE has: target, session timer and capabilities."""
-        if self.dialog:
-            response.append("Contact", f"<{self.dialog.contact}>")
-        for name, value in self._refresh.response_headers():
-            response.append(name, value)
-        response.append("Allow", ALLOW)
-        response.append("Supported", "timer")
-        response.append("Server", USER_AGENT)
-
-    def _agreed(self, media: RemoteMedia, now: float) -> None:
+    def _agreed(self, now: float) -> None:
         """Report what offer and answer agreed on: media may flow."""
-        before, self._media = self._media, media
         if self.state is not CallState.CONFIRMED:
-            self._confirm()
-            self._context.tell(CallEstablished(self.number, media))
+            self._move(CallMove.CONFIRM)
             self._keepalive.arm(now)
-        elif media != before:
-            self._context.tell(MediaChanged(self.number, media))
-        self._arm_session(now)
+        self._tell_media()
+        self._refresh.arm(now)
+
+    def _tell_media(self) -> None:
+        """Tell the shell of the media that was agreed on last, unless it knows."""
+        before, media = self._told, self._negotiation.media
+        if media is not None and media != before:
+            self._told = media
+            self._context.tell(MediaChanged(self.number, media) if before else CallEstablished(self.number, media))
+
+    def _on_unanswered_offer(self) -> None:
+        """Go on as before an offer of ours that was never answered; without an earlier agreement the call is lost."""
+        if self.state is CallState.CONFIRMED:
+            self._negotiation.withdraw()
+        else:
+            self._lose(EndReason.UNSUPPORTED_MEDIA)
 
     # Requests of ours.
 
-    def _send_refresh(self, now: float) -> None:
-        """Refresh the session by an INVITE that changes nothing (RFC 4028 section 9)."""
-        timer = self._refresh.timer
-        if self._answer.waiting or self._local is None or timer is None or self.dialog is None:
-            self._refresh.retry(now)
-            return
-        self._refresh.send(self.dialog, timer, self._local.repeat(), now)
-
-    def _on_refresh(self, response: Response, request: Request, now: float) -> None:
+    def _on_refreshed(self, dialog: Dialog, response: Response, request: Request, now: float) -> None:
+        """Take the final response to our INVITE that refreshes the session; each copy of a 2xx is acknowledged."""
         if response.status < 300:
             self._acknowledge(request.cseq.number)
         if self._refresh.key is None:
             return
-        self._refresh.key = None
+        self._refresh.take(dialog, response, now)
         if response.status in GONE:
             self._lose(EndReason.CALLER_UNREACHABLE)
-        elif response.status == 491:
-            self._refresh.retry(now)
         else:
-            self._on_refresh_done(response, now)
-
-    def _on_refresh_done(self, response: Response, now: float) -> None:
-        """Take the answer to our refresh; any other refusal leaves the session as it was."""
-        self._arm_session(now)
-        if response.status >= 300:
-            return
-        if self.dialog:
-            self.dialog.refresh_target(response)
-        try:
-            media = RemoteSdp.parse(response.body).audio()
-        except SdpError:
-            return
-        self._agreed(media, now)
+            self._tell_life()
+            self._tell_media()
 
     def _acknowledge(self, cseq: int) -> None:
         if self.dialog:
             ack = self.dialog.make_ack(cseq, self._context.via(), [])
             self._context.layer.send_stateless(bytes(ack), self.dialog.next_hop())
 
-    # Timers and the end.
+    # The end.
 
-    def _arm_session(self, now: float) -> None:
+    def _tell_life(self) -> None:
         if self.state is CallState.CONFIRMED:
-            self._refresh.arm(now)
-
-    def _confirm(self) -> None:
-        if self.state is not CallState.CONFIRMED:
-            self._move(CallMove.CONFIRM)
+            self._context.tell(PeerAnswered(self.number))
 
     def _end(self) -> None:
         if self.state is CallState.OVER:
@@ -240,7 +258,7 @@ class SipCall:
 
     def _leave(self, now: float) -> None:
         self._move(CallMove.LEAVE)
-        self._answer.drop()
+        self._answer.stop()
         self._context.cancel_timers(self.number)
         self._send_bye(now)
 
@@ -249,10 +267,10 @@ class SipCall:
             self._context.send_in_dialog(self.number, self.dialog, "BYE", now)
 
     def _lose(self, reason: EndReason) -> None:
-        """Report once that the peer is gone; from now on only a BYE is sent to it."""
-        self._answer.drop()
+        """Report once that the peer is gone; from now on only a BYE, or the final response, is sent to it."""
+        self._answer.stop()
         self._context.cancel_timers(self.number)
-        if self.state in (CallState.ANSWERED, CallState.CONFIRMED):
+        if self.state in (CallState.INVITED, CallState.ANSWERED, CallState.CONFIRMED):
             self._context.tell(PeerLost(self.number, reason))
 
     def _move(self, move: CallMove) -> None:

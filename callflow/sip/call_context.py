@@ -9,14 +9,27 @@ from enum import Enum, auto
 
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import SipEvent
+from callflow.sip.session_timer import MIN_SECONDS
 from daemonkit.address import Address
 from sipproxy.sip import Request, Response
+from sipproxy.sip.methods import ALLOW
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.layer import TransactionLayer
 from sipproxy.transactions.timers import Timers
 
 SDP_TYPE = "application/sdp"
 USER_AGENT = "sipuri"
+ACCEPT = SDP_TYPE
+"""The bodies that a dialog takes."""
+CAPABILITIES = (("Allow", ALLOW), ("Accept", ACCEPT), ("Supported", "timer, 100rel"))
+"""The headers by which we say what we can (RFC 3261 section 11.2)."""
+REFUSAL_HEADERS = {
+    405: ("Allow", ALLOW),
+    415: ("Accept", ACCEPT),
+    422: ("Min-SE", str(MIN_SECONDS)),
+    500: ("Retry-After", "1"),
+}
+"""What a refusal inside a dialog says beside its status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +38,6 @@ class UserAgentConfig:
 
     local: Address
     """The address of our socket, which our Via shows."""
-    keepalive_seconds: float | None = None
-    """Pause between OPTIONS requests in a dialog; None sends none."""
     session_expires: int | None = None
     """Longest session interval that we agree to; None uses no session timers (RFC 4028)."""
     max_calls: int = 500
@@ -38,8 +49,10 @@ class CallTimer(Enum):
     ACK_MISSING = auto()
     EXPIRE = auto()
     KEEPALIVE = auto()
+    PRACK_MISSING = auto()
     REFRESH = auto()
     REPEAT_ANSWER = auto()
+    REPEAT_RINGING = auto()
 
 
 @dataclass(slots=True)
@@ -65,6 +78,11 @@ class CallContext:
         for name, value in headers:
             response.append(name, value)
         self.respond(key, response, now)
+
+    def refuse(self, key: Key, request: Request, status: int, now: float) -> None:
+        """Refuse a request, with the header that goes with the status."""
+        header = REFUSAL_HEADERS.get(status)
+        self.answer_request(key, request, status, now, [header] if header else [])
 
     def respond(self, key: Key, response: Response, now: float) -> None:
         """Send a response in its server transaction."""

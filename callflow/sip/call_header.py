@@ -1,13 +1,17 @@
-"""The private header in which the proxy tells the call flow what it knows of a call."""
+"""The private headers in which the proxy tells the call flow what it knows of a call and of its caller."""
 
 from __future__ import annotations
 
 import re
+from typing import Literal, cast
 
 from sipproxy.sip import Request
 from voiceapps.rules.reports import CallFacts
 
+Reach = Literal["direct", "nat", "stream"]
+"""How a caller is reached: at an address of its own, behind NAT, or by a connection that it opened."""
 NAME = "P-Sipuri-Call"
+REACH_NAME = "P-Sipuri-Reach"
 _CALL_ID = r"c-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _VALUE = re.compile(
     rf"(?P<call>{_CALL_ID});app=(?P<app>[0-9A-Za-z-]{{1,64}});account=(?P<account>[0-9A-Za-z-]{{1,64}})"
@@ -33,6 +37,12 @@ def read_call_facts(invite: Request) -> CallFacts | None:
         country=None if country == "-" else country,
         started_at=float(match["started"]),
     )
+
+
+def read_reach(request: Request) -> Reach:
+    """Return how the proxy reaches the caller; `direct` if it does not say."""
+    value = request.header(REACH_NAME)
+    return cast(Reach, value) if value in ("nat", "stream") else "direct"
 
 
 def _printable(text: str) -> str:

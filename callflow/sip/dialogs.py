@@ -91,9 +91,8 @@ class Dialog:
         except (AddressValueError, PeerError):
             return self.fallback
 
-    def refresh_target(self, message: Request | Response) -> None:
-        """Take the Contact of the peer's INVITE, or of its 2xx to ours, as the remote target."""
-        contact = message.contact
+    def refresh_target(self, contact: NameAddr | None) -> None:
+        """Take the peer's Contact as the remote target: a 2xx, ours or the peer's, has accepted it (RFC 3261 section 12.2)."""
         if contact is not None:
             self.remote_target = contact.uri
 

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from callflow.sip.call_header import Reach
 from callflow.sip.sdp_answer import RemoteMedia
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallFacts
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with an INVITE's body."""
+
+    status: int
+    """The final response that says so: 400, 415 or 488."""
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallArrived:
-    """Fired for a new INVITE from our proxy; `answer` it or `hang_up`. 180 has been sent unless there is a problem."""
+    """Fired for a new INVITE from our proxy; `answer` it or `hang_up`. 180 has been sent unless there is a problem, or `ring` is due."""
 
     call: int
     facts: CallFacts
-    problem: str | None
-    """Why its offer cannot be accepted, in one sentence; such a call can only be hung up."""
+    reach: Reach
+    problem: Problem | None
+    """Why it cannot be accepted; such a call can only be hung up."""
+    wants_ring: bool
+    """True if the caller requires reliable provisional responses (RFC 3262): ours describes our audio, so it waits for `ring`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +58,24 @@ class OutgoingCallFailed:
 
 @dataclass(frozen=True, slots=True)
 class MediaChanged:
-    """Fired when the peer moves its audio, or holds or resumes the call."""
+    """Fired when offer and answer agree on something else than before: address, direction, codec or telephone-events."""
 
     call: int
     media: RemoteMedia
+
+
+@dataclass(frozen=True, slots=True)
+class PeerAnswered:
+    """Fired for a sign of life: the peer sent a request in the dialog, or a final answer to ours that knows the dialog."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSilent:
+    """Fired when our OPTIONS got no answer, or one that does not know the dialog: 408 or 481."""
+
+    call: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +87,7 @@ class PeerHungUp:
 
 @dataclass(frozen=True, slots=True)
 class PeerLost:
-    """Fired when the peer is gone: ACK_TIMEOUT, CALLER_UNREACHABLE or UNSUPPORTED_MEDIA. `hang_up` still sends the BYE."""
+    """Fired when the peer is gone: ACK_TIMEOUT, CALLER_UNREACHABLE or UNSUPPORTED_MEDIA. `hang_up` still sends what ends the call."""
 
     call: int
     reason: EndReason
@@ -73,4 +100,15 @@ class CallClosed:
     call: int
 
 
-SipEvent = CallArrived | CallCancelled | CallEstablished | OutgoingCallFailed | MediaChanged | PeerHungUp | PeerLost | CallClosed
+SipEvent = (
+    CallArrived
+    | CallCancelled
+    | CallEstablished
+    | OutgoingCallFailed
+    | MediaChanged
+    | PeerAnswered
+    | PeerSilent
+    | PeerHungUp
+    | PeerLost
+    | CallClosed
+)

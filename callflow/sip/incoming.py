@@ -1,17 +1,36 @@
-"""A call that arrived: the server side of its first INVITE."""
+"""A call that arrived: the server side of its first INVITE.
+
+It rings at once by 180. A caller that requires reliable provisional responses (RFC 3262) gets its 180 as soon as the address
+of our audio is known, because a reliable response has to answer the offer, or make one: only then may a PRACK or an UPDATE
+carry the next offer. That 180 is repeated until its PRACK comes, and the 2xx waits for it. Callers that merely support
+reliable responses get plain ones.
+"""
 
 from __future__ import annotations
 
+import re
+
+from callflow.sip.answers import make_success
+from callflow.sip.bodies import read_description
 from callflow.sip.call import SipCall
-from callflow.sip.call_context import CallContext
+from callflow.sip.call_context import REFUSAL_HEADERS, SDP_TYPE, CallContext, CallTimer
+from callflow.sip.call_header import read_reach
 from callflow.sip.dialogs import Dialog
-from callflow.sip.events import CallArrived, CallCancelled
-from callflow.sip.sdp_answer import LocalSession, RemoteMedia, RemoteSdp, SdpError
+from callflow.sip.events import CallArrived, CallCancelled, Problem
+from callflow.sip.repeater import RINGING, Repeater
+from callflow.sip.sdp_answer import RemoteSdp, SdpError
 from callflow.sip.states import CallMove, CallState
 from daemonkit.address import Address
-from sipproxy.sip import Request, Response
+from sipproxy.sip import PeerError, Request, Response
 from sipproxy.transactions.events import Key
+from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallFacts
+
+RELIABLE = "100rel"
+UNSUPPORTED_TYPE = 415
+_RSEQ = 1
+"""The number of our one reliable response."""
+_RACK = re.compile(r"(\d{1,10})\s+(\d{1,10})\s+(\S+)", re.ASCII)
 
 
 class IncomingCall(SipCall):
@@ -20,9 +39,14 @@ class IncomingCall(SipCall):
     def __init__(self, context: CallContext, number: int, key: Key, invite: Request, source: Address) -> None:
         super().__init__(context, number, CallState.INVITED)
         self.invite_key = key
+        self._accepted = False
+        """True once the shell has answered; the 2xx may still wait for a PRACK."""
         self._invite = invite
         self._offer: RemoteSdp | None = None
+        self._reliable = RELIABLE in (value.lower() for value in invite.values("require"))
+        self._ringing = Repeater(context, number, RINGING)
         self.dialog = Dialog.of_server(invite, context.new_token(), source)
+        self._keepalive.follow(read_reach(invite))
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
@@ -30,54 +54,61 @@ class IncomingCall(SipCall):
         return *super().names, (self._invite.call_id, self._invite.from_.tag)
 
     def arrive(self, facts: CallFacts, now: float) -> None:
-        """Report the call, and send 180 if its offer can be accepted."""
-        problem = None
-        try:
-            if self._invite.body:
-                self._offer = RemoteSdp.parse(self._invite.body)
-                self._offer.audio()
-        except SdpError as error:
-            problem = str(error)
-        else:
-            self._context.respond(self.invite_key, self._make_response(180), now)
-        self._context.tell(CallArrived(self.number, facts, problem))
+        """Report the call, and send 180 unless the body is no offer that can be accepted, or a reliable 180 has to wait for `ring`."""
+        problem = self._find_problem()
+        if problem is None and not self._reliable:
+            self._context.respond(self.invite_key, self._make_ringing(), now)
+        wants_ring = problem is None and self._reliable
+        self._context.tell(CallArrived(self.number, facts, read_reach(self._invite), problem, wants_ring))
 
-    def answer(self, address: Address, now: float) -> None:
-        """Answer with 200; we receive audio at `address`. Raises SdpError if the offer is unusable."""
-        if self.state is not CallState.INVITED:
+    def ring(self, address: Address, now: float) -> None:
+        """Send the reliable 180 of a caller that requires one; we receive audio at `address`."""
+        if self.state is not CallState.INVITED or not self._reliable or self._ringing.waiting:
             return
-        self._local = LocalSession(address, self.number)
-        body, media = self._describe_media(self._local)
-        self._refresh.agree(self._invite)
-        self._move(CallMove.ANSWER)
-        invite = self._invite.copy()
-        # The answer's To carries the tag that 180 had.
-        invite.replace("To", str(self.dialog.local if self.dialog else self._invite.to))
-        self._send_answer(self.invite_key, invite, body, media, now)
+        response = self._make_ringing()
+        response.append("Require", RELIABLE)
+        response.append("RSeq", str(_RSEQ))
+        self._negotiation.open(address)
+        response.set_body(self._describe_first(), SDP_TYPE)
+        self._ringing.send(self.invite_key, response, now)
+
+    def answer(self, address: Address, keepalive: float, now: float) -> None:
+        """Answer with 200; we receive audio at `address`, and ask a caller behind NAT or on a stream every `keepalive` seconds."""
+        if self.state is not CallState.INVITED or self._accepted:
+            return
+        self._accepted = True
+        self._keepalive.seconds = keepalive
+        self._negotiation.open(address)
+        if not self._ringing.waiting:
+            self._accept_call(now)
 
     def cancelled(self, now: float) -> None:
         """Answer the cancelled INVITE with 487."""
         if self.state is CallState.INVITED:
-            self._context.respond(self.invite_key, self._make_response(487), now)
+            self._refuse(487, now)
             self._context.tell(CallCancelled(self.number))
             self._end()
 
     def hang_up(self, status: int, now: float) -> None:
         """Refuse the call with `status`, or send BYE if it is answered."""
         if self.state is CallState.INVITED:
-            self._context.respond(self.invite_key, self._make_response(status), now)
+            self._refuse(status, now)
             self._end()
         else:
             super().hang_up(status, now)
 
-    def _describe(self, response: Response) -> None:
-        if response.cseq == self._invite.cseq:
-            for route in self._invite.headers("record-route"):
-                response.append("Record-Route", route)
-        super()._describe(response)
+    def timer_fired(self, timer: CallTimer, now: float) -> None:
+        """Do what a timer is for."""
+        match timer:
+            case CallTimer.PRACK_MISSING:
+                self._ringing.stop()
+                self._lose(EndReason.ACK_TIMEOUT)
+            case CallTimer.REPEAT_RINGING:
+                self._ringing.repeat(now)
+            case _:
+                super().timer_fired(timer, now)
 
-    def _describe_media(self, local: LocalSession) -> tuple[bytes, RemoteMedia | None]:
-        return local.answer(self._offer) if self._offer else (local.offer(), None)
+    # Requests before the answer.
 
     def _handle_bye(self, key: Key, request: Request, now: float) -> None:
         """End the call; a caller may send BYE before the answer, too (RFC 3261 section 15)."""
@@ -87,15 +118,81 @@ class IncomingCall(SipCall):
         else:
             super()._handle_bye(key, request, now)
 
-    def _make_response(self, status: int) -> Response:
-        tag = self.dialog.local.tag if self.dialog else ""
-        response = self._invite.make_response(status, to_tag=tag)
-        if status == 180:
-            self._describe_ringing(response)
-        return response
+    def _handle_prack(self, key: Key, request: Request, now: float) -> None:
+        """Take the PRACK of our reliable 180, with the answer to our offer or a further offer (RFC 3262 section 5)."""
+        if not self._ringing.waiting or not self._is_acknowledged_by(request):
+            raise PeerError(481, "No provisional response waits for this PRACK.")
+        description = read_description(request)
+        if self._negotiation.offering:
+            self._take_late_answer(description)
+            description = None
+        self._ringing.stop()
+        self._respond_to_prack(key, request, description, now)
+        if self._accepted:
+            self._accept_call(now)
 
-    def _describe_ringing(self, response: Response) -> None:
+    def _is_acknowledged_by(self, prack: Request) -> bool:
+        match = _RACK.fullmatch(prack.header("rack") or "")
+        return match is not None and (int(match[1]), int(match[2]), match[3]) == (_RSEQ, self._invite.cseq.number, "INVITE")
+
+    def _take_late_answer(self, answer: RemoteSdp | None) -> None:
+        """Take the answer to the offer that our 180 made; without a usable one the call cannot go on."""
+        try:
+            self._negotiation.take_answer(answer)
+        except SdpError:
+            self._lose(EndReason.UNSUPPORTED_MEDIA)
+            raise
+
+    def _respond_to_prack(self, key: Key, request: Request, offer: RemoteSdp | None, now: float) -> None:
+        """Answer a PRACK and the offer in it; an offer that we cannot serve is refused and changes nothing."""
+        response = request.make_response(200)
+        try:
+            if offer:
+                response.set_body(self._negotiation.answer_next(offer), SDP_TYPE)
+        except SdpError as error:
+            self._context.refuse(key, request, error.status, now)
+        else:
+            self._context.respond(key, response, now)
+
+    # Our responses.
+
+    def _accept_call(self, now: float) -> None:
+        """Send the 2xx; it describes our audio unless the reliable 180 has done so."""
+        body = b"" if self._negotiation.complete else self._describe_first()
+        self._refresh.agree(self._invite)
+        self._move(CallMove.ANSWER)
+        response = make_success(self._invite, self.dialog, self._refresh, body)
+        self._enter_dialog(response)
+        self._answer.send(self.invite_key, response, now)
+
+    def _describe_first(self) -> bytes:
+        return self._negotiation.answer_first(self._offer) if self._offer else self._negotiation.offer()
+
+    def _enter_dialog(self, response: Response) -> None:
+        """Give a response to the first INVITE our tag and the route by which the dialog's requests come (RFC 3261 section 12.1.1)."""
         for route in self._invite.headers("record-route"):
             response.append("Record-Route", route)
         if self.dialog:
+            response.replace("To", str(self.dialog.local))
+
+    def _find_problem(self) -> Problem | None:
+        try:
+            self._offer = read_description(self._invite)
+            if self._offer:
+                self._offer.audio()
+        except PeerError as error:
+            return Problem(error.status, error.reason)
+        return None
+
+    def _make_ringing(self) -> Response:
+        response = self._invite.make_response(180)
+        self._enter_dialog(response)
+        if self.dialog:
             response.append("Contact", f"<{self.dialog.contact}>")
+        return response
+
+    def _refuse(self, status: int, now: float) -> None:
+        response = self._invite.make_response(status, to_tag=self.dialog.local.tag if self.dialog else "")
+        if status == UNSUPPORTED_TYPE:
+            response.append(*REFUSAL_HEADERS[status])
+        self._context.respond(self.invite_key, response, now)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from callflow.sip.bodies import read_description
 from callflow.sip.call import SipCall
 from callflow.sip.call_context import SDP_TYPE, USER_AGENT, CallContext
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import OutgoingCallFailed
-from callflow.sip.sdp_answer import LocalSession, RemoteSdp, SdpError
 from callflow.sip.states import CallMove, CallState
 from daemonkit.address import Address
 from sipproxy.sip import Challenge, PeerError, Request, Response, UsageError
@@ -55,7 +55,8 @@ class OutgoingCall(SipCall):
         self._destination = destination
         self._from = f"<sip:{destination.from_user}@{host}>;tag={context.new_token()}"
         self._invite_key: Key | None = None
-        self._local: LocalSession = LocalSession(media, number)
+        self._negotiation.open(media)
+        self._offer = self._negotiation.offer()
 
     def hang_up(self, status: int, now: float) -> None:
         """Cancel the call, or send BYE if it is answered."""
@@ -81,7 +82,7 @@ class OutgoingCall(SipCall):
             ("Content-Type", SDP_TYPE),
             *([authorisation] if authorisation else []),
         ]
-        invite = Request.build("INVITE", self._destination.uri, headers, self._local.offer())
+        invite = Request.build("INVITE", self._destination.uri, headers, self._offer)
         self._invite_key = self._context.send(self.number, invite, self._destination.proxy, now)
 
     def request_timed_out(self, key: Key, request: Request, now: float) -> None:
@@ -117,11 +118,13 @@ class OutgoingCall(SipCall):
         if self.state is CallState.LEAVING:
             self._send_bye(now)
             return
+        self._move(CallMove.CONFIRM)
         try:
-            self._agreed(RemoteSdp.parse(response.body).audio(), now)
-        except SdpError:
-            self._confirm()
+            self._negotiation.take_answer(read_description(response))
+        except PeerError:
             self._lose(EndReason.UNSUPPORTED_MEDIA)
+        else:
+            self._agreed(now)
 
     def _on_refusal(self, response: Response, request: Request, now: float) -> None:
         authorisation = self._authorise(response, request)

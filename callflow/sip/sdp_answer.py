@@ -1,8 +1,9 @@
 """Decide on a peer's session description and write ours: one G.711 stream with telephone-events (RFC 3264, RFC 4733).
 
-We take the first stream that offers µ-law or A-law over plain RTP, in the peer's order of preference, and refuse the
-others with port 0. Our own offers name both codecs. `mediarelay.sdp` reads the descriptions: the relay in front of us
-refuses what this reader refuses, so one reader serves both.
+We take the first stream that offers µ-law or A-law over plain RTP to an IPv4 address, in the peer's order of preference,
+and refuse the others with port 0. RTP/AVPF is plain RTP, too: it only allows more RTCP (RFC 4585). Our own offers name both
+codecs. `mediarelay.sdp` reads the descriptions: the relay in front of us refuses what this reader refuses, so one reader
+serves both.
 """
 
 from __future__ import annotations
@@ -12,11 +13,14 @@ from typing import Self
 
 from daemonkit.address import Address
 from mediarelay.sdp.description import Direction, Media, SessionDescription
+from sipproxy.sip import PeerError
 
 EVENT_TYPE = 101
 """Payload type of telephone-events in our own offers."""
 _NAMES = {0: "PCMU", 8: "PCMA"}
 _FORMATS = ("0", "8")
+_PROFILES = ("RTP/AVP", "RTP/AVPF")
+_OUR_MEDIA = "audio", _PROFILES[0]
 _CLOCK_RATE = 8_000
 _ANSWERS: dict[Direction, Direction] = {
     "sendrecv": "sendrecv",
@@ -27,8 +31,11 @@ _ANSWERS: dict[Direction, Direction] = {
 _HOLD = "0.0.0.0"  # noqa: S104  # how RFC 2543 says hold; nothing binds it
 
 
-class SdpError(ValueError):
-    """A session description that cannot be used; the text says why in one sentence."""
+class SdpError(PeerError):
+    """A session description that cannot be used, which 488 refuses; the text says why in one sentence."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(488, sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,8 @@ class RemoteSdp:
 
     def __init__(self, description: SessionDescription) -> None:
         self._streams = description.media
-        self._chosen = next((media for media in description.media if _is_usable(media)), None)
+        self._g711 = [media for media in description.media if _is_g711(media)]
+        self._chosen = next((media for media in self._g711 if _address(media)), None)
 
     @classmethod
     def parse(cls, body: bytes) -> Self:
@@ -75,11 +83,11 @@ class RemoteSdp:
 
         `codec` is the one in use: it stays if the peer still offers it; otherwise the peer's first one is taken.
         """
-        stream = self._chosen
-        if stream is None:
+        if not self._g711:
             raise SdpError("The description has no G.711 audio over plain RTP.")
-        address = stream.connection.address if stream.connection else None
-        if address is None:
+        stream = self._chosen
+        address = _address(stream) if stream else None
+        if stream is None or address is None:
             raise SdpError("The description names no IPv4 address for its audio.")
         offered = _codecs(stream)
         payload_type = codec if codec in offered else offered[0]
@@ -91,7 +99,8 @@ class RemoteSdp:
         lines: list[str] = []
         for stream in self._streams:
             if stream is self._chosen:
-                lines += _audio_lines(port, (media.payload_type,), media.event_payload_type, _ANSWERS[media.direction])
+                codecs, named = (media.payload_type,), (stream.kind, stream.protocol)
+                lines += _audio_lines(port, codecs, media.event_payload_type, _ANSWERS[media.direction], named)
             else:
                 lines.append(f"m={stream.kind} 0 {stream.protocol} {' '.join(stream.formats)}")
         return lines
@@ -117,6 +126,12 @@ class LocalSession:
         """Return an offer of both codecs."""
         return self._write(_audio_lines(self.address[1], (0, 8), EVENT_TYPE, "sendrecv"))
 
+    def take_answer(self, answer: RemoteSdp) -> RemoteMedia:
+        """Return what the answer to our offer agrees on; raises SdpError."""
+        media = answer.audio(self._codec)
+        self._codec = media.payload_type
+        return media
+
     def repeat(self) -> bytes:
         """Return our last description unchanged, for the offer of a session refresh."""
         return self._write(self._last) if self._last else self.offer()
@@ -137,9 +152,17 @@ class LocalSession:
         return ("\r\n".join(lines) + "\r\n").encode("latin-1")
 
 
-def _audio_lines(port: int, codecs: tuple[int, ...], events: int | None, direction: Direction) -> list[str]:
+def _address(stream: Media) -> str | None:
+    return stream.connection.address if stream.connection else None
+
+
+def _audio_lines(
+    port: int, codecs: tuple[int, ...], events: int | None, direction: Direction, named: tuple[str, str] = _OUR_MEDIA
+) -> list[str]:
+    """Return the lines of one stream; `named` is its kind and its profile, as the offer spells them."""
+    kind, profile = named
     formats = [*codecs] if events is None else [*codecs, events]
-    lines = [f"m=audio {port} RTP/AVP {' '.join(map(str, formats))}"]
+    lines = [f"m={kind} {port} {profile} {' '.join(map(str, formats))}"]
     lines += [f"a=rtpmap:{number} {_NAMES[number]}/8000" for number in codecs]
     if events is not None:
         lines += [f"a=rtpmap:{events} telephone-event/8000", f"a=fmtp:{events} 0-15"]
@@ -157,5 +180,5 @@ def _event_payload_type(stream: Media) -> int | None:
     return next((number for number in mapped if stream.clock_rates.get(number) == _CLOCK_RATE), None)
 
 
-def _is_usable(stream: Media) -> bool:
-    return stream.kind == "audio" and stream.live and stream.protocol == "RTP/AVP" and bool(_codecs(stream))
+def _is_g711(stream: Media) -> bool:
+    return stream.kind.lower() == "audio" and stream.live and stream.protocol.upper() in _PROFILES and bool(_codecs(stream))

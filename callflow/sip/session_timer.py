@@ -33,29 +33,29 @@ class SessionTimer:
         return [*headers, ("Require", "timer")] if self.require else headers
 
 
-def too_small(invite: Request) -> bool:
-    """Return whether an INVITE asks for an interval below the minimum."""
-    asked = _read(invite)
+def too_small(request: Request) -> bool:
+    """Return whether an INVITE or UPDATE asks for an interval below the minimum."""
+    asked = _read(request)
     return asked is not None and asked[0] < MIN_SECONDS
 
 
-def agree(invite: Request, ours: int) -> SessionTimer:
-    """Return the timer for an INVITE that arrived: at most our interval, with the refresher that the caller wants."""
-    asked = _read(invite)
-    supported = "timer" in {value.lower() for value in invite.values("supported")}
+def agree(request: Request, ours: int) -> SessionTimer:
+    """Return the timer for an INVITE or UPDATE that arrived: at most our interval, with the refresher that the caller wants."""
+    asked = _read(request)
+    supported = "timer" in {value.lower() for value in request.values("supported")}
     seconds, refresher = asked or (ours, "")
-    seconds = min(seconds, max(ours, _minimum(invite)))
+    seconds = min(seconds, max(ours, _minimum(request)))
     we_refresh = not (supported and refresher == "uac")
     return SessionTimer(seconds, we_refresh, supported)
 
 
-def _minimum(invite: Request) -> int:
-    match = _VALUE.fullmatch(invite.header("min-se") or "")
+def _minimum(request: Request) -> int:
+    match = _VALUE.fullmatch(request.header("min-se") or "")
     return int(match[1]) if match else MIN_SECONDS
 
 
-def _read(invite: Request) -> tuple[int, str] | None:
-    match = _VALUE.fullmatch(invite.header("session-expires") or "")
+def _read(request: Request) -> tuple[int, str] | None:
+    match = _VALUE.fullmatch(request.header("session-expires") or "")
     if match is None:
         return None
     parameters = (match[2] or "").replace(" ", "").lower().split(";")

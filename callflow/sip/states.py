@@ -1,4 +1,4 @@
-"""The states of a SIP call as a table; a move that it does not list is a bug."""
+"""The states of a SIP call and of its offers as tables; a move that a table does not list is a bug."""
 
 from __future__ import annotations
 
@@ -44,4 +44,33 @@ CALL_STATES: dict[CallState, dict[CallMove, CallState]] = {
     CallState.CONFIRMED: {CallMove.LEAVE: CallState.LEAVING, CallMove.END: CallState.OVER},
     CallState.LEAVING: {CallMove.END: CallState.OVER},
     CallState.OVER: {},
+}
+
+
+class OfferState(Enum):
+    """How far the offers and answers of a call have come."""
+
+    NEW = auto()
+    """Nothing is agreed on; the peer's first offer, if there is one, waits for our answer."""
+    OFFERED = auto()
+    """Our offer waits for its answer."""
+    AGREED = auto()
+    """An exchange is complete, and none is open: each side may make the next offer."""
+
+
+class OfferMove(Enum):
+    """What moves offers and answers from state to state."""
+
+    OFFER = auto()
+    """We make an offer."""
+    AGREE = auto()
+    """An answer is sent, or comes."""
+    WITHDRAW = auto()
+    """Our offer is refused, or its answer never comes."""
+
+
+OFFER_STATES: dict[OfferState, dict[OfferMove, OfferState]] = {
+    OfferState.NEW: {OfferMove.OFFER: OfferState.OFFERED, OfferMove.AGREE: OfferState.AGREED},
+    OfferState.OFFERED: {OfferMove.AGREE: OfferState.AGREED, OfferMove.WITHDRAW: OfferState.AGREED},
+    OfferState.AGREED: {OfferMove.OFFER: OfferState.OFFERED, OfferMove.AGREE: OfferState.AGREED},
 }

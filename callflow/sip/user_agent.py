@@ -6,6 +6,8 @@ message over. A call (`call.py`) is a dialog and the exchanges open in it; how i
 
     CallArrived → answer(call, address) → CallEstablished … MediaChanged … PeerHungUp or hang_up(call) → CallClosed
 
+A call whose `CallArrived` wants a ring gets `ring(call, address)` first. `probe(call)` asks whether the peer is still there.
+
 The agent serves its proxy only: an INVITE without the proxy's private header is refused with 403. While `accepting` is
 false, and beyond `max_calls`, an INVITE is refused with 503 and makes no call.
 
@@ -18,17 +20,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from callflow.sip.call import SipCall
-from callflow.sip.call_context import CallContext, CallTimer, UserAgentConfig
+from callflow.sip.call_context import CAPABILITIES, CallContext, CallTimer, UserAgentConfig
 from callflow.sip.call_header import read_call_facts
 from callflow.sip.dialogs import DialogKey
 from callflow.sip.events import SipEvent
-from callflow.sip.incoming import IncomingCall
+from callflow.sip.incoming import RELIABLE, IncomingCall
 from callflow.sip.outgoing import Destination, OutgoingCall
 from callflow.sip.session_timer import MIN_SECONDS, too_small
 from callflow.sip.states import CallState
 from daemonkit.address import Address
 from sipproxy.sip import PeerError, Request
-from sipproxy.sip.methods import ALLOW, Use, methods_for
+from sipproxy.sip.methods import Use, methods_for
 from sipproxy.transactions.events import (
     AckReceived,
     Cancelled,
@@ -43,7 +45,8 @@ from sipproxy.transactions.layer import TransactionLayer
 
 RETRY_AFTER_SECONDS = 5
 _IN_DIALOGS = methods_for(Use.DIALOG)
-_SUPPORTED = {"timer"}
+_OFFERS = methods_for(Use.OFFER)
+_SUPPORTED = {"timer", RELIABLE}
 
 
 class UserAgent:
@@ -92,11 +95,26 @@ class UserAgent:
 
     # Commands.
 
-    def answer(self, call: int, address: Address, now: float) -> None:
-        """Answer a call that arrived; we receive its audio at `address`."""
+    def ring(self, call: int, address: Address, now: float) -> None:
+        """Send the 180 of a call that waits for it; we receive its audio at `address`."""
         found = self._calls.get(call)
         if isinstance(found, IncomingCall):
-            found.answer(address, now)
+            found.ring(address, now)
+
+    def answer(self, call: int, address: Address, now: float, keepalive: float = 0.0) -> None:
+        """Answer a call that arrived; we receive its audio at `address`.
+
+        A caller behind NAT, or on a stream, is asked by OPTIONS every `keepalive` seconds, unless that is 0.
+        """
+        found = self._calls.get(call)
+        if isinstance(found, IncomingCall):
+            found.answer(address, keepalive, now)
+
+    def probe(self, call: int, now: float) -> None:
+        """Ask the peer of an answered call by OPTIONS whether it is still there; `PeerAnswered` or `PeerSilent` tells."""
+        found = self._calls.get(call)
+        if found:
+            found.probe(now)
 
     def hang_up(self, call: int, now: float, status: int = 486) -> None:
         """End a call by a final response, CANCEL or BYE, as its state requires; an unknown or ended call is ignored."""
@@ -122,7 +140,7 @@ class UserAgent:
                 self._handle(event, now)
             except PeerError as error:
                 if isinstance(event, NewRequest):
-                    self._context.answer_request(event.key, event.request, error.status, now)
+                    self._context.refuse(event.key, event.request, error.status, now)
 
     def _handle(self, event: TransactionEvent, now: float) -> None:
         match event:
@@ -163,17 +181,19 @@ class UserAgent:
         if request.to.tag:
             call = self._find(request)
             if call is None:
-                self._context.answer_request(event.key, request, 481, now)
+                raise PeerError(481, "There is no such call.")
+            unsupported = _find_unsupported(request)
+            if unsupported:
+                self._context.answer_request(event.key, request, 420, now, [unsupported])
                 return
             call.request_received(event.key, request, now)
             self._track(call)
         elif request.method == "INVITE":
             self._handle_invite(event, now)
         elif request.method == "OPTIONS":
-            self._context.answer_request(event.key, request, 200, now, [("Allow", ALLOW)])
+            self._context.answer_request(event.key, request, 200, now, CAPABILITIES)
         else:
-            known = request.method in _IN_DIALOGS
-            self._context.answer_request(event.key, request, 481 if known else 405, now, [] if known else [("Allow", ALLOW)])
+            raise PeerError(481 if request.method in _IN_DIALOGS else 405, "The request needs a call.")
 
     def _handle_invite(self, event: NewRequest, now: float) -> None:
         refusal = self._refusal(event.request)
@@ -191,9 +211,9 @@ class UserAgent:
 
     def _refusal(self, invite: Request) -> tuple[int, list[tuple[str, str]]] | None:
         """Return status and headers that refuse an INVITE, None if it may become a call."""
-        unsupported = [value for value in invite.values("require") if value.lower() not in _SUPPORTED]
+        unsupported = _find_unsupported(invite)
         if unsupported:
-            return 420, [("Unsupported", ", ".join(unsupported))]
+            return 420, [unsupported]
         if not self.accepting or len(self._calls) >= self._config.max_calls:
             return 503, [("Retry-After", str(RETRY_AFTER_SECONDS))]
         if self._config.session_expires and too_small(invite):
@@ -231,3 +251,10 @@ class UserAgent:
         else:
             self._calls[call.number] = call
             self._index.update(dict.fromkeys(call.names, call.number))
+
+
+def _find_unsupported(request: Request) -> tuple[str, str] | None:
+    """Return the header that names what a request requires and we do not support, None if there is nothing."""
+    required = request.values("require") if request.method in _OFFERS else []
+    unknown = [value for value in required if value.lower() not in _SUPPORTED]
+    return ("Unsupported", ", ".join(unknown)) if unknown else None

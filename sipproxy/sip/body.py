@@ -15,6 +15,8 @@ from sipproxy.sip.message import Message
 from sipproxy.sip.names import key_of
 
 DESCRIPTION = "application/sdp"
+_EARLY = "early-session"
+"""The disposition of a description for another session, before the answer (RFC 3959); any other describes the session."""
 _BOUNDARY = re.compile(r"[A-Za-z0-9'()+_,\-./:=? ]{1,70}(?<! )")
 _NUMBER = re.compile(rb"\d+")
 
@@ -53,6 +55,12 @@ def find_description(message: Message) -> Description | None:
     return _Search(message.body).run(kind, 0, len(message.body), depth=0)
 
 
+def is_optional(message: Message) -> bool:
+    """Return whether a message's sender can do without an answer to its body (RFC 3261 section 20.11)."""
+    parameters = (message.header("content-disposition") or "").partition(";")[2].lower()
+    return "handling=optional" in "".join(parameters.split()).split(";")
+
+
 class _Search:
     """A search through the parts of one body, a bounded number of them."""
 
@@ -85,7 +93,7 @@ class _Search:
         if separator is None:
             raise PeerError(400, "Bad Multipart Body")
         content = start + separator.end()
-        kind, length = "text/plain", None
+        kind, length, disposition = "text/plain", None, ""
         position = start
         lines = self._body[start : start + separator.start()].split(b"\n", MAX_HEADERS)
         if len(lines) > MAX_HEADERS:
@@ -95,10 +103,12 @@ class _Search:
             key = key_of(name)
             if key == "content-type":
                 kind = value.strip().decode("utf-8", "surrogateescape")
+            elif key == "content-disposition":
+                disposition = _media_type(value.decode("latin-1"))
             elif key == "content-length" and (digits := _NUMBER.search(line, len(name))):
                 length = position + digits.start(), position + digits.end()
             position += len(line) + 1
-        if _media_type(kind) == DESCRIPTION:
+        if _media_type(kind) == DESCRIPTION and disposition != _EARLY:
             return Description(content, end, length)
         return self.run(kind, content, end, depth=depth + 1)
 

@@ -127,12 +127,12 @@ def config_in(folder: Path) -> CallflowConfig:
 
 
 @asynccontextmanager
-async def running_callflow(folder: Path, **options: Any) -> AsyncIterator[CallflowHarness]:
+async def running_callflow(folder: Path, *, media_timeout: float = 30.0, **options: Any) -> AsyncIterator[CallflowHarness]:
     """Run a call flow whose one application is `app-1`; `options` change its configuration."""
     backend, records = Backend(folder), list[Report]()
     config = replace(config_in(folder), **options)
     async with backend.serve() as base:
-        server = new_server(config, f"{base}/start", records)
+        server = new_server(config, f"{base}/start", records, media_timeout)
         await server.start()
         shim = Shim(server.address)
         phone = Phone(proxy=shim.local)
@@ -145,9 +145,9 @@ async def running_callflow(folder: Path, **options: Any) -> AsyncIterator[Callfl
             shim.close()
 
 
-def new_server(config: CallflowConfig, url: str, records: list[Report]) -> CallflowServer:
+def new_server(config: CallflowConfig, url: str, records: list[Report], media_timeout: float = 30.0) -> CallflowServer:
     async def find(application_id: str) -> Application | None:
-        return Application(Webhook(url), 5.0, 30.0, 25.0) if application_id == "app-1" else None
+        return Application(Webhook(url), 5.0, media_timeout, 25.0) if application_id == "app-1" else None
 
     return CallflowServer(
         config,

@@ -178,17 +178,27 @@ async def test_the_caller_hangs_up(tmp_path: Path) -> None:
         assert harness.bodies("/done") == []
 
 
-async def test_a_call_without_audio_times_out(tmp_path: Path) -> None:
-    async with running_callflow(tmp_path, media_timeout_seconds=0.3) as harness:
+async def test_a_caller_that_is_silent_and_answers_no_question_is_given_up(tmp_path: Path) -> None:
+    async with running_callflow(tmp_path, media_timeout=0.3) as harness:
         harness.documents["/start"] = "<Response><Pause duration='60'/></Response>"
         call = await harness.call()
         fall_silent(call)
-        assert await call.wait_ended(timeout=10) == "remote"
+        harness.phone._sip_endpoint.agent._index.clear()  # From now on it answers 481.
+        await harness.idle()
         assert harness.record(CallEnded).reason is EndReason.MEDIA_TIMEOUT
 
 
+async def test_a_silent_caller_that_answers_our_question_stays(tmp_path: Path) -> None:
+    async with running_callflow(tmp_path, media_timeout=0.2) as harness:
+        harness.documents["/start"] = "<Response><Pause duration='1'/></Response>"
+        call = await harness.call()
+        fall_silent(call)
+        assert await call.wait_ended(timeout=10) == "remote"
+        assert harness.record(CallEnded).reason is EndReason.APPLICATION_HANGUP
+
+
 async def test_a_call_with_audio_does_not_time_out(tmp_path: Path) -> None:
-    async with running_callflow(tmp_path, media_timeout_seconds=0.5) as harness:
+    async with running_callflow(tmp_path, media_timeout=0.5) as harness:
         harness.documents["/start"] = "<Response><Pause duration='1.5'/></Response>"
         call = await harness.call()
         await call.play(tone(3.0))
@@ -245,7 +255,7 @@ async def test_a_phone_gives_up_on_a_silent_proxy(tmp_path: Path) -> None:
 
 
 async def test_a_held_call_gets_no_audio_until_it_is_resumed(tmp_path: Path) -> None:
-    async with running_callflow(tmp_path, media_timeout_seconds=0.4) as harness:
+    async with running_callflow(tmp_path, media_timeout=0.4) as harness:
         harness.documents["/start"] = f"<Response>{'<SpeakSentence>A long sentence to hear.</SpeakSentence>' * 2}</Response>"
         call = await harness.call()
         await call.wait_heard(0.3, timeout=5)
@@ -277,6 +287,7 @@ async def reinvite(harness: CallflowHarness, call: PhoneCall, direction: str) ->
     )
     assert sip.dialog is not None
     headers = [("Contact", f"<{sip.dialog.contact}>"), ("Content-Type", "application/sdp")]
+    sip._negotiation.offer_again()
     sip._refresh.key = agent._context.send_in_dialog(
         sip.number, sip.dialog, "INVITE", time.monotonic(), headers=headers, body=body.encode()
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -26,7 +25,7 @@ from callflow.engine.effects import (
 )
 from callflow.engine.limits import MAX_DOCUMENTS, MAX_ERROR_MESSAGE
 from callflow.engine.states import GATHERING, PHASES, Gathering, Phase
-from tests.unit.engine.driver import APPLICATION, CONFIG, EPOCH, Driver, with_fallback
+from tests.unit.engine.driver import APPLICATION, EPOCH, Driver, with_fallback
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.rules.reports import CallAnswered
@@ -264,21 +263,9 @@ def test_a_call_without_common_media_is_refused() -> None:
     assert driver.ended.error_message == "The offer names no G.711."
 
 
-def test_missing_media_ends_the_call_unless_it_is_held() -> None:
-    driver = Driver(config=replace(CONFIG, media_timeout_seconds=30.0))
-    driver.run("<Pause duration='600'/>")
-    driver.engine.media_heard(driver.now + 5)
-    assert driver.engine.get_timer() == driver.now + 35
-    driver.engine.hold_changed(True, driver.now + 6)
-    assert driver.engine.get_timer() == driver.now + 600
-    driver.engine.hold_changed(False, driver.now + 100)
-    driver.engine.handle_timer(driver.now + 129.9)
-    assert not driver.engine.ended
-    driver.engine.handle_timer(driver.now + 130)
-    assert driver.ended.reason is EndReason.MEDIA_TIMEOUT
-
-
-COMMANDS = st.sampled_from("answer ack digit hash sound playback record stop wait heard hold unhold bye cancel lost stale failed".split())
+COMMANDS = st.sampled_from(
+    "answer ack digit hash sound playback record stop wait heard hold unhold answered silent bye cancel lost stale failed".split()
+)
 DOCUMENTS = st.sampled_from(
     [
         "<Response/>",
@@ -317,15 +304,17 @@ def apply(driver: Driver, engine: CallEngine, command: str, document: str) -> No
         "digit": lambda: engine.digit_received("5", now),
         "failed": lambda: engine.document_answered(last, OutboundAnswer(500, b"", "application/xml", 0, None), now),
         "hash": lambda: engine.digit_received("#", now),
+        "answered": lambda: engine.peer_answered(now),
+        "silent": lambda: engine.peer_silent(now),
         "heard": lambda: engine.media_heard(now),
-        "hold": lambda: engine.hold_changed(True, now),
+        "hold": lambda: engine.mute_changed(True, now),
         "lost": lambda: engine.lost(EndReason.CALLER_UNREACHABLE, now),
         "playback": lambda: engine.playback_finished(last, now),
         "record": lambda: engine.audio_received(b"\x00" * 160, now),
         "sound": lambda: engine.sound_ready(last, b"\x00" * 160, now),
         "stale": lambda: engine.document_answered(last + 1, OutboundAnswer(200, b"<Response/>", "application/xml", 0, None), now),
         "stop": lambda: finish_recordings(driver),
-        "unhold": lambda: engine.hold_changed(False, now),
+        "unhold": lambda: engine.mute_changed(False, now),
         "wait": lambda: driver.wait(1.5),
     }
     actions[command]()

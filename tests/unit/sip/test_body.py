@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sipproxy.sip import PeerError, Request
-from sipproxy.sip.body import find_description
+from sipproxy.sip.body import find_description, is_optional
 from sipproxy.sip.limits import MAX_HEADERS, MAX_PARTS
 
 SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\n"
@@ -16,6 +16,10 @@ NESTED = (
     b"--out\r\nContent-Type: multipart/related; boundary=in\r\n\r\n--in\r\n\r\ntext\r\n--in\r\nContent-Type: application/sdp\r\n\r\n"
     + SDP
     + b"\r\n--in--\r\n--out--"
+)
+EARLY = (
+    b"--e\r\nContent-Type: application/sdp\r\nContent-Disposition: Early-Session;handling=required\r\n\r\nv=0 early\r\n"
+    b"--e\r\nContent-Type: application/sdp\r\n\r\n" + SDP + b"\r\n--e--"
 )
 
 
@@ -30,6 +34,7 @@ def message(kind: str, body: bytes) -> Request:
         ("Application/SDP ;charset=utf-8", SDP),
         ('multipart/mixed; boundary="b+1"', MIXED),
         ("multipart/mixed;boundary=out", NESTED),
+        ("multipart/mixed;boundary=e", EARLY),
         ("multipart/alternative;boundary=x", b"--x\nContent-Type:application/sdp\n\n" + SDP + b"\n--x--\n"),
     ],
 )
@@ -77,3 +82,21 @@ def deep(levels: int) -> bytes:
 def test_a_body_that_cannot_be_taken_apart_is_refused(kind: str, body: bytes) -> None:
     with pytest.raises(PeerError):
         find_description(message(kind, body))
+
+
+@pytest.mark.parametrize(
+    ("disposition", "optional"),
+    [
+        ("signal;handling=optional", True),
+        ("render ; Handling = OPTIONAL ; x=1", True),
+        ("signal;handling=required", False),
+        ("handling=optional", False),
+        ("session", False),
+        ("", False),
+    ],
+)
+def test_a_sender_says_whether_it_can_do_without_its_body(disposition: str, optional: bool) -> None:
+    request = message("application/isup", ISUP)
+    assert not is_optional(request)
+    request.append("Content-Disposition", disposition)
+    assert is_optional(request) is optional

@@ -28,7 +28,7 @@ def tokens(prefix: str) -> Callable[[], str]:
 
 
 def server(max_calls: int = 500) -> UserAgent:
-    config = UserAgentConfig(SERVER, keepalive_seconds=25.0, session_expires=1800, max_calls=max_calls)
+    config = UserAgentConfig(SERVER, session_expires=1800, max_calls=max_calls)
     return UserAgent(config, new_token=tokens("s"))
 
 
@@ -43,6 +43,8 @@ class Link:
         self.agents = agents
         self.events: dict[Address, list[SipEvent]] = {address: [] for address in agents}
         self.log: list[tuple[float, Address, bytes]] = []
+        self.headers = HEADER
+        """What the proxy adds to each INVITE of the phone."""
         self.now = 1000.0
         self._chance = random.Random(seed)  # noqa: S311  # a test's dice
         self._lossy = seed is not None
@@ -96,7 +98,7 @@ class Link:
     def _send(self, data: bytes, source: Address, target: Address) -> None:
         if data.startswith(b"INVITE") and source == PHONE:
             line, _, rest = data.partition(b"\r\n")
-            data = line + b"\r\n" + HEADER.encode() + b"\r\n" + rest
+            data = line + b"\r\n" + self.headers.encode() + b"\r\n" + rest
         copies = self._chance.choice((0, 1, 1, 1, 1, 2)) if self._lossy else 1
         for _ in range(copies):
             delay = self._chance.uniform(0.001, 0.4) if self._lossy else 0.001

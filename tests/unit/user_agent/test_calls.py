@@ -10,8 +10,10 @@ from callflow.sip.events import (
     CallClosed,
     CallEstablished,
     OutgoingCallFailed,
+    PeerAnswered,
     PeerHungUp,
     PeerLost,
+    PeerSilent,
 )
 from callflow.sip.outgoing import Credentials
 from callflow.sip.user_agent import UserAgent
@@ -47,9 +49,9 @@ class Pair:
         assert isinstance(event, CallArrived)
         return event
 
-    def establish(self) -> int:
+    def establish(self, keepalive: float = 25.0) -> int:
         call = self.arrive().call
-        self.server.answer(call, SERVER_MEDIA, self.now)
+        self.server.answer(call, SERVER_MEDIA, self.now, keepalive)
         self.link.run(30, lambda: self.link.take(SERVER, CallEstablished))
         assert self.link.take(SERVER, CallEstablished)
         return call
@@ -152,26 +154,60 @@ def test_an_answer_without_ack_is_repeated_until_the_timeout() -> None:
     assert (len(pair.server), len(pair.server.layer)) == (0, 0)
 
 
-def test_the_keepalive_detects_a_caller_that_vanished() -> None:
+@pytest.mark.parametrize(("reach", "asked"), [("direct", 0), ("nat", 2), ("stream", 2), ("", 0), ("elsewhere", 0)])
+def test_only_callers_behind_nat_and_on_streams_are_asked_regularly(reach: str, asked: int) -> None:
     pair = Pair()
-    call = pair.establish()
+    pair.link.headers += f"\r\nP-Sipuri-Reach: {reach}"
+    call = pair.establish(keepalive=25.0)
     pair.link.run(60)
-    assert sum(line.startswith("OPTIONS ") for line in pair.link.first_lines(SERVER)) == 2
-    assert not pair.link.take(SERVER, PeerLost)
+    assert sum(line.startswith("OPTIONS ") for line in pair.link.first_lines(SERVER)) == asked
+    assert pair.link.take(SERVER, PeerAnswered) == [PeerAnswered(call)] * asked
+    assert not pair.link.take(SERVER, PeerSilent)
+
+
+def test_an_application_may_ask_for_no_questions() -> None:
+    pair = Pair()
+    pair.link.headers += "\r\nP-Sipuri-Reach: nat"
+    pair.establish(keepalive=0.0)
+    pair.link.run(600)
+    assert not [line for line in pair.link.first_lines(SERVER) if line.startswith("OPTIONS ")]
+
+
+def test_a_question_without_an_answer_ends_nothing_by_itself() -> None:
+    pair = Pair()
+    pair.link.headers += "\r\nP-Sipuri-Reach: stream"
+    call = pair.establish(keepalive=25.0)
     del pair.link.agents[PHONE]
-    pair.link.run(60)
-    assert pair.link.take(SERVER, PeerLost) == [PeerLost(call, EndReason.CALLER_UNREACHABLE)]
+    pair.link.run(200)
+    assert pair.link.take(SERVER, PeerSilent) == [PeerSilent(call)] * 3
+    assert not pair.link.take(SERVER, PeerLost)
     pair.server.hang_up(call, pair.now)
     pair.link.run(100)
     assert (len(pair.server), len(pair.server.layer)) == (0, 0)
 
 
-def test_the_keepalive_detects_a_caller_that_forgot_the_call() -> None:
+def test_a_caller_that_forgot_the_call_answers_no_question() -> None:
     pair = Pair()
     call = pair.establish()
     pair.link.agents[PHONE] = phone()
-    pair.link.run(26)
-    assert pair.link.take(SERVER, PeerLost) == [PeerLost(call, EndReason.CALLER_UNREACHABLE)]
+    pair.server.probe(call, pair.now)
+    pair.link.run(1)
+    assert pair.link.take(SERVER, PeerSilent) == [PeerSilent(call)]
+
+
+def test_a_question_is_asked_once_at_a_time() -> None:
+    pair = Pair()
+    call = pair.establish()
+    pair.server.probe(call, pair.now)
+    pair.server.probe(call, pair.now)
+    pair.link.run(1)
+    assert sum(line.startswith("OPTIONS ") for line in pair.link.first_lines(SERVER)) == 1
+    assert pair.link.take(SERVER, PeerAnswered) == [PeerAnswered(call)]
+    pair.server.hang_up(call, pair.now)
+    pair.server.probe(call, pair.now)
+    pair.server.probe(77, pair.now)
+    pair.link.run(1)
+    assert sum(line.startswith("OPTIONS ") for line in pair.link.first_lines(SERVER)) == 1
 
 
 def test_the_session_is_refreshed_in_time() -> None:

@@ -6,82 +6,18 @@ import pytest
 
 from callflow.sip.call_context import UserAgentConfig
 from callflow.sip.events import (
-    CallArrived,
     CallEstablished,
     MediaChanged,
     OutgoingCallFailed,
     PeerHungUp,
     PeerLost,
-    SipEvent,
 )
 from callflow.sip.outgoing import Credentials, Destination
 from callflow.sip.user_agent import UserAgent
 from sipproxy.sip import Request, Response, parse_message
 from tests.unit.user_agent.link import HEADER, PHONE_MEDIA, SERVER, SERVER_MEDIA, phone, server, tokens
+from tests.unit.user_agent.raw import OFFER, PROXY, VIDEO, Raw
 from voiceapps.rules.endings import EndReason
-
-PROXY = ("127.0.0.1", 6162)
-HEAD = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-OFFER = HEAD + "m=audio 40000 RTP/AVP 8 0 96\r\na=rtpmap:96 telephone-event/8000\r\n"
-VIDEO = HEAD + "m=video 40000 RTP/AVP 34\r\n"
-FROM = "<sip:alice@example.net>;tag=a1"
-
-
-class Raw:
-    """A peer that writes requests by hand and reads the agent's answers."""
-
-    def __init__(self, agent: UserAgent) -> None:
-        self.agent = agent
-        self.now = 0.0
-        self.branches = 0
-        self.to = "<sip:app-1@sip.example.com>"
-
-    def send(self, method: str, cseq: int, *, body: str = "", headers: tuple[str, ...] = (), to: str = "") -> list[Response]:
-        """Send a request and return the responses to it."""
-        self.branches += 1
-        lines = [
-            f"{method} sip:app-1@sip.example.com SIP/2.0",
-            f"Via: SIP/2.0/UDP 127.0.0.1:6162;branch=z9hG4bKr{self.branches}",
-            "Record-Route: <sip:token@127.0.0.1:6162;lr>",
-            "Record-Route: <sip:other@127.0.0.1:6164;lr>",
-            f"From: {FROM}",
-            f"To: {to or self.to}",
-            "Call-ID: raw@example.net",
-            f"CSeq: {cseq} {method}",
-            "Contact: <sip:alice@192.0.2.7:5070>",
-            *headers,
-            f"Content-Length: {len(body)}",
-        ]
-        return self.give("\r\n".join(lines) + "\r\n\r\n" + body)
-
-    def give(self, text: str) -> list[Response]:
-        self.agent.receive_datagram(text.encode(), PROXY, self.now)
-        return [message for message in self.out() if isinstance(message, Response)]
-
-    def out(self) -> list[Request | Response]:
-        return [parse_message(data) for data, _ in self.agent.datagrams_to_send()]
-
-    def events(self) -> list[SipEvent]:
-        return list(iter(self.agent.next_event, None))
-
-    def invite(self, body: str = OFFER, headers: tuple[str, ...] = ()) -> list[Response]:
-        return self.send("INVITE", 1, body=body, headers=(HEADER, *headers))
-
-    def establish(self, body: str = OFFER, answer: str = "") -> Response:
-        """Establish a call and return its 200."""
-        self.invite(body)
-        (arrived,) = self.events()
-        assert isinstance(arrived, CallArrived)
-        self.agent.answer(arrived.call, SERVER_MEDIA, self.now)
-        (ok,) = self.out()
-        assert isinstance(ok, Response)
-        self.to = ok.header("to") or ""
-        self.send("ACK", 1, body=answer)
-        return ok
-
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-        self.agent.handle_timer(self.now)
 
 
 def test_only_the_proxy_is_served() -> None:
@@ -117,9 +53,10 @@ def test_the_answer_takes_the_callers_first_codec_and_route() -> None:
 def test_an_offer_without_g711_is_reported(body: str) -> None:
     raw = Raw(server())
     assert raw.invite(body) == []
-    (arrived,) = raw.events()
-    assert isinstance(arrived, CallArrived)
+    arrived = raw.arrive()
     assert arrived.problem
+    assert arrived.problem.status == 488
+    assert arrived.problem.sentence.endswith(".")
     raw.agent.hang_up(arrived.call, raw.now, 488)
     (refusal,) = raw.out()
     assert isinstance(refusal, Response)
@@ -157,15 +94,15 @@ def test_hold_and_back(change: str, answer: bytes) -> None:
     assert held.status == 200
     assert answer in held.body
     assert b"o=- 1 2 IN IP4 127.0.0.1" in held.body
-    assert raw.events() == []
+    assert raw.news() == []
     raw.send("ACK", 2)
-    (event,) = raw.events()
+    (event,) = raw.news()
     assert isinstance(event, MediaChanged)
     assert event.media.held
     (back,) = raw.send("INVITE", 3, body=OFFER)
     assert b"a=sendrecv\r\n" in back.body
     raw.send("ACK", 3)
-    (event,) = raw.events()
+    (event,) = raw.news()
     assert isinstance(event, MediaChanged)
     assert not event.media.held
 
@@ -177,7 +114,7 @@ def test_a_reinvite_without_offer_gets_ours() -> None:
     (ok,) = raw.send("INVITE", 2)
     assert b"m=audio 50000 RTP/AVP 0 8 101\r\n" in ok.body
     raw.send("ACK", 2, body=OFFER.replace("40000", "40010"))
-    (event,) = raw.events()
+    (event,) = raw.news()
     assert isinstance(event, MediaChanged)
     assert event.media.address == ("127.0.0.1", 40010)
 
@@ -217,7 +154,7 @@ def test_a_refresh_for_an_unknown_dialog_ends_the_call(status: int) -> None:
     raw.wait(900.5)
     refresh = next(message for message in raw.out() if isinstance(message, Request) and message.method == "INVITE")
     raw.give(bytes(refresh.make_response(status)).decode())
-    assert raw.events() == [PeerLost(1, EndReason.CALLER_UNREACHABLE)]
+    assert raw.news() == [PeerLost(1, EndReason.CALLER_UNREACHABLE)]
 
 
 def test_a_caller_who_stops_refreshing_is_lost() -> None:
@@ -242,8 +179,8 @@ def test_short_sessions_and_unknown_extensions_are_refused() -> None:
     raw = Raw(server())
     (short,) = raw.invite(headers=("Session-Expires: 60",))
     assert (short.status, short.header("min-se")) == (422, "90")
-    (bad,) = raw.invite(headers=("Require: timer, 100rel",))
-    assert (bad.status, bad.header("unsupported")) == (420, "100rel")
+    (bad,) = raw.invite(headers=("Require: timer, 100rel, precondition",))
+    assert (bad.status, bad.header("unsupported")) == (420, "precondition")
 
 
 def test_a_merged_request_is_refused() -> None:
@@ -256,7 +193,7 @@ def test_requests_in_the_dialog() -> None:
     raw = Raw(server())
     raw.establish()
     raw.events()
-    for cseq, (method, status) in enumerate([("INFO", 200), ("OPTIONS", 200), ("UPDATE", 405), ("REFER", 405)], 2):
+    for cseq, (method, status) in enumerate([("INFO", 200), ("OPTIONS", 200), ("UPDATE", 200), ("PRACK", 481), ("REFER", 405)], 2):
         (response,) = raw.send(method, cseq)
         assert response.status == status
     (bye,) = raw.send("BYE", 9)

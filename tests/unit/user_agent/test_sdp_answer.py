@@ -23,6 +23,40 @@ def test_other_streams_are_refused_in_place() -> None:
     ]
 
 
+@pytest.mark.parametrize("profile", ["RTP/AVP", "RTP/AVPF", "rtp/avp", "Rtp/Avpf"])
+def test_plain_rtp_is_taken_under_each_of_its_names(profile: str) -> None:
+    offer = RemoteSdp.parse((HEAD + AUDIO.replace("RTP/AVP", profile) + "a=rtcp-fb:* trr-int 5000\r\n").encode())
+    body, media = LocalSession(("127.0.0.1", 5000), 7).answer(offer)
+    assert media.payload_type == 0
+    assert f"m=audio 5000 {profile} 0 101\r\n".encode() in body
+    assert b"rtcp-fb" not in body
+
+
+@pytest.mark.parametrize("profile", ["RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "TCP/RTP/AVP", "RTP/AVPX"])
+def test_encrypted_and_unknown_profiles_are_refused(profile: str) -> None:
+    keys = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj\r\n"
+    with pytest.raises(SdpError) as caught:
+        RemoteSdp.parse((HEAD + AUDIO.replace("RTP/AVP", profile) + keys).encode()).audio()
+    assert caught.value.status == 488
+
+
+def test_the_first_stream_that_can_be_served_is_taken() -> None:
+    head = HEAD.replace("c=IN IP4 192.0.2.1\r\n", "")
+    secure, named, good = "RTP/SAVP", "c=IN IP4 phone.example.net\r\n", "c=IN IP4 192.0.2.9\r\n"
+    streams = AUDIO.replace("RTP/AVP", secure) + good + AUDIO + named + AUDIO.replace("40000", "40008") + good + AUDIO + good
+    body, media = LocalSession(("127.0.0.1", 5000), 7).answer(RemoteSdp.parse((head + streams).encode()))
+    assert media.address == ("192.0.2.9", 40008)
+    assert [line.split()[1] for line in body.decode().split("\r\n") if line.startswith("m=")] == ["0", "0", "5000", "0"]
+
+
+def test_the_codec_of_an_answer_to_our_offer_stays_in_use() -> None:
+    session = LocalSession(("127.0.0.1", 5000), 7)
+    session.offer()
+    assert session.take_answer(RemoteSdp.parse((HEAD + "m=audio 40000 RTP/AVP 8\r\n").encode())).payload_type == 8
+    _, media = session.answer(RemoteSdp.parse((HEAD + "m=audio 40000 RTP/AVP 0 8\r\n").encode()))
+    assert media.payload_type == 8
+
+
 def test_a_streams_own_address_and_direction_win() -> None:
     media = RemoteSdp.parse((HEAD + "a=inactive\r\n" + AUDIO + "c=IN IP4 192.0.2.9/1\r\na=recvonly\r\n").encode()).audio()
     assert (media.address[0], media.direction, media.held, media.listens) == ("192.0.2.9", "recvonly", True, True)
