@@ -30,6 +30,7 @@ from callflow.sip.events import (
     CallArrived,
     CallCancelled,
     CallEstablished,
+    DigitSignalled,
     MediaChanged,
     PeerAnswered,
     PeerHungUp,
@@ -115,8 +116,11 @@ class CallShell:
                 self._handle_sign(event)
 
     def _handle_sign(self, event: SipEvent) -> None:
-        """Take a sign that the caller is there or not."""
+        """Take a digit, or a sign that the caller is there or not."""
         match event:
+            case DigitSignalled(_, digit, duration_ms):
+                log.debug("digit_signalled", digit_ms=duration_ms)
+                self._media.digit_signalled(digit)
             case PeerAnswered():
                 self._engine.peer_answered(_now())
             case PeerSilent():

@@ -18,11 +18,13 @@ from callflow.sip.dialogs import Dialog
 from callflow.sip.events import (
     CallClosed,
     CallEstablished,
+    DigitSignalled,
     MediaChanged,
     PeerAnswered,
     PeerHungUp,
     PeerLost,
 )
+from callflow.sip.info_digits import read_digit
 from callflow.sip.keepalive import GONE, Keepalive
 from callflow.sip.negotiation import Negotiation
 from callflow.sip.repeater import ANSWER, Repeater
@@ -153,7 +155,12 @@ class SipCall:
         self._end()
 
     def _handle_info(self, key: Key, request: Request, now: float) -> None:
+        digit = read_digit(request)
+        if digit and self.state is not CallState.CONFIRMED:
+            raise PeerError(500, "Nobody takes digits before the call is answered.")
         self._context.answer_request(key, request, 200, now)
+        if digit:
+            self._context.tell(DigitSignalled(self.number, digit.digit, digit.duration_ms))
 
     def _handle_invite(self, key: Key, request: Request, now: float) -> None:
         if self._refresh.key is not None:

@@ -19,7 +19,7 @@ from sipproxy.transactions.timers import Timers
 
 SDP_TYPE = "application/sdp"
 USER_AGENT = "sipuri"
-ACCEPT = SDP_TYPE
+ACCEPT = f"{SDP_TYPE}, application/dtmf-relay, application/dtmf"
 """The bodies that a dialog takes."""
 CAPABILITIES = (("Allow", ALLOW), ("Accept", ACCEPT), ("Supported", "timer, 100rel"))
 """The headers by which we say what we can (RFC 3261 section 11.2)."""

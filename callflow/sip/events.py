@@ -65,6 +65,15 @@ class MediaChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class DigitSignalled:
+    """Fired for a digit that came by INFO."""
+
+    call: int
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class PeerAnswered:
     """Fired for a sign of life: the peer sent a request in the dialog, or a final answer to ours that knows the dialog."""
 
@@ -106,6 +115,7 @@ SipEvent = (
     | CallEstablished
     | OutgoingCallFailed
     | MediaChanged
+    | DigitSignalled
     | PeerAnswered
     | PeerSilent
     | PeerHungUp
