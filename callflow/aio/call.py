@@ -42,7 +42,7 @@ from callflow.sip.sdp_answer import RemoteMedia
 from daemonkit.address import Address
 from daemonkit.alarm import Alarm
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.reports import CallAnswered, CallEnded, CallFacts, Report
+from voiceapps.rules.reports import CallAnswered, CallEnded, Report
 
 log = structlog.get_logger(__name__)
 
@@ -61,9 +61,10 @@ class CallShell:
     they start in a copy of that context.
     """
 
-    def __init__(self, facts: CallFacts, services: Services, sip: SipSide, on_finished: Callable[[], None]) -> None:
+    def __init__(self, arrived: CallArrived, services: Services, sip: SipSide, on_finished: Callable[[], None]) -> None:
         self._engine = CallEngine(
-            facts,
+            arrived.facts,
+            arrived.details,
             services.config,
             new_uuid=lambda: str(uuid.uuid4()),
             epoch_offset=time.time() - time.monotonic(),
@@ -71,7 +72,7 @@ class CallShell:
         self._address: Address | None = None
         """Where we receive audio, once the sockets are open."""
         self._alarm = Alarm(self._on_alarm)
-        self._facts = facts
+        self._facts = arrived.facts
         self._leaving: asyncio.TimerHandle | None = None
         self._media = CallMedia(self._engine, services, self._pump)
         self._on_finished = on_finished

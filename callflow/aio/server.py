@@ -113,7 +113,7 @@ class CallflowServer:
         )
 
     def _on_arrival(self, event: CallArrived, services: Services) -> None:
-        shell = CallShell(event.facts, services, self._sip_side(event.call), lambda: self._forget(event.call))
+        shell = CallShell(event, services, self._sip_side(event.call), lambda: self._forget(event.call))
         self._shells[event.call] = shell
         shell.handle(event)
 

@@ -45,7 +45,7 @@ from callflow.engine.states import PHASES, Move, Phase
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.rules.reports import CallAnswered, CallFacts
-from voiceapps.rules.webhook_bodies import CallView
+from voiceapps.rules.webhook_bodies import CallerDetails, CallView
 
 
 class CallEngine:
@@ -54,6 +54,7 @@ class CallEngine:
     def __init__(
         self,
         facts: CallFacts,
+        details: CallerDetails,
         config: CallflowConfig,
         *,
         new_uuid: Callable[[], str],
@@ -63,6 +64,7 @@ class CallEngine:
         self._answered_at: float | None = None
         self._application: Application | None = None
         self._config = config
+        self._details = details
         self._epoch_offset = epoch_offset
         self._events: deque[Effect] = deque()
         self._new_uuid = new_uuid
@@ -250,7 +252,7 @@ class CallEngine:
     def view(self, now: float) -> CallView:
         """Return what webhook bodies say of the call."""
         answered = None if self._answered_at is None else self._answered_at + self._epoch_offset
-        return CallView(self.facts, self._config.public_url, now + self._epoch_offset, answered, self._program.tag)
+        return CallView(self.facts, self._config.public_url, now + self._epoch_offset, answered, self._program.tag, self._details)
 
     def _ask_or_give_up(self, now: float) -> None:
         if self._watch.asked:

@@ -29,9 +29,9 @@ def read_call_facts(invite: Request) -> CallFacts | None:
         call_id=match["call"],
         application_id=match["app"],
         account_id=match["account"],
-        sip_call_id=_printable(invite.call_id),
-        from_uri=_printable(invite.from_.uri),
-        to_uri=_printable(invite.to.uri),
+        sip_call_id=printable(invite.call_id),
+        from_uri=printable(invite.from_.uri),
+        to_uri=printable(invite.to.uri),
         source_ip=match["ip"],
         source_port=int(match["port"]),
         country=None if country == "-" else country,
@@ -45,7 +45,7 @@ def read_reach(request: Request) -> Reach:
     return cast(Reach, value) if value in ("nat", "stream") else "direct"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Replace control characters and octets that are not UTF-8: JSON and the database refuse them."""
     clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(character if character.isprintable() else "\ufffd" for character in clean)

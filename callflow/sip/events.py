@@ -8,6 +8,7 @@ from callflow.sip.call_header import Reach
 from callflow.sip.sdp_answer import RemoteMedia
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallFacts
+from voiceapps.rules.webhook_bodies import CallerDetails
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class CallArrived:
 
     call: int
     facts: CallFacts
+    details: CallerDetails
     reach: Reach
     problem: Problem | None
     """Why it cannot be accepted; such a call can only be hung up."""

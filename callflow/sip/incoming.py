@@ -15,6 +15,7 @@ from callflow.sip.bodies import read_description
 from callflow.sip.call import SipCall
 from callflow.sip.call_context import REFUSAL_HEADERS, SDP_TYPE, CallContext, CallTimer
 from callflow.sip.call_header import read_reach
+from callflow.sip.caller_details import read_caller_details
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import CallArrived, CallCancelled, Problem
 from callflow.sip.repeater import RINGING, Repeater
@@ -59,7 +60,9 @@ class IncomingCall(SipCall):
         if problem is None and not self._reliable:
             self._context.respond(self.invite_key, self._make_ringing(), now)
         wants_ring = problem is None and self._reliable
-        self._context.tell(CallArrived(self.number, facts, read_reach(self._invite), problem, wants_ring))
+        self._context.tell(
+            CallArrived(self.number, facts, read_caller_details(self._invite), read_reach(self._invite), problem, wants_ring)
+        )
 
     def ring(self, address: Address, now: float) -> None:
         """Send the reliable 180 of a caller that requires one; we receive audio at `address`."""

@@ -6,12 +6,24 @@ Optional fields are left out, never null. All times are epoch seconds in and ISO
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from voiceapps.rules.reports import CallFacts
 
 Payload = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class CallerDetails:
+    """What the first INVITE says of the caller and of the way of the call; what it does not say is empty."""
+
+    diversion: Mapping[str, str] = field(default_factory=dict)
+    """The last diversion (RFC 5806): `origTo`, and its parameters by their names."""
+    uui: str = ""
+    """The user-to-user information with its encoding (RFC 7433)."""
+    sip_headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers by their names in lower case; empty unless the application asks for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +35,7 @@ class CallView:
     at: float
     answered_at: float | None
     tag: str
+    details: CallerDetails = CallerDetails()
 
     @property
     def url(self) -> str:
@@ -44,7 +57,9 @@ class RecordingView:
 
 def initiate(view: CallView) -> Payload:
     """Return the body that asks for a call's first document."""
-    return {**_common("initiate", view), "sipCallId": view.facts.sip_call_id}
+    details = view.details
+    found = {"diversion": dict(details.diversion), "uui": details.uui, "sipHeaders": dict(details.sip_headers)}
+    return {**_common("initiate", view), "sipCallId": view.facts.sip_call_id, **{name: value for name, value in found.items() if value}}
 
 
 def redirect(view: CallView) -> Payload:

@@ -13,6 +13,7 @@ from callflow.engine.call_engine import CallEngine
 from callflow.engine.effects import Answer, ApplicationWanted, Effect, FetchDocument, Play, SpeechWanted, WriteReport
 from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.rules.reports import CallEnded, CallFacts
+from voiceapps.rules.webhook_bodies import CallerDetails
 
 T = TypeVar("T")
 EPOCH = 1_700_000_000.0
@@ -37,6 +38,7 @@ FACTS = CallFacts(
     country="US",
     started_at=EPOCH,
 )
+DETAILS = CallerDetails({"origTo": "+15550100", "reason": "user-busy"}, "48;encoding=hex", {"x-order": "7"})
 
 
 def uuids() -> Callable[[], str]:
@@ -49,7 +51,7 @@ class Driver:
 
     def __init__(self, application: Application | None = APPLICATION, config: CallflowConfig = CONFIG) -> None:
         self.application = application
-        self.engine = CallEngine(FACTS, config, new_uuid=uuids(), epoch_offset=EPOCH - 100.0)
+        self.engine = CallEngine(FACTS, DETAILS, config, new_uuid=uuids(), epoch_offset=EPOCH - 100.0)
         self.now = 100.0
         self.seen: list[Effect] = []
 

@@ -54,7 +54,7 @@ def test_initiate_is_sent_at_once_with_the_applications_credentials() -> None:
     driver.arrive()
     fetch = driver.last(FetchDocument)
     assert (fetch.event_type, fetch.webhook, fetch.timeout_seconds) == ("initiate", APPLICATION.initiated, 15.0)
-    assert fetch.body["sipCallId"] == "abc@phone"
+    assert (fetch.body["sipCallId"], fetch.body["uui"]) == ("abc@phone", "48;encoding=hex")
     assert driver.count(Answer) == 0
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import bandwidth.models as vendor
 import pytest
 
-from tests.unit.engine.driver import EPOCH, FACTS
+from tests.unit.engine.driver import DETAILS, EPOCH, FACTS
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.webhook_bodies import CallView, RecordingView
 
@@ -16,6 +17,7 @@ EARLY = CallView(FACTS, "https://voice.example.com", EPOCH, None, "")
 RECORDING = RecordingView("r-" + "0" * 45, EPOCH + 1, EPOCH + 2.5, 1500)
 BODIES: list[tuple[webhook_bodies.Payload, Any]] = [
     (webhook_bodies.initiate(EARLY), vendor.InitiateCallback),
+    (webhook_bodies.initiate(replace(EARLY, details=DETAILS)), vendor.InitiateCallback),
     (webhook_bodies.redirect(EARLY), vendor.RedirectCallback),
     (webhook_bodies.redirect(VIEW), vendor.RedirectCallback),
     (webhook_bodies.gather(VIEW, "12", "#"), vendor.GatherCallback),
@@ -40,7 +42,19 @@ def test_optional_fields_are_left_out() -> None:
     assert "tag" not in webhook_bodies.redirect(EARLY)
     assert webhook_bodies.redirect(VIEW)["tag"] == "blue"
     assert {"errorMessage", "errorId"}.isdisjoint(webhook_bodies.disconnect(EARLY, cause="hangup"))
+    assert {"diversion", "uui", "sipHeaders"}.isdisjoint(webhook_bodies.initiate(EARLY))
     assert "answerTime" not in webhook_bodies.recording_available(VIEW, RECORDING)
+
+
+def test_only_initiate_says_who_calls() -> None:
+    view = replace(VIEW, details=DETAILS)
+    body = webhook_bodies.initiate(view)
+    assert (body["diversion"], body["uui"], body["sipHeaders"]) == (
+        {"origTo": "+15550100", "reason": "user-busy"},
+        "48;encoding=hex",
+        {"x-order": "7"},
+    )
+    assert "uui" not in webhook_bodies.redirect(view)
 
 
 @pytest.mark.parametrize(("milliseconds", "text"), [(0, "PT0S"), (20_056, "PT20.056S"), (10_800_020, "PT10800.020S"), (3000, "PT3S")])
