@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from daemonkit.address import Address
-from sipproxy.core import edits
 from sipproxy.core.events import ReportMade
 from sipproxy.core.relay_broker import RelayBroker
 from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import CANCELLED, UNANSWERED, Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
+from sipproxy.headers import edits
 from sipproxy.transactions.listener import Side
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallEnded

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from daemonkit.address import Address
-from sipproxy.core import edits
 from sipproxy.core.call_end import NO_RELAY, CallEnd
 from sipproxy.core.events import NodeChosen, ReportMade, printable
 from sipproxy.core.forward import RequestSender
 from sipproxy.core.guard import PendingInvite
 from sipproxy.core.limits import FAILOVER_SECONDS
 from sipproxy.core.message_trace import MessageTrace
-from sipproxy.core.record_route import RouteToken
 from sipproxy.core.relay_broker import Refusal, RelayBroker, SdpTransit, has_description
 from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import Input, Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
+from sipproxy.headers import edits
+from sipproxy.headers.record_route import RouteToken
 from voiceapps.rules.admission import AdmissionSnapshot
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallAdmitted, CallFacts

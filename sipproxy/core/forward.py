@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from daemonkit.address import Address
-from sipproxy.core import edits
 from sipproxy.core.limits import TIMER_C_SECONDS
 from sipproxy.core.message_trace import MessageTrace
-from sipproxy.core.record_route import InnerRoute, RouteToken
 from sipproxy.core.relay_broker import Refusal, RelayBroker, SdpTransit, has_description
 from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
+from sipproxy.headers import edits
+from sipproxy.headers.record_route import InnerRoute, RouteToken
 from sipproxy.sip import Request
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener, Side

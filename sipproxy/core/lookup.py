@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from daemonkit.address import Address
-from sipproxy.core import edits
 from sipproxy.core.events import RequestSeen, method_label
 from sipproxy.core.forward import DialogForwarder
 from sipproxy.core.guard import Guard
-from sipproxy.core.record_route import RouteToken, looks_like_token
 from sipproxy.core.responder import Responder
 from sipproxy.core.shared import Shared
 from sipproxy.core.source_gate import SourceGate
+from sipproxy.headers import edits
+from sipproxy.headers.record_route import RouteToken, looks_like_token
 from sipproxy.sip import Request
 from sipproxy.sip.methods import ALLOW, Use, methods_for
 from sipproxy.transactions.branches import has_looped

@@ -43,7 +43,6 @@ from dataclasses import dataclass
 
 from daemonkit.address import Address
 from sipproxy.config import SipProxyConfig
-from sipproxy.core import edits
 from sipproxy.core.call_end import CallEnd
 from sipproxy.core.call_start import CallStart
 from sipproxy.core.calls import CallBook
@@ -60,6 +59,7 @@ from sipproxy.core.response_context import ContextId
 from sipproxy.core.responses import ResponseForwarder
 from sipproxy.core.shared import ContextTimer, CoreHooks, Drops, Shared
 from sipproxy.core.source_gate import SourceGate
+from sipproxy.headers import edits
 from sipproxy.sip import BadRequestError, PeerError, Request, Response, is_keepalive, parse_message
 from sipproxy.transactions.events import (
     AckReceived,

@@ -8,11 +8,11 @@ dialog. The token names the relay, which still has the session, and the response
 
 from __future__ import annotations
 
-from sipproxy.core import edits
 from sipproxy.core.message_trace import MessageTrace
-from sipproxy.core.record_route import RouteToken
 from sipproxy.core.relay_broker import Refusal, RelayBroker, SdpTransit, has_description
 from sipproxy.core.shared import Shared
+from sipproxy.headers import edits
+from sipproxy.headers.record_route import RouteToken
 from sipproxy.sip import Response
 from sipproxy.transactions.listener import Listener, Side
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import auto
 
 from daemonkit.address import Address
-from sipproxy.core.record_route import RouteToken
+from sipproxy.headers.record_route import RouteToken
 from sipproxy.sip import Request
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener, Side

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from daemonkit.address import Address
-from sipproxy.core import edits
 from sipproxy.core.call_end import CallEnd
 from sipproxy.core.call_start import CallStart
 from sipproxy.core.limits import MAX_REWRITTEN, TIMER_C_SECONDS
@@ -14,6 +13,7 @@ from sipproxy.core.relay_broker import Refusal, RelayBroker, SdpTransit, has_des
 from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import CANCELLED, Input, Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
+from sipproxy.headers import edits
 from sipproxy.sip import Request, Response
 from sipproxy.transactions.events import Key, RequestTimedOut, ResponseReceived
 from sipproxy.transactions.listener import Listener, Side

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from sipproxy.core.record_route import RouteToken
+from sipproxy.headers.record_route import RouteToken
 from sipproxy.sip import (
     BadRequestError,
     Challenge,

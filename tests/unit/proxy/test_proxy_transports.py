@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from daemonkit.address import Address
-from sipproxy.core.record_route import MAX_INNER, InnerRoute
+from sipproxy.headers.record_route import MAX_INNER, InnerRoute
 from sipproxy.sip import NameAddr, Request, Response
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener, Transport

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sipproxy.core.record_route import RouteToken, looks_like_token
+from sipproxy.headers.record_route import RouteToken, looks_like_token
 from sipproxy.sip import UsageError
 
 KEY = b"key"

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 
 from daemonkit.address import Address
 from sipproxy.config import SipProxyConfig
-from sipproxy.core.record_route import PARAMETER, InnerRoute, RouteToken, looks_like_token
+from sipproxy.headers.record_route import PARAMETER, InnerRoute, RouteToken, looks_like_token
 from sipproxy.sip import Message, NameAddr, PeerError, Request, Response, SipUri
 from sipproxy.sip.uri import DEFAULT_PORT, SECURE_PORT
 from sipproxy.transactions.branches import make_branch
