@@ -12,7 +12,7 @@ from daemonkit.interfaces import default_route_address, local_addresses
 from mediarelay.config import Interface, PlaneChoice, RelayConfig, port_share
 from sipproxy.config import HepConfig, Relay, SipProxyConfig, TlsConfig
 from sipproxy.dns_config import DnsConfig
-from sipproxy.headers.record_route import MAX_LISTENERS
+from sipproxy.headers.flow import MAX_LISTENERS
 from sipproxy.mac import mac_key
 from sipproxy.transactions.listener import Listener, Side, Transport
 

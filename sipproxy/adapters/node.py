@@ -15,7 +15,7 @@ from sipproxy.adapters.bans import FleetBans
 from sipproxy.adapters.call_log import RefusalLog
 from sipproxy.adapters.directory import Directory
 from sipproxy.adapters.ended_calls import EndedCalls
-from sipproxy.adapters.nodes import CallflowNodes
+from sipproxy.adapters.nodes import LiveNodes
 from sipproxy.admission.bans import BanChange
 from sipproxy.aio.kernel_set import KernelSet
 from sipproxy.aio.server import ProxyServer
@@ -56,7 +56,8 @@ class ProxyNode:
         # One worker writes to the kernel for all: it gets the bans of the others from the database.
         self._kernel = KernelSet(config.external, registry=registry) if config.guard_kernel and config.worker == 0 else None
         # With static targets only this proxy knows when a call ends.
-        self._nodes = None if config.callflow_targets else CallflowNodes(database, self._server.replace_nodes)
+        self._nodes = None if config.callflow_targets else LiveNodes(database, "callflow", self._server.replace_nodes, seconds=1.0)
+        self._proxies = LiveNodes(database, "sipproxy", self._server.replace_proxies, seconds=2.0)
         self._ended = EndedCalls(database, settled=self._server.settled_calls, forget=self._server.forget_calls)
         self._served = False
 
@@ -68,6 +69,7 @@ class ProxyNode:
         await self._server.start(self._sockets)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._server.reload)
         self._refusals.start()
+        await self._proxies.start()
         if self._nodes:
             await self._nodes.start()
             self._ended.start()
@@ -93,6 +95,7 @@ class ProxyNode:
         if self._nodes:
             self._nodes.stop()
             self._ended.stop()
+        self._proxies.stop()
         self._bans.stop()
         self._server.stop()
         if self._kernel:

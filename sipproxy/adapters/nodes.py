@@ -1,4 +1,4 @@
-"""The call-flow nodes, read from the database."""
+"""The live nodes of a role, read from the database."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from django.db import DatabaseError
 
 from daemonkit.address import Address
 from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
+from voiceapps.rules.reports import Role
 from voiceapps.selectors import NodeView, node_pool
-
-REFRESH_SECONDS = 1.0
 
 OnNodes = Callable[[tuple[Address, ...], tuple[Address, ...]], None]
 
 log = structlog.get_logger(__name__)
 
 
-class CallflowNodes:
-    """Calls `on_nodes` each second with the nodes that take calls, the least loaded first, and with all nodes that live.
+class LiveNodes:
+    """Calls `on_nodes` at each refresh with the nodes of a role that take calls, the least loaded first, and with all that live.
 
     While the database does not answer, the last known nodes stay in use.
     """
 
-    def __init__(self, database: DatabaseExecutor, on_nodes: OnNodes) -> None:
+    def __init__(self, database: DatabaseExecutor, role: Role, on_nodes: OnNodes, *, seconds: float) -> None:
         self._database = database
+        self._role = role
         self._on_nodes = on_nodes
+        self._seconds = seconds
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Read once, then start the task that reads each second."""
+        """Read once, then start the task that reads again and again."""
         await self._refresh()
         self._task = asyncio.create_task(self._refresh_forever())
 
@@ -42,14 +43,14 @@ class CallflowNodes:
 
     async def _refresh_forever(self) -> None:
         while True:
-            await asyncio.sleep(REFRESH_SECONDS)
+            await asyncio.sleep(self._seconds)
             await self._refresh()
 
     async def _refresh(self) -> None:
         try:
-            nodes = await self._database.read(node_pool, "callflow")
+            nodes = await self._database.read(node_pool, self._role)
         except (DatabaseError, DatabaseBusyError) as error:
-            log.warning("nodes_unavailable", error=str(error))
+            log.warning("nodes_unavailable", role=self._role, error=str(error))
             return
         by_load = sorted(nodes, key=lambda node: node.load)
         self._on_nodes(tuple(_address(node) for node in by_load if node.state == "up"), tuple(_address(node) for node in by_load))

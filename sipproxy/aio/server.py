@@ -140,6 +140,10 @@ class ProxyServer:
         self._has_nodes = bool(up)
         self._core.replace_nodes(up, known)
 
+    def replace_proxies(self, _up: tuple[Address, ...], known: tuple[Address, ...]) -> None:
+        """Take the proxies of the fleet that live."""
+        self._core.replace_proxies(known)
+
     def settled_calls(self) -> tuple[str, ...]:
         """Return the calls whose end the database would know."""
         return self._core.settled_calls(self._now())

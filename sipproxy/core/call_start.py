@@ -14,6 +14,7 @@ from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import Input, Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
 from sipproxy.headers import edits
+from sipproxy.headers.flow import Flow
 from sipproxy.headers.record_route import RouteToken
 from voiceapps.rules.admission import AdmissionSnapshot
 from voiceapps.rules.endings import EndReason
@@ -57,7 +58,7 @@ class CallStart:
         if relay is None:
             self._ends.fail(context, 503, EndReason.NO_MEDIA_RELAY, now)
         else:
-            context.outgoing = edits.prepare_invite(request, facts)
+            context.outgoing = edits.prepare_invite(request, facts, self._flow(context).reach)
             self._offer(context, now)
 
     def fail_over(self, context: ResponseContext, now: float) -> None:
@@ -131,9 +132,11 @@ class CallStart:
             context.client = None
 
     def _token(self, context: ResponseContext, node: Address) -> RouteToken:
-        source, listener = context.source, context.listener
-        nat = edits.is_behind_nat(context.request, source, listener.transport)
-        return RouteToken(context.call_id, node, context.relay, source, context.offered, nat, listener.transport, listener.index)
+        return RouteToken(context.call_id, node, context.relay, self._flow(context), context.offered)
+
+    def _flow(self, context: ResponseContext) -> Flow:
+        listener, source = context.listener, context.source
+        return Flow.of(listener, source, behind_nat=edits.is_behind_nat(context.request, source, listener.transport))
 
     def _sign(self, context: ResponseContext, token: RouteToken) -> str:
         request = context.request

@@ -77,6 +77,10 @@ class CallBook:
             self._waiting[facts.source_ip] += 1
         self._timers.set(facts.call_id, now + CALL_SECONDS)
 
+    def has(self, call_id: str) -> bool:
+        """Return whether a call was admitted here and is up."""
+        return call_id in self._calls
+
     def move(self, call_id: str, node: Address) -> None:
         """Note the node that a call goes to."""
         call = self._calls.get(call_id)

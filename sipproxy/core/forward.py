@@ -1,4 +1,4 @@
-"""How requests leave, and the way of those inside a dialog, which follow their token."""
+"""How requests leave, and the way of those inside a dialog, which follow their token, or the flow that the caller has moved to."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
 from sipproxy.headers import edits
-from sipproxy.headers.record_route import InnerRoute, RouteToken
+from sipproxy.headers.dialog import Turned, turn_inside, turn_outside
+from sipproxy.headers.flow import Flow
+from sipproxy.headers.record_route import RouteToken
 from sipproxy.sip import Request
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener, Side
@@ -58,41 +60,51 @@ class DialogForwarder:
         self._broker = broker
         self._sender = sender
 
-    def forward(self, listener: Listener, key: Key, request: Request, source: Address, token: RouteToken, now: float) -> None:
-        """Send a request along the dialog that its token describes."""
+    def forward(self, listener: Listener, key: Key, request: Request, source: Address, token: RouteToken, signed: str, now: float) -> None:  # noqa: PLR0913  # one request with all that is known of it
+        """Send a request along the dialog that its token describes; `signed` is the token's text."""
         context = ResponseContext(
             listener, key, request, source, token.call_id, token.relay, initial=False, offered=has_description(request)
         )
         self._sender.open(context, now)
-        context.token, context.signed = token, edits.route_user(request)
-        context.outgoing = self._prepare(listener.side, request)
+        context.token, context.signed = token, signed
+        turned = self._turn(listener, request, source, token, signed)
+        context.outgoing, context.signed_flow, context.inner = turned.out, turned.signed_flow, turned.inner
         self._note(listener.side, request, token, now)
         self._trace.trace(token.call_id, listener, request, now, came_from=source)
         if request.method == "INVITE":
             self._responder.respond(context, request.make_response(100), now)
-        self._send_in_turn(context, token, now)
+        other = self._other_proxy(turned)
+        if other is not None:
+            self._pass_on(context, other, now)
+        else:
+            self._send_in_turn(context, turned.flow, now)
 
-    def forward_ack(self, listener: Listener, request: Request, source: Address, token: RouteToken, now: float) -> None:
+    def forward_ack(self, listener: Listener, request: Request, source: Address, token: RouteToken, signed: str, now: float) -> None:
         """Forward the ACK of a 2xx, without a transaction; its description is always an answer."""
         side = listener.side
         self._trace.trace(token.call_id, listener, request, now, came_from=source)
         self._shared.calls.touch(token.call_id, now)
         if side is Side.EXTERNAL:
             self._shared.calls.acknowledge(token.call_id, now)
-        out = self._prepare(side, request)
+        turned = self._turn(listener, request, source, token, signed)
+        other = self._other_proxy(turned)
+        if other is not None:
+            self._sender.send_ack(token.call_id, _counted(request), self._shared.config.internal, other, now)
+            return
+        out = turned.out
         transit = SdpTransit(token.call_id, token.relay, side, source, is_offer=False)
 
         def on_rewritten(body: bytes | Refusal, later: float) -> None:
             # An answer that the relay did not rewrite would lead the media past it: the peer repeats its 2xx and gives up.
             if isinstance(body, bytes):
                 out.set_body(body)
-                self._send_ack(side, out, token, later)
+                self._send_ack(side, out, token, turned.flow, later)
 
         def step(at: float) -> None:
             if has_description(request):
                 self._broker.rewrite(request, transit, on_rewritten, at)
             else:
-                self._send_ack(side, out, token, at)
+                self._send_ack(side, out, token, turned.flow, at)
 
         self._broker.take_turn(token.call_id, step, now)
 
@@ -104,68 +116,68 @@ class DialogForwarder:
         if request.method == "BYE" and side is Side.EXTERNAL:
             calls.give_up(token.call_id)
 
-    def _send_in_turn(self, context: ResponseContext, token: RouteToken, now: float) -> None:
+    def _turn(self, listener: Listener, request: Request, source: Address, token: RouteToken, signed: str) -> Turned:
+        config = self._shared.config
+        if listener.side is Side.INTERNAL:
+            return turn_outside(request, token, signed, config)
+        came_by = Flow.of(listener, source, behind_nat=edits.is_behind_nat(request, source, listener.transport))
+        return turn_inside(request, token, came_by, config, is_here=self._shared.calls.has(token.call_id))
+
+    def _other_proxy(self, turned: Turned) -> Address | None:
+        """Return the proxy that has the caller's flow, None where this one sends: it has it, or that one is gone."""
+        proxy = turned.proxy
+        return proxy if proxy in self._shared.proxies else None
+
+    def _pass_on(self, context: ResponseContext, proxy: Address, now: float) -> None:
+        """Let another proxy of the fleet send a request: it does for it all that this one would have done."""
+        context.passed_on = True
+        self._sender.send(context, _counted(context.request), self._shared.config.internal, proxy, now)
+
+    def _send_in_turn(self, context: ResponseContext, flow: Flow, now: float) -> None:
         """Send a request as soon as no earlier message of its call waits at the relay, and its own description has passed there."""
-        request = context.request
-        answers = request.method == "PRACK" and not token.offered
-        transit = SdpTransit(token.call_id, token.relay, context.side, context.source, is_offer=not answers)
+        request, token = context.request, context.token
+        answers = request.method == "PRACK" and token is not None and not token.offered
+        transit = SdpTransit(context.call_id, context.relay, context.side, context.source, is_offer=not answers)
 
         def on_rewritten(body: bytes | Refusal, later: float) -> None:
             if isinstance(body, Refusal):
                 self._responder.refuse(context, body.value, later)
             elif context.phase is not Phase.FINISHED and context.outgoing is not None:
                 context.outgoing.set_body(body)
-                self._send(context, later)
+                self._send(context, flow, later)
 
         def step(at: float) -> None:
             if context.offered:
                 self._broker.rewrite(request, transit, on_rewritten, at)
             else:
-                self._send(context, at)
+                self._send(context, flow, at)
 
-        self._broker.take_turn(token.call_id, step, now)
+        self._broker.take_turn(context.call_id, step, now)
 
-    def _prepare(self, side: Side, request: Request) -> Request:
-        """Return a request inside a dialog as the other side gets it, without our Via."""
-        out = request.copy()
-        edits.count_hop(out)
-        if side is Side.EXTERNAL:
-            inner = self._inner_route(request)
-            out.remove_if(("proxy-authorization", "route").__contains__)
-            if inner is not None:
-                edits.follow_inner_route(out, inner)
-            return out
-        edits.pop_own_route(out)
-        edits.strip_private(out)
-        out.remove_if(("via", "record-route").__contains__)
-        if self._shared.config.callflow_targets:
-            edits.replace_contact(out)
-        return out
-
-    def _inner_route(self, request: Request) -> InnerRoute | None:
-        sealed = edits.sealed_route(request) if self._shared.config.callflow_targets else ""
-        if not sealed:
-            return None
-        key, tag = self._shared.config.route_key, edits.side_tag(request, Side.EXTERNAL)
-        return InnerRoute.parse(sealed, key=key, sip_call_id=request.call_id, caller_tag=tag)
-
-    def _way(self, side: Side, out: Request, token: RouteToken) -> tuple[Listener, Address]:
+    def _way(self, side: Side, out: Request, token: RouteToken, flow: Flow) -> tuple[Listener, Address]:
         shared = self._shared
         config = shared.config
         if side is Side.EXTERNAL:
             return config.internal, token.callflow
-        came_to = config.external_listener(token.transport, token.index)
-        if came_to.transport.is_stream and shared.hooks.is_connected(came_to, token.caller):
-            return came_to, token.caller
-        transport, address = edits.next_hop_outside(out, token, shared.own_hosts)
-        return config.external_listener(transport, token.index), address
+        came_to = config.external_listener(flow.transport, flow.index)
+        if came_to.transport.is_stream and shared.hooks.is_connected(came_to, flow.caller):
+            return came_to, flow.caller
+        transport, address = edits.next_hop_outside(out, flow, shared.own_hosts)
+        return config.external_listener(transport, flow.index), address
 
-    def _send(self, context: ResponseContext, now: float) -> None:
+    def _send(self, context: ResponseContext, flow: Flow, now: float) -> None:
         if context.outgoing is None or context.token is None:
             return
-        egress, address = self._way(context.side, context.outgoing, context.token)
+        egress, address = self._way(context.side, context.outgoing, context.token, flow)
         self._sender.send(context, context.outgoing, egress, address, now)
 
-    def _send_ack(self, side: Side, out: Request, token: RouteToken, now: float) -> None:
-        egress, address = self._way(side, out, token)
+    def _send_ack(self, side: Side, out: Request, token: RouteToken, flow: Flow, now: float) -> None:  # noqa: PLR0913  # as `_way`
+        egress, address = self._way(side, out, token, flow)
         self._sender.send_ack(token.call_id, out, egress, address, now)
+
+
+def _counted(request: Request) -> Request:
+    """Return a request that has gone one hop further."""
+    out = request.copy()
+    edits.count_hop(out)
+    return out

@@ -9,7 +9,7 @@ from sipproxy.core.guard import Guard
 from sipproxy.core.responder import Responder
 from sipproxy.core.shared import Shared
 from sipproxy.core.source_gate import SourceGate
-from sipproxy.headers import edits
+from sipproxy.headers import contacts, edits
 from sipproxy.headers.record_route import RouteToken, looks_like_token
 from sipproxy.sip import Request
 from sipproxy.sip.methods import ALLOW, Use, methods_for
@@ -44,22 +44,24 @@ class Lookup:
 
     def receive_ack(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         """Take an ACK of a 2xx."""
-        token = self._token(listener.side, request)
+        signed = _signed(listener.side, request)
+        token = self._token(listener.side, request, signed)
         if token is None or not self._may_pass(listener.side, token) or request.max_forwards == 0:
             self._shared.drops.lost_acks += 1
         else:
-            self._dialogs.forward_ack(listener, request, source, token, now)
+            self._dialogs.forward_ack(listener, request, source, token, signed, now)
 
     def _receive_inside_dialog(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         if request.method == "ACK":
             self.receive_ack(listener, request, source, now)
             return
-        token = self._token(listener.side, request)
+        signed = _signed(listener.side, request)
+        token = self._token(listener.side, request, signed)
         if token is None:
-            status = 403 if looks_like_token(edits.route_user(request)) else 481
+            status = 403 if looks_like_token(signed) else 481
             self._answer_within_limit(listener, request, status, source, now)
             return
-        status = self._trouble(request) or (
+        status = self._trouble(request, source) or (
             0 if self._may_pass(listener.side, token) and not self._comes_late(request, token, now) else 481
         )
         if status:
@@ -67,7 +69,7 @@ class Lookup:
             return
         key = self._shared.layers[listener].begin(request, source, now)
         if key is not None:
-            self._dialogs.forward(listener, key, request, source, token, now)
+            self._dialogs.forward(listener, key, request, source, token, signed, now)
 
     def _receive_from_node(self, listener: Listener, request: Request, source: Address) -> None:
         # The proxy places no calls to the outside; a node may ask whether it lives.
@@ -87,7 +89,7 @@ class Lookup:
             response.append("Allow", ALLOW)
             self._responder.answer(listener, request, response, source)
             return
-        status = self._trouble(request)
+        status = self._trouble(request, source)
         if status == 0 and request.method != "INVITE":
             status = 403 if request.method == "OPTIONS" else 405
         if status:
@@ -95,17 +97,18 @@ class Lookup:
         else:
             self._guard.receive(listener, request, source, limited=limited, now=now)
 
-    def _trouble(self, request: Request) -> int:
+    def _trouble(self, request: Request, source: Address) -> int:
         """Return the status that refuses a request for its hops, its loop or its Proxy-Require, 0 if none does."""
         if request.max_forwards == 0:
             return 483
-        if has_looped(request, key=self._shared.config.route_key):
+        # What another proxy of the fleet passes on bears its Via, and goes no further than to the caller.
+        if source not in self._shared.proxies and has_looped(request, key=self._shared.config.route_key):
             return 482
         return 420 if request.count("proxy-require") else 0
 
-    def _token(self, side: Side, request: Request) -> RouteToken | None:
+    def _token(self, side: Side, request: Request, signed: str) -> RouteToken | None:
         return RouteToken.parse(
-            edits.route_user(request),
+            signed,
             key=self._shared.config.route_key,
             sip_call_id=request.call_id,
             caller_tag=edits.side_tag(request, side),
@@ -150,3 +153,11 @@ class Lookup:
             self._answer(listener, request, 503, source)
         else:
             self._shared.drops.silenced += 1
+
+
+def _signed(side: Side, request: Request) -> str:
+    """Return the text of the token that a request inside a dialog brings: in its Route, or, from outside, in its Request-URI."""
+    user = edits.route_user(request)
+    if side is Side.INTERNAL or looks_like_token(user):
+        return user
+    return contacts.token_of(request) or user

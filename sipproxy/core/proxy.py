@@ -27,6 +27,7 @@ One face, as every core of ours:
     proxy.directory_answered(key, snapshots_or_None, now)
     proxy.relay_answered(key, reply_or_None, now)
     proxy.replace_nodes(up, known)                           # without static targets
+    proxy.replace_proxies(others)                            # of the fleet
     proxy.forget_calls(call_ids)                             # those of settled_calls(now) that have ended: likewise
     proxy.replace_bans(bans, now)                            # all that the database holds, those of other proxies too
     proxy.connection_failed(listener, address, now)          # of a stream
@@ -116,7 +117,7 @@ class ProxyCore:
         """
         if is_keepalive(data):
             return
-        if listener.side is Side.INTERNAL and not self._shared.targets.knows(address):
+        if listener.side is Side.INTERNAL and not (self._shared.targets.knows(address) or address in self._shared.proxies):
             self._shared.drops.strangers_inside += 1
             return
         if listener.side is Side.EXTERNAL and passed_at != self._gate.revision and self._gate.drops_unread(data, address, now):
@@ -198,6 +199,10 @@ class ProxyCore:
     def replace_nodes(self, up: tuple[Address, ...], known: tuple[Address, ...]) -> None:
         """Take the call-flow nodes: those that take calls, least loaded first, and all that dialogs may still live on."""
         self._shared.targets.replace(up, known)
+
+    def replace_proxies(self, others: Iterable[Address]) -> None:
+        """Take the internal addresses of the other proxies of the fleet."""
+        self._shared.proxies = frozenset(others) - {self._shared.config.internal.address}
 
     def settled_calls(self, now: float) -> tuple[str, ...]:
         """Return the ids of the calls that began so long ago that the database would know of their end."""

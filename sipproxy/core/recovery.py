@@ -33,9 +33,9 @@ class Recovery:
             return
         out = response.copy()
         out.replace_top_value("Via", None)
-        listener = self._shared.config.external_listener(token.transport, token.index)
-        address = token.caller if listener.transport.is_stream else out.top_via.reply_address()
-        edits.turn_response_outside(out, response.to.uri, signed, edits.outer_entry(response, signed, listener, self._shared.config))
+        listener = self._shared.config.external_listener(token.flow.transport, token.flow.index)
+        address = token.flow.caller if listener.transport.is_stream else out.top_via.reply_address()
+        edits.turn_response_outside(out, response.to.uri, signed, listener, self._shared.config)
         self._trace.trace(token.call_id, listener, response, now, came_from=token.callflow)
         transit = SdpTransit(token.call_id, token.relay, Side.INTERNAL, token.callflow, is_offer=not token.offered)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import auto
 
 from daemonkit.address import Address
-from sipproxy.headers.record_route import RouteToken
+from sipproxy.headers.record_route import InnerRoute, RouteToken
 from sipproxy.sip import Request
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener, Side
@@ -96,6 +96,12 @@ class ResponseContext:
     """The dialog's token; for the first INVITE the one of the current target."""
     signed: str = ""
     """That token's text."""
+    signed_flow: str = ""
+    """What the Request-URI carried of a caller that has moved; the answer's Contact gets it again."""
+    inner: InnerRoute | None = None
+    """The route behind a static target that a request of the caller followed."""
+    passed_on: bool = False
+    """Whether another proxy of the fleet sends the request: the relay has nothing to do here."""
     target: Address = ("", 0)
     """Where the request went last."""
     egress: Listener | None = None

@@ -13,7 +13,7 @@ from sipproxy.core.relay_broker import Refusal, RelayBroker, SdpTransit, has_des
 from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import CANCELLED, Input, Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
-from sipproxy.headers import edits
+from sipproxy.headers import contacts, edits
 from sipproxy.sip import Request, Response
 from sipproxy.transactions.events import Key, RequestTimedOut, ResponseReceived
 from sipproxy.transactions.listener import Listener, Side
@@ -104,7 +104,7 @@ class ResponseForwarder:
         if response.status == 503 and context.initial and context.phase in (Phase.CALLING, Phase.PROCEEDING):
             self._start.fail_over(context, now)
             return
-        if response.status >= 300 or not has_description(response):
+        if context.passed_on or response.status >= 300 or not has_description(response):
             self._send_back(context, response, response.body if response.status < 300 else None, now)
             return
         known = context.rewritten.get((response.to.tag, response.body))
@@ -147,8 +147,11 @@ class ResponseForwarder:
         out = response.copy()
         edits.put_vias_back(out, context.request)
         if context.side is Side.EXTERNAL:
-            outer = edits.outer_entry(response, context.signed, context.listener, self._shared.config)
-            edits.turn_response_outside(out, context.request.uri_text, context.signed, outer)
+            called, config = context.request.uri_text, self._shared.config
+            edits.turn_response_outside(out, called, context.signed, context.listener, config, inner=context.inner)
+        elif context.request.method in contacts.REFRESHES:
+            # The answer's Contact is a new one to the call flow: it must not lose the flow that the old one carried.
+            contacts.show_flow(out, context.signed_flow)
         if body is not None and body != out.body:
             out.set_body(body)
         elif response.status >= 300 and has_description(response):
@@ -185,4 +188,4 @@ class ResponseForwarder:
             ("Call-ID", request.call_id),
             ("CSeq", f"{number} {method}"),
         ]
-        return Request.build(method, edits.contact_uri(response) or request.uri_text, headers)
+        return Request.build(method, contacts.contact_uri(response) or request.uri_text, headers)

@@ -76,6 +76,8 @@ class Shared:
     targets: Targets = field(init=False)
     own_hosts: frozenset[str] = field(init=False)
     """The addresses of all listeners."""
+    proxies: frozenset[Address] = frozenset()
+    """The internal addresses of the other proxies of the fleet."""
     contexts: dict[ContextId, ResponseContext] = field(default_factory=dict)
     """By server transaction."""
     by_client: dict[ContextId, ResponseContext] = field(default_factory=dict)

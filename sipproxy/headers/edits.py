@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 from daemonkit.address import Address
 from sipproxy.config import SipProxyConfig
-from sipproxy.headers.record_route import PARAMETER, InnerRoute, RouteToken, looks_like_token
+from sipproxy.headers.contacts import contact_uri, show_called
+from sipproxy.headers.flow import Flow
+from sipproxy.headers.record_route import INNER_PARAMETER, InnerRoute, looks_like_token
 from sipproxy.sip import Message, NameAddr, PeerError, Request, Response, SipUri
 from sipproxy.sip.uri import DEFAULT_PORT, SECURE_PORT
 from sipproxy.transactions.branches import make_branch
@@ -14,6 +17,7 @@ from sipproxy.transactions.listener import Listener, Side, Transport
 from voiceapps.rules.reports import CallFacts
 
 CALL_HEADER = "P-Sipuri-Call"
+REACH_HEADER = "P-Sipuri-Reach"
 _PRIVATE = "p-sipuri-"
 _DEFAULT_HOPS = 70
 
@@ -37,8 +41,8 @@ def _is_private(key: str) -> bool:
     return key == "warning" or key.startswith(_PRIVATE)
 
 
-def prepare_invite(request: Request, facts: CallFacts) -> Request:
-    """Return the INVITE as the call flow gets it, without the Via and Record-Route of the hop."""
+def prepare_invite(request: Request, facts: CallFacts, reach: str) -> Request:
+    """Return the INVITE as the call flow gets it, without the Via and Record-Route of the hop; `reach` is that of the caller's flow."""
     out = request.copy()
     out.remove_if(("proxy-authorization", "route").__contains__)
     count_hop(out)
@@ -48,6 +52,7 @@ def prepare_invite(request: Request, facts: CallFacts) -> Request:
         f"{facts.call_id};app={facts.application_id};account={facts.account_id};"
         f"source={facts.source_ip}:{facts.source_port};country={country};started={facts.started_at:.3f}",
     )
+    out.append(REACH_HEADER, reach)
     return out
 
 
@@ -75,19 +80,26 @@ def push_record_route(invite: Request, token: str, internal: Listener) -> None:
     invite.prepend("Record-Route", f"<sip:{token}@{host}:{port};lr>")
 
 
-def turn_response_outside(response: Response, called: str, token: str, outer: str) -> None:
+def turn_response_outside(  # noqa: PLR0913  # what a response shows of us
+    response: Response, called: str, token: str, listener: Listener, config: SipProxyConfig, *, inner: InnerRoute | None = None
+) -> None:
     """Hide our nodes in a response to the caller: our Record-Route entry gets our outer address (RFC 5658), Contact the called URI.
 
-    The entries above ours belong to the target and are removed (`inner_route` keeps them); those below are the caller's own.
+    The entries above ours belong to a static target and are removed: the route behind it travels in ours. Those below are the
+    caller's own. `inner` is the route that the request followed.
     """
     strip_private(response)
+    sealed = ""
+    if config.callflow_targets:
+        shown = inner_route(response, token) if inner is None else replace(inner, target=contact_uri(response))
+        sealed = seal_inner_route(response, shown, config, caller_tag=response.from_.tag)
     values = response.values("record-route")
-    ours = _own_entry(values, token)
     if values:
         # Without our entry it is a response inside a dialog, where Record-Route has no effect (RFC 3261 12.2.1.2).
-        response.replace_values("Record-Route", [f"<{outer}>", *values[ours + 1 :]] if ours >= 0 else [])
-    if response.count("contact"):
-        response.replace("Contact", f"<{called}>")
+        ours = _own_entry(values, token)
+        entry = outer_entry(token, listener, config) + (f";{INNER_PARAMETER}={sealed}" if sealed else "")
+        response.replace_values("Record-Route", [f"<{entry}>", *values[ours + 1 :]] if ours >= 0 else [])
+    show_called(response, called, token, sealed)
 
 
 def inner_route(response: Response, token: str) -> InnerRoute:
@@ -95,15 +107,6 @@ def inner_route(response: Response, token: str) -> InnerRoute:
     values = response.values("record-route")
     above = values[: max(_own_entry(values, token), 0)]
     return InnerRoute(contact_uri(response), tuple(reversed(above)))
-
-
-def contact_uri(response: Response) -> str:
-    """Return the Contact's URI, "" where there is none that can be read."""
-    try:
-        contact = response.contact
-    except PeerError:
-        return ""
-    return contact.uri if contact is not None else ""
 
 
 def _own_entry(values: list[str], token: str) -> int:
@@ -117,15 +120,15 @@ def follow_inner_route(request: Request, inner: InnerRoute) -> None:
     request.replace_values("Route", list(inner.routes))
 
 
-def outer_entry(response: Response, token: str, listener: Listener, config: SipProxyConfig) -> str:
-    """Return our Record-Route URI as callers see it; with static targets it carries the route behind the one that answered."""
+def seal_inner_route(message: Request | Response, inner: InnerRoute, config: SipProxyConfig, *, caller_tag: str) -> str:
+    """Return the text of the route behind a static target, "" where it is too long to travel."""
+    return inner.sign(key=config.route_key, sip_call_id=message.call_id, caller_tag=caller_tag)
+
+
+def outer_entry(token: str, listener: Listener, config: SipProxyConfig) -> str:
+    """Return our Record-Route URI as callers see it."""
     host, port = listener.address
-    entry = f"sip:{token}@{config.record_route_host or host}:{port}{listener.transport.uri_params};lr"
-    if not config.callflow_targets:
-        return entry
-    tag = response.from_.tag
-    sealed = inner_route(response, token).sign(key=config.route_key, sip_call_id=response.call_id, caller_tag=tag)
-    return f"{entry};{PARAMETER}={sealed}" if sealed else entry
+    return f"sip:{token}@{config.record_route_host or host}:{port}{listener.transport.uri_params};lr"
 
 
 def recorded_token(response: Response) -> str:
@@ -145,15 +148,15 @@ def put_vias_back(response: Response, request: Request) -> None:
     response.replace_values("Via", request.headers("via"))
 
 
-def next_hop_outside(request: Request, token: RouteToken, own: frozenset[str]) -> tuple[Transport, Address]:
+def next_hop_outside(request: Request, flow: Flow, own: frozenset[str]) -> tuple[Transport, Address]:
     """Return where a request towards the caller goes.
 
     The next Route or the Request-URI counts only if it is a public address and the caller is not behind NAT: we cannot reach
-    an address within somebody's private network. Otherwise the request goes to where the caller's INVITE came from. `own`
-    holds our addresses: a peer cannot make us send to ourselves.
+    an address within somebody's private network. Otherwise the request goes back where the caller came from. `own` holds our
+    addresses: a peer cannot make us send to ourselves.
     """
-    back = token.transport, token.caller
-    if token.behind_nat:
+    back = flow.transport, flow.caller
+    if flow.behind_nat:
         return back
     routes = request.values("route")
     try:
@@ -163,7 +166,7 @@ def next_hop_outside(request: Request, token: RouteToken, own: frozenset[str]) -
         return back
     if not host.is_global or host.is_multicast or str(host) in own:
         return back
-    transport = _transport_of(uri) or token.transport
+    transport = _transport_of(uri) or flow.transport
     return transport, (str(host), uri.port or (SECURE_PORT if transport is Transport.TLS else DEFAULT_PORT))
 
 
@@ -205,22 +208,10 @@ def route_user(request: Request) -> str:
     return uri.user or "" if uri is not None else ""
 
 
-def sealed_route(request: Request) -> str:
-    """Return the parameter of our topmost Route that holds the route behind the target, "" where there is none."""
-    uri = request.top_route
-    return uri.param(PARAMETER) or "" if uri is not None else ""
-
-
 def is_behind_nat(request: Request, source: Address, transport: Transport) -> bool:
     """Return whether the request's Via names another address than it came from; over a connection the port is not compared."""
     via = request.top_via
     return via.host != source[0] or (not transport.is_stream and (via.port or DEFAULT_PORT) != source[1])
-
-
-def replace_contact(request: Request) -> None:
-    """Replace the Contact of a static target by the called URI, in a request that it sends."""
-    if request.count("contact"):
-        request.replace("Contact", f"<{request.from_.uri}>")
 
 
 def side_tag(request: Request, side: Side) -> str:

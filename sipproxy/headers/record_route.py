@@ -20,22 +20,17 @@ from dataclasses import dataclass
 from typing import Self
 
 from daemonkit.address import Address
-from sipproxy.mac import make_tag
+from sipproxy.headers.flow import Flow, dialog_tag, dotted, packed
 from sipproxy.sip import UsageError
-from sipproxy.transactions.listener import Transport
 
 _LAYOUT = struct.Struct("!B4s16s4sH4sH4sH")
 _MAC_BYTES = 9
 _LENGTH = (_LAYOUT.size + _MAC_BYTES) * 4 // 3
 _CALL_ID = re.compile(r"c-([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})")
 _OFFERED = 0x01
-_BEHIND_NAT = 0x02
-_TRANSPORT_SHIFT, _TRANSPORT_MASK = 2, 0x03
-_INDEX_SHIFT = 4
-_TRANSPORTS = tuple(Transport)
-MAX_LISTENERS = 16  # of one transport: what the flags have room for
+_FLOW_SHIFT = 1
 MAX_INNER = 1_024  # octets of all URIs behind a target: a dialog that needs more is reached without them
-PARAMETER = "in"
+INNER_PARAMETER = "in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +43,10 @@ class RouteToken:
     """Where requests towards the inside go."""
     relay: Address
     """The ng address of the relay that holds the media."""
-    caller: Address
-    """The source address of the caller's INVITE."""
+    flow: Flow
+    """How the caller's first INVITE came."""
     offered: bool
     """Whether that INVITE carried an offer."""
-    behind_nat: bool
-    """Whether the Via of that INVITE named another address than its source."""
-    transport: Transport = Transport.UDP
-    """The transport of that INVITE."""
-    index: int = 0
-    """Which of our listeners with that transport it came to."""
 
     @classmethod
     def parse(cls, raw: str, *, key: bytes, sip_call_id: str, caller_tag: str) -> Self | None:
@@ -69,25 +58,14 @@ class RouteToken:
         except (binascii.Error, ValueError):
             return None
         payload, mac = data[: _LAYOUT.size], data[_LAYOUT.size :]
-        if not hmac.compare_digest(mac, _mac(b"token", payload, key, sip_call_id, caller_tag)):
+        if not hmac.compare_digest(mac, dialog_tag(b"token", payload, key, sip_call_id, caller_tag, size=_MAC_BYTES)):
             return None
         flags, first, rest, *places = _LAYOUT.unpack(payload)
-        number = flags >> _TRANSPORT_SHIFT & _TRANSPORT_MASK
-        if number >= len(_TRANSPORTS):
-            return None
-        callflow, relay, caller = ((_dotted(places[index]), places[index + 1]) for index in (0, 2, 4))
+        callflow, relay, caller = ((dotted(places[index]), places[index + 1]) for index in (0, 2, 4))
+        flow = Flow.from_flags(flags >> _FLOW_SHIFT, caller)
         hexa = first.hex() + rest.hex()
         call_id = f"c-{hexa[:8]}-{hexa[8:16]}-{hexa[16:20]}-{hexa[20:24]}-{hexa[24:28]}-{hexa[28:]}"
-        return cls(
-            call_id,
-            callflow,
-            relay,
-            caller,
-            bool(flags & _OFFERED),
-            bool(flags & _BEHIND_NAT),
-            _TRANSPORTS[number],
-            flags >> _INDEX_SHIFT,
-        )
+        return None if flow is None else cls(call_id, callflow, relay, flow, bool(flags & _OFFERED))
 
     def sign(self, *, key: bytes, sip_call_id: str, caller_tag: str) -> str:
         """Return the token's text for one dialog."""
@@ -95,10 +73,11 @@ class RouteToken:
         if match is None:
             raise UsageError("An internal call id has 47 characters.")
         name = bytes.fromhex("".join(match.groups()))
-        flags = (_OFFERED if self.offered else 0) | (_BEHIND_NAT if self.behind_nat else 0)
-        flags |= _TRANSPORTS.index(self.transport) << _TRANSPORT_SHIFT | self.index << _INDEX_SHIFT
-        payload = _LAYOUT.pack(flags, name[:4], name[4:], *_pack(self.callflow), *_pack(self.relay), *_pack(self.caller))
-        return base64.urlsafe_b64encode(payload + _mac(b"token", payload, key, sip_call_id, caller_tag)).decode("ascii")
+        flags = (_OFFERED if self.offered else 0) | self.flow.flags << _FLOW_SHIFT
+        payload = _LAYOUT.pack(flags, name[:4], name[4:], *packed(self.callflow), *packed(self.relay), *packed(self.flow.caller))
+        return base64.urlsafe_b64encode(payload + dialog_tag(b"token", payload, key, sip_call_id, caller_tag, size=_MAC_BYTES)).decode(
+            "ascii"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +99,7 @@ class InnerRoute:
         except (binascii.Error, ValueError):
             return None
         payload, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
-        if not hmac.compare_digest(mac, _mac(b"inner", payload + b"\n", key, sip_call_id, caller_tag)):
+        if not hmac.compare_digest(mac, dialog_tag(b"inner", payload + b"\n", key, sip_call_id, caller_tag, size=_MAC_BYTES)):
             return None
         target, *routes = payload.decode("utf-8", "surrogateescape").split("\n")
         return cls(target, tuple(routes))
@@ -130,22 +109,10 @@ class InnerRoute:
         payload = "\n".join((self.target, *self.routes)).encode("utf-8", "surrogateescape")
         if len(payload) > MAX_INNER:
             return ""
-        return base64.urlsafe_b64encode(payload + _mac(b"inner", payload + b"\n", key, sip_call_id, caller_tag)).decode("ascii").rstrip("=")
+        sealed = payload + dialog_tag(b"inner", payload + b"\n", key, sip_call_id, caller_tag, size=_MAC_BYTES)
+        return base64.urlsafe_b64encode(sealed).decode("ascii").rstrip("=")
 
 
 def looks_like_token(user: str) -> bool:
     """Return whether a user part has a token's length."""
     return len(user) == _LENGTH
-
-
-def _dotted(packed: bytes) -> str:
-    return ".".join(map(str, packed))
-
-
-def _pack(address: Address) -> tuple[bytes, int]:
-    return bytes(map(int, address[0].split("."))), address[1]
-
-
-def _mac(purpose: bytes, payload: bytes, key: bytes, sip_call_id: str, caller_tag: str) -> bytes:
-    dialog = f"{sip_call_id}\n{caller_tag}".encode("utf-8", "surrogateescape")
-    return make_tag(key, purpose, payload + dialog, size=_MAC_BYTES)

@@ -13,6 +13,7 @@ from sipproxy.sip.grammar import HOST, Params, format_params, param, parse_param
 _BAD = r"\s\x00-\x1f\x7f<>\""
 _URI = re.compile(rf"(sips?):(?:([^@{_BAD}]*+)@)?({HOST})(?::(\d++))?(?:;([^?{_BAD}]*+))?(?:\?([^{_BAD}]*+))?", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
+_VALUE = re.compile(r"[^;?]*+")
 DEFAULT_PORT = 5060
 SECURE_PORT = 5061
 
@@ -61,6 +62,24 @@ class SipUri:
     def param(self, name: str) -> str | None:
         """Return a URI parameter's value, "" when it has none, None when absent."""
         return param(self.params, name)
+
+
+def put_param(uri: str, name: str, value: str) -> str:
+    """Return a URI's text with one more parameter, before its headers; all else stays as it was written."""
+    start = uri.rpartition("@")
+    place, mark, headers = start[2].partition("?")
+    return f"{start[0]}{start[1]}{place};{name}={value}{mark}{headers}"
+
+
+def take_param(uri: str, name: str) -> tuple[str, str]:
+    """Return a URI's text without a parameter, and the parameter's value, "" where it has none; all else stays as it was written."""
+    if f";{name}=" not in uri:
+        return uri, ""
+    user, at, place = uri.rpartition("@")
+    before, _, behind = place.partition(f";{name}=")
+    value = _VALUE.match(behind)
+    found = value[0] if value is not None else ""
+    return f"{user}{at}{before}{behind[len(found) :]}", found
 
 
 def unescape(text: str) -> str:

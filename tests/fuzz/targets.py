@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from sipproxy.headers.flow import Flow
 from sipproxy.headers.record_route import RouteToken
 from sipproxy.sip import (
     BadRequestError,
@@ -235,7 +236,7 @@ def fuzz_body(data: bytes) -> Hashable:
 
 
 TOKEN = RouteToken(
-    "c-95ac8d6e-1a31c52e-b38f-4198-93c1-51633ec68f8d", ("10.0.0.2", 6161), ("10.0.0.9", 22222), ("198.51.100.7", 5080), True, False
+    "c-95ac8d6e-1a31c52e-b38f-4198-93c1-51633ec68f8d", ("10.0.0.2", 6161), ("10.0.0.9", 22222), Flow(("198.51.100.7", 5080)), offered=True
 )
 SIGNED = TOKEN.sign(key=b"key", sip_call_id="call", caller_tag="tag")
 

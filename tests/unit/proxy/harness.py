@@ -62,7 +62,14 @@ def application(**changes: object) -> AdmissionSnapshot:
 class ProxyHarness:
     """One proxy core among its peers; its events are kept by kind."""
 
-    def __init__(self, config: SipProxyConfig = CONFIG, *, max_calls: int = 1000, nodes: tuple[Address, ...] = (NODE_A,)) -> None:
+    def __init__(
+        self,
+        config: SipProxyConfig = CONFIG,
+        *,
+        max_calls: int = 1000,
+        nodes: tuple[Address, ...] = (NODE_A,),
+        network: Network | None = None,
+    ) -> None:
         numbers = count(1)
         self.seed = count(1)
         self.sources = CoreHooks(
@@ -77,6 +84,13 @@ class ProxyHarness:
         self.nodes = nodes
         self.max_calls = max_calls
         self.restart()
+        self.network = network or Network()
+        self.listeners = {listener.address: listener for listener in (*config.external, config.internal)}
+        self.network.add(self, *self.listeners)
+        self.prepare_services()
+
+    def prepare_services(self) -> None:
+        """Let the directory and the relay answer, and nothing have happened yet."""
         self.applications = [application()]
         self.directory_lives = True
         self.relay_lives = True
@@ -95,9 +109,6 @@ class ProxyHarness:
         self.ladder: list[LadderMessage] = []
         self.lookups = 0
         self.answer_lookups = True
-        self.network = Network()
-        self.listeners = {listener.address: listener for listener in (*config.external, config.internal)}
-        self.network.add(self, *self.listeners)
 
     def restart(self) -> None:
         """Start a new core with nothing in memory, as after `kill -9`; the sockets stay."""

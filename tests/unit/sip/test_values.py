@@ -9,7 +9,7 @@ from sipproxy.sip.grammar import format_params, parse_params, quote, split_value
 from sipproxy.sip.limits import MAX_PARAMS, MAX_VALUES
 from sipproxy.sip.names import COMPACT, key, key_of
 from sipproxy.sip.status import reason_phrase
-from sipproxy.sip.uri import unescape
+from sipproxy.sip.uri import put_param, take_param, unescape
 
 tokens = st.text("abcXYZ019-.!%*_+`'~", min_size=1, max_size=8)
 hosts = st.one_of(st.sampled_from(["h", "example.com.", "192.0.2.1", "[2001:db8::1]"]), st.from_regex(r"[a-z0-9]{1,9}", fullmatch=True))
@@ -170,3 +170,25 @@ def test_names() -> None:
 def test_reasons() -> None:
     assert reason_phrase(487) == "Request Terminated"
     assert reason_phrase(499) == "Unknown"
+
+
+@given(st.builds(SipUri, st.sampled_from(["sip", "sips"]), st.one_of(st.none(), tokens), hosts, ports, plain_params, st.just("a=1")))
+def test_a_parameter_is_put_in_and_taken_out_without_a_trace(value: SipUri) -> None:
+    written = put_param(str(value), "sipuri-x", "abc")
+    assert SipUri.parse(written).param("sipuri-x") == "abc"
+    assert take_param(written, "sipuri-x") == (str(value), "abc")
+
+
+@pytest.mark.parametrize(
+    ("uri", "left"),
+    [
+        ("sip:a;x=1@b;x=2;y", ("sip:a;x=1@b;y", "2")),
+        ("sip:a;x=1@b", ("sip:a;x=1@b", "")),
+        ("sip:b;x=2?x=3", ("sip:b?x=3", "2")),
+        ("sip:b;xx=2", ("sip:b;xx=2", "")),
+        ("tel:+1;x=2", ("tel:+1", "2")),
+        ("", ("", "")),
+    ],
+)
+def test_only_the_parameter_itself_is_taken(uri: str, left: tuple[str, str]) -> None:
+    assert take_param(uri, "x") == left
