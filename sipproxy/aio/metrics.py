@@ -28,6 +28,7 @@ class ProxyMetrics(Collector):
         self._requests = Counter("sipuri_sip_requests", "New requests", ["side", "method"], registry=registry)
         self._responses = Counter("sipuri_sip_responses", "Responses to callers", ["method", "status"], registry=registry)
         self._refusals = Counter("sipuri_sip_refusals", "Refused INVITEs", ["reason"], registry=registry)
+        self._offers = Counter("sipuri_sip_offers_standing", "Refused offers that the relay could not be told of", registry=registry)
         self._failures = Counter("sipuri_sip_failures", "Inputs that the core failed on", ["input"], registry=registry)
         # Used several times a call: the child of each set of labels is looked up once.
         self._request_of = cache(lambda side, method: self._requests.labels(side.value, method))
@@ -44,6 +45,10 @@ class ProxyMetrics(Collector):
             self._request_of(event.side, event.method).inc()
         else:
             self._response_of(event.method, event.status).inc()
+
+    def offer_stands(self) -> None:
+        """Count a refused offer that could not be taken back at the relay."""
+        self._offers.inc()
 
     def refused(self, event: InviteRefused) -> None:
         """Count a refusal."""

@@ -30,6 +30,7 @@ from sipproxy.core.events import (
     InviteRefused,
     MessageSeen,
     NodeChosen,
+    OfferStands,
     ProxyEvent,
     RelayWanted,
     ReportMade,
@@ -228,6 +229,7 @@ class ProxyServer:
             InviteRefused: self._on_refused,
             MessageSeen: self._on_message_seen,
             NodeChosen: self._on_node_chosen,
+            OfferStands: self._on_offer_stands,
             RelayWanted: self._on_relay_wanted,
             ReportMade: self._on_report,
             RequestSeen: self._metrics.count,
@@ -265,6 +267,10 @@ class ProxyServer:
 
     def _on_node_chosen(self, event: NodeChosen) -> None:
         self._debug("node_chosen", call_id=event.call_id, node=event.node)
+
+    def _on_offer_stands(self, event: OfferStands) -> None:
+        self._debug("offer_not_taken_back", call_id=event.call_id)
+        self._metrics.offer_stands()
 
     def _on_bans_changed(self, event: BansChanged) -> None:
         for ban in event.change.banned:

@@ -62,6 +62,8 @@ class CallEnd:
         elif context.request.method == "BYE":
             self.release_relay(context)
             self._end_by_bye(context, now)
+        elif status >= 300:
+            self.take_offer_back(context, now)
 
     def end_overdue(self, now: float) -> None:
         """End the calls in which nobody has spoken for too long."""
@@ -73,9 +75,14 @@ class CallEnd:
         for call_id in call_ids:
             self._shared.calls.remove(call_id)
 
+    def take_offer_back(self, context: ResponseContext, now: float) -> None:
+        """Take the offer of a request inside a dialog back at the relay, if it is still open: it got no answer (RFC 3261 14.1)."""
+        if context.offered and not (context.initial or context.passed_on):
+            self._broker.take_back(context.call_id, context.relay, context.request.from_.tag, now)
+
     def release_relay(self, context: ResponseContext) -> None:
         """End the relay's session of a call, if it has one."""
-        if context.relay == NO_RELAY:
+        if context.relay == NO_RELAY or context.passed_on:
             return
         tag = edits.side_tag(context.request, context.side)
         self._broker.delete(context.call_id, context.relay, tag)

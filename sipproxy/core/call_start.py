@@ -9,7 +9,7 @@ from sipproxy.core.forward import RequestSender
 from sipproxy.core.guard import PendingInvite
 from sipproxy.core.limits import FAILOVER_SECONDS
 from sipproxy.core.message_trace import MessageTrace
-from sipproxy.core.relay_broker import Refusal, RelayBroker, SdpTransit, has_description
+from sipproxy.core.relay_broker import MediaTerms, Refusal, RelayBroker, SdpTransit, has_description
 from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import Input, Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
@@ -53,6 +53,7 @@ class CallStart:
             relay or NO_RELAY,
             initial=True,
             offered=has_description(request),
+            terms=MediaTerms.of(application),
         )
         self._sender.open(context, now)
         if relay is None:
@@ -95,7 +96,7 @@ class CallStart:
                 context.outgoing.set_body(body)
                 self._try_next_node(context, later)
 
-        transit = SdpTransit(context.call_id, context.relay, context.side, context.source, is_offer=True)
+        transit = SdpTransit(context.call_id, context.relay, context.side, context.source, is_offer=True, terms=context.terms)
         self._broker.rewrite(context.request, transit, on_rewritten, now)
 
     def _try_next_node(self, context: ResponseContext, now: float) -> None:

@@ -54,6 +54,14 @@ class RelayWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferStands:
+    """Fired when an offer was refused and the relay could not be told: what was agreed before passed another worker, or one that died."""
+
+    call_id: str
+    """The internal call id."""
+
+
+@dataclass(frozen=True, slots=True)
 class InviteRefused:
     """Fired when an INVITE was refused; the customer sees why."""
 
@@ -156,6 +164,7 @@ class BansChanged:
 ProxyEvent = (
     DirectoryWanted
     | RelayWanted
+    | OfferStands
     | InviteRefused
     | InviteChallenged
     | NodeChosen

@@ -107,6 +107,9 @@ class DialogForwarder:
                 self._send_ack(side, out, token, turned.flow, at)
 
         self._broker.take_turn(token.call_id, step, now)
+        if not has_description(request):
+            # The 2xx may have made an offer, which this ACK does not answer.
+            self._broker.take_back(token.call_id, token.relay, request.to.tag, now)
 
     # Steps.
 

@@ -7,19 +7,20 @@ PRACK after a late offer; a response's is the answer to its request's offer, and
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from itertools import count
+from typing import Self
 
 from daemonkit.address import Address
-from sipproxy.core.events import ProxyEvent, RelayWanted
-from sipproxy.core.limits import MAX_RELAY_WAITS, MAX_TURNS
+from sipproxy.core.agreements import Agreements, Command, NgReply
+from sipproxy.core.events import OfferStands, ProxyEvent, RelayWanted
+from sipproxy.core.limits import MAX_MEDIA_SOURCES, MAX_RELAY_WAITS, MAX_TURNS
 from sipproxy.sip import Request, Response
 from sipproxy.sip.body import find_description
 from sipproxy.transactions.listener import Side
-
-NgReply = Mapping[bytes, object]
+from voiceapps.rules.admission import AdmissionSnapshot
 
 
 class Refusal(Enum):
@@ -31,11 +32,38 @@ class Refusal(Enum):
     """The relay is silent or full: our fault."""
 
 
+ANYWHERE = "0.0.0.0/0"  # a range that names no address
+OnReply = Callable[[NgReply | None, float], None]
+"""Called with a relay's dictionary, None where it was silent, and the time."""
 OnRewritten = Callable[[bytes | Refusal, float], None]
 """Called with the body that holds the rewritten description, or why there is none, and the time."""
 _FULL = (b"ran out of ports", b"too many sessions", b"draining", b"limit")
 Continuation = Callable[[float], None]
 """What is to be done with one message; gets the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaTerms:
+    """What an application says of its callers' media; the relay is told with the exchange that opens the session."""
+
+    learns_nat: bool = False
+    """Whether audio may come from another public address than the description's."""
+    sources: tuple[str, ...] = ()
+    """CIDR ranges to whose public addresses the relay may send first."""
+
+    @classmethod
+    def of(cls, application: AdmissionSnapshot) -> Self:
+        """Return the terms of an application."""
+        ranges = (*application.allowed_source_ips, *application.media_source_ips)
+        narrow = tuple(text for text in ranges if text != ANYWHERE)
+        return cls(application.media_learning == "nat", narrow[:MAX_MEDIA_SOURCES])
+
+    def write(self, command: dict[str, object]) -> None:
+        """Add the terms to an ng command; other relays than ours ignore them."""
+        if self.learns_nat:
+            command["flags"] = ["sipuri-learn-nat"]
+        if self.sources:
+            command["sipuri-media-sources"] = list(self.sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +80,8 @@ class SdpTransit:
     """Where its message came from."""
     is_offer: bool
     """Whether it offers or answers."""
+    terms: MediaTerms | None = None
+    """Given for the exchange of the INVITE that opens the session."""
 
 
 class RelayBroker:
@@ -60,7 +90,8 @@ class RelayBroker:
     def __init__(self, tell: Callable[[ProxyEvent], None]) -> None:
         self._tell = tell
         self._serial = count()
-        self._waits: dict[str, tuple[str, OnRewritten]] = {}
+        self._agreements = Agreements()
+        self._waits: dict[str, tuple[str, OnReply]] = {}
         self._turns: dict[str, deque[Continuation]] = {}
 
     def __len__(self) -> int:
@@ -72,11 +103,27 @@ class RelayBroker:
         if found is None or len(self._waits) >= MAX_RELAY_WAITS:
             then(Refusal.UNAVAILABLE, now)
             return
-        body = message.body
-        key = str(next(self._serial))
-        self._waits[key] = transit.call_id, lambda sdp, at: then(found.replaced(body, sdp) if isinstance(sdp, bytes) else sdp, at)
-        self._turns.setdefault(transit.call_id, deque())
-        self._tell(RelayWanted(key, transit.relay, _command(message, found.of(body), transit)))
+        body, command = message.body, _command(message, found.of(message.body), transit)
+
+        def on_reply(reply: NgReply | None, at: float) -> None:
+            sdp = _outcome(reply)
+            if isinstance(sdp, bytes) and reply is not None:
+                self._agreements.note(transit.relay, command, reply, first=transit.terms is not None)
+            then(found.replaced(body, sdp) if isinstance(sdp, bytes) else sdp, at)
+
+        self._ask(transit.call_id, transit.relay, command, on_reply)
+
+    def take_back(self, call_id: str, relay: Address, offerer_tag: str, now: float) -> None:
+        """Take back the open offer of a party, if it has one: it was refused, or got no answer."""
+
+        def step(at: float) -> None:
+            commands = self._agreements.take_back(call_id, relay, _tag(offerer_tag))
+            if commands is None or len(self._waits) >= MAX_RELAY_WAITS:
+                self._tell(OfferStands(call_id))
+            else:
+                self._send_in_order(call_id, relay, commands)
+
+        self.take_turn(call_id, step, now)
 
     def take_turn(self, call_id: str, step: Continuation, now: float) -> None:
         """Do a step of a call as soon as no earlier message of the call waits at the relay: peers on streams rely on the order.
@@ -91,6 +138,7 @@ class RelayBroker:
 
     def delete(self, call_id: str, relay: Address, from_tag: str) -> None:
         """End the relay's session. Nobody waits for the answer: if the command is lost, the relay's own time-out ends the session."""
+        self._agreements.forget(call_id)
         self._tell(RelayWanted("", relay, {"command": "delete", "call-id": call_id, "from-tag": _tag(from_tag)}))
 
     def receive(self, key: str, reply: NgReply | None, now: float) -> None:
@@ -100,11 +148,23 @@ class RelayBroker:
             return
         call_id, then = held
         waiting = self._turns.pop(call_id, deque())
-        then(_outcome(reply), now)
+        then(reply, now)
         while waiting and call_id not in self._turns:
             waiting.popleft()(now)
         if waiting:
             self._turns[call_id].extend(waiting)
+
+    def _ask(self, call_id: str, relay: Address, command: Command, then: OnReply) -> None:
+        key = str(next(self._serial))
+        self._waits[key] = call_id, then
+        self._turns.setdefault(call_id, deque())
+        self._tell(RelayWanted(key, relay, command))
+
+    def _send_in_order(self, call_id: str, relay: Address, commands: tuple[Command, ...]) -> None:
+        """Send commands whose answers change nothing here, each after the answer to the one before."""
+        if commands:
+            first, *rest = commands
+            self._ask(call_id, relay, first, lambda _reply, _at: self._send_in_order(call_id, relay, tuple(rest)))
 
 
 def _outcome(reply: NgReply | None) -> bytes | Refusal:
@@ -141,6 +201,8 @@ def _command(message: Request | Response, description: bytes, transit: SdpTransi
         command["to-tag"] = _tag(answerer)
     if transit.sender is Side.EXTERNAL:
         command["received-from"] = ["IP4", transit.source[0]]
+    if transit.terms is not None:
+        transit.terms.write(command)
     return command
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import auto
 
 from daemonkit.address import Address
+from sipproxy.core.relay_broker import MediaTerms
 from sipproxy.headers.record_route import InnerRoute, RouteToken
 from sipproxy.sip import Request
 from sipproxy.transactions.events import Key
@@ -100,6 +101,8 @@ class ResponseContext:
     """What the Request-URI carried of a caller that has moved; the answer's Contact gets it again."""
     inner: InnerRoute | None = None
     """The route behind a static target that a request of the caller followed."""
+    terms: MediaTerms | None = None
+    """The application's terms for the media, in the INVITE that starts a call."""
     passed_on: bool = False
     """Whether another proxy of the fleet sends the request: the relay has nothing to do here."""
     target: Address = ("", 0)

@@ -116,7 +116,7 @@ class ResponseForwarder:
     def _ask_relay(self, context: ResponseContext, response: Response, now: float) -> None:
         sender = context.side.other
         answers = context.offered or context.request.method != "INVITE"
-        transit = SdpTransit(context.call_id, context.relay, sender, context.target, is_offer=not answers)
+        transit = SdpTransit(context.call_id, context.relay, sender, context.target, is_offer=not answers, terms=context.terms)
 
         def on_rewritten(body: bytes | Refusal, later: float) -> None:
             if isinstance(body, Refusal):
@@ -161,6 +161,8 @@ class ResponseForwarder:
         if response.is_final and context.phase is not Phase.FINISHED:
             if context.initial and response.status < 300:
                 self._shared.calls.accept(context.call_id)
+            if response.status < 300 and not has_description(response):
+                self._ends.take_offer_back(context, now)
             self._ends.conclude(context, response.status, now)
         self._responder.respond(context, out, now)
 

@@ -9,7 +9,7 @@ from itertools import count
 from daemonkit.address import Address
 from mediarelay.ng import bencode
 from sipproxy.config import Relay, SipProxyConfig
-from sipproxy.core.events import DirectoryWanted, InviteRefused, ProxyEvent, RelayWanted, ReportMade
+from sipproxy.core.events import DirectoryWanted, InviteRefused, OfferStands, ProxyEvent, RelayWanted, ReportMade
 from sipproxy.core.proxy import ProxyCore
 from sipproxy.core.shared import CoreHooks
 from sipproxy.sip.digest import ALGORITHMS, make_ha1
@@ -101,9 +101,12 @@ class ProxyHarness:
         self.held: list[tuple[str, dict[bytes, object]]] = []
         self.connected: set[tuple[Listener, Address]] = set()
         self.sessions: set[bytes] = set()
+        self.agreed: set[bytes] = set()
+        self.relay_is_ours = True
         self.commands: list[dict[bytes, object]] = []
         self.wanted: list[tuple[str, tuple[str, ...]]] = []
         self.refusals: list[InviteRefused] = []
+        self.standing: list[OfferStands] = []
         self.admitted: list[CallAdmitted] = []
         self.ended: list[CallEnded] = []
         self.ladder: list[LadderMessage] = []
@@ -146,6 +149,8 @@ class ProxyHarness:
             self.on_relay(event, now)
         elif isinstance(event, InviteRefused):
             self.refusals.append(event)
+        elif isinstance(event, OfferStands):
+            self.standing.append(event)
         elif isinstance(event, ReportMade):
             record = event.record
             kept: list[CallAdmitted] | list[CallEnded] | list[LadderMessage] = (
@@ -171,10 +176,15 @@ class ProxyHarness:
         elif name == "delete":
             self.sessions.discard(call_id)
             self.core.relay_answered(event.key, {b"result": b"ok"}, now)
+        elif name == "sipuri-withdraw":
+            self.core.relay_answered(event.key, {b"result": b"ok" if self.relay_is_ours else b"error"}, now)
         elif self.relay_answers:
             self.sessions.add(call_id)
+            provisional = {b"sipuri-provisional": 1} if self.relay_is_ours and name == "offer" and call_id in self.agreed else {}
+            if name == "answer":
+                self.agreed.add(call_id)
             side = command[b"direction"][1].decode()
-            self.held.append((event.key, {b"result": b"ok", b"sdp": b"v=0 relayed to " + side.encode() + b"\r\n"}))
+            self.held.append((event.key, {b"result": b"ok", b"sdp": b"v=0 relayed to " + side.encode() + b"\r\n", **provisional}))
             if not self.hold_relay:
                 self.release_relay(now)
         else:

@@ -268,7 +268,7 @@ def test_a_prack_answers_a_late_offer_and_offers_otherwise(late: bool, role: byt
     caller.send_inside(early, "PRACK", harness.now, body=b"v=0\r\n")
     harness.run(1)
     assert service.requests[-1].method == "PRACK"
-    prack = next(command for command in reversed(harness.commands) if command[b"direction"] == [b"external", b"internal"])
+    prack = next(command for command in reversed(harness.commands) if command.get(b"direction") == [b"external", b"internal"])
     assert prack[b"command"] == role
 
 

@@ -16,6 +16,7 @@ from sipproxy.core.events import (
     InviteChallenged,
     InviteRefused,
     NodeChosen,
+    OfferStands,
     ProxyEvent,
     RelayWanted,
     ReportMade,
@@ -110,6 +111,7 @@ def test_decisions_reach_their_callbacks() -> None:
     ("event", "name", "labels"),
     [
         (REFUSED, "sipuri_sip_refusals_total", {"reason": Reason.DIGEST_WRONG.value}),
+        (OfferStands("c-1"), "sipuri_sip_offers_standing_total", {}),
         (RequestSeen(Side.EXTERNAL, "INVITE"), "sipuri_sip_requests_total", {"side": "external", "method": "INVITE"}),
         (ResponseSent("INVITE", 407), "sipuri_sip_responses_total", {"method": "INVITE", "status": "407"}),
     ],

@@ -81,6 +81,7 @@ CANCELLED = (EndReason.CALLER_CANCELLED, 487)
 STAYS = {
     "_shared.layers": 4,
     "_shared.targets._rests": len(NODES),
+    "_broker._agreements._own_relays": 1,
     "_gate._limits._requests._levels": MAX_SOURCES,
     "_gate._limits._failures._levels": MAX_SOURCES,
     "_gate._limits._told": MAX_SOURCES,
