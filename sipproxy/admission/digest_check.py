@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 
 from sipproxy.admission.nonces import NonceBook
 from sipproxy.sip import Challenge, Credentials, PeerError, Request, SipUri
-from sipproxy.sip.digest import MD5, SHA256, expected_response, read_fields
+from sipproxy.sip.digest import MD5, SHA256, expected_response
 from sipproxy.sip.limits import MAX_CREDENTIALS
 from voiceapps.rules.admission import AdmissionSnapshot, DigestState
 
@@ -35,10 +36,7 @@ class DigestCheck:
 
     def judge(self, request: Request, application: AdmissionSnapshot | None, source_ip: str, now: float) -> DigestState:
         """Return the state of the credentials for our realm; correct ones claim their nonce count."""
-        try:
-            credentials = self._find(request)
-        except PeerError:
-            return DigestState.MALFORMED
+        credentials = self._find(request)
         if credentials is None:
             return DigestState.ABSENT
         if not self._nonces.is_fresh(credentials.nonce, source_ip, now):
@@ -50,16 +48,12 @@ class DigestCheck:
         return DigestState.VALID if self._claim(request, credentials, now) else DigestState.STALE
 
     def _find(self, request: Request) -> Credentials | None:
-        """Return the credentials for our realm; those for other realms are ignored (RFC 3261 22.3)."""
-        texts = request.headers("proxy-authorization")
-        if len(texts) > MAX_CREDENTIALS:
-            raise PeerError(400, "Too Many Credentials")
-        for text in texts:
-            fields = read_fields(text)
-            if fields.get("realm") == self._realm:
-                return Credentials.from_fields(fields)
-            if "realm" not in fields:
-                raise PeerError(400, "Digest Without Realm")
+        """Return the first credentials for our realm; what answers no challenge of ours is as good as none (RFC 3261 22.3)."""
+        for text in request.headers("proxy-authorization")[:MAX_CREDENTIALS]:
+            with contextlib.suppress(PeerError):
+                credentials = Credentials.parse(text)
+                if credentials.realm == self._realm:
+                    return credentials
         return None
 
     def _claim(self, request: Request, credentials: Credentials, now: float) -> bool:

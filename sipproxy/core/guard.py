@@ -36,7 +36,7 @@ from voiceapps.rules.admission import (
 )
 from voiceapps.rules.limits import apply_limits
 
-_SCORED = (DigestState.MALFORMED, DigestState.OTHER_USER, DigestState.WRONG)
+_SCORED = (DigestState.OTHER_USER, DigestState.WRONG)
 
 
 @dataclass(slots=True)
@@ -182,16 +182,11 @@ class Guard:
         self, invite: PendingInvite, application: AdmissionSnapshot | None, facts: RequestFacts, decision: Decision, now: float
     ) -> None:
         if facts.digest in _SCORED:
-            self._score(invite, facts.digest, now)
+            # The source is not forged: it used a nonce that it was sent.
+            self._gate.count_failure(facts.source_ip, invite.request.call_id, now)
         self._finish(invite, decision.status)
         reason = decision.reason or Reason.UNKNOWN_APPLICATION
         self._tell(invite.request, invite.source, reason, decision.status, now, application=application, trace=decision.trace)
-
-    def _score(self, invite: PendingInvite, digest: DigestState, now: float) -> None:
-        """Count a failure of a source that is not forged, as it used a nonce that it was sent, or a connection; too many ban it."""
-        if digest is DigestState.MALFORMED and not invite.listener.transport.is_stream:
-            return
-        self._gate.count_failure(invite.source[0], invite.request.call_id, now)
 
     def record_foreign(self, request: Request, source: Address, now: float) -> None:
         """Record an INVITE for a foreign host that gets no response."""

@@ -92,11 +92,7 @@ class Credentials:
     @classmethod
     def parse(cls, raw: str) -> Self:
         """Read a Proxy-Authorization or Authorization value; PeerError 400 when it is no complete Digest answer."""
-        return cls.from_fields(read_fields(raw))
-
-    @classmethod
-    def from_fields(cls, fields: Mapping[str, str]) -> Self:
-        """Read what `read_fields` returned; PeerError 400 when it is no complete Digest answer."""
+        fields = read_fields(raw)
         missing = next((name for name in _REQUIRED if not fields.get(name)), None)
         if missing is not None:
             raise PeerError(400, f"Digest Without {missing.title()}")

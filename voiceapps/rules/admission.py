@@ -20,7 +20,6 @@ class DigestState(StrEnum):
     """The result of checking the request's credentials."""
 
     ABSENT = "absent"
-    MALFORMED = "malformed"
     STALE = "stale"
     OTHER_USER = "other_user"
     WRONG = "wrong"
@@ -208,7 +207,6 @@ def _region(facts: RequestFacts, application: AdmissionSnapshot | None) -> _Find
 _DIGEST_FAILURES: dict[DigestState, tuple[int, Reason | None]] = {
     DigestState.ABSENT: (407, None),
     DigestState.STALE: (407, None),
-    DigestState.MALFORMED: (401, Reason.DIGEST_WRONG),
     DigestState.OTHER_USER: (403, Reason.DIGEST_USER_MISMATCH),
     DigestState.WRONG: (401, Reason.DIGEST_WRONG),
 }

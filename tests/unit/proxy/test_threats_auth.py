@@ -68,9 +68,8 @@ def harness() -> ProxyHarness:
 def test_without_credentials_for_us_there_is_a_fresh_challenge(harness: ProxyHarness, text: str) -> None:
     answer = invite(harness, text)
     assert answer is not None
-    expected = 401 if text == " " else 407
-    assert answer.status == expected
-    assert (answer.header("proxy-authenticate") is None) == (expected == 401)
+    assert answer.status == 407
+    assert answer.header("proxy-authenticate") is not None
 
 
 @pytest.mark.parametrize(
@@ -173,17 +172,17 @@ def text(change: tuple[str, str]) -> Callable[[Credentials], str]:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (text(("qop=auth", "qop=auth-int")), 401),
+        (text(("qop=auth", "qop=auth-int")), 407),
         (text(("qop=auth, nc=00000001, ", "")), 401),
-        (text(("algorithm=MD5", "algorithm=MD4")), 401),
-        (text(("algorithm=MD5", "algorithm=SHA-512-256")), 401),
-        (text(("algorithm=MD5", "algorithm=MD5, algorithm=MD5")), 401),
+        (text(("algorithm=MD5", "algorithm=MD4")), 407),
+        (text(("algorithm=MD5", "algorithm=SHA-512-256")), 407),
+        (text(("algorithm=MD5", "algorithm=MD5, algorithm=MD5")), 407),
         (text(("nc=00000001", "nc=00000001, userhash=true")), 401),
-        (text(('cnonce="c"', f'cnonce="{"c" * 2_000}"')), 401),
+        (text(('cnonce="c"', f'cnonce="{"c" * 2_000}"')), 407),
         (text(('cnonce="c"', f'cnonce="{"c" * 60_000}"')), 400),
-        (text(("Digest ", "Digest " + "a=b, " * 100)), 401),
+        (text(("Digest ", "Digest " + "a=b, " * 100)), 407),
     ],
 )
-def test_odd_answers_are_refused(harness: ProxyHarness, change: Callable[[Credentials], str], expected: int) -> None:
+def test_odd_answers_get_nobody_in(harness: ProxyHarness, change: Callable[[Credentials], str], expected: int) -> None:
     assert status(harness, change(credentials(harness))) == expected
     assert harness.admitted == []
