@@ -65,11 +65,15 @@ class SipProxyConfig:
     media_relays: tuple[Relay, ...]
     """The relays among which new calls are shared out."""
     worker: int
-    """Which of the node's processes this is, from 0; written into branches."""
+    """Which of the node's processes this is, from 0; written into branches and nonces."""
     nonce_key: bytes = field(repr=False)
-    """Signs nonces."""
+    """Signs nonces; the same in the whole fleet."""
     route_key: bytes = field(repr=False)
     """Signs route tokens and branches; the same in the whole fleet."""
+    workers: int = 1
+    """How many processes the node has."""
+    claims_url: str = field(default="", repr=False)
+    """The Redis in which the proxies of the fleet claim nonces; empty where there is none."""
     record_route_host: str = ""
     """What Record-Route shows outside instead of the address that the caller came to."""
     tls: TlsConfig | None = None

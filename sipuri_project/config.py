@@ -40,6 +40,8 @@ def sip_proxy_config(worker: int = 0) -> SipProxyConfig:
         record_route_host=settings.SIP_DOMAIN if settings.RECORD_ROUTE == "domain" else "",
         tls=_tls_config(),
         worker=worker,
+        workers=settings.SIP_WORKERS,
+        claims_url=settings.REDIS_URL,
         callflow_targets=settings.CALLFLOW_TARGETS,
         media_relays=tuple(Relay(address, weight) for address, weight in settings.MEDIA_RELAYS),
         nonce_key=mac_key(settings.SIPURI_NONCE_KEY),

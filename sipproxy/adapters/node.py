@@ -97,7 +97,7 @@ class ProxyNode:
             self._ended.stop()
         self._proxies.stop()
         self._bans.stop()
-        self._server.stop()
+        await self._server.stop()
         if self._kernel:
             await self._kernel.stop()
         self._refusals.stop()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+from dataclasses import dataclass
 
-from sipproxy.admission.nonces import NonceBook
+from sipproxy.admission.nonces import Claim, NonceBook
 from sipproxy.sip import Challenge, Credentials, PeerError, Request, SipUri
 from sipproxy.sip.digest import MD5, SHA256, expected_response
 from sipproxy.sip.limits import MAX_CREDENTIALS
@@ -14,6 +15,16 @@ from voiceapps.rules.admission import AdmissionSnapshot, DigestState
 # Stands in for the HA1 of an unknown application, so that the comparison takes the same time.
 _NOBODY = "0" * 64
 _PREFERENCE = (SHA256, MD5)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a request's credentials are worth."""
+
+    state: DigestState
+    """Their state."""
+    claim: Claim | None = None
+    """What has to be granted elsewhere before valid ones count."""
 
 
 class DigestCheck:
@@ -34,18 +45,22 @@ class DigestCheck:
         nonce = self._nonces.make(source_ip, now)
         return [Challenge(self._realm, nonce, algorithm, stale=stale) for algorithm in _PREFERENCE if algorithm in offered]
 
-    def judge(self, request: Request, application: AdmissionSnapshot | None, source_ip: str, now: float) -> DigestState:
-        """Return the state of the credentials for our realm; correct ones claim their nonce count."""
+    def judge(self, request: Request, application: AdmissionSnapshot | None, source_ip: str, now: float) -> Judgement:
+        """Return the state of the credentials for our realm; correct ones claim their nonce count, or tell where it has to be claimed."""
         credentials = self._find(request)
         if credentials is None:
-            return DigestState.ABSENT
+            return Judgement(DigestState.ABSENT)
         if not self._nonces.is_fresh(credentials.nonce, source_ip, now):
-            return DigestState.STALE
+            return Judgement(DigestState.STALE)
         if application is not None and not credentials.userhash and credentials.username.lower() not in application.users:
-            return DigestState.OTHER_USER
+            return Judgement(DigestState.OTHER_USER)
         if not self._is_right(request, credentials, application):
-            return DigestState.WRONG
-        return DigestState.VALID if self._claim(request, credentials, now) else DigestState.STALE
+            return Judgement(DigestState.WRONG)
+        use = (request.call_id, str(request.cseq), request.top_via.branch)
+        claimed = self._nonces.use(credentials.nonce, credentials.count, use, now)
+        if isinstance(claimed, Claim):
+            return Judgement(DigestState.VALID, claimed)
+        return Judgement(DigestState.VALID if claimed else DigestState.STALE)
 
     def _find(self, request: Request) -> Credentials | None:
         """Return the first credentials for our realm; what answers no challenge of ours is as good as none (RFC 3261 22.3)."""
@@ -55,12 +70,6 @@ class DigestCheck:
                 if credentials.realm == self._realm:
                     return credentials
         return None
-
-    def _claim(self, request: Request, credentials: Credentials, now: float) -> bool:
-        use = (request.call_id, str(request.cseq), request.top_via.branch)
-        if credentials.qop:
-            return self._nonces.claim(credentials.nonce, credentials.count, use, now)
-        return self._nonces.claim_once(credentials.nonce, use, now)
 
     def _is_right(self, request: Request, credentials: Credentials, application: AdmissionSnapshot | None) -> bool:
         ha1 = _ha1(application, credentials)

@@ -21,3 +21,5 @@ FLOOD_BAN_SECONDS = 30.0  # short, as the source may be forged
 RECENT_CALL_SECONDS = 600.0  # for so long after an admitted call a flood does not ban its source
 UNSEEN_BAN_SECONDS = 30.0  # how long a ban of our own may take to the database
 NONCE_SECONDS = 60.0
+CLOCK_SKEW_SECONDS = 5.0  # by which the clocks of two nodes may differ
+CLAIM_KEPT_SECONDS = NONCE_SECONDS + 3 * CLOCK_SKEW_SECONDS  # in the store of the fleet: longer than any node takes the nonce for fresh

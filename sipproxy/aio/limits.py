@@ -10,3 +10,4 @@ MAX_WRITE_BUFFER = 1_048_576  # bytes that a peer may leave unread before its co
 MESSAGE_SECONDS = 10.0  # how long one message, or a TLS handshake, may take to arrive in full
 IDLE_SECONDS = 300.0  # how long a connection may be silent: keep-alives in a dialog come every 25 s
 CONNECT_SECONDS = 5.0
+MAX_CLAIMS_ASKED = 2_000  # claims of nonces that wait for another worker, or for Redis

@@ -12,9 +12,10 @@ from functools import partial
 from daemonkit.address import Address
 from daemonkit.sockets import open_tcp, open_udp
 from daemonkit.udp import UdpEndpoint
+from sipproxy.admission.nonces import Claim
 from sipproxy.admission.source_limits import trusted_sources
 from sipproxy.aio.certificates import Certificates
-from sipproxy.aio.handover import Handover
+from sipproxy.aio.handover import Handover, OnGranted
 from sipproxy.aio.streams import StreamCounters, StreamEndpoint
 from sipproxy.config import SipProxyConfig
 from sipproxy.transactions.listener import Listener, Transport
@@ -34,6 +35,7 @@ class Listeners:
         on_message: OnMessage,
         on_lost: Callable[[Listener, Address], None],
         is_banned: Callable[[str], bool],
+        on_claim: Callable[[Claim], bool],
     ) -> None:
         """Read the certificate; raises CannotStart if it is unusable."""
         self._certificates = None if config.tls is None else Certificates(config.tls)
@@ -42,7 +44,7 @@ class Listeners:
         self._on_lost = on_lost
         self._is_banned = is_banned
         self._all = (*config.external, config.internal)
-        self._handover = Handover(config.worker, self._all, self._on_handed_over)
+        self._handover = Handover(config.worker, self._all, self._on_handed_over, on_claim)
         self._udp = {
             listener: UdpEndpoint(listener.bind, partial(self._on_datagram, listener))
             for listener in self._all
@@ -89,6 +91,10 @@ class Listeners:
     def is_connected(self, listener: Listener, address: Address) -> bool:
         """Return whether a stream's connection with an address is open."""
         return self._streams[listener].is_connected(address)
+
+    def ask_worker(self, claim: Claim, on_granted: OnGranted) -> None:
+        """Ask another worker of this node for a nonce count of its own."""
+        self._handover.ask(claim, on_granted)
 
     def reload(self) -> None:
         """Read the certificate again."""

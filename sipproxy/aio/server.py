@@ -17,6 +17,8 @@ from prometheus_client import CollectorRegistry
 from daemonkit.address import Address
 from daemonkit.alarm import Alarm
 from sipproxy.admission.bans import BanChange
+from sipproxy.admission.nonces import Claim
+from sipproxy.aio.claims import ClaimDesk
 from sipproxy.aio.hep import HepExporter
 from sipproxy.aio.intake import Intake
 from sipproxy.aio.listeners import Listeners
@@ -25,6 +27,7 @@ from sipproxy.aio.relay_client import RelayClient
 from sipproxy.config import SipProxyConfig
 from sipproxy.core.events import (
     BansChanged,
+    ClaimWanted,
     DirectoryWanted,
     InviteChallenged,
     InviteRefused,
@@ -73,17 +76,16 @@ class ProxyServer:
         self._on_bans = on_bans
         self._relays = RelayClient(config.media_relays, bind_host=config.internal.bind[0], registry=registry)
         self._exporter = HepExporter(config.hep, registry) if config.hep else None
-        self._listeners = Listeners(config, on_message=self._on_message, on_lost=self._on_lost, is_banned=self._is_banned)
-        self._core = ProxyCore(
-            config,
-            CoreHooks(
-                new_token=lambda: os.urandom(10).hex(),
-                new_call_id=lambda: f"c-{secrets.token_hex(4)}-{uuid.uuid4()}",
-                wall=lambda at: at + self._epoch,
-                country_of=country_of,
-                choose_relay=self._relays.choose,
-                is_connected=self._listeners.is_connected,
-            ),
+        self._listeners = Listeners(
+            config, on_message=self._on_message, on_lost=self._on_lost, is_banned=self._is_banned, on_claim=self._on_claim
+        )
+        self._core = ProxyCore(config, _hooks(self._relays, self._listeners, country_of, wall=lambda at: at + self._epoch))
+        self._claims = ClaimDesk(
+            config.claims_url,
+            ask_worker=self._listeners.ask_worker,
+            on_mark=self._core.share_nonces,
+            on_answer=self._on_granted,
+            registry=registry,
         )
         self._intake = Intake(handle=self._take, is_known=self._is_known, on_full=self._on_crowded)
         self._alarm = Alarm(self._on_alarm)
@@ -98,11 +100,13 @@ class ProxyServer:
         """Open the listeners, or take their sockets by name; raises AddressUnavailable."""
         if self._exporter:
             await self._exporter.start()
+        await self._claims.start()
         await self._listeners.start(sockets)
         self._relays.start()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Close everything."""
+        await self._claims.stop()
         self._alarm.stop()
         self._relays.stop()
         self._listeners.stop()
@@ -224,6 +228,7 @@ class ProxyServer:
     def _event_handlers(self) -> Mapping[type[ProxyEvent], Callable[[Any], None]]:
         return {
             BansChanged: self._on_bans_changed,
+            ClaimWanted: self._claims.ask,
             DirectoryWanted: self._on_directory_wanted,
             InviteChallenged: self._on_challenged,
             InviteRefused: self._on_refused,
@@ -277,10 +282,27 @@ class ProxyServer:
             self._debug("source_banned", source=ban.source_ip, reason=ban.reason.value)
         self._on_bans(event.change)
 
-    # Answers of others.
+    # Answers of others, and what they ask.
+
+    def _on_claim(self, claim: Claim) -> bool:
+        return self._core.grant(claim, time.monotonic())
+
+    def _on_granted(self, key: str, granted: bool | None) -> None:
+        self._feed("claim", lambda now: self._core.claim_answered(key, granted, now))
 
     def _on_directory(self, key: str, snapshots: Snapshots | None) -> None:
         self._feed("directory", lambda now: self._core.directory_answered(key, snapshots, now))
 
     def _on_relay(self, key: str, reply: Mapping[bytes, object] | None) -> None:
         self._feed("relay", lambda now: self._core.relay_answered(key, reply, now))
+
+
+def _hooks(relays: RelayClient, listeners: Listeners, country_of: Callable[[str], str | None], wall: Callable[[float], float]) -> CoreHooks:
+    return CoreHooks(
+        new_token=lambda: os.urandom(10).hex(),
+        new_call_id=lambda: f"c-{secrets.token_hex(4)}-{uuid.uuid4()}",
+        wall=wall,
+        country_of=country_of,
+        choose_relay=relays.choose,
+        is_connected=listeners.is_connected,
+    )

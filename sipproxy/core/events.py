@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from daemonkit.address import Address
 from sipproxy.admission.bans import BanChange
+from sipproxy.admission.nonces import Claim
 from sipproxy.core.limits import MAX_EVENTS
 from sipproxy.transactions.listener import Listener, Side, Transport
 from voiceapps.rules.admission import Reason, RuleResult
@@ -39,6 +40,16 @@ class DirectoryWanted:
     """Names the question."""
     users: tuple[str, ...]
     """User parts in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimWanted:
+    """Fired when a nonce count has to be claimed at another worker, or in the fleet's store; answer with `claim_answered`."""
+
+    key: str
+    """Names the question."""
+    claim: Claim
+    """What is claimed, and where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +174,7 @@ class BansChanged:
 
 ProxyEvent = (
     DirectoryWanted
+    | ClaimWanted
     | RelayWanted
     | OfferStands
     | InviteRefused

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import count
 
 from daemonkit.address import Address
-from sipproxy.admission.digest_check import DigestCheck
-from sipproxy.admission.nonces import NonceBook
+from sipproxy.admission.digest_check import DigestCheck, Judgement
+from sipproxy.admission.nonces import Claim, NonceBook
 from sipproxy.admission.quotas import Quotas
-from sipproxy.core.events import DirectoryWanted, InviteChallenged, InviteRefused, printable
-from sipproxy.core.limits import LOOKUP_SECONDS, MAX_LOOKUPS
+from sipproxy.core.events import ClaimWanted, DirectoryWanted, InviteChallenged, InviteRefused, printable
+from sipproxy.core.limits import CLAIM_SECONDS, LOOKUP_SECONDS, MAX_LOOKUPS
 from sipproxy.core.responder import Responder
 from sipproxy.core.shared import Shared
 from sipproxy.core.source_gate import SourceGate
+from sipproxy.core.waiting import Waiting
 from sipproxy.sip import PeerError, Request
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener
-from sipproxy.transactions.timers import Timers
 from voiceapps.rules.admission import (
     AdmissionSnapshot,
     Decision,
@@ -63,16 +62,23 @@ class Guard:
         self._gate = gate
         self._responder = responder
         self._on_admitted = on_admitted
-        self._serial = count()
-        self._lookups: dict[str, PendingInvite] = {}
-        self._timers: Timers[str] = Timers()
+        self._lookups: Waiting[PendingInvite] = Waiting(seconds=LOOKUP_SECONDS)
+        self._claims: Waiting[tuple[PendingInvite, Snapshots]] = Waiting(seconds=CLAIM_SECONDS)
         self._quotas = Quotas(shared.calls.count)
         config = shared.config
-        nonces = NonceBook(key=config.nonce_key, realm=config.realm, new_token=shared.hooks.new_token)
+        hooks = shared.hooks
+        nonces = self._nonces = NonceBook(
+            key=config.nonce_key,
+            realm=config.realm,
+            new_token=hooks.new_token,
+            wall=hooks.wall,
+            worker=config.worker,
+            workers=config.workers,
+        )
         self._digest = DigestCheck(realm=config.realm, hosts=config.hosts, nonces=nonces, allow_no_qop=config.digest_allow_no_qop)
 
     def __len__(self) -> int:
-        return len(self._lookups)
+        return len(self._lookups) + len(self._claims)
 
     def receive(self, listener: Listener, request: Request, source: Address, *, limited: bool, now: float) -> None:
         """Take an INVITE; `limited` says that its source is over its limit."""
@@ -81,60 +87,80 @@ class Guard:
             self._refuse_unread(listener, request, source, limited=limited, now=now)
         elif self._shared.draining:
             self._responder.answer(listener, request, self._responder.make_response(request, 503), source)
-        elif len(self._lookups) >= MAX_LOOKUPS:
+        elif len(self) >= MAX_LOOKUPS:
             self._refuse_capacity(listener, request, source, now)
         else:
             self._look_up(listener, request, source, now)
 
     def receive_answer(self, key: str, snapshots: Snapshots | None, now: float) -> None:
         """Take the directory's answer; None means that the database did not answer."""
-        invite = self._lookups.pop(key, None)
-        self._timers.cancel(key)
+        invite = self._lookups.take(key)
         if invite is None:
             return
         if snapshots is None:
             self._finish(invite, 503)
             self._tell(invite.request, invite.source, Reason.DATABASE_UNAVAILABLE, 503, now)
             return
-        application = snapshots.get(invite.request_user)
-        facts = self._facts(invite, application, now)
-        decision = decide(facts, request_application=application, to_application=snapshots.get(invite.to_user))
-        if decision.outcome is Outcome.ADMIT and application is not None:
-            self._admit(invite, application, facts, decision, now)
-        elif decision.outcome is Outcome.CHALLENGE:
-            self._challenge(invite, application, decision, now)
-        else:
-            self._refuse(invite, application, facts, decision, now)
+        judged = self._digest.judge(invite.request, snapshots.get(invite.request_user), invite.source[0], now)
+        self._decide(invite, snapshots, judged, now)
+
+    def receive_claim(self, key: str, granted: bool | None, now: float) -> None:
+        """Take the answer to a claim; what nobody could grant is stale, and gets a new nonce."""
+        waited = self._claims.take(key)
+        if waited is not None:
+            invite, snapshots = waited
+            self._decide(invite, snapshots, Judgement(DigestState.VALID if granted else DigestState.STALE), now)
+
+    def grant(self, claim: Claim, now: float) -> bool:
+        """Answer a claim of another worker of this node."""
+        return self._nonces.claim_for(claim, now)
+
+    def share_nonces(self, mark: bytes | None) -> None:
+        """Take the mark of the fleet's store of claims, None while it cannot be reached."""
+        self._nonces.store_mark = mark
 
     def cancel(self, listener: Listener, key: Key) -> None:
         """End the lookup of a cancelled INVITE, if there is one."""
-        for name, invite in self._lookups.items():
-            if invite.listener is listener and invite.key == key:
-                del self._lookups[name]
-                self._timers.cancel(name)
-                self._finish(invite, 487)
-                return
+        invite = self._lookups.take_first(lambda held: held.listener is listener and held.key == key)
+        if invite is None:
+            waited = self._claims.take_first(lambda held: held[0].listener is listener and held[0].key == key)
+            invite = waited[0] if waited is not None else None
+        if invite is not None:
+            self._finish(invite, 487)
 
     def get_timer(self) -> float | None:
-        """Return when the next lookup is given up."""
-        return self._timers.next()
+        """Return when the next lookup or claim is given up."""
+        return min((when for held in (self._lookups, self._claims) if (when := held.get_timer()) is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
-        """Give up the lookups that took too long."""
-        while (key := self._timers.pop_due(now)) is not None:
+        """Give up the lookups and claims that took too long."""
+        while (key := self._lookups.pop_due(now)) is not None:
             self.receive_answer(key, None, now)
+        while (key := self._claims.pop_due(now)) is not None:
+            self.receive_claim(key, None, now)
+
+    def _decide(self, invite: PendingInvite, snapshots: Snapshots, judged: Judgement, now: float) -> None:
+        application = snapshots.get(invite.request_user)
+        facts = self._facts(invite, judged.state)
+        decision = decide(facts, request_application=application, to_application=snapshots.get(invite.to_user))
+        if decision.outcome is Outcome.CHALLENGE:
+            self._challenge(invite, application, decision, now)
+        elif decision.outcome is not Outcome.ADMIT or application is None:
+            self._refuse(invite, application, facts, decision, now)
+        elif judged.claim is not None and application.password_auth:
+            self._shared.events.tell(ClaimWanted(self._claims.add((invite, snapshots), now), judged.claim))
+        else:
+            self._admit(invite, application, facts, decision, now)
 
     def _look_up(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         transaction = self._shared.layers[listener].begin(request, source, now)
         if transaction is None:
             return
-        key = str(next(self._serial))
         invite = PendingInvite(listener, transaction, request, source, request.uri.user_key, _user(request))
-        self._lookups[key] = invite
-        self._timers.set(key, now + LOOKUP_SECONDS)
+        key = self._lookups.add(invite, now)
         self._shared.events.tell(DirectoryWanted(key, tuple({invite.request_user: None, invite.to_user: None})))
 
-    def _facts(self, invite: PendingInvite, application: AdmissionSnapshot | None, now: float) -> RequestFacts:
+    def _facts(self, invite: PendingInvite, digest: DigestState) -> RequestFacts:
         source_ip = invite.source[0]
         return RequestFacts(
             host=invite.request.uri.host_key,
@@ -143,7 +169,7 @@ class Guard:
             to_user=printable(invite.to_user),
             source_ip=source_ip,
             country=self._shared.hooks.country_of(source_ip),
-            digest=self._digest.judge(invite.request, application, source_ip, now),
+            digest=digest,
             source_limited=False,
         )
 

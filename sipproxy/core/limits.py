@@ -1,7 +1,7 @@
 """How much a peer may make the proxy remember, and how long."""
 
 MAX_EVENTS = 100_000  # events that wait for the shell: a shell that never reads them must not cost the memory
-MAX_LOOKUPS = 2_000  # INVITEs that wait for the directory: strangers can fill the table no further
+MAX_LOOKUPS = 2_000  # INVITEs that wait for the directory, or for a claim: strangers can fill the tables no further
 MAX_CALLS = 10_000  # calls between admission and BYE
 MAX_RELAY_WAITS = 20_000  # messages that wait for a relay
 MAX_AGREEMENTS = 10_000  # calls whose last offer and answer are kept: some kilobytes each
@@ -11,6 +11,7 @@ MAX_REWRITTEN = 8  # rewritten session descriptions that one context keeps
 MAX_OVER = 20_000  # calls that ended less than 64*T1 ago
 MAX_TURNS = 32  # messages of one call that wait for an earlier one at the relay
 
+CLAIM_SECONDS = 1.0  # a claim without an answer for so long is not granted
 LOOKUP_SECONDS = 5.0  # a directory that is silent for so long is unavailable
 FAILOVER_SECONDS = 1.0  # a call-flow node that does not answer for so long is passed over
 REST_SECONDS = 10.0  # how long it is then chosen last

@@ -11,7 +11,7 @@ from sipproxy.core.shared import Shared
 from sipproxy.core.source_gate import SourceGate
 from sipproxy.headers import contacts, edits
 from sipproxy.headers.record_route import RouteToken, looks_like_token
-from sipproxy.sip import Request
+from sipproxy.sip import BadRequestError, PeerError, Request
 from sipproxy.sip.methods import ALLOW, Use, methods_for
 from sipproxy.transactions.branches import has_looped
 from sipproxy.transactions.listener import Listener, Side
@@ -50,6 +50,21 @@ class Lookup:
             self._shared.drops.lost_acks += 1
         else:
             self._dialogs.forward_ack(listener, request, source, token, signed, now)
+
+    def answer_broken(self, listener: Listener, error: BadRequestError, source: Address, now: float) -> None:
+        """Answer a request that cannot be used, as far as its source and its host get an answer at all."""
+        if listener.side is Side.EXTERNAL and not self._gate.count_request(source[0], now):
+            self._shared.drops.silenced += 1
+            return
+        request = error.request
+        if self._gate.ignores_host(listener, request, source):
+            self._shared.drops.foreign += 1
+            return
+        try:
+            self._responder.answer(listener, request, request.make_response(error.status, error.reason), source)
+        except PeerError:
+            # Its Via is broken too: there is no address to answer to.
+            return
 
     def _receive_inside_dialog(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         if request.method == "ACK":

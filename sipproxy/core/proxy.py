@@ -26,6 +26,9 @@ One face, as every core of ours:
     while (event := proxy.next_event()) is not None: …       # events.py
     proxy.directory_answered(key, snapshots_or_None, now)
     proxy.relay_answered(key, reply_or_None, now)
+    proxy.claim_answered(key, granted_or_None, now)
+    granted = proxy.grant(claim, now)                        # of another worker
+    proxy.share_nonces(mark_or_None)                         # of the fleet's store of claims
     proxy.replace_nodes(up, known)                           # without static targets
     proxy.replace_proxies(others)                            # of the fleet
     proxy.forget_calls(call_ids)                             # those of settled_calls(now) that have ended: likewise
@@ -43,6 +46,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from daemonkit.address import Address
+from sipproxy.admission.nonces import Claim
 from sipproxy.config import SipProxyConfig
 from sipproxy.core.call_end import CallEnd
 from sipproxy.core.call_start import CallStart
@@ -128,7 +132,7 @@ class ProxyCore:
         except PeerError as error:
             self._shared.drops.malformed += 1
             if isinstance(error, BadRequestError):
-                self._answer_broken(listener, error.request, error, address, now)
+                self._lookup.answer_broken(listener, error, address, now)
         self._drain_layers(now)
 
     def drops_unread(self, data: bytes, address: Address, now: float) -> bool:
@@ -195,6 +199,19 @@ class ProxyCore:
         """Answer `RelayWanted`: the relay's dictionary, None where it was silent."""
         self._broker.receive(key, reply, now)
         self._drain_layers(now)
+
+    def claim_answered(self, key: str, granted: bool | None, now: float) -> None:
+        """Answer `ClaimWanted`: whether the claim is granted, None where nobody could say."""
+        self._guard.receive_claim(key, granted, now)
+        self._drain_layers(now)
+
+    def grant(self, claim: Claim, now: float) -> bool:
+        """Return whether a claim of another worker of this node is granted."""
+        return self._guard.grant(claim, now)
+
+    def share_nonces(self, mark: bytes | None) -> None:
+        """Take the mark of the store in which the fleet claims nonces, None while it cannot be reached."""
+        self._guard.share_nonces(mark)
 
     def replace_nodes(self, up: tuple[Address, ...], known: tuple[Address, ...]) -> None:
         """Take the call-flow nodes: those that take calls, least loaded first, and all that dialogs may still live on."""
@@ -268,19 +285,6 @@ class ProxyCore:
             if isinstance(message, Request) and message.method != "ACK":
                 raise BadRequestError(error, message) from None
             raise
-
-    def _answer_broken(self, listener: Listener, request: Request, error: PeerError, address: Address, now: float) -> None:
-        if listener.side is Side.EXTERNAL and not self._gate.count_request(address[0], now):
-            self._shared.drops.silenced += 1
-            return
-        if self._gate.ignores_host(listener, request, address):
-            self._shared.drops.foreign += 1
-            return
-        try:
-            self._responder.answer(listener, request, request.make_response(error.status, error.reason), address)
-        except PeerError:
-            # Its Via is broken too: there is no address to answer to.
-            return
 
     def _drain_layers(self, now: float) -> None:
         for listener, layer in self._shared.layers.items():

@@ -13,14 +13,15 @@ import pytest
 from callflow.aio.phone import Phone
 from tests.support.backend import TestBackend
 from tests.support.fleet import Fleet, free_ports, until
+from tests.support.redis_server import RedisServer
 
 PROMPT = "<Response><SpeakSentence>Good evening.</SpeakSentence></Response>"
 
 
 def _binaries() -> Path:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found or not shutil.which("redis-server"):
-        pytest.fail("This test needs Debian packages: apt-get install --no-install-recommends postgresql redis-server")
+    if not found:
+        pytest.fail("This test needs a Debian package: apt-get install --no-install-recommends postgresql")
     return found[-1].parent
 
 
@@ -49,14 +50,10 @@ def database_url() -> Iterator[str]:
 
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
-    _binaries()
-    (port,) = free_ports(1)
-    process = subprocess.Popen(
-        ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)], stdout=subprocess.DEVNULL
-    )
-    yield f"redis://127.0.0.1:{port}/0"
-    process.terminate()
-    process.wait(10)
+    server = RedisServer(tmp_path)
+    server.start()
+    yield server.url
+    server.stop()
 
 
 async def test_a_call_on_postgresql_and_redis(

@@ -34,6 +34,7 @@ class Desk:
             key=key,
             realm=realm,
             new_token=lambda: hashlib.sha256(f"{mark}.{next(numbers)}".encode()).hexdigest(),
+            wall=lambda now: now,
             max_nonces=max_nonces,
         )
         options = {"allow_no_qop": True} if allow_no_qop else {}
@@ -50,7 +51,7 @@ class Desk:
     def judge(self, *values: Credentials | str, call_id: str = "call-1", now: float = 0.0, source: str = SOURCE) -> DigestState:
         request = make_request(branch=f"z9hG4bK{call_id}", call_id=call_id, extra=[("Proxy-Authorization", str(value)) for value in values])
         request.set_uri(URI)
-        return self.check.judge(request, self.application, source, now)
+        return self.check.judge(request, self.application, source, now).state
 
 
 @pytest.mark.parametrize("algorithm", [MD5, SHA256, MD5_SESS, SHA256_SESS])

@@ -9,7 +9,7 @@ from itertools import count
 from daemonkit.address import Address
 from mediarelay.ng import bencode
 from sipproxy.config import Relay, SipProxyConfig
-from sipproxy.core.events import DirectoryWanted, InviteRefused, OfferStands, ProxyEvent, RelayWanted, ReportMade
+from sipproxy.core.events import ClaimWanted, DirectoryWanted, InviteRefused, OfferStands, ProxyEvent, RelayWanted, ReportMade
 from sipproxy.core.proxy import ProxyCore
 from sipproxy.core.shared import CoreHooks
 from sipproxy.sip.digest import ALGORITHMS, make_ha1
@@ -106,6 +106,7 @@ class ProxyHarness:
         self.commands: list[dict[bytes, object]] = []
         self.wanted: list[tuple[str, tuple[str, ...]]] = []
         self.refusals: list[InviteRefused] = []
+        self.claims: list[ClaimWanted] = []
         self.standing: list[OfferStands] = []
         self.admitted: list[CallAdmitted] = []
         self.ended: list[CallEnded] = []
@@ -147,6 +148,8 @@ class ProxyHarness:
                 self.answer_lookup(now)
         elif isinstance(event, RelayWanted):
             self.on_relay(event, now)
+        elif isinstance(event, ClaimWanted):
+            self.claims.append(event)
         elif isinstance(event, InviteRefused):
             self.refusals.append(event)
         elif isinstance(event, OfferStands):

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from sipproxy.admission.nonces import Claim
+from sipproxy.aio import handover
 from sipproxy.aio.handover import HANDOVER, Handover
 from sipproxy.aio.sharing import shared_sockets
 from sipproxy.transactions.branches import make_branch, worker_of
@@ -22,6 +24,10 @@ def response(worker: int, *, above: str = "") -> bytes:
     return f"SIP/2.0 200 OK\r\n{above}v : SIP/2.0/UDP 203.0.113.5:6160 ;rport; Branch={branch}\r\nVia: x;branch=z\r\n\r\n".encode()
 
 
+def never(claim: Claim) -> bool:
+    raise AssertionError(claim)
+
+
 def test_a_branch_names_its_worker() -> None:
     request = make_request(branch="z9hG4bKx")
     for worker in (0, 7, 255):
@@ -35,7 +41,7 @@ async def test_a_response_goes_to_the_worker_that_waits_for_it() -> None:
     own, way = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     for end in (own, way):
         end.setblocking(False)
-    first, second = (Handover(worker, LISTENERS, lambda *found: got.put_nowait(found)) for worker in (0, 1))
+    first, second = (Handover(worker, LISTENERS, lambda *found: got.put_nowait(found), never) for worker in (0, 1))
     first.start({f"{HANDOVER}-1": way})
     second.start({HANDOVER: own})
     assert first.take(TCP, response(1, above="To: <sip:a>;branch=z9hG4bK00\r\n"))
@@ -46,6 +52,61 @@ async def test_a_response_goes_to_the_worker_that_waits_for_it() -> None:
     assert not second.take(UDP, response(0))
     first.stop()
     second.stop()
+
+
+CLAIM = Claim("nonce", 7, ("call\udcff", "2 INVITE", "z9hG4bKa"), 1)
+
+
+class Pair:
+    """Two workers with sockets to each other; the second one grants what `grants` holds."""
+
+    def __init__(self) -> None:
+        self.asked: list[Claim] = []
+        self.grants = True
+        ends = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2)]
+        for end in (end for pair in ends for end in pair):
+            end.setblocking(False)
+        self.one, self.other = (Handover(worker, LISTENERS, lambda *_found: None, self.grant) for worker in (0, 1))
+        self.one.start({HANDOVER: ends[0][0], f"{HANDOVER}-1": ends[1][1]})
+        self.other.start({HANDOVER: ends[1][0], f"{HANDOVER}-0": ends[0][1]})
+
+    def grant(self, claim: Claim) -> bool:
+        self.asked.append(claim)
+        return self.grants
+
+    def stop(self) -> None:
+        self.one.stop()
+        self.other.stop()
+
+
+@pytest.mark.parametrize("grants", [True, False])
+async def test_a_claim_goes_to_the_worker_that_made_the_nonce(grants: bool) -> None:
+    pair = Pair()
+    pair.grants = grants
+    answers: asyncio.Queue[bool | None] = asyncio.Queue()
+    pair.one.ask(CLAIM, answers.put_nowait)
+    assert await asyncio.wait_for(answers.get(), 5) is grants
+    assert pair.asked == [CLAIM]
+    pair.stop()
+
+
+async def test_a_claim_for_a_worker_that_there_is_not_has_no_answer() -> None:
+    pair = Pair()
+    answers: list[bool | None] = []
+    pair.one.ask(replace(CLAIM, worker=2), answers.append)
+    pair.one.ask(replace(CLAIM, worker=None), answers.append)
+    assert answers == [None, None]
+    pair.stop()
+
+
+async def test_lost_claims_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "MAX_CLAIMS_ASKED", 2)
+    pair = Pair()
+    answers: asyncio.Queue[str] = asyncio.Queue()
+    for name in "abc":
+        pair.one.ask(CLAIM, lambda _granted, name=name: answers.put_nowait(name))  # type: ignore[misc]  # it is called with one
+    assert [await asyncio.wait_for(answers.get(), 5) for _ in range(2)] == ["b", "c"]
+    pair.stop()
 
 
 @pytest.mark.parametrize("workers", [2, 3])

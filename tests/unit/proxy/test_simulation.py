@@ -91,7 +91,7 @@ STAYS = {
     "_gate._bans._called": MAX_SOURCES,
     "_trace._stored": MAX_COUNTED,
     "_shared.calls._over": MAX_OVER,
-    "_guard._digest._nonces._claims": MAX_NONCES,
+    "_guard._nonces._claims": MAX_NONCES,
     "_guard._quotas._applications._levels": MAX_RATED,
     "_guard._quotas._accounts._levels": MAX_RATED,
 }
@@ -259,7 +259,7 @@ def test_the_walk_sees_every_table() -> None:
         "_broker._turns",
     }
     tables |= {
-        "_guard._lookups",
+        "_guard._lookups._held",
         "_shared.calls._calls",
         "_shared.layers[]._machine.transactions",
         "_shared.layers[]._machine.timers._heap",
