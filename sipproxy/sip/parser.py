@@ -17,6 +17,7 @@ from sipproxy.sip.names import KNOWN_KEYS, key_of
 _REQUEST_LINE = re.compile(r"([A-Za-z0-9\-.!%*_+`'~]+) (.+) SIP/(\d+\.\d+)", re.IGNORECASE | re.DOTALL)
 _STATUS_LINE = re.compile(r"SIP/2\.0 (\d{3})(?: (.*))?", re.IGNORECASE | re.DOTALL)
 _BAD_IN_URI = re.compile(r"[\s\x00-\x1f\x7f<>\"]")
+_LINE_END = re.compile(rb"\r?\n")
 _BLANKS = (b" ", b"\t")
 _SINGLE = ("from", "to", "call-id", "cseq")
 
@@ -31,10 +32,10 @@ def parse_message(data: bytes) -> Request | Response:
     if len(data) > MAX_DATAGRAM:
         raise PeerError(513, "Message Too Large")
     head, body = _split(data.lstrip(b"\r\n"))
-    start, *lines = _lines(head)
+    (start, *lines), broken = _lines(head)
     message, problem = _start(start)
     message.body = body
-    problem = _read_headers(message, lines) or problem
+    problem = _read_headers(message, lines) or problem or broken
     try:
         if problem is not None:
             raise problem
@@ -64,14 +65,16 @@ def _split(data: bytes) -> tuple[bytes, bytes]:
     return head, body
 
 
-def _lines(head: bytes) -> list[bytes]:
+def _lines(head: bytes) -> tuple[list[bytes], PeerError | None]:
     # Old stacks end lines with a bare LF. Either ending is accepted, a mixture is not: two parsers would read two different messages.
-    if b"\r" in head:
-        lines = head.split(b"\r\n")
-        if not head.count(b"\r") == head.count(b"\n") == len(lines) - 1:
-            raise PeerError(400, "Bare Line Break")
-        return lines
-    return head.removesuffix(b"\n").split(b"\n")
+    if b"\r" not in head:
+        return head.removesuffix(b"\n").split(b"\n"), None
+    lines = head.split(b"\r\n")
+    if head.count(b"\r") == head.count(b"\n") == len(lines) - 1:
+        return lines, None
+    # What is left is enough for a response, and cannot end a line of it.
+    kept = [line for line in _LINE_END.split(head) if b"\r" not in line]
+    return kept or [b""], PeerError(400, "Bare Line Break")
 
 
 def _start(line: bytes) -> tuple[Request | Response, PeerError | None]:
@@ -99,7 +102,7 @@ def _read_headers(message: Message, lines: list[bytes]) -> PeerError | None:
     for line in unfolded[:MAX_HEADERS]:
         name, colon, _ = line.partition(b":")
         key = KNOWN_KEYS.get(name) or key_of(name)
-        if key is None or not colon:
+        if key is None or not colon or b"\0" in line:
             problem = PeerError(400, "Bad Header")
         elif len(line) > MAX_HEADER_LINE:
             problem = PeerError(400, "Header Too Long")

@@ -133,7 +133,7 @@ def test_other_schemes_are_416() -> None:
 
 
 def test_octets_beyond_utf8_survive() -> None:
-    data = sample("invite.sip").replace(b"Desk 7", b"\xff\x00\xfe")
+    data = sample("invite.sip").replace(b"Desk 7", b"\xff\x01\xfe")
     message = parse_message(data)
     message.replace("From", str(message.from_))
     assert bytes(message) == data
