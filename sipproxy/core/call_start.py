@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from daemonkit.address import Address
 from sipproxy.core.call_end import NO_RELAY, CallEnd
-from sipproxy.core.events import NodeChosen, ReportMade, printable
+from sipproxy.core.events import NodeChosen, ReportMade
 from sipproxy.core.forward import RequestSender
 from sipproxy.core.guard import PendingInvite
 from sipproxy.core.limits import FAILOVER_SECONDS
@@ -16,6 +16,7 @@ from sipproxy.core.shared import ContextTimer, Shared
 from sipproxy.headers import edits
 from sipproxy.headers.flow import Flow
 from sipproxy.headers.record_route import RouteToken
+from sipproxy.sip.text import printable
 from voiceapps.rules.admission import AdmissionSnapshot
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallAdmitted, CallFacts
@@ -59,7 +60,7 @@ class CallStart:
         if relay is None:
             self._ends.fail(context, 503, EndReason.NO_MEDIA_RELAY, now)
         else:
-            context.outgoing = edits.prepare_invite(request, facts, self._flow(context).reach)
+            context.outgoing = edits.prepare_invite(request, facts, self._flow(context).reach, carries_headers=application.sip_headers)
             self._offer(context, now)
 
     def fail_over(self, context: ResponseContext, now: float) -> None:

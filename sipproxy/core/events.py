@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,8 +15,6 @@ from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.reports import CallAdmitted, CallEnded, LadderMessage, SourceBanned
 
 METHODS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE"))
-# Controls, and characters that change the direction of writing on a page.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +201,3 @@ class EventQueue:
 def method_label(method: str) -> str:
     """Return a method as a metric's label: one of a closed set, whatever peers invent."""
     return method if method in METHODS else "OTHER"
-
-
-def printable(text: str) -> str:
-    """Return a text without control characters and octets that are no UTF-8: neither a database nor a terminal should get them."""
-    return text if text.isascii() and text.isprintable() else _CONTROL.sub("\ufffd", _decoded(text))
-
-
-def _decoded(text: str) -> str:
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

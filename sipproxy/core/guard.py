@@ -14,13 +14,14 @@ from daemonkit.address import Address
 from sipproxy.admission.digest_check import DigestCheck, Judgement
 from sipproxy.admission.nonces import Claim, NonceBook
 from sipproxy.admission.quotas import Quotas
-from sipproxy.core.events import ClaimWanted, DirectoryWanted, InviteChallenged, InviteRefused, printable
+from sipproxy.core.events import ClaimWanted, DirectoryWanted, InviteChallenged, InviteRefused
 from sipproxy.core.limits import CLAIM_SECONDS, LOOKUP_SECONDS, MAX_LOOKUPS
 from sipproxy.core.responder import Responder
 from sipproxy.core.shared import Shared
 from sipproxy.core.source_gate import SourceGate
 from sipproxy.core.waiting import Waiting
 from sipproxy.sip import PeerError, Request
+from sipproxy.sip.text import printable
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener
 from voiceapps.rules.admission import (

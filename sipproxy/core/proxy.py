@@ -272,7 +272,7 @@ class ProxyCore:
     # Inputs.
 
     def _receive(self, listener: Listener, message: Request | Response, address: Address, now: float) -> None:
-        if listener.side is Side.EXTERNAL:
+        if listener.side is Side.EXTERNAL and not edits.opens_call(message):
             edits.strip_foreign(message)
         if isinstance(message, Request) and "route" in message.keys:
             edits.loosen_route(message, self._shared.own_hosts)

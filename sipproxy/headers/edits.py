@@ -7,6 +7,7 @@ from ipaddress import IPv4Address
 
 from daemonkit.address import Address
 from sipproxy.config import SipProxyConfig
+from sipproxy.headers.caller_headers import CARRIED_HEADER, carried_text
 from sipproxy.headers.contacts import contact_uri, show_called
 from sipproxy.headers.flow import Flow
 from sipproxy.headers.record_route import INNER_PARAMETER, InnerRoute, looks_like_token
@@ -27,6 +28,11 @@ def strip_foreign(message: Message) -> None:
     message.remove_if(_is_foreign)
 
 
+def opens_call(message: Message) -> bool:
+    """Return whether a message is an INVITE outside a dialog: its headers may be wanted as data, so `prepare_invite` removes them."""
+    return isinstance(message, Request) and message.method == "INVITE" and not message.to.tag
+
+
 def _is_foreign(key: str) -> bool:
     return key.startswith(("x-", _PRIVATE))
 
@@ -41,9 +47,13 @@ def _is_private(key: str) -> bool:
     return key == "warning" or key.startswith(_PRIVATE)
 
 
-def prepare_invite(request: Request, facts: CallFacts, reach: str) -> Request:
-    """Return the INVITE as the call flow gets it, without the Via and Record-Route of the hop; `reach` is that of the caller's flow."""
+def prepare_invite(request: Request, facts: CallFacts, reach: str, *, carries_headers: bool) -> Request:
+    """Return the INVITE as the call flow gets it, without the Via and Record-Route of the hop.
+
+    `reach` is that of the caller's flow; `carries_headers` says that the application wants some of the caller's headers as data.
+    """
     out = request.copy()
+    strip_foreign(out)
     out.remove_if(("proxy-authorization", "route").__contains__)
     count_hop(out)
     country = facts.country or "-"
@@ -53,6 +63,8 @@ def prepare_invite(request: Request, facts: CallFacts, reach: str) -> Request:
         f"source={facts.source_ip}:{facts.source_port};country={country};started={facts.started_at:.3f}",
     )
     out.append(REACH_HEADER, reach)
+    if carries_headers:
+        out.append(CARRIED_HEADER, carried_text(request))
     return out
 
 

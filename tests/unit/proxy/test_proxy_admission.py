@@ -420,7 +420,7 @@ def test_broken_requests_are_limited_too(harness: ProxyHarness, stranger: Strang
 
 
 def test_control_characters_do_not_reach_the_records(harness: ProxyHarness, stranger: Stranger) -> None:
-    stranger.status("INVITE", f"sip:no%41body\udcfe@{DOMAIN}", User_Agent="a\x1b[31m\udcff\x00")
+    stranger.status("INVITE", f"sip:no%41body\udcfe@{DOMAIN}", User_Agent="a\x1b[31m\udcff\x07")
     refusal = harness.refusals[0]
     assert refusal.user_agent.isprintable()
     assert refusal.request_user.isprintable()
