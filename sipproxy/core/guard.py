@@ -184,7 +184,7 @@ class Guard:
             self._gate.welcome(facts.source_ip, now, by_password=application.password_auth)
             self._on_admitted(invite, application, facts.country, now)
             return
-        self._finish(invite, decision.status)
+        self._finish(invite, decision.status, is_passing=True)
         reason = decision.reason or Reason.CAPACITY
         self._tell(invite.request, invite.source, reason, decision.status, now, application=application, trace=decision.trace)
 
@@ -246,8 +246,8 @@ class Guard:
         self._responder.answer(listener, request, self._responder.make_response(request, 503), source)
         self._tell(request, source, Reason.CAPACITY, 503, now)
 
-    def _finish(self, invite: PendingInvite, status: int) -> None:
-        response = self._responder.make_response(invite.request, status)
+    def _finish(self, invite: PendingInvite, status: int, *, is_passing: bool = False) -> None:
+        response = self._responder.make_response(invite.request, status, is_passing=is_passing)
         self._responder.finish(invite.listener, invite.key, invite.request, response)
 
     def _tell(

@@ -12,7 +12,7 @@ from sipproxy.core.source_gate import SourceGate
 from sipproxy.headers import contacts, edits
 from sipproxy.headers.record_route import RouteToken, looks_like_token
 from sipproxy.sip import BadRequestError, PeerError, Request
-from sipproxy.sip.methods import ALLOW, Use, methods_for
+from sipproxy.sip.methods import ALLOW, METHODS, Use, methods_for
 from sipproxy.transactions.branches import has_looped
 from sipproxy.transactions.listener import Listener, Side
 
@@ -142,10 +142,14 @@ class Lookup:
     def _answer(self, listener: Listener, request: Request, status: int, source: Address) -> None:
         response = self._responder.make_response(request, status)
         if status == 405:
-            response.append("Allow", ALLOW)
+            response.append("Allow", self._allow(listener.side, request))
         if status == 420:
             response.append("Unsupported", ", ".join(request.values("proxy-require")))
         self._responder.answer(listener, request, response, source)
+
+    def _allow(self, side: Side, request: Request) -> str:
+        """Return what a side serves. Inside, that is what comes in a dialog, and OPTIONS: a call begins with a caller."""
+        return ALLOW if side is Side.EXTERNAL else ", ".join(method for method in METHODS if method != request.method)
 
     def _answer_within_limit(self, listener: Listener, request: Request, status: int, source: Address, now: float) -> None:
         if listener.side is Side.INTERNAL:

@@ -31,10 +31,10 @@ class Responder:
         self._new_token = new_token
         self._tell = tell
 
-    def make_response(self, request: Request, status: int, reason: str | None = None) -> Response:
-        """Make a response of our own; a 503 asks the sender to come back later."""
+    def make_response(self, request: Request, status: int, reason: str | None = None, *, is_passing: bool = False) -> Response:
+        """Make a response of our own; a 503, or the refusal of a limit that `is_passing`, asks the sender to come back later."""
         response = request.make_response(status, reason, to_tag=self._new_token())
-        if status == 503:
+        if status == 503 or is_passing:
             response.append("Retry-After", str(RETRY_AFTER_SECONDS))
         return response
 

@@ -14,11 +14,12 @@ from sipproxy.headers.flow import FLOW_PARAMETER
 from sipproxy.headers.record_route import INNER_PARAMETER, InnerRoute
 from sipproxy.sip import Message, NameAddr, PeerError, Request
 from sipproxy.sip.grammar import split_values
+from sipproxy.sip.methods import Use, methods_for
 from sipproxy.sip.uri import put_param, take_param
 
 TOKEN_PARAMETER = "sipuri"  # noqa: S105  # the name of one
-REFRESHES = frozenset(("INVITE", "UPDATE"))
-"""The methods whose Contact is where the other side sends its next requests (RFC 3261 12.2, RFC 3311 5.1)."""
+REFRESHES = methods_for(Use.TARGET)
+"""The methods whose Contact is where the other side sends its next requests."""
 
 
 def contact_uri(message: Message) -> str:

@@ -107,7 +107,7 @@ def test_limits_are_checked_against_the_database(customer: ApiCustomer) -> None:
     live = [facts(row, number) for number in (1, 2)]
     write_reports([*(CallAdmitted(call, "sipproxy-a") for call in live), CallAdmitted(facts(row, 3), "sipproxy-b"), ended(facts(row, 3))])
     data = check(customer, str(row.pk))
-    assert (data["outcome"], data["sipStatus"], data["reason"]) == ("refuse", 503, Reason.CAPACITY)
+    assert (data["outcome"], data["sipStatus"], data["reason"]) == ("refuse", 480, Reason.CAPACITY)
     failed = [result for result in data["trace"] if result["verdict"] == "failed"]
     assert failed == [
         {"rule": "application_calls", "verdict": "failed", "expected": "at most 2 concurrent calls", "seen": "2 are up"},

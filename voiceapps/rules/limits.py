@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 
 from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Decision, Outcome, Reason, RuleResult
 
+LIMITED = 480
+"""The status of a reached limit; by a 503 an SBC would rest the whole trunk (RFC 3261 21.5.4)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -20,7 +23,7 @@ class Usage:
 
 
 def apply_limits(decision: Decision, application: AdmissionSnapshot, usage: Usage) -> Decision:
-    """Return the decision with the four limits in its trace; a reached limit turns an admission into a 503."""
+    """Return the decision with the four limits in its trace; a reached limit turns an admission into a 480: the caller may try again."""
     own, account = application.application_limits, application.account_limits
     findings = (
         (Reason.CAPACITY, _calls("application_calls", own.max_calls, usage.up.application)),
@@ -32,7 +35,7 @@ def apply_limits(decision: Decision, application: AdmissionSnapshot, usage: Usag
     reason = next((reason for reason, result in findings if result.verdict == "failed"), None)
     if reason is None or decision.outcome is not Outcome.ADMIT:
         return replace(decision, trace=trace)
-    return Decision(Outcome.REFUSE, 503, reason, stale=False, trace=trace)
+    return Decision(Outcome.REFUSE, LIMITED, reason, stale=False, trace=trace)
 
 
 def _calls(rule: str, limit: int | None, up: int) -> RuleResult:

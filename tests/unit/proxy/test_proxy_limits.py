@@ -41,17 +41,17 @@ def verdicts(harness: ProxyHarness) -> dict[str, str]:
 
 
 def refused(caller: Caller) -> Response:
-    return next(response for response in reversed(caller.responses) if response.status == 503)
+    return next(response for response in reversed(caller.responses) if response.status == 480)
 
 
 def test_an_applications_concurrent_calls_are_limited() -> None:
     harness = world_of(application(application_limits=Limits(max_calls=2)))
     caller = harness.caller()
     attempts = [place(harness, caller) for _ in range(3)]
-    assert [attempt.statuses for attempt in attempts] == [[407, 100, 180, 200], [407, 100, 180, 200], [407, 503]]
+    assert [attempt.statuses for attempt in attempts] == [[407, 100, 180, 200], [407, 100, 180, 200], [407, 480]]
     assert refused(caller).header("retry-after") == "5"
     refusal = harness.refusals[-1]
-    assert (refusal.reason, refusal.status, refusal.application_id, len(harness.refusals)) == (Reason.CAPACITY, 503, APP, 1)
+    assert (refusal.reason, refusal.status, refusal.application_id, len(harness.refusals)) == (Reason.CAPACITY, 480, APP, 1)
     failed = next(result for result in refusal.trace if result.verdict == "failed")
     assert (failed.rule, failed.expected, failed.seen) == ("application_calls", "at most 2 concurrent calls", "2 are up")
     assert [result.rule for result in refusal.trace[-4:]] == ["application_calls", "account_calls", "application_rate", "account_rate"]
@@ -68,7 +68,7 @@ def test_an_accounts_limit_spans_its_applications() -> None:
     harness = world_of(own, other, stranger)
     caller = harness.caller()
     assert place(harness, caller).statuses[-1] == 200
-    assert place(harness, caller, OTHER_URI).statuses == [503]
+    assert place(harness, caller, OTHER_URI).statuses == [480]
     assert (reasons(harness), verdicts(harness)["account_calls"]) == ([Reason.CAPACITY], "failed")
     assert harness.refusals[0].application_id == OTHER
     assert place(harness, caller, f"sip:1@{DOMAIN}").statuses[-1] == 200
@@ -77,7 +77,7 @@ def test_an_accounts_limit_spans_its_applications() -> None:
 def test_calls_at_other_nodes_count() -> None:
     harness = world_of(open_application(application_limits=Limits(max_calls=3), calls_elsewhere=CallCount(2, 2)))
     caller = harness.caller()
-    assert [place(harness, caller).statuses[-1] for _ in range(2)] == [200, 503]
+    assert [place(harness, caller).statuses[-1] for _ in range(2)] == [200, 480]
 
 
 def test_a_call_that_fails_or_is_cancelled_no_longer_counts() -> None:
@@ -95,19 +95,19 @@ def test_new_calls_per_second_are_limited() -> None:
     caller = harness.caller()
     attempts = [caller.call(URI, harness.now) for _ in range(5)]
     harness.run(0.2)
-    assert [attempt.statuses[-1] for attempt in attempts] == [200, 200, 503, 503, 503]
+    assert [attempt.statuses[-1] for attempt in attempts] == [200, 200, 480, 480, 480]
     assert set(reasons(harness)) == {Reason.RATE_LIMITED}
     assert refused(caller).header("retry-after") == "5"
     assert verdicts(harness)["application_rate"] == "failed"
     harness.run(0.5)
-    assert [place(harness, caller).statuses[-1], place(harness, caller).statuses[-1]] == [200, 503]
+    assert [place(harness, caller).statuses[-1], place(harness, caller).statuses[-1]] == [200, 480]
 
 
 def test_a_limit_of_zero_admits_no_call() -> None:
     harness = world_of(open_application(account_limits=Limits(max_calls_per_second=0)))
-    assert place(harness, harness.caller()).statuses == [503]
+    assert place(harness, harness.caller()).statuses == [480]
     harness.applications = [open_application(account_limits=Limits(max_calls=0))]
-    assert place(harness, harness.caller(("198.51.100.8", 5080))).statuses == [503]
+    assert place(harness, harness.caller(("198.51.100.8", 5080))).statuses == [480]
 
 
 def test_a_call_refused_by_one_limit_does_not_count_for_the_other() -> None:
@@ -118,7 +118,7 @@ def test_a_call_refused_by_one_limit_does_not_count_for_the_other() -> None:
     caller = harness.caller()
     attempts = [caller.call(uri, harness.now) for uri in (URI, URI, URI, URI, OTHER_URI, OTHER_URI, OTHER_URI)]
     harness.run(0.2)
-    assert [attempt.statuses[-1] for attempt in attempts] == [200, 503, 503, 503, 200, 200, 503]
+    assert [attempt.statuses[-1] for attempt in attempts] == [200, 480, 480, 480, 200, 200, 480]
 
 
 def test_a_refused_call_does_not_count() -> None:
@@ -157,7 +157,7 @@ def test_a_call_that_ended_elsewhere_no_longer_counts() -> None:
     assert settled(harness) == ()
     harness.run(1)
     (call_id,) = settled(harness)
-    assert place(harness, caller).statuses == [503]
+    assert place(harness, caller).statuses == [480]
     harness.core.forget_calls([call_id, "unknown"])
     harness.drain(harness.now)
     assert (settled(harness), harness.core.load.calls, harness.ended) == ((), 0, [])

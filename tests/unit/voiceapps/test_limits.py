@@ -34,11 +34,11 @@ def test_without_limits_the_decision_stays_and_all_four_are_skipped() -> None:
         (Limits(), Limits(max_calls_per_second=2), CallCount(), CallCount(0, 2), "account_rate", Reason.RATE_LIMITED),
     ],
 )
-def test_a_limit_that_is_reached_is_a_503_with_its_reason(  # noqa: PLR0913  # the table's columns
+def test_a_limit_that_is_reached_is_a_480_with_its_reason(  # noqa: PLR0913  # the table's columns
     application: Limits, account: Limits, up: CallCount, recent: CallCount, failed: str, reason: Reason
 ) -> None:
     decision = limited(application, account, Usage(up, recent))
-    assert (decision.outcome, decision.status, decision.reason) == (Outcome.REFUSE, 503, reason)
+    assert (decision.outcome, decision.status, decision.reason) == (Outcome.REFUSE, 480, reason)
     assert [result.rule for result in decision.trace if result.verdict == "failed"] == [failed]
     below = Usage(CallCount(max(up.application - 1, 0), max(up.account - 1, 0)), CallCount(1, 1))
     assert limited(application, account, below).outcome is Outcome.ADMIT
