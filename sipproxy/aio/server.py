@@ -106,6 +106,8 @@ class ProxyServer:
 
     async def stop(self) -> None:
         """Close everything."""
+        self._core.settle()
+        self._pump()
         await self._claims.stop()
         self._alarm.stop()
         self._relays.stop()

@@ -7,7 +7,8 @@
 - The database has a record of its end already: `forget`.
 
 The call flow writes the record of a call that it had. The proxy writes it for a call that no node has answered, and for every call
-where the targets are static.
+where the targets are static. A node that refuses an INVITE may have had the call or not (a merged request, an extension that it does
+not know): the proxy waits for the node's record, then writes its own. The first record of a call counts, and the node's knows more.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from collections.abc import Iterable
 
 from daemonkit.address import Address
 from sipproxy.core.events import ReportMade
+from sipproxy.core.limits import MAX_OWED, OWED_SECONDS
 from sipproxy.core.relay_broker import RelayBroker
 from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import CANCELLED, UNANSWERED, Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
+from sipproxy.core.waiting import Waiting
 from sipproxy.headers import edits
 from sipproxy.transactions.listener import Side
 from voiceapps.rules.endings import EndReason
@@ -36,6 +39,7 @@ class CallEnd:
         self._shared = shared
         self._responder = responder
         self._broker = broker
+        self._owed: Waiting[CallEnded] = Waiting(seconds=OWED_SECONDS)
 
     def fail(self, context: ResponseContext, status: int, reason: EndReason, now: float) -> None:
         """End a call that no node has taken, with a response of our own."""
@@ -58,7 +62,9 @@ class CallEnd:
             self.release_relay(context)
             cancelled = context.phase in CANCELLED or self._shared.calls.is_given_up(context.call_id)
             reason = EndReason.CALLER_CANCELLED if cancelled else EndReason.TARGET_REFUSED
-            self._end(context.call_id, reason, now, status=status, ours=context.phase in UNANSWERED)
+            record = self._end(context.call_id, reason, now, status=status, ours=context.phase in UNANSWERED)
+            if record is not None:
+                self._owe(record, now)
         elif context.request.method == "BYE":
             self.release_relay(context)
             self._end_by_bye(context, now)
@@ -69,6 +75,20 @@ class CallEnd:
         """End the calls in which nobody has spoken for too long."""
         while (call_id := self._shared.calls.pop_silent(now)) is not None:
             self._end(call_id, EndReason.CALLER_UNREACHABLE, now)
+
+    def get_timer(self) -> float | None:
+        """Return when a node has had its time to write a record."""
+        return self._owed.get_timer()
+
+    def write_owed(self, now: float) -> None:
+        """Write the records of calls that a node refused a while ago."""
+        while (key := self._owed.pop_due(now)) is not None:
+            self._write(self._owed.take(key))
+
+    def settle(self) -> None:
+        """Write all that is owed: this process ends."""
+        while (record := self._owed.take_first(lambda _record: True)) is not None:
+            self._write(record)
 
     def forget(self, call_ids: Iterable[str]) -> None:
         """Forget calls whose end is recorded already: no BYE of them passed here, as when their node died."""
@@ -102,15 +122,27 @@ class CallEnd:
         else:
             self._end(context.call_id, EndReason.CALLER_HANGUP, now, status=200)
 
-    def _end(self, call_id: str, reason: EndReason, now: float, *, status: int | None = None, ours: bool = False) -> None:
-        """Remove a call from the book; write its record where the call flow cannot."""
+    def _owe(self, record: CallEnded, now: float) -> None:
+        if len(self._owed) < MAX_OWED:
+            self._owed.add(record, now)
+        else:
+            self._write(record)
+
+    def _end(self, call_id: str, reason: EndReason, now: float, *, status: int | None = None, ours: bool = False) -> CallEnded | None:
+        """Remove a call from the book; write its record, or return it where the call flow may write one."""
         shared = self._shared
         call = shared.calls.remove(call_id)
         if call is None:
-            return
+            return None
         shared.calls.close(call_id, now)
-        if not (ours or shared.config.has_static_targets):
-            return
         wall = shared.hooks.wall
         answered = None if call.answered_at is None else wall(call.answered_at)
-        shared.events.tell(ReportMade(CallEnded(call.facts, shared.config.name, wall(now), reason, answered, status, None, None, None)))
+        record = CallEnded(call.facts, shared.config.name, wall(now), reason, answered, status, None, None, None)
+        if not (ours or shared.config.has_static_targets):
+            return record
+        self._write(record)
+        return None
+
+    def _write(self, record: CallEnded | None) -> None:
+        if record is not None:
+            self._shared.events.tell(ReportMade(record))

@@ -35,6 +35,7 @@ One face, as every core of ours:
     proxy.replace_bans(bans, now)                            # all that the database holds, those of other proxies too
     proxy.connection_failed(listener, address, now)          # of a stream
     proxy.drain()
+    proxy.settle()                                           # as the last thing
 
 Nothing that a peer sends raises out of here.
 """
@@ -169,7 +170,7 @@ class ProxyCore:
         """Return when `handle_timer` wants to be called, None for never."""
         shared = self._shared
         layers = (layer.get_timer() for layer in shared.layers.values())
-        timers = (*layers, shared.timers.next(), self._guard.get_timer(), shared.calls.get_timer())
+        timers = (*layers, shared.timers.next(), self._guard.get_timer(), shared.calls.get_timer(), self._ends.get_timer())
         return min((when for when in timers if when is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
@@ -181,6 +182,7 @@ class ProxyCore:
         while (due := self._shared.timers.pop_due(now)) is not None:
             self._on_timer(*due, now)
         self._ends.end_overdue(now)
+        self._ends.write_owed(now)
         self._drain_layers(now)
 
     def next_event(self) -> ProxyEvent | None:
@@ -252,6 +254,10 @@ class ProxyCore:
             message = parse_message(data)
             if isinstance(message, Request) and message.method != "ACK":
                 self._responder.answer(listener, message, self._responder.make_response(message, 500), address)
+
+    def settle(self) -> None:
+        """Write the records that waited for a node: the process ends."""
+        self._ends.settle()
 
     def drain(self) -> None:
         """Refuse new calls from now on."""
