@@ -5,10 +5,15 @@ from __future__ import annotations
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from hypothesis import settings
 
 from tests.support.api import ApiCustomer
 from voiceapps.services import accounts, clients
 from voiceapps.services.audit import Actor
+
+# A machine that does other work at the same time is no fault of what is tested.
+settings.register_profile("sipuri", deadline=None)
+settings.load_profile("sipuri")
 
 ACTOR = Actor("test")
 SECRET = "a-client-secret-of-enough-length"

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sipproxy.admission.limits import MAX_RATED
@@ -30,7 +30,6 @@ def test_new_calls_are_counted_for_those_that_have_a_rate_and_fade() -> None:
     assert len(quotas) == 1
 
 
-@settings(deadline=None)
 @given(st.integers(1, 30), st.lists(st.floats(0.0, 1.0), max_size=8))
 @example(15, [1.0, 0.3333333333333333])
 def test_no_more_than_the_limit_is_admitted_at_once_after_any_pause(limit: int, pauses: list[float]) -> None:
