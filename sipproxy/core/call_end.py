@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from daemonkit.address import Address
 from sipproxy.core.events import ReportMade
 from sipproxy.core.limits import MAX_OWED, OWED_SECONDS
+from sipproxy.core.message_trace import MessageTrace
 from sipproxy.core.relay_broker import RelayBroker
 from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import CANCELLED, UNANSWERED, Phase, ResponseContext
@@ -35,9 +36,10 @@ NO_RELAY: Address = ("", 0)
 class CallEnd:
     """The end of calls: of their session at the relay and their entry in the call book, with the record of it."""
 
-    def __init__(self, shared: Shared, responder: Responder, broker: RelayBroker) -> None:
+    def __init__(self, shared: Shared, *, responder: Responder, trace: MessageTrace, broker: RelayBroker) -> None:
         self._shared = shared
         self._responder = responder
+        self._trace = trace
         self._broker = broker
         self._owed: Waiting[CallEnded] = Waiting(seconds=OWED_SECONDS)
 
@@ -45,6 +47,7 @@ class CallEnd:
         """End a call that no node has taken, with a response of our own."""
         if context.phase is Phase.FINISHED:
             return
+        self._trace.finish(context.call_id)
         self._responder.refuse(context, status, now)
         self.release_relay(context)
         self._end(context.call_id, reason, now, status=status, ours=True)
@@ -58,6 +61,8 @@ class CallEnd:
         """Do what the final response to a request means for its call; called before the response is sent."""
         self.release_target(context)
         self._shared.timers.cancel((ContextTimer.TIMER_C, context.id))
+        if (context.initial and status >= 300) or context.request.method == "BYE":
+            self._trace.finish(context.call_id)
         if context.initial and status >= 300:
             self.release_relay(context)
             cancelled = context.phase in CANCELLED or self._shared.calls.is_given_up(context.call_id)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Literal
 
 from daemonkit.address import Address
@@ -15,17 +16,40 @@ from sipproxy.transactions.listener import Listener, Side
 from voiceapps.rules.reports import LadderMessage
 
 MAX_LADDER_TEXT = 8_192
+MAX_FIRST = 400  # messages of one call that are stored as they come
+MAX_LAST = 16  # that are kept beyond these, and stored when the call ends: the end of a call is what people look for
 MAX_STORED = 500  # messages of one call: as many as its page shows
 MAX_COUNTED = 4_096  # calls whose messages are counted: those with the latest messages
+MAX_RINGS = 256  # calls whose last messages are kept
 # A field up to the end of its line, folds included. The line break before it is a literal, so the search jumps from one to the next.
 # Nothing follows the pattern, so it never backtracks. The group must not be possessive: Python 3.11.2 (Debian 12) has a bug there.
 _VALUE = rb"(?:[^\r\n]++|\r?\n[ \t]|\r(?!\n))*"
 _CREDENTIAL = re.compile(rb"(?i)\n(?:proxy-)?auth(?:orization[ \t]*:(" + _VALUE + rb")|entication-info[ \t]*:" + _VALUE + rb")")
+_OF_OPTIONS = re.compile(rb"(?i)\ncseq[ \t]*:[ \t]*\d++[ \t]++OPTIONS")
 _DIGEST = re.compile(rb"(?i)\s*digest\b")
 _PROOF = re.compile(rb'(?is)\b((?:response|rspauth)\s*=\s*)(?:"(?:[^"\\]|\\.)*+"?|[^",\s]*)')
 # Controls but for line ends, and characters that change the direction of writing on a page.
 _CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _ORDINARY = bytes(range(0x20, 0x7F)) + b"\t\r\n"
+
+
+@dataclass(slots=True)
+class _Stored:
+    """How much of one call is stored."""
+
+    count: int = 0
+    """Its messages so far."""
+    keepalives: dict[Side, int] = field(default_factory=dict)
+    """The CSeq number of the first OPTIONS on each leg."""
+    is_over: bool = False
+    """Whether it has ended."""
+
+    def folds(self, message: Request | Response | bytes, side: Side) -> bool:
+        """Return whether a message belongs to a later keep-alive than the first one of its leg."""
+        if isinstance(message, bytes):
+            return side in self.keepalives and _OF_OPTIONS.search(message) is not None
+        method = message.method if isinstance(message, Request) else message.cseq.method
+        return method == "OPTIONS" and self.keepalives.setdefault(side, message.cseq.number) != message.cseq.number
 
 
 class MessageTrace:
@@ -36,7 +60,8 @@ class MessageTrace:
         self._exports = config.exports_messages
         self._wall = wall
         self._tell = tell
-        self._stored: OrderedDict[str, int] = OrderedDict()
+        self._stored: OrderedDict[str, _Stored] = OrderedDict()
+        self._rings: OrderedDict[str, deque[LadderMessage]] = OrderedDict()
 
     def trace(
         self,
@@ -48,24 +73,52 @@ class MessageTrace:
         came_from: Address = ("", 0),
         sent_to: Address | None = None,
     ) -> None:
-        """Record a message that came to a listener from `came_from`, or left it for `sent_to`."""
-        if not (self._stores or self._exports):
+        """Record a message that came to a listener from `came_from`, or left it for `sent_to`.
+
+        The database gets the first keep-alive (OPTIONS) of a call on each leg, with its answers, and none of the later ones.
+        """
+        stored = self._count(call_id) if self._stores else None
+        if stored is not None and stored.folds(message, listener.side):
+            stored = None
+        if stored is None and not self._exports:
             return
         here = listener.address
         ends = (came_from, here) if sent_to is None else (here, sent_to)
         data, at = masked(bytes(message)), self._wall(now)
         if self._exports:
             self._tell(MessageSeen(call_id, at, listener.transport, *ends, data))
-        if self._stores and self._has_room(call_id):
-            self._tell(ReportMade(_record(call_id, at, listener, *ends, data)))
+        if stored is not None:
+            self._store(_record(call_id, at, listener, *ends, data), stored)
 
-    def _has_room(self, call_id: str) -> bool:
-        """Count a message of a call; False where it has so many that a peer must be filling the database."""
-        count = self._stored[call_id] = self._stored.get(call_id, 0) + 1
+    def finish(self, call_id: str) -> None:
+        """Store the last messages of a call that ends; what still comes is stored as it comes."""
+        stored = self._stored.get(call_id)
+        if stored is None:
+            return
+        stored.is_over = True
+        for record in self._rings.pop(call_id, ()):
+            self._store(record, stored)
+
+    def _count(self, call_id: str) -> _Stored:
+        """Return what is known of a call's messages; those of the calls that were quiet longest are forgotten."""
+        stored = self._stored.get(call_id)
+        if stored is None:
+            stored = self._stored[call_id] = _Stored()
+            if len(self._stored) > MAX_COUNTED:
+                self._stored.popitem(last=False)
         self._stored.move_to_end(call_id)
-        if len(self._stored) > MAX_COUNTED:
-            self._stored.popitem(last=False)
-        return count <= MAX_STORED
+        return stored
+
+    def _store(self, record: LadderMessage, stored: _Stored) -> None:
+        """Store a message, keep it for the end of its call, or drop it where a peer must be filling the database."""
+        if stored.count < (MAX_STORED if stored.is_over else MAX_FIRST):
+            stored.count += 1
+            self._tell(ReportMade(record))
+        elif not stored.is_over:
+            self._rings.setdefault(record.call_id, deque(maxlen=MAX_LAST)).append(record)
+            self._rings.move_to_end(record.call_id)
+            if len(self._rings) > MAX_RINGS:
+                self._rings.popitem(last=False)
 
 
 def _record(call_id: str, at: float, listener: Listener, source: Address, target: Address, data: bytes) -> LadderMessage:

@@ -105,7 +105,7 @@ class ProxyCore:
         gate = self._gate = SourceGate(config, wall=hooks.wall, drops=shared.drops, tell=tell)
         responder = self._responder = Responder(shared.layers, trace, new_token=hooks.new_token, tell=tell)
         sender = RequestSender(shared, trace)
-        ends = self._ends = CallEnd(shared, responder, broker)
+        ends = self._ends = CallEnd(shared, responder=responder, trace=trace, broker=broker)
         start = CallStart(shared, responder=responder, trace=trace, broker=broker, sender=sender, ends=ends)
         dialogs = DialogForwarder(shared, responder=responder, trace=trace, broker=broker, sender=sender)
         self._responses = ResponseForwarder(shared, responder=responder, trace=trace, broker=broker, start=start, ends=ends)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sipproxy.core.message_trace import MAX_STORED
+import pytest
+
+from sipproxy.config import HepConfig
+from sipproxy.core import message_trace
+from sipproxy.core.events import ProxyEvent
+from sipproxy.core.message_trace import MAX_FIRST, MAX_LAST, MAX_STORED
 from tests.support.ua import Attempt, Caller
 from tests.unit.proxy.harness import ALIAS, CALLER, CONFIG, INTERNAL, NODE_A, NODE_B, UDP, URI, ProxyHarness
 
@@ -89,7 +94,58 @@ def test_a_peer_cannot_fill_the_trace() -> None:
     for _ in range(MAX_STORED):
         harness.core.receive_datagram(UDP, bytes(attempt.request or b""), CALLER, harness.now)
     harness.drain(harness.now)
-    assert len(harness.ladder) == MAX_STORED
+    assert len(harness.ladder) == MAX_FIRST
+
+
+def test_the_first_and_the_last_messages_of_a_call_are_kept() -> None:
+    harness = ProxyHarness()
+    caller = harness.caller()
+    harness.service()
+    caller.talk_seconds = None
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
+    assert attempt.leg is not None
+    for _ in range(MAX_FIRST // 4 + 20):
+        caller.send_inside(attempt.leg, "INFO", harness.now)
+        harness.run(0.1)
+    assert len(harness.ladder) == MAX_FIRST
+    caller.send_inside(attempt.leg, "BYE", harness.now)
+    harness.run(1)
+    tail = harness.ladder[MAX_FIRST:]
+    assert MAX_LAST < len(tail) <= MAX_STORED - MAX_FIRST
+    assert [message.first_line.split(" ")[0] for message in tail[-4:]] == ["BYE", "BYE", "SIP/2.0", "SIP/2.0"]
+    assert [message.at for message in harness.ladder] == sorted(message.at for message in harness.ladder)
+
+
+def test_keep_alives_are_folded() -> None:
+    harness = ProxyHarness(replace(CONFIG, hep=HepConfig("127.0.0.1", 9060, 1)))
+    caller, service = harness.caller(), harness.service()
+    caller.talk_seconds = None
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
+    before = len(harness.ladder)
+    for _ in range(50):
+        service.send_inside(service.legs[attempt.call_id], "OPTIONS", harness.now)
+        harness.run(25)
+    of_options = [message for message in harness.ladder[before:] if "OPTIONS" in message.text]
+    assert [message.first_line.split(" ")[0] for message in of_options] == ["OPTIONS", "OPTIONS", "SIP/2.0", "SIP/2.0"]
+    service.send_inside(service.legs[attempt.call_id], "BYE", harness.now)
+    harness.run(1)
+    assert steps(harness, "caller")[-2:] == [">BYE", "200"]
+
+
+def test_only_so_many_calls_keep_their_last_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(message_trace, "MAX_FIRST", 1)
+    monkeypatch.setattr(message_trace, "MAX_RINGS", 2)
+    told: list[ProxyEvent] = []
+    trace = message_trace.MessageTrace(CONFIG, wall=lambda now: now, tell=told.append)
+    for number in range(4):
+        for _ in range(message_trace.MAX_LAST + 5):
+            trace.trace(f"c-{number}", UDP, b"INFO sip:a SIP/2.0\r\n\r\n", 0.0)
+    told.clear()
+    for number in range(4):
+        trace.finish(f"c-{number}")
+    assert len(told) == 2 * message_trace.MAX_LAST
 
 
 def test_without_a_trace_there_are_no_events() -> None:

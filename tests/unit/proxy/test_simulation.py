@@ -12,7 +12,7 @@ import pytest
 
 from sipproxy.admission.limits import MAX_FAILED_CALLS, MAX_NONCES, MAX_RATED, MAX_SOURCES
 from sipproxy.core.limits import FAILOVER_SECONDS, MAX_OVER
-from sipproxy.core.message_trace import MAX_COUNTED
+from sipproxy.core.message_trace import MAX_COUNTED, MAX_RINGS
 from sipproxy.core.proxy import ProxyCore
 from tests.unit.proxy.harness import ProxyHarness
 from tests.unit.proxy.simulated_ends import Ended, Plan, Talk, outcome_of
@@ -90,6 +90,7 @@ STAYS = {
     "_gate._bans._refused._levels": MAX_SOURCES,
     "_gate._bans._called": MAX_SOURCES,
     "_trace._stored": MAX_COUNTED,
+    "_trace._rings": MAX_RINGS,
     "_shared.calls._over": MAX_OVER,
     "_guard._nonces._claims": MAX_NONCES,
     "_guard._quotas._applications._levels": MAX_RATED,
