@@ -88,6 +88,8 @@ class SipProxyConfig:
     """Whether clients that ignore qop (RFC 2069) may answer a challenge."""
     max_unacknowledged_per_source: int = 10
     """Calls without a password that may wait for their ACK, per source address."""
+    dscp: int = 24
+    """What marks our packets for routers that give voice precedence, 0 to 63 (RFC 2474); 24 is CS3, for signalling (RFC 4594)."""
     stores_messages: bool = True
     """Whether the database keeps the messages of calls."""
     hep: HepConfig | None = None

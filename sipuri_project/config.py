@@ -50,6 +50,7 @@ def sip_proxy_config(worker: int = 0) -> SipProxyConfig:
         drop_foreign_hosts=settings.DROP_FOREIGN_HOSTS,
         guard_kernel=settings.GUARD_KERNEL == "auto",
         digest_allow_no_qop=settings.DIGEST_ALLOW_NO_QOP,
+        dscp=settings.SIP_DSCP,
         stores_messages=settings.MESSAGE_STORE_DAYS > 0,
         hep=_hep_config(),
     )

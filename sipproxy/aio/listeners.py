@@ -16,7 +16,7 @@ from sipproxy.admission.nonces import Claim
 from sipproxy.admission.source_limits import trusted_sources
 from sipproxy.aio.certificates import Certificates
 from sipproxy.aio.handover import Handover, OnGranted
-from sipproxy.aio.streams import StreamCounters, StreamEndpoint
+from sipproxy.aio.streams import StreamCounters, StreamEndpoint, mark
 from sipproxy.config import SipProxyConfig
 from sipproxy.transactions.listener import Listener, Transport
 
@@ -44,6 +44,7 @@ class Listeners:
         self._on_lost = on_lost
         self._is_banned = is_banned
         self._all = (*config.external, config.internal)
+        self._dscp = config.dscp
         self._handover = Handover(config.worker, self._all, self._on_handed_over, on_claim)
         self._udp = {
             listener: UdpEndpoint(listener.bind, partial(self._on_datagram, listener))
@@ -60,7 +61,7 @@ class Listeners:
             for listener in self._all:
                 if listener.name not in found:
                     found[listener.name] = open_tcp(listener.bind) if listener.transport.is_stream else open_udp(listener.bind)
-                opened.enter_context(found[listener.name])
+                mark(opened.enter_context(found[listener.name]), self._dscp)
             opened.pop_all()
         for listener, endpoint in self._udp.items():
             endpoint.open(found[listener.name])
@@ -135,6 +136,7 @@ class Listeners:
             on_lost=partial(self._on_lost, listener),
             is_trusted=self._is_trusted,
             is_banned=self._is_banned,
+            dscp=self._dscp,
             tls=self._context() if listener.transport is Transport.TLS else None,
         )
 

@@ -65,6 +65,7 @@ class StreamEndpoint:
         on_lost: Callable[[Address], None],
         is_trusted: Callable[[str], bool],
         is_banned: Callable[[str], bool],
+        dscp: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.counters = StreamCounters()
@@ -72,6 +73,7 @@ class StreamEndpoint:
         self._on_lost = on_lost
         self._is_trusted = is_trusted
         self.is_banned = is_banned
+        self.dscp = dscp
         self._tls = tls
         self._server: asyncio.Server | None = None
         self._open: dict[Address, _Connection] = {}
@@ -184,6 +186,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not every loop's transports are subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
+        mark(transport.get_extra_info("socket"), self._endpoint.dscp)
         peer = transport.get_extra_info("peername")
         self.address = (peer[0], peer[1]) if peer else ("", 0)
         if not peer or not self._endpoint.opened(self):
@@ -253,3 +256,8 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
         else:
             self._clock = loop.call_at(min(due, loop.time() + MESSAGE_SECONDS), self._look_at_clock)
+
+
+def mark(sock: socket.socket, dscp: int) -> None:
+    """Mark what a socket sends for routers (RFC 2474); the field is the upper six bits of the octet."""
+    sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
