@@ -1,6 +1,7 @@
 """The calls between admission and their end: for the gauges, for limits and, with static targets, for the call record.
 
-Nothing here routes: a request inside a dialog follows its token, at this proxy or at any other.
+A request inside a dialog follows its token, at this proxy or at any other. Some clients bring neither our Record-Route nor our Contact
+back and send everything to where they sent the INVITE; this proxy alone remembers the tokens of their dialogs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ from sipproxy.transactions.tables import TIMEOUT
 from sipproxy.transactions.timers import Timers
 from voiceapps.rules.admission import CallCount
 from voiceapps.rules.reports import CallFacts
+
+
+Dialog = tuple[str, str, str]
+"""Call-ID, the caller's tag and the called side's tag."""
 
 
 @dataclass(slots=True)
@@ -32,6 +37,8 @@ class Call:
     """When the caller's ACK came."""
     accepted: bool = False
     """Whether a 2xx went to the caller."""
+    dialog: Dialog | None = None
+    """The dialog that the first 2xx made."""
     given_up: bool = False
     """Whether the caller said BYE before that."""
 
@@ -46,6 +53,7 @@ class CallBook:
         self._of_application: Counter[str] = Counter()
         self._of_account: Counter[str] = Counter()
         self._timers: Timers[str] = Timers()
+        self._tokens: dict[Dialog, tuple[str, str]] = {}
         self._over: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
@@ -104,11 +112,17 @@ class CallBook:
             call.answered_at = now
             self._release(call)
 
-    def accept(self, call_id: str) -> None:
-        """Note that a 2xx went to the caller."""
+    def accept(self, call_id: str, dialog: Dialog, token: str) -> None:
+        """Note that a 2xx went to the caller, and the token of the dialog that it made."""
         call = self._calls.get(call_id)
-        if call is not None:
-            call.accepted = True
+        if call is not None and not call.accepted:
+            call.accepted, call.dialog = True, dialog
+            self._tokens[dialog] = call.facts.source_ip, token
+
+    def token_of(self, dialog: Dialog, source_ip: str) -> str:
+        """Return the text of a dialog's token for a request of its caller, "" where the dialog or the address is another."""
+        known_ip, token = self._tokens.get(dialog, ("", ""))
+        return token if known_ip == source_ip else ""
 
     def give_up(self, call_id: str) -> None:
         """Note the caller's BYE: before the answer it ends the call as a CANCEL does (RFC 3261 15.1.1)."""
@@ -126,6 +140,8 @@ class CallBook:
         call = self._calls.pop(call_id, None)
         self._timers.cancel(call_id)
         if call is not None:
+            if call.dialog is not None:
+                self._tokens.pop(call.dialog, None)
             self._release(call)
             _count_down(self._of_application, call.facts.application_id)
             _count_down(self._of_account, call.facts.account_id)

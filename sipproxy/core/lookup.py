@@ -44,7 +44,7 @@ class Lookup:
 
     def receive_ack(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         """Take an ACK of a 2xx."""
-        signed = _signed(listener.side, request)
+        signed = self._signed(listener.side, request, source)
         token = self._token(listener.side, request, signed)
         if token is None or not self._may_pass(listener.side, token) or request.max_forwards == 0:
             self._shared.drops.lost_acks += 1
@@ -70,7 +70,7 @@ class Lookup:
         if request.method == "ACK":
             self.receive_ack(listener, request, source, now)
             return
-        signed = _signed(listener.side, request)
+        signed = self._signed(listener.side, request, source)
         token = self._token(listener.side, request, signed)
         if token is None:
             status = 403 if looks_like_token(signed) else 481
@@ -129,6 +129,14 @@ class Lookup:
             caller_tag=edits.side_tag(request, side),
         )
 
+    def _signed(self, side: Side, request: Request, source: Address) -> str:
+        """Return the text of the token that a request inside a dialog brings, or that this proxy remembers for its caller."""
+        user = edits.route_user(request)
+        if side is Side.INTERNAL or looks_like_token(user):
+            return user
+        brought = contacts.token_of(request) or user
+        return brought or self._shared.calls.token_of((request.call_id, request.from_.tag, request.to.tag), source[0])
+
     def _may_pass(self, side: Side, token: RouteToken) -> bool:
         if side is Side.INTERNAL:
             # A node that was passed over must neither end nor renegotiate a call that another node has.
@@ -173,10 +181,3 @@ class Lookup:
         else:
             self._shared.drops.silenced += 1
 
-
-def _signed(side: Side, request: Request) -> str:
-    """Return the text of the token that a request inside a dialog brings: in its Route, or, from outside, in its Request-URI."""
-    user = edits.route_user(request)
-    if side is Side.INTERNAL or looks_like_token(user):
-        return user
-    return contacts.token_of(request) or user

@@ -160,7 +160,8 @@ class ResponseForwarder:
             out.remove("Content-Type")
         if response.is_final and context.phase is not Phase.FINISHED:
             if context.initial and response.status < 300:
-                self._shared.calls.accept(context.call_id)
+                dialog = response.call_id, response.from_.tag, response.to.tag
+                self._shared.calls.accept(context.call_id, dialog, context.signed)
             if response.status < 300 and not has_description(response):
                 self._ends.take_offer_back(context, now)
             self._ends.conclude(context, response.status, now)

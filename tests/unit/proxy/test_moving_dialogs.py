@@ -313,7 +313,7 @@ def test_requests_of_the_call_flow_keep_our_token_in_their_contact() -> None:
     assert ";sipuri=" in leg_of(attempt).target
 
 
-@pytest.mark.parametrize(("target", "status"), [(f"{URI};sipuri={'A' * 64}", 403), (f"{URI};sipuri=short", 481), (URI, 481)])
+@pytest.mark.parametrize(("target", "status"), [(f"{URI};sipuri={'A' * 64}", 403), (f"{URI};sipuri=short", 481)])
 def test_what_brings_no_token_of_ours_is_refused(target: str, status: int) -> None:
     harness = ProxyHarness()
     caller, _ = start(harness)
@@ -323,6 +323,47 @@ def test_what_brings_no_token_of_ours_is_refused(target: str, status: int) -> No
     caller.send_inside(leg, "INFO", harness.now)
     harness.run(1)
     assert caller.responses[-1].status == status
+
+
+def test_a_client_that_brings_nothing_back_is_known_at_its_proxy() -> None:
+    harness = ProxyHarness()
+    caller, service = start(harness, via=None)
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
+    bare = replace(leg_of(attempt), routes=[], target=URI)
+    caller.send_inside(bare, "INFO", harness.now)
+    harness.run(1)
+    assert (caller.responses[-1].status, service.requests[-1].method) == (200, "INFO")
+    caller.send_inside(bare, "BYE", harness.now)
+    harness.run(1)
+    assert (attempt.ended, service.ended[attempt.call_id]) == ("local", "remote")
+    caller.send_inside(bare, "INFO", harness.now)
+    harness.run(1)
+    assert caller.responses[-1].status == 481
+
+
+@pytest.mark.parametrize("change", [{"remote": f"<{URI}>;tag=x"}, {"local": "<sip:desk@pbx.example>;tag=x"}, {"call_id": "another"}])
+def test_a_dialog_is_known_by_all_its_parts(change: dict[str, str]) -> None:
+    harness = ProxyHarness()
+    caller, _ = start(harness, via=None)
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
+    caller.attempts["another"] = attempt
+    caller.send_inside(replace(leg_of(attempt), routes=[], target=URI, **change), "BYE", harness.now)
+    harness.run(1)
+    assert caller.responses[-1].status == 481
+
+
+def test_a_dialog_is_known_to_its_callers_address_alone() -> None:
+    harness = ProxyHarness()
+    caller, _ = start(harness, via=None)
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
+    stranger = harness.caller(NEW)
+    stranger.attempts[attempt.call_id] = attempt
+    stranger.send_inside(replace(leg_of(attempt), routes=[], target=URI), "BYE", harness.now)
+    harness.run(1)
+    assert stranger.responses[-1].status == 481
 
 
 def test_a_token_in_a_request_uri_serves_its_own_dialog_only() -> None:
