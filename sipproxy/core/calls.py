@@ -16,7 +16,6 @@ from sipproxy.transactions.timers import Timers
 from voiceapps.rules.admission import CallCount
 from voiceapps.rules.reports import CallFacts
 
-
 Dialog = tuple[str, str, str]
 """Call-ID, the caller's tag and the called side's tag."""
 
