@@ -6,12 +6,16 @@ up before that, and every call must end as its caller ends it.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import threading
 import time
+import wave
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +49,8 @@ class Caller:
     directory: Path
     problems: list[str] = field(default_factory=list)
     hang_up: Callable[[], None] | None = None
+    judge: Callable[[], None] = lambda: None
+    """Notes what is wrong with what the call has left behind."""
 
     def check_is_up(self) -> None:
         """Note if the call was not answered, or has ended by itself."""
@@ -136,7 +142,9 @@ def linphone(peers: Peers, name: str, document: str, settings: str = "") -> None
     caller = peers.caller(name, document)
     (caller.directory / "rc").write_text(linphone_config(caller.application, "{}:{};transport=udp".format(*peers.fleet.sip), settings))
     (caller.directory / ".local" / "share" / "linphone").mkdir(parents=True)
-    process = peers.phone(caller, ["linphonec", "-c", "rc"], f"soundcard use files\ncall {caller.application.sip_uri}\n")
+    _write_tone(caller.directory / "tone.wav")
+    keyboard = f"soundcard use files\nplay tone.wav\ncall {caller.application.sip_uri}\n"
+    process = peers.phone(caller, ["linphonec", "-c", "rc"], keyboard)
 
     def hang_up() -> None:
         if document == WAITS:
@@ -151,6 +159,15 @@ def linphone(peers: Peers, name: str, document: str, settings: str = "") -> None
         _type(process, "terminate\n")
 
     caller.hang_up = hang_up
+
+
+def _write_tone(path: Path) -> None:
+    """Write what a telephone without a microphone plays for as long as its call."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(struct.pack("<20h", *(round(8000 * math.sin(math.pi * n / 10)) for n in range(20))) * 400 * int(LONG))
 
 
 def baresip(peers: Peers, name: str, document: str, proxy: tuple[str, int]) -> None:
@@ -192,6 +209,23 @@ def refused(peers: Peers, stack: ExitStack) -> None:
     live.call(caller.application.sip_uri)
     _every(SECONDS / 6, live.ask_for_fax, stack)
     caller.hang_up = live.hang_up
+
+    def judge() -> None:
+        recordings = peers.fleet.state / "recordings" / caller.backend.of("initiate")[0]["callId"]
+        (path,) = until(lambda: list(recordings.glob("*.wav")), seconds=10, what="the recording")
+        silent, seconds = _silent_tenths(path)
+        if silent > SECONDS / 10 or seconds < SECONDS - 2:
+            caller.problems.append(f"recorded {seconds:.0f} s with {silent} silent tenths")
+
+    caller.judge = judge
+
+
+def _silent_tenths(path: Path) -> tuple[int, float]:
+    """Return how many tenths of a second of a recording are silent, and its length."""
+    with wave.open(str(path)) as file:
+        samples = array("h", file.readframes(file.getnframes()))
+    tenths = [samples[at : at + 800] for at in range(0, len(samples) - 799, 800)]
+    return sum(max(map(abs, tenth)) < 5_000 for tenth in tenths), len(samples) / 8000
 
 
 def moving(peers: Peers, stack: ExitStack) -> None:
@@ -256,6 +290,7 @@ def test_peers_stay_for_as_long_as_they_like(fleet: Fleet, tmp_path: Path) -> No
         for caller in peers.callers:
             if not caller.problems:
                 caller.check_ended()
+                caller.judge()
         problems = {caller.name: caller.problems for caller in peers.callers if caller.problems}
     print(f"\n{len(peers.callers)} peers for {SECONDS} s", file=sys.stderr)
     assert not problems
