@@ -44,7 +44,7 @@ class Claim:
     count: int
     """Its count, 0 for a use without one."""
     use: Use
-    """What uses it; the same use again is a retransmission."""
+    """What uses it, marked with the worker that asks: the same use again is a retransmission there, and a replay anywhere else."""
     worker: int | None
     """The worker of this node that made the nonce; None for the store of the fleet."""
 
@@ -120,7 +120,8 @@ class NonceBook:
             return False
         held = _unpack(read[0])
         if held.in_store or held.worker != self._worker:
-            return Claim(nonce, count, use, None if held.in_store else held.worker)
+            call_id, cseq, branch = use
+            return Claim(nonce, count, (call_id, cseq, f"{self._mark.hex()} {branch}"), None if held.in_store else held.worker)
         return self.claim(nonce, count, use, now) if count else self._claim_whole(nonce, use, now)
 
     def claim_for(self, claim: Claim, now: float) -> bool:

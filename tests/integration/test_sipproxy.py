@@ -220,10 +220,10 @@ async def test_a_second_call_waits_until_the_first_is_over(daemons: Fleet, servi
     await phone.until(lambda: first.leg)
 
     second = await place(phone, daemons, application.sip_uri, application.password)
-    assert second.statuses == [407, 503]
+    assert second.statuses == [407, 480]
     assert caller.responses[-1].header("retry-after") == "5"
     seen = await asyncio.to_thread(until, lambda: _refusals(daemons, path), seconds=10, what="the refused attempt")
-    assert [(entry["reason"], entry["sipStatus"], entry["count"]) for entry in seen] == [("capacity", 503, 1)]
+    assert [(entry["reason"], entry["sipStatus"], entry["count"]) for entry in seen] == [("capacity", 480, 1)]
     failed = [result for result in seen[0]["trace"] if result["verdict"] == "failed"]
     assert [(result["rule"], result["seen"]) for result in failed] == [("application_calls", "1 is up")]
     check = await asyncio.to_thread(daemons.api, "POST", f"{path}/admission-checks", {"sourceIp": "127.0.0.1"})

@@ -82,7 +82,8 @@ def test_a_nonce_of_a_sibling_is_claimed_there() -> None:
     assert not here.is_fresh(nonce, "192.0.2.2", 100.0)
     assert not here.is_fresh(nonce, "192.0.2.1", 100.1 + NONCE_SECONDS)
     claim = here.use(nonce, 1, USE, 100.0)
-    assert claim == Claim(nonce, 1, USE, 1)
+    assert isinstance(claim, Claim)
+    assert (claim.nonce, claim.count, claim.worker) == (nonce, 1, 1)
     assert there.claim_for(claim, 100.0)
     assert there.claim_for(claim, 100.5), "a retransmission"
     assert not there.claim_for(replace(claim, use=OTHER), 100.5)
@@ -97,6 +98,20 @@ def test_a_count_that_its_own_worker_has_used_is_gone_for_the_others() -> None:
     claim = here.use(nonce, 1, OTHER, 100.0)
     assert isinstance(claim, Claim)
     assert not there.claim_for(claim, 100.0)
+
+
+def test_a_copy_at_another_worker_is_no_retransmission() -> None:
+    """Copies from another port reach another worker, which has no transaction to absorb them."""
+    one, two, there = (book(worker=number, workers=3, start=100 * number + 1) for number in range(3))
+    for first in (one, two, there):
+        nonce = there.make("192.0.2.1", 100.0)
+        claims = {asker: claim for asker in (one, two) if isinstance(claim := asker.use(nonce, 1, USE, 100.0), Claim)}
+
+        def granted(asker: NonceBook, nonce: str = nonce, claims: dict[NonceBook, Claim] = claims) -> bool:
+            return there.use(nonce, 1, USE, 100.0) is True if asker is there else there.claim_for(claims[asker], 100.0)
+
+        assert granted(first)
+        assert [granted(other) for other in (one, two, there)] == [other is first for other in (one, two, there)]
 
 
 def test_a_worker_that_began_anew_grants_nothing_of_before() -> None:
@@ -127,8 +142,10 @@ def test_with_a_store_a_nonce_is_good_at_every_proxy_and_claimed_there_alone() -
     nonce = one.make("192.0.2.1", 100.0)
     for proxy in (one, other):
         assert proxy.is_fresh(nonce, "192.0.2.1", 100.0)
-        assert proxy.use(nonce, 1, USE, 100.0) == Claim(nonce, 1, USE, None)
         assert len(proxy) == 0
+    claims = [proxy.use(nonce, 1, USE, 100.0) for proxy in (one, other)]
+    assert [claim.worker for claim in claims if isinstance(claim, Claim)] == [None, None]
+    assert claims[0] != claims[1]
 
 
 def test_nobody_else_grants_what_the_store_has() -> None:

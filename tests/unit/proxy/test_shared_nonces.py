@@ -87,12 +87,12 @@ def test_a_nonce_of_a_sibling_lets_its_caller_in() -> None:
     assert len(other.admitted) == 1
 
 
-def test_a_replay_at_a_sibling_is_stale() -> None:
+@pytest.mark.parametrize("burnt", [5, 9], ids=["the same branch", "another branch"])
+def test_a_replay_at_a_sibling_is_stale(burnt: int) -> None:
     one, other = workers()
     challenge = challenged(one)
     assert answered(one, challenge).statuses[-1] == 200
-    # With the same Call-ID, CSeq and branch it would be a retransmission.
-    attempt = answered(other, challenge, burnt=9)
+    attempt = answered(other, challenge, burnt=burnt)
     assert grant(other, of=one) is False
     assert attempt.statuses == [407, 407]
     assert is_stale(other)
