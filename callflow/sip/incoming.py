@@ -122,40 +122,39 @@ class IncomingCall(SipCall):
             super()._handle_bye(key, request, now)
 
     def _handle_prack(self, key: Key, request: Request, now: float) -> None:
-        """Take the PRACK of our reliable 180, with the answer to our offer or a further offer (RFC 3262 section 5)."""
+        """Take the PRACK of our reliable 180, with the answer to our offer or a further offer (RFC 3262 section 5).
+
+        A further offer that we cannot serve is refused and changes nothing; without an answer to ours the call cannot go on.
+        """
         if not self._ringing.waiting or not self._is_acknowledged_by(request):
             raise PeerError(481, "No provisional response waits for this PRACK.")
-        description = read_description(request)
-        if self._negotiation.offering:
-            self._take_late_answer(description)
-            description = None
+        late = self._negotiation.offering
+        try:
+            body = self._exchange(read_description(request))
+        except SdpError as error:
+            self._context.refuse(key, request, error.status, now)
+            if late:
+                self._ringing.stop()
+                self._lose(EndReason.UNSUPPORTED_MEDIA)
+                return
+        else:
+            response = request.make_response(200)
+            response.set_body(body, SDP_TYPE if body else None)
+            self._context.respond(key, response, now)
         self._ringing.stop()
-        self._respond_to_prack(key, request, description, now)
         if self._accepted:
             self._accept_call(now)
+
+    def _exchange(self, description: RemoteSdp | None) -> bytes:
+        """Take the answer to our late offer, or answer a further offer; raises SdpError."""
+        if self._negotiation.offering:
+            self._negotiation.take_answer(description)
+            return b""
+        return self._negotiation.answer_next(description) if description else b""
 
     def _is_acknowledged_by(self, prack: Request) -> bool:
         match = _RACK.fullmatch(prack.header("rack") or "")
         return match is not None and (int(match[1]), int(match[2]), match[3]) == (_RSEQ, self._invite.cseq.number, "INVITE")
-
-    def _take_late_answer(self, answer: RemoteSdp | None) -> None:
-        """Take the answer to the offer that our 180 made; without a usable one the call cannot go on."""
-        try:
-            self._negotiation.take_answer(answer)
-        except SdpError:
-            self._lose(EndReason.UNSUPPORTED_MEDIA)
-            raise
-
-    def _respond_to_prack(self, key: Key, request: Request, offer: RemoteSdp | None, now: float) -> None:
-        """Answer a PRACK and the offer in it; an offer that we cannot serve is refused and changes nothing."""
-        response = request.make_response(200)
-        try:
-            if offer:
-                response.set_body(self._negotiation.answer_next(offer), SDP_TYPE)
-        except SdpError as error:
-            self._context.refuse(key, request, error.status, now)
-        else:
-            self._context.respond(key, response, now)
 
     # Our responses.
 

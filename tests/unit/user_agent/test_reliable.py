@@ -119,9 +119,10 @@ def test_a_late_offer_is_answered_by_the_prack() -> None:
     assert (established.media.payload_type, established.media.event_payload_type) == (8, 96)
 
 
-def test_a_late_offer_whose_answer_is_unusable_fails_the_call() -> None:
+@pytest.mark.parametrize("body", [VIDEO, "nonsense"])
+def test_a_late_offer_whose_answer_is_unusable_fails_the_call(body: str) -> None:
     raw, _ = ringing("")
-    (refusal,) = prack(raw, body=VIDEO)
+    (refusal,) = prack(raw, body=body)
     assert refusal.status == 488
     assert raw.news() == [PeerLost(1, EndReason.UNSUPPORTED_MEDIA)]
     raw.wait(60)
@@ -145,11 +146,12 @@ def test_further_offers_in_the_prack_and_before_the_answer() -> None:
     assert (established.media.address, established.media.event_payload_type) == (("127.0.0.1", 40004), 97)
 
 
+@pytest.mark.parametrize("body", [VIDEO, "nonsense"])
 @pytest.mark.parametrize("accepted", [True, False])
-def test_an_offer_in_a_prack_that_is_refused_changes_nothing(accepted: bool) -> None:
+def test_an_offer_in_a_prack_that_is_refused_changes_nothing(accepted: bool, body: str) -> None:
     raw, _ = ringing()
     assert not accepted or answers(raw) == []
-    refusal, *rest = prack(raw, body=VIDEO)
+    refusal, *rest = prack(raw, body=body)
     assert refusal.status == 488
     (ok,) = rest or answers(raw)
     assert ok.status == 200
