@@ -18,6 +18,8 @@ _REQUEST_LINE = re.compile(r"([A-Za-z0-9\-.!%*_+`'~]+) (.+) SIP/(\d+\.\d+)", re.
 _STATUS_LINE = re.compile(r"SIP/2\.0 (\d{3})(?: (.*))?", re.IGNORECASE | re.DOTALL)
 _BAD_IN_URI = re.compile(r"[\s\x00-\x1f\x7f<>\"]")
 _LINE_END = re.compile(rb"\r?\n")
+# Within quotes a NUL may stand behind a backslash (RFC 3261 25.1, quoted-pair).
+_QUOTED = re.compile(rb'"(?:[^"\\\0]++|\\.)*+"', re.DOTALL)
 _BLANKS = (b" ", b"\t")
 _SINGLE = ("from", "to", "call-id", "cseq")
 
@@ -102,7 +104,7 @@ def _read_headers(message: Message, lines: list[bytes]) -> PeerError | None:
     for line in unfolded[:MAX_HEADERS]:
         name, colon, _ = line.partition(b":")
         key = KNOWN_KEYS.get(name) or key_of(name)
-        if key is None or not colon or b"\0" in line:
+        if key is None or not colon or (b"\0" in line and b"\0" in _QUOTED.sub(b"", line)):
             problem = PeerError(400, "Bad Header")
         elif len(line) > MAX_HEADER_LINE:
             problem = PeerError(400, "Header Too Long")

@@ -89,13 +89,18 @@ def test_bare_line_breaks_are_refused(line: bytes) -> None:
     assert refusal(invite_with(add=line + b"\r\n")).status == 400
 
 
-@pytest.mark.parametrize("line", [b"A: b\nB: c", b"A: b\rVia: c", b"A: b\n c", b"A: b\0c", b"Subject: \0"])
+@pytest.mark.parametrize("line", [b"A: b\nB: c", b"A: b\rVia: c", b"A: b\n c", b"A: b\0c", b"Subject: \0", b'A: "b\0"', b"A: b\\\0"])
 def test_what_is_broken_in_one_line_is_answered_all_the_same(line: bytes) -> None:
     with pytest.raises(BadRequestError) as caught:
         parse_message(invite_with(add=line + b"\r\n"))
     response = bytes(caught.value.request.make_response(400))
     assert response.count(b"\r") == response.count(b"\n") == response.count(b"\r\n")
     assert response.count(b"Via:") == 1
+
+
+def test_a_nul_may_be_escaped_within_quotes() -> None:
+    line = b'A: "b\\\0 \\" c" <sip:a@b>'
+    assert line in bytes(parse_message(invite_with(add=line + b"\r\n")))
 
 
 def test_a_nul_in_the_body_is_nobodys_business_here() -> None:
