@@ -67,4 +67,5 @@ class BxmlCheckViewSet(ClientViewSet):
     def create(self, request: Request) -> Response:
         """Check a BXML document: a broken one is answered with 200 too, and each of its faults."""
         # The parsers give bytes; an empty body reaches none of them.
-        return ok(BxmlCheckData(check(cast(bytes, request.data or b""))).data)
+        document, charset = cast(bytes, request.data or b""), (request.content_params or {}).get("charset", "")
+        return ok(BxmlCheckData(check(document, charset)).data)

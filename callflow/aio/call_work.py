@@ -110,7 +110,7 @@ class CallWork:
 
 def _webhook_record(facts: CallFacts, fetch: FetchDocument, answer: OutboundAnswer, at: float) -> WebhookFetched:
     # An answer may contain NUL; PostgreSQL's text may not.
-    shown = answer.body.decode("utf-8", "replace").replace("\x00", "\ufffd")
+    shown = answer.text().replace("\x00", "\ufffd")
     return WebhookFetched(
         call=facts,
         event_type=fetch.event_type,

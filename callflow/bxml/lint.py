@@ -11,10 +11,10 @@ from callflow.bxml.parser import read_root, read_verb
 from voiceapps.rules.document_check import DocumentCheck, Fault, VerbLine
 
 
-def check(data: bytes) -> DocumentCheck:
-    """Return the verbs of a document and its faults, at most `MAX_FAULTS`; never raises."""
+def check(data: bytes, charset: str = "") -> DocumentCheck:
+    """Return the verbs of a document and its faults, at most `MAX_FAULTS`; `charset` is that of its Content-Type. Never raises."""
     try:
-        root = read_root(data)
+        root = read_root(data, charset)
     except BxmlError as error:
         return DocumentCheck((), (Fault(error.line, error.message),))
     verbs: list[VerbLine] = []

@@ -3,6 +3,8 @@
 Documents come from customers' servers and are not trusted. Size is checked before the parser sees a byte;
 the parser loads no DTD, resolves no entity and opens no network; a document type is refused outright, so
 there is nothing to expand; depth is bounded twice, by libxml2 at 256 and by our own limit.
+
+A byte order mark names the character set, else the Content-Type does, else the XML declaration (RFC 7303 section 3.2).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from callflow.bxml.element import ElementReader, line_of
 from callflow.bxml.errors import BxmlError
 from callflow.bxml.limits import MAX_DEPTH, MAX_DOCUMENT_BYTES
 from callflow.bxml.registry import VERBS, Verb
+from voiceapps.rules.charsets import charset_of, decoded
 
 ROOTS = ("Response", "Bxml")
 
@@ -26,18 +29,18 @@ class Document:
     verbs: tuple[Verb, ...]
 
 
-def parse_document(data: bytes) -> Document:
-    """Parse one document; raises BxmlError with the line and the broken rule."""
-    return Document(tuple(read_verb(child) for child in read_root(data)))
+def parse_document(data: bytes, charset: str = "") -> Document:
+    """Parse one document; `charset` is that of its Content-Type. Raises BxmlError with the line and the broken rule."""
+    return Document(tuple(read_verb(child) for child in read_root(data, charset)))
 
 
-def read_root(data: bytes) -> _Element:
+def read_root(data: bytes, charset: str = "") -> _Element:
     """Return a document's root, its verbs still unread; raises BxmlError."""
     if len(data) > MAX_DOCUMENT_BYTES:
         raise BxmlError(f"The document is {len(data)} bytes long; at most {MAX_DOCUMENT_BYTES} are allowed.")
     if not data.strip():
         raise BxmlError("The document is empty; a document that only hangs up is <Response/>.")
-    root = _parse_xml(data)
+    root = _parse_xml(data, charset)
     _check_depth(root)
     reader = ElementReader(root)
     if reader.name not in ROOTS:
@@ -55,9 +58,21 @@ def read_verb(element: _Element) -> Verb:
     return verb.parse(reader)
 
 
-def _parse_xml(data: bytes) -> _Element:
+def _in_utf8(data: bytes, charset: str) -> tuple[bytes, str | None]:
+    """Return the document and the encoding that the parser shall take it for, None for that of its declaration."""
+    try:
+        if not charset_of(data, charset):
+            return data, None
+        return decoded(data, charset).encode(errors="surrogatepass"), "utf-8"
+    except ValueError as error:
+        raise BxmlError(str(error), 1) from error
+
+
+def _parse_xml(data: bytes, charset: str) -> _Element:
+    data, encoding = _in_utf8(data, charset)
     # A parser is made for each document: lxml's parsers keep the errors of earlier documents.
     parser = XMLParser(
+        encoding=encoding,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,

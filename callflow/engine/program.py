@@ -85,7 +85,7 @@ class Program(Stage):
         self._fetch = None
         problem = answer.problem()
         if problem is None:
-            self._load(fetch, answer.body, now)
+            self._load(fetch, answer, now)
         elif fetch.webhook.fallback:
             self._send_fetch(fetch.event_type, fetch.webhook.fallback, dict(fetch.body))
         else:
@@ -163,9 +163,9 @@ class Program(Stage):
 
     # Documents.
 
-    def _load(self, fetch: FetchDocument, body: bytes, now: float) -> None:
+    def _load(self, fetch: FetchDocument, answer: OutboundAnswer, now: float) -> None:
         try:
-            document = parse_document(body)
+            document = parse_document(answer.body, answer.charset)
         except BxmlError as error:
             sentence = f"The answer to the {fetch.event_type} webhook is not valid BXML. {error}"
             self._call.hang_up(EndReason.INVALID_BXML, now, sentence)

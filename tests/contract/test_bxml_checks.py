@@ -41,6 +41,12 @@ def test_a_broken_document_is_answered_with_200(customer: ApiCustomer) -> None:
     assert data["errors"][1]["line"] == 3
 
 
+def test_the_character_set_is_that_of_the_content_type(customer: ApiCustomer) -> None:
+    document = "<Response><SpeakSentence>café</SpeakSentence></Response>".encode("iso-8859-1")
+    assert check(customer, document, "text/xml;charset=ISO-8859-1").json()["data"]["valid"] is True
+    assert check(customer, document, "text/xml; charset=utf-8").json()["data"]["valid"] is False
+
+
 @pytest.mark.parametrize("document", [b"", b"no xml", b"\x00", b"\xff\xfe", b"<Response>"])
 def test_any_bytes_are_checked(customer: ApiCustomer, document: bytes) -> None:
     answer = check(customer, document)

@@ -1,41 +1,60 @@
 """HTTP requests to customers' backends: guarded, signed, bounded.
 
-The guard checks the address at the moment of connecting, after DNS, so DNS rebinding, decimal hosts and mapped IPv6 addresses do not
-get around it. Redirects are not followed. Each webhook is signed as in Standard Webhooks (`webhook-id`, `webhook-timestamp`,
-`webhook-signature: v1,…` over `id.timestamp.payload`). The payload of a GET is its
-URL, since it has no body.
+What is signed is what is sent: the URL leaves as it was written. Each webhook is signed as in Standard Webhooks (`webhook-id`,
+`webhook-timestamp`, `webhook-signature: v1,…` over `id.timestamp.payload`). The payload of a GET is its URL as the server
+sees it, since it has no body. Webhooks follow no redirects; downloads do, each through the guard.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
-import errno
 import hashlib
 import hmac
 import json
-import os
-import socket
 import time
 import uuid
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import aiohttp
+from yarl import URL
 
+from voiceapps.daemon.outbound_failures import sentence
+from voiceapps.daemon.outbound_guard import guarded_socket, plain_socket
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.rules.target import Target
 
 MAX_RESPONSE_BYTES = 64 * 1024
 MAX_URL_LENGTH = 2048
 MAX_CONNECTIONS = 500
+MAX_REDIRECTS = 5
+"""Redirects that a download follows."""
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 USER_AGENT = "sipuri/1"
-
-# IPv6 prefixes that carry an IPv4 address inside: NAT64, 6to4, Teredo.
-_TUNNELS = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"), IPv6Network("2002::/16"), IPv6Network("2001::/32"))
 
 
 class TooLargeError(Exception):
     """The answer is longer than allowed."""
+
+
+class TooManyRedirectsError(Exception):
+    """A download was sent on and on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """One request as it goes on the wire."""
+
+    method: str
+    target: Target
+    headers: dict[str, str]
+    data: bytes | None
+    max_bytes: int
+    follows: bool = False
+    """Redirects are followed, so that their bodies are not read."""
 
 
 class WebhookClient:
@@ -43,50 +62,56 @@ class WebhookClient:
 
     def __init__(self, *, allow_private: bool, signing_key: bytes) -> None:
         self._signing_key = signing_key
-        connector = aiohttp.TCPConnector(
-            limit=MAX_CONNECTIONS, use_dns_cache=False, socket_factory=_plain_socket if allow_private else _guarded_socket
-        )
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            trust_env=False,
-            auto_decompress=False,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": USER_AGENT},
+        make_socket = plain_socket if allow_private else guarded_socket
+        self._session = _session(aiohttp.TCPConnector(limit=MAX_CONNECTIONS, use_dns_cache=False, socket_factory=make_socket))
+        # Every request of this one opens a connection.
+        self._fresh = _session(
+            aiohttp.TCPConnector(limit=MAX_CONNECTIONS, use_dns_cache=False, socket_factory=make_socket, force_close=True)
         )
 
     async def send(self, request: OutboundRequest) -> OutboundAnswer:
         """Send a webhook and return its answer; never raises."""
-        url, payload = _encode(request)
-        headers = self._signed(request, payload if request.method == "POST" else url.encode()) | {"Accept": "application/xml, */*"}
-        if request.method == "POST":
-            headers["Content-Type"] = "application/json"
-        data = payload if request.method == "POST" else None
-        return await self._exchange(request.method, url, headers, data, request, MAX_RESPONSE_BYTES)
+        return await _timed(self._send(request), request.timeout_seconds)
 
     async def fetch(self, url: str, *, username: str, password: str, timeout_seconds: float, max_bytes: int) -> OutboundAnswer:
-        """Download a file, such as the audio of `<PlayAudio>`; never raises."""
-        request = OutboundRequest(url, "GET", {}, username, password, timeout_seconds)
-        return await self._exchange("GET", url, {}, None, request, max_bytes)
+        """Download a file, such as the audio of `<PlayAudio>`; never raises. Credentials stay within the URL's origin."""
+        return await _timed(self._download(url, username, password, max_bytes), timeout_seconds)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+        await self._fresh.close()
 
-    async def _exchange(  # noqa: PLR0913  # one request, all of it
-        self, method: str, url: str, headers: dict[str, str], data: bytes | None, request: OutboundRequest, max_bytes: int
-    ) -> OutboundAnswer:
-        began = time.monotonic()
-        headers["Accept-Encoding"] = "identity"
-        if request.username or request.password:
-            headers["Authorization"] = _basic(request.username, request.password)
-        timeout = aiohttp.ClientTimeout(total=request.timeout_seconds)
+    async def _send(self, request: OutboundRequest) -> OutboundAnswer:
+        target = _with_credentials(_parse(request.url), request.username, request.password)
+        headers = {"Accept": "application/xml, */*"}
+        if request.method == "POST":
+            data = json.dumps(request.body, separators=(",", ":")).encode()
+            headers["Content-Type"] = "application/json"
+        else:
+            data, target = None, target.with_query(_flat(request))
+        headers |= self._signed(request, str(target).encode() if data is None else data)
+        answer, _ = await self._exchange(_Sending(request.method, target, headers, data, MAX_RESPONSE_BYTES))
+        return answer
+
+    async def _download(self, url: str, username: str, password: str, max_bytes: int) -> OutboundAnswer:
+        target = _with_credentials(_parse(url), username, password)
+        for _ in range(MAX_REDIRECTS + 1):
+            answer, location = await self._exchange(_Sending("GET", target, {}, None, max_bytes, follows=True))
+            if answer.status not in REDIRECTS or not location:
+                return answer
+            target = target.redirected(location)
+        raise TooManyRedirectsError(f"It redirected more than {MAX_REDIRECTS} times.")
+
+    async def _exchange(self, sending: _Sending) -> tuple[OutboundAnswer, str]:
+        """Return the answer and its Location; a request that dies unanswered on a kept connection is sent once more (RFC 9112 section 9.3.1)."""
+        connection = SimpleNamespace(reused=False, answered=False)
         try:
-            _check_url(url)
-            async with self._session.request(method, url, data=data, headers=headers, timeout=timeout, allow_redirects=False) as response:
-                body = await _read(response, max_bytes)
-                return OutboundAnswer(response.status, body, response.content_type, _since(began), None)
-        except (aiohttp.ClientError, OSError, ValueError, TimeoutError, TooLargeError) as error:
-            return OutboundAnswer(None, b"", "", _since(began), _sentence(error, request.timeout_seconds))
+            return await _ask(self._session, sending, connection)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError) as error:
+            if not connection.reused or connection.answered or _answer_began(error):
+                raise
+        return await _ask(self._fresh, sending, connection)
 
     def _signed(self, request: OutboundRequest, payload: bytes) -> dict[str, str]:
         message_id = request.message_id or f"msg_{uuid.uuid4().hex}"
@@ -102,42 +127,34 @@ def signing_secret(installation_key: bytes, account_id: str) -> bytes:
     return hmac.new(installation_key, f"webhook:{account_id}".encode(), hashlib.sha256).digest()
 
 
-def is_public(address: str) -> bool:
-    """Return whether an IP address is a public unicast address."""
-    ip = ip_address(address.split("%")[0])
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    if isinstance(ip, IPv4Address):
-        return ip.is_global and not ip.is_multicast
-    return ip.is_global and not ip.is_multicast and not any(ip in tunnel for tunnel in _TUNNELS)
+def _answer_began(error: Exception) -> bool:
+    """Return whether a part of an answer came before the connection closed."""
+    return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
 
 
-def _guarded_socket(address_info: tuple[Any, ...]) -> socket.socket:
-    address = address_info[4][0]
-    if not is_public(address):
-        raise OSError(errno.EACCES, f"{address} is not a public address")
-    return _plain_socket(address_info)
+async def _ask(session: aiohttp.ClientSession, sending: _Sending, connection: SimpleNamespace) -> tuple[OutboundAnswer, str]:
+    target, headers = sending.target, {"Host": sending.target.authority, "Accept-Encoding": "identity", **sending.headers}
+    if target.username or target.password:
+        headers["Authorization"] = _basic(target.username, target.password)
+    async with session.request(
+        sending.method,
+        URL(str(target), encoded=True),
+        data=sending.data,
+        headers=headers,
+        allow_redirects=False,
+        trace_request_ctx=connection,
+    ) as response:
+        connection.answered = True
+        location = response.headers.get("Location", "")
+        goes_on = sending.follows and response.status in REDIRECTS
+        body = b"" if goes_on else await _read(response, sending.max_bytes)
+        return OutboundAnswer(response.status, body, response.content_type, 0, None, response.charset or ""), location
 
 
-def _plain_socket(address_info: tuple[Any, ...]) -> socket.socket:
-    family, kind, protocol, _, _ = address_info
-    return socket.socket(family=family, type=kind, proto=protocol)
-
-
-def _check_url(url: str) -> None:
-    if len(url) > MAX_URL_LENGTH + MAX_RESPONSE_BYTES:
-        raise ValueError("The URL is too long.")
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise ValueError("Only http and https URLs are allowed.")
-
-
-def _encode(request: OutboundRequest) -> tuple[str, bytes]:
-    if request.method == "POST":
-        return request.url, json.dumps(request.body, separators=(",", ":")).encode()
-    parts = urlsplit(request.url)
-    flat = {name: value if isinstance(value, str) else json.dumps(value) for name, value in request.body.items()}
-    query = "&".join(part for part in (parts.query, urlencode(flat)) if part)
-    return urlunsplit(parts._replace(query=query)), b""
+async def _note_reuse(
+    _session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: aiohttp.TraceConnectionReuseconnParams
+) -> None:
+    context.trace_request_ctx.reused = True
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
@@ -150,24 +167,51 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     return bytes(body)
 
 
+async def _timed(work: Coroutine[Any, Any, OutboundAnswer], timeout_seconds: float) -> OutboundAnswer:
+    """Return the answer, or the sentence that says why there is none."""
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            return replace(await work, latency_ms=_since(began))
+    except (aiohttp.ClientError, OSError, ValueError, TooLargeError, TooManyRedirectsError) as error:
+        return OutboundAnswer(None, b"", "", _since(began), sentence(error, timeout_seconds))
+
+
+def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(_note_reuse)
+    session = aiohttp.ClientSession(
+        connector=connector,
+        trust_env=False,
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": USER_AGENT},
+        timeout=aiohttp.ClientTimeout(total=None),
+        trace_configs=[tracing],
+    )
+    # aiohttp would repeat a GET also where the connection was new.
+    session._retry_connection = False  # noqa: SLF001  # there is no public switch
+    return session
+
+
 def _basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+def _flat(request: OutboundRequest) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in request.body.items()}
+
+
+def _parse(url: str) -> Target:
+    if len(url) > MAX_URL_LENGTH + MAX_RESPONSE_BYTES:
+        raise ValueError("The URL is too long.")
+    return Target.parse(url)
 
 
 def _since(began: float) -> int:
     return round((time.monotonic() - began) * 1000)
 
 
-def _sentence(error: Exception, timeout_seconds: float) -> str:
-    if isinstance(error, TimeoutError):
-        return f"No answer within {timeout_seconds:g} s."
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"Cannot connect to {error.host}:{error.port}: {_system_reason(error.os_error)}."
-    return str(error) or type(error).__name__
-
-
-def _system_reason(error: OSError) -> str:
-    """Return the system's error text. asyncio adds the address to it; the guard puts its own text into `strerror`."""
-    if error.errno is None or error.errno == errno.EACCES:
-        return error.strerror or str(error)
-    return os.strerror(error.errno)
+def _with_credentials(target: Target, username: str, password: str) -> Target:
+    """Return the target with the credentials that were given beside its URL, if any."""
+    return replace(target, username=username, password=password) if username or password else target

@@ -36,5 +36,5 @@ class DocumentCheck:
         return not self.faults
 
 
-CheckDocument = Callable[[bytes], DocumentCheck]
-"""Returns the verbs and every fault of a document; never raises."""
+CheckDocument = Callable[[bytes, str], DocumentCheck]
+"""Returns the verbs and every fault of a document with the character set of its Content-Type; never raises."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from voiceapps.rules.charsets import decoded
+
 
 @dataclass(frozen=True, slots=True)
 class OutboundRequest:
@@ -29,9 +31,18 @@ class OutboundAnswer:
     content_type: str
     latency_ms: int
     error: str | None
+    charset: str = ""
+    """The `charset` of the Content-Type as it was sent, empty without one."""
 
     def problem(self) -> str | None:
         """Return in one sentence why the answer cannot be used, or None. Redirects are not followed."""
         if self.status is None:
             return self.error or "It could not be reached."
         return None if 200 <= self.status < 300 else f"It answered {self.status}."
+
+    def text(self) -> str:
+        """Return the body for people to read, whatever it is; wrong bytes are shown as U+FFFD."""
+        try:
+            return decoded(self.body, self.charset, errors="replace")
+        except ValueError:
+            return self.body.decode("utf-8", "replace")

@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 from voiceapps.models import VoiceApplication
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.document_check import CheckDocument, DocumentCheck
-from voiceapps.rules.outbound import OutboundRequest
+from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.reports import CallFacts
 from voiceapps.services import webhooks
 
@@ -99,12 +99,12 @@ def _try(request: OutboundRequest) -> Attempt:
         status=answer.status,
         latency_ms=answer.latency_ms,
         error=problem,
-        check=_check_document(answer.body) if problem is None else None,
-        body=answer.body[:MAX_SHOWN_BODY].decode("utf-8", "replace"),
+        check=_check_document(answer) if problem is None else None,
+        body=answer.text()[:MAX_SHOWN_BODY],
     )
 
 
-def _check_document(body: bytes) -> DocumentCheck:
+def _check_document(answer: OutboundAnswer) -> DocumentCheck:
     """Return the result of the check that the settings name, which is the call flow's."""
     check: CheckDocument = import_string(settings.DOCUMENT_CHECK)
-    return check(body)
+    return check(answer.body, answer.charset)

@@ -141,7 +141,7 @@ def finish_attempt(delivery_id: UUID, answer: OutboundAnswer) -> None:
         at=timezone.now(),
         url=delivery.url,
         status=answer.status,
-        response_body=storable(answer.body.decode("utf-8", "replace"))[:MAX_STORED_BODY],
+        response_body=storable(answer.text())[:MAX_STORED_BODY],
         latency_ms=answer.latency_ms,
         error=answer.error or "",
     )

@@ -11,7 +11,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from voiceapps.daemon.outbound import MAX_RESPONSE_BYTES, WebhookClient, is_public, signing_secret
+from voiceapps.daemon.outbound import MAX_RESPONSE_BYTES, WebhookClient, signing_secret
+from voiceapps.daemon.outbound_guard import is_public
 from voiceapps.rules.outbound import OutboundRequest
 
 KEY = b"k" * 32

@@ -1,0 +1,85 @@
+"""Where a request goes: a URL in parts, of which everything that is sent stays as it was written.
+
+Two spellings of one path, such as `%2F` and `/`, may mean two things to the server, and a signature covers the bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Self
+from urllib.parse import quote, unquote, urlencode, urljoin
+
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
+_URL = re.compile(r"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@\\\s]+)(?::([0-9]{0,5}))?")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a request's first line and its Host header say, and the credentials that its URL carried."""
+
+    scheme: str
+    """`http` or `https`."""
+    authority: str
+    """Host and port as they were written; a name outside ASCII is in its IDNA form."""
+    path: str
+    """Path and query as they were written; blanks and characters outside ASCII are percent-encoded."""
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Return a URL's parts; raises ValueError with one sentence that does not repeat the URL."""
+        parts = _URL.match(url.strip())
+        if parts is None:
+            raise ValueError("Only http and https URLs are allowed.")
+        scheme, authority, path = parts.groups()
+        userinfo, _, place = authority.rpartition("@")
+        username, _, password = userinfo.partition(":")
+        path = quote(path.encode(errors="surrogateescape"), safe=_VISIBLE)
+        if not path.startswith("/"):
+            path = f"/{path}"
+        return cls(scheme.lower(), _ascii(place), path, unquote(username), unquote(password))
+
+    def __str__(self) -> str:
+        """Return the URL as the server sees it, which is what a signature covers: without credentials and fragment."""
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port; credentials are for one origin (RFC 6454)."""
+        host, port = self._place()
+        return self.scheme, host, port
+
+    def with_query(self, parameters: Mapping[str, str]) -> Self:
+        """Return the target with more parameters, encoded as a form, after the query that it has."""
+        path, _, query = self.path.partition("?")
+        whole = "&".join(part for part in (query, urlencode(parameters)) if part)
+        return replace(self, path=f"{path}?{whole}" if whole else path)
+
+    def redirected(self, location: str) -> Self:
+        """Return where a Location header leads; credentials go along within one origin only. Raises ValueError."""
+        following = self.parse(urljoin(str(self), location.strip()))
+        if following.username or following.origin != self.origin:
+            return following
+        return replace(following, username=self.username, password=self.password)
+
+    def _place(self) -> tuple[str, int]:
+        found = _AUTHORITY.fullmatch(self.authority)
+        return (found[1].lower(), int(found[2] or _DEFAULT_PORTS[self.scheme])) if found else ("", 0)
+
+
+def _ascii(authority: str) -> str:
+    found = _AUTHORITY.fullmatch(authority)
+    if found is None or int(found[2] or 1) not in range(1, 65_536):
+        raise ValueError("The URL names no valid host and port.")
+    if authority.isascii():
+        return authority
+    try:
+        host = found[1].encode("idna").decode()
+    except UnicodeError:
+        raise ValueError("The URL's host is not a valid name.") from None
+    return f"{host}:{found[2]}" if found[2] else host
