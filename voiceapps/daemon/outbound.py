@@ -104,7 +104,7 @@ class WebhookClient:
         raise TooManyRedirectsError(f"It redirected more than {MAX_REDIRECTS} times.")
 
     async def _exchange(self, sending: _Sending) -> tuple[OutboundAnswer, str]:
-        """Return the answer and its Location; a request that dies unanswered on a kept connection is sent once more (RFC 9112 section 9.3.1)."""
+        """Return the answer and its Location; what dies unanswered on a kept connection is sent once more (RFC 9112 section 9.3.1)."""
         connection = SimpleNamespace(reused=False, answered=False)
         try:
             return await _ask(self._session, sending, connection)

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlencode, urljoin
 
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 _URL = re.compile(r"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
-_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@\\\s]+)(?::([0-9]{0,5}))?")
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@\\/?#%\s]+)(?::([0-9]{0,5}))?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -81,5 +81,7 @@ def _ascii(authority: str) -> str:
     try:
         host = found[1].encode("idna").decode()
     except UnicodeError:
-        raise ValueError("The URL's host is not a valid name.") from None
+        host = ""
+    if ":" in host or not _AUTHORITY.fullmatch(host):  # IDNA makes ASCII of other characters, also slashes
+        raise ValueError("The URL's host is not a valid name.")
     return f"{host}:{found[2]}" if found[2] else host

@@ -32,6 +32,12 @@ def test_credentials_are_decoded_and_not_shown() -> None:
     assert "p:w@d" not in repr(target)
 
 
+@pytest.mark.parametrize("host", ["\u2100.example", "a\uff0fb", "a\uff20b", "h\uff1a81", "a%2fb", "x" * 80 + "\xe9"])
+def test_a_name_that_turns_into_something_else_is_refused(host: str) -> None:
+    with pytest.raises(ValueError, match="The URL"):
+        Target.parse(f"http://{host}/")
+
+
 def test_a_name_outside_ascii_is_sent_in_its_idna_form() -> None:
     assert str(Target.parse("http://bücher.example:81/")) == "http://xn--bcher-kva.example:81/"
 
