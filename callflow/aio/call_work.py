@@ -15,6 +15,7 @@ from callflow.aio.speech import SpeechUnavailable
 from callflow.engine.call_engine import CallEngine
 from callflow.engine.effects import ApplicationWanted, AudioWanted, FetchDocument, SpeechWanted
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.masking import masked_text, masked_url
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.reports import CallFacts, WebhookFetched
 
@@ -70,7 +71,7 @@ class CallWork:
             timeout_seconds=fetch.timeout_seconds,
             account_id=facts.account_id,
         )
-        log.debug("webhook_asked", event_type=fetch.event_type, url=webhook.url)
+        log.debug("webhook_asked", event_type=fetch.event_type, url=masked_url(webhook.url))
         answer = await self._services.client.send(request)
         log.debug("webhook_answered", event_type=fetch.event_type, status=answer.status, latency_ms=answer.latency_ms, error=answer.error)
         self._services.put_record(_webhook_record(facts, fetch, answer, at))
@@ -110,12 +111,12 @@ class CallWork:
 
 def _webhook_record(facts: CallFacts, fetch: FetchDocument, answer: OutboundAnswer, at: float) -> WebhookFetched:
     # An answer may contain NUL; PostgreSQL's text may not.
-    shown = answer.text().replace("\x00", "\ufffd")
+    shown = masked_text(answer.text().replace("\x00", "\ufffd"))
     return WebhookFetched(
         call=facts,
         event_type=fetch.event_type,
         at=at,
-        url=fetch.webhook.url,
+        url=masked_url(fetch.webhook.url),
         method=fetch.webhook.method,
         request_body=json.dumps(fetch.body),
         status=answer.status,

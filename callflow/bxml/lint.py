@@ -9,6 +9,7 @@ from callflow.bxml.errors import BxmlError
 from callflow.bxml.limits import MAX_FAULTS
 from callflow.bxml.parser import read_root, read_verb
 from voiceapps.rules.document_check import DocumentCheck, Fault, VerbLine
+from voiceapps.rules.masking import masked_attributes
 
 
 def check(data: bytes, charset: str = "") -> DocumentCheck:
@@ -32,4 +33,5 @@ def check(data: bytes, charset: str = "") -> DocumentCheck:
 
 
 def _verb_line(element: _Element) -> VerbLine:
-    return VerbLine(str(element.tag), line_of(element), {str(name): str(value) for name, value in element.attrib.items()})
+    attributes = {str(name): str(value) for name, value in element.attrib.items()}
+    return VerbLine(str(element.tag), line_of(element), masked_attributes(attributes))

@@ -6,6 +6,7 @@ from callflow.bxml import Webhook
 from callflow.engine.limits import MAX_ERROR_MESSAGE
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.masking import masked_text
 from voiceapps.rules.reports import CallEnded, RecordingStored, StatusEventQueued
 from voiceapps.rules.webhook_bodies import CallView, RecordingView
 
@@ -46,7 +47,7 @@ def call_ended(
         reason=reason,
         answered_at=view.answered_at,
         sip_status=status,
-        error_message=sentence[:MAX_ERROR_MESSAGE] if sentence else None,
+        error_message=masked_text(sentence)[:MAX_ERROR_MESSAGE] if sentence else None,
         error_id=error_id,
         tag=view.tag or None,
     )

@@ -80,6 +80,19 @@ class TestCallbackCredentials:
         assert "p-secret" not in customer.request("GET", customer.base).content.decode()
         assert "p-secret" not in json.dumps(list(AuditEntry.objects.values_list("changes", flat=True)))
 
+    def test_credentials_are_given_once(self, customer: ApiCustomer) -> None:
+        creds = {"userId": "u", "password": "p"}
+        application_id = customer.create(callbackCreds=creds, callInitiatedFallbackUrl="https://u:p@a.example/f")["applicationId"]
+        errors = fields_of(customer.patch(application_id, {"callStatusCallbackUrl": "https://u:p@a.example/s"}))
+        assert errors == {
+            "callStatusCallbackUrl": "Credentials are given twice, in callStatusCallbackUrl and by callbackCreds. Give them once."
+        }
+        assert fields_of(customer.patch(application_id, {"callInitiatedFallbackCreds": creds})).keys() == {"callInitiatedFallbackCreds"}
+        both = {"callInitiatedCallbackUrl": "https://u@a.example/", "callbackCreds": creds}
+        assert fields_of(customer.patch(application_id, both)).keys() == both.keys()
+        moved = {"callInitiatedCallbackUrl": "https://u:p@a.example/", "callbackCreds": None}
+        assert customer.patch(application_id, moved).status_code == 200
+
     def test_user_and_password_belong_together_and_null_clears_both(self, customer: ApiCustomer) -> None:
         application_id = customer.create(callbackCreds={"userId": "u", "password": "p"})["applicationId"]
         assert fields_of(customer.patch(application_id, {"callbackCreds": {"userId": "v"}})).keys() == {"callbackCreds.password"}

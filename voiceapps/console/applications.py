@@ -17,6 +17,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminPasswordWid
 
 from voiceapps.console.base import ConsoleAdmin, operator
 from voiceapps.models import VoiceApplication
+from voiceapps.rules.callback_credentials import CREDENTIALS, URL_FIELDS, twice_given
 from voiceapps.rules.inbound_sip import InboundSipPatch, InvalidFields
 from voiceapps.rules.media_settings import MAX_MEDIA_TIMEOUT, MIN_MEDIA_TIMEOUT, check_keepalive, check_media_sources
 from voiceapps.services import applications
@@ -74,6 +75,13 @@ class ApplicationForm(forms.ModelForm):  # type: ignore[type-arg]  # the generic
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.initial["media_source_ips"] = " ".join(self.instance.media_source_ips)
+
+    def clean(self) -> dict[str, Any]:
+        """Return the values; adds an error to each URL whose credentials are given twice."""
+        values: dict[str, Any] = super().clean() or {}
+        for column, sentence in twice_given({name: values.get(name) or "" for name in (*URL_FIELDS, *CREDENTIALS)}).items():
+            self.add_error(column, sentence)
+        return values
 
     def clean_keepalive(self) -> int:
         """Return the pause; raises ValidationError with its bounds."""

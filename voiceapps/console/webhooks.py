@@ -41,7 +41,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "event_type", "call", "kind", "progress", "url")
     list_filter = ("event_type", "state", "synchronous")
     search_fields = ("call__call_id", "url")
-    exclude = ("username", "password")
+    exclude = ("username", "password", "target")
     inlines = (AttemptInline,)
     change_form_outer_before_template = "console/delivery.html"
 

@@ -29,6 +29,9 @@ class WebhookDelivery(models.Model):
     event_type = models.CharField(max_length=32)
     synchronous = models.BooleanField(default=False)
     url = models.CharField(max_length=URL_LENGTH)
+    """Where the event goes, its secrets masked."""
+    target = EncryptedTextField(blank=True, db_default="")
+    """The URL as it is sent; empty if nothing in it is masked, or if it was sent before the row was written."""
     method = models.CharField(max_length=4, choices=CallbackMethod)
     username = models.CharField(max_length=CREDENTIAL_LENGTH, blank=True)
     password = EncryptedTextField(blank=True)

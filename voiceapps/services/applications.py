@@ -15,7 +15,9 @@ from django.db import transaction
 from voiceapps.choices import CallState
 from voiceapps.models import Account, Call, SipCredential, VoiceApplication
 from voiceapps.rules import inbound_sip as rules
-from voiceapps.rules.inbound_sip import InboundSip, InboundSipPatch, Transition
+from voiceapps.rules.callback_credentials import CREDENTIALS, URL_FIELDS, twice_given
+from voiceapps.rules.inbound_sip import InboundSip, InboundSipPatch, InvalidFields, Transition
+from voiceapps.rules.masking import MASK, masked_url
 from voiceapps.services import audit
 from voiceapps.services.audit import Actor
 from voiceapps.services.passwords import make_password
@@ -60,6 +62,7 @@ def create(account: Account, fields: Mapping[str, Any], sip: InboundSipPatch, *,
     if account.max_applications is not None and account.applications.count() >= account.max_applications:
         raise TooManyApplicationsError(f"The account may have {account.max_applications} voice applications and has them.")
     application = VoiceApplication(account=account, **fields)
+    _check_credentials(application, fields)
     application.save(force_insert=True)
     applied = _apply(application, sip)
     application.save()
@@ -84,6 +87,7 @@ def update(
     changed = {name: value for name, value in fields.items() if getattr(application, name) != value}
     for name, value in changed.items():
         setattr(application, name, value)
+    _check_credentials(application, fields)
     applied = _apply(application, sip)
     changes = _masked(changed) | applied.changes
     if changes:
@@ -107,6 +111,18 @@ def delete(application: VoiceApplication, *, actor: Actor, force: bool = False, 
     application.delete()
 
 
+def _check_credentials(application: VoiceApplication, given: Collection[str]) -> None:
+    """Raise InvalidFields, by the fields that are given, if a URL carries credentials that are given beside it too."""
+    twice = twice_given({name: getattr(application, name) for name in (*URL_FIELDS, *CREDENTIALS)})
+    errors: dict[str, str] = {}
+    for column, sentence in twice.items():
+        wire, username = URL_FIELDS[column]
+        errors |= {wire: sentence} if column in given else {}
+        errors |= {CREDENTIALS[username]: sentence} if username in given else {}
+    if errors:
+        raise InvalidFields(errors)
+
+
 def _locked(application: VoiceApplication, versions: Collection[int] | None) -> VoiceApplication:
     fresh = VoiceApplication.objects.select_for_update().get(pk=application.pk)
     if versions is not None and fresh.version not in versions:
@@ -119,7 +135,8 @@ def _record(actor: Actor, action: str, application: VoiceApplication, changes: d
 
 
 def _masked(fields: Mapping[str, Any]) -> dict[str, object]:
-    return {name: "***" if name in SECRET_FIELDS and value else value for name, value in fields.items()}
+    urls = {name: masked_url(value) for name, value in fields.items() if name in URL_FIELDS}
+    return {name: MASK if name in SECRET_FIELDS and value else value for name, value in fields.items()} | urls
 
 
 def _apply(application: VoiceApplication, change: InboundSipPatch) -> _Applied:

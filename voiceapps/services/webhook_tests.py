@@ -18,6 +18,7 @@ from django.utils.module_loading import import_string
 from voiceapps.models import VoiceApplication
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.document_check import CheckDocument, DocumentCheck
+from voiceapps.rules.masking import masked_text, masked_url
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.reports import CallFacts
 from voiceapps.services import webhooks
@@ -94,13 +95,13 @@ def _try(request: OutboundRequest) -> Attempt:
     answer = webhooks.send(request)
     problem = answer.problem()
     return Attempt(
-        url=request.url,
+        url=masked_url(request.url),
         method=request.method,
         status=answer.status,
         latency_ms=answer.latency_ms,
         error=problem,
         check=_check_document(answer) if problem is None else None,
-        body=answer.text()[:MAX_SHOWN_BODY],
+        body=masked_text(answer.text())[:MAX_SHOWN_BODY],
     )
 
 

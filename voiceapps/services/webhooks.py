@@ -19,7 +19,9 @@ from django.utils import timezone
 from voiceapps.choices import DeliveryState
 from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.models import Call, WebhookAttempt, WebhookDelivery
+from voiceapps.models.applications import URL_LENGTH
 from voiceapps.rules import webhook_bodies
+from voiceapps.rules.masking import masked_text, masked_url
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.reports import StatusEventQueued, WebhookFetched
 from voiceapps.services import audit
@@ -55,7 +57,7 @@ def queue_disconnect(call: Call) -> None:
             account_id=call.account_id,
             call=call,
             event_type="disconnect",
-            url=application.status_url,
+            **_place(application.status_url),
             method=application.status_method,
             username=application.callback_username,
             password=application.callback_password,
@@ -74,7 +76,7 @@ def queue_status_event(report: StatusEventQueued) -> None:
             account_id=report.call.account_id,
             call_id=report.call.call_id,
             event_type=report.event_type,
-            url=report.url,
+            **_place(report.url),
             method=report.method,
             username=report.username,
             password=report.password,
@@ -122,7 +124,7 @@ def claim(delivery_id: UUID) -> OutboundRequest | None:
         return None
     _plan(delivery, LEASE_SECONDS)
     return OutboundRequest(
-        url=delivery.url,
+        url=delivery.target or delivery.url,
         method=delivery.method,
         body=delivery.body,
         username=delivery.username,
@@ -141,7 +143,7 @@ def finish_attempt(delivery_id: UUID, answer: OutboundAnswer) -> None:
         at=timezone.now(),
         url=delivery.url,
         status=answer.status,
-        response_body=storable(answer.text())[:MAX_STORED_BODY],
+        response_body=masked_text(storable(answer.text()))[:MAX_STORED_BODY],
         latency_ms=answer.latency_ms,
         error=answer.error or "",
     )
@@ -217,6 +219,12 @@ def _attempts_of_this_round(delivery: WebhookDelivery) -> int:
 def _queue(delivery: WebhookDelivery) -> None:
     _announce_now(delivery)
     delivery.save(force_insert=True)
+
+
+def _place(url: str) -> dict[str, str]:
+    """Return the columns of a delivery that hold its URL."""
+    shown = masked_url(url)
+    return {"url": shown[:URL_LENGTH], "target": "" if shown == url else url}
 
 
 def _plan(delivery: WebhookDelivery, seconds: float) -> None:

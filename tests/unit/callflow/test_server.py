@@ -84,6 +84,24 @@ async def test_every_log_line_of_a_call_has_its_id(tmp_path: Path) -> None:
     assert [line["verb"] for line in lines if line["event"] == "verb_started"] == ["Pause", "Redirect", "Hangup"]
 
 
+async def test_secrets_of_documents_and_urls_are_in_no_record_and_no_log_line(tmp_path: Path) -> None:
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        async with running_callflow(tmp_path) as harness:
+            harness.documents["/start"] = (
+                "<Response><Redirect redirectUrl='/next?token=secret-1' username='u' password='secret-2'/></Response>"
+            )
+            harness.documents["/next"] = (
+                "<Response><PlayAudio>http://user:secret-3@127.0.0.1:1/p.wav?Signature=secret-4</PlayAudio></Response>"
+            )
+            call = await harness.call()
+            assert await call.wait_ended(timeout=10) == "remote"
+            await harness.idle()
+    assert harness.record(CallEnded).error_message == (
+        "<PlayAudio> http://***@127.0.0.1:1/p.wav?Signature=*** could not be fetched. Cannot connect to 127.0.0.1:1: Connection refused."
+    )
+    assert "secret" not in repr([lines, harness.records])
+
+
 async def test_a_caller_leaves_a_recording(tmp_path: Path) -> None:
     async with running_callflow(tmp_path) as harness:
         harness.documents["/start"] = "<Response><Record recordCompleteUrl='/done' recordingAvailableUrl='/kept'/></Response>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from celery import current_app
+from django.db import connection
 from django.utils import timezone
 
 from tests.unit.voiceapps.builders import ACTOR, application, ended, facts
@@ -51,6 +52,21 @@ def test_a_delivery_is_claimed_once(delivery: WebhookDelivery) -> None:
     assert request is not None
     assert (request.username, request.password, request.account_id) == ("u", "p", "9900000")
     assert webhooks.claim(delivery.pk) is None
+
+
+def test_secrets_of_the_url_are_sent_and_not_stored_in_clear() -> None:
+    url = "http://user:secret-1@a.example/status?Signature=secret-2"
+    write_reports([ended(facts(application(status_url=url)))])
+    delivery = WebhookDelivery.objects.get()
+    assert delivery.url == "http://***@a.example/status?Signature=***"
+    request = webhooks.claim(delivery.pk)
+    assert request is not None
+    assert request.url == url
+    webhooks.finish_attempt(delivery.pk, OutboundAnswer(500, b"no /x?k=secret-3, password='secret-4'", "text/plain", 5, None))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT d.*, a.* FROM voiceapps_webhookdelivery d JOIN voiceapps_webhookattempt a ON a.delivery_id = d.delivery_id")
+        assert "secret" not in repr(cursor.fetchall())
+    assert "secret" not in repr(AuditEntry.objects.values_list("changes"))
 
 
 def test_the_message_id_is_the_same_at_every_attempt(delivery: WebhookDelivery) -> None:

@@ -77,7 +77,7 @@ class WebhookDeliveryData(serializers.Serializer[Any]):
     applicationId = serializers.UUIDField(source="application", allow_null=True, help_text="Null once the application is deleted.")
     eventType = serializers.CharField(source="event_type")
     synchronous = serializers.BooleanField(help_text="True where a call waited for the answer, whose BXML it ran.")
-    url = serializers.CharField()
+    url = serializers.CharField(help_text="Without user name, password and the values of its query.")
     method = serializers.ChoiceField(CallbackMethod.choices)
     state = serializers.ChoiceField(DeliveryState.choices)
     createdTime = Time(source="created_at")
@@ -118,7 +118,7 @@ class WebhookDeliveryViewSet(AccountViewSet):
         attempts = WebhookAttempt.objects.filter(delivery=OuterRef("pk")).order_by().values("delivery")
         # A subquery runs for the rows of one page only; a join would first count the attempts of the whole account.
         counted = Subquery(attempts.annotate(number=Count("pk")).values("number"))
-        rows = WebhookDelivery.objects.filter(account_id=self.kwargs["account_id"]).defer("password")
+        rows = WebhookDelivery.objects.filter(account_id=self.kwargs["account_id"]).defer("password", "target")
         return rows.annotate(attempt_count=Coalesce(counted, 0), application=F("call__application_id"))
 
     @operation(
@@ -132,7 +132,11 @@ class WebhookDeliveryViewSet(AccountViewSet):
     def list(self, request: Request, account_id: str) -> Response:
         """List the account's webhook deliveries, the newest first."""
         query = parameters(request, DeliveryQuery)
-        rows = self.deliveries().defer("password", "body").filter(**{_FILTERS[name]: query[name] for name in _FILTERS if name in query})
+        rows = (
+            self.deliveries()
+            .defer("password", "target", "body")
+            .filter(**{_FILTERS[name]: query[name] for name in _FILTERS if name in query})
+        )
         return answer_page(request, query, NEWEST_FIRST, rows, WebhookDeliveryData)
 
     @operation(

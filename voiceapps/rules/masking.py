@@ -1,0 +1,47 @@
+"""Mask the secrets in URLs and in documents, wherever they are stored, logged or shown.
+
+The name of a query parameter does not say whether its value is a secret (`sig`, `code`, `X-Amz-Signature`, `k`), so every value is
+masked and the names stay. A masked text masks to itself. Texts come from strangers: no expression here looks at a character twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+MASK = "***"
+
+_CREDENTIAL = re.compile(r"(?:user_?name|user_?id|pass_?word|passwd|secret)[\"']?$", re.IGNORECASE)
+# JSON may write a slash as `\/` and an ampersand as `\u0026`; XML writes `&amp;`.
+_CHARACTERS = r"(?:[^\s\"'<>\\]++|\\/|\\u0026)*+"
+_GIVEN = re.compile(rf"({_CREDENTIAL.pattern[:-1]}\s*[=:]\s*)(\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?)", re.IGNORECASE | re.DOTALL)
+_AMPERSAND = re.compile(r"(&amp;|&|\\u0026)")
+_QUERY = re.compile(rf"\?{_CHARACTERS}")
+_URL = re.compile(rf"https?:(?:\\?/){{2}}{_CHARACTERS}", re.IGNORECASE)
+_USERINFO = re.compile(r"^(https?:(?:\\?/){2})[^/?#\\]*@", re.IGNORECASE)
+
+
+def masked_url(url: str) -> str:
+    """Return an absolute or relative URL without user name, password, query values and fragment."""
+    path, mark, query = _USERINFO.sub(rf"\g<1>{MASK}@", url.partition("#")[0]).partition("?")
+    return path + mark + "".join(_masked_part(part, lone=True) for part in _AMPERSAND.split(query))
+
+
+def masked_text(text: str) -> str:
+    """Return a document, a body or a sentence with the URLs and the credentials in it masked."""
+    text = _GIVEN.sub(lambda found: f"{found[1]}{found[2][0]}{MASK}{found[2][0]}", text)
+    text = _URL.sub(lambda found: masked_url(found[0]), text)
+    return _QUERY.sub(lambda found: "".join(_masked_part(part, lone=False) for part in _AMPERSAND.split(found[0])), text)
+
+
+def masked_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return an element's attributes with the secrets in their values masked."""
+    return {name: MASK if _CREDENTIAL.search(name) else masked_text(value) for name, value in attributes.items()}
+
+
+def _masked_part(part: str, *, lone: bool) -> str:
+    """Return one parameter with its value masked; a lone word is one too where the text is surely a URL."""
+    name, equals, value = part.partition("=")
+    if equals:
+        return f"{name}={MASK}" if value else part
+    return MASK if lone and part and not _AMPERSAND.fullmatch(part) else part
