@@ -24,5 +24,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs/redoc", RedocPage.as_view()),
 ]
 
+handler400 = "voiceapps.api.fallback.bad_request"
 handler404 = "voiceapps.api.fallback.not_found"
 handler500 = "voiceapps.api.fallback.server_error"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from voiceapps.api.access.endpoints import oauth_error
 from voiceapps.api.callcontrol.base import flat
-from voiceapps.api.wire.errors import Problem, in_envelope
+from voiceapps.api.wire.errors import DATABASE_AWAY, RETRY_SECONDS, Problem, UnavailableError, in_envelope
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -13,12 +17,24 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _answer(request, Problem(404, "No such path."))
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a request that Django refuses with 400: one for a host that is not ours."""
+    wrong_host = isinstance(exception, DisallowedHost)
+    return _answer(request, Problem(400, "The Host header names no host of this system." if wrong_host else "Bad request."))
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a request that raised an unexpected exception with 500; the log has the details."""
+    """Answer a request that raised an unexpected exception with 500, or with 503 if the database is away; the log has the details."""
+    if isinstance(sys.exc_info()[1], DATABASE_AWAY):
+        response = _answer(request, UnavailableError().problems[0])
+        response["Retry-After"] = str(RETRY_SECONDS)
+        return response
     return _answer(request, Problem(500, "Internal server error."))
 
 
 def _answer(request: HttpRequest, problem: Problem) -> HttpResponse:
+    if request.path.startswith("/api/v1/oauth2/"):
+        return JsonResponse(oauth_error([problem]), status=problem.status)
     if request.path.startswith("/api/v2/"):
         return JsonResponse(flat([problem]), status=problem.status)
     if request.path.startswith(("/v2/", "/api/")):

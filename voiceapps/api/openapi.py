@@ -30,6 +30,7 @@ _TEXTS = {
     409: "The resource is in use.",
     412: "The resource has changed since it was read.",
     413: "A body has at most 65536 bytes.",
+    416: "The file has 32044 bytes.",
     415: 'Unsupported media type "text/plain" in request.',
     429: "Request was throttled. Expected available in 7 seconds.",
 }
@@ -124,7 +125,7 @@ IDEMPOTENCY_KEY = header(
 
 
 # Python 3.13 changed its name of 413 from RFC 7231's to RFC 9110's; the description is the same with every Python.
-_PHRASES = {413: "Request Entity Too Large"}
+_PHRASES = {413: "Request Entity Too Large", 416: "Requested Range Not Satisfiable"}
 
 
 def _error(status: int, shape: Shape) -> OpenApiResponse:
@@ -151,13 +152,14 @@ FLAT_TYPES = {
     409: "validation",
     413: "validation",
     415: "validation",
+    416: "validation",
     429: "error",
     500: "internal-error",
     503: "system-overloaded",
 }
 """The `type` of call control's errors, by status."""
 
-OAUTH_ERRORS = {400: "invalid_request", 401: "invalid_client", 413: "invalid_request", 429: "slow_down"}
+OAUTH_ERRORS = {400: "invalid_request", 401: "invalid_client", 413: "invalid_request", 429: "slow_down", 503: "temporarily_unavailable"}
 """The `error` of the OAuth 2.0 endpoints (RFC 6749 §5.2), by status, where nothing more exact is known."""
 
 

@@ -2,6 +2,7 @@
 
 from django.urls import include, path
 
+from voiceapps.api import converters
 from voiceapps.api.access import discovery, endpoints
 from voiceapps.api.callcontrol import calls, recordings
 from voiceapps.api.health import healthz
@@ -17,9 +18,11 @@ from voiceapps.api.resources import (
 )
 from voiceapps.api.router import Router
 
+converters.register()
+
 ACCOUNT = "v2/accounts/<str:account_id>"
 APPLICATIONS = f"{ACCOUNT}/voice-applications"
-APPLICATION = f"{APPLICATIONS}/<uuid:application_id>"
+APPLICATION = f"{APPLICATIONS}/<id:application_id>"
 CALL_CONTROL = "api/v2/accounts/<str:account_id>"
 CALLS = f"{CALL_CONTROL}/calls"
 
@@ -34,7 +37,7 @@ router.register(f"{APPLICATION}/webhook-tests", webhook_tests.WebhookTestViewSet
 router.register(f"{ACCOUNT}/audit-entries", audit_entries.AuditEntryViewSet)
 router.register(f"{ACCOUNT}/webhook-deliveries", webhook_deliveries.WebhookDeliveryViewSet)
 router.register(CALLS, calls.CallViewSet)
-router.register(f"{CALLS}/<slug:call_id>/recordings", recordings.CallRecordingViewSet)
+router.register(f"{CALLS}/<name:call_id>/recordings", recordings.CallRecordingViewSet)
 router.register(f"{CALL_CONTROL}/recordings", recordings.AccountRecordingViewSet)
 
 urlpatterns = [

@@ -32,8 +32,9 @@ class TokenHolder(BasePermission):
         token: Any = request.auth
         if token is None:
             raise NotAuthenticated("A valid access token is required: Authorization: Bearer <token>.")
-        # HEAD shows what GET would: the same scope.
-        scope = view.scopes.get("GET" if request.method == "HEAD" else request.method or "")
+        # HEAD and OPTIONS show something of what GET would: the same scope.
+        method = "GET" if request.method in {"HEAD", "OPTIONS"} else request.method or ""
+        scope = view.scopes.get(method) or (next(iter(view.scopes.values()), None) if request.method == "OPTIONS" else None)
         if scope is not None and not token.is_valid([scope]):
             raise PermissionDenied(f"The token lacks the scope {scope}.")
         return True

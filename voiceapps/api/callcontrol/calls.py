@@ -80,7 +80,7 @@ class CallViewSet(CallControlViewSet):
     """The calls of an account."""
 
     lookup_url_kwarg = "call_id"
-    lookup_value_converter = "slug"
+    lookup_value_converter = "name"
 
     scopes: ClassVar[dict[str, str]] = {"GET": "calls:read"}
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django.http import FileResponse, HttpResponseBase
+from django.http import HttpResponseBase
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -16,6 +16,7 @@ from rest_framework.response import Response
 from voiceapps.api.callcontrol.base import CallControlViewSet, SpanQuery, not_found
 from voiceapps.api.openapi import operation
 from voiceapps.api.wire.forms import Duration, Time, parameters
+from voiceapps.api.wire.ranges import answer_file
 from voiceapps.models import Recording
 
 TAG = "Recordings"
@@ -109,7 +110,7 @@ class CallRecordingViewSet(RecordingViewSet):
     """The recordings of a call."""
 
     lookup_url_kwarg = "recording_id"
-    lookup_value_converter = "slug"
+    lookup_value_converter = "name"
 
     @operation(
         "listCallRecordings",
@@ -139,14 +140,14 @@ class CallRecordingViewSet(RecordingViewSet):
     @operation(
         "downloadCallRecording",
         tag=TAG,
-        answers={(200, "audio/vnd.wave"): bytes},
-        errors=(401, 403, 404, 429),
+        answers={(200, "audio/vnd.wave"): bytes, (206, "audio/vnd.wave"): bytes},
+        errors=(401, 403, 404, 416, 429),
         shape="call control",
     )
     @action(detail=True, name="Recording Media")
-    def media(self, _request: Request, account_id: str, call_id: str, recording_id: str) -> HttpResponseBase:
-        """Download a recording."""
+    def media(self, request: Request, account_id: str, call_id: str, recording_id: str) -> HttpResponseBase:
+        """Download a recording, or one range of its bytes."""
         path = Path(self.recording().path)
         if not path.is_relative_to(settings.RECORDINGS_DIR) or not path.is_file():
             raise not_found("Recording", recording_id)
-        return FileResponse(path.open("rb"), content_type="audio/vnd.wave")
+        return answer_file(request, path, tag=f'"{recording_id}"', media_type="audio/vnd.wave")

@@ -262,7 +262,7 @@ class SecretViewSet(VisibleCredentialViewSet):
     """The secrets of a credential."""
 
     lookup_url_kwarg = "secret_id"
-    lookup_value_converter = "uuid"
+    lookup_value_converter = "id"
 
     @operation("listSecrets", tag=TAG, answers={200: SECRETS}, example=[LISTED_SECRET], errors=(401, 403, 404, 429))
     def list(self, _request: Request, client_id: str) -> Response:

@@ -87,7 +87,7 @@ class SipStatusViewSet(ApplicationResourceViewSet):
     """The SIP status of one application."""
 
     lookup_url_kwarg = "application_id"
-    lookup_value_converter = "uuid"
+    lookup_value_converter = "id"
 
     scopes: ClassVar[dict[str, str]] = {"GET": "voice-applications:read"}
 

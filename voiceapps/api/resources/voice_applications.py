@@ -238,7 +238,7 @@ class VoiceApplicationViewSet(ApplicationResourceViewSet):
     """The applications of an account."""
 
     lookup_url_kwarg = "application_id"
-    lookup_value_converter = "uuid"
+    lookup_value_converter = "id"
 
     @operation("listVoiceApplications", tag=TAG, answers={200: MANY}, example=[EXAMPLE], query=ListQuery)
     def list(self, request: Request, account_id: str) -> Response:

@@ -109,7 +109,7 @@ class WebhookDeliveryViewSet(AccountViewSet):
     """The deliveries of an account."""
 
     lookup_url_kwarg = "delivery_id"
-    lookup_value_converter = "uuid"
+    lookup_value_converter = "id"
 
     scopes: ClassVar[dict[str, str]] = {"GET": "calls:read", "POST": "calls:write"}
 

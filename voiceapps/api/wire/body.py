@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
+import re
 from typing import IO, Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
+from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser, JSONParser
 
+MAX_DEPTH = 20
+"""Levels of arrays and objects in a body."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 class BoundedJson(JSONParser):
-    """A parser of at most 64 KB of JSON, which refuses NaN and Infinity."""
+    """A parser of at most 64 KB of JSON, which refuses NaN, Infinity, lone surrogates and deep nesting."""
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
         """Return the value; raises ParseError, RequestDataTooBig."""
         check_length(parser_context["request"])
-        return super().parse(stream, media_type, parser_context)
+        try:
+            value = super().parse(stream, media_type, parser_context)
+        except RecursionError:
+            raise _too_deep() from None
+        _check(value)
+        return value
+
+
+def _check(value: Any) -> None:
+    """Raise ParseError for a value that is nested too deep, or whose texts are no Unicode."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for entry in level:
+            if isinstance(entry, dict):
+                inner += [*entry.keys(), *entry.values()]
+            elif isinstance(entry, list):
+                inner += entry
+            elif isinstance(entry, str) and _SURROGATE.search(entry):
+                raise ParseError("JSON: a text holds half of a surrogate pair.")
+        level = inner
+    if level:
+        raise _too_deep()
+
+
+def _too_deep() -> ParseError:
+    return ParseError(f"JSON: values are nested more than {MAX_DEPTH} deep.")
 
 
 class XmlText(BaseParser):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions, serializers
 from rest_framework.fields import SkipField
@@ -37,10 +38,14 @@ TYPES = {
     412: "precondition_failed",
     413: "payload_too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
     429: "too_many_requests",
     500: "internal_server_error",
     503: "service_unavailable",
 }
+
+DATABASE_AWAY = (OperationalError, InterfaceError)
+RETRY_SECONDS = 5
 
 CONFLICTS: dict[type[Exception], str] = {
     TooManyApplicationsError: "too_many_applications",
@@ -101,6 +106,15 @@ class ProblemError(exceptions.APIException):
         super().__init__(problems[0].description)
 
 
+class UnavailableError(ProblemError):
+    """The database cannot answer now: it is locked, restarting or away."""
+
+    wait = RETRY_SECONDS  # DRF makes Retry-After of it
+
+    def __init__(self) -> None:
+        super().__init__(Problem(503, "The database is busy or away. Try again later."))
+
+
 def bad(kind: SourceKind, name: str, rule: str) -> ProblemError:
     """Return a 400 that names the bad field, parameter or header and the rule that it breaks."""
     return ProblemError(Problem(400, rule, source={kind: name}))
@@ -124,8 +138,12 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
         error = Http404()
     if isinstance(error, RequestDataTooBig):
         error = ProblemError(Problem(413, f"A body has at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."))
+    if isinstance(error, DATABASE_AWAY):
+        error = UnavailableError()
     response = exception_handler(error, context)
     if response is not None:
+        for name, value in getattr(error, "headers", {}).items():
+            response[name] = value
         render = getattr(context["view"], "render_problems", in_envelope)
         response.data = render(_problems(error, response))
     return response

@@ -121,7 +121,28 @@ class WholeNumber(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
-class Credentials(serializers.Serializer[Any]):
+class StrictInput(serializers.Serializer[Any]):
+    """A JSON object with the declared fields and no others."""
+
+    READ_ONLY: ClassVar[Collection[str]] = ()
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        """Return the values; raises ValidationError with one sentence for each bad field."""
+        errors: dict[str, Any] = {}
+        if isinstance(data, Mapping):
+            for name in sorted(set(data) - set(self.fields))[:MAX_NAMED]:
+                errors[name] = ["Read-only." if name in self.READ_ONLY else "No such field."]
+        try:
+            values: dict[str, Any] = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            errors |= cast(dict[str, Any], error.detail)
+            values = {}
+        if errors:
+            raise serializers.ValidationError(errors)
+        return values
+
+
+class Credentials(StrictInput):
     """Take `{userId, password}`; the password is never shown again."""
 
     userId = StrictText(max_length=CREDENTIAL_LENGTH)
@@ -202,27 +223,6 @@ class ShownOnce(serializers.CharField):
         if secret is None:
             raise SkipField
         return secret
-
-
-class StrictInput(serializers.Serializer[Any]):
-    """A JSON object with the declared fields and no others."""
-
-    READ_ONLY: ClassVar[Collection[str]] = ()
-
-    def to_internal_value(self, data: Any) -> dict[str, Any]:
-        """Return the values; raises ValidationError with one sentence for each bad field."""
-        errors: dict[str, Any] = {}
-        if isinstance(data, Mapping):
-            for name in sorted(set(data) - set(self.fields))[:MAX_NAMED]:
-                errors[name] = ["Read-only." if name in self.READ_ONLY else "No such field."]
-        try:
-            values: dict[str, Any] = super().to_internal_value(data)
-        except serializers.ValidationError as error:
-            errors |= cast(dict[str, Any], error.detail)
-            values = {}
-        if errors:
-            raise serializers.ValidationError(errors)
-        return values
 
 
 class NoInput(StrictInput):
