@@ -16,7 +16,7 @@ from typing import Any
 from aiohttp import web
 from bandwidth.models.bxml import Gather, Hangup, Record, Response, SpeakSentence
 
-GREETING = "Welcome to sippy. This call runs on your own machine."
+GREETING = "Welcome to sipuri. This call runs on your own machine."
 QUESTION = "Please press three digits."
 THANKS = "Thank you. Good bye."
 

@@ -22,6 +22,7 @@ from django.conf import settings
 
 from daemonkit.address import Address
 from daemonkit.sockets import AddressUnavailable
+from sipuri_project.readiness import announce_ready
 
 START_SECONDS = 5.0
 RESTART_SECONDS = 1.0
@@ -118,7 +119,9 @@ class _Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
         watchers = [asyncio.create_task(self._keep(role)) for role in self._wanted]
+        announcing = asyncio.create_task(announce_ready())
         await self._stopping.wait()
+        announcing.cancel()
         await self._stop([role for role in self._wanted if not role.outlives_calls], self._drain_seconds + STOP_SECONDS)
         await self._stop([role for role in self._wanted if role.outlives_calls], STOP_SECONDS)
         await asyncio.gather(*watchers)
