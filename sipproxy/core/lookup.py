@@ -180,4 +180,3 @@ class Lookup:
             self._answer(listener, request, 503, source)
         else:
             self._shared.drops.silenced += 1
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -343,7 +344,7 @@ def test_a_client_that_brings_nothing_back_is_known_at_its_proxy() -> None:
 
 
 @pytest.mark.parametrize("change", [{"remote": f"<{URI}>;tag=x"}, {"local": "<sip:desk@pbx.example>;tag=x"}, {"call_id": "another"}])
-def test_a_dialog_is_known_by_all_its_parts(change: dict[str, str]) -> None:
+def test_a_dialog_is_known_by_all_its_parts(change: dict[str, Any]) -> None:
     harness = ProxyHarness()
     caller, _ = start(harness, via=None)
     attempt = caller.call(URI, harness.now)

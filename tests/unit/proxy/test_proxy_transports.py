@@ -123,9 +123,12 @@ def test_a_request_uri_of_ours_without_a_route_is_no_strict_router() -> None:
     leg = attempt.leg
     assert leg is not None
     leg.target, leg.routes = NameAddr.parse(leg.routes[0]).uri, []
-    caller.send_inside(leg, "INFO", harness.now)
+    # From another address, from which this proxy remembers no dialog.
+    stranger = harness.caller(("198.51.100.99", 40_000))
+    stranger.attempts[attempt.call_id] = attempt
+    stranger.send_inside(leg, "INFO", harness.now)
     harness.run(1)
-    assert caller.responses[-1].status == 481
+    assert stranger.responses[-1].status == 481
 
 
 def test_only_the_description_of_a_multipart_body_is_changed() -> None:
