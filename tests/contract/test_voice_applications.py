@@ -7,6 +7,9 @@ import json
 import pytest
 
 from tests.support.api import CALLBACK, ApiCustomer
+from voiceapps.api.resources.voice_applications import EXAMPLE, VoiceApplicationData, VoiceApplicationInput
+from voiceapps.api.wire.forms import ShownOnce
+from voiceapps.console.applications import SETTINGS_FIELDS
 from voiceapps.models import AuditEntry, SipCredential, VoiceApplication
 
 SIP = {"inboundSipCallsEnabled": True, "passwordAuthEnabled": True}
@@ -201,3 +204,11 @@ def test_unknown_paths_and_methods_keep_the_envelope(customer: ApiCustomer) -> N
     assert customer.request("GET", "/v2/nowhere").json()["errors"][0]["type"] == "resource_not_found"
     assert customer.request("PUT", customer.base, {}).json()["errors"][0]["type"] == "method_not_allowed"
     assert customer.get("not-a-uuid").status_code == 404
+
+
+def test_each_field_is_in_the_example_and_in_the_console() -> None:
+    shown = {name for name, field in VoiceApplicationData().fields.items() if not isinstance(field, ShownOnce)}
+    assert shown == set(EXAMPLE)
+    columns = {str(field.source) for field in VoiceApplicationInput().fields.values()}
+    plain = {source for source in columns if source != "*" and not source.startswith("inbound_sip")}
+    assert plain <= set(SETTINGS_FIELDS)

@@ -28,7 +28,7 @@ ALLOWED = {
     "status": {*map(str, REASONS), "1xx", "2xx", "3xx", "4xx", "5xx", "6xx"},
     "reason": {reason.value for reason in Reason},
     "transport": {transport.value for transport in Transport},
-    "input": {"message", "connection", "timer", "directory", "relay"},
+    "input": {"message", "connection", "timer", "directory", "relay", "bans", "claim"},
 }
 
 
@@ -105,6 +105,10 @@ def test_what_only_grows_is_a_counter_and_what_is_held_is_a_gauge() -> None:
     assert (read("sipuri_sip_malformed_total"), read("sipuri_sip_strangers_inside_total"), read("sipuri_sip_silenced_total")) == (1, 1, 0)
     assert read("sipuri_sip_connections_refused_total", {"transport": "TLS"}) == 0
     assert (read("sipuri_sip_calls"), read("sipuri_sip_exchanges"), read("sipuri_sip_connections", {"transport": "TCP"})) == (0, 0, 0)
+
+
+def test_every_metric_bears_our_name() -> None:
+    assert [family.name for family in Counted().registry.collect() if not family.name.startswith("sipuri_")] == []
 
 
 def test_there_are_few_labels_for_statuses() -> None:
