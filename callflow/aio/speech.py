@@ -88,6 +88,7 @@ class Speaker:
         finally:
             if process.returncode is None:
                 process.kill()
+            await _drain(process)
             await process.wait()
 
     async def _talk_to(self, process: asyncio.subprocess.Process, document: bytes) -> bytes:
@@ -153,3 +154,9 @@ def _last_used(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
+
+
+async def _drain(process: asyncio.subprocess.Process) -> None:
+    """Read what is left in the pipe: asyncio reports the end of a process only after that of its pipes, which a full buffer hides."""
+    while process.stdout is not None and await process.stdout.read(65_536):
+        pass
