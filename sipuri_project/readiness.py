@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import urllib.request
+from http.client import HTTPException
 
 from django.conf import settings
 
@@ -41,5 +42,5 @@ def _is_well(request: urllib.request.Request) -> bool:
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310  # our own http URL
             return bool(answer.status == 200)
-    except OSError:
+    except (OSError, HTTPException):
         return False
