@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from daemonkit.address import Address
+from sipproxy.seal import DialogSeal
 from sipproxy.transactions.listener import Listener, Transport
 
 
@@ -69,7 +70,7 @@ class SipProxyConfig:
     nonce_key: bytes = field(repr=False)
     """Signs nonces; the same in the whole fleet."""
     route_key: bytes = field(repr=False)
-    """Signs route tokens and branches; the same in the whole fleet."""
+    """Seals what dialogs carry for us and signs branches; the same in the whole fleet."""
     workers: int = 1
     """How many processes the node has."""
     claims_url: str = field(default="", repr=False)
@@ -104,6 +105,10 @@ class SipProxyConfig:
     def has_static_targets(self) -> bool:
         """True if calls go to foreign targets: then nobody but the proxy can write the record of a call's end."""
         return bool(self.callflow_targets)
+
+    def seal(self, sip_call_id: str, caller_tag: str) -> DialogSeal:
+        """Return what seals and opens the texts that a dialog carries for us."""
+        return DialogSeal(self.route_key, sip_call_id, caller_tag)
 
     def external_listener(self, transport: Transport, index: int) -> Listener:
         """Return the external listener that a route token names, or the nearest one that this node has."""

@@ -142,5 +142,4 @@ class CallStart:
 
     def _sign(self, context: ResponseContext, token: RouteToken) -> str:
         request = context.request
-        tag = edits.side_tag(request, context.side)
-        return token.sign(key=self._shared.config.route_key, sip_call_id=request.call_id, caller_tag=tag)
+        return token.sign(self._shared.config.seal(request.call_id, edits.side_tag(request, context.side)))

@@ -122,12 +122,7 @@ class Lookup:
         return 420 if request.count("proxy-require") else 0
 
     def _token(self, side: Side, request: Request, signed: str) -> RouteToken | None:
-        return RouteToken.parse(
-            signed,
-            key=self._shared.config.route_key,
-            sip_call_id=request.call_id,
-            caller_tag=edits.side_tag(request, side),
-        )
+        return RouteToken.parse(signed, self._shared.config.seal(request.call_id, edits.side_tag(request, side)))
 
     def _signed(self, side: Side, request: Request, source: Address) -> str:
         """Return the text of the token that a request inside a dialog brings, or that this proxy remembers for its caller."""

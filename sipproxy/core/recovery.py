@@ -58,5 +58,4 @@ class Recovery:
         self._broker.take_turn(token.call_id, step, now)
 
     def _read(self, signed: str, response: Response) -> RouteToken | None:
-        key = self._shared.config.route_key
-        return RouteToken.parse(signed, key=key, sip_call_id=response.call_id, caller_tag=response.from_.tag)
+        return RouteToken.parse(signed, self._shared.config.seal(response.call_id, response.from_.tag))

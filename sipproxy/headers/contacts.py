@@ -86,8 +86,8 @@ def inner_route(request: Request, config: SipProxyConfig) -> InnerRoute | None:
     route = request.top_route
     in_route = (route.param(INNER_PARAMETER) if route is not None else "") or ""
     in_uri = take_param(request.uri_text, INNER_PARAMETER)[1]
-    key, call_id, tag = config.route_key, request.call_id, request.from_.tag
-    first, latest = (InnerRoute.parse(text, key=key, sip_call_id=call_id, caller_tag=tag) if text else None for text in (in_route, in_uri))
+    seal = config.seal(request.call_id, request.from_.tag)
+    first, latest = (InnerRoute.parse(text, seal) if text else None for text in (in_route, in_uri))
     if first is None or latest is None:
         return first or latest
     return InnerRoute(latest.target or first.target, first.routes)

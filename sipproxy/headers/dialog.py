@@ -44,7 +44,7 @@ def turn_inside(request: Request, token: RouteToken, came_by: Flow, config: SipP
         out.append(edits.REACH_HEADER, came_by.reach)
         if came_by != token.flow or not is_here:
             moved = MovedFlow(came_by, config.internal.address)
-            contacts.show_flow(out, moved.sign(key=config.route_key, sip_call_id=request.call_id, caller_tag=request.from_.tag))
+            contacts.show_flow(out, moved.sign(config.seal(request.call_id, request.from_.tag)))
     return Turned(out, came_by, inner=inner)
 
 
@@ -55,8 +55,8 @@ def turn_outside(request: Request, token: RouteToken, signed: str, config: SipPr
     edits.pop_own_route(out)
     edits.strip_private(out)
     out.remove_if(("via", "record-route").__contains__)
-    text, tag = contacts.take_flow(out), request.to.tag
-    moved = MovedFlow.parse(text, key=config.route_key, sip_call_id=request.call_id, caller_tag=tag) if text else None
+    text = contacts.take_flow(out)
+    moved = MovedFlow.parse(text, config.seal(request.call_id, request.to.tag)) if text else None
     if request.count("contact"):
         _show_contact(out, signed, config)
     if moved is None:
@@ -69,5 +69,5 @@ def _show_contact(out: Request, signed: str, config: SipProxyConfig) -> None:
     if not config.callflow_targets:
         contacts.show_called(out, own or out.from_.uri, signed, "")
         return
-    sealed = edits.seal_inner_route(out, InnerRoute(own), config, caller_tag=out.to.tag)
+    sealed = InnerRoute(own).sign(config.seal(out.call_id, out.to.tag))
     contacts.show_called(out, out.from_.uri, signed, sealed)

@@ -104,7 +104,7 @@ def turn_response_outside(  # noqa: PLR0913  # what a response shows of us
     sealed = ""
     if config.callflow_targets:
         shown = inner_route(response, token) if inner is None else replace(inner, target=contact_uri(response))
-        sealed = seal_inner_route(response, shown, config, caller_tag=response.from_.tag)
+        sealed = shown.sign(config.seal(response.call_id, response.from_.tag))
     values = response.values("record-route")
     if values:
         # Without our entry it is a response inside a dialog, where Record-Route has no effect (RFC 3261 12.2.1.2).
@@ -130,11 +130,6 @@ def follow_inner_route(request: Request, inner: InnerRoute) -> None:
     if inner.target:
         request.set_uri(inner.target)
     request.replace_values("Route", list(inner.routes))
-
-
-def seal_inner_route(message: Request | Response, inner: InnerRoute, config: SipProxyConfig, *, caller_tag: str) -> str:
-    """Return the text of the route behind a static target, "" where it is too long to travel."""
-    return inner.sign(key=config.route_key, sip_call_id=message.call_id, caller_tag=caller_tag)
 
 
 def outer_entry(token: str, listener: Listener, config: SipProxyConfig) -> str:

@@ -12,20 +12,17 @@ names that proxy by its internal address, so that any other can pass a request o
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import struct
 from dataclasses import dataclass
 from typing import Self
 
 from daemonkit.address import Address
-from sipproxy.mac import make_tag
+from sipproxy.seal import DialogSeal, sealed_length
 from sipproxy.transactions.listener import Listener, Transport
 
 _LAYOUT = struct.Struct("!B4sH4sH")
-_MAC_BYTES = 11  # no padding that way, so a flow has one spelling
-_LENGTH = (_LAYOUT.size + _MAC_BYTES) * 4 // 3
+_LENGTH = sealed_length(_LAYOUT.size)
+_PURPOSE = b"flow"
 _BEHIND_NAT = 0x01
 _TRANSPORT_SHIFT, _TRANSPORT_MASK = 1, 0x03
 _INDEX_SHIFT = 3
@@ -82,26 +79,18 @@ class MovedFlow:
     """The internal address of the proxy that the caller came to."""
 
     @classmethod
-    def parse(cls, raw: str, *, key: bytes, sip_call_id: str, caller_tag: str) -> Self | None:
+    def parse(cls, raw: str, seal: DialogSeal) -> Self | None:
         """Read the parameter of a dialog. Returns None where it is forged or belongs to another dialog."""
-        if len(raw) != _LENGTH:
-            return None
-        try:
-            data = base64.b64decode(raw, b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            return None
-        payload, mac = data[: _LAYOUT.size], data[_LAYOUT.size :]
-        if not hmac.compare_digest(mac, dialog_tag(b"flow", payload, key, sip_call_id, caller_tag, size=_MAC_BYTES)):
+        payload = seal.open(_PURPOSE, raw) if len(raw) == _LENGTH else None
+        if payload is None:
             return None
         flags, host, port, proxy_host, proxy_port = _LAYOUT.unpack(payload)
         flow = Flow.from_flags(flags, (dotted(host), port))
         return None if flow is None else cls(flow, (dotted(proxy_host), proxy_port))
 
-    def sign(self, *, key: bytes, sip_call_id: str, caller_tag: str) -> str:
+    def sign(self, seal: DialogSeal) -> str:
         """Return the parameter's text for one dialog."""
-        payload = _LAYOUT.pack(self.flow.flags, *packed(self.flow.caller), *packed(self.proxy))
-        sealed = payload + dialog_tag(b"flow", payload, key, sip_call_id, caller_tag, size=_MAC_BYTES)
-        return base64.urlsafe_b64encode(sealed).decode("ascii")
+        return seal.close(_PURPOSE, _LAYOUT.pack(self.flow.flags, *packed(self.flow.caller), *packed(self.proxy)))
 
 
 def dotted(octets: bytes) -> str:
@@ -112,9 +101,3 @@ def dotted(octets: bytes) -> str:
 def packed(address: Address) -> tuple[bytes, int]:
     """Return an IPv4 address as four octets, and its port."""
     return bytes(map(int, address[0].split("."))), address[1]
-
-
-def dialog_tag(purpose: bytes, payload: bytes, key: bytes, sip_call_id: str, caller_tag: str, *, size: int) -> bytes:  # noqa: PLR0913  # what it binds
-    """Return the tag of `size` octets that binds facts to one dialog."""
-    dialog = f"{sip_call_id}\n{caller_tag}".encode("utf-8", "surrogateescape")
-    return make_tag(key, purpose, payload + dialog, size=size)

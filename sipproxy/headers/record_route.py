@@ -11,21 +11,19 @@ when a request comes back. The token alone decides where the request is sent, so
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import re
 import struct
 from dataclasses import dataclass
 from typing import Self
 
 from daemonkit.address import Address
-from sipproxy.headers.flow import Flow, dialog_tag, dotted, packed
+from sipproxy.headers.flow import Flow, dotted, packed
+from sipproxy.seal import DialogSeal, sealed_length
 from sipproxy.sip import UsageError
 
 _LAYOUT = struct.Struct("!B4s16s4sH4sH4sH")
-_MAC_BYTES = 9
-_LENGTH = (_LAYOUT.size + _MAC_BYTES) * 4 // 3
+_LENGTH = sealed_length(_LAYOUT.size)
+_TOKEN, _INNER = b"token", b"inner"
 _CALL_ID = re.compile(r"c-([0-9a-f]{8})-([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})")
 _OFFERED = 0x01
 _FLOW_SHIFT = 1
@@ -49,16 +47,10 @@ class RouteToken:
     """Whether that INVITE carried an offer."""
 
     @classmethod
-    def parse(cls, raw: str, *, key: bytes, sip_call_id: str, caller_tag: str) -> Self | None:
+    def parse(cls, raw: str, seal: DialogSeal) -> Self | None:
         """Read the token of a dialog. Returns None where it is forged or belongs to another dialog."""
-        if len(raw) != _LENGTH:
-            return None
-        try:
-            data = base64.b64decode(raw, b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            return None
-        payload, mac = data[: _LAYOUT.size], data[_LAYOUT.size :]
-        if not hmac.compare_digest(mac, dialog_tag(b"token", payload, key, sip_call_id, caller_tag, size=_MAC_BYTES)):
+        payload = seal.open(_TOKEN, raw) if looks_like_token(raw) else None
+        if payload is None:
             return None
         flags, first, rest, *places = _LAYOUT.unpack(payload)
         callflow, relay, caller = ((dotted(places[index]), places[index + 1]) for index in (0, 2, 4))
@@ -67,7 +59,7 @@ class RouteToken:
         call_id = f"c-{hexa[:8]}-{hexa[8:16]}-{hexa[16:20]}-{hexa[20:24]}-{hexa[24:28]}-{hexa[28:]}"
         return None if flow is None else cls(call_id, callflow, relay, flow, bool(flags & _OFFERED))
 
-    def sign(self, *, key: bytes, sip_call_id: str, caller_tag: str) -> str:
+    def sign(self, seal: DialogSeal) -> str:
         """Return the token's text for one dialog."""
         match = _CALL_ID.fullmatch(self.call_id)
         if match is None:
@@ -75,9 +67,7 @@ class RouteToken:
         name = bytes.fromhex("".join(match.groups()))
         flags = (_OFFERED if self.offered else 0) | self.flow.flags << _FLOW_SHIFT
         payload = _LAYOUT.pack(flags, name[:4], name[4:], *packed(self.callflow), *packed(self.relay), *packed(self.flow.caller))
-        return base64.urlsafe_b64encode(payload + dialog_tag(b"token", payload, key, sip_call_id, caller_tag, size=_MAC_BYTES)).decode(
-            "ascii"
-        )
+        return seal.close(_TOKEN, payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +80,18 @@ class InnerRoute:
     """Route values, the first hop first."""
 
     @classmethod
-    def parse(cls, raw: str, *, key: bytes, sip_call_id: str, caller_tag: str) -> Self | None:
+    def parse(cls, raw: str, seal: DialogSeal) -> Self | None:
         """Read what `sign` wrote for this dialog. Returns None where it is forged or belongs to another dialog."""
-        if len(raw) > 2 * MAX_INNER:
-            return None
-        try:
-            data = base64.b64decode(raw + "=" * (-len(raw) % 4), b"-_", validate=True)
-        except (binascii.Error, ValueError):
-            return None
-        payload, mac = data[:-_MAC_BYTES], data[-_MAC_BYTES:]
-        if not hmac.compare_digest(mac, dialog_tag(b"inner", payload + b"\n", key, sip_call_id, caller_tag, size=_MAC_BYTES)):
+        payload = seal.open(_INNER, raw) if len(raw) <= sealed_length(MAX_INNER) else None
+        if payload is None:
             return None
         target, *routes = payload.decode("utf-8", "surrogateescape").split("\n")
         return cls(target, tuple(routes))
 
-    def sign(self, *, key: bytes, sip_call_id: str, caller_tag: str) -> str:
+    def sign(self, seal: DialogSeal) -> str:
         """Return the text for one dialog, "" where the URIs are too long to travel."""
         payload = "\n".join((self.target, *self.routes)).encode("utf-8", "surrogateescape")
-        if len(payload) > MAX_INNER:
-            return ""
-        sealed = payload + dialog_tag(b"inner", payload + b"\n", key, sip_call_id, caller_tag, size=_MAC_BYTES)
-        return base64.urlsafe_b64encode(sealed).decode("ascii").rstrip("=")
+        return seal.close(_INNER, payload) if len(payload) <= MAX_INNER else ""
 
 
 def looks_like_token(user: str) -> bool:

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from sipproxy.headers.flow import Flow
 from sipproxy.headers.record_route import RouteToken
+from sipproxy.seal import DialogSeal
 from sipproxy.sip import (
     BadRequestError,
     Challenge,
@@ -238,12 +239,13 @@ def fuzz_body(data: bytes) -> Hashable:
 TOKEN = RouteToken(
     "c-95ac8d6e-1a31c52e-b38f-4198-93c1-51633ec68f8d", ("10.0.0.2", 6161), ("10.0.0.9", 22222), Flow(("198.51.100.7", 5080)), offered=True
 )
-SIGNED = TOKEN.sign(key=b"key", sip_call_id="call", caller_tag="tag")
+SEAL = DialogSeal(b"key", "call", "tag")
+SIGNED = TOKEN.sign(SEAL)
 
 
 def fuzz_token(data: bytes) -> Hashable:
     """A text is our token or nothing."""
-    read = RouteToken.parse(_text(data), key=b"key", sip_call_id="call", caller_tag="tag")
+    read = RouteToken.parse(_text(data), SEAL)
     assert read in (None, TOKEN)
     return read is None, min(len(data), 65)
 

@@ -8,6 +8,7 @@ import pytest
 
 from daemonkit.address import Address
 from sipproxy.headers.record_route import MAX_INNER, InnerRoute
+from sipproxy.seal import DialogSeal
 from sipproxy.sip import NameAddr, Request, Response
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener, Transport
@@ -236,16 +237,17 @@ def test_the_route_behind_a_static_target_travels_with_the_dialog() -> None:
 
 
 def test_a_route_that_is_too_long_does_not_travel() -> None:
+    seal = DialogSeal(b"k", "c", "t")
     inner = InnerRoute("sip:" + "a" * MAX_INNER)
-    assert inner.sign(key=b"k", sip_call_id="c", caller_tag="t") == ""
+    assert inner.sign(seal) == ""
     inner = InnerRoute("sip:robot@10.0.0.2", ("<sip:10.0.0.3;lr>",))
-    text = inner.sign(key=b"k", sip_call_id="c", caller_tag="t")
-    assert InnerRoute.parse(text, key=b"k", sip_call_id="c", caller_tag="t") == inner
+    text = inner.sign(seal)
+    assert InnerRoute.parse(text, seal) == inner
     for key, call_id, tag in ((b"l", "c", "t"), (b"k", "d", "t"), (b"k", "c", "u")):
-        assert InnerRoute.parse(text, key=key, sip_call_id=call_id, caller_tag=tag) is None
-    assert InnerRoute.parse("A" * 3 * MAX_INNER, key=b"k", sip_call_id="c", caller_tag="t") is None
-    assert InnerRoute.parse("", key=b"k", sip_call_id="c", caller_tag="t") is None
-    assert InnerRoute.parse("§", key=b"k", sip_call_id="c", caller_tag="t") is None
+        assert InnerRoute.parse(text, DialogSeal(key, call_id, tag)) is None
+    assert InnerRoute.parse("A" * 3 * MAX_INNER, seal) is None
+    assert InnerRoute.parse("", seal) is None
+    assert InnerRoute.parse("§", seal) is None
 
 
 def test_a_node_without_tls_answers_a_token_of_one_that_has_it() -> None:
