@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Self
 
 from daemonkit.address import Address
+from tests.support.ng import address_in
 from tests.support.ua import Attempt, Caller
 
 LOUD = bytes((0x80, 0x00)) * 80
@@ -150,14 +151,7 @@ class LiveCaller:
         for _, data, target in self.agent.take():
             self._socket.sendto(data, target)
         if self.attempt is not None and self.attempt.answer and self.talker.remote is None:
-            self.talker.remote = media_of(self.attempt.answer)
-
-
-def media_of(description: bytes) -> Address:
-    """Return where a description wants its audio."""
-    lines = description.decode().splitlines()
-    host = next(line.split()[-1] for line in lines if line.startswith("c="))
-    return host, int(next(line.split()[1] for line in lines if line.startswith("m=audio")))
+            self.talker.remote = address_in(self.attempt.answer)
 
 
 def _bound(host: str) -> socket.socket:

@@ -157,6 +157,11 @@ def media_of(reply: dict[bytes, object]) -> Address:
     """Return address and port of the first stream in a reply; raises AssertionError on an error reply."""
     sdp = reply.get(b"sdp")
     assert isinstance(sdp, bytes), reply
-    lines = sdp.split(b"\r\n")
-    host = next(line.split()[2] for line in lines if line.startswith(b"c="))
-    return host.decode(), next(int(line.split()[1]) for line in lines if line.startswith(b"m="))
+    return address_in(sdp)
+
+
+def address_in(description: bytes) -> Address:
+    """Return where the first stream of a description wants its packets."""
+    lines = description.decode().splitlines()
+    host = next(line.split()[2] for line in lines if line.startswith("c="))
+    return host, next(int(line.split()[1]) for line in lines if line.startswith("m="))
