@@ -33,6 +33,7 @@ _TEXTS = {
     416: "The file has 32044 bytes.",
     415: 'Unsupported media type "text/plain" in request.',
     429: "Request was throttled. Expected available in 7 seconds.",
+    503: "The database is busy or away. Try again later.",
 }
 
 
@@ -102,7 +103,9 @@ def operation(  # noqa: PLR0913  # what an operation has
     if request_example is not None:
         kind = next(iter(request)) if isinstance(request, dict) else FORM if shape == "oauth" else "application/json"
         examples.append(OpenApiExample(f"{operation_id} request", value=request_example, request_only=True, media_type=kind))
-    responses: dict[Any, Any] = {**answers, **{status: _error(status, shape) for status in errors}}
+    # What can fail at all can fail because the database is away.
+    always = (503,) if errors else ()
+    responses: dict[Any, Any] = {**answers, **{status: _error(status, shape) for status in (*errors, *always)}}
     return extend_schema(
         operation_id=operation_id,
         tags=[tag],
