@@ -15,6 +15,7 @@ from lxml.etree import _Element
 from callflow.bxml.errors import BxmlError
 from callflow.bxml.limits import MAX_CREDENTIAL_LENGTH, MAX_TAG_LENGTH, MAX_TERMINATING_DIGITS, MAX_URL_LENGTH
 from callflow.bxml.webhook import Webhook
+from voiceapps.rules.callback_credentials import has_credentials
 
 _DECIMAL = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _WHOLE = re.compile(r"[0-9]{1,9}")
@@ -39,6 +40,13 @@ class ElementReader:
         if value not in choices:
             self.refuse(name, f"must be one of {', '.join(choices)}, not {value!r}")
         return value
+
+    def credentials(self, username: str, password: str, url: str) -> tuple[str, str]:
+        """Return the two attributes with the credentials for a URL, which may carry none itself then."""
+        given = self.limited(username, "", MAX_CREDENTIAL_LENGTH), self.limited(password, "", MAX_CREDENTIAL_LENGTH)
+        if any(given) and has_credentials(url):
+            self.refuse(username if given[0] else password, "gives credentials that the URL carries too: give them once")
+        return given
 
     def digits(self, name: str, default: str) -> str:
         """Return a set of telephone digits, letters in upper case."""
@@ -98,10 +106,8 @@ class ElementReader:
         """Return `{prefix}Url` with its method, credentials and fallback, or None without the URL."""
         url, method = self.url(f"{prefix}Url"), self._method(f"{prefix}Method")
         other = self._fallback(prefix) if fallback else None
-        username, password = self._credentials("username", "password")
-        if url is None:
-            return None
-        return Webhook(url, method, username, password, other)
+        username, password = self.credentials("username", "password", url or "")
+        return None if url is None else Webhook(url, method, username, password, other)
 
     def whole(self, name: str, default: int, lowest: int, highest: int) -> int:
         """Return a whole number within its range."""
@@ -130,15 +136,12 @@ class ElementReader:
         """Refuse the document because of one attribute; raises BxmlError."""
         raise BxmlError(f"<{self.name}> attribute {name!r} {rule}.", self.line)
 
-    def _credentials(self, username: str, password: str) -> tuple[str, str]:
-        return self.limited(username, "", MAX_CREDENTIAL_LENGTH), self.limited(password, "", MAX_CREDENTIAL_LENGTH)
-
     def _fallback(self, prefix: str) -> Webhook | None:
         url, method = self.url(f"{prefix}FallbackUrl"), self._method(f"{prefix}FallbackMethod")
         if url is None:
             # The vendor's SDK for Python wrote these names until version 23.3.
             url, method = self.url(f"{prefix}Fallback_url"), self._method(f"{prefix}Fallback_method")
-        username, password = self._credentials("fallbackUsername", "fallbackPassword")
+        username, password = self.credentials("fallbackUsername", "fallbackPassword", url or "")
         return None if url is None else Webhook(url, method, username, password)
 
     def _method(self, name: str) -> str:

@@ -1,4 +1,4 @@
-"""The rule for callback credentials: each request has one pair, beside the URL or in it."""
+"""The rule for a webhook's credentials: each request has one pair, beside the URL or in it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ def twice_given(settings: Mapping[str, str]) -> dict[str, str]:
     """Return one sentence for each column whose URL carries credentials that the settings give another time."""
     twice: dict[str, str] = {}
     for column, (wire, username) in URL_FIELDS.items():
-        if settings[username] and _has_credentials(settings[column]):
+        if settings[username] and has_credentials(settings[column]):
             twice[column] = f"Credentials are given twice, in {wire} and by {CREDENTIALS[username]}. Give them once."
     return twice
 
 
-def _has_credentials(url: str) -> bool:
+def has_credentials(url: str) -> bool:
+    """Return whether a URL carries a user name or a password; a relative one has no place for them."""
     try:
         target = Target.parse(url)
     except ValueError:

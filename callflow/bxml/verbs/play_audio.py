@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Self
 
 from callflow.bxml.element import ElementReader, url_problem
-from callflow.bxml.limits import MAX_CREDENTIAL_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +20,9 @@ class PlayAudio:
     @classmethod
     def parse(cls, reader: ElementReader) -> Self:
         """Read the element; raises BxmlError."""
-        username = reader.limited("username", "", MAX_CREDENTIAL_LENGTH)
-        password = reader.limited("password", "", MAX_CREDENTIAL_LENGTH)
-        reader.finish(text=True)
         url = (reader.element.text or "").strip()
+        username, password = reader.credentials("username", "password", url)
+        reader.finish(text=True)
         if not url:
             reader.fail("needs the URL of a sound file as its text")
         problem = url_problem(url)

@@ -116,6 +116,11 @@ def test_broken_twins(name: str, sentence: str) -> None:
         (f"<Redirect redirectUrl='/{'x' * 2048}'/>", "attribute 'redirectUrl' is longer than 2048 characters."),
         (f"<Redirect redirectUrl='/x' tag='{'t' * 257}'/>", "attribute 'tag' is longer than 256 characters."),
         (f"<Redirect redirectUrl='/x' password='{'t' * 1025}'/>", "attribute 'password' is longer than 1024 characters."),
+        ("<Redirect redirectUrl='http://u@h/' username='v'/>", "attribute 'username' gives credentials that the URL carries too: give"),
+        ("<Gather gatherUrl='http://u:p@h/' password='p'/>", "attribute 'password' gives credentials that the URL carries too: give"),
+        ("<Record recordingAvailableUrl='http://u@h/' username='v'/>", "<Record> attribute 'username' gives credentials that the URL"),
+        ("<Redirect redirectUrl='/' redirectFallbackUrl='http://u@h/' fallbackUsername='v'/>", "attribute 'fallbackUsername' gives"),
+        ("<PlayAudio username='v'>http://u@h/a.wav</PlayAudio>", "<PlayAudio> attribute 'username' gives credentials that the URL"),
         ("<Gather terminatingDigits='x'/>", "attribute 'terminatingDigits' may hold only 0-9, A-D, * and #"),
         ("<Gather input='speech'/>", "<Gather> attribute 'input' must be one of dtmf, not 'speech'."),
         ("<Gather><Pause/></Gather>", "<Gather> can hold only <SpeakSentence> and <PlayAudio>, not <Pause>."),
@@ -170,6 +175,19 @@ def test_gather_bounds_its_prompts() -> None:
     assert parse_document(response(f"<Gather>{prompt * MAX_GATHER_VERBS}</Gather>")).verbs
     assert "at most 20 verbs" in refusal(response(f"<Gather>{prompt * (MAX_GATHER_VERBS + 1)}</Gather>"))
     assert "times the 3 nested verbs" in refusal(response(f"<Gather repeatCount='7'>{prompt * 3}</Gather>"))
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        "<Redirect redirectUrl='http://u:p@h/'/>",
+        "<Redirect redirectUrl='/@' username='v' password='p'/>",
+        "<Redirect redirectUrl='http://h/' username='v' redirectFallbackUrl='http://u:p@g/'/>",
+        "<PlayAudio username='v'>http://h/a@b.wav</PlayAudio>",
+    ],
+)
+def test_each_request_has_credentials_of_its_own(inner: str) -> None:
+    assert parse_document(response(inner)).verbs
 
 
 def test_a_tag_can_be_cleared() -> None:
