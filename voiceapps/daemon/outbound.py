@@ -138,7 +138,8 @@ async def _ask(session: aiohttp.ClientSession, sending: _Sending, connection: Si
         headers["Authorization"] = _basic(target.username, target.password)
     async with session.request(
         sending.method,
-        URL(str(target), encoded=True),
+        # A URL that is parsed loses an empty query.
+        URL.build(scheme=target.scheme, authority=target.authority, path=target.path, encoded=True),
         data=sending.data,
         headers=headers,
         allow_redirects=False,
