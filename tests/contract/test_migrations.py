@@ -1,9 +1,18 @@
-"""Databases out there have run the first migration: a change of it would reach none of them."""
+"""Databases out there have run the first migration: a change of it would reach none of them, and the later ones meet their rows."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.state import StateApps
+
+from voiceapps.models import Call, VoiceApplication, WebhookAttempt, WebhookDelivery
 
 FIRST = Path(__file__).parents[2] / "voiceapps" / "migrations" / "0001_initial.py"
 DIGEST = "a13b948038f058e0242298458e4797240f0a2b25152276378a7e6861bb478a37"
@@ -13,3 +22,74 @@ def test_the_first_migration_is_the_one_that_was_released() -> None:
     assert sha256(FIRST.read_bytes()).hexdigest() == DIGEST, (
         "the first migration never changes; add a new one (CONTRIBUTING.md, 'change a model')"
     )
+
+
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
+SECRET_URL = "http://user:secret-1@a.example/down?sig=secret-2"
+DOCUMENT = "<Response><PlayAudio>http://a.example/x.wav?Signature=secret-3</PlayAudio></Response>"
+SENTENCE = "http://user:secret-4@a.example/ answered 500."
+
+
+def migrate(name: str | None) -> StateApps:
+    """Bring the database to one migration of ours, or to the newest one."""
+    executor = MigrationExecutor(connection)
+    newest = [node for node in executor.loader.graph.leaf_nodes() if node[0] == "voiceapps"]
+    executor.migrate(newest if name is None else [("voiceapps", name)])
+    return MigrationExecutor(connection).loader.project_state([("voiceapps", name)] if name else newest).apps
+
+
+@pytest.fixture
+def first_release(transactional_db: None) -> Iterator[StateApps]:
+    """A database as the first migration makes it."""
+    yield migrate("0001_initial")
+    migrate(None)
+
+
+def old_rows(apps: StateApps) -> None:
+    """Write an application, a call and its webhooks as the first release did."""
+    account = apps.get_model("voiceapps", "Account").objects.create(account_id="9900000")
+    application = apps.get_model("voiceapps", "VoiceApplication").objects.create(
+        account=account, name="Old", initiated_url=SECRET_URL, status_url="https://a.example/status"
+    )
+    call = apps.get_model("voiceapps", "Call").objects.create(
+        call_id="c-1",
+        account=account,
+        application=application,
+        error_message=SENTENCE,
+        source_ip="203.0.113.9",
+        source_port=5060,
+        started_at=NOW,
+    )
+    deliveries = apps.get_model("voiceapps", "WebhookDelivery").objects
+    attempts = apps.get_model("voiceapps", "WebhookAttempt").objects
+    for event_type, body in (("initiate", {}), ("disconnect", {"errorMessage": SENTENCE, "cause": "error"})):
+        delivery = deliveries.create(
+            account=account, call=call, event_type=event_type, url=SECRET_URL, method="POST", body=body, created_at=NOW
+        )
+        attempts.create(delivery=delivery, at=NOW, url=SECRET_URL, status=200, response_body=DOCUMENT, latency_ms=1)
+
+
+def stored_text(*tables: str) -> str:
+    """Return everything that these tables hold, as the database has it."""
+    with connection.cursor() as cursor:
+        rows = []
+        for table in tables:
+            cursor.execute(f"SELECT * FROM {table}")  # noqa: S608  # our own names
+            rows += cursor.fetchall()
+    return str(rows)
+
+
+def test_rows_of_the_first_release_live_on(first_release: StateApps) -> None:
+    old_rows(first_release)
+    assert "secret-1" in stored_text("voiceapps_webhookdelivery")
+    migrate(None)
+    application = VoiceApplication.objects.get()
+    assert (application.media_learning, application.media_source_ips, application.media_timeout) == ("strict", [], 30)
+    assert "secret" not in stored_text("voiceapps_call", "voiceapps_webhookdelivery", "voiceapps_webhookattempt")
+    first, last = WebhookDelivery.objects.order_by("-event_type")
+    # It is sent to where it was to be sent.
+    assert (first.url, first.target) == ("http://***@a.example/down?sig=***", SECRET_URL)
+    assert last.body == {"errorMessage": "http://***@a.example/ answered 500.", "cause": "error"}
+    assert Call.objects.get().error_message == last.body["errorMessage"]
+    attempt = WebhookAttempt.objects.all()[0]
+    assert (attempt.url, attempt.response_body) == (first.url, DOCUMENT.replace("secret-3", "***"))
