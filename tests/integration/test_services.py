@@ -1,51 +1,38 @@
-"""The same call on what production uses: PostgreSQL and Redis, started by the test for the test."""
+"""What production uses, started by the test for the test: a call on PostgreSQL and Redis, and clients while a database is away."""
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
+import sqlite3
 import subprocess
+import sys
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from callflow.aio.phone import Phone
 from tests.support.backend import TestBackend
-from tests.support.fleet import Fleet, free_ports, until
+from tests.support.fleet import ACCOUNT, CLIENT, ROOT, SECRET, Fleet, until
+from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
 
 PROMPT = "<Response><SpeakSentence>Good evening.</SpeakSentence></Response>"
-
-
-def _binaries() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not found:
-        pytest.fail("This test needs a Debian package: apt-get install --no-install-recommends postgresql")
-    return found[-1].parent
+TOKEN_FORM = f"grant_type=client_credentials&client_id={CLIENT}&client_secret={SECRET}"
+APPLICATIONS = f"/v2/accounts/{ACCOUNT}/voice-applications"
 
 
 @pytest.fixture
-def database_url() -> Iterator[str]:
-    binaries = _binaries()
-    # PostgreSQL refuses to run as root.
-    user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-    directory = Path(
-        subprocess.run([*user, "mktemp", "-d", "/tmp/sipuri-pg-XXXXXX"], check=True, capture_output=True, text=True).stdout.strip()
-    )
-    (port,) = free_ports(1)
-    control = [*user, str(binaries / "pg_ctl"), "-D", str(directory / "data"), "-w", "-l", str(directory / "log")]
-    subprocess.run(
-        [*user, str(binaries / "initdb"), "-D", str(directory / "data"), "-U", "sipuri", "--auth=trust"],
-        check=True,
-        capture_output=True,
-        cwd="/",
-    )
-    options = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={directory}"
-    subprocess.run([*control, "-o", options, "start"], check=True, stdout=subprocess.DEVNULL, cwd="/")
-    yield f"postgres://sipuri@127.0.0.1:{port}/postgres"
-    subprocess.run([*control, "-m", "immediate", "stop"], check=True, capture_output=True, cwd="/")
-    shutil.rmtree(directory)
+def postgres() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.stop()
+    server.remove()
 
 
 @pytest.fixture
@@ -57,9 +44,9 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
 
 
 async def test_a_call_on_postgresql_and_redis(
-    make_fleet: Callable[..., Fleet], backend: TestBackend, database_url: str, redis_url: str
+    make_fleet: Callable[..., Fleet], backend: TestBackend, postgres: PostgresServer, redis_url: str
 ) -> None:
-    fleet = make_fleet(SIPURI_DATABASE_URL=database_url, SIPURI_REDIS_URL=redis_url)
+    fleet = make_fleet(SIPURI_DATABASE_URL=postgres.url, SIPURI_REDIS_URL=redis_url)
     fleet.start()
     backend.documents["/initiate"] = PROMPT
     application = fleet.application(callback=f"{backend.url}/initiate", status=f"{backend.url}/status")
@@ -74,3 +61,68 @@ from voiceapps.models import Call
 from django.db import connection
 result = [connection.vendor, list(Call.objects.values_list("end_class", flat=True))]"""
     assert until(lambda: fleet.python(code), seconds=5, what="the record") == ["postgresql", ["success"]]
+
+
+def ask(fleet: Fleet, method: str, path: str, body: str = "", token: str = "") -> tuple[int, dict[str, Any], str]:
+    """Return status, body and Retry-After of a request as a client sends it."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"} if token else {}
+    request = urllib.request.Request(fleet.http + path, body.encode() or None, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.load(answer), ""
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error), error.headers.get("Retry-After", "")
+
+
+def get_token(fleet: Fleet) -> str:
+    token: str = ask(fleet, "POST", "/api/v1/oauth2/token", TOKEN_FORM)[1]["access_token"]
+    return token
+
+
+def test_writers_are_told_to_come_again_while_sqlite_is_locked(make_fleet: Callable[..., Fleet]) -> None:
+    fleet = make_fleet("web")
+    fleet.start()
+    token, application = get_token(fleet), f"{APPLICATIONS}/{fleet.application().application_id}"
+    rename = ("PATCH", application, '{"applicationName": "New"}', token)
+    with sqlite3.connect(fleet.state / "sipuri.sqlite3", isolation_level=None) as backup:
+        backup.execute("BEGIN IMMEDIATE")
+        status, body, retry_after = ask(fleet, *rename)
+        assert (status, body["errors"][0]["type"], body["data"]) == (503, "service_unavailable", None)
+        assert int(retry_after) > 0
+        status, body, retry_after = ask(fleet, "POST", "/api/v1/oauth2/token", TOKEN_FORM)
+        assert (status, body["error"]) == (503, "temporarily_unavailable")
+        assert int(retry_after) > 0
+        assert ask(fleet, "GET", application, token=token)[0] == 200
+        backup.execute("ROLLBACK")
+    assert ask(fleet, *rename)[0] == 200
+    assert "Traceback" not in fleet.log("web")
+
+
+def test_everybody_is_told_to_come_again_while_postgresql_is_away(make_fleet: Callable[..., Fleet], postgres: PostgresServer) -> None:
+    fleet = make_fleet("web", SIPURI_DATABASE_URL=postgres.url)
+    fleet.start()
+    token = get_token(fleet)
+    asked = (
+        ("GET", APPLICATIONS, "", token),
+        ("GET", f"/api/v2/accounts/{ACCOUNT}/calls", "", token),
+        ("POST", "/api/v1/oauth2/token", TOKEN_FORM, ""),
+        ("GET", "/healthz", "", ""),
+    )
+    postgres.stop()
+    answers = [ask(fleet, *request) for request in asked]
+    assert [(status, bool(retry_after)) for status, _, retry_after in answers] == [(503, True)] * 4
+    envelope, flat, oauth, health = (body for _, body, _ in answers)
+    assert envelope["errors"][0]["type"] == "service_unavailable"
+    assert flat["type"] == "system-overloaded"
+    assert oauth["error"] == "temporarily_unavailable"
+    assert health["status"] == "degraded"
+    postgres.start()
+    assert ask(fleet, *asked[0])[0] == 200
+    assert "Traceback" not in fleet.log("web")
+
+
+def test_rows_of_the_first_release_live_on_in_postgresql(postgres: PostgresServer) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "tests/contract/test_migrations.py"]
+    environment = os.environ | {"SIPURI_DATABASE_URL": postgres.url}
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
