@@ -27,6 +27,7 @@ from callflow.engine.effects import (
     WriteReport,
 )
 from callflow.sip.events import (
+    CallAccepted,
     CallArrived,
     CallCancelled,
     CallEstablished,
@@ -102,6 +103,8 @@ class CallShell:
         match event:
             case CallArrived():
                 self._begin(event)
+            case CallAccepted():
+                self._engine.accepted()
             case CallCancelled():
                 self._engine.cancelled(_now())
             case CallEstablished(_, media):

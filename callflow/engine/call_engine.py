@@ -61,6 +61,7 @@ class CallEngine:
         epoch_offset: float,
     ) -> None:
         self.facts = facts
+        self._accepted = False
         self._answered_at: float | None = None
         self._application: Application | None = None
         self._config = config
@@ -104,6 +105,10 @@ class CallEngine:
         return self._events.popleft() if self._events else None
 
     # What the SIP side reports.
+
+    def accepted(self) -> None:
+        """Take that the 2xx was sent: no other final response can follow."""
+        self._accepted = True
 
     def acknowledged(self, now: float) -> None:
         """Take the caller's ACK: media may flow, and the call's duration counts from now."""
@@ -264,12 +269,11 @@ class CallEngine:
     def _end(self, reason: EndReason, now: float, sentence: str | None = None, status: int | None = None) -> None:
         if self.ended:
             return
-        answered = self.answered or self._phase is Phase.ANSWERING
         report = reports.call_ended(
             self.view(now),
             self._config.name,
             reason,
-            status=200 if answered else status or reports.refusal_status(reason),
+            status=200 if self._accepted else status or reports.refusal_status(reason),
             sentence=sentence,
             error_id=self._new_uuid() if sentence else None,
         )

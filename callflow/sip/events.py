@@ -35,6 +35,13 @@ class CallArrived:
 
 
 @dataclass(frozen=True, slots=True)
+class CallAccepted:
+    """Fired when the 2xx to an incoming call is sent, which may be later than `answer`: it waits for a PRACK."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallCancelled:
     """Fired when the caller gives up before the answer; the INVITE is answered with 487."""
 
@@ -113,6 +120,7 @@ class CallClosed:
 
 SipEvent = (
     CallArrived
+    | CallAccepted
     | CallCancelled
     | CallEstablished
     | OutgoingCallFailed

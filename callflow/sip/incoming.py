@@ -17,7 +17,7 @@ from callflow.sip.call_context import REFUSAL_HEADERS, SDP_TYPE, CallContext, Ca
 from callflow.sip.call_header import read_reach
 from callflow.sip.caller_details import read_caller_details
 from callflow.sip.dialogs import Dialog
-from callflow.sip.events import CallArrived, CallCancelled, Problem
+from callflow.sip.events import CallAccepted, CallArrived, CallCancelled, Problem
 from callflow.sip.repeater import RINGING, Repeater
 from callflow.sip.sdp_answer import RemoteSdp, SdpError
 from callflow.sip.states import CallMove, CallState
@@ -166,6 +166,7 @@ class IncomingCall(SipCall):
         response = make_success(self._invite, self.dialog, self._refresh, body)
         self._enter_dialog(response)
         self._answer.send(self.invite_key, response, now)
+        self._context.tell(CallAccepted(self.number))
 
     def _describe_first(self) -> bytes:
         return self._negotiation.answer_first(self._offer) if self._offer else self._negotiation.offer()

@@ -95,6 +95,7 @@ class Driver:
         self.arrive()
         self.answer_fetch(f"<Response>{verbs}</Response>")
         if Answer() in self.collect():
+            self.engine.accepted()
             self.engine.acknowledged(self.now)
 
     def speak(self, ulaw: bytes = b"\x00" * 160) -> int:

@@ -250,10 +250,29 @@ def test_a_call_that_is_never_acknowledged() -> None:
     driver = Driver()
     driver.arrive()
     driver.answer_fetch(f"<Response>{SPEAK}</Response>")
+    driver.engine.accepted()
     driver.engine.lost(EndReason.ACK_TIMEOUT, driver.now)
     assert (driver.ended.answered_at, driver.ended.sip_status) == (None, 200)
     assert driver.ended.error_message == "The caller did not acknowledge the answer."
     assert driver.last(HangUp).reason is EndReason.ACK_TIMEOUT
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        (lambda driver: driver.engine.lost(EndReason.ACK_TIMEOUT, driver.now), 504),
+        (lambda driver: driver.engine.cancelled(driver.now), 487),
+        (lambda driver: driver.engine.hang_up(EndReason.NODE_LOST, driver.now), 500),
+    ],
+)
+def test_an_answer_that_was_never_sent_is_not_on_record(end: Callable[[Driver], None], status: int) -> None:
+    driver = Driver()
+    driver.arrive()
+    # It waits for the PRACK of a reliable response.
+    driver.answer_fetch(f"<Response>{SPEAK}</Response>")
+    assert driver.count(Answer) == 1
+    end(driver)
+    assert driver.ended.sip_status == status
 
 
 def test_a_call_without_common_media_is_refused() -> None:
@@ -264,7 +283,7 @@ def test_a_call_without_common_media_is_refused() -> None:
 
 
 COMMANDS = st.sampled_from(
-    "answer ack digit hash sound playback record stop wait heard hold unhold answered silent bye cancel lost stale failed".split()
+    "answer accept ack digit hash sound playback record stop wait heard hold unhold answered silent bye cancel lost stale failed".split()
 )
 DOCUMENTS = st.sampled_from(
     [
@@ -297,6 +316,7 @@ def apply(driver: Driver, engine: CallEngine, command: str, document: str) -> No
     now = driver.now
     last = max((getattr(effect, "number", 0) for effect in driver.seen), default=0)
     actions: dict[str, Callable[[], object]] = {
+        "accept": lambda: engine.accepted(),
         "ack": lambda: engine.acknowledged(now),
         "answer": lambda: engine.document_answered(last, OutboundAnswer(200, document.encode(), "application/xml", 0, None), now),
         "bye": lambda: engine.peer_hung_up(now),

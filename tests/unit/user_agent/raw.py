@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callflow.sip.events import CallArrived, PeerAnswered, SipEvent
+from callflow.sip.events import CallAccepted, CallArrived, PeerAnswered, SipEvent
 from callflow.sip.user_agent import UserAgent
 from sipproxy.sip import Request, Response, parse_message
 from tests.unit.user_agent.link import HEADER, SERVER_MEDIA
@@ -106,5 +106,5 @@ class Raw:
         self.agent.handle_timer(self.now)
 
     def news(self) -> list[SipEvent]:
-        """Return the events other than mere signs of life."""
-        return [event for event in self.events() if not isinstance(event, PeerAnswered)]
+        """Return the events other than mere signs of life, and than that a 2xx went out, which its receiver sees."""
+        return [event for event in self.events() if not isinstance(event, CallAccepted | PeerAnswered)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from callflow.sip.events import CallCancelled, CallEstablished, MediaChanged, PeerLost
+from callflow.sip.events import CallAccepted, CallCancelled, CallEstablished, MediaChanged, PeerLost
 from sipproxy.sip import Request, Response
 from tests.unit.user_agent.link import SERVER_MEDIA, server
 from tests.unit.user_agent.raw import OFFER, VIDEO, Raw
@@ -47,6 +47,14 @@ def test_the_180_answers_the_offer_and_the_2xx_waits_for_the_prack() -> None:
     (established,) = raw.news()
     assert isinstance(established, CallEstablished)
     assert established.media.address == ("127.0.0.1", 40000)
+
+
+def test_the_shell_is_told_when_the_2xx_goes_out() -> None:
+    raw, _ = ringing()
+    answers(raw)
+    assert CallAccepted(1) not in raw.events()
+    prack(raw)
+    assert raw.events().count(CallAccepted(1)) == 1
 
 
 def test_an_early_prack_leaves_the_2xx_to_the_shell() -> None:

@@ -34,7 +34,7 @@ def test_the_answer_takes_the_callers_first_codec_and_route() -> None:
     ok = raw.establish()
     assert ok.values("record-route") == ["<sip:token@127.0.0.1:6162;lr>", "<sip:other@127.0.0.1:6164;lr>"]
     assert b"m=audio 50000 RTP/AVP 8 96\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:96 telephone-event/8000\r\n" in ok.body
-    (established,) = raw.events()
+    (established,) = raw.news()
     assert isinstance(established, CallEstablished)
     assert (established.media.payload_type, established.media.event_payload_type) == (8, 96)
     raw.agent.hang_up(1, raw.now)
@@ -67,7 +67,7 @@ def test_a_late_offer_is_answered_in_the_ack() -> None:
     raw = Raw(server())
     ok = raw.establish("", OFFER)
     assert b"m=audio 50000 RTP/AVP 0 8 101\r\n" in ok.body
-    (established,) = raw.events()
+    (established,) = raw.news()
     assert isinstance(established, CallEstablished)
     assert established.media.address == ("127.0.0.1", 40000)
 
@@ -75,7 +75,7 @@ def test_a_late_offer_is_answered_in_the_ack() -> None:
 def test_a_late_offer_that_is_never_answered_ends_the_call() -> None:
     raw = Raw(server())
     raw.establish("")
-    assert raw.events() == [PeerLost(1, EndReason.UNSUPPORTED_MEDIA)]
+    assert raw.news() == [PeerLost(1, EndReason.UNSUPPORTED_MEDIA)]
 
 
 @pytest.mark.parametrize(
