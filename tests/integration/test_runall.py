@@ -79,7 +79,7 @@ def _kill_and_await_the_next(parent: int, word: str) -> None:
 
 
 def _child(parent: int, word: str) -> int | None:
-    listing = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=False).stdout
+    listing = subprocess.run(["ps", "-ww", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=False).stdout
     return next((int(line.split()[0]) for line in listing.splitlines() if word in line), None)
 
 
