@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import signal
 import socket
 from argparse import ArgumentParser
@@ -29,8 +28,6 @@ RESTART_SECONDS = 0.5
 POLL_SECONDS = 0.5
 ANSWER_SECONDS = 2.0
 
-_SET_PARENT_DEATH_SIGNAL = 1
-
 Sockets = Mapping[str, socket.socket]
 
 log = structlog.get_logger(__name__)
@@ -40,14 +37,6 @@ def add_worker_options(parser: ArgumentParser) -> None:
     """Add the options that a supervisor gives to its workers."""
     parser.add_argument("--worker", type=int, help="which worker this is; set by the supervisor")
     parser.add_argument("--sockets", default="", help="name=fd of each socket that the supervisor opened")
-
-
-def end_with_supervisor(number: signal.Signals) -> None:
-    """Have the kernel send this worker a signal when its supervisor dies, even by SIGKILL (prctl(2)).
-
-    Nobody would restart or drain an orphan, and it would keep the sockets that the next worker needs.
-    """
-    ctypes.CDLL(None, use_errno=True).prctl(_SET_PARENT_DEATH_SIGNAL, number)
 
 
 def inherited_sockets(text: str) -> dict[str, socket.socket]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from celery import Celery
-from celery.signals import setup_logging, worker_ready
+from celery.signals import beat_embedded_init, setup_logging, worker_process_init, worker_ready
+
+from daemonkit.orphans import end_with_parent
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sipuri_project.settings")
 
@@ -19,6 +22,13 @@ app.set_default()
 @setup_logging.connect
 def _leave_logging_alone(**_event: object) -> None:
     """Keep the logging of the settings: whoever answers this signal spares Celery from setting up its own."""
+
+
+@beat_embedded_init.connect
+@worker_process_init.connect
+def _end_with_worker(**_event: object) -> None:
+    """Have the schedule and the pool's processes end when the worker is killed: the schedule would run twice."""
+    end_with_parent(signal.SIGKILL)
 
 
 @worker_ready.connect

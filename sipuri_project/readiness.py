@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import urllib.request
+from collections.abc import Callable
 from http.client import HTTPException
 
 from django.conf import settings
@@ -14,11 +14,11 @@ ANSWER_SECONDS = 5.0
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104  # we ask there, we do not bind it
 
 
-async def announce_ready() -> None:
+async def announce_ready(say: Callable[[str], None]) -> None:
     """Ask for the installation's health until every role is well, then write the line."""
     while not await asyncio.to_thread(_is_well, health_request()):
         await asyncio.sleep(POLL_SECONDS)
-    sys.stderr.write(f"{ready_line()}\n")
+    say(ready_line())
 
 
 def health_request() -> urllib.request.Request:

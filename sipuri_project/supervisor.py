@@ -3,7 +3,8 @@
 Children get a session of their own, so Ctrl-C reaches only the supervisor, which then drains in the order that loses
 nothing: the daemons first, for as long as calls need; the web role and the worker last, so that the last call's
 webhook still goes out. A child that dies in its first seconds ends the start, and its last output becomes the error. One that
-dies later is started again, after any processes that it left behind have been ended: they would keep its addresses.
+has stood once is started again for ever, at growing intervals while it keeps dying, after any processes that it left behind have
+been ended: they would keep its addresses. If the supervisor itself is killed, the kernel ends its children.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from dataclasses import dataclass, field
 from django.conf import settings
 
 from daemonkit.address import Address
+from daemonkit.orphans import command_that_ends_with_us
 from daemonkit.sockets import AddressUnavailable
 from sipuri_project.readiness import announce_ready
+from sipuri_project.terminal import Terminal
 
 START_SECONDS = 5.0
 RESTART_SECONDS = 1.0
+MAX_RESTART_SECONDS = 30.0
 LAST_LINES = 5
 LAST_WORDS_SECONDS = 1.0
 STOP_SECONDS = 10.0
@@ -114,22 +118,25 @@ class _Supervisor:
         self._children: dict[str, _Child] = {}
         self._stopping = asyncio.Event()
         self._failure: str | None = None
+        self._terminal = Terminal(sys.stderr)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
         watchers = [asyncio.create_task(self._keep(role)) for role in self._wanted]
-        announcing = asyncio.create_task(announce_ready())
+        announcing = asyncio.create_task(announce_ready(self._terminal.say))
         await self._stopping.wait()
         announcing.cancel()
         await self._stop([role for role in self._wanted if not role.outlives_calls], self._drain_seconds + STOP_SECONDS)
         await self._stop([role for role in self._wanted if role.outlives_calls], STOP_SECONDS)
         await asyncio.gather(*watchers)
+        self._terminal.close()
         if self._failure:
             raise CannotStartError(self._failure)
 
     async def _keep(self, role: Role) -> None:
+        has_stood, wait = False, RESTART_SECONDS
         while not self._stopping.is_set():
             child = await self._spawn(role)
             relaying = asyncio.create_task(self._relay_output(child))
@@ -138,9 +145,12 @@ class _Supervisor:
             await self._end_rest(child, relaying)
             if self._stopping.is_set():
                 return
-            self._on_death(child, code, lived)
+            has_stood = has_stood or lived >= START_SECONDS
+            wait = RESTART_SECONDS if lived > MAX_RESTART_SECONDS else wait
+            self._on_death(child, code, wait if has_stood else None)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), RESTART_SECONDS)
+                await asyncio.wait_for(self._stopping.wait(), wait)
+            wait = min(2 * wait, MAX_RESTART_SECONDS)
 
     async def _spawn(self, role: Role) -> _Child:
         # A pipe of our own: with one of asyncio's, a process counts as running for as long as any of its children holds the pipe.
@@ -150,7 +160,11 @@ class _Supervisor:
         pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, os.fdopen(read_end, "rb", 0))
         try:
             process = await asyncio.create_subprocess_exec(
-                *role.command, stdout=write_end, stderr=asyncio.subprocess.STDOUT, start_new_session=True, cwd=settings.BASE_DIR
+                *command_that_ends_with_us(signal.SIGKILL, role.command),
+                stdout=write_end,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+                cwd=settings.BASE_DIR,
             )
         finally:
             os.close(write_end)
@@ -165,7 +179,7 @@ class _Supervisor:
         while line := await _next_line(child.output):
             text = line.decode("utf-8", "replace").rstrip()
             child.last_lines.append(text)
-            sys.stderr.write(f"{child.role.name:<10} | {text}\n")
+            self._terminal.say(f"{child.role.name:<10} | {text}")
 
     async def _end_rest(self, child: _Child, relaying: asyncio.Task[None]) -> None:
         """Give the processes that a child left behind, and its output, a moment to end; then kill them."""
@@ -175,13 +189,14 @@ class _Supervisor:
         child.pipe.close()
         await relaying
 
-    def _on_death(self, child: _Child, code: int, lived: float) -> None:
-        if lived < START_SECONDS:
+    def _on_death(self, child: _Child, code: int, wait: float | None) -> None:
+        """Tell when the role is started again, or end the start of one that has never stood."""
+        if wait is None:
             words = child.last_lines[-1] if child.last_lines else "it said nothing"
             self._failure = f"{child.role.name} did not start (exit code {code}): {words}"
             self._stopping.set()
         else:
-            sys.stderr.write(f"{child.role.name:<10} | ended with exit code {code}; starting it again\n")
+            self._terminal.say(f"{child.role.name:<10} | ended with exit code {code}; starting it again in {wait:g} s")
 
     async def _stop(self, stopped: list[Role], seconds: float) -> None:
         running = [self._children[role.name].process for role in stopped if role.name in self._children]

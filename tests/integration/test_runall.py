@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.support.fleet import ROOT, Fleet, until
 
@@ -68,6 +69,29 @@ def test_a_dead_role_comes_back_and_ctrl_c_drains(make_fleet: Callable[..., Flee
     assert supervisor.wait(40) == 0
     assert "draining" in fleet.log()
     del fleet.processes["all"]
+
+
+def test_whoever_kills_the_supervisor_ends_everything(make_fleet: Callable[..., Fleet]) -> None:
+    fleet = make_fleet(SIPURI_SIP_WORKERS="2")
+    fleet.start()
+    assert len(_family(fleet)) > 8
+    fleet.processes["all"].kill()
+    until(lambda: not _family(fleet), seconds=10, what="the end of every process")
+    # Its addresses are free.
+    fleet.spawn("all")
+    until(fleet._ready, seconds=60, what="the second start", every=0.3)
+
+
+def _family(fleet: Fleet) -> list[str]:
+    """Return the processes that were started with the fleet's settings and still run."""
+    mark, found = f"SIPURI_VAR_DIR={fleet.state}\0".encode(), []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
 
 
 def _kill_and_await_the_next(parent: int, word: str) -> None:

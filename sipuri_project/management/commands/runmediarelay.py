@@ -11,8 +11,9 @@ from django.conf import settings
 from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
+from daemonkit.orphans import end_with_parent
 from daemonkit.service import Service
-from daemonkit.workers import add_worker_options, end_with_supervisor, inherited_sockets
+from daemonkit.workers import add_worker_options, inherited_sockets
 from mediarelay.adapters.node import ReportingRelay
 from mediarelay.aio.front import COMMANDS, RelayFront
 from sipuri_project.config import relay_config
@@ -36,6 +37,6 @@ class Command(DaemonCommand):
             return RelayFront(command, settings.MEDIA_WORKERS, settings.NG_BIND, metrics=metrics, registry=registry)
         if options["worker"] is not None:
             # Its successor resumes its ports and sessions; what it has in the kernel goes on.
-            end_with_supervisor(signal.SIGKILL)
+            end_with_parent(signal.SIGKILL)
         sockets = inherited_sockets(options["sockets"])
         return ReportingRelay(relay_config(options["worker"] or 0), registry=registry, metrics=metrics, commands=sockets.get(COMMANDS))

@@ -11,8 +11,9 @@ from django.conf import settings
 from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
+from daemonkit.orphans import end_with_parent
 from daemonkit.service import Service
-from daemonkit.workers import WorkerPool, add_worker_options, end_with_supervisor, inherited_sockets
+from daemonkit.workers import WorkerPool, add_worker_options, inherited_sockets
 from sipproxy.adapters.node import ProxyNode
 from sipproxy.aio.sharing import shared_sockets
 from sipuri_project.config import geo_config, sip_proxy_config
@@ -38,7 +39,7 @@ class Command(DaemonCommand):
             return WorkerPool(command, open_sockets=lambda: shared_sockets(configs), metrics=metrics, registry=registry)
         if options["worker"] is not None:
             # It finishes the calls that it has and takes no more. (`runall` gives what a dead role left behind one second.)
-            end_with_supervisor(signal.SIGTERM)
+            end_with_parent(signal.SIGTERM)
         countries = CountryLookup(*geo_config())
         return ProxyNode(
             sip_proxy_config(options["worker"] or 0),

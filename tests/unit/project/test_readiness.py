@@ -25,17 +25,18 @@ class Health(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-async def test_one_line_when_every_role_is_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_one_line_when_every_role_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "POLL_SECONDS", 0)
     server = HTTPServer(("127.0.0.1", 0), Health)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     monkeypatch.setattr(settings, "HTTP_BIND", ("0.0.0.0", server.server_port))
     monkeypatch.setattr(settings, "ALLOWED_HOSTS", [".voice.example.com"])
-    await readiness.announce_ready()
+    said: list[str] = []
+    await readiness.announce_ready(said.append)
     server.shutdown()
     thread.join()
     server.server_close()
     assert Health.hosts == ["voice.example.com"] * 3
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = said
     assert line.startswith("sipuri is ready: console http://127.0.0.1:8000/console/, API http://127.0.0.1:8000/docs/api, SIP on ")

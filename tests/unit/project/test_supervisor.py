@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +43,19 @@ if os.fork() == 0:
     signal.pause()
 print("the port is taken", flush=True)
 os._exit(3)
+"""
+# Stands for a moment, dies at once three times, and then stands for good; each life leaves a line.
+FRAIL = """
+import signal, sys, time
+with open(sys.argv[1], "a+") as lives:
+    lives.write("life\\n")
+    lives.seek(0)
+    life = len(lives.readlines())
+if life == 1:
+    time.sleep(0.5)
+if life > 4:
+    print("stands", flush=True)
+    signal.pause()
 """
 TALKER = """
 import signal
@@ -117,9 +131,28 @@ async def test_a_start_that_fails_tells_the_last_words_whoever_holds_the_output(
             await supervisor._stopping.wait()
 
 
+async def test_a_role_that_has_stood_once_may_die_again_and_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "START_SECONDS", 0.4)
+    monkeypatch.setattr(module, "RESTART_SECONDS", 0.01)
+    monkeypatch.setattr(module, "MAX_RESTART_SECONDS", 20.0)
+    stands, lines = asyncio.Event(), []
+
+    def see(text: str) -> None:
+        lines.append(text.rpartition("| ")[2].rstrip())
+        if lines[-1] == "stands":
+            loop.call_soon_threadsafe(stands.set)
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(sys, "stderr", Screen(see))
+    async with supervised(FRAIL, str(tmp_path / "lives")):
+        await stands.wait()
+    again = "ended with exit code 0; starting it again in"
+    assert lines[:5] == [f"{again} 0.01 s", f"{again} 0.02 s", f"{again} 0.04 s", f"{again} 0.08 s", "stands"]
+
+
 async def test_a_line_that_is_too_long_stops_no_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    said = asyncio.Event()
-    monkeypatch.setattr(sys, "stderr", Screen(lambda text: said.set() if text == "role       | said\n" else None))
+    said, loop = asyncio.Event(), asyncio.get_running_loop()
+    monkeypatch.setattr(sys, "stderr", Screen(lambda text: loop.call_soon_threadsafe(said.set) if text == "role       | said\n" else None))
     async with supervised(TALKER):
         await said.wait()
 
@@ -127,5 +160,8 @@ async def test_a_line_that_is_too_long_stops_no_output(monkeypatch: pytest.Monke
 class Screen:
     """What stands in for the terminal."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
+    def __init__(self, write: Callable[[str], object]) -> None:
         self.write = write
+
+    def flush(self) -> None:
+        """Show at once, as ever."""
