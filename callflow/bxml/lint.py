@@ -9,7 +9,7 @@ from callflow.bxml.errors import BxmlError
 from callflow.bxml.limits import MAX_FAULTS
 from callflow.bxml.parser import read_root, read_verb
 from voiceapps.rules.document_check import DocumentCheck, Fault, VerbLine
-from voiceapps.rules.masking import masked_attributes
+from voiceapps.rules.masking import masked_attributes, masked_text
 
 
 def check(data: bytes, charset: str = "") -> DocumentCheck:
@@ -17,19 +17,23 @@ def check(data: bytes, charset: str = "") -> DocumentCheck:
     try:
         root = read_root(data, charset)
     except BxmlError as error:
-        return DocumentCheck((), (Fault(error.line, error.message),))
+        return DocumentCheck((), (_fault(error),))
     verbs: list[VerbLine] = []
     faults: list[Fault] = []
     for child in root:
         try:
             read_verb(child)
         except BxmlError as error:
-            faults.append(Fault(error.line, error.message))
+            faults.append(_fault(error))
             if len(faults) == MAX_FAULTS:
                 break
         else:
             verbs.append(_verb_line(child))
     return DocumentCheck(tuple(verbs), tuple(faults))
+
+
+def _fault(error: BxmlError) -> Fault:
+    return Fault(error.line, masked_text(error.message))
 
 
 def _verb_line(element: _Element) -> VerbLine:

@@ -25,9 +25,9 @@ def twice_given(settings: Mapping[str, str]) -> dict[str, str]:
 
 
 def has_credentials(url: str) -> bool:
-    """Return whether a URL carries a user name or a password; a relative one has no place for them."""
+    """Return whether a URL carries a user name or a password; of the relative ones, `//…` has a place for them."""
     try:
-        target = Target.parse(url)
+        target = Target.parse(f"http:{url}" if url.startswith("//") else url)
     except ValueError:
         return False
     return bool(target.username or target.password)

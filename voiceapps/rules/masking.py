@@ -11,25 +11,36 @@ from collections.abc import Mapping
 
 MASK = "***"
 
-_CREDENTIAL = re.compile(r"(?:user_?name|user_?id|pass_?word|passwd|secret)[\"']?$", re.IGNORECASE)
-# JSON may write a slash as `\/` and an ampersand as `\u0026`; XML writes `&amp;`.
-_CHARACTERS = r"(?:[^\s\"'<>\\]++|\\/|\\u0026)*+"
-_GIVEN = re.compile(rf"({_CREDENTIAL.pattern[:-1]}\s*[=:]\s*)(\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?)", re.IGNORECASE | re.DOTALL)
+_NAME = r"(?:user_?name|user_?id|pass_?word|passwd|secret)[\"']?"
+_CREDENTIAL = re.compile(rf"{_NAME}$", re.IGNORECASE)
+# JSON writes a quote in a value as `\"`; in XML a backslash is a character like any other. Forms and numbers have no quotes.
+_GIVEN = re.compile(
+    rf"({_NAME}\s*)(?:(:\s*)(\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[0-9]+)|(=\s*)(\"[^\"]*\"?|'[^']*'?|[^\s\"'<>&;,]+))",
+    re.IGNORECASE | re.DOTALL,
+)
+# JSON may write a slash as `\/` and an ampersand as `\u0026`; XML writes `&amp;`. What may follow an apostrophe here does not follow one
+# that ends an attribute.
+_CHARACTERS = r"(?:[^\s\"'<>\\]++|\\(?![\"'])|'(?=[\w%@~$*+!&:=-]))*"
 _AMPERSAND = re.compile(r"(&amp;|&|\\u0026)")
 _QUERY = re.compile(rf"\?{_CHARACTERS}")
-_URL = re.compile(rf"https?:(?:\\?/){{2}}{_CHARACTERS}", re.IGNORECASE)
-_USERINFO = re.compile(r"^(https?:(?:\\?/){2})[^/?#\\]*@", re.IGNORECASE)
+# A document's URL may leave its scheme out.
+_URL = re.compile(rf"(?:https?:|(?<![^\s\"'>\[(]))(?:\\?/){{2}}{_CHARACTERS}", re.IGNORECASE)
+_PLACE = r"^((?:https?:)?(?:\\?/){2})"
+_USERINFO = re.compile(rf"{_PLACE}(?:[^/?#\\]|\\(?!/))*@", re.IGNORECASE)
+# A password with a slash, a question mark or a hash: no server gets such a URL, and the sentence that says so is shown.
+_BROKEN_USERINFO = re.compile(rf"{_PLACE}[^/?#@\[\]:]*:(?![0-9]*(?:\\?[/?#]|$))[^@]*@", re.IGNORECASE)
 
 
 def masked_url(url: str) -> str:
     """Return an absolute or relative URL without user name, password, query values and fragment."""
-    path, mark, query = _USERINFO.sub(rf"\g<1>{MASK}@", url.partition("#")[0]).partition("?")
+    whole = _BROKEN_USERINFO.sub(rf"\g<1>{MASK}@", url)
+    path, mark, query = _USERINFO.sub(rf"\g<1>{MASK}@", whole.partition("#")[0]).partition("?")
     return path + mark + "".join(_masked_part(part, lone=True) for part in _AMPERSAND.split(query))
 
 
 def masked_text(text: str) -> str:
     """Return a document, a body or a sentence with the URLs and the credentials in it masked."""
-    text = _GIVEN.sub(lambda found: f"{found[1]}{found[2][0]}{MASK}{found[2][0]}", text)
+    text = _GIVEN.sub(_masked_value, text)
     text = _URL.sub(lambda found: masked_url(found[0]), text)
     return _QUERY.sub(lambda found: "".join(_masked_part(part, lone=False) for part in _AMPERSAND.split(found[0])), text)
 
@@ -37,6 +48,14 @@ def masked_text(text: str) -> str:
 def masked_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     """Return an element's attributes with the secrets in their values masked."""
     return {name: MASK if _CREDENTIAL.search(name) else masked_text(value) for name, value in attributes.items()}
+
+
+def _masked_value(found: re.Match[str]) -> str:
+    """Return a credential with its value masked, in the quotes that it has."""
+    name, colon, json_value, equals, value = found.groups()
+    given = json_value or value
+    quote = given[0] if given[0] in "\"'" else ""
+    return f"{name}{colon or equals}{quote}{MASK}{quote}"
 
 
 def _masked_part(part: str, *, lone: bool) -> str:

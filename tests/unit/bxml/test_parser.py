@@ -118,6 +118,7 @@ def test_broken_twins(name: str, sentence: str) -> None:
         (f"<Redirect redirectUrl='/x' password='{'t' * 1025}'/>", "attribute 'password' is longer than 1024 characters."),
         ("<Redirect redirectUrl='http://u@h/' username='v'/>", "attribute 'username' gives credentials that the URL carries too: give"),
         ("<Gather gatherUrl='http://u:p@h/' password='p'/>", "attribute 'password' gives credentials that the URL carries too: give"),
+        ("<Redirect redirectUrl='//u:p@h/' username='u'/>", "attribute 'username' gives credentials that the URL carries too: give"),
         ("<Record recordingAvailableUrl='http://u@h/' username='v'/>", "<Record> attribute 'username' gives credentials that the URL"),
         ("<Redirect redirectUrl='/' redirectFallbackUrl='http://u@h/' fallbackUsername='v'/>", "attribute 'fallbackUsername' gives"),
         ("<PlayAudio username='v'>http://u@h/a.wav</PlayAudio>", "<PlayAudio> attribute 'username' gives credentials that the URL"),

@@ -18,6 +18,14 @@ from voiceapps.rules.masking import masked_attributes, masked_text, masked_url
         ("next?secret", "next?***"),
         ("http://h/a?#secret", "http://h/a?"),
         ("http://h/a/b", "http://h/a/b"),
+        ("//u:secret@h/a", "//***@h/a"),
+        ("http://u:se\\cret@h/a", "http://***@h/a"),
+        ("http://u:se/cret@h/a", "http://***@h/a"),
+        ("http://u:se?c#ret@h/a?b=secret", "http://***@h/a?b=***"),
+        ("http://h:80/a:b@c", "http://h:80/a:b@c"),
+        ("http://h/a:b@c", "http://h/a:b@c"),
+        ("http://[::1]/a@b", "http://[::1]/a@b"),
+        ("/a//b:c@d", "/a//b:c@d"),
     ],
 )
 def test_a_url_keeps_its_place_and_the_names_of_its_parameters(url: str, masked: str) -> None:
@@ -37,6 +45,17 @@ def test_a_url_keeps_its_place_and_the_names_of_its_parameters(url: str, masked:
         ('{"url": "https:\\/\\/u:secret@h\\/x?a=secret\\u0026b=secret"}', '{"url": "https:\\/\\/***@h\\/x?a=***\\u0026b=***"}'),
         ("<Gather password='secret", "<Gather password='***'"),
         ("http://h/x?s=secret and http://h/x?s=secret", "http://h/x?s=*** and http://h/x?s=***"),
+        ("<PlayAudio>//u:secret@h/p.wav</PlayAudio>", "<PlayAudio>//***@h/p.wav</PlayAudio>"),
+        ("<Redirect redirectUrl='//u:secret@h/'/>", "<Redirect redirectUrl='//***@h/'/>"),
+        ("<PlayAudio>http://u:se'cret@h/p?a=b'secret</PlayAudio>", "<PlayAudio>http://***@h/p?a=***</PlayAudio>"),
+        ("<Redirect redirectUrl='http://u:secret@h/'/><Hangup/>", "<Redirect redirectUrl='http://***@h/'/><Hangup/>"),
+        ("<PlayAudio>http://u:se\\cret@h/p</PlayAudio>", "<PlayAudio>http://***@h/p</PlayAudio>"),
+        ('{"url": \\"http://u:secret@h/?a=secret\\", n: 1}', '{"url": \\"http://***@h/?a=***\\", n: 1}'),
+        ('<Gather username="DOMAIN\\" password="secret"/>', '<Gather username="***" password="***"/>'),
+        ("{'password': 1234, 'n': 1}", "{'password': ***, 'n': 1}"),
+        ("grant_type=x&client_secret=secret&n=1", "grant_type=x&client_secret=***&n=1"),
+        ("https://h/a//b:c@d", "https://h/a//b:c@d"),
+        ("Say your password: after the tone.", "Say your password: after the tone."),
         ("Really? Press 1 for a=b.", "Really? Press 1 for a=b."),
         ("<Pause duration='1'/>", "<Pause duration='1'/>"),
     ],
@@ -46,7 +65,9 @@ def test_a_text_keeps_everything_but_its_secrets(text: str, masked: str) -> None
     assert masked_text(masked) == masked
 
 
-PIECES = st.sampled_from(["http://", "u:p@", "?", "=", "&", "&amp;", "\\u0026", "\\/", "\\", '"', "'", "password", "<", ">", " ", "a", "#"])
+PIECES = st.sampled_from(
+    [*("http://", "//", ":", "u:p@", "1", "?", "=", "&", "&amp;", "\\u0026", "\\/", "\\", '"', "'", "password", "<", ">", " ", "#")]
+)
 
 
 @given(st.lists(PIECES).map("".join))
@@ -59,6 +80,11 @@ def test_a_masked_text_masks_to_itself(text: str) -> None:
 def test_a_long_text_is_read_once(piece: str) -> None:
     """Hang, rather than fail, where an expression takes quadratic time: at this length that is hours."""
     assert masked_text(f"http://{piece * 200_000}")
+
+
+@pytest.mark.parametrize("piece", ["//", "'a", "\\", "password=", "http://u:", "password: ", ":a"])
+def test_a_long_password_is_read_once(piece: str) -> None:
+    assert masked_text(f"http://u:{piece * 200_000}@h/")
 
 
 def test_attributes_are_masked_by_name_and_by_content() -> None:
