@@ -19,12 +19,15 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+# What DRF answers to OPTIONS would be put into the page's template.
+PAGE_METHODS = ["get", "head"]
 
 
 class SwaggerPage(SpectacularSwaggerView):
     """Swagger UI, which can also send requests."""
 
     url_name = "schema"
+    http_method_names = PAGE_METHODS
 
     @extend_schema(exclude=True)
     def get(self, request: Any, *args: Any, **kwargs: Any) -> Response:
@@ -37,6 +40,7 @@ class RedocPage(SpectacularRedocView):
 
     url_name = "schema"
     template_name = "docs/redoc.html"
+    http_method_names = PAGE_METHODS
 
     @extend_schema(exclude=True)
     def get(self, request: Any, *args: Any, **kwargs: Any) -> Response:

@@ -10,6 +10,9 @@ from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser, JSONParser
+from rest_framework.utils import json
+
+from voiceapps.rules.charsets import decoded
 
 MAX_DEPTH = 20
 """Levels of arrays and objects in a body."""
@@ -17,15 +20,21 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class BoundedJson(JSONParser):
-    """A parser of at most 64 KB of JSON, which refuses NaN, Infinity, lone surrogates and deep nesting."""
+    """A parser of at most 64 KB of JSON, which refuses NaN, Infinity, lone surrogates and deep nesting.
+
+    It is UTF-8 (RFC 8259 section 8.1), unless a byte order mark or the Content-Type names another character set.
+    """
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
         """Return the value; raises ParseError, RequestDataTooBig."""
-        check_length(parser_context["request"])
+        request = parser_context["request"]
+        check_length(request)
         try:
-            value = super().parse(stream, media_type, parser_context)
+            value = json.loads(decoded(stream.read(), (request.content_params or {}).get("charset", "")))
         except RecursionError:
             raise _too_deep() from None
+        except ValueError as error:
+            raise ParseError(f"JSON: {error}") from None
         _check(value)
         return value
 
