@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Protocol
-from urllib.parse import urljoin
 
 from callflow.bxml import BxmlError, Verb, Webhook, parse_document
 from callflow.bxml.registry import VERBS
@@ -18,6 +17,7 @@ from callflow.engine.verbs import STEPS
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.outbound import OutboundAnswer
+from voiceapps.rules.target import joined
 from voiceapps.rules.webhook_bodies import CallView, Payload
 
 _NAMES = {verb: name for name, verb in VERBS.items()}
@@ -134,7 +134,7 @@ class Program(Stage):
 
     def resolve(self, url: str) -> str:
         """Return the absolute form of a URL in the document."""
-        return urljoin(self._base_url, url)
+        return joined(self._base_url, url)
 
     def set_tag(self, tag: str | None) -> None:
         """Change the call's tag; None leaves it as it is."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import urljoin
 
 from callflow.bxml import Webhook
+from voiceapps.rules.target import joined
 
 
 def resolve(webhook: Webhook, base_url: str) -> Webhook:
     """Return a webhook, and its fallback, with absolute URLs."""
     fallback = webhook.fallback and resolve(webhook.fallback, base_url)
-    return replace(webhook, url=urljoin(base_url, webhook.url), fallback=fallback)
+    return replace(webhook, url=joined(base_url, webhook.url), fallback=fallback)

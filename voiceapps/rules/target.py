@@ -9,11 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
-from urllib.parse import quote, unquote, urlencode, urljoin
+from urllib.parse import quote, unquote, urlencode
 
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 _URL = re.compile(r"(https?)://([^/?#]*)([^#]*)", re.IGNORECASE)
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@\\/?#%\s]+)(?::([0-9]{0,5}))?")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -62,7 +64,7 @@ class Target:
 
     def redirected(self, location: str) -> Self:
         """Return where a Location header leads; credentials go along within one origin only. Raises ValueError."""
-        following = self.parse(urljoin(str(self), location.strip()))
+        following = self.parse(joined(str(self), location.strip()))
         if following.username or following.origin != self.origin:
             return following
         return replace(following, username=self.username, password=self.password)
@@ -72,16 +74,48 @@ class Target:
         return (found[1].lower(), int(found[2] or _DEFAULT_PORTS[self.scheme])) if found else ("", 0)
 
 
+def joined(base: str, reference: str) -> str:
+    """Return a reference in a document as an absolute URL (RFC 3986 section 5.2), of which its own part stays as it is written."""
+    found = _URL.match(base)
+    if found is None or _SCHEME.match(reference):
+        return reference
+    scheme, authority, place = found.groups()
+    if reference.startswith("//"):
+        return f"{scheme}:{reference}"
+    path = place.partition("?")[0] or "/"
+    own = _QUERY.sub("", reference)
+    rest = reference[len(own) :]
+    if not own:
+        return f"{scheme}://{authority}{path if rest.startswith('?') else place}{rest}"
+    whole = own if own.startswith("/") else f"{path.rpartition('/')[0]}/{own}"
+    return f"{scheme}://{authority}{_without_dots(whole)}{rest}"
+
+
+def _without_dots(path: str) -> str:
+    """Return an absolute path without its segments `.` and `..` (RFC 3986 section 5.2.4)."""
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    ends_open = segments[-1] in (".", "..")
+    return "/" + "/".join([*kept, ""] if ends_open else kept)
+
+
 def _ascii(authority: str) -> str:
     found = _AUTHORITY.fullmatch(authority)
     if found is None or int(found[2] or 1) not in range(1, 65_536):
         raise ValueError("The URL names no valid host and port.")
-    if authority.isascii():
+    if found[1].startswith("["):
         return authority
     try:
         host = found[1].encode("idna").decode()
     except UnicodeError:
-        host = ""
+        raise ValueError("The URL's host is not a valid name.") from None
+    if authority.isascii():
+        return authority
     if ":" in host or not _AUTHORITY.fullmatch(host):  # IDNA makes ASCII of other characters, also slashes
         raise ValueError("The URL's host is not a valid name.")
     return f"{host}:{found[2]}" if found[2] else host
