@@ -10,13 +10,18 @@ _MARKS = (
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
+    # XML tells these also without a mark by the way in which it begins (XML 1.0 appendix F).
+    (b"<\0\0\0", "utf-32-le"),
+    (b"\0\0\0<", "utf-32-be"),
+    (b"<\0", "utf-16-le"),
+    (b"\0<", "utf-16-be"),
 )
 _NO_CHARSETS = frozenset({"idna", "punycode", "unicode-escape", "unicode_escape", "raw-unicode-escape", "raw_unicode_escape", "undefined"})
 """Python's codecs that are no character sets, though they make text of bytes."""
 
 
 def charset_of(data: bytes, named: str) -> str:
-    """Return the character set of a text: that of its byte order mark, else the named one, which may be empty; raises ValueError."""
+    """Return the character set of a text: that of its first octets, else the named one, which may be empty; raises ValueError."""
     for mark, charset in _MARKS:
         if data.startswith(mark):
             return charset

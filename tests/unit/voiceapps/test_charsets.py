@@ -18,6 +18,10 @@ from voiceapps.rules.outbound import OutboundAnswer
         ("café".encode("utf-8-sig"), "ISO-8859-1", "café"),
         ("café".encode("utf-16"), "ISO-8859-1", "café"),
         ("café".encode("utf-32"), "utf-8", "café"),
+        ("<a>é".encode("utf-16-be"), "utf-16", "<a>é"),
+        ("<a>é".encode("utf-16-le"), "", "<a>é"),
+        ("<a>é".encode("utf-32-be"), "", "<a>é"),
+        ("<a>é".encode("utf-32-le"), "", "<a>é"),
         ("café".encode("koi8-r", "ignore"), "koi8-r", "caf"),
     ],
 )
