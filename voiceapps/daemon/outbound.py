@@ -16,7 +16,6 @@ import time
 import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -24,6 +23,7 @@ from yarl import URL
 
 from voiceapps.daemon.outbound_failures import sentence
 from voiceapps.daemon.outbound_guard import guarded_socket, plain_socket
+from voiceapps.rules.content_coding import decompressed
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.target import Target
 
@@ -57,6 +57,24 @@ class _Sending:
     """Redirects are followed, so that their bodies are not read."""
 
 
+@dataclass(slots=True)
+class _Progress:
+    """How far a request has come."""
+
+    waits_for: str = "answer"
+    """What is not there yet: the sentence of a time-out names it."""
+    connects: str = ""
+    """What is waited for while there is no connection."""
+    reused: bool = False
+    answered: bool = False
+
+    def begin(self, target: Target) -> None:
+        """Take up a request that has no connection yet."""
+        secured = "connection with TLS" if target.scheme == "https" else "connection"
+        self.connects = self.waits_for = f"{secured} to {target.authority}"
+        self.reused = self.answered = False
+
+
 class WebhookClient:
     """The HTTP client with its pool of connections. Create it on the event loop that uses it."""
 
@@ -71,18 +89,20 @@ class WebhookClient:
 
     async def send(self, request: OutboundRequest) -> OutboundAnswer:
         """Send a webhook and return its answer; never raises."""
-        return await _timed(self._send(request), request.timeout_seconds)
+        progress = _Progress()
+        return await _timed(self._send(request, progress), request.timeout_seconds, progress)
 
     async def fetch(self, url: str, *, username: str, password: str, timeout_seconds: float, max_bytes: int) -> OutboundAnswer:
         """Download a file, such as the audio of `<PlayAudio>`; never raises. Credentials stay within the URL's origin."""
-        return await _timed(self._download(url, username, password, max_bytes), timeout_seconds)
+        progress = _Progress()
+        return await _timed(self._download(url, username, password, max_bytes, progress), timeout_seconds, progress)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
         await self._fresh.close()
 
-    async def _send(self, request: OutboundRequest) -> OutboundAnswer:
+    async def _send(self, request: OutboundRequest, progress: _Progress) -> OutboundAnswer:
         target = _with_credentials(_parse(request.url), request.username, request.password)
         headers = {"Accept": "application/xml, */*"}
         if request.method == "POST":
@@ -91,27 +111,27 @@ class WebhookClient:
         else:
             data, target = None, target.with_query(_flat(request))
         headers |= self._signed(request, str(target).encode() if data is None else data)
-        answer, _ = await self._exchange(_Sending(request.method, target, headers, data, MAX_RESPONSE_BYTES))
+        answer, _ = await self._exchange(_Sending(request.method, target, headers, data, MAX_RESPONSE_BYTES), progress)
         return answer
 
-    async def _download(self, url: str, username: str, password: str, max_bytes: int) -> OutboundAnswer:
+    async def _download(self, url: str, username: str, password: str, max_bytes: int, progress: _Progress) -> OutboundAnswer:
         target = _with_credentials(_parse(url), username, password)
         for _ in range(MAX_REDIRECTS + 1):
-            answer, location = await self._exchange(_Sending("GET", target, {}, None, max_bytes, follows=True))
+            answer, location = await self._exchange(_Sending("GET", target, {}, None, max_bytes, follows=True), progress)
             if answer.status not in REDIRECTS or not location:
                 return answer
             target = target.redirected(location)
         raise TooManyRedirectsError(f"It redirected more than {MAX_REDIRECTS} times.")
 
-    async def _exchange(self, sending: _Sending) -> tuple[OutboundAnswer, str]:
+    async def _exchange(self, sending: _Sending, progress: _Progress) -> tuple[OutboundAnswer, str]:
         """Return the answer and its Location; what dies unanswered on a kept connection is sent once more (RFC 9112 section 9.3.1)."""
-        connection = SimpleNamespace(reused=False, answered=False)
+        progress.begin(sending.target)
         try:
-            return await _ask(self._session, sending, connection)
+            return await _ask(self._session, sending, progress)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError) as error:
-            if not connection.reused or connection.answered or _answer_began(error):
+            if not progress.reused or progress.answered or _answer_began(error):
                 raise
-        return await _ask(self._fresh, sending, connection)
+        return await _ask(self._fresh, sending, progress)
 
     def _signed(self, request: OutboundRequest, payload: bytes) -> dict[str, str]:
         message_id = request.message_id or f"msg_{uuid.uuid4().hex}"
@@ -132,7 +152,7 @@ def _answer_began(error: Exception) -> bool:
     return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
 
 
-async def _ask(session: aiohttp.ClientSession, sending: _Sending, connection: SimpleNamespace) -> tuple[OutboundAnswer, str]:
+async def _ask(session: aiohttp.ClientSession, sending: _Sending, progress: _Progress) -> tuple[OutboundAnswer, str]:
     target, headers = sending.target, {"Host": sending.target.authority, "Accept-Encoding": "identity", **sending.headers}
     if target.username or target.password:
         headers["Authorization"] = _basic(target.username, target.password)
@@ -143,44 +163,73 @@ async def _ask(session: aiohttp.ClientSession, sending: _Sending, connection: Si
         data=sending.data,
         headers=headers,
         allow_redirects=False,
-        trace_request_ctx=connection,
+        trace_request_ctx=progress,
     ) as response:
-        connection.answered = True
+        progress.answered = True
         location = response.headers.get("Location", "")
         goes_on = sending.follows and response.status in REDIRECTS
         body = b"" if goes_on else await _read(response, sending.max_bytes)
         return OutboundAnswer(response.status, body, response.content_type, 0, None, response.charset or ""), location
 
 
-async def _note_reuse(
-    _session: aiohttp.ClientSession, context: SimpleNamespace, _parameters: aiohttp.TraceConnectionReuseconnParams
-) -> None:
-    context.trace_request_ctx.reused = True
+def _traced() -> aiohttp.TraceConfig:
+    """Return what keeps a request's progress."""
+
+    async def looks_up(_session: object, context: Any, parameters: aiohttp.TraceDnsResolveHostStartParams) -> None:
+        context.trace_request_ctx.waits_for = f"address of {parameters.host}"
+
+    async def connects(_session: object, context: Any, _parameters: object) -> None:
+        context.trace_request_ctx.waits_for = context.trace_request_ctx.connects
+
+    async def asks(_session: object, context: Any, _parameters: object) -> None:
+        context.trace_request_ctx.waits_for = "answer"
+
+    async def asks_again(_session: object, context: Any, _parameters: object) -> None:
+        context.trace_request_ctx.waits_for = "answer"
+        context.trace_request_ctx.reused = True
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_dns_resolvehost_start.append(looks_up)
+    tracing.on_dns_resolvehost_end.append(connects)
+    tracing.on_connection_create_end.append(asks)
+    tracing.on_connection_reuseconn.append(asks_again)
+    return tracing
 
 
 async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    coding = response.headers.get("Content-Encoding", "")
+    body = await _read_raw(response, max_bytes)
+    if coding:
+        # In a thread: a long sound would keep other calls waiting.
+        body = await asyncio.to_thread(decompressed, body, coding, max_bytes)
+    if len(body) > max_bytes:
+        raise TooLargeError(f"The answer is longer than {max_bytes} bytes.")
+    return body
+
+
+async def _read_raw(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > max_bytes:
             response.close()
-            raise TooLargeError(f"The answer is longer than {max_bytes} bytes.")
+            break
     return bytes(body)
 
 
-async def _timed(work: Coroutine[Any, Any, OutboundAnswer], timeout_seconds: float) -> OutboundAnswer:
+async def _timed(work: Coroutine[Any, Any, OutboundAnswer], timeout_seconds: float, progress: _Progress) -> OutboundAnswer:
     """Return the answer, or the sentence that says why there is none."""
     began = time.monotonic()
     try:
         async with asyncio.timeout(timeout_seconds):
             return replace(await work, latency_ms=_since(began))
+    except TimeoutError:
+        return OutboundAnswer(None, b"", "", _since(began), f"No {progress.waits_for} within {timeout_seconds:g} s.")
     except (aiohttp.ClientError, OSError, ValueError, TooLargeError, TooManyRedirectsError) as error:
-        return OutboundAnswer(None, b"", "", _since(began), sentence(error, timeout_seconds))
+        return OutboundAnswer(None, b"", "", _since(began), sentence(error))
 
 
 def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
-    tracing = aiohttp.TraceConfig()
-    tracing.on_connection_reuseconn.append(_note_reuse)
     session = aiohttp.ClientSession(
         connector=connector,
         trust_env=False,
@@ -188,7 +237,7 @@ def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT},
         timeout=aiohttp.ClientTimeout(total=None),
-        trace_configs=[tracing],
+        trace_configs=[_traced()],
     )
     # aiohttp would repeat a GET also where the connection was new.
     session._retry_connection = False  # noqa: SLF001  # there is no public switch

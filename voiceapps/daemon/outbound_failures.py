@@ -16,11 +16,9 @@ _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PAC
 _CLOSED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError)
 
 
-def sentence(error: Exception, timeout_seconds: float) -> str:
+def sentence(error: Exception) -> str:
     """Return what went wrong and where; of our own errors, their text."""
     match error:
-        case TimeoutError():
-            return f"No answer within {timeout_seconds:g} s."
         case aiohttp.ClientConnectorCertificateError():
             return f"The certificate of {error.host}:{error.port} is not valid: {_rejection(error.certificate_error)}."
         case aiohttp.ClientConnectorError():

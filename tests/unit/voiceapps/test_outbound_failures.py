@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import subprocess
@@ -61,6 +62,20 @@ async def test_an_answer_in_plain_http_to_a_handshake(client: WebhookClient) -> 
     assert error == f"TLS with 127.0.0.1:{server.port} failed: the port does not speak TLS; plain HTTP perhaps."
 
 
+@pytest.mark.parametrize(("scheme", "waited_for"), [("https", "connection with TLS to 127.0.0.1:{}"), ("http", "answer")])
+async def test_a_silent_server_is_told_by_what_it_did_not_do(client: WebhookClient, scheme: str, waited_for: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        answer = await client.send(OutboundRequest(f"{scheme}://127.0.0.1:{port}/?secret", "POST", {}, timeout_seconds=0.2))
+    assert answer.error == f"No {waited_for.format(port)} within 0.2 s."
+
+
+async def test_a_name_that_is_looked_up_for_too_long(client: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client._session.connector, "_resolver", SlowNames())  # noqa: SLF001  # no test asks the network
+    answer = await client.send(OutboundRequest("http://slow.example.com/?secret", "POST", {}, timeout_seconds=0.2))
+    assert answer.error == "No address of slow.example.com within 0.2 s."
+
+
 async def test_plain_http_where_tls_is_spoken(client: WebhookClient) -> None:
     async with scripted(greeting=b"\x15\x03\x01\x00\x02\x02\x46") as server:
         error = await ask(client, f"http://127.0.0.1:{server.port}/?secret")
@@ -75,6 +90,13 @@ class NoNames(AbstractResolver):
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+class SlowNames(NoNames):
+    """A resolver that does not come back."""
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET) -> list[aiohttp.abc.ResolveResult]:
+        return await asyncio.Future()
 
 
 async def test_a_name_that_nobody_knows(client: WebhookClient, monkeypatch: pytest.MonkeyPatch) -> None:

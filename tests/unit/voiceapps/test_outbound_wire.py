@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
@@ -10,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.unit.voiceapps.scripted_server import OK, scripted
-from voiceapps.daemon.outbound import MAX_REDIRECTS, WebhookClient, signing_secret
+from voiceapps.daemon.outbound import MAX_REDIRECTS, MAX_RESPONSE_BYTES, WebhookClient, signing_secret
 from voiceapps.rules.outbound import OutboundRequest
 
 KEY = b"k" * 32
@@ -157,3 +158,14 @@ async def test_each_hop_passes_the_guard(client: WebhookClient, monkeypatch: pyt
 async def test_a_redirect_without_a_location_is_an_answer(client: WebhookClient) -> None:
     async with scripted(b"HTTP/1.1 302 Moved\r\nContent-Length: 0\r\n\r\n") as home:
         assert await download(client, f"http://127.0.0.1:{home.port}/a") == (302, b"", None)
+
+
+async def test_a_compressed_answer_is_read_within_its_limit(client: WebhookClient) -> None:
+    def packed(body: bytes) -> bytes:
+        data = gzip.compress(body)
+        return b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(data) + data
+
+    async with scripted(packed(b"<Response/>"), packed(bytes(MAX_RESPONSE_BYTES + 1))) as server:
+        read, bomb = [await client.send(OutboundRequest(f"http://127.0.0.1:{server.port}/", "POST", {})) for _ in range(2)]
+    assert read.body == b"<Response/>"
+    assert bomb.error == f"The answer is longer than {MAX_RESPONSE_BYTES} bytes."
