@@ -42,7 +42,7 @@ class Narrator:
 
     def json(self, value: object) -> None:
         """Write a body as JSON."""
-        self.document(json.dumps(value, indent=2))
+        self.document(json.dumps(value, indent=2, ensure_ascii=False))
 
     def success(self, text: str) -> None:
         """Write a step that worked."""

@@ -24,6 +24,7 @@ def test_the_tour_ends_well(make_fleet: Callable[..., Fleet]) -> None:
     fleet = make_fleet()
     ran = tour(fleet)
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-2000:]
+    assert "\\u" not in ran.stdout
     for word in ("407 Proxy Authentication Required", "gather →", "disconnect →", "recording", "heard.wav", "/console/"):
         assert word in ran.stdout
     assert (fleet.state / "demo" / "heard.wav").stat().st_size > 16_000
