@@ -83,7 +83,7 @@ def initiate(_event: dict[str, Any]) -> str:
 def gather(event: dict[str, Any]) -> str:
     """Read the digits back and take a message."""
     digits = " ".join(event["digits"])
-    message = Record(record_complete_url="/recorded", max_duration=30, terminating_digits="#", tag=event["digits"])
+    message = Record(record_complete_url="/recorded", max_duration=30, silence_timeout=4, terminating_digits="#", tag=event["digits"])
     return bxml(SpeakSentence(f"You pressed {digits}. Leave a message and press pound."), message)
 
 

@@ -14,6 +14,7 @@ MAX_CHUNKS = 100
 """Chunks of one file; real files have two to five before the audio."""
 MIN_RATE, MAX_RATE = 8_000, 192_000
 _FORMAT = struct.Struct("<HHIIHH")
+_UNKNOWN = 0xFFFFFFFF
 _EXTENSIBLE = 0xFFFE
 _EXTENSIBLE_FORMAT_AT = 24
 
@@ -68,13 +69,15 @@ class Wav:
 def _read_chunk(data: bytes, position: int) -> tuple[bytes, bytes, int]:
     """Return a chunk's name, its bytes as far as they are there, and the position of the next one.
 
-    Audio of size 0 that the file's own size does not cover was written to a pipe, before its size was known: it goes on to the end.
+    Audio of size 0 that the file's own size does not cover, or covers whatever it is, was written to a pipe, before its size was known:
+    it goes on to the end.
     """
     if position + 8 > len(data):
         raise WavError("It holds no audio.")
     name, size = struct.unpack_from("<4sI", data, position)
     start = position + 8
-    if name == b"data" and not size and 8 + int.from_bytes(data[4:8], "little") <= start:
+    covered = int.from_bytes(data[4:8], "little")
+    if name == b"data" and not size and (covered == _UNKNOWN or 8 + covered <= start):
         size = len(data) - start
     return name, data[start : start + size], start + size + size % 2
 

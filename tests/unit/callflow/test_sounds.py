@@ -71,7 +71,7 @@ def test_g711_at_8_khz_is_not_resampled() -> None:
     assert power(decode_sound(g711_file(7, b"".join(bytes([b, b]) for b in ulaw), channels=2))) > 0.99
 
 
-@pytest.mark.parametrize("riff", [0, 36])
+@pytest.mark.parametrize("riff", [0, 36, 0xFFFFFFFF])
 def test_a_file_that_was_written_to_a_pipe_is_played_to_its_end(riff: int) -> None:
     whole = pcm_file(8000)
     piped = whole[:4] + riff.to_bytes(4, "little") + whole[8:40] + bytes(4) + whole[44:]
