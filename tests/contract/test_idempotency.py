@@ -47,7 +47,7 @@ def test_a_replayed_rotation_keeps_the_password_and_says_why_it_is_missing(custo
     assert second | {"sipAuthPassword": first["sipAuthPassword"]} == first
     assert SipCredential.objects.get().secrets == stored
     assert AuditEntry.objects.filter(action="application.update").count() == 1
-    assert first["sipAuthPassword"] not in str(IdempotentAnswer.objects.values_list("body", "headers"))
+    assert first["sipAuthPassword"] not in str(IdempotentAnswer.objects.values_list("document", "headers"))
 
 
 def test_the_key_of_another_request_is_refused(customer: ApiCustomer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -12,7 +13,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import StateApps
 
-from voiceapps.models import Call, VoiceApplication, WebhookAttempt, WebhookDelivery
+from voiceapps.models import Call, IdempotentAnswer, VoiceApplication, WebhookAttempt, WebhookDelivery
 
 FIRST = Path(__file__).parents[2] / "voiceapps" / "migrations" / "0001_initial.py"
 DIGEST = "a13b948038f058e0242298458e4797240f0a2b25152276378a7e6861bb478a37"
@@ -51,6 +52,9 @@ def old_rows(apps: StateApps) -> None:
     application = apps.get_model("voiceapps", "VoiceApplication").objects.create(
         account=account, name="Old", initiated_url=SECRET_URL, status_url="https://a.example/status"
     )
+    client = apps.get_model("voiceapps", "ApiClient").objects.create(client_id="c", name="Old")
+    answers = apps.get_model("voiceapps", "IdempotentAnswer").objects
+    answers.create(client=client, key="k", fingerprint="f", status=201, body={"callInitiatedCallbackUrl": SECRET_URL}, headers={})
     call = apps.get_model("voiceapps", "Call").objects.create(
         call_id="c-1",
         account=account,
@@ -85,7 +89,10 @@ def test_rows_of_the_first_release_live_on(first_release: StateApps) -> None:
     migrate(None)
     application = VoiceApplication.objects.get()
     assert (application.media_learning, application.media_source_ips, application.media_timeout) == ("strict", [], 30)
-    assert "secret" not in stored_text("voiceapps_call", "voiceapps_webhookdelivery", "voiceapps_webhookattempt")
+    assert json.loads(IdempotentAnswer.objects.get().document) == {"callInitiatedCallbackUrl": SECRET_URL}
+    assert "secret" not in stored_text(
+        "voiceapps_idempotentanswer", "voiceapps_call", "voiceapps_webhookdelivery", "voiceapps_webhookattempt"
+    )
     first, last = WebhookDelivery.objects.order_by("-event_type")
     # It is sent to where it was to be sent.
     assert (first.url, first.target) == ("http://***@a.example/down?sig=***", SECRET_URL)

@@ -10,6 +10,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from oauth2_provider.models import AbstractApplication
 
+from voiceapps.fields import EncryptedTextField
+
 ACCOUNT_ID = re.compile(r"\A[0-9]{1,16}\Z")
 
 SCOPES: dict[str, str] = {
@@ -103,7 +105,8 @@ class IdempotentAnswer(models.Model):
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
     status = models.PositiveSmallIntegerField()
-    body = models.JSONField()
+    document = EncryptedTextField(blank=True, db_default="")
+    """The body as JSON; the callback URLs in it may carry credentials."""
     headers = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
 

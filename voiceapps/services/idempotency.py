@@ -6,6 +6,7 @@ unique key and then reads the answer. A request that failed leaves no row, so it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,14 +38,14 @@ def answer_once(client: ApiClient, key: str, fingerprint: str, act: Callable[[],
     """Run `act`, store its answer and return None, or return the stored answer of an earlier run. Raises KeyReusedError."""
     IdempotentAnswer.objects.filter(client=client, key=key, created_at__lt=timezone.now() - KEEP).delete()
     row, fresh = IdempotentAnswer.objects.get_or_create(
-        client=client, key=key, defaults={"fingerprint": fingerprint, "status": 0, "body": {}, "headers": {}}
+        client=client, key=key, defaults={"fingerprint": fingerprint, "status": 0, "headers": {}}
     )
     if not fresh:
         if row.fingerprint != fingerprint:
             raise KeyReusedError("The key was used for another request.")
-        return Answer(row.status, row.body, row.headers)
+        return Answer(row.status, json.loads(row.document), row.headers)
     answer = act()
-    row.status, row.body, row.headers = answer.status, answer.body, answer.headers
+    row.status, row.document, row.headers = answer.status, json.dumps(answer.body), answer.headers
     row.save()
     return None
 
