@@ -11,6 +11,8 @@ one the end bit, and is sent three times. Each of these signs is wrong in somebo
     another timestamp, before the end, within 0.25 s    the same press if the duration grows (a clock that runs), or if the
                                                         last segment ended at this timestamp (RFC 4733 section 2.5.1.3)
     another timestamp, before the end, later            a press
+    any timestamp, before the end, within 0.25 s        the same press without a marker, if the duration had nearly filled its field:
+                                                        it starts anew, or a new segment begins whose first packets may be lost
 
 A sender whose clock stands may send a press as nothing but an end packet with a marker; `REPEAT_SECONDS` tells it from a
 sender that puts the marker on every packet.
@@ -30,6 +32,8 @@ REPEAT_SECONDS = 0.1
 """Within this time the end of a press is repeated."""
 RUN_SECONDS = 0.25
 """Within this time one press goes on under another timestamp."""
+NEARLY_FULL = 0xF000
+"""A duration behind which the field, of 16 bits, overflows soon: half a second at 8 kHz."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ def _begins(packet: _EventPacket, last: _EventPacket) -> bool:
     """Return whether a packet begins another press of the same key."""
     event, passed = packet.event, packet.at - last.at
     shrinks = event.duration < last.event.duration
+    if last.event.duration >= NEARLY_FULL and not last.event.end and not packet.marker and passed <= RUN_SECONDS:
+        return False
     if packet.timestamp == last.timestamp:
         if not last.event.end:
             return not event.end and (shrinks or (packet.marker and passed > RUN_SECONDS))

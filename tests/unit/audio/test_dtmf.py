@@ -102,6 +102,31 @@ def test_a_key_that_is_held_beyond_the_duration_field_is_one_digit() -> None:
     assert detector.receive(65_535, TelephoneEvent(7, True, 10, 320), 8.24) is None
 
 
+@pytest.mark.parametrize("kind", ["segments", "overflow", "full", "early segments"])
+@pytest.mark.parametrize("lost", [None, 409, 410])
+def test_a_key_that_is_held_for_long_is_one_digit_and_the_next_press_another(kind: str, lost: int | None) -> None:
+    detector, digits, now, clock, duration = DigitDetector(), "", 5.0, 0, 0
+    top = 0xFFF0 if kind == "early segments" else 0xFFFF
+    for number in range(600):
+        duration += 160
+        if kind.endswith("segments") and duration > top:
+            clock, duration = clock + top, duration - top
+        duration = min(duration, 0xFFFF) if kind == "full" else duration & 0xFFFF
+        now += 0.02
+        if number != lost:
+            digits += detector.receive(clock, TelephoneEvent(5, number > 597, 10, duration), now, marker=number == 0) or ""
+    digits += detector.receive(clock + 100_000, TelephoneEvent(5, False, 10, 160), now + 0.1, marker=True) or ""
+    assert digits == "55"
+
+
+def test_a_long_press_whose_end_is_lost_does_not_swallow_the_next_one() -> None:
+    detector = DigitDetector()
+    assert detector.receive(0, TelephoneEvent(5, False, 10, 0xFFF0), 9.0, marker=True) == "5"
+    assert detector.receive(70_000, TelephoneEvent(5, False, 10, 160), 9.1, marker=True) == "5"
+    assert detector.receive(70_000, TelephoneEvent(5, False, 10, 0xFFF0), 17.2) is None
+    assert detector.receive(140_000, TelephoneEvent(5, False, 10, 160), 17.6) == "5"
+
+
 def test_the_end_of_a_press_may_be_repeated_after_the_next_one_began() -> None:
     detector = DigitDetector()
     assert detector.receive(0, TelephoneEvent(1, False, 10, 160), 1.0, marker=True) == "1"
