@@ -6,6 +6,7 @@ The rest of the body stays as it came, octet by octet: ISUP parts, locations and
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sipproxy.sip.errors import PeerError
@@ -45,50 +46,72 @@ class Description:
 def find_description(message: Message) -> Description | None:
     """Return the position of a message's session description, None if it has none.
 
-    Raises PeerError 400 for a multipart body that cannot be parsed: it might contain a description.
+    Raises PeerError where a description may hide: 400 for a multipart body that cannot be parsed, 415 for an encoded body.
     """
-    if not message.body:
-        return None
     kind = message.header("content-type") or ""
-    if _media_type(kind) == DESCRIPTION:
-        return Description(0, len(message.body))
-    return _Search(message.body).run(kind, 0, len(message.body), depth=0)
+    if message.body and _is_encoded(message) and (_media_type(kind) == DESCRIPTION or _is_multipart(kind)):
+        raise PeerError(415, "Unsupported Content-Encoding")
+    return next((part.description for part in _parts(message) if part.describes_session), None)
 
 
 def is_optional(message: Message) -> bool:
-    """Return whether a message's sender can do without an answer to its body (RFC 3261 section 20.11)."""
-    parameters = (message.header("content-disposition") or "").partition(";")[2].lower()
-    return "handling=optional" in "".join(parameters.split()).split(";")
+    """Return whether a message's sender can do without an answer to its body, or to each part (RFC 3261 section 20.11)."""
+    if _handling(message.header("content-disposition") or "") == "optional":
+        return True
+    multipart = _is_multipart(message.header("content-type") or "")
+    return multipart and all(_handling(part.disposition) == "optional" for part in _parts(message))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One part that is not multipart itself."""
+
+    media_type: str
+    disposition: str
+    """The value of its Content-Disposition, empty if it has none."""
+    description: Description
+    """Where the part's content is."""
+
+    @property
+    def describes_session(self) -> bool:
+        return self.media_type == DESCRIPTION and _media_type(self.disposition) != _EARLY
+
+
+def _parts(message: Message) -> Iterator[_Part]:
+    """Yield the parts of a message's body, in their order; raises PeerError 400 where it cannot be taken apart."""
+    if not message.body:
+        return
+    kind = message.header("content-type") or ""
+    if _is_multipart(kind):
+        yield from _Search(message.body).run(kind, 0, len(message.body), depth=0)
+    else:
+        yield _Part(_media_type(kind), "", Description(0, len(message.body)))
 
 
 class _Search:
-    """A search through the parts of one body, a bounded number of them."""
+    """A walk through the parts of one body, a bounded number of them."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
-        self._parts = 0
+        self._count = 0
 
-    def run(self, kind: str, start: int, end: int, *, depth: int) -> Description | None:
-        """Return the first description in a range of the body that has this type."""
-        if not _media_type(kind).startswith("multipart/"):
-            return None
+    def run(self, kind: str, start: int, end: int, *, depth: int) -> Iterator[_Part]:
+        """Yield the parts in a range of the body that has this multipart type."""
         if depth == MAX_PART_DEPTH:
             raise PeerError(400, "Multipart Too Deep")
         for part_start, part_end in self._stretches(_boundary(kind), start, end):
-            found = self._in_part(part_start, part_end, depth)
-            if found is not None:
-                return found
-        return None
+            yield from self._in_part(part_start, part_end, depth)
 
     def _stretches(self, boundary: bytes, start: int, end: int) -> list[tuple[int, int]]:
-        # The line break before a delimiter belongs to the delimiter.
+        # The line break before a delimiter belongs to the delimiter. Some senders forget the last delimiter.
         marks = list(re.finditer(rb"(?:\A|\r?\n)--" + re.escape(boundary) + rb"(--)?[ \t]*(?:\r?\n|\Z)", self._body[start:end]))
-        self._parts += len(marks)
-        if len(marks) < 2 or self._parts > MAX_PARTS:
+        self._count += len(marks)
+        if not marks or marks[0][1] or self._count > MAX_PARTS:
             raise PeerError(400, "Bad Multipart Body")
-        return [(start + mark.end(), start + following.start()) for mark, following in zip(marks, marks[1:], strict=False) if not mark[1]]
+        ends = [*(mark.start() for mark in marks[1:]), end - start]
+        return [(start + mark.end(), start + to) for mark, to in zip(marks, ends, strict=True) if not mark[1]]
 
-    def _in_part(self, start: int, end: int, depth: int) -> Description | None:
+    def _in_part(self, start: int, end: int, depth: int) -> Iterator[_Part]:
         separator = re.compile(rb"(?:\A|\r?\n)\r?\n").search(self._body[start:end])
         if separator is None:
             raise PeerError(400, "Bad Multipart Body")
@@ -104,13 +127,28 @@ class _Search:
             if key == "content-type":
                 kind = value.strip().decode("utf-8", "surrogateescape")
             elif key == "content-disposition":
-                disposition = _media_type(value.decode("latin-1"))
+                disposition = value.decode("latin-1")
             elif key == "content-length" and (digits := _NUMBER.search(line, len(name))):
                 length = position + digits.start(), position + digits.end()
             position += len(line) + 1
-        if _media_type(kind) == DESCRIPTION and disposition != _EARLY:
-            return Description(content, end, length)
-        return self.run(kind, content, end, depth=depth + 1)
+        if _is_multipart(kind):
+            yield from self.run(kind, content, end, depth=depth + 1)
+        else:
+            yield _Part(_media_type(kind), disposition, Description(content, end, length))
+
+
+def _is_encoded(message: Message) -> bool:
+    return (message.header("content-encoding") or "identity").strip().lower() != "identity"
+
+
+def _is_multipart(kind: str) -> bool:
+    return _media_type(kind).startswith("multipart/")
+
+
+def _handling(disposition: str) -> str:
+    """Return the `handling` of a Content-Disposition in lower case, empty if it has none."""
+    parameters = "".join(disposition.lower().split()).split(";")[1:]
+    return next((value.strip('"') for name, _, value in (text.partition("=") for text in parameters) if name == "handling"), "")
 
 
 def _media_type(kind: str) -> str:

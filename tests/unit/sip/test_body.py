@@ -17,6 +17,7 @@ NESTED = (
     + SDP
     + b"\r\n--in--\r\n--out--"
 )
+UNCLOSED = b"--u\r\nContent-Type: application/isup\r\n\r\nx\r\n--u\r\nContent-Type: application/sdp\r\n\r\n" + SDP
 EARLY = (
     b"--e\r\nContent-Type: application/sdp\r\nContent-Disposition: Early-Session;handling=required\r\n\r\nv=0 early\r\n"
     b"--e\r\nContent-Type: application/sdp\r\n\r\n" + SDP + b"\r\n--e--"
@@ -35,6 +36,7 @@ def message(kind: str, body: bytes) -> Request:
         ('multipart/mixed; boundary="b+1"', MIXED),
         ("multipart/mixed;boundary=out", NESTED),
         ("multipart/mixed;boundary=e", EARLY),
+        ("multipart/mixed;boundary=u", UNCLOSED),
         ("multipart/alternative;boundary=x", b"--x\nContent-Type:application/sdp\n\n" + SDP + b"\n--x--\n"),
     ],
 )
@@ -74,6 +76,7 @@ def deep(levels: int) -> bytes:
         ("multipart/mixed;boundary=" + "b" * 71, MIXED),
         ("multipart/mixed;boundary=other", MIXED),
         ("multipart/mixed;boundary=b", b"--b\r\nno blank line\r\n--b--"),
+        ("multipart/mixed;boundary=b", b"--b--\r\n\r\nContent-Type: application/sdp\r\n\r\n" + SDP),
         ("multipart/mixed;boundary=b", b"\r\n--b\r\n\r\nx" * (MAX_PARTS + 1) + b"\r\n--b--"),
         ("multipart/mixed;boundary=b", b"--b\r\n" + b"l:1\r\n" * (MAX_HEADERS + 1) + b"\r\nx\r\n--b--"),
         ("multipart/mixed;boundary=b", deep(4)),
@@ -100,3 +103,32 @@ def test_a_sender_says_whether_it_can_do_without_its_body(disposition: str, opti
     assert not is_optional(request)
     request.append("Content-Disposition", disposition)
     assert is_optional(request) is optional
+
+
+@pytest.mark.parametrize(
+    ("dispositions", "optional"),
+    [
+        (["signal;handling=optional"], True),
+        (["signal;handling=optional", 'x; handling="Optional"'], True),
+        (["signal;handling=optional", "signal"], False),
+        (["signal;handling=required"], False),
+    ],
+)
+def test_a_sender_can_do_without_a_body_if_it_can_do_without_each_part(dispositions: list[str], optional: bool) -> None:
+    body = "".join(f"--b\r\nContent-Type: application/isup\r\nContent-Disposition: {value}\r\n\r\nx\r\n" for value in dispositions)
+    assert is_optional(message("multipart/mixed;boundary=b", f"{body}--b--".encode())) is optional
+
+
+@pytest.mark.parametrize("kind", ["application/sdp", "multipart/mixed;boundary=b"])
+def test_an_encoded_body_is_refused_where_it_may_hide_a_description(kind: str) -> None:
+    request = message(kind, b"\x1f\x8bzz")
+    request.append("Content-Encoding", "gzip")
+    with pytest.raises(PeerError) as refusal:
+        find_description(request)
+    assert refusal.value.status == 415
+
+
+def test_an_encoding_that_changes_nothing_is_none() -> None:
+    request = message("application/sdp", SDP)
+    request.append("e", "Identity")
+    assert find_description(request) is not None
