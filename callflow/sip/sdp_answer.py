@@ -28,6 +28,8 @@ _ANSWERS: dict[Direction, Direction] = {
     "recvonly": "sendonly",
     "inactive": "inactive",
 }
+_ANY_FORMAT = "0"
+"""What a refused stream shows whose offer forgot its formats: a line without any is malformed."""
 _HOLD = "0.0.0.0"  # noqa: S104  # how RFC 2543 says hold; nothing binds it
 
 
@@ -102,7 +104,7 @@ class RemoteSdp:
                 codecs, named = (media.payload_type,), (stream.kind, stream.protocol)
                 lines += _audio_lines(port, codecs, media.event_payload_type, _ANSWERS[media.direction], named)
             else:
-                lines.append(f"m={stream.kind} 0 {stream.protocol} {' '.join(stream.formats)}")
+                lines.append(f"m={stream.kind} 0 {stream.protocol} {' '.join(stream.formats) or _ANY_FORMAT}")
         return lines
 
 

@@ -220,13 +220,13 @@ def _parse_connection(line: bytes, index: int) -> Connection:
 
 def _parse_media(section: _Section, head: _Section, *, served: bool) -> Media:
     parts = section.lines[0][2:].split()
-    if len(parts) < 4:
+    if len(parts) < 3:
         raise ValueError("A media line is malformed.")
     kind, protocol, *formats = (word.decode("latin-1") for word in (parts[0], *parts[2:]))
     connections = section.connections or head.connections
     connection = next((one for one in connections if not one.fault), connections[0] if connections else None)
     port = _parse_port(parts[1].split(b"/")[0])
-    fault = "" if port == 0 else _find_fault(port, connection, served=served)
+    fault = "" if port == 0 else "A media line names no format." if not formats else _find_fault(port, connection, served=served)
     rtcp = section.values(b"rtcp")
     maps = _parse_rtpmaps(section)
     return Media(

@@ -123,6 +123,8 @@ AUDIO = b"m=audio 4010 RTP/AVP 0\r\nc=IN IP4 192.0.2.1\r\n"
         (b"m=video 4020 RTP/AVP 96\r\nc=IN IP4 192.0.2.1/x\r\n", "A connection line is malformed."),
         (b"m=video 70000 RTP/AVP 96\r\nc=IN IP4 192.0.2.1\r\n", "A port in the session description is malformed."),
         (b"m=video - RTP/AVP 96\r\nc=IN IP4 192.0.2.1\r\n", "A port in the session description is malformed."),
+        (b"m=video 4020 RTP/AVP\r\nc=IN IP4 192.0.2.1\r\n", "A media line names no format."),
+        (b"m=video 0 RTP/AVP\r\n", ""),
         (b"m=video 0 RTP/AVP 96\r\nc=IN IP6 2001:db8::1\r\n", ""),
     ],
 )

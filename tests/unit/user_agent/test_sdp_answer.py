@@ -23,6 +23,12 @@ def test_other_streams_are_refused_in_place() -> None:
     ]
 
 
+def test_a_refused_stream_without_formats_gets_one() -> None:
+    offer = RemoteSdp.parse((HEAD + AUDIO + "m=video 0 RTP/AVP\r\nm=video 4 RTP/AVP\r\n").encode())
+    body, _ = LocalSession(("127.0.0.1", 5000), 7).answer(offer)
+    assert body.endswith(b"m=video 0 RTP/AVP 0\r\nm=video 0 RTP/AVP 0\r\n")
+
+
 @pytest.mark.parametrize("profile", ["RTP/AVP", "RTP/AVPF", "rtp/avp", "Rtp/Avpf"])
 def test_plain_rtp_is_taken_under_each_of_its_names(profile: str) -> None:
     offer = RemoteSdp.parse((HEAD + AUDIO.replace("RTP/AVP", profile) + "a=rtcp-fb:* trr-int 5000\r\n").encode())
