@@ -47,7 +47,7 @@ class DigestCheck:
 
     def judge(self, request: Request, application: AdmissionSnapshot | None, source_ip: str, now: float) -> Judgement:
         """Return the state of the credentials for our realm; correct ones claim their nonce count, or tell where it has to be claimed."""
-        credentials = self._find(request)
+        credentials = self._find(request, source_ip, now)
         if credentials is None:
             return Judgement(DigestState.ABSENT)
         if not self._nonces.is_fresh(credentials.nonce, source_ip, now):
@@ -62,14 +62,19 @@ class DigestCheck:
             return Judgement(DigestState.VALID, claimed)
         return Judgement(DigestState.VALID if claimed else DigestState.STALE)
 
-    def _find(self, request: Request) -> Credentials | None:
-        """Return the first credentials for our realm; what answers no challenge of ours is as good as none (RFC 3261 22.3)."""
+    def _find(self, request: Request, source_ip: str, now: float) -> Credentials | None:
+        """Return the credentials for our realm; what answers no challenge of ours is as good as none (RFC 3261 22.3).
+
+        A client that adds its new credentials to the old ones is known by the fresh ones.
+        """
+        ours = []
         for text in request.headers("proxy-authorization")[:MAX_CREDENTIALS]:
             with contextlib.suppress(PeerError):
                 credentials = Credentials.parse(text)
                 if credentials.realm == self._realm:
-                    return credentials
-        return None
+                    ours.append(credentials)
+        fresh = (one for one in ours if self._nonces.is_fresh(one.nonce, source_ip, now))
+        return next(fresh, ours[0] if ours else None)
 
     def _is_right(self, request: Request, credentials: Credentials, application: AdmissionSnapshot | None) -> bool:
         ha1 = _ha1(application, credentials)

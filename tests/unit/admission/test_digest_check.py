@@ -101,6 +101,17 @@ def test_unreadable_credentials_are_as_good_as_none(change: object) -> None:
     assert desk.judge(change(answer), answer) is DigestState.VALID
 
 
+def test_fresh_credentials_count_beside_those_for_an_older_challenge() -> None:
+    desk, other = Desk(), Desk()
+    stale = other.answer()
+    assert desk.judge(stale, desk.answer()) is DigestState.VALID
+    assert desk.judge(desk.answer(), stale, call_id="b") is DigestState.VALID
+    assert desk.judge(stale, stale, call_id="c") is DigestState.STALE
+    used = desk.answer()
+    assert desk.judge(used, call_id="d") is DigestState.VALID
+    assert desk.judge(stale, used, call_id="e") is DigestState.STALE
+
+
 def test_credentials_for_other_realms_are_ignored_even_if_malformed() -> None:
     desk = Desk()
     other = 'Digest realm="elsewhere.example", algorithm=AKAv1-MD5, response=""'
