@@ -6,7 +6,7 @@ from callflow.sip.bodies import read_description
 from callflow.sip.call_context import SDP_TYPE, CallContext, CallTimer
 from callflow.sip.dialogs import Dialog
 from callflow.sip.negotiation import Negotiation
-from callflow.sip.session_timer import SessionTimer, agree, too_small
+from callflow.sip.session_timer import SessionTimer, agree, follow, too_small
 from sipproxy.sip import PeerError, Request, Response
 from sipproxy.sip.methods import ALLOW
 from sipproxy.transactions.events import Key
@@ -56,6 +56,7 @@ class SessionRefresh:
             ("Contact", f"<{dialog.contact}>"),
             ("Supported", "timer"),
             ("Session-Expires", f"{self.timer.seconds};refresher=uac"),
+            ("Min-SE", str(self.timer.minimum)),
             ("Allow", ALLOW),
             ("Content-Type", SDP_TYPE),
         ]
@@ -65,6 +66,8 @@ class SessionRefresh:
     def take(self, dialog: Dialog, response: Response, now: float) -> None:
         """Take the final response to our INVITE; one that refuses it, or cannot be read, leaves dialog and media as they were."""
         self.key = None
+        before = self.timer
+        self.timer = follow(before, response) if before else None
         self.arm(now)
         try:
             if response.status >= 300:
@@ -73,11 +76,11 @@ class SessionRefresh:
             self._negotiation.take_answer(read_description(response))
         except PeerError as error:
             self._negotiation.withdraw()
-            if error.status == 491:
+            if error.status == 491 or (error.status == 422 and self.timer != before):
                 self._retry(now)
         else:
             dialog.refresh_target(contact)
 
     def _retry(self, now: float) -> None:
-        """Try again soon: another exchange of offer and answer is open."""
+        """Try again soon: another exchange of offer and answer is open, or another interval is wanted."""
         self._context.timers.set((self._number, CallTimer.REFRESH), now + RETRY_SECONDS)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sipproxy.sip import Request
+from sipproxy.sip import Message, Request, Response
 
 MIN_SECONDS = 90
 """The RFC's minimum; shorter intervals are refused with 422."""
@@ -20,6 +20,8 @@ class SessionTimer:
     we_refresh: bool
     require: bool
     """True if the peer supports session timers, so that our 2xx may require them."""
+    minimum: int = MIN_SECONDS
+    """The shortest interval that the path to the peer takes, which our refreshes name."""
 
     @property
     def due_after(self) -> float:
@@ -49,13 +51,27 @@ def agree(request: Request, ours: int) -> SessionTimer:
     return SessionTimer(seconds, we_refresh, supported)
 
 
-def _minimum(request: Request) -> int:
-    match = _VALUE.fullmatch(request.header("min-se") or "")
+def follow(timer: SessionTimer, response: Response) -> SessionTimer:
+    """Return the timer after a response to our refresh (RFC 4028 sections 7.2 and 7.3).
+
+    A 2xx may shorten the interval, and a 422 names a longer one. Who refreshes stays: we asked for it.
+    """
+    if response.status == 422:
+        minimum = max(timer.minimum, _minimum(response))
+        return replace(timer, seconds=max(timer.seconds, minimum), minimum=minimum)
+    asked = _read(response)
+    if asked is None or response.status >= 300:
+        return timer
+    return replace(timer, seconds=min(timer.seconds, max(asked[0], MIN_SECONDS)))
+
+
+def _minimum(message: Message) -> int:
+    match = _VALUE.fullmatch(message.header("min-se") or "")
     return int(match[1]) if match else MIN_SECONDS
 
 
-def _read(request: Request) -> tuple[int, str] | None:
-    match = _VALUE.fullmatch(request.header("session-expires") or "")
+def _read(message: Message) -> tuple[int, str] | None:
+    match = _VALUE.fullmatch(message.header("session-expires") or "")
     if match is None:
         return None
     parameters = (match[2] or "").replace(" ", "").lower().split(";")

@@ -157,6 +157,50 @@ def test_a_refresh_for_an_unknown_dialog_ends_the_call(status: int) -> None:
     assert raw.news() == [PeerLost(1, EndReason.CALLER_UNREACHABLE)]
 
 
+def refresh_of(raw: Raw) -> Request | None:
+    """Return our INVITE among what was sent since the last look."""
+    return next((message for message in raw.out() if isinstance(message, Request) and message.method == "INVITE"), None)
+
+
+@pytest.mark.parametrize(("asked", "due"), [("600;refresher=uac", 300), ("600;refresher=uas", 300), ("60", 45), ("7200", 900), ("x", 900)])
+def test_the_answer_to_our_refresh_may_shorten_the_interval(asked: str, due: float) -> None:
+    raw = Raw(server())
+    raw.establish()
+    raw.wait(900.5)
+    refresh = refresh_of(raw)
+    assert refresh is not None
+    ok = refresh.make_response(200)
+    ok.append("Session-Expires", asked)
+    ok.set_body(OFFER.encode(), "application/sdp")
+    raw.give(bytes(ok).decode())
+    raw.wait(due - 1)
+    assert refresh_of(raw) is None
+    raw.wait(2)
+    assert refresh_of(raw) is not None
+
+
+def test_a_refresh_that_is_too_short_for_the_path_is_sent_again() -> None:
+    raw = Raw(server())
+    raw.establish()
+    raw.events()
+    raw.wait(900.5)
+    for wanted in (3600, 7200):
+        refresh = refresh_of(raw)
+        assert refresh is not None
+        refusal = refresh.make_response(422)
+        refusal.append("Min-SE", str(wanted))
+        raw.give(bytes(refusal).decode())
+        raw.wait(1.5)
+    again = refresh_of(raw)
+    assert again is not None
+    assert (again.header("session-expires"), again.header("min-se")) == ("7200;refresher=uac", "7200")
+    # A refusal that names nothing new is not answered by the same request again.
+    raw.give(bytes(again.make_response(422)).decode())
+    raw.wait(1.5)
+    assert refresh_of(raw) is None
+    assert raw.news() == []
+
+
 def test_a_caller_who_stops_refreshing_is_lost() -> None:
     raw = Raw(UserAgent(UserAgentConfig(SERVER, session_expires=1800), new_token=tokens("s")))
     raw.invite(headers=("Supported: timer", "Session-Expires: 90;refresher=uac"))
