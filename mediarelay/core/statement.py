@@ -63,8 +63,10 @@ class Statement:
 
 
 def served_streams(description: SessionDescription) -> tuple[tuple[int, Media], ...]:
-    """Return index and section of the streams of a description that are served."""
-    return tuple([(index, media) for index, media in enumerate(description.media) if media.live][:MAX_STREAMS])
+    """Return index and section of the streams of a description that are served; of too many, audio before the others."""
+    live = [(index, media) for index, media in enumerate(description.media) if media.live]
+    first = sorted(live, key=lambda stream: stream[1].kind.lower() != "audio")[:MAX_STREAMS]
+    return tuple(sorted(first, key=lambda stream: stream[0]))
 
 
 @dataclass(slots=True)

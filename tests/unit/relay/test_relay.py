@@ -383,6 +383,17 @@ def test_streams_are_bounded_and_those_beyond_are_refused() -> None:
     assert harness.relay.table.allocator.pools[Side.EXTERNAL].in_use == MAX_STREAMS
 
 
+def test_of_too_many_streams_the_audio_is_served_wherever_it_stands() -> None:
+    harness = RelayHarness()
+    head, _, audio = sdp(CALLER, 5000).partition(b"m=audio")
+    body = head + b"m=video 5002 RTP/AVP 96\r\n" * (MAX_STREAMS + 1) + b"m=audio" + audio
+    ports = ports_in(harness.ng("offer", call_id="c-1", from_tag="a", sdp=body, direction=["external", "internal"])[b"sdp"])
+    assert [port > 0 for port in ports] == [True] * (MAX_STREAMS - 1) + [False] * 2 + [True]
+    answer = sdp(ENGINE, 6000).replace(b"m=audio", b"m=video 0 RTP/AVP 96\r\n" * (MAX_STREAMS + 1) + b"m=audio")
+    outside = ports_in(harness.ng("answer", call_id="c-1", from_tag="a", to_tag="b", sdp=answer)[b"sdp"])
+    assert [port > 0 for port in outside] == [False] * (MAX_STREAMS + 1) + [True]
+
+
 def test_an_empty_pool_is_an_error_and_recovers_to_exactly_full() -> None:
     harness = RelayHarness(external_ports=(30000, 30007))
     for number in range(4):
