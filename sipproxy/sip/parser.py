@@ -106,6 +106,10 @@ def _read_headers(message: Message, lines: list[bytes]) -> PeerError | None:
         key = KNOWN_KEYS.get(name) or key_of(name)
         if key is None or not colon or (b"\0" in line and b"\0" in _QUOTED.sub(b"", line)):
             problem = PeerError(400, "Bad Header")
+            if key == "via" and colon:
+                # The way back of the response that says so.
+                keys.append(key)
+                kept.append(line.replace(b"\0", b""))
         elif len(line) > MAX_HEADER_LINE:
             problem = PeerError(400, "Header Too Long")
         else:

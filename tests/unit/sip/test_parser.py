@@ -98,6 +98,14 @@ def test_what_is_broken_in_one_line_is_answered_all_the_same(line: bytes) -> Non
     assert response.count(b"Via:") == 1
 
 
+def test_a_nul_in_the_via_leaves_the_way_back() -> None:
+    data = invite_with().replace(b"\r\nVia: ", b"\r\nVia: \0", 1)
+    with pytest.raises(BadRequestError) as caught:
+        parse_message(data)
+    (good,) = parse_message(invite_with()).headers("via")
+    assert caught.value.request.make_response(400).headers("via") == [good]
+
+
 def test_a_nul_may_be_escaped_within_quotes() -> None:
     line = b'A: "b\\\0 \\" c" <sip:a@b>'
     assert line in bytes(parse_message(invite_with(add=line + b"\r\n")))
