@@ -28,13 +28,24 @@ def terminal(commands: str, log: Path, environment: dict[str, str]) -> Iterator[
     """Type commands into a shell that stays open, and return what shows its output so far; it ends by Ctrl-C."""
     with log.open("wb") as output:
         shell = subprocess.Popen(
-            ["sh", "-ec", commands], cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            ["sh", "-ec", commands],
+            cwd=ROOT,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # Who runs the tests in the background has them ignore Ctrl-C, and so would these.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         yield lambda: log.read_text(encoding="utf-8", errors="replace")
     finally:
         os.killpg(shell.pid, signal.SIGINT)
-        shell.wait(40)
+        try:
+            shell.wait(40)
+        except subprocess.TimeoutExpired:
+            os.killpg(shell.pid, signal.SIGKILL)
+            raise
 
 
 @pytest.mark.timeout(240)
