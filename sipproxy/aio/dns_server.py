@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from collections.abc import Sequence
 
@@ -12,7 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from daemonkit.address import Address
 from daemonkit.sockets import AddressUnavailable
 from daemonkit.udp import UdpEndpoint
-from sipproxy.aio.dns_zone import Place, Zone
+from sipproxy.aio.dns_limit import AnswerLimit, Cookies
+from sipproxy.aio.dns_zone import DnsClient, Place, Zone
 from sipproxy.dns_config import DnsConfig
 
 IDLE_SECONDS = 10.0
@@ -21,6 +23,8 @@ MAX_CONNECTIONS = 64
 MAX_QUERIES = 100
 """Queries of one TCP connection."""
 MAX_QUERY_OCTETS = 4_096
+COOKIE_MARK = b"\x00\x0a\x00"
+"""How the option of a cookie begins, whose length is below 256."""
 WILDCARD = "0.0.0.0"  # noqa: S104  # compared with, not bound
 
 
@@ -29,12 +33,15 @@ class DnsServer:
 
     def __init__(self, config: DnsConfig, *, registry: CollectorRegistry) -> None:
         host = config.bind[0]
-        self._zone = Zone(config.domain, ttl=config.ttl, name_server=None if host == WILDCARD else host)
+        cookies = Cookies(secrets.token_bytes(32))
+        self._zone = Zone(config.domain, ttl=config.ttl, name_server=None if host == WILDCARD else host, cookies=cookies)
+        self._limit = AnswerLimit()
         self._endpoint = UdpEndpoint(config.bind, self._on_datagram)
         self._listener: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._published: tuple[Place, ...] | None = None
         self._queries = Counter("sipuri_dns_queries", "DNS queries answered", ("transport", "rcode"), registry=registry)
+        self._limited = Counter("sipuri_dns_limited", "DNS answers that a network had too many of", ("outcome",), registry=registry)
         self._ignored = Counter("sipuri_dns_ignored", "Datagrams that are no query", registry=registry)
         Gauge("sipuri_dns_proxies", "Proxies in the zone", registry=registry).set_function(
             lambda: len({host for _, host, _ in self._published or ()})
@@ -70,18 +77,29 @@ class DnsServer:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    def _answer(self, wire: bytes, *, tcp: bool) -> bytes | None:
-        answer = self._zone.answer(wire, tcp=tcp)
+    def _answer(self, wire: bytes, client: DnsClient) -> bytes | None:
+        answer = self._zone.answer(wire, client)
         if answer is None:
             self._ignored.inc()
             return None
-        self._queries.labels("tcp" if tcp else "udp", answer.rcode).inc()
+        self._queries.labels("tcp" if client.tcp else "udp", answer.rcode).inc()
         return answer.wire
 
     def _on_datagram(self, data: bytes, address: Address) -> None:
-        answer = self._answer(data, tcp=False)
+        admitted = self._limit.admits(address[0], time.monotonic())
+        if not admitted and not self._goes_out(data):
+            return
+        answer = self._answer(data, DnsClient(address[0], time.time(), admitted=admitted))
         if answer is not None:
             self._endpoint.send(answer, address)
+
+    def _goes_out(self, data: bytes) -> bool:
+        """Return whether a query too many gets an answer, which is a short one unless its cookie is ours."""
+        if COOKIE_MARK in data:
+            return True
+        slips = self._limit.slips()
+        self._limited.labels("truncated" if slips else "dropped").inc()
+        return slips
 
     async def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -102,8 +120,13 @@ class DnsServer:
                 size = int.from_bytes(await reader.readexactly(2), "big")
                 if size > MAX_QUERY_OCTETS:
                     return
-                answer = self._answer(await reader.readexactly(size), tcp=True)
+                answer = self._answer(await reader.readexactly(size), _client_of(writer))
                 if answer is None:
                     return
                 writer.write(len(answer).to_bytes(2, "big") + answer)
                 await writer.drain()
+
+
+def _client_of(writer: asyncio.StreamWriter) -> DnsClient:
+    peer = writer.get_extra_info("peername") or ("",)
+    return DnsClient(peer[0], time.time(), tcp=True)

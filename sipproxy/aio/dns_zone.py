@@ -23,6 +23,8 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
+from sipproxy.aio.dns_limit import Cookies
+
 MAX_UDP_ANSWER = 1232
 """Octets of a UDP answer, whatever the client allows: larger ones may be fragmented and amplify reflection attacks."""
 MIN_UDP_ANSWER = 512
@@ -46,10 +48,23 @@ class DnsAnswer:
     rcode: str
 
 
+@dataclass(frozen=True, slots=True)
+class DnsClient:
+    """Who asks, and what it may get."""
+
+    source_ip: str
+    now: float
+    """Seconds of the wall clock: cookies outlive the process that made them."""
+    tcp: bool = False
+    admitted: bool = True
+    """Whether its network has not had too many answers; without that, only a cookie of ours gets it a whole one."""
+
+
 class Zone:
     """The records of one domain; `name_server` is the address of the NS record's name, if it has one."""
 
-    def __init__(self, domain: str, *, ttl: int, name_server: str | None) -> None:
+    def __init__(self, domain: str, *, ttl: int, name_server: str | None, cookies: Cookies) -> None:
+        self._cookies = cookies
         self._origin = dns.name.from_text(domain)
         self._ttl = ttl
         self._name_server = name_server
@@ -77,7 +92,7 @@ class Zone:
             names[service] = {dns.rdatatype.SRV: self._build_srv(service, found)} if found else {}
         self._names = names
 
-    def answer(self, wire: bytes, *, tcp: bool) -> DnsAnswer | None:
+    def answer(self, wire: bytes, client: DnsClient) -> DnsAnswer | None:
         """Return the answer to a query; None for a message that must not be answered: a response, or less than a header."""
         if len(wire) < HEADER_OCTETS or wire[2] & 0x80:
             return None
@@ -90,8 +105,21 @@ class Zone:
         if len(query.question) != 1:
             return _bare_error(wire, dns.rcode.FORMERR)
         response = dns.message.make_response(query, our_payload=MAX_UDP_ANSWER)
-        self._fill(query, response)
-        return DnsAnswer(_render(query, response, tcp=tcp), dns.rcode.to_text(response.rcode()))
+        known = self._take_cookie(query, response, client)
+        if client.admitted or known:
+            self._fill(query, response)
+        else:
+            response.flags |= dns.flags.TC
+        return DnsAnswer(_render(query, response, tcp=client.tcp), dns.rcode.to_text(response.rcode()))
+
+    def _take_cookie(self, query: dns.message.Message, response: dns.message.Message, client: DnsClient) -> bool:
+        """Give a client that sent a cookie a new one, and return whether it brought one of ours."""
+        brought = next((option for option in query.options if isinstance(option, dns.edns.CookieOption)), None)
+        if brought is None or query.edns > 0:
+            return False
+        server = self._cookies.make(brought.client, client.source_ip, client.now)
+        response.use_edns(0, payload=MAX_UDP_ANSWER, options=[dns.edns.CookieOption(brought.client, server)])
+        return self._cookies.is_ours(brought.client, brought.server, client.source_ip, client.now)
 
     def _fill(self, query: dns.message.Message, response: dns.message.Message) -> None:
         question = query.question[0]

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+import dns.flags
 import dns.message
 import dns.query
 import pytest
@@ -137,3 +138,23 @@ def test_connections_are_bounded(server: Server) -> None:
         assert late.recv(2) == b""
     for client in clients:
         client.close()
+
+
+def test_a_flood_gets_few_whole_answers_and_a_real_client_its_own(server: Server) -> None:
+    query = dns.message.make_query(f"_sip._udp.{DOMAIN}", "SRV").to_wire()
+    whole = truncated = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as flood:
+        flood.settimeout(0.5)
+        for _ in range(600):
+            flood.sendto(query, ("127.0.0.1", server.port))
+        while True:
+            try:
+                answer = dns.message.from_wire(flood.recv(2_000), ignore_trailing=True)
+            except TimeoutError:
+                break
+            whole += bool(answer.answer)
+            truncated += bool(answer.flags & dns.flags.TC)
+    assert 0 < whole < 200
+    assert truncated > 100
+    assert whole + truncated < 500
+    assert set(server.dig("+short", DOMAIN, "A").split()) == {"203.0.113.9", "203.0.113.10"}
