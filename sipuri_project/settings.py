@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from uuid import UUID
@@ -10,12 +11,14 @@ from django.templatetags.static import static
 
 from sipuri_project import environment as e
 from sipuri_project import folder_queue
+from sipuri_project.private_files import UMASK, close_directory
 from voiceapps.api.access import token_keys
 from voiceapps.console.navigation import navigation
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(e.text("SIPURI_VAR_DIR", str(BASE_DIR / "var")))
-VAR_DIR.mkdir(parents=True, exist_ok=True)
+os.umask(UMASK)
+CLOSED = [close_directory("SIPURI_VAR_DIR", VAR_DIR, create=True)]
 
 SIPURI_ENV = e.choice("SIPURI_ENV", "development", ("development", "production"))
 PRODUCTION = SIPURI_ENV == "production"
@@ -110,6 +113,7 @@ MEDIA_ALLOW_PRIVATE = e.boolean("SIPURI_MEDIA_ALLOW_PRIVATE", False)
 # Webhooks and recordings
 WEBHOOK_ALLOW_PRIVATE = e.boolean("SIPURI_WEBHOOK_ALLOW_PRIVATE", False)
 RECORDINGS_DIR = Path(e.text("SIPURI_RECORDINGS_DIR", str(VAR_DIR / "recordings")))
+CLOSED.append(close_directory("SIPURI_RECORDINGS_DIR", RECORDINGS_DIR, create=False))
 PROMPTS_DIR = VAR_DIR / "prompts"
 NODE_NAME = e.text("SIPURI_NODE_NAME", socket.gethostname())
 
