@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from callflow.aio.phone import Phone
 from tests.support.backend import TestBackend
@@ -61,6 +62,11 @@ from voiceapps.models import Call
 from django.db import connection
 result = [connection.vendor, list(Call.objects.values_list("end_class", flat=True))]"""
     assert until(lambda: fleet.python(code), seconds=5, what="the record") == ["postgresql", ["success"]]
+    held = redis.Redis.from_url(redis_url)
+    values = [held.get(key) for key in held.scan_iter() if held.type(key) == b"string"]
+    assert values, "the API counts its requests there"
+    # A pickle begins with its protocol.
+    assert not [value for value in values if isinstance(value, bytes) and value.startswith(b"\x80")]
 
 
 def ask(fleet: Fleet, method: str, path: str, body: str = "", token: str = "") -> tuple[int, dict[str, Any], str]:
