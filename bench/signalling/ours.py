@@ -97,6 +97,9 @@ def ours(postgres: Postgres, directory: Path, *, profile_dir: Path | None = None
     (callee,) = free_ports(1)
     fleet = Daemons(directory, ROLES, {"SIPURI_DATABASE_URL": postgres.create(DATABASE), STORE_DAYS: "0"}, profile_dir=profile_dir)
     fleet.env |= _addresses(callee)
+    if profile_dir:
+        # The profile is of the process that is started: with workers it would be the supervisor's.
+        fleet.env["SIPURI_SIP_WORKERS"] = "1"
     fleet.prepare()
     application_id, sip_uri, password = fleet.python(MAKE_APPLICATION)
     try:
