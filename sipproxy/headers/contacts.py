@@ -87,7 +87,10 @@ def inner_route(request: Request, config: SipProxyConfig) -> InnerRoute | None:
     in_route = (route.param(INNER_PARAMETER) if route is not None else "") or ""
     in_uri = take_param(request.uri_text, INNER_PARAMETER)[1]
     seal = config.seal(request.call_id, request.from_.tag)
-    first, latest = (InnerRoute.parse(text, seal) if text else None for text in (in_route, in_uri))
+    first = InnerRoute.parse(in_route, seal) if in_route else None
+    if in_uri == in_route:
+        return first
+    latest = InnerRoute.parse(in_uri, seal) if in_uri else None
     if first is None or latest is None:
         return first or latest
     return InnerRoute(latest.target or first.target, first.routes)

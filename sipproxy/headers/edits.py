@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Address
 
 from daemonkit.address import Address
@@ -101,11 +100,13 @@ def turn_response_outside(  # noqa: PLR0913  # what a response shows of us
     caller's own. `inner` is the route that the request followed.
     """
     strip_private(response)
+    values = response.values("record-route")
+    if not values and not response.count("contact"):
+        return
     sealed = ""
     if config.callflow_targets:
-        shown = inner_route(response, token) if inner is None else replace(inner, target=contact_uri(response))
+        shown = inner_route(response, token) if inner is None else InnerRoute(contact_uri(response), inner.routes)
         sealed = shown.sign(config.seal(response.call_id, response.from_.tag))
-    values = response.values("record-route")
     if values:
         # Without our entry it is a response inside a dialog, where Record-Route has no effect (RFC 3261 12.2.1.2).
         ours = _own_entry(values, token)

@@ -48,18 +48,25 @@ def find_description(message: Message) -> Description | None:
 
     Raises PeerError where a description may hide: 400 for a multipart body that cannot be parsed, 415 for an encoded body.
     """
+    if not message.body:
+        # Most messages, and each is asked several times.
+        return None
     kind = message.header("content-type") or ""
-    if message.body and _is_encoded(message) and (_media_type(kind) == DESCRIPTION or _is_multipart(kind)):
+    is_whole, is_multipart = _media_type(kind) == DESCRIPTION, _is_multipart(kind)
+    if (is_whole or is_multipart) and _is_encoded(message):
         raise PeerError(415, "Unsupported Content-Encoding")
-    return next((part.description for part in _parts(message) if part.describes_session), None)
+    if is_whole:
+        return Description(0, len(message.body))
+    return next((part.description for part in _parts(message) if part.describes_session), None) if is_multipart else None
 
 
 def is_optional(message: Message) -> bool:
     """Return whether a message's sender can do without an answer to its body, or to each part (RFC 3261 section 20.11)."""
     if _handling(message.header("content-disposition") or "") == "optional":
         return True
-    multipart = _is_multipart(message.header("content-type") or "")
-    return multipart and all(_handling(part.disposition) == "optional" for part in _parts(message))
+    if not message.body or not _is_multipart(message.header("content-type") or ""):
+        return False
+    return all(_handling(part.disposition) == "optional" for part in _parts(message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +85,8 @@ class _Part:
 
 
 def _parts(message: Message) -> Iterator[_Part]:
-    """Yield the parts of a message's body, in their order; raises PeerError 400 where it cannot be taken apart."""
-    if not message.body:
-        return
-    kind = message.header("content-type") or ""
-    if _is_multipart(kind):
-        yield from _Search(message.body).run(kind, 0, len(message.body), depth=0)
-    else:
-        yield _Part(_media_type(kind), "", Description(0, len(message.body)))
+    """Yield the parts of a multipart body, in their order; raises PeerError 400 where it cannot be taken apart."""
+    return _Search(message.body).run(message.header("content-type") or "", 0, len(message.body), depth=0)
 
 
 class _Search:

@@ -71,7 +71,7 @@ def format_params(params: Params) -> str:
 def param(params: Params, name: str) -> str | None:
     """Return the value of a parameter, "" for one without a value, None where it is absent; `name` in lower case."""
     for key, value in params:
-        if key.lower() == name:
+        if key == name or key.lower() == name:
             return value or ""
     return None
 

@@ -152,9 +152,10 @@ class Message(ABC):
 
     def append(self, name: str, value: str) -> None:
         """Add a field at the end."""
-        self._keys.append(key(name))
+        added = key(name)
+        self._keys.append(added)
         self._lines.append(_line(name, value))
-        self._typed.pop(key(name), None)
+        self._typed.pop(added, None)
 
     def prepend(self, name: str, value: str) -> None:
         """Add a field before the first of its name; at the very top where there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from sipproxy.sip.errors import PeerError
@@ -59,4 +59,4 @@ class NameAddr:
 
     def with_tag(self, tag: str) -> NameAddr:
         """Return the same address with this tag."""
-        return replace(self, params=with_param(self.params, "tag", tag))
+        return NameAddr(self.display, self.uri, with_param(self.params, "tag", tag))

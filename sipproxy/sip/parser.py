@@ -37,7 +37,7 @@ def parse_message(data: bytes) -> Request | Response:
     (start, *lines), broken = _lines(head)
     message, problem = _start(start)
     message.body = body
-    problem = _read_headers(message, lines) or problem or broken
+    problem = _read_headers(message, lines, has_nul=b"\0" in head) or problem or broken
     try:
         if problem is not None:
             raise problem
@@ -95,8 +95,11 @@ def _start(line: bytes) -> tuple[Request | Response, PeerError | None]:
     return request, PeerError(505, "Version Not Supported") if match[3] != "2.0" else None
 
 
-def _read_headers(message: Message, lines: list[bytes]) -> PeerError | None:
-    """Fill in the header fields; the good ones even if others are bad, so that a response can be made."""
+def _read_headers(message: Message, lines: list[bytes], *, has_nul: bool) -> PeerError | None:
+    """Fill in the header fields; the good ones even if others are bad, so that a response can be made.
+
+    `has_nul` says that there is a NUL somewhere: nearly never, so that the fields are not searched for one.
+    """
     problem: PeerError | None = None
     keys: list[str] = []
     kept: list[bytes] = []
@@ -104,7 +107,7 @@ def _read_headers(message: Message, lines: list[bytes]) -> PeerError | None:
     for line in unfolded[:MAX_HEADERS]:
         name, colon, _ = line.partition(b":")
         key = KNOWN_KEYS.get(name) or key_of(name)
-        if key is None or not colon or (b"\0" in line and b"\0" in _QUOTED.sub(b"", line)):
+        if key is None or not colon or (has_nul and b"\0" in line and b"\0" in _QUOTED.sub(b"", line)):
             problem = PeerError(400, "Bad Header")
             if key == "via" and colon:
                 # The way back of the response that says so.

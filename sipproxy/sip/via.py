@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from sipproxy.sip.errors import PeerError
@@ -60,7 +60,7 @@ class Via:
             params = with_param(params, "rport", str(port))
         if wants_port or self.host != host or param(params, "received") is not None:
             params = with_param(params, "received", host)
-        return replace(self, params=params)
+        return Via(self.transport, self.host, self.port, params)
 
     def reply_address(self) -> tuple[str, int]:
         """Return where a response goes over UDP (RFC 3261 18.2.2, RFC 3581 4); PeerError where rport is no port."""
