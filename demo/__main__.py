@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 
 from demo.lab import Lab, LabError
@@ -12,6 +13,8 @@ from demo.narrator import Narrator
 
 def main() -> int:
     """Run the tour; the exit code is 0 only if everything in it happened."""
+    # Whoever ends the tour from outside wants the roles ended, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     narrator = Narrator(sys.stdout)
     lab = Lab()
     once = os.environ.get("DEMO_ONCE") == "1"

@@ -15,6 +15,8 @@ from pathlib import Path
 import django
 from django.core.management import call_command
 
+from daemonkit.orphans import command_that_ends_with_us
+
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 
@@ -67,7 +69,11 @@ class Lab:
         self.log_path = self.state_dir / "roles.log"
         with self.log_path.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "manage.py", "runall"], stdout=log, stderr=subprocess.STDOUT, start_new_session=True, cwd=settings.BASE_DIR
+                command_that_ends_with_us(signal.SIGTERM, (sys.executable, "manage.py", "runall")),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd=settings.BASE_DIR,
             )
         deadline = time.monotonic() + START_SECONDS
         while not self._healthy(f"{settings.PUBLIC_URL}/healthz"):
