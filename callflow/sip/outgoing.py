@@ -21,6 +21,8 @@ _CHALLENGES = {
     401: ("www-authenticate", "Authorization"),
     407: ("proxy-authenticate", "Proxy-Authorization"),
 }
+MAX_CHALLENGES = 2
+"""Answered for one INVITE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class OutgoingCall(SipCall):
     def __init__(self, context: CallContext, number: int, destination: Destination, media: Address) -> None:
         super().__init__(context, number, CallState.CALLING)
         host, port = context.config.local
-        self._authorised = False
+        self._answered_challenges = 0
         self._call_id = f"{context.new_token()}@{host}"
         self._contact = f"sip:{destination.from_user}@{host}:{port}"
         self._cseq = 0
@@ -129,21 +131,24 @@ class OutgoingCall(SipCall):
     def _on_refusal(self, response: Response, request: Request, now: float) -> None:
         authorisation = self._authorise(response, request)
         if authorisation and self.state is CallState.CALLING:
-            self._authorised = True
+            self._answered_challenges += 1
             self.place(now, authorisation)
         else:
             self._refused(response.status, response.reason)
 
     def _authorise(self, response: Response, request: Request) -> tuple[str, str] | None:
-        """Return the header that answers a challenge of our realm, None for others and for a second one."""
+        """Return the header that answers a challenge of our realm, None for others.
+
+        A second one is answered if only the nonce was too old (RFC 7616 section 3.3), and no third.
+        """
         names = _CHALLENGES.get(response.status)
         credentials = self._destination.credentials
-        if names is None or credentials is None or self._authorised:
+        if names is None or credentials is None or self._answered_challenges >= MAX_CHALLENGES:
             return None
         for text in response.headers(names[0]):
             try:
                 challenge = Challenge.parse(text)
-                if challenge.realm != credentials.realm:
+                if challenge.realm != credentials.realm or (self._answered_challenges and not challenge.stale):
                     continue
                 answer = answer_challenge(
                     challenge,

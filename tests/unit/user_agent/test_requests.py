@@ -306,6 +306,19 @@ def test_the_phone_answers_a_challenge_of_its_realm_once() -> None:
     assert raw.events()[0] == OutgoingCallFailed(1, 407, "Proxy Authentication Required")
 
 
+def test_the_phone_takes_a_new_nonce_once() -> None:
+    raw = placed("sip.example.com")
+    invite = challenge(raw, "sip.example.com")
+    for number in (3, 4):
+        assert invite is not None
+        response = invite.make_response(407, to_tag="c")
+        response.append("Proxy-Authenticate", f'Digest realm="sip.example.com", nonce="m{number}", qop="auth", stale=true')
+        raw.agent.receive_datagram(bytes(response), SERVER, raw.now)
+        invite = next((m for m in raw.out() if isinstance(m, Request) and m.method == "INVITE"), None)
+        assert (invite is not None) == (number == 3)
+    assert raw.events()[0] == OutgoingCallFailed(1, 407, "Proxy Authentication Required")
+
+
 def test_the_phone_answers_no_challenge_of_another_realm() -> None:
     raw = placed("sip.example.com")
     assert challenge(raw, "evil.example.com") is None
