@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from celery import current_app
@@ -25,6 +26,7 @@ from voiceapps.rules.masking import masked_text, masked_url
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.reports import StatusEventQueued, WebhookFetched
 from voiceapps.services import audit
+from voiceapps.services.announcements import Announcer
 from voiceapps.services.audit import Actor
 from voiceapps.services.call_rows import ensure, storable
 
@@ -199,13 +201,7 @@ def _announce_now(delivery: WebhookDelivery) -> None:
     """Make a delivery due and announce it when the transaction commits; the caller saves it."""
     delivery.next_attempt_at = timezone.now()
     delivery.announce_at = timezone.now() + timedelta(seconds=ANNOUNCE_SECONDS)
-    delivery_id = str(delivery.pk)
-
-    def announce() -> None:
-        # Django logs a failed hook by its __qualname__, which a partial does not have: that error would fail the commit.
-        _announce(delivery_id)
-
-    transaction.on_commit(announce, robust=True)
+    transaction.on_commit(partial(_announcer.put, str(delivery.pk)))
 
 
 def _attempts_of_this_round(delivery: WebhookDelivery) -> int:
@@ -238,9 +234,11 @@ def _close(delivery: WebhookDelivery, state: DeliveryState) -> None:
     delivery.save(update_fields=["state", "next_attempt_at", "announce_at"])
 
 
-def _announce(delivery_id: str) -> None:
-    """Start the task now. If the broker is unavailable, the sweeper does so later."""
+def _start_task(delivery_id: str) -> None:
     current_app.send_task("voiceapps.tasks.send_webhook", args=[delivery_id], retry=False)
+
+
+_announcer = Announcer(_start_task)
 
 
 async def _send(request: OutboundRequest) -> OutboundAnswer:
