@@ -15,6 +15,7 @@ from daemonkit.errors import CannotStart
 from daemonkit.options import add_daemon_options, metrics_address
 from daemonkit.service import Service, run
 from sipuri_project.checks import TAG
+from voiceapps.daemon.ledger import LedgerError
 
 
 class DaemonCommand(BaseCommand):
@@ -36,8 +37,8 @@ class DaemonCommand(BaseCommand):
         metrics = metrics_address(options)
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
-        service = self.make_service(registry, metrics, options)
         try:
+            service = self.make_service(registry, metrics, options)
             sys.exit(run(service, metrics=metrics, registry=registry, drain_seconds=options["drain_seconds"]))
-        except CannotStart as error:
+        except (CannotStart, LedgerError) as error:
             raise CommandError(str(error)) from error

@@ -20,11 +20,16 @@ class EncryptedTextField(_Text):
 
     def get_prep_value(self, value: Any) -> Any:
         """Return the encrypted text."""
-        return _fernet(settings.SIPURI_FIELD_KEYS).encrypt(str(value).encode()).decode() if value else ""
+        return field_cipher().encrypt(str(value).encode()).decode() if value else ""
 
     def from_db_value(self, value: str | None, _expression: Any, _connection: Any) -> str:
         """Return the decrypted text."""
-        return _fernet(settings.SIPURI_FIELD_KEYS).decrypt(value.encode()).decode() if value else ""
+        return field_cipher().decrypt(value.encode()).decode() if value else ""
+
+
+def field_cipher() -> MultiFernet:
+    """Return what encrypts secrets at rest."""
+    return _fernet(settings.SIPURI_FIELD_KEYS)
 
 
 @lru_cache(maxsize=4)

@@ -12,7 +12,7 @@ from callflow.config import CallflowConfig
 from daemonkit.address import Address
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.daemon.outbound import WebhookClient
-from voiceapps.services.reports import write_reports
+from voiceapps.services.reports import ledger
 
 
 class CallflowNode:
@@ -26,9 +26,7 @@ class CallflowNode:
         new_client: Callable[[], WebhookClient],
         registry: CollectorRegistry,
     ) -> None:
-        self._reporter = NodeReporter(
-            "callflow", config.name, self._describe, write_reports=write_reports, metrics=metrics, registry=registry
-        )
+        self._reporter = NodeReporter("callflow", config.name, self._describe, ledger=ledger(), metrics=metrics, registry=registry)
         self._server = CallflowServer(
             config,
             find_application=ApplicationReader(self._reporter.database).find,
@@ -44,7 +42,7 @@ class CallflowNode:
 
     def ready(self) -> bool:
         """Return whether the node accepts new calls."""
-        return self._server.ready()
+        return self._server.ready() and self._reporter.is_healthy()
 
     def drain(self) -> None:
         """Refuse new calls, and say so at once."""

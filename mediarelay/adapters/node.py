@@ -19,7 +19,7 @@ from mediarelay.core.events import OneWayAudio, SessionEnded
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.rules.media_figures import MediaFigures
 from voiceapps.rules.reports import MediaNotice, MediaReport
-from voiceapps.services.reports import write_reports
+from voiceapps.services.reports import ledger
 
 REPORT_SECONDS = 10.0
 """The shortest time between two reports of one call; a relay with very many calls takes longer to get round to each."""
@@ -36,9 +36,7 @@ class ReportingRelay:
         self, config: RelayConfig, *, registry: CollectorRegistry, metrics: Address | None, commands: socket.socket | None = None
     ) -> None:
         self._config = config
-        self._reporter = NodeReporter(
-            "mediarelay", config.name, self._describe, write_reports=write_reports, metrics=metrics, registry=registry
-        )
+        self._reporter = NodeReporter("mediarelay", config.name, self._describe, ledger=ledger(), metrics=metrics, registry=registry)
         self._server = RelayServer(config, registry=registry, on_ended=self._on_ended, on_one_way=self._on_one_way, commands=commands)
         self._reports: asyncio.Task[None] | None = None
 
@@ -50,7 +48,7 @@ class ReportingRelay:
 
     def ready(self) -> bool:
         """Return whether the relay accepts offers for new calls."""
-        return self._server.ready()
+        return self._server.ready() and self._reporter.is_healthy()
 
     def drain(self) -> None:
         """Refuse offers for new calls and send a heartbeat that says so at once."""

@@ -17,7 +17,7 @@ from sipproxy.dns_config import DnsConfig
 from voiceapps.daemon.database import DatabaseBusyError
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.selectors import NodeView, node_pool
-from voiceapps.services.reports import write_reports
+from voiceapps.services.reports import ledger
 
 REFRESH_SECONDS = 2.0
 
@@ -28,9 +28,7 @@ class PooledDns:
     """The service of `runsipdns`."""
 
     def __init__(self, config: DnsConfig, *, registry: CollectorRegistry, metrics: Address | None) -> None:
-        self._reporter = NodeReporter(
-            "sipdns", config.name, self._describe, write_reports=write_reports, metrics=metrics, registry=registry
-        )
+        self._reporter = NodeReporter("sipdns", config.name, self._describe, ledger=ledger(), metrics=metrics, registry=registry)
         self._server = DnsServer(config, registry=registry)
         self._known = False
         self._draining = False
@@ -44,7 +42,7 @@ class PooledDns:
 
     def ready(self) -> bool:
         """Return whether the pool has been read at least once."""
-        return self._known and not self._draining
+        return self._known and not self._draining and self._reporter.is_healthy()
 
     def drain(self) -> None:
         """Write the state `draining` to the node row; queries are answered to the end."""

@@ -21,7 +21,7 @@ from sipproxy.aio.kernel_set import KernelSet
 from sipproxy.aio.server import ProxyServer
 from sipproxy.config import SipProxyConfig
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
-from voiceapps.services.reports import write_reports
+from voiceapps.services.reports import ledger
 
 
 class ProxyNode:
@@ -38,9 +38,7 @@ class ProxyNode:
     ) -> None:
         self._config = config
         self._sockets = sockets
-        self._reporter = NodeReporter(
-            "sipproxy", config.name, self._describe, write_reports=write_reports, metrics=metrics, registry=registry
-        )
+        self._reporter = NodeReporter("sipproxy", config.name, self._describe, ledger=ledger(), metrics=metrics, registry=registry)
         database = self._reporter.database
         self._refusals = RefusalLog(self._reporter.put, registry=registry)
         self._server = ProxyServer(
@@ -79,7 +77,7 @@ class ProxyNode:
 
     def ready(self) -> bool:
         """Return whether new calls are welcome."""
-        return self._server.ready()
+        return self._server.ready() and self._reporter.is_healthy()
 
     def drain(self) -> None:
         """Refuse new calls and write that at once: the DNS server drops this node from its answers."""

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.backend import TestBackend
 from tests.support.fleet import Fleet
+from tests.support.postgres_server import PostgresServer
 
 PACKAGES = {
     "sipp": "sip-tester",
@@ -47,6 +48,16 @@ def packages() -> None:
 def root() -> None:
     if os.geteuid() != 0:
         pytest.fail("This test makes network namespaces and needs root.")
+
+
+@pytest.fixture
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, which the test may stop and start."""
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.stop()
+    server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -28,15 +28,6 @@ APPLICATIONS = f"/v2/accounts/{ACCOUNT}/voice-applications"
 
 
 @pytest.fixture
-def postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    server.start()
-    yield server
-    server.stop()
-    server.remove()
-
-
-@pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
     server = RedisServer(tmp_path)
     server.start()

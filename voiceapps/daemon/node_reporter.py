@@ -1,18 +1,34 @@
-"""What every daemon tells the database: its records, and its node row."""
+"""What every daemon tells the database: its records, and its node row.
+
+A writer that has died, or that has waited for the database for very long, cannot be mended from within: the process says that it
+is not ready, and ends. Its journal tells the rest to its next boot.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.daemon.heartbeat import Heartbeat
-from voiceapps.daemon.report_writer import ReportWriter, WriteReports
+from voiceapps.daemon.ledger import Ledger
+from voiceapps.daemon.report_writer import ReportWriter
 from voiceapps.rules.reports import NodeBeat, Report, Role
+
+STUCK_SECONDS = 30.0
+"""A write that takes longer makes the node unready."""
+DEAD_SECONDS = 120.0
+"""A write that takes longer ends the process: the server's own time-outs are far shorter."""
+WATCH_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +59,7 @@ class NodeReporter:
         name: str,
         describe: Callable[[], NodeState | None],
         *,
-        write_reports: WriteReports,
+        ledger: Ledger,
         metrics: Address | None,
         registry: CollectorRegistry,
     ) -> None:
@@ -52,8 +68,10 @@ class NodeReporter:
         self._name = name
         self._describe = describe
         self._metrics_address = _text(metrics)
-        self._writer = ReportWriter(self.database, write_reports, registry=registry)
+        self._writer = ReportWriter(self.database, ledger, name, registry=registry)
         self._heartbeat = Heartbeat(self._writer, self._beat)
+        self._watch: asyncio.Task[None] | None = None
+        self._end_process: Callable[[], None] = lambda: os._exit(1)
         self.put: Callable[[Report], None] = self._writer.put
         """Queues a record; never waits and never raises."""
 
@@ -61,6 +79,11 @@ class NodeReporter:
         """Start writing and beating; the daemon's sockets must be open."""
         await self._writer.start()
         self._heartbeat.start()
+        self._watch = asyncio.create_task(self._watch_forever())
+
+    def is_healthy(self) -> bool:
+        """Return whether records are being written, or wait for a database that says when it will not take them."""
+        return self._writer.is_running and self._write_seconds() < STUCK_SECONDS
 
     def beat(self) -> None:
         """Beat now: something changed."""
@@ -68,9 +91,23 @@ class NodeReporter:
 
     async def stop(self) -> None:
         """Say that the node is down, write what is queued and close the database connection; the daemon must have stopped."""
+        if self._watch is not None:
+            self._watch.cancel()
         await self._heartbeat.stop()
         await self._writer.close()
         await self.database.close()
+
+    async def _watch_forever(self) -> None:
+        while self._writer.is_running and self._write_seconds() < DEAD_SECONDS:
+            await asyncio.sleep(WATCH_SECONDS)
+        log.critical("record_writer_lost", running=self._writer.is_running, seconds=round(self._write_seconds()))
+        # Neither the writer nor a thread that waits for ever can be ended in any other way.
+        self._end_process()
+
+    def _write_seconds(self) -> float:
+        """Return how long the write that is going on has taken so far."""
+        began = self._writer.began_at
+        return 0.0 if began is None else time.monotonic() - began
 
     def _beat(self) -> NodeBeat | None:
         state = self._describe()

@@ -6,6 +6,7 @@ from voiceapps.models.audit import AuditChain, AuditEntry
 from voiceapps.models.bans import Ban
 from voiceapps.models.calls import Call, CallEvent, MediaLeg, Recording
 from voiceapps.models.nodes import Node
+from voiceapps.models.records import RecordMark
 from voiceapps.models.refusals import RefusedAttempt
 from voiceapps.models.webhooks import WebhookAttempt, WebhookDelivery
 
@@ -21,6 +22,7 @@ __all__ = [
     "IdempotentAnswer",
     "MediaLeg",
     "Node",
+    "RecordMark",
     "Recording",
     "RefusedAttempt",
     "SipCredential",

@@ -196,6 +196,15 @@ class NodeBeat:
     """The external transports of a proxy: `udp:6160,tcp:6160`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who numbers reports: one boot of a node, each lane by itself."""
+
+    node: str
+    boot: str
+    lane: Literal["calls", "traces"]
+
+
 Report = (
     CallAdmitted
     | CallAnswered
@@ -210,3 +219,19 @@ Report = (
     | RecordingStored
     | NodeBeat
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Reports of one origin, numbered without a gap; those without an origin have no numbers."""
+
+    reports: tuple[Report, ...]
+    origin: Origin | None = None
+    first: int = 0
+    """The number of the first report."""
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """Return the two halves of the batch."""
+        middle = len(self.reports) // 2
+        there = Batch(self.reports[:middle], self.origin, self.first)
+        return there, Batch(self.reports[middle:], self.origin, self.first + middle)

@@ -1,0 +1,161 @@
+"""The two lanes of a daemon's reports, so that what must not be lost never waits behind what may be.
+
+`calls` holds what customers pay for and wait for: calls, their ends, webhooks, recordings. It lives in a journal on the disk.
+`traces` holds what helps to find faults: messages, refusals, notices. It lives in memory.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+import structlog
+
+from voiceapps.daemon.journal import Journal, JournalFullError
+from voiceapps.daemon.report_lines import Cipher, from_line, to_line
+from voiceapps.rules.reports import Batch, Origin, Report
+
+MAX_QUEUED_REPORTS = 50_000
+MAX_BATCH = 500
+
+log = structlog.get_logger(__name__)
+
+
+class Lane(Protocol):
+    """Numbered reports of one origin, the oldest first."""
+
+    origin: Origin
+
+    def batch(self) -> Batch | None:
+        """Return the oldest reports, at most `MAX_BATCH`; None where there are none."""
+
+    def drop(self, batch: Batch) -> None:
+        """Drop the reports of the batch that was returned last: they are written, or refused for good."""
+
+
+class MemoryLane:
+    """Reports in memory."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+        self._queue: deque[Report] = deque()
+        self._first = 1
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def put(self, report: Report) -> bool:
+        """Queue a report; False where there is no room."""
+        if len(self._queue) >= MAX_QUEUED_REPORTS:
+            return False
+        self._queue.append(report)
+        return True
+
+    def batch(self) -> Batch | None:
+        """Return the oldest reports."""
+        some = tuple(self._queue[index] for index in range(min(len(self._queue), MAX_BATCH)))
+        return Batch(some, self.origin, self._first) if some else None
+
+    def drop(self, batch: Batch) -> None:
+        """Drop the oldest reports."""
+        for _ in batch.reports:
+            self._queue.popleft()
+        self._first += len(batch.reports)
+
+
+class JournalLane:
+    """Reports in a journal; what it cannot take, because the disk is full, waits in memory for room."""
+
+    def __init__(self, origin: Origin, journal: Journal, cipher: Cipher) -> None:
+        self.origin = origin
+        self._journal = journal
+        self._cipher = cipher
+        self._number = 0
+        self._dropped = 0
+        self._held: deque[bytes] = deque()
+        self._shown: list[bytes] = []
+        self.unreadable = 0
+        """Lines that could not be read: of another version, or damaged."""
+
+    def __len__(self) -> int:
+        return max(self._number - self._dropped, 0 if self._journal.is_empty else 1)
+
+    def put(self, report: Report) -> bool:
+        """Append a report; False where neither the disk nor the memory has room. Raises ValueError for one that cannot be written."""
+        line = to_line(self._number + 1, report, self._cipher)
+        if len(self._held) >= MAX_QUEUED_REPORTS:
+            return False
+        self._number += 1
+        self._held.append(line)
+        self._settle()
+        return True
+
+    def batch(self) -> Batch | None:
+        """Return the oldest reports whose numbers follow each other."""
+        self._settle()
+        while lines := self._journal.peek(MAX_BATCH) or [self._held[index] for index in range(min(len(self._held), MAX_BATCH))]:
+            self._shown = []
+            numbered = self._take(lines)
+            if numbered:
+                return Batch(tuple(report for _, report in numbered), self.origin, numbered[0][0])
+            self._drop_shown()
+        return None
+
+    def drop(self, batch: Batch) -> None:
+        """Drop the lines that the last batch came from."""
+        self._dropped = batch.first + len(batch.reports) - 1
+        self._drop_shown()
+
+    def sync(self) -> None:
+        """Bring the journal to the disk. Raises OSError."""
+        self._journal.sync()
+
+    def close(self) -> bool:
+        """Close the journal and return whether nothing is left in it; then it is deleted."""
+        is_empty = self.batch() is None
+        if is_empty:
+            self._journal.remove()
+        else:
+            self._journal.close()
+        return is_empty
+
+    def _take(self, lines: Sequence[bytes]) -> list[tuple[int, Report]]:
+        """Read lines up to a gap between their numbers."""
+        numbered: list[tuple[int, Report]] = []
+        for line in lines:
+            report = self._read(line)
+            if report is not None and numbered and report[0] != numbered[-1][0] + 1:
+                break
+            self._shown.append(line)
+            if report is not None:
+                numbered.append(report)
+        return numbered
+
+    def _drop_shown(self) -> None:
+        for line in self._shown:
+            # A line that was read in memory may have found room in the journal meanwhile.
+            if self._journal.is_empty:
+                self._held.popleft()
+            else:
+                self._journal.drop(len(line))
+        self._shown = []
+
+    def _settle(self) -> None:
+        """Move what waits in memory to the journal, as far as it has room."""
+        while self._held:
+            try:
+                self._journal.append(self._held[0])
+            except (OSError, JournalFullError) as error:
+                if len(self._held) == 1:
+                    log.warning("journal_full", error=str(error))
+                return
+            self._held.popleft()
+
+    def _read(self, line: bytes) -> tuple[int, Report] | None:
+        try:
+            return from_line(line, self._cipher)
+        except ValueError as error:
+            self.unreadable += 1
+            log.error("record_unreadable", error=str(error), octets=len(line))
+            return None
