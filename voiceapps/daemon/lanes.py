@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import chain, islice
 from typing import Protocol
 
 import structlog
@@ -18,6 +19,8 @@ from voiceapps.rules.reports import Batch, Origin, Report
 
 MAX_QUEUED_REPORTS = 50_000
 MAX_BATCH = 500
+MAX_RECENT = 5_000
+"""Reports of a journal that are known in memory; if there are more, the journal is read."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +68,10 @@ class MemoryLane:
 
 
 class JournalLane:
-    """Reports in a journal; what it cannot take, because the disk is full, waits in memory for room."""
+    """Reports in a journal; what it cannot take, because the disk is full, waits in memory for room.
+
+    As long as all that the journal holds is also known in memory, nothing is read from it.
+    """
 
     def __init__(self, origin: Origin, journal: Journal, cipher: Cipher) -> None:
         self.origin = origin
@@ -73,7 +79,9 @@ class JournalLane:
         self._cipher = cipher
         self._number = 0
         self._dropped = 0
-        self._held: deque[bytes] = deque()
+        self._knows_all = journal.is_empty
+        self._recent: deque[tuple[bytes, Report]] = deque()
+        self._held: deque[tuple[bytes, Report]] = deque()
         self._shown: list[bytes] = []
         self.unreadable = 0
         """Lines that could not be read: of another version, or damaged."""
@@ -87,20 +95,22 @@ class JournalLane:
         if len(self._held) >= MAX_QUEUED_REPORTS:
             return False
         self._number += 1
-        self._held.append(line)
+        self._held.append((line, report))
         self._settle()
         return True
 
     def batch(self) -> Batch | None:
         """Return the oldest reports whose numbers follow each other."""
         self._settle()
-        while lines := self._journal.peek(MAX_BATCH) or [self._held[index] for index in range(min(len(self._held), MAX_BATCH))]:
+        while not self._knows_all and (lines := self._journal.peek(MAX_BATCH)):
             self._shown = []
-            numbered = self._take(lines)
+            numbered = self._read(lines)
             if numbered:
                 return Batch(tuple(report for _, report in numbered), self.origin, numbered[0][0])
             self._drop_shown()
-        return None
+        known = list(islice(chain(self._recent, self._held), MAX_BATCH))
+        self._shown = [line for line, _ in known]
+        return Batch(tuple(report for _, report in known), self.origin, self._dropped + 1) if known else None
 
     def drop(self, batch: Batch) -> None:
         """Drop the lines that the last batch came from."""
@@ -120,11 +130,39 @@ class JournalLane:
             self._journal.close()
         return is_empty
 
-    def _take(self, lines: Sequence[bytes]) -> list[tuple[int, Report]]:
+    def _settle(self) -> None:
+        """Move what waits in memory to the journal, as far as it has room."""
+        while self._held:
+            try:
+                self._journal.append(self._held[0][0])
+            except (OSError, JournalFullError) as error:
+                if len(self._held) == 1:
+                    log.warning("journal_full", error=str(error))
+                return
+            moved = self._held.popleft()
+            if self._knows_all:
+                self._recent.append(moved)
+                if len(self._recent) > MAX_RECENT:
+                    self._recent.clear()
+                    self._knows_all = False
+
+    def _drop_shown(self) -> None:
+        for line in self._shown:
+            # A line that was shown from memory may have found room in the journal meanwhile.
+            if self._journal.is_empty:
+                self._held.popleft()
+                continue
+            self._journal.drop(len(line))
+            if self._recent:
+                self._recent.popleft()
+        self._shown = []
+        self._knows_all = self._knows_all or self._journal.is_empty
+
+    def _read(self, lines: Sequence[bytes]) -> list[tuple[int, Report]]:
         """Read lines up to a gap between their numbers."""
         numbered: list[tuple[int, Report]] = []
         for line in lines:
-            report = self._read(line)
+            report = self._read_one(line)
             if report is not None and numbered and report[0] != numbered[-1][0] + 1:
                 break
             self._shown.append(line)
@@ -132,27 +170,7 @@ class JournalLane:
                 numbered.append(report)
         return numbered
 
-    def _drop_shown(self) -> None:
-        for line in self._shown:
-            # A line that was read in memory may have found room in the journal meanwhile.
-            if self._journal.is_empty:
-                self._held.popleft()
-            else:
-                self._journal.drop(len(line))
-        self._shown = []
-
-    def _settle(self) -> None:
-        """Move what waits in memory to the journal, as far as it has room."""
-        while self._held:
-            try:
-                self._journal.append(self._held[0])
-            except (OSError, JournalFullError) as error:
-                if len(self._held) == 1:
-                    log.warning("journal_full", error=str(error))
-                return
-            self._held.popleft()
-
-    def _read(self, line: bytes) -> tuple[int, Report] | None:
+    def _read_one(self, line: bytes) -> tuple[int, Report] | None:
         try:
             return from_line(line, self._cipher)
         except ValueError as error:

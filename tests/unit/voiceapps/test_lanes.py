@@ -98,7 +98,7 @@ def test_a_full_disk_loses_nothing(lane: JournalLane, monkeypatch: pytest.Monkey
         full.setattr(os, "write", refuse)
         for number in (2, 3):
             assert lane.put(message(number))
-        assert lane.batch() == Batch((message(1),), ORIGIN, 1)
+        assert lane.batch() == Batch(tuple(map(message, (1, 2, 3))), ORIGIN, 1)
     assert lane.put(message(4))
     assert taken(lane) == [1, 2, 3, 4]
 
@@ -133,6 +133,33 @@ def test_memory_has_a_size(lane: JournalLane, monkeypatch: pytest.MonkeyPatch) -
     assert taken(lane) == taken(memory) == [1, 2]
     lane.put(message(3))
     assert taken(lane) == [3]
+
+
+def test_more_than_memory_holds_is_read_from_the_journal(lane: JournalLane, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "MAX_RECENT", 3)
+    monkeypatch.setattr(lanes, "MAX_BATCH", 2)
+    for number in range(1, 8):
+        lane.put(message(number))
+    first = lane.batch()
+    assert first is not None
+    lane.put(message(8))
+    lane.drop(first)
+    assert taken(lane) == [3, 4, 5, 6, 7, 8]
+    lane.put(message(9))
+    with monkeypatch.context() as unread:
+        unread.setattr(Journal, "peek", None)
+        assert taken(lane) == [9]
+
+
+def test_what_overflows_while_a_batch_is_written_is_not_lost(lane: JournalLane, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "MAX_RECENT", 3)
+    lane.put(message(1))
+    batch = lane.batch()
+    assert batch is not None
+    for number in range(2, 7):
+        lane.put(message(number))
+    lane.drop(batch)
+    assert taken(lane) == [2, 3, 4, 5, 6]
 
 
 def test_a_line_that_cannot_be_read_is_counted_and_passed_over(path: Path) -> None:
