@@ -37,6 +37,7 @@ class NodeView:
     transports: tuple[tuple[str, int], ...]
     """The external transports of a proxy, with their ports."""
     load: int
+    boot: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +101,12 @@ def call_application(application_id: str) -> CallApplication | None:
 def live_nodes(role: str, *, seconds: float = NODE_LIVE_SECONDS) -> tuple[NodeView, ...]:
     """Return the processes of a role whose last heartbeat is at most so many seconds old, by name."""
     rows = Node.objects.filter(role=role, seen_at__gte=timezone.now() - timedelta(seconds=seconds)).exclude(state=NodeState.DOWN)
-    return tuple(
-        NodeView(row.name, row.role, row.state, row.public_address, row.internal_address, _transports(row), row.load) for row in rows
-    )
+    return tuple(map(_node_view, rows))
+
+
+def _node_view(row: Node) -> NodeView:
+    places = row.public_address, row.internal_address, _transports(row)
+    return NodeView(row.name, row.role, row.state, *places, row.load, row.boot)
 
 
 def _transports(row: Node) -> tuple[tuple[str, int], ...]:

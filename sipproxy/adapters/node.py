@@ -20,7 +20,9 @@ from sipproxy.admission.bans import BanChange
 from sipproxy.aio.kernel_set import KernelSet
 from sipproxy.aio.server import ProxyServer
 from sipproxy.config import SipProxyConfig
+from sipproxy.core.events import NodeChosen
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
+from voiceapps.rules.reports import CallForwarded
 from voiceapps.services.reports import ledger
 
 
@@ -47,6 +49,7 @@ class ProxyNode:
             country_of=country_of,
             on_record=self._reporter.put,
             on_refusal=self._refusals.add,
+            on_node=self._on_node,
             on_bans=self._on_bans,
             registry=registry,
         )
@@ -100,6 +103,11 @@ class ProxyNode:
             await self._kernel.stop()
         self._refusals.stop()
         await self._reporter.stop()
+
+    def _on_node(self, chosen: NodeChosen) -> None:
+        node = self._nodes.at(chosen.node) if self._nodes else None
+        if node is not None:
+            self._reporter.put(CallForwarded(chosen.call_id, node.name, node.boot))
 
     def _on_bans(self, change: BanChange) -> None:
         if self._kernel:

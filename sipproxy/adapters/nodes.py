@@ -29,6 +29,7 @@ class LiveNodes:
         self._role = role
         self._on_nodes = on_nodes
         self._seconds = seconds
+        self._by_address: dict[Address, NodeView] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -41,6 +42,10 @@ class LiveNodes:
         if self._task:
             self._task.cancel()
 
+    def at(self, address: Address) -> NodeView | None:
+        """Return the node that was last known at an address."""
+        return self._by_address.get(address)
+
     async def _refresh_forever(self) -> None:
         while True:
             await asyncio.sleep(self._seconds)
@@ -52,6 +57,7 @@ class LiveNodes:
         except (DatabaseError, DatabaseBusyError) as error:
             log.warning("nodes_unavailable", role=self._role, error=str(error))
             return
+        self._by_address = {_address(node): node for node in nodes}
         by_load = sorted(nodes, key=lambda node: node.load)
         self._on_nodes(tuple(_address(node) for node in by_load if node.state == "up"), tuple(_address(node) for node in by_load))
 

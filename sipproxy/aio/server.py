@@ -65,6 +65,7 @@ class ProxyServer:
         country_of: Callable[[str], str | None],
         on_record: Callable[[Report], None],
         on_refusal: Callable[[InviteRefused], None],
+        on_node: Callable[[NodeChosen], None],
         on_bans: Callable[[BanChange], None],
         registry: CollectorRegistry,
     ) -> None:
@@ -73,6 +74,7 @@ class ProxyServer:
         self._epoch = time.time() - time.monotonic()
         self._on_record = on_record
         self._on_refusal = on_refusal
+        self._on_node = on_node
         self._on_bans = on_bans
         self._relays = RelayClient(config.media_relays, bind_host=config.internal.bind[0], registry=registry)
         self._exporter = HepExporter(config.hep, registry) if config.hep else None
@@ -274,6 +276,7 @@ class ProxyServer:
 
     def _on_node_chosen(self, event: NodeChosen) -> None:
         self._debug("node_chosen", call_id=event.call_id, node=event.node)
+        self._on_node(event)
 
     def _on_offer_stands(self, event: OfferStands) -> None:
         self._debug("offer_not_taken_back", call_id=event.call_id)

@@ -107,7 +107,7 @@ class InviteChallenged:
 
 @dataclass(frozen=True, slots=True)
 class NodeChosen:
-    """Fired when the INVITE of a call goes to a call-flow node; for the log."""
+    """Fired when the INVITE of a call goes to a call-flow node, which holds it from then on."""
 
     call_id: str
     """The internal call id."""

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import StateApps
 
-from voiceapps.models import Call, IdempotentAnswer, VoiceApplication, WebhookAttempt, WebhookDelivery
+from voiceapps.models import Call, IdempotentAnswer, OpenCall, VoiceApplication, WebhookAttempt, WebhookDelivery
 
 FIRST = Path(__file__).parents[2] / "voiceapps" / "migrations" / "0001_initial.py"
 DIGEST = "a13b948038f058e0242298458e4797240f0a2b25152276378a7e6861bb478a37"
@@ -98,5 +98,6 @@ def test_rows_of_the_first_release_live_on(first_release: StateApps) -> None:
     assert (first.url, first.target) == ("http://***@a.example/down?sig=***", SECRET_URL)
     assert last.body == {"errorMessage": "http://***@a.example/ answered 500.", "cause": "error"}
     assert Call.objects.get().error_message == last.body["errorMessage"]
+    assert [(held.call_id, held.account_id, held.application_id) for held in OpenCall.objects.all()] == [("c-1", "9900000", application.pk)]
     attempt = WebhookAttempt.objects.all()[0]
     assert (attempt.url, attempt.response_body) == (first.url, DOCUMENT.replace("secret-3", "***"))

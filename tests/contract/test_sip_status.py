@@ -108,7 +108,7 @@ def test_four_queries_by_index_whatever_the_volume(customer: ApiCustomer, row: V
     about = [plan for plan in plans if "voiceapps_call " in plan or "voiceapps_refusedattempt" in plan or "application_id=?" in plan]
     assert about[-3:] == [
         "SEARCH voiceapps_call USING INDEX call_of_application (application_id=?); SCALAR SUBQUERY 1; "
-        "SEARCH U0 USING INDEX live_call (account_id=? AND application_id=?)",
+        "SEARCH U0 USING INDEX open_call (account_id=? AND application_id=?)",
         "SEARCH voiceapps_call USING INDEX call_of_application (application_id=? AND started_at>?)",
         "SEARCH voiceapps_refusedattempt USING INDEX refusal_page (application_id=? AND last_at>?); USE TEMP B-TREE FOR GROUP BY",
     ]

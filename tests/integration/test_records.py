@@ -34,6 +34,12 @@ async def begin(fleet: Fleet, application: Application) -> PhoneCall:
     return await phone.call(application.sip_uri, username=application.application_id, password=application.password)
 
 
+def kill(fleet: Fleet, role: str) -> None:
+    killed = fleet.processes.pop(role)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+
+
 def rows_become(fleet: Fleet, wanted: Any) -> None:
     until(lambda: fleet.python(ROWS) == wanted, seconds=20, what=f"the rows are {wanted}", every=0.5)
 
@@ -49,9 +55,7 @@ async def test_an_end_outlives_the_database_and_then_the_daemons(
     await call.hang_up()
     until(lambda: fleet.gauge("callflow", "sipuri_records_queued") >= 1, seconds=10, what="the end waits")
     for role in ("callflow", "sipproxy"):
-        killed = fleet.processes.pop(role)
-        os.killpg(killed.pid, signal.SIGKILL)
-        killed.wait()
+        kill(fleet, role)
     postgres.start()
     for role in ("callflow", "sipproxy"):
         fleet.spawn(role)
@@ -59,6 +63,18 @@ async def test_an_end_outlives_the_database_and_then_the_daemons(
     assert backend.wait("disconnect", seconds=30)[0]["cause"] == "hangup"
     until(lambda: len(list((fleet.state / "journals").iterdir())) == len(ROLES) - 2, seconds=10, what="no journal of the dead")
     assert len(backend.of("disconnect")) == 1
+
+
+async def test_the_calls_of_a_killed_node_end_when_it_is_back(make_fleet: Callable[..., Fleet], backend: TestBackend) -> None:
+    fleet = make_fleet(*ROLES)
+    fleet.start()
+    await begin(fleet, made(fleet, backend))
+    rows_become(fleet, [[["answered", ""]], 0])
+    kill(fleet, "callflow")
+    fleet.spawn("callflow")
+    rows_become(fleet, [[["disconnected", "node_lost"]], 1])
+    assert backend.wait("disconnect", seconds=30)[0]["cause"] == "error"
+    assert fleet.python("from voiceapps.models import OpenCall\nresult = OpenCall.objects.count()") == 0
 
 
 async def test_a_broker_that_is_away_costs_no_end(make_fleet: Callable[..., Fleet], backend: TestBackend, tmp_path: Path) -> None:

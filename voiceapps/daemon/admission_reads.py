@@ -18,9 +18,8 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Count, Q
 
-from voiceapps.choices import CallState
 from voiceapps.daemon.bulk import fetch_prepared
-from voiceapps.models import Call, SipCredential, VoiceApplication
+from voiceapps.models import OpenCall, SipCredential, VoiceApplication
 from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Limits
 
 MAX_REMEMBERED = 4_096
@@ -114,7 +113,7 @@ def _calls_elsewhere(snapshots: Sequence[AdmissionSnapshot], asking: ProxyRun | 
     limited = [held for held in snapshots if held.application_limits.max_calls is not None or held.account_limits.max_calls is not None]
     if not limited:
         return {}
-    live = Call.objects.filter(~Q(state=CallState.DISCONNECTED), account_id__in={held.account_id for held in limited}).order_by()
+    live = OpenCall.objects.filter(account_id__in={held.account_id for held in limited}).order_by()
     if all(held.account_limits.max_calls is None for held in limited):
         live = live.filter(application_id__in=[held.application_id for held in limited])
     if asking is not None:

@@ -123,6 +123,7 @@ class NodeReporter:
             load=state.load,
             metrics_address=self._metrics_address,
             transports=state.transports,
+            boot=self._writer.boot,
         )
 
 

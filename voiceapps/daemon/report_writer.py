@@ -74,6 +74,11 @@ class ReportWriter:
         self._wake.set()
 
     @property
+    def boot(self) -> str:
+        """The present life of the node; later ones sort behind earlier ones."""
+        return self._calls.origin.boot
+
+    @property
     def is_running(self) -> bool:
         """Whether the task that writes lives."""
         return self._task is not None and not self._task.done()

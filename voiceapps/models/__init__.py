@@ -4,7 +4,7 @@ from voiceapps.models.accounts import Account, ApiClient, ClientSecret, Idempote
 from voiceapps.models.applications import SipCredential, VoiceApplication
 from voiceapps.models.audit import AuditChain, AuditEntry
 from voiceapps.models.bans import Ban
-from voiceapps.models.calls import Call, CallEvent, MediaLeg, Recording
+from voiceapps.models.calls import Call, CallEvent, MediaLeg, OpenCall, Recording
 from voiceapps.models.nodes import Node
 from voiceapps.models.records import RecordMark
 from voiceapps.models.refusals import RefusedAttempt
@@ -22,6 +22,7 @@ __all__ = [
     "IdempotentAnswer",
     "MediaLeg",
     "Node",
+    "OpenCall",
     "RecordMark",
     "Recording",
     "RefusedAttempt",

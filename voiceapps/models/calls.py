@@ -48,7 +48,6 @@ class Call(models.Model):
             models.Index(fields=["account", "started_at", "call_id"], name="call_page"),
             models.Index(fields=["application", "started_at"], name="call_of_application"),
             models.Index(fields=["sip_call_id"], name="call_by_sip_call_id"),
-            models.Index(fields=["account", "application"], name="live_call", condition=~models.Q(state="disconnected")),
         ]
 
     def __str__(self) -> str:
@@ -88,6 +87,28 @@ class Call(models.Model):
         if self.answered_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.answered_at).total_seconds()
+
+
+class OpenCall(models.Model):
+    """A call that has not ended, and who holds it: its call-flow node or, until one is known, its proxy.
+
+    Limits and sweeps read this table alone, which is as small as the number of calls that are up.
+    """
+
+    call_id = models.CharField(primary_key=True, max_length=47)
+    account_id = models.CharField(max_length=16)
+    application_id = models.UUIDField(null=True)
+    started_at = models.DateTimeField()
+    proxy_node = models.CharField(max_length=200, blank=True)
+    proxy_boot = models.CharField(max_length=32, blank=True)
+    callflow_node = models.CharField(max_length=200, blank=True)
+    callflow_boot = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["account_id", "application_id"], name="open_call")]
+
+    def __str__(self) -> str:
+        return self.call_id
 
 
 class CallEvent(models.Model):

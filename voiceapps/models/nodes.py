@@ -19,6 +19,7 @@ class Node(models.Model):
     internal_address = models.CharField(max_length=64, blank=True)
     transports = models.CharField(max_length=64, blank=True, help_text="What a proxy speaks outside, and the port: udp:6160,tcp:6160.")
     metrics_address = models.CharField(max_length=64, blank=True)
+    boot = models.CharField(max_length=32, blank=True, default="", db_default="", help_text="Its present life; another one has ended.")
     load = models.PositiveIntegerField(default=0)
     seen_at = models.DateTimeField()
 

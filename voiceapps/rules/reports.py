@@ -43,6 +43,15 @@ class CallAdmitted:
 
 
 @dataclass(frozen=True, slots=True)
+class CallForwarded:
+    """The proxy sent a call to a call-flow node."""
+
+    call_id: str
+    node: str
+    boot: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallAnswered:
     """The caller's ACK arrived, from which the duration is counted."""
 
@@ -194,6 +203,8 @@ class NodeBeat:
     metrics_address: str
     transports: str = ""
     """The external transports of a proxy: `udp:6160,tcp:6160`."""
+    boot: str = ""
+    """The present life of the process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +218,7 @@ class Origin:
 
 Report = (
     CallAdmitted
+    | CallForwarded
     | CallAnswered
     | CallEnded
     | LadderMessage

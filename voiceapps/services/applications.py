@@ -12,8 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from voiceapps.choices import CallState
-from voiceapps.models import Account, Call, SipCredential, VoiceApplication
+from voiceapps.models import Account, OpenCall, SipCredential, VoiceApplication
 from voiceapps.rules import inbound_sip as rules
 from voiceapps.rules.callback_credentials import CREDENTIALS, URL_FIELDS, twice_given
 from voiceapps.rules.inbound_sip import InboundSip, InboundSipPatch, InvalidFields, Transition
@@ -104,7 +103,7 @@ def delete(application: VoiceApplication, *, actor: Actor, force: bool = False, 
     Raises CallsInProgressError, VersionConflictError, VoiceApplication.DoesNotExist.
     """
     application = _locked(application, versions)
-    live = Call.objects.filter(account_id=application.account_id, application=application).exclude(state=CallState.DISCONNECTED).count()
+    live = OpenCall.objects.filter(account_id=application.account_id, application_id=application.pk).count()
     if live and not force:
         raise CallsInProgressError(f"{live} calls of the application are up.")
     _record(actor, "application.delete", application, {"name": application.name, "live_calls": live})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -19,12 +20,9 @@ from voiceapps.models import Call, CallEvent, MediaLeg, Recording
 from voiceapps.rules import reports as r
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.media_figures import FIGURE_NAMES
-from voiceapps.selectors import live_nodes
-from voiceapps.services import webhooks
+from voiceapps.services import open_calls, webhooks
 from voiceapps.services.call_rows import call_row, ensure, storable
 
-# After this time a call whose node is silent is ended. A new call also gets this long to reach its call-flow node.
-SILENT_NODE_SECONDS = 60.0
 MAX_LINE = 512
 _LEGS = {"external": "caller", "internal": "callflow"}
 """The sides of a relay, as ladders name them."""
@@ -39,48 +37,73 @@ _EVENTS = BulkInsert(CallEvent)
 _MEDIA = BulkInsert(MediaLeg, key=("call_id", "leg"), update=("node", "at", *FIGURE_NAMES, "final"))
 
 
-def admit(reports: Sequence[r.CallAdmitted]) -> None:
-    """Create calls that a proxy admitted, or set the proxy of those that exist."""
+def admit(reports: Sequence[r.CallAdmitted], boot: str = "") -> None:
+    """Create calls that a boot of a proxy admitted, or set the proxy of those that exist; those that have not ended are open then."""
     _ADMITTED.write([call_row(report.call) | {"proxy_node": report.node} for report in reports])
+    there = _locked(report.call.call_id for report in reports)
+    up = [(report.call, report.node) for report in reports if there[report.call.call_id].is_up]
+    open_calls.hold_by_proxy(up, boot)
 
 
-def answer(report: r.CallAnswered) -> None:
-    """Mark a call as answered when the caller's ACK arrived."""
+def answer(report: r.CallAnswered, boot: str = "") -> None:
+    """Mark a call as answered when the caller's ACK arrived; from then on this boot of its call-flow node holds it."""
     ensure(report.call)
     waiting = Call.objects.filter(pk=report.call.call_id, state=CallState.INITIATED)
-    waiting.update(state=CallState.ANSWERED, answered_at=_when(report.at), callflow_node=report.node)
+    if waiting.update(state=CallState.ANSWERED, answered_at=_when(report.at), callflow_node=report.node):
+        open_calls.hold_by_callflow(report.call, report.node, boot)
 
 
 def end(reports: Sequence[r.CallEnded]) -> int:
-    """End calls, queue their disconnect webhooks and return the number of calls that ended. A second end changes nothing."""
+    """End calls, queue their disconnect webhooks and return the number of calls that ended.
+
+    A second end changes nothing, unless the first one was only the guess that the node is lost. Its webhook has gone out.
+    """
     first = {report.call.call_id: report for report in reversed(reports)}
     there = _locked(first)
     missing = [report.call for call_id, report in first.items() if call_id not in there]
     if missing:
         ensure(*missing)
         there |= _locked(call.call_id for call in missing)
-    changed = [call_id for call_id, (state, _) in there.items() if state != CallState.DISCONNECTED]
-    _ENDED.write({call_id: _end_row(first[call_id]) for call_id in changed})
-    wanting = [call_id for call_id in changed if there[call_id][1]]
+    changed = [call_id for call_id, held in there.items() if held.is_up]
+    corrected = [call_id for call_id, held in there.items() if held.was_lost and first[call_id].reason is not EndReason.NODE_LOST]
+    _ENDED.write({call_id: _end_row(first[call_id]) for call_id in (*changed, *corrected)})
+    open_calls.close(list(first))
+    wanting = [call_id for call_id in changed if there[call_id].status_url]
     if wanting:
         for call in Call.objects.select_related("application").filter(pk__in=wanting).order_by("started_at"):
             webhooks.queue_disconnect(call)
     return len(changed)
 
 
-def _locked(call_ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
-    """Lock the calls that exist and return the state and status URL of each."""
-    ids = sorted(call_ids)
+class _Locked(NamedTuple):
+    """What is known of a call whose row is locked."""
+
+    state: str
+    end_reason: str
+    status_url: str | None
+
+    @property
+    def is_up(self) -> bool:
+        return self.state != CallState.DISCONNECTED
+
+    @property
+    def was_lost(self) -> bool:
+        return not self.is_up and self.end_reason == EndReason.NODE_LOST
+
+
+def _locked(call_ids: Iterable[str]) -> dict[str, _Locked]:
+    """Lock the calls that exist, and return what is known of each."""
+    ids = sorted(set(call_ids))
     if not ids:
         return {}
-    return {call_id: (state, url) for call_id, state, url in fetch_prepared(_lock_statement(connection.vendor, len(ids)), ids)}
+    return {call_id: _Locked(*known) for call_id, *known in fetch_prepared(_lock_statement(connection.vendor, len(ids)), ids)}
 
 
 @lru_cache(maxsize=512)
 def _lock_statement(_vendor: str, count: int) -> str:
     # Locking in one order prevents deadlocks between two processes.
     rows = Call.objects.select_for_update(of=("self",)).filter(pk__in=[str(number) for number in range(count)]).order_by("pk")
-    statement: str = rows.values_list("pk", "state", "application__status_url").query.sql_with_params()[0]
+    statement: str = rows.values_list("pk", "state", "end_reason", "application__status_url").query.sql_with_params()[0]
     return statement
 
 
@@ -159,13 +182,10 @@ def store_recording(report: r.RecordingStored) -> None:
 
 
 def sweep() -> int:
-    """End the calls whose node is silent and return their number."""
-    live = {node.name for role in ("sipproxy", "callflow") for node in live_nodes(role, seconds=SILENT_NODE_SECONDS)}
-    silent_since = timezone.now() - timedelta(seconds=SILENT_NODE_SECONDS)
-    stranded = Call.objects.exclude(state=CallState.DISCONNECTED).filter(started_at__lt=silent_since)
-    lost = [_node_lost(call) for call in stranded if (call.callflow_node or call.proxy_node) not in live]
+    """End the calls that nobody holds any more and return their number."""
+    lost = Call.objects.filter(pk__in=open_calls.lost())
     with transaction.atomic():
-        return end(lost)
+        return end([_node_lost(call) for call in lost])
 
 
 def sweep_messages(keep: timedelta) -> int:

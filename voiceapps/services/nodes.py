@@ -20,6 +20,7 @@ def beat(report: NodeBeat) -> None:
             "transports": report.transports,
             "metrics_address": report.metrics_address,
             "load": report.load,
+            "boot": report.boot,
             "seen_at": datetime.fromtimestamp(report.at, UTC),
         },
     )

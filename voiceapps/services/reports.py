@@ -13,33 +13,44 @@ from voiceapps.daemon.ledger import Ledger
 from voiceapps.fields import field_cipher
 from voiceapps.models import RecordMark
 from voiceapps.rules import reports as r
-from voiceapps.services import bans, calls, nodes, refusals, webhooks
+from voiceapps.services import bans, calls, nodes, open_calls, refusals, webhooks
 
-Writer = Callable[[Sequence[Any]], object]
+Writer = Callable[[Sequence[Any], str], object]
+"""Writes reports of one kind, of the boot that is named, or of none."""
 
 
-def _one_by_one(write: Callable[[Any], None]) -> Writer:
-    def write_all(reports: Sequence[Any]) -> None:
+def _all(write: Callable[[Sequence[Any]], object]) -> Writer:
+    return lambda reports, _boot: write(reports)
+
+
+def _each(write: Callable[[Any], object]) -> Writer:
+    def write_each(reports: Sequence[Any], _boot: str) -> None:
         for report in reports:
             write(report)
 
-    return write_all
+    return write_each
+
+
+def _answers(reports: Sequence[r.CallAnswered], boot: str) -> None:
+    for report in reports:
+        calls.answer(report, boot)
 
 
 # In this order, so that a call exists before it ends, whatever the order of the reports in a batch.
 _WRITERS: dict[type, Writer] = {
     r.CallAdmitted: calls.admit,
-    r.CallAnswered: _one_by_one(calls.answer),
-    r.CallEnded: calls.end,
-    r.LadderMessage: calls.add_events,
-    r.MediaReport: calls.report_media,
-    r.MediaNotice: calls.note_media,
-    r.RecordingStored: _one_by_one(calls.store_recording),
-    r.RefusalSeen: _one_by_one(refusals.add),
-    r.WebhookFetched: _one_by_one(webhooks.add_fetched),
-    r.StatusEventQueued: _one_by_one(webhooks.queue_status_event),
-    r.NodeBeat: _one_by_one(nodes.beat),
-    r.SourceBanned: _one_by_one(bans.ban),
+    r.CallForwarded: _all(open_calls.forward),
+    r.CallAnswered: _answers,
+    r.CallEnded: _all(calls.end),
+    r.LadderMessage: _all(calls.add_events),
+    r.MediaReport: _all(calls.report_media),
+    r.MediaNotice: _all(calls.note_media),
+    r.RecordingStored: _each(calls.store_recording),
+    r.RefusalSeen: _each(refusals.add),
+    r.WebhookFetched: _each(webhooks.add_fetched),
+    r.StatusEventQueued: _each(webhooks.queue_status_event),
+    r.NodeBeat: _each(nodes.beat),
+    r.SourceBanned: _each(bans.ban),
 }
 
 
@@ -57,7 +68,7 @@ def write_batch(batch: r.Batch) -> None:
         mark, _ = RecordMark.objects.select_for_update().get_or_create(**asdict(batch.origin), defaults={"number": 0})
         last = batch.first + len(batch.reports) - 1
         if mark.number < last:
-            write_reports(batch.reports[max(0, mark.number + 1 - batch.first) :])
+            write_reports(batch.reports[max(0, mark.number + 1 - batch.first) :], batch.origin.boot)
             mark.number = last
             mark.save(update_fields=["number"])
 
@@ -67,10 +78,10 @@ def forget_boots(node: str, living: Collection[str]) -> None:
     RecordMark.objects.filter(node=node).exclude(boot__in=living).delete()
 
 
-def write_reports(batch: Sequence[r.Report]) -> None:
-    """Write a batch, all or nothing; raises whatever one bad report raises."""
+def write_reports(batch: Sequence[r.Report], boot: str = "") -> None:
+    """Write reports of a boot, all or nothing; raises whatever one bad report raises."""
     with transaction.atomic():
         for kind, write in _WRITERS.items():
             alike = [report for report in batch if type(report) is kind]
             if alike:
-                write(alike)
+                write(alike, boot)

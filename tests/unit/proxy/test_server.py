@@ -40,6 +40,7 @@ class Shell:
     def __init__(self) -> None:
         self.records: list[Report] = []
         self.refusals: list[InviteRefused] = []
+        self.chosen: list[NodeChosen] = []
         self.changes: list[BanChange] = []
         self.registry = CollectorRegistry()
         self.server = ProxyServer(
@@ -48,6 +49,7 @@ class Shell:
             country_of=lambda address: None,
             on_record=self.records.append,
             on_refusal=self.refusals.append,
+            on_node=self.chosen.append,
             on_bans=self.changes.append,
             registry=self.registry,
         )
@@ -102,9 +104,10 @@ def test_decisions_reach_their_callbacks() -> None:
     shell = Shell()
     admitted = CallAdmitted(CALL, "n")
     change = BanChange(lifted=(CALLER[0],))
-    for event in (ReportMade(admitted), REFUSED, BansChanged(change)):
+    chosen = NodeChosen("c-1", NODE_A)
+    for event in (ReportMade(admitted), REFUSED, BansChanged(change), chosen):
         shell.log_of(event)
-    assert (shell.records, shell.refusals, shell.changes) == ([admitted], [REFUSED], [change])
+    assert (shell.records, shell.refusals, shell.changes, shell.chosen) == ([admitted], [REFUSED], [change], [chosen])
 
 
 @pytest.mark.parametrize(

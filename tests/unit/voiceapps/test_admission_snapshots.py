@@ -113,7 +113,7 @@ def test_live_calls_are_found_by_their_index() -> None:
     limit_account(max_calls=5)
     with query_plans() as more_plans:
         elsewhere(row)
-    assert [plan.partition(" (")[0] for plan in (plans[1], more_plans[1])] == ["SEARCH voiceapps_call USING INDEX live_call"] * 2
+    assert [plan.partition(" (")[0] for plan in (plans[1], more_plans[1])] == ["SEARCH voiceapps_opencall USING INDEX open_call"] * 2
 
 
 def test_ended_calls_are_queried_in_chunks(django_assert_num_queries: DjangoAssertNumQueries) -> None:

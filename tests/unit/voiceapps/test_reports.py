@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 from bandwidth.models import DisconnectCallback
@@ -13,13 +14,15 @@ from pytest_django import DjangoAssertNumQueries, Settings
 
 from tests.unit.voiceapps.builders import STARTED, application, ended, facts
 from voiceapps import selectors, tasks
-from voiceapps.models import Call, CallEvent, MediaLeg, Node, RefusedAttempt, WebhookDelivery
+from voiceapps.models import Call, CallEvent, MediaLeg, Node, OpenCall, RefusedAttempt, VoiceApplication, WebhookDelivery
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.media_figures import MediaFigures
 from voiceapps.rules.reports import (
     CallAdmitted,
     CallAnswered,
+    CallFacts,
+    CallForwarded,
     LadderMessage,
     MediaNotice,
     MediaReport,
@@ -148,6 +151,76 @@ def test_the_sweeper_ends_the_calls_of_a_silent_node() -> None:
     assert calls.sweep() == 1
     assert Call.objects.get(pk=call.call_id).end_reason == "node_lost"
     assert Call.objects.get(pk=alive.call_id).state == "answered"
+
+
+def beat_of(name: str, boot: str, *, ago: float = 0.0, state: Literal["up", "down"] = "up") -> NodeBeat:
+    return NodeBeat("callflow", name, time.time() - ago, state, "", "127.0.0.1:6161", 0, "", boot=boot)
+
+
+def just_begun(row: VoiceApplication, number: int) -> CallFacts:
+    return replace(facts(row, number), started_at=time.time())
+
+
+def lost_calls() -> list[str]:
+    return list(Call.objects.filter(end_reason="node_lost").order_by("pk").values_list("pk", flat=True))
+
+
+def test_a_later_boot_of_a_node_ends_what_the_earlier_one_held() -> None:
+    row = application()
+    forwarded, answered, current = (just_begun(row, number) for number in (1, 2, 3))
+    write_reports([*(CallAdmitted(call, "proxy") for call in (forwarded, answered, current)), beat_of("node", "2")], "p")
+    write_reports([CallForwarded(forwarded.call_id, "node", "1"), CallForwarded(current.call_id, "node", "2")], "p")
+    write_reports([CallAnswered(answered, "node", time.time())], "1")
+    assert calls.sweep() == 2
+    assert lost_calls() == [forwarded.call_id, answered.call_id]
+    assert WebhookDelivery.objects.filter(event_type="disconnect").count() == 2
+    assert list(OpenCall.objects.values_list("pk", flat=True)) == [current.call_id]
+
+
+def test_a_boot_that_has_not_beaten_yet_holds_its_calls() -> None:
+    call = just_begun(application(), 1)
+    write_reports([beat_of("node", "1"), CallAdmitted(call, "proxy"), CallForwarded(call.call_id, "node", "2")], "p")
+    assert calls.sweep() == 0
+
+
+@pytest.mark.parametrize(("started_ago", "beat_ago", "lost"), [(70, 70, 1), (70, 50, 0), (50, 70, 0)])
+def test_a_silent_node_gets_a_minute(started_ago: float, beat_ago: float, lost: int) -> None:
+    call = replace(facts(application()), started_at=time.time() - started_ago)
+    write_reports([beat_of("node", "1", ago=beat_ago), CallAdmitted(call, "proxy"), CallForwarded(call.call_id, "node", "1")], "p")
+    assert calls.sweep() == lost
+
+
+def test_a_node_that_went_down_holds_nothing() -> None:
+    call = facts(application())
+    write_reports([beat_of("node", "1", state="down"), CallAdmitted(call, "proxy"), CallForwarded(call.call_id, "node", "1")], "p")
+    assert calls.sweep() == 1
+
+
+def test_without_a_call_flow_node_the_proxy_holds_a_call() -> None:
+    call = just_begun(application(), 1)
+    write_reports([CallAdmitted(call, "proxy")], "1")
+    assert calls.sweep() == 0
+    write_reports([replace(beat_of("proxy", "2"), role="sipproxy")])
+    assert calls.sweep() == 1
+
+
+def test_a_call_that_has_ended_is_not_opened_by_late_reports() -> None:
+    call = facts(application())
+    write_reports([ended(call)])
+    write_reports([CallAdmitted(call, "proxy"), CallForwarded(call.call_id, "node", "1"), CallAnswered(call, "node", STARTED)], "1")
+    assert not OpenCall.objects.exists()
+
+
+def test_the_real_end_replaces_the_guess_that_a_node_is_lost() -> None:
+    call = facts(application())
+    write_reports([CallAdmitted(call, "proxy")], "1")
+    assert calls.sweep() == 1
+    write_reports([ended(call)])
+    row = Call.objects.get()
+    assert (row.end_reason, row.duration_seconds) == ("caller_hangup", 8.0)
+    write_reports([ended(call, reason=EndReason.NODE_LOST)])
+    assert Call.objects.get().end_reason == "caller_hangup"
+    assert WebhookDelivery.objects.filter(event_type="disconnect").count() == 1
 
 
 def test_the_sweeper_of_an_idle_system_finds_nothing() -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db.models import Count, Q, Subquery, Sum
+from django.db.models import Count, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from rest_framework import serializers
@@ -21,7 +21,7 @@ from voiceapps.api.resources.voice_applications import TAG, ApplicationResourceV
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.forms import TextOrNull, Time
 from voiceapps.choices import CallState
-from voiceapps.models import Call, RefusedAttempt, VoiceApplication
+from voiceapps.models import Call, OpenCall, RefusedAttempt, VoiceApplication
 
 EXAMPLE: dict[str, object] = {
     "inboundSipCallsEnabled": True,
@@ -109,8 +109,8 @@ class SipStatusViewSet(ApplicationResourceViewSet):
 
 def _last_call(application: VoiceApplication) -> tuple[Call | None, int]:
     """Return the application's last call, None if it never had one, and the number of its live calls, by one query."""
-    calls = Call.objects.filter(account_id=application.account_id, application=application)
-    live = calls.filter(~Q(state=CallState.DISCONNECTED)).order_by().values("application").annotate(count=Count("pk")).values("count")
+    up = OpenCall.objects.filter(account_id=application.account_id, application_id=application.pk)
+    live = up.order_by().values("application_id").annotate(count=Count("pk")).values("count")
     last = Call.objects.filter(application=application).order_by("-started_at").annotate(live=Coalesce(Subquery(live), 0)).first()
     return (last, last.live) if last else (None, 0)
 
