@@ -96,6 +96,7 @@ HEP_COLLECTOR = e.endpoint("SIPURI_HEP")
 HEP_ID = e.whole("SIPURI_HEP_ID", 2001, most=2**32 - 1)
 HEP_KEY = e.text("SIPURI_HEP_KEY")
 MESSAGE_STORE_DAYS = e.whole("SIPURI_MESSAGE_STORE_DAYS", 7, most=365)
+REFUSAL_STORE_DAYS = e.whole("SIPURI_REFUSAL_STORE_DAYS", 30, least=1, most=365)
 REGION_OVERRIDES = e.region_overrides("SIPURI_REGION_OVERRIDES")
 DNS_BIND = e.address("SIPURI_DNS_BIND", "127.0.0.1:10053")
 
@@ -244,6 +245,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-calls": {"task": "voiceapps.tasks.sweep_calls", "schedule": 10.0},
     "sweep-tokens": {"task": "voiceapps.tasks.sweep_tokens", "schedule": 600.0},
     "sweep-messages": {"task": "voiceapps.tasks.sweep_messages", "schedule": 3600.0},
+    "sweep-refusals": {"task": "voiceapps.tasks.sweep_refusals", "schedule": 600.0},
     "sweep-answers": {"task": "voiceapps.tasks.sweep_idempotent_answers", "schedule": 3600.0},
     "beat": {"task": "voiceapps.tasks.beat", "schedule": 5.0},
 }

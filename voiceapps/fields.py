@@ -1,7 +1,9 @@
-"""A text that is encrypted in the database, by MultiFernet with `SIPURI_FIELD_KEYS`: the first key writes, all of them read."""
+"""Columns with a form of their own: an encrypted text, and the trace of a decision."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +11,17 @@ from cryptography.fernet import Fernet, MultiFernet
 from django.conf import settings
 from django.db import models
 
+from voiceapps.rules.admission import EXPECTED
+
 if TYPE_CHECKING:
     _Text = models.TextField[str, str]
+    _Results = models.TextField[list[dict[str, str]], list[dict[str, str]]]
 else:  # the generic form exists in the stubs only
-    _Text = models.TextField
+    _Text = _Results = models.TextField
 
 
 class EncryptedTextField(_Text):
-    """A text stored as a Fernet token; the empty text is stored as it is."""
+    """A text stored as a Fernet token, by MultiFernet with `SIPURI_FIELD_KEYS`: the first key writes, all of them read. "" stays ""."""
 
     def get_prep_value(self, value: Any) -> Any:
         """Return the encrypted text."""
@@ -35,3 +40,38 @@ def field_cipher() -> MultiFernet:
 @lru_cache(maxsize=4)
 def _fernet(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
+
+
+MAX_SEEN = 128
+"""Characters that a trace keeps of what a rule saw: most of it is what a peer sent."""
+_VERDICTS = {"p": "passed", "f": "failed", "s": "skipped"}
+
+
+class TraceField(_Results):
+    """The results of rules, each with `rule`, `verdict`, `expected` and `seen`, stored as short JSON.
+
+    `["host","p","a.example"]` is a result; what it expected stands at its end unless it is the usual, and a skipped rule is its bare name.
+    """
+
+    def get_prep_value(self, value: Any) -> Any:
+        """Return the stored text."""
+        return json.dumps([_short(result) for result in value], separators=(",", ":"))
+
+    def from_db_value(self, value: str, _expression: Any, _connection: Any) -> list[dict[str, str]]:
+        """Return the results."""
+        return [_whole(short) for short in json.loads(value)]
+
+
+def _short(result: Mapping[str, str]) -> str | list[str]:
+    rule, verdict, expected, seen = result["rule"], result["verdict"], result["expected"], result["seen"]
+    if verdict == "skipped" and not expected and not seen:
+        return rule
+    short = [rule, verdict[0], seen if len(seen) <= MAX_SEEN else f"{seen[: MAX_SEEN - 1]}…"]
+    return short if expected == EXPECTED.get(rule, "") else [*short, expected]
+
+
+def _whole(short: str | list[str]) -> dict[str, str]:
+    if isinstance(short, str):
+        return {"rule": short, "verdict": "skipped", "expected": "", "seen": ""}
+    rule, verdict, seen, *expected = short
+    return {"rule": rule, "verdict": _VERDICTS[verdict], "expected": expected[0] if expected else EXPECTED.get(rule, ""), "seen": seen}

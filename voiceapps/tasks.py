@@ -10,7 +10,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from voiceapps.rules.reports import NodeBeat
-from voiceapps.services import calls, clients, idempotency, nodes, webhooks
+from voiceapps.services import calls, clients, idempotency, nodes, refusals, webhooks
 
 
 @shared_task
@@ -38,6 +38,12 @@ def sweep_calls() -> None:
 def sweep_messages() -> None:
     """Delete SIP messages that are older than `SIPURI_MESSAGE_STORE_DAYS`."""
     calls.sweep_messages(timedelta(days=settings.MESSAGE_STORE_DAYS))
+
+
+@shared_task
+def sweep_refusals() -> None:
+    """Delete refused attempts that are older than `SIPURI_REFUSAL_STORE_DAYS`, and those of an application that has too many."""
+    refusals.sweep(timedelta(days=settings.REFUSAL_STORE_DAYS))
 
 
 @shared_task

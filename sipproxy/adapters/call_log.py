@@ -13,36 +13,38 @@ from voiceapps.rules.admission import Reason
 from voiceapps.rules.reports import RefusalSeen, Report
 
 FLUSH_SECONDS = 1.0
-MAX_GATHERED = 1_000
+MAX_GATHERED = 1_000  # kinds of refusals in one second, by application, source and reason
+MAX_FURTHER = 1_000  # kinds by application and reason, of sources that found no room
+
+_Kind = tuple[str | None, str, Reason]
+"""Application, source and reason; the source is "" for all that found no room."""
 
 
 @dataclass(slots=True)
 class _Burst:
     first: InviteRefused
-    last_at: float
-    count: int = 1
+    last_at: float = 0.0
+    count: int = 0
 
 
 class RefusalLog:
-    """The refusals of this second, alike ones counted together; past `MAX_GATHERED` kinds further ones are dropped and counted."""
+    """The refusals of this second, alike ones counted together; past `MAX_GATHERED` kinds the sources are no longer told apart."""
 
     def __init__(self, put: Callable[[Report], None], *, registry: CollectorRegistry) -> None:
         self._put = put
-        self._bursts: dict[tuple[str | None, str, Reason], _Burst] = {}
+        self._bursts: dict[_Kind, _Burst] = {}
         self._dropped = Counter("sipuri_refusals_dropped", "Refusals that found no room in their second", registry=registry)
         self._task: asyncio.Task[None] | None = None
 
     def add(self, refusal: InviteRefused) -> None:
         """Count one refusal."""
-        key = (refusal.application_id, refusal.source_ip, refusal.reason)
-        burst = self._bursts.get(key)
-        if burst:
-            burst.count += 1
-            burst.last_at = refusal.at
-        elif len(self._bursts) < MAX_GATHERED:
-            self._bursts[key] = _Burst(refusal, refusal.at)
-        else:
+        kind = self._kind(refusal)
+        if kind is None:
             self._dropped.inc()
+            return
+        burst = self._bursts.setdefault(kind, _Burst(refusal))
+        burst.count += 1
+        burst.last_at = refusal.at
 
     def start(self) -> None:
         """Start writing each second."""
@@ -57,8 +59,16 @@ class RefusalLog:
     def flush(self) -> None:
         """Write what is gathered."""
         bursts, self._bursts = self._bursts, {}
-        for burst in bursts.values():
-            self._put(_record(burst))
+        for (_, source_ip, _), burst in bursts.items():
+            self._put(_record(burst, source_ip))
+
+    def _kind(self, refusal: InviteRefused) -> _Kind | None:
+        """Return what a refusal is counted with, None if there is no room even without its source."""
+        for source_ip, most in ((refusal.source_ip, MAX_GATHERED), ("", MAX_GATHERED + MAX_FURTHER)):
+            kind = (refusal.application_id, source_ip, refusal.reason)
+            if kind in self._bursts or len(self._bursts) < most:
+                return kind
+        return None
 
     async def _flush_forever(self) -> None:
         while True:
@@ -66,11 +76,11 @@ class RefusalLog:
             self.flush()
 
 
-def _record(burst: _Burst) -> RefusalSeen:
+def _record(burst: _Burst, source_ip: str) -> RefusalSeen:
     first = burst.first
     return RefusalSeen(
         application_id=first.application_id,
-        source_ip=first.source_ip,
+        source_ip=source_ip,
         reason=first.reason,
         status=first.status,
         count=burst.count,

@@ -13,7 +13,10 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import StateApps
 
-from voiceapps.models import Call, IdempotentAnswer, OpenCall, VoiceApplication, WebhookAttempt, WebhookDelivery
+from voiceapps.models import Call, IdempotentAnswer, OpenCall, RefusedAttempt, VoiceApplication, WebhookAttempt, WebhookDelivery
+from voiceapps.rules.admission import Reason
+from voiceapps.rules.reports import RefusalSeen
+from voiceapps.services.reports import write_reports
 
 FIRST = Path(__file__).parents[2] / "voiceapps" / "migrations" / "0001_initial.py"
 DIGEST = "a13b948038f058e0242298458e4797240f0a2b25152276378a7e6861bb478a37"
@@ -71,6 +74,37 @@ def old_rows(apps: StateApps) -> None:
             account=account, call=call, event_type=event_type, url=SECRET_URL, method="POST", body=body, created_at=NOW
         )
         attempts.create(delivery=delivery, at=NOW, url=SECRET_URL, status=200, response_body=DOCUMENT, latency_ms=1)
+
+
+TRACE = [
+    {"rule": "host", "verdict": "passed", "expected": "a name or address of this service", "seen": "a.example"},
+    {"rule": "source_ip", "verdict": "failed", "expected": "203.0.113.0/24", "seen": "198.51.100.1"},
+    {"rule": "region", "verdict": "skipped", "expected": "", "seen": ""},
+]
+
+
+def old_refusals(apps: StateApps) -> None:
+    """Write refused attempts as the first release did, more than one batch of the migration."""
+    model = apps.get_model("voiceapps", "RefusedAttempt")
+    fields = {"source_ip": "198.51.100.1", "reason": "ip_not_allowed", "status": 401, "count": 3, "first_at": NOW, "last_at": NOW}
+    owners = (apps.get_model("voiceapps", "VoiceApplication").objects.get(), None)
+    model.objects.bulk_create(model(application=owners[n % 2], trace=TRACE, **fields) for n in range(1_200))
+
+
+def test_refused_attempts_live_on_and_new_ones_join_them(first_release: StateApps) -> None:
+    old_rows(first_release)
+    old_refusals(first_release)
+    migrate(None)
+    application = VoiceApplication.objects.get()
+    assert RefusedAttempt.objects.filter(application=application, key=None, count=3).count() == 600
+    assert all(row.trace == TRACE for row in RefusedAttempt.objects.all())
+    seen = RefusalSeen(
+        str(application.pk), "198.51.100.1", Reason.IP_NOT_ALLOWED, 401, 3, NOW.timestamp(), NOW.timestamp(), None, "", "", "", ()
+    )
+    write_reports([seen, seen])
+    assert RefusedAttempt.objects.exclude(key=None).get().count == 6
+    before = migrate("0005_encrypt_idempotent_answers").get_model("voiceapps", "RefusedAttempt")
+    assert before.objects.filter(trace=TRACE).count() == 1_200
 
 
 def stored_text(*tables: str) -> str:

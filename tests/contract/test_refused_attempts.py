@@ -19,7 +19,7 @@ TRACE = (
 
 
 def refusal(application_id: str | None, number: int = 0, **changes: Any) -> RefusalSeen:
-    """Return a burst. Each number is five minutes later, so that no burst joins another."""
+    """Return a burst. Each number is five minutes later, so that none joins another."""
     at = STARTED + 300 * number
     seen = RefusalSeen(application_id, "198.51.100.1", Reason.IP_NOT_ALLOWED, 401, 3, at, at + 1, "US", "user", "call@pbx", "PBX 1", TRACE)
     return replace(seen, **changes)
@@ -63,6 +63,12 @@ def test_an_attempt_has_every_field(customer: ApiCustomer, application_id: str) 
 def test_an_unknown_country_is_null(customer: ApiCustomer, application_id: str) -> None:
     write_reports([refusal(application_id, country=None)])
     assert listed(customer, application_id)[0]["country"] is None
+
+
+def test_an_entry_about_many_sources_names_none(customer: ApiCustomer, application_id: str) -> None:
+    write_reports([refusal(application_id, source_ip="", count=14_900)])
+    (entry,) = listed(customer, application_id)
+    assert (entry["sourceIp"], entry["country"], entry["count"]) == (None, None, 14_900)
 
 
 def test_pages_go_from_the_newest_back_and_miss_nothing(customer: ApiCustomer, application_id: str) -> None:

@@ -118,8 +118,9 @@ def test_everybody_is_told_to_come_again_while_postgresql_is_away(make_fleet: Ca
     assert "Traceback" not in fleet.log("web")
 
 
-def test_rows_of_the_first_release_live_on_in_postgresql(postgres: PostgresServer) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "tests/contract/test_migrations.py"]
+@pytest.mark.parametrize("path", ["tests/contract/test_migrations.py", "tests/unit/voiceapps/test_refusals.py"])
+def test_statements_of_our_own_do_the_same_in_postgresql(postgres: PostgresServer, path: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", path]
     environment = os.environ | {"SIPURI_DATABASE_URL": postgres.url}
     ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr

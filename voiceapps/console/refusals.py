@@ -13,18 +13,20 @@ from voiceapps.models import RefusedAttempt
 
 @admin.register(RefusedAttempt)
 class RefusedAttemptAdmin(ReadOnlyAdmin):
-    """The pages of refused attempts, one row a burst. A row shows the failed rule, a page all rules."""
+    """The pages of refused attempts, one row a minute. A row shows the failed rule, a page all rules."""
 
     list_display = ("last_at", "application", "source", "why", "seen", "expected", "status", "count")
     list_filter = ("reason", "status")
     list_select_related = ("application",)
     search_fields = ("source_ip", "request_user", "sip_call_id", "application__name")
-    exclude = ("trace",)
+    exclude = ("key", "trace")
     readonly_fields = ("rules",)
 
     @admin.display(description="Source")
     def source(self, attempt: RefusedAttempt) -> str:
-        """Return address and country of the caller."""
+        """Return address and country of the caller, or that the row is about many."""
+        if attempt.source_ip is None:
+            return "further sources"
         return f"{attempt.source_ip} {attempt.country}".strip()
 
     @display(description="Reason", label=True)

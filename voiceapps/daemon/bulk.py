@@ -18,16 +18,17 @@ Row = Mapping[str, object]
 
 
 class BulkInsert:
-    """An INSERT of rows. If a row's `key` exists, the columns of `update` are written, or nothing if there are none."""
+    """An INSERT of rows. If a row's `key` exists, its columns of `update` are replaced and those of `add` added to, if there are any."""
 
-    def __init__(self, model: type[Model], *, key: Sequence[str] = (), update: Sequence[str] = ()) -> None:
+    def __init__(self, model: type[Model], *, key: Sequence[str] = (), update: Sequence[str] = (), add: Sequence[str] = ()) -> None:
         self._table = model._meta.db_table  # noqa: SLF001  # Django's public API has no other name
         self._fields = [field for field in model._meta.concrete_fields if not isinstance(field, AutoField)]  # noqa: SLF001  # likewise
         self._key = key
         self._update = update
+        self._add = add
 
     def write(self, rows: Sequence[Row]) -> None:
-        """Write rows, by column name; missing columns get their default. Of rows with one key the last wins. Raises DatabaseError."""
+        """Write rows in their order, by column name; missing columns get their default. Raises DatabaseError."""
         _execute_each(self._statement, [[_prepared(field, row) for field in self._fields] for row in rows])
 
     @cached_property
@@ -37,7 +38,9 @@ class BulkInsert:
         statement = f"INSERT INTO {_quoted(self._table)} ({columns}) VALUES ({places})"  # noqa: S608  # names of our own model
         if not self._key:
             return statement
-        changes = ", ".join(f"{_quoted(name)} = excluded.{_quoted(name)}" for name in self._update)
+        replaced = (f"{_quoted(name)} = excluded.{_quoted(name)}" for name in self._update)
+        grown = (f"{_quoted(name)} = {_quoted(self._table)}.{_quoted(name)} + excluded.{_quoted(name)}" for name in self._add)
+        changes = ", ".join((*replaced, *grown))
         return f"{statement} ON CONFLICT ({', '.join(map(_quoted, self._key))}) DO " + (f"UPDATE SET {changes}" if changes else "NOTHING")
 
 

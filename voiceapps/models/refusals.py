@@ -1,4 +1,4 @@
-"""Refused attempts, aggregated by application, source and reason."""
+"""Refused attempts, aggregated by application, reason, source and minute."""
 
 from __future__ import annotations
 
@@ -7,14 +7,19 @@ from typing import ClassVar
 from django.db import models
 
 from voiceapps.choices import RefusalReason
+from voiceapps.fields import TraceField
 from voiceapps.models.applications import VoiceApplication
 
 
 class RefusedAttempt(models.Model):
-    """A burst of similar attempts: their number, and the trace of the first one."""
+    """The like attempts of one minute: their number, and the trace of the first one."""
 
-    application = models.ForeignKey(VoiceApplication, null=True, on_delete=models.SET_NULL, related_name="refusals")
-    source_ip = models.GenericIPAddressField(protocol="IPv4")
+    key = models.BinaryField(max_length=16, null=True, unique=True)
+    """Minute, application, reason and source in 16 octets, by which a writer finds the row; null in rows of an older release."""
+    application = models.ForeignKey(VoiceApplication, null=True, on_delete=models.SET_NULL, related_name="refusals", db_index=False)
+    """Without an index of its own: the one of pages begins with it."""
+    source_ip = models.GenericIPAddressField(protocol="IPv4", null=True)
+    """Null in the row that counts the attempts of all further sources of its minute."""
     country = models.CharField(max_length=2, blank=True)
     reason = models.CharField(max_length=32, choices=RefusalReason)
     status = models.PositiveSmallIntegerField()
@@ -24,11 +29,11 @@ class RefusedAttempt(models.Model):
     request_user = models.CharField(max_length=256, blank=True)
     sip_call_id = models.CharField(max_length=512, blank=True)
     user_agent = models.CharField(max_length=256, blank=True)
-    trace = models.JSONField()
+    trace = TraceField()
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-last_at"]
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["application", "last_at", "id"], name="refusal_page")]
 
     def __str__(self) -> str:
-        return f"{self.reason} from {self.source_ip}"
+        return f"{self.reason} from {self.source_ip or 'further sources'}"

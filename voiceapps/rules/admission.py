@@ -7,6 +7,7 @@ Nothing here has state or does I/O.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -135,6 +136,17 @@ class _Finding:
     reason: Reason | None
 
 
+EXPECTED: Mapping[str, str] = {
+    "host": "a name or address of this service",
+    "source_rate": "within the limit of one source",
+    "same_application": "Request-URI and To name the same application",
+    "application": "a SIP URI in use",
+    "enabled": "inbound SIP calls enabled",
+    "digest": "a valid digest for the application",
+}
+"""What the rules expect that expect the same of every call."""
+
+
 def decide(facts: RequestFacts, *, request_application: AdmissionSnapshot | None, to_application: AdmissionSnapshot | None) -> Decision:
     """Return the decision about an INVITE whose Request-URI and To name these applications, None if they name no application."""
     application = request_application
@@ -158,29 +170,29 @@ def decide(facts: RequestFacts, *, request_application: AdmissionSnapshot | None
 
 
 def _host(facts: RequestFacts) -> _Finding:
-    return _finding("host", facts.host_is_ours, "a name or address of this service", facts.host, 403, Reason.FOREIGN_HOST)
+    return _finding("host", facts.host_is_ours, EXPECTED["host"], facts.host, 403, Reason.FOREIGN_HOST)
 
 
 def _rate(facts: RequestFacts) -> _Finding:
     seen = "over the limit" if facts.source_limited else "within the limit"
-    return _finding("source_rate", not facts.source_limited, "within the limit of one source", seen, 503, Reason.RATE_LIMITED)
+    return _finding("source_rate", not facts.source_limited, EXPECTED["source_rate"], seen, 503, Reason.RATE_LIMITED)
 
 
 def _same_application(facts: RequestFacts, request: AdmissionSnapshot | None, to: AdmissionSnapshot | None) -> _Finding:
     same = request.application_id == to.application_id if request and to else request is to and facts.request_user == facts.to_user
     seen = f"{facts.request_user} and {facts.to_user}"
-    return _finding("same_application", same, "Request-URI and To name the same application", seen, 403, Reason.USER_MISMATCH)
+    return _finding("same_application", same, EXPECTED["same_application"], seen, 403, Reason.USER_MISMATCH)
 
 
 def _known(facts: RequestFacts, application: AdmissionSnapshot | None) -> _Finding:
-    return _finding("application", application is not None, "a SIP URI in use", facts.request_user, 401, Reason.UNKNOWN_APPLICATION)
+    return _finding("application", application is not None, EXPECTED["application"], facts.request_user, 401, Reason.UNKNOWN_APPLICATION)
 
 
 def _enabled(application: AdmissionSnapshot | None) -> _Finding:
     if application is None:
         return _skipped("enabled")
     seen = "enabled" if application.enabled else "disabled"
-    return _finding("enabled", application.enabled, "inbound SIP calls enabled", seen, 401, Reason.DISABLED)
+    return _finding("enabled", application.enabled, EXPECTED["enabled"], seen, 401, Reason.DISABLED)
 
 
 def _source_ip(facts: RequestFacts, application: AdmissionSnapshot | None) -> _Finding:
@@ -216,8 +228,7 @@ def _digest(facts: RequestFacts, application: AdmissionSnapshot | None) -> _Find
     if application is None or not application.password_auth:
         return _skipped("digest")
     status, reason = _DIGEST_FAILURES.get(facts.digest, (0, None))
-    expected = "a valid digest for the application"
-    return _finding("digest", facts.digest is DigestState.VALID, expected, facts.digest.value, status, reason)
+    return _finding("digest", facts.digest is DigestState.VALID, EXPECTED["digest"], facts.digest.value, status, reason)
 
 
 def _finding(rule: str, passed: bool, expected: str, seen: str, status: int, reason: Reason | None) -> _Finding:  # noqa: PLR0913  # one row of the table

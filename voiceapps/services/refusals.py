@@ -1,45 +1,127 @@
-"""Refused attempts: a burst of similar attempts is one row with a count."""
+"""Refused attempts: those of one source, for one reason, within one minute are one row with a count.
+
+Strangers can make the table grow. So each minute has a bounded number of rows that name their source, and one more for the attempts of
+all further sources.
+"""
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from functools import reduce
+from hashlib import blake2b
+from ipaddress import IPv4Address
+from typing import Any
 
-from django.db.models import F
+from django.db.models import Count, Q, QuerySet
+from django.utils import timezone
 
+from voiceapps.daemon.bulk import BulkInsert
 from voiceapps.models import RefusedAttempt
 from voiceapps.rules.reports import RefusalSeen
 from voiceapps.services.call_rows import storable
 
-# Attempts that follow each other within this time are one burst.
-BURST_SECONDS = 60.0
+MINUTE_SECONDS = 60
+MAX_SOURCES = 100
+"""Rows of one application, reason and minute that name their source: enough to see who calls. Writers at once may exceed it a little."""
+MAX_ROWS = 200_000
+"""Rows kept of one application, or of none: more than a flood for one reason brings in a day."""
+SWEPT_AT_ONCE = 1_000
+"""Rows that one statement deletes, so that other writers hardly wait for it."""
+_GROUPS_AT_ONCE = 50
+_FURTHER = bytes(4)
+"""The source in the key of a row that names none: 0.0.0.0 is nobody's address."""
+_LAST = b"\xff" * 4
+
+_UPSERT = BulkInsert(RefusedAttempt, key=("key",), update=("last_at",), add=("count",))
 
 
-def add(report: RefusalSeen) -> None:
-    """Add the attempts to the burst that they belong to, or start a new one."""
-    first_at = datetime.fromtimestamp(report.first_at, UTC)
-    last_at = datetime.fromtimestamp(report.last_at, UTC)
-    burst = RefusedAttempt.objects.filter(
-        application=UUID(report.application_id) if report.application_id else None,
-        source_ip=report.source_ip,
-        reason=report.reason.value,
-        last_at__gte=first_at - timedelta(seconds=BURST_SECONDS),
-    ).first()
-    if burst:
-        RefusedAttempt.objects.filter(pk=burst.pk).update(count=F("count") + report.count, last_at=last_at)
-        return
-    RefusedAttempt.objects.create(
-        application_id=report.application_id,
-        source_ip=report.source_ip,
-        country=report.country or "",
-        reason=report.reason.value,
-        status=report.status,
-        count=report.count,
-        first_at=first_at,
-        last_at=last_at,
-        request_user=storable(report.request_user)[:256],
-        sip_call_id=storable(report.sip_call_id)[:512],
-        user_agent=storable(report.user_agent)[:256],
-        trace=[asdict(result) for result in report.trace],
-    )
+def add(reports: Sequence[RefusalSeen]) -> None:
+    """Add attempts to the rows of their minutes; a report without a source is about one of many."""
+    groups = [_group(report) for report in reports]
+    named = _named(groups)
+    rows: dict[bytes, dict[str, Any]] = {}
+    for report, group in zip(reports, groups, strict=True):
+        key = _key(report, group, named[group])
+        row = rows[key] if key in rows else rows.setdefault(key, _row(report, key))
+        row["count"] += report.count
+        row["last_at"] = max(row["last_at"], _when(report.last_at))
+    # Sorted: two writers that lock rows in one order never wait for each other.
+    _UPSERT.write([rows[key] for key in sorted(rows)])
+
+
+def sweep(keep: timedelta) -> int:
+    """Delete rows that are older than `keep`, and the oldest of an application that has more than `MAX_ROWS`; return their number."""
+    removed = _delete_oldest(RefusedAttempt.objects.filter(last_at__lt=timezone.now() - keep))
+    crowded = RefusedAttempt.objects.order_by().values_list("application").annotate(rows=Count("pk")).filter(rows__gt=MAX_ROWS)
+    for application, rows in list(crowded):
+        removed += _delete_oldest(RefusedAttempt.objects.filter(application=application), rows - MAX_ROWS)
+    return removed
+
+
+def _delete_oldest(rows: QuerySet[RefusedAttempt], count: int | None = None) -> int:
+    """Delete the oldest rows, `count` of them or all, and return their number."""
+    removed = 0
+    while count is None or removed < count:
+        most = SWEPT_AT_ONCE if count is None else min(SWEPT_AT_ONCE, count - removed)
+        pks = list(rows.order_by("last_at", "pk").values_list("pk", flat=True)[:most])
+        if not pks:
+            break
+        removed += RefusedAttempt.objects.filter(pk__in=pks).delete()[0]
+    return removed
+
+
+def _group(report: RefusalSeen) -> bytes:
+    """Return minute, application and reason, with which a key begins."""
+    minute = int(report.first_at) // MINUTE_SECONDS
+    what = f"{report.application_id or ''} {report.reason.value}".encode()
+    return minute.to_bytes(4, "big") + blake2b(what, digest_size=8).digest()
+
+
+def _named(groups: Iterable[bytes]) -> dict[bytes, set[bytes]]:
+    """Return the keys of the rows that name their source, by group."""
+    named: dict[bytes, set[bytes]] = {group: set() for group in groups}
+    distinct = list(named)
+    for start in range(0, len(distinct), _GROUPS_AT_ONCE):
+        ranges = (Q(key__gt=group + _FURTHER, key__lte=group + _LAST) for group in distinct[start : start + _GROUPS_AT_ONCE])
+        for found in RefusedAttempt.objects.filter(reduce(operator.or_, ranges)).order_by().values_list("key", flat=True):
+            key = bytes(found or b"")
+            named[key[: -len(_FURTHER)]].add(key)
+    return named
+
+
+def _key(report: RefusalSeen, group: bytes, named: set[bytes]) -> bytes:
+    """Return the key of a report's row; a new source is added to those that are named while there is room."""
+    key = group + (IPv4Address(report.source_ip).packed if report.source_ip else _FURTHER)
+    if key in named:
+        return key
+    if key.endswith(_FURTHER) or len(named) >= MAX_SOURCES:
+        return group + _FURTHER
+    named.add(key)
+    return key
+
+
+def _row(report: RefusalSeen, key: bytes) -> dict[str, Any]:
+    """Return the columns of a row that its first report determines, with nothing counted yet."""
+    is_named = not key.endswith(_FURTHER)
+    return {
+        "key": key,
+        "application_id": report.application_id,
+        "source_ip": report.source_ip if is_named else None,
+        "country": (report.country or "") if is_named else "",
+        "reason": report.reason.value,
+        "status": report.status,
+        "count": 0,
+        "first_at": _when(report.first_at),
+        "last_at": _when(report.last_at),
+        "request_user": storable(report.request_user)[:256],
+        "sip_call_id": storable(report.sip_call_id)[:512],
+        "user_agent": storable(report.user_agent)[:256],
+        "trace": [asdict(result) for result in report.trace],
+    }
+
+
+def _when(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -46,7 +46,7 @@ _WRITERS: dict[type, Writer] = {
     r.MediaReport: _all(calls.report_media),
     r.MediaNotice: _all(calls.note_media),
     r.RecordingStored: _each(calls.store_recording),
-    r.RefusalSeen: _each(refusals.add),
+    r.RefusalSeen: _all(refusals.add),
     r.WebhookFetched: _each(webhooks.add_fetched),
     r.StatusEventQueued: _each(webhooks.queue_status_event),
     r.NodeBeat: _each(nodes.beat),

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from django.db import IntegrityError
 from pytest_django import DjangoAssertNumQueries
 
 from tests.unit.voiceapps.builders import application, ended, facts
 from voiceapps.daemon.bulk import BulkInsert, BulkUpdate
-from voiceapps.models import Call, CallEvent
+from voiceapps.models import Call, CallEvent, RefusedAttempt
 from voiceapps.rules.reports import CallAdmitted
 from voiceapps.services.call_rows import call_row
 from voiceapps.services.reports import write_reports
@@ -29,6 +31,15 @@ def test_an_existing_key_updates_the_named_columns_only() -> None:
     insert.write([row | {"proxy_node": "a"}])
     insert.write([row | {"proxy_node": "c"}, row | {"proxy_node": "b", "country": "DE"}])
     assert Call.objects.values_list("proxy_node", "country").get() == ("b", "US")
+
+
+def test_an_existing_key_is_added_to() -> None:
+    insert = BulkInsert(RefusedAttempt, key=("key",), update=("last_at",), add=("count",))
+    first, last = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    row = {"key": b"k", "source_ip": "198.51.100.1", "reason": "disabled", "status": 401, "first_at": first, "last_at": first, "trace": []}
+    insert.write([row | {"count": 2}])
+    insert.write([row | {"count": 3, "status": 403}, row | {"count": 4, "last_at": last}])
+    assert RefusedAttempt.objects.values_list("count", "last_at", "status").get() == (9, last, 401)
 
 
 def test_an_update_changes_the_named_columns_of_the_named_rows() -> None:

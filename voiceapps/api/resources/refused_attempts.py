@@ -47,7 +47,7 @@ class RefusedAttemptQuery(PageQuery):
 
 
 class RefusedAttemptData(serializers.Serializer[Any]):
-    """Like attempts of one burst, with the first one's details."""
+    """The like attempts of one minute, with the first one's details."""
 
     id = serializers.IntegerField()
     reason = serializers.ChoiceField(RefusalReason)
@@ -55,7 +55,10 @@ class RefusedAttemptData(serializers.Serializer[Any]):
     count = serializers.IntegerField()
     firstTime = Time(source="first_at")
     lastTime = Time(source="last_at")
-    sourceIp = serializers.CharField(source="source_ip")
+    sourceIp = TextOrNull(
+        source="source_ip",
+        help_text="Null in the entry that counts the attempts of all further sources, where very many called within one minute.",
+    )
     country = TextOrNull()
     requestUser = serializers.CharField(source="request_user", allow_blank=True)
     sipCallId = serializers.CharField(source="sip_call_id", allow_blank=True)
