@@ -122,6 +122,8 @@ def test_rows_of_the_first_release_live_on(first_release: StateApps) -> None:
     assert "secret-1" in stored_text("voiceapps_webhookdelivery")
     migrate(None)
     application = VoiceApplication.objects.get()
+    # A new account has limits, theirs has none, as before.
+    assert (application.account.max_calls, application.account.max_calls_per_second) == (None, None)
     assert (application.media_learning, application.media_source_ips, application.media_timeout) == ("strict", [], 30)
     assert json.loads(IdempotentAnswer.objects.get().document) == {"callInitiatedCallbackUrl": SECRET_URL}
     assert "secret" not in stored_text(

@@ -37,7 +37,8 @@ BUDGETS: dict[str, int] = {
     "getVoiceApplication": 3,
     "updateVoiceApplication": 11,
     "deleteVoiceApplication": 13,
-    "checkAdmission": 4,
+    # Two of them count calls, as a new account has limits.
+    "checkAdmission": 6,
     "listRefusedAttempts": 4,
     "getSipStatus": 6,
     "testWebhook": 3,

@@ -27,7 +27,11 @@ ACCOUNT = "9900000"
 CLIENT = "fleet-client"
 START_SECONDS = 60
 SECRET = secrets.token_hex(16)
-BOOTSTRAP = ("bootstrap", "--account", ACCOUNT, "--client-id", CLIENT, "--client-secret", SECRET, "--admin-password", "operator")
+BOOTSTRAP = (
+    *("bootstrap", "--account", ACCOUNT, "--client-id", CLIENT, "--client-secret", SECRET, "--admin-password", "operator"),
+    # Benches, scenarios and peers call more often than a new account may.
+    *("--max-calls", "none", "--max-calls-per-second", "none"),
+)
 T = TypeVar("T")
 
 

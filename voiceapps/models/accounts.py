@@ -36,14 +36,22 @@ def all_scopes() -> list[str]:
     return list(SCOPES)
 
 
+MAX_CALLS = 100
+MAX_CALLS_PER_SECOND = 5
+"""Limits of a new account, until an operator sets others: one customer's mistake must not take the service from all."""
+NO_LIMIT = "Empty: no limit."
+
+
 class Account(models.Model):
     """A customer. A limit that is null does not apply."""
 
     account_id = models.CharField(primary_key=True, max_length=16, validators=[RegexValidator(ACCOUNT_ID, "Digits only.")])
     name = models.CharField(max_length=200, blank=True)
-    max_calls = models.PositiveIntegerField("concurrent calls, at most", null=True, blank=True)
-    max_calls_per_second = models.PositiveIntegerField("new calls a second, at most", null=True, blank=True)
-    max_applications = models.PositiveIntegerField("voice applications, at most", null=True, blank=True)
+    max_calls = models.PositiveIntegerField("concurrent calls, at most", null=True, blank=True, default=MAX_CALLS, help_text=NO_LIMIT)
+    max_calls_per_second = models.PositiveIntegerField(
+        "new calls a second, at most", null=True, blank=True, default=MAX_CALLS_PER_SECOND, help_text=NO_LIMIT
+    )
+    max_applications = models.PositiveIntegerField("voice applications, at most", null=True, blank=True, help_text=NO_LIMIT)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from sipproxy.core.limits import SETTLED_SECONDS
 from sipproxy.sip import Response
 from tests.support.ua import Attempt, Caller
@@ -101,6 +103,49 @@ def test_new_calls_per_second_are_limited() -> None:
     assert verdicts(harness)["application_rate"] == "failed"
     harness.run(0.5)
     assert [place(harness, caller).statuses[-1], place(harness, caller).statuses[-1]] == [200, 480]
+
+
+AUTHENTICATION: dict[str, dict[str, object]] = {
+    "password": {},
+    "address": {"password_auth": False, "allowed_source_ips": ("0.0.0.0/0",)},
+    "both": {"allowed_source_ips": ("198.51.100.0/24",), "allowed_regions": ("US",)},
+}
+LIMIT_OF_ONE = {
+    "application_calls": {"application_limits": Limits(max_calls=1)},
+    "account_calls": {"account_limits": Limits(max_calls=1)},
+    "application_rate": {"application_limits": Limits(max_calls_per_second=1)},
+    "account_rate": {"account_limits": Limits(max_calls_per_second=1)},
+}
+
+
+@pytest.mark.parametrize("authentication", AUTHENTICATION)
+@pytest.mark.parametrize("rule", LIMIT_OF_ONE)
+def test_each_limit_answers_480_and_when_to_come_again(authentication: str, rule: str) -> None:
+    harness = world_of(application(**AUTHENTICATION[authentication], **LIMIT_OF_ONE[rule]))
+    caller = harness.caller()
+    attempts = [caller.call(URI, harness.now) for _ in range(2)]
+    harness.run(0.2)
+    assert sorted(attempt.statuses[-1] for attempt in attempts) == [200, 480]
+    assert refused(caller).header("retry-after") == "5"
+    assert verdicts(harness)[rule] == "failed"
+
+
+@pytest.mark.parametrize("authentication", AUTHENTICATION)
+@pytest.mark.parametrize("trouble", ["no relay", "no node", "full", "draining", "no database"])
+def test_trouble_of_our_own_answers_503_whatever_the_limits(authentication: str, trouble: str) -> None:
+    harness = world_of(application(**AUTHENTICATION[authentication], application_limits=Limits(1, 1), account_limits=Limits(1, 1)))
+    caller = harness.caller()
+    harness.relay_lives = trouble != "no relay"
+    harness.directory_lives = trouble != "no database"
+    if trouble == "no node":
+        harness.core.replace_nodes((), ())
+    elif trouble == "full":
+        harness.max_calls = 0
+        harness.restart()
+    elif trouble == "draining":
+        harness.core.drain()
+    assert place(harness, caller).statuses[-1] == 503
+    assert caller.responses[-1].header("retry-after") == "5"
 
 
 def test_a_limit_of_zero_admits_no_call() -> None:

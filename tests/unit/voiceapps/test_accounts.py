@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from io import StringIO
+
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.management import CommandError, call_command
 from django.test import Client
 
 from tests.unit.voiceapps.builders import ACTOR
@@ -36,13 +39,47 @@ def test_each_change_of_a_limit_is_audited_once(account: Account) -> None:
     accounts.set_limits(account, max_calls=5, max_calls_per_second=None, max_applications=9, actor=ACTOR)
     accounts.set_limits(account, max_calls=None, max_calls_per_second=2, max_applications=9, actor=ACTOR)
     assert limits() == (None, 2, 9)
-    assert entries("account.set_limits") == [{"max_calls": 5, "max_applications": 9}, {"max_calls": None, "max_calls_per_second": 2}]
+    assert entries("account.set_limits") == [
+        {"max_calls": 5, "max_calls_per_second": None, "max_applications": 9},
+        {"max_calls": None, "max_calls_per_second": 2},
+    ]
 
 
 def test_a_negative_limit_is_refused(account: Account) -> None:
     with pytest.raises(ValidationError):
         accounts.set_limits(account, max_calls=-1, max_calls_per_second=None, max_applications=None, actor=ACTOR)
-    assert (limits(), entries("account.set_limits")) == ((None, None, None), [])
+    assert (limits(), entries("account.set_limits")) == ((100, 5, None), [])
+
+
+def test_a_new_account_has_limits_until_others_are_set(account: Account) -> None:
+    assert limits() == (100, 5, None)
+    accounts.set_limits(account, max_calls=None, max_calls_per_second=None, max_applications=None, actor=ACTOR)
+    accounts.ensure_account("9900000", actor=ACTOR, name="Again")
+    assert limits() == (None, None, None)
+
+
+BOOTSTRAP = ("bootstrap", "--account", "9900000", "--client-id", "c", "--client-secret", "s" * 32)
+
+
+def test_bootstrap_sets_the_limits_that_it_is_given_and_no_others() -> None:
+    call_command(*BOOTSTRAP, stdout=StringIO())
+    assert limits() == (100, 5, None)
+    call_command(*BOOTSTRAP, "--max-calls", "none", "--max-calls-per-second", "50", stdout=StringIO())
+    assert limits() == (None, 50, None)
+    call_command(*BOOTSTRAP, stdout=StringIO())
+    call_command(*BOOTSTRAP, "--max-calls", "7", stdout=StringIO())
+    assert limits() == (7, 50, None)
+    with pytest.raises(CommandError, match="greater than or equal to 0"):
+        call_command(*BOOTSTRAP, "--max-calls=-1", stdout=StringIO())
+    with pytest.raises(CommandError, match="--max-calls"):
+        call_command(*BOOTSTRAP, "--max-calls", "many", stdout=StringIO())
+
+
+def test_the_console_offers_the_limits_of_a_new_account(admin_client: Client) -> None:
+    page = admin_client.get("/console/voiceapps/account/add/").content.decode()
+    assert 'value="100"' in page
+    assert 'value="5"' in page
+    assert "Empty: no limit." in page
 
 
 def test_an_operator_sets_name_and_limits(account: Account, admin_client: Client) -> None:
@@ -69,4 +106,4 @@ def test_the_page_shows_limits_and_reports_an_invalid_one(account: Account, admi
     assert all(f'name="{name}"' in page for name in NO_LIMITS)
     answer = admin_client.post(PAGE, {"name": "After", **NO_LIMITS, "max_calls": "-1"})
     assert answer.status_code == 200
-    assert (Account.objects.get().name, limits()) == ("Before", (None, None, None))
+    assert (Account.objects.get().name, limits()) == ("Before", (100, 5, None))

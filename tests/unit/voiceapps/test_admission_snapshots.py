@@ -31,6 +31,12 @@ def limit_account(**limits: int | None) -> None:
     accounts.set_limits(account, actor=ACTOR, **all_limits)
 
 
+@pytest.fixture(autouse=True)
+def account_without_limits() -> None:
+    accounts.ensure_account("9900000", actor=ACTOR)
+    limit_account()
+
+
 def admit(row: VoiceApplication, *numbers: int, node: str = "proxy-there") -> None:
     write_reports([CallAdmitted(facts(row, number), node) for number in numbers])
 

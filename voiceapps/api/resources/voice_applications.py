@@ -34,6 +34,7 @@ from voiceapps.api.wire.guards import entity_tag, once, wanted_versions
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
 from voiceapps.choices import CallbackMethod, MediaLearning
 from voiceapps.models import VoiceApplication
+from voiceapps.models.accounts import MAX_CALLS, MAX_CALLS_PER_SECOND
 from voiceapps.rules.cidr import MAX_SOURCE_RANGES
 from voiceapps.rules.inbound_sip import DIGEST_ALGORITHMS, InboundSipPatch
 from voiceapps.rules.media_settings import (
@@ -100,6 +101,12 @@ class Keepalive(WholeNumber):
         return seconds
 
 
+OWN_LIMIT = (
+    "Null: no limit of its own. The account's limits apply to all its applications together; "
+    f"a new account has {MAX_CALLS} concurrent calls and {MAX_CALLS_PER_SECOND} new calls a second."
+)
+
+
 class VoiceApplicationInput(StrictInput):
     """What POST and PATCH take; with PATCH a field that is not sent stays as it is and null clears it."""
 
@@ -115,8 +122,8 @@ class VoiceApplicationInput(StrictInput):
     callStatusMethod = serializers.ChoiceField(CallbackMethod.choices, source="status_method", required=False)
     callbackCreds = Credentials("callback", required=False)
     callbackTimeout = Seconds(source="callback_timeout", required=False, min_value=MIN_TIMEOUT, max_value=MAX_TIMEOUT)
-    maxConcurrentCalls = WholeNumber(source="max_calls", required=False, allow_null=True)
-    maxCallsPerSecond = WholeNumber(source="max_calls_per_second", required=False, allow_null=True)
+    maxConcurrentCalls = WholeNumber(source="max_calls", required=False, allow_null=True, help_text=OWN_LIMIT)
+    maxCallsPerSecond = WholeNumber(source="max_calls_per_second", required=False, allow_null=True, help_text=OWN_LIMIT)
     inboundSipCallsEnabled = StrictBoolean(source="inbound_sip.enabled", required=False)
     passwordAuthEnabled = StrictBoolean(source="inbound_sip.password_auth", required=False)
     allowedSourceIps = SourceRanges(source="inbound_sip.source_ips", required=False)

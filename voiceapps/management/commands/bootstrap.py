@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -12,6 +13,7 @@ from voiceapps.services import accounts, clients
 from voiceapps.services.audit import Actor
 
 ACTOR = Actor("command bootstrap")
+LIMITS = {"max_calls": "concurrent calls of the account", "max_calls_per_second": "new calls of the account a second"}
 
 
 class Command(BaseCommand):
@@ -25,12 +27,19 @@ class Command(BaseCommand):
         parser.add_argument("--client-id", required=True)
         parser.add_argument("--client-secret", default="", help=f"at least {clients.MIN_SECRET_LENGTH} characters")
         parser.add_argument("--admin-password", default="", help="sets the password of the operator `admin`")
+        for limit, what in LIMITS.items():
+            option = "--" + limit.replace("_", "-")
+            parser.add_argument(
+                option, type=_number_or_none, default=argparse.SUPPRESS, metavar="N", help=f"{what}, at most; `none` is no limit"
+            )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Create everything or nothing; raises CommandError with the rule that an argument breaks."""
         try:
             with transaction.atomic():
                 account = accounts.ensure_account(options["account"], actor=ACTOR)
+                limits = {name: options.get(name, getattr(account, name)) for name in LIMITS}
+                account = accounts.set_limits(account, **limits, max_applications=account.max_applications, actor=ACTOR)
                 made = clients.ensure_client(options["client_id"], options["client_secret"], account, actor=ACTOR)
                 if options["admin_password"]:
                     accounts.ensure_operator(options["admin_password"], actor=ACTOR)
@@ -41,3 +50,7 @@ class Command(BaseCommand):
             self.stdout.write(f"client secret  {made}  (shown once)" if made else "client secret  as before")
         if options["admin_password"]:
             self.stdout.write("operator       admin")
+
+
+def _number_or_none(text: str) -> int | None:
+    return None if text == "none" else int(text)

@@ -1,4 +1,4 @@
-"""Refused attempts get a key by which they are written, and a shorter trace; the rows of an older release keep what they say."""
+"""Refused attempts get a key by which they are written, and a shorter trace; new accounts get limits. What rows say stays as it is."""
 
 import json
 from typing import Any
@@ -76,5 +76,21 @@ class Migration(migrations.Migration):
         migrations.RemoveField(
             model_name='refusedattempt',
             name='long_trace',
+        ),
+        # Of these Django alone knows the default: no row changes.
+        migrations.AlterField(
+            model_name='account',
+            name='max_calls',
+            field=models.PositiveIntegerField(blank=True, default=100, help_text='Empty: no limit.', null=True, verbose_name='concurrent calls, at most'),
+        ),
+        migrations.AlterField(
+            model_name='account',
+            name='max_calls_per_second',
+            field=models.PositiveIntegerField(blank=True, default=5, help_text='Empty: no limit.', null=True, verbose_name='new calls a second, at most'),
+        ),
+        migrations.AlterField(
+            model_name='account',
+            name='max_applications',
+            field=models.PositiveIntegerField(blank=True, help_text='Empty: no limit.', null=True, verbose_name='voice applications, at most'),
         ),
     ]
