@@ -4,6 +4,7 @@ MAX_WAITING_STRANGERS = 256  # datagrams of strangers that wait to be handled: s
 MAX_WAITING_KNOWN = 2_000  # datagrams of sources that had a call admitted a short while ago
 MAX_CONNECTIONS = 4_000  # of one stream listener in one process
 MAX_CONNECTIONS_PER_SOURCE = 50
+MAX_STRANGERS_PER_NETWORK = 200  # connections from one /24 along which no call was admitted
 MAX_CONNECTING = 200  # connections that we are opening
 MAX_UNSENT_MESSAGES = 64  # for one of these
 MAX_WRITE_BUFFER = 1_048_576  # bytes that a peer may leave unread before its connection is closed

@@ -93,6 +93,11 @@ class Listeners:
         """Return whether a stream's connection with an address is open."""
         return self._streams[listener].is_connected(address)
 
+    def welcome(self, address: Address) -> None:
+        """Note an admitted call: a connection with its caller's address belongs to a caller."""
+        for stream in self._streams.values():
+            stream.welcome(address)
+
     def ask_worker(self, claim: Claim, on_granted: OnGranted) -> None:
         """Ask another worker of this node for a nonce count of its own."""
         self._handover.ask(claim, on_granted)

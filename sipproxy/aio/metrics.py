@@ -84,14 +84,16 @@ class ProxyMetrics(Collector):
     def _connections(self) -> Iterable[Metric]:
         listeners = self._listeners
         opened = GaugeMetricFamily("sipuri_sip_connections", "Open connections", labels=["transport"])
-        refused = CounterMetricFamily("sipuri_sip_connections_refused", "Connections over a cap", labels=["transport"])
+        refused = CounterMetricFamily("sipuri_sip_connections_refused", "Connections that found no room", labels=["transport"])
         ended = CounterMetricFamily("sipuri_sip_connections_ended", "Connections ended: silent or unreadable", labels=["transport"])
+        displaced = CounterMetricFamily("sipuri_sip_connections_displaced", "Strangers that made room for others", labels=["transport"])
         for transport in STREAMS:
             label = [transport.value]
             opened.add_metric(label, listeners.connections(transport))
             refused.add_metric(label, listeners.counted(transport, lambda held: held.refused))
             ended.add_metric(label, listeners.counted(transport, lambda held: held.overdue + held.unreadable + held.unread))
-        return opened, refused, ended
+            displaced.add_metric(label, listeners.counted(transport, lambda held: held.displaced))
+        return opened, refused, ended, displaced
 
 
 def status_label(status: int) -> str:

@@ -249,6 +249,7 @@ class ProxyServer:
         record = event.record
         if isinstance(record, CallAdmitted):
             call = record.call
+            self._listeners.welcome((call.source_ip, call.source_port))
             self._debug("call_admitted", call_id=call.call_id, application_id=call.application_id, source=call.source_ip)
         elif isinstance(record, CallEnded):
             self._debug("call_ended", call_id=record.call.call_id, reason=record.reason.value, status=record.sip_status)

@@ -5,7 +5,8 @@ that address goes back along the connection. If none is open, TCP connects anew;
 certificate could prove. The core is told when a connection ends, and gives up the requests that went along it.
 
 Each connection is bounded: one message must arrive within ten seconds of its first octet, a silent connection is closed after five
-minutes, and so is one whose peer does not read. One source may have only a share of the connections, a banned one has none.
+minutes, and so is one whose peer does not read. One source, and one network, may have only a share of the connections; for a new one the
+longest connected stranger makes room. A banned source has none.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
@@ -23,14 +23,15 @@ from sipproxy.aio.limits import (
     CONNECT_SECONDS,
     IDLE_SECONDS,
     MAX_CONNECTING,
-    MAX_CONNECTIONS,
-    MAX_CONNECTIONS_PER_SOURCE,
     MAX_UNSENT_MESSAGES,
     MAX_WRITE_BUFFER,
     MESSAGE_SECONDS,
 )
+from sipproxy.aio.places import NoRoomError, Places
 from sipproxy.sip import PeerError
 from sipproxy.sip.framing import PING, PONG, StreamFraming
+
+_RESPONSE = b"SIP/2.0 "
 
 
 @dataclass(slots=True)
@@ -38,7 +39,9 @@ class StreamCounters:
     """Counts of what happened to connections; each only grows."""
 
     refused: int = 0
-    """Connections over a cap, or of banned sources."""
+    """Connections for which there was no room, or of banned sources."""
+    displaced: int = 0
+    """Connections of strangers that made room for newer ones."""
     overdue: int = 0
     """Connections that were silent for too long, or in the middle of a message."""
     unreadable: int = 0
@@ -78,7 +81,7 @@ class StreamEndpoint:
         self._server: asyncio.Server | None = None
         self._open: dict[Address, _Connection] = {}
         self._attempts: dict[Address, _Attempt] = {}
-        self._per_source: Counter[str] = Counter()
+        self._places = Places()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -106,6 +109,9 @@ class StreamEndpoint:
         """Send a message along the connection with an address, or along one that is opened for it."""
         connection = self._open.get(address)
         if connection is not None:
+            if not data.startswith(_RESPONSE):
+                # We ask only callers whose calls we know.
+                self.welcome(address)
             if not connection.write(data):
                 self.counters.unread += 1
             return
@@ -116,17 +122,28 @@ class StreamEndpoint:
         elif len(attempt.unsent) < MAX_UNSENT_MESSAGES:
             attempt.unsent.append(data)
 
+    def welcome(self, address: Address) -> None:
+        """Note that a call goes along the connection with an address, if one is open: it does not make room for strangers."""
+        self._places.know(address)
+
     # Connections.
 
     def opened(self, connection: _Connection) -> bool:
-        """Take a new connection; False if a cap or a ban forbids it."""
-        host = connection.address[0]
-        crowded = self._per_source[host] >= MAX_CONNECTIONS_PER_SOURCE and not self._is_trusted(host)
-        if crowded or self.is_banned(host) or len(self._open) >= MAX_CONNECTIONS:
+        """Take a new connection, in the place of a stranger if there is no other; False if a cap or a ban forbids it."""
+        address, host = connection.address, connection.address[0]
+        trusted = self._is_trusted(host)
+        try:
+            if self.is_banned(host):
+                raise NoRoomError
+            # One that has the same address is over, though nobody has told.
+            leaving = address if address in self._open else self._places.who_leaves(address, trusted=trusted)
+        except NoRoomError:
             self.counters.refused += 1
             return False
-        self._open[connection.address] = connection
-        self._per_source[host] += 1
+        if leaving is not None:
+            self._displace(leaving)
+        self._open[address] = connection
+        self._places.take(address, trusted=trusted)
         return True
 
     def closed(self, connection: _Connection) -> None:
@@ -134,15 +151,19 @@ class StreamEndpoint:
         if self._open.get(connection.address) is not connection:
             return
         del self._open[connection.address]
-        host = connection.address[0]
-        self._per_source[host] -= 1
-        if not self._per_source[host]:
-            del self._per_source[host]
+        self._places.leave(connection.address)
         self._on_lost(connection.address)
 
     def received(self, message: bytes, address: Address) -> None:
         """Take one message of a connection."""
         self._on_message(message, address)
+
+    def _displace(self, address: Address) -> None:
+        self.counters.displaced += 1
+        stranger = self._open[address]
+        stranger.abort()
+        # Its end is told later; its place is needed now.
+        self.closed(stranger)
 
     def _accept(self) -> _Connection:
         return _Connection(self)

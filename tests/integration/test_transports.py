@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from daemonkit.address import Address
+from sipproxy.aio.limits import MAX_CONNECTIONS_PER_SOURCE
 from sipproxy.sip.framing import StreamFraming
 from tests.support.fleet import ROOT, Application, Fleet, free_ports, until
 from tests.support.kamailio import Certificate, make_certificate, proxy_address, tls_environment
@@ -396,6 +397,29 @@ def test_connections_that_never_finish_a_message_cost_no_call(fleet: Fleet, stre
             assert sum(fleet.gauge(f"worker {number}", "sipuri_sip_connections") for number in range(WORKERS)) > BORES
     finally:
         for sock in bores:
+            sock.close()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+def test_a_caller_keeps_its_connection_however_many_strangers_come(fleet: Fleet, street: Street, service: Service, transport: str) -> None:
+    phone = street.phone(transport)
+    attempt = phone.dial()
+    street.until(lambda: attempt.call_id in service.acked, "a call up")
+    strangers: list[socket.socket] = []
+    try:
+        # More than two workers give to one address.
+        for _ in range(2 * WORKERS * MAX_CONNECTIONS_PER_SOURCE):
+            strangers.append(socket.create_connection(proxy_address(fleet, transport), SECONDS))
+            if transport == "tls":
+                with suppress(OSError):
+                    strangers[-1] = blind().wrap_socket(strangers[-1])
+        shown = 'sipuri_sip_connections_displaced_total{transport="' + transport.upper() + '"}'
+        until(lambda: sum(fleet.gauge(f"worker {number}", shown) for number in range(WORKERS)) > 0, seconds=SECONDS, what="some displaced")
+        phone.hang_up(attempt)
+        street.until(lambda: attempt.ended, "the call ended")
+        assert attempt.ended == "local"
+    finally:
+        for sock in strangers:
             sock.close()
 
 

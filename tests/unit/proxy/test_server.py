@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from daemonkit.address import Address
 from sipproxy.admission.bans import Ban, BanChange
 from sipproxy.aio.server import ProxyServer
 from sipproxy.core.events import (
@@ -108,6 +109,14 @@ def test_decisions_reach_their_callbacks() -> None:
     for event in (ReportMade(admitted), REFUSED, BansChanged(change), chosen):
         shell.log_of(event)
     assert (shell.records, shell.refusals, shell.changes, shell.chosen) == ([admitted], [REFUSED], [change], [chosen])
+
+
+def test_the_connection_of_an_admitted_call_is_a_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = Shell()
+    welcome: list[Address] = []
+    monkeypatch.setattr(shell.server._listeners, "welcome", welcome.append)
+    shell.log_of(ReportMade(CallAdmitted(CALL, "n")))
+    assert welcome == [CALLER]
 
 
 @pytest.mark.parametrize(

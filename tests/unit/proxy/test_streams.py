@@ -7,6 +7,7 @@ import os
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from daemonkit.address import Address
 from daemonkit.errors import CannotStart
 from daemonkit.sockets import open_tcp
-from sipproxy.aio import streams
+from sipproxy.aio import places, streams
 from sipproxy.aio.certificates import Certificates
 from sipproxy.aio.streams import StreamEndpoint
 from sipproxy.config import TlsConfig
@@ -88,36 +89,101 @@ async def test_a_stream_without_message_boundaries_is_closed(shell: Shell) -> No
     writer.close()
 
 
-async def test_one_source_has_a_share_of_the_connections(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MAX_CONNECTIONS_PER_SOURCE", 2)
-    held = [await asyncio.open_connection(*shell.address) for _ in range(2)]
-    for _, writer in held:
-        writer.write(OPTIONS)
-    for reader, _ in held:
-        await asyncio.wait_for(reader.readexactly(len(ANSWER)), SECONDS)
-    reader, writer = await asyncio.open_connection(*shell.address)
-    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
-        await asyncio.wait_for(reader.readexactly(1), SECONDS)
-    assert (shell.endpoint.counters.refused, len(shell.endpoint)) == (1, 2)
-    for _, each in [*held, (reader, writer)]:
-        each.close()
-    await shell.until_lost(2)
+@dataclass(frozen=True)
+class Client:
+    """The far end of a connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @property
+    def address(self) -> Address:
+        name: Address = self.writer.get_extra_info("sockname")
+        return name
+
+    async def answers(self) -> bool:
+        """Return whether a message gets an answer; False if the connection has been closed."""
+        try:
+            self.writer.write(OPTIONS)
+            return await asyncio.wait_for(self.reader.readexactly(len(ANSWER)), SECONDS) == ANSWER
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return False
+
+
+async def connect(shell: Shell, source: str = "127.0.0.1") -> Client:
+    return Client(*await asyncio.open_connection(*shell.address, local_addr=(source, 0)))
+
+
+async def greeted(shell: Shell, source: str = "127.0.0.1") -> Client:
+    """Return a connection that has a place."""
+    made = await connect(shell, source)
+    assert await made.answers()
+    return made
+
+
+CAPS = {
+    "source": ("MAX_CONNECTIONS_PER_SOURCE", ("127.0.0.1", "127.0.0.1", "127.0.0.1"), "127.0.0.2"),
+    "network": ("MAX_STRANGERS_PER_NETWORK", ("127.0.2.1", "127.0.2.2", "127.0.2.3"), "127.0.3.1"),
+    "all": ("MAX_CONNECTIONS", ("127.0.2.1", "127.0.3.1", "127.0.4.1"), None),
+}
+
+
+@pytest.mark.parametrize("cap", CAPS)
+async def test_the_oldest_stranger_makes_room(shell: Shell, monkeypatch: pytest.MonkeyPatch, cap: str) -> None:
+    name, (first, second, third), elsewhere = CAPS[cap]
+    monkeypatch.setattr(places, name, 2)
+    bystander = await greeted(shell, elsewhere) if elsewhere else None
+    oldest, other = await greeted(shell, first), await greeted(shell, second)
+    newest = await greeted(shell, third)
+    assert shell.lost == [oldest.address]
+    assert [await client.answers() for client in (oldest, other, newest)] == [False, True, True]
+    assert bystander is None or await bystander.answers()
+    assert (shell.endpoint.counters.displaced, shell.endpoint.counters.refused) == (1, 0)
+
+
+@pytest.mark.parametrize("cap", CAPS)
+async def test_a_caller_never_makes_room_for_a_stranger(shell: Shell, monkeypatch: pytest.MonkeyPatch, cap: str) -> None:
+    name, sources, _ = CAPS[cap]
+    monkeypatch.setattr(places, name, 2)
+    caller = await greeted(shell, sources[0])
+    shell.endpoint.welcome(caller.address)
+    strangers = [await greeted(shell, source) for source in sources[1:] * 3]
+    assert await caller.answers()
+    assert not await strangers[0].answers()
+    assert await strangers[-1].answers()
+
+
+async def test_a_connection_that_we_send_a_request_along_is_a_callers(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "MAX_CONNECTIONS_PER_SOURCE", 1)
+    caller = await greeted(shell)
+    shell.endpoint.send(OPTIONS, caller.address)
+    assert await asyncio.wait_for(caller.reader.readexactly(len(OPTIONS)), SECONDS) == OPTIONS
+    assert not await (await connect(shell)).answers()
+    assert await caller.answers()
+    assert (shell.endpoint.counters.displaced, shell.endpoint.counters.refused) == (0, 1)
+
+
+async def test_callers_alone_fill_a_listener_to_its_cap(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "MAX_CONNECTIONS", 2)
+    callers = [await greeted(shell, f"127.0.{number}.1") for number in range(2, 4)]
+    for caller in callers:
+        shell.endpoint.welcome(caller.address)
+    assert not await (await connect(shell)).answers()
+    assert [await caller.answers() for caller in callers] == [True, True]
+    callers[0].writer.close()
+    await shell.until_lost()
+    assert await (await connect(shell)).answers()
 
 
 async def test_there_is_a_cap_on_all_of_them_even_for_trusted_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MAX_CONNECTIONS", 1)
-    monkeypatch.setattr(streams, "MAX_CONNECTIONS_PER_SOURCE", 0)
+    for name, most in (("MAX_CONNECTIONS", 1), ("MAX_CONNECTIONS_PER_SOURCE", 0), ("MAX_STRANGERS_PER_NETWORK", 0)):
+        monkeypatch.setattr(places, name, most)
     shell = Shell(trusted=True)
     await shell.start()
-    reader, writer = await asyncio.open_connection(*shell.address)
-    writer.write(OPTIONS)
-    await asyncio.wait_for(reader.readexactly(len(ANSWER)), SECONDS)
-    second, other = await asyncio.open_connection(*shell.address)
-    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
-        await asyncio.wait_for(second.readexactly(1), SECONDS)
+    first = await greeted(shell)
+    assert not await (await connect(shell)).answers()
+    assert await first.answers()
     assert shell.endpoint.counters.refused == 1
-    writer.close()
-    other.close()
     shell.endpoint.stop()
 
 
@@ -208,7 +274,7 @@ async def test_no_connection_is_opened_to_a_banned_source(shell: Shell) -> None:
 
 
 async def test_a_connection_of_ours_over_a_cap_is_lost_and_not_retried(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "MAX_CONNECTIONS_PER_SOURCE", 0)
+    monkeypatch.setattr(places, "MAX_CONNECTIONS_PER_SOURCE", 0)
     other = Shell()
     other.endpoint.send(OPTIONS, shell.address)
     await other.until_lost()
