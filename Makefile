@@ -21,7 +21,7 @@ PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-mo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up quick test format lint types layers pure unit daemons conformance peers simulate soak-media fuzz fuzz-media fuzz-api \
-	bench-api bench-flood bench-media bench-signalling openapi clean
+	bench-api bench-flood bench-media bench-signalling bench-strangers openapi clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ bench-flood: .venv/dev  ## strangers by the thousand beside a few callers (some 
 bench-media: .venv/dev  ## packets beside plain forwarding and rtpengine (root; half an hour)
 	@deploy/need-packages iproute2 nftables rtpengine-daemon
 	@$(BIN)/python -m bench.media
+
+bench-strangers: .venv/dev  ## what 15,000 strangers cost an SQLite database (two minutes)
+	@$(BIN)/python -m bench.strangers
 
 bench-signalling: .venv/dev  ## calls beside Kamailio, rtpengine and PostgreSQL (a quarter of an hour)
 	@deploy/need-packages sip-tester postgresql kamailio kamailio-postgres-modules rtpengine-daemon
