@@ -12,6 +12,7 @@ from django.templatetags.static import static
 from sipuri_project import environment as e
 from sipuri_project import folder_queue
 from sipuri_project.private_files import UMASK, close_directory
+from sipuri_project.safety import refuse_unsafe
 from voiceapps.api.access import token_keys
 from voiceapps.console.navigation import navigation
 
@@ -277,3 +278,5 @@ UNFOLD = {
     "SHOW_HISTORY": True,
     "SIDEBAR": {"show_search": True, "navigation": navigation},
 }
+
+refuse_unsafe(globals())

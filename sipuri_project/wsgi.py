@@ -1,13 +1,21 @@
 """The web role's entry point for gunicorn."""
 
 import os
+import sys
 
 import django
+from django.core.exceptions import ImproperlyConfigured
+from gunicorn.arbiter import Arbiter
 
 # Not a default: whoever starts this role may have set what the other roles run with.
 os.environ["DJANGO_SETTINGS_MODULE"] = "sipuri_project.web_settings"
 
-django.setup(set_prefix=False)
+try:
+    django.setup(set_prefix=False)
+except ImproperlyConfigured as error:
+    print(f"Configuration error: {error}", file=sys.stderr)  # noqa: T201  # logging is not configured
+    # Any other code would have gunicorn start the worker again, for ever.
+    sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 from sipuri_project.http_request import Utf8Handler  # noqa: E402  # it needs the settings
 
