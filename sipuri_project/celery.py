@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 from celery import Celery
-from celery.signals import beat_embedded_init, setup_logging, worker_process_init, worker_ready
+from celery.signals import beat_embedded_init, setup_logging, worker_init, worker_process_init, worker_ready
+from django.core.exceptions import ImproperlyConfigured
 
 from daemonkit.orphans import end_with_parent
 
@@ -22,6 +24,17 @@ app.set_default()
 @setup_logging.connect
 def _leave_logging_alone(**_event: object) -> None:
     """Keep the logging of the settings: whoever answers this signal spares Celery from setting up its own."""
+
+
+@worker_init.connect
+def _begin(**_event: object) -> None:
+    """Do what each role does at its start; Celery goes on after any exception but this one."""
+    from sipuri_project.start.begin import begin  # noqa: PLC0415  # it needs the models
+
+    try:
+        begin()
+    except ImproperlyConfigured as error:
+        sys.exit(f"Configuration error: {error}")
 
 
 @beat_embedded_init.connect

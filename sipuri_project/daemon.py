@@ -14,6 +14,7 @@ from daemonkit.address import Address
 from daemonkit.errors import CannotStart
 from daemonkit.options import add_daemon_options, metrics_address
 from daemonkit.service import Service, run
+from sipuri_project.start.begin import begin
 from voiceapps.daemon.ledger import LedgerError
 
 
@@ -33,6 +34,7 @@ class DaemonCommand(BaseCommand):
 
     def handle(self, *_args: object, **options: Any) -> None:
         """Run the service; raises CommandError with one sentence if it cannot start."""
+        begin()
         metrics = metrics_address(options)
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)

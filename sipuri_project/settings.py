@@ -11,8 +11,8 @@ from django.templatetags.static import static
 
 from sipuri_project import environment as e
 from sipuri_project import folder_queue
-from sipuri_project.private_files import UMASK, close_directory
-from sipuri_project.safety import refuse_unsafe
+from sipuri_project.start.private_files import UMASK, close_directory
+from sipuri_project.start.safety import refuse_unsafe
 from voiceapps.api.access import token_keys
 from voiceapps.console.navigation import navigation
 

@@ -1,4 +1,7 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class VoiceAppsConfig(AppConfig):
@@ -6,3 +9,14 @@ class VoiceAppsConfig(AppConfig):
 
     name = "voiceapps"
     verbose_name = "Voice applications"
+
+    def ready(self) -> None:
+        """Have each migration compare this process's keys with the database's, before and after it changes anything."""
+        for signal in (pre_migrate, post_migrate):
+            signal.connect(_compare_keys, sender=self)
+
+
+def _compare_keys(**_event: Any) -> None:
+    from voiceapps.services import key_check  # noqa: PLC0415  # models exist only now
+
+    key_check.ensure_if_migrated()

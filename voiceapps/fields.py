@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
 
@@ -35,6 +35,29 @@ class EncryptedTextField(_Text):
 def field_cipher() -> MultiFernet:
     """Return what encrypts secrets at rest."""
     return _fernet(settings.SIPURI_FIELD_KEYS)
+
+
+def is_current(token: str) -> bool:
+    """Return whether the first key has written a token."""
+    try:
+        _fernet(settings.SIPURI_FIELD_KEYS[:1]).decrypt(token.encode())
+    except InvalidToken:
+        return False
+    return True
+
+
+def rewritten(token: str) -> str:
+    """Return a token's text as the first key writes it; raises InvalidToken if no key opens it."""
+    return _fernet(settings.SIPURI_FIELD_KEYS).rotate(token.encode()).decode()
+
+
+def opens(token: str) -> bool:
+    """Return whether one of the keys opens a token."""
+    try:
+        _fernet(settings.SIPURI_FIELD_KEYS).decrypt(token.encode())
+    except InvalidToken:
+        return False
+    return True
 
 
 @lru_cache(maxsize=4)

@@ -13,9 +13,10 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import StateApps
 
-from voiceapps.models import Call, IdempotentAnswer, OpenCall, RefusedAttempt, VoiceApplication, WebhookAttempt, WebhookDelivery
+from voiceapps.models import Call, IdempotentAnswer, KeyCheck, OpenCall, RefusedAttempt, VoiceApplication, WebhookAttempt, WebhookDelivery
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.reports import RefusalSeen
+from voiceapps.services import key_check
 from voiceapps.services.reports import write_reports
 
 FIRST = Path(__file__).parents[2] / "voiceapps" / "migrations" / "0001_initial.py"
@@ -126,6 +127,8 @@ def test_rows_of_the_first_release_live_on(first_release: StateApps) -> None:
     assert (application.account.max_calls, application.account.max_calls_per_second) == (None, None)
     assert (application.media_learning, application.media_source_ips, application.media_timeout) == ("strict", [], 30)
     assert json.loads(IdempotentAnswer.objects.get().document) == {"callInitiatedCallbackUrl": SECRET_URL}
+    key_check.ensure()
+    assert KeyCheck.objects.count() == 1
     assert "secret" not in stored_text(
         "voiceapps_idempotentanswer", "voiceapps_call", "voiceapps_webhookdelivery", "voiceapps_webhookattempt"
     )

@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
-from tests.support.fleet import ROOT, free_ports
+from tests.support.entries import BOOTSTRAP, ENTRIES, start
 
-BOOTSTRAP = "bootstrap --account 1 --client-id c --client-secret a-client-secret-of-enough-length".split()
-ENTRIES = {
-    "gunicorn": ("-m", "gunicorn", "sipuri_project.wsgi", "--bind", "127.0.0.1:{port}"),
-    "celery": ("-m", "celery", "-A", "sipuri_project", "worker", "-B", "--concurrency", "1"),
-    "runall": ("manage.py", "runall"),
-    "runsipproxy": ("manage.py", "runsipproxy"),
-    "bootstrap": ("manage.py", *BOOTSTRAP),
-}
 OTHERS = ("runmediarelay", "runcallflow", "runsipdns", "migrate", "tokenkey")
 KEYS = {
     "SIPURI_SECRET_KEY": "0a-Zq8vR3xT0pLk7WmN2sYbD5cJ4hGf6aEu",
@@ -72,21 +63,6 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**sound, "SIPURI_ENV": "production", "SIPURI_TOKEN_KEYS": made.stdout.strip()}
 
 
-def start(command: tuple[str, ...], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    (port,) = free_ports(1)
-    filled = [word.format(port=port) if word.endswith("{port}") else word for word in command]
-    return subprocess.run(
-        [sys.executable, *filled],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-
-
 def unnamed(entry: str, environment: dict[str, str], unsafe: tuple[tuple[str, str], ...]) -> list[object]:
     """Return those of these values that an entry point starts with, or does not name."""
     ran = start(ENTRIES[entry], {**environment, **dict(unsafe)})
@@ -117,8 +93,9 @@ def test_no_other_command_starts_either(production: dict[str, str], entry: str) 
 
 
 def test_a_sound_production_passes(production: dict[str, str]) -> None:
-    for command in (("migrate", "--verbosity", "0"), tuple(BOOTSTRAP), ("check", "--deploy", "--fail-level", "ERROR")):
-        ran = start(("manage.py", *command), production)
+    check = ("manage.py", "check", "--deploy", "--fail-level", "ERROR")
+    for command in (("manage.py", "migrate", "--verbosity", "0"), BOOTSTRAP, check):
+        ran = start(command, production)
         assert ran.returncode == 0, ran.stderr
 
 

@@ -5,6 +5,7 @@ from voiceapps.models.applications import SipCredential, VoiceApplication
 from voiceapps.models.audit import AuditChain, AuditEntry
 from voiceapps.models.bans import Ban
 from voiceapps.models.calls import Call, CallEvent, MediaLeg, OpenCall, Recording
+from voiceapps.models.keys import KeyCheck
 from voiceapps.models.nodes import Node
 from voiceapps.models.records import RecordMark
 from voiceapps.models.refusals import RefusedAttempt
@@ -20,6 +21,7 @@ __all__ = [
     "CallEvent",
     "ClientSecret",
     "IdempotentAnswer",
+    "KeyCheck",
     "MediaLeg",
     "Node",
     "OpenCall",

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from sipuri_project.start.begin import begin
 from sipuri_project.supervisor import CannotStartError, roles, supervise
 
 
@@ -20,6 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run until a signal; raises CommandError with one sentence for each obstacle."""
+        begin()
         try:
             supervise(roles(options["drain_seconds"]), drain_seconds=options["drain_seconds"])
         except CannotStartError as error:

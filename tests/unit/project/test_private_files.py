@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from sipuri_project.private_files import close_directory
+from sipuri_project.start.private_files import close_directory
 
 
 def mode(path: Path) -> int:

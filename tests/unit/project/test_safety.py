@@ -11,7 +11,7 @@ from cryptography.fernet import Fernet
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from sipuri_project.safety import refuse_unsafe
+from sipuri_project.start.safety import refuse_unsafe
 
 KEYS = [f"{name}-Zq8vR3xT0pLk7WmN2sYbD5cJ4hGf6aEu" for name in "ABCD"]
 FERNET_KEY = Fernet.generate_key().decode()

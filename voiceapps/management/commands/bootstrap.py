@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from voiceapps.services import accounts, clients
+from voiceapps.services import accounts, clients, key_check
 from voiceapps.services.audit import Actor
 
 ACTOR = Actor("command bootstrap")
@@ -34,7 +34,8 @@ class Command(BaseCommand):
             )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Create everything or nothing; raises CommandError with the rule that an argument breaks."""
+        """Create everything or nothing; raises CommandError with the rule that an argument breaks, KeysDiffer for foreign keys."""
+        key_check.ensure()
         try:
             with transaction.atomic():
                 account = accounts.ensure_account(options["account"], actor=ACTOR)

@@ -1,0 +1,1 @@
+"""What stands between an entry point and its work: unsafe values, open files, foreign keys."""
