@@ -44,6 +44,8 @@ class RelayConfig:
     """First and last port, both included; RTP takes the even ones."""
     internal_ports: tuple[int, int] = (40002, 60000)
     """The same for the internal side. The two ranges must not overlap on one address."""
+    ng_allow: tuple[str, ...] = ()
+    """The ranges whose ng commands are heard, in addition to this machine's own."""
     allow_private: bool = False
     """Send to and learn private addresses on the external side; for labs."""
     own_addresses: frozenset[str] = field(default_factory=frozenset)

@@ -109,6 +109,7 @@ def relay_config(worker: int = 0) -> RelayConfig:
     return RelayConfig(
         name=name if workers == 1 else f"{name}-{worker}",
         ng_bind=settings.NG_BIND,
+        ng_allow=settings.NG_ALLOW,
         external=Interface(*settings.MEDIA_EXTERNAL),
         internal=Interface(*settings.MEDIA_INTERNAL),
         external_ports=port_share(settings.RTP_PORTS, worker, workers),

@@ -104,6 +104,7 @@ DNS_BIND = e.address("SIPURI_DNS_BIND", "127.0.0.1:10053")
 # Media
 MEDIA_RELAYS = e.weighted_addresses("SIPURI_MEDIA_RELAYS", "udp:127.0.0.1:22222", prefix="udp:")
 NG_BIND = e.address("SIPURI_NG_BIND", "127.0.0.1:22222")
+NG_ALLOW = e.networks("SIPURI_NG_ALLOW")
 MEDIA_EXTERNAL = e.interface("SIPURI_MEDIA_EXTERNAL", "127.0.0.1")
 MEDIA_INTERNAL = e.interface("SIPURI_MEDIA_INTERNAL", "127.0.0.1")
 RTP_PORTS = e.port_range("SIPURI_RTP_PORTS", "30000-40000")

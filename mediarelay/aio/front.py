@@ -10,9 +10,10 @@ from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
 from daemonkit.alarm import Alarm
-from daemonkit.udp import UdpEndpoint
 from daemonkit.workers import WorkerPool
 from mediarelay.aio.command_endpoint import CommandEndpoint, command_ways
+from mediarelay.aio.ng_socket import NgSocket
+from mediarelay.config import RelayConfig
 from mediarelay.ng.front import CommandFront
 
 COMMANDS = "commands"
@@ -23,12 +24,18 @@ class RelayFront:
     """The service that keeps a relay's workers running and distributes commands among them."""
 
     def __init__(
-        self, command: Sequence[str], workers: int, ng_bind: Address, *, metrics: Address | None, registry: CollectorRegistry
+        self,
+        command: Sequence[str],
+        workers: int,
+        config: RelayConfig,
+        *,
+        metrics: Address | None,
+        registry: CollectorRegistry,
     ) -> None:
         self._core = CommandFront(workers)
-        self._endpoint = UdpEndpoint(ng_bind, self._on_datagram)
+        self._endpoint = NgSocket(config.ng_bind, config.ng_allow, self._on_datagram, registry)
         ways = command_ways(workers)
-        self._ways = [CommandEndpoint(ours, ng_bind, partial(self._on_reply, number)) for number, (ours, _) in enumerate(ways)]
+        self._ways = [CommandEndpoint(ours, config.ng_bind, partial(self._on_reply, number)) for number, (ours, _) in enumerate(ways)]
         theirs = [{COMMANDS: end} for _, end in ways]
         self._pool = WorkerPool(command, open_sockets=lambda: theirs, metrics=metrics, registry=registry)
         self._alarm = Alarm(self._on_alarm)

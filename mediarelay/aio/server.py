@@ -14,11 +14,11 @@ from prometheus_client import CollectorRegistry
 from daemonkit.address import Address
 from daemonkit.alarm import Alarm
 from daemonkit.errors import CannotStart
-from daemonkit.udp import UdpEndpoint
 from mediarelay.aio.command_endpoint import CommandEndpoint
 from mediarelay.aio.journal import JournalFile
 from mediarelay.aio.kernel_plane import KernelPlane
 from mediarelay.aio.metrics import RelayMetrics
+from mediarelay.aio.ng_socket import NgSocket
 from mediarelay.aio.scheduling import Priority, shorten_switch_interval
 from mediarelay.aio.sockets import MediaSockets
 from mediarelay.config import RelayConfig
@@ -61,7 +61,9 @@ class RelayServer:
         self._plane = KernelPlane(config, self._relay.offload, self._clock, self._pump)
         self._journal = JournalFile(Path(config.journal), self._plane.fingerprint) if config.journal else None
         self._endpoint = (
-            CommandEndpoint(commands, config.ng_bind, self._on_datagram) if commands else UdpEndpoint(config.ng_bind, self._on_datagram)
+            CommandEndpoint(commands, config.ng_bind, self._on_datagram)
+            if commands
+            else NgSocket(config.ng_bind, config.ng_allow, self._on_datagram, registry)
         )
         self._metrics = RelayMetrics(self._relay, self._sockets, registry)
 

@@ -18,3 +18,5 @@ MAX_LISTED_OCTETS = 60_000
 """Octets of those ids: more would not fit a datagram."""
 MAX_MEDIA_SOURCES = 64
 """Networks to which media of one call is sent without proof."""
+MAX_KNOWN_SOURCES = 1_024
+"""Addresses remembered as allowed; others are compared with the ranges each time."""

@@ -121,6 +121,7 @@ def _wide_trust(values: Values) -> Iterator[str]:
     ranges: dict[str, Sequence[str]] = {
         "SIPURI_HTTP_PROXIES": values["HTTP_PROXIES"],
         "SIPURI_GUARD_TRUSTED": values["GUARD_TRUSTED"],
+        "SIPURI_NG_ALLOW": values["NG_ALLOW"],
         "SIPURI_REGION_OVERRIDES": [str(network) for network, _ in values["REGION_OVERRIDES"]],
     }
     for name, networks in ranges.items():
@@ -132,16 +133,21 @@ def _wide_trust(values: Values) -> Iterator[str]:
 def _open_insides(values: Values) -> Iterator[str]:
     for name, bind in (("SIPURI_SIP_INTERNAL_BIND", "SIP_INTERNAL_BIND"), ("SIPURI_CALLFLOW_BIND", "CALLFLOW_BIND")):
         host = values[bind][0]
-        if is_exposed(host):
+        if _is_exposed(host):
             yield f"{name} is {host}, where strangers can reach the inside: bind a private address."
-    if is_exposed(values["NG_BIND"][0]):
-        yield f"SIPURI_NG_BIND is {values['NG_BIND'][0]}, where strangers can reach the relay's commands: bind a private address."
+    yield from open_commands(values["NG_BIND"][0], values["NG_ALLOW"])
     url = urlsplit(values["REDIS_URL"])
     if url.hostname and not url.password and not _is_loopback(url.hostname):
         yield "SIPURI_REDIS_URL names another machine and no password: whoever reaches that Redis could queue tasks."
 
 
-def is_exposed(host: str) -> bool:
+def open_commands(host: str, allowed: Sequence[str]) -> Iterator[str]:
+    """Return the fault of an ng address that strangers can reach while nobody is named who may command the relay."""
+    if _is_exposed(host) and not allowed:
+        yield f"SIPURI_NG_BIND is {host}, where strangers can reach it: bind a private address, or name the proxies in SIPURI_NG_ALLOW."
+
+
+def _is_exposed(host: str) -> bool:
     """Return whether an address to bind is every address of the machine, or one of the public internet."""
     address = IPv4Address(host)
     return address.is_unspecified or address.is_global

@@ -34,6 +34,7 @@ UNSAFE = (
     ("SIPURI_SIP_DOMAIN", "sip-uri.localhost"),
     ("SIPURI_HTTP_PROXIES", "0.0.0.0/0"),
     ("SIPURI_GUARD_TRUSTED", "0.0.0.0/0"),
+    ("SIPURI_NG_ALLOW", "0.0.0.0/0"),
     ("SIPURI_REGION_OVERRIDES", "0.0.0.0/0=US"),
     ("SIPURI_WEBHOOK_ALLOW_PRIVATE", "true"),
     ("SIPURI_MEDIA_ALLOW_PRIVATE", "true"),

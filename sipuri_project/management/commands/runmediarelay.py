@@ -8,6 +8,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
+from django.core.management.base import CommandError
 from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
@@ -18,6 +19,7 @@ from mediarelay.adapters.node import ReportingRelay
 from mediarelay.aio.front import COMMANDS, RelayFront
 from sipuri_project.config import relay_config
 from sipuri_project.daemon import DaemonCommand
+from sipuri_project.start.safety import open_commands
 
 
 class Command(DaemonCommand):
@@ -31,10 +33,12 @@ class Command(DaemonCommand):
         add_worker_options(parser)
 
     def make_service(self, registry: CollectorRegistry, metrics: Address | None, options: dict[str, Any]) -> Service:
-        """Return one relay, or the front of SIPURI_MEDIA_WORKERS workers."""
+        """Return one relay, or the front of SIPURI_MEDIA_WORKERS workers; raises CommandError where strangers could command it."""
+        for fault in open_commands(settings.NG_BIND[0], settings.NG_ALLOW):
+            raise CommandError(fault)
         if options["worker"] is None and settings.MEDIA_WORKERS > 1:
             command = (sys.executable, sys.argv[0], "runmediarelay", "--drain-seconds", str(options["drain_seconds"]))
-            return RelayFront(command, settings.MEDIA_WORKERS, settings.NG_BIND, metrics=metrics, registry=registry)
+            return RelayFront(command, settings.MEDIA_WORKERS, relay_config(), metrics=metrics, registry=registry)
         if options["worker"] is not None:
             # Its successor resumes its ports and sessions; what it has in the kernel goes on.
             end_with_parent(signal.SIGKILL)

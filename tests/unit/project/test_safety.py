@@ -17,7 +17,7 @@ KEYS = [f"{name}-Zq8vR3xT0pLk7WmN2sYbD5cJ4hGf6aEu" for name in "ABCD"]
 FERNET_KEY = Fernet.generate_key().decode()
 NAMES = (
     "SECRET_KEY SIPURI_NONCE_KEY SIPURI_ROUTE_KEY SIPURI_WEBHOOK_KEY SIPURI_FIELD_KEYS SIPURI_TOKEN_KEYS MEDIA_EXTERNAL MEDIA_INTERNAL"
-    " RTP_PORTS RTP_INTERNAL_PORTS SIP_INTERNAL_BIND CALLFLOW_BIND NG_BIND REDIS_URL"
+    " RTP_PORTS RTP_INTERNAL_PORTS SIP_INTERNAL_BIND CALLFLOW_BIND NG_BIND NG_ALLOW REDIS_URL"
 ).split()
 
 
@@ -71,6 +71,7 @@ UNSAFE = {
     "everybody a proxy": ({"HTTP_PROXIES": ("10.0.0.0/8", "0.0.0.0/0")}, "SIPURI_HTTP_PROXIES trusts 0.0.0.0/0"),
     "half of everybody": ({"GUARD_TRUSTED": ("128.0.0.0/1",)}, "SIPURI_GUARD_TRUSTED trusts 128.0.0.0/1"),
     "all regions": ({"REGION_OVERRIDES": ((IPv4Network("0.0.0.0/0"), "US"),)}, "SIPURI_REGION_OVERRIDES trusts 0.0.0.0/0"),
+    "all proxies": ({"NG_ALLOW": ("0.0.0.0/0",)}, "SIPURI_NG_ALLOW trusts 0.0.0.0/0"),
     "inside of the proxy": ({"SIP_INTERNAL_BIND": ("0.0.0.0", 6162)}, "SIPURI_SIP_INTERNAL_BIND is 0.0.0.0"),
     "call flow outside": ({"CALLFLOW_BIND": ("8.8.4.4", 6161)}, "SIPURI_CALLFLOW_BIND is 8.8.4.4"),
     "every ng": ({"NG_BIND": ("0.0.0.0", 22222)}, "SIPURI_NG_BIND is 0.0.0.0"),
@@ -81,6 +82,7 @@ UNSAFE = {
 
 def test_a_sound_production_starts() -> None:
     assert faults() == []
+    assert faults(NG_BIND=("0.0.0.0", 22222), NG_ALLOW=("10.0.0.0/24",)) == []
     assert faults(NG_BIND=("10.0.0.5", 22222), REDIS_URL="rediss://:hunter2@10.0.0.9/0", SIP_DOMAIN="notlocalhost.com") == []
 
 
