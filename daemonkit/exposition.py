@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hmac import compare_digest
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -12,10 +13,11 @@ from daemonkit.sockets import AddressUnavailable
 
 
 class ExpositionPage:
-    """An HTTP server with three paths: metrics, liveness, readiness (503 while draining)."""
+    """An HTTP server with three paths: metrics, liveness, readiness (503 while draining). Metrics want the token if there is one."""
 
-    def __init__(self, address: Address, registry: CollectorRegistry, ready: Callable[[], bool]) -> None:
+    def __init__(self, address: Address, registry: CollectorRegistry, ready: Callable[[], bool], *, token: str = "") -> None:
         self._address = address
+        self._authorization = f"Bearer {token}".encode() if token else b""
         self._registry = registry
         self._ready = ready
         self._runner: web.AppRunner | None = None
@@ -39,7 +41,11 @@ class ExpositionPage:
         if self._runner:
             await self._runner.cleanup()
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
+    async def _metrics(self, request: web.Request) -> web.Response:
+        # A header's octets need not be UTF-8.
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if self._authorization and not compare_digest(given, self._authorization):
+            return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"})
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _healthz(self, _request: web.Request) -> web.Response:

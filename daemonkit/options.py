@@ -7,16 +7,14 @@ from typing import Any
 
 from daemonkit.address import Address
 
-METRICS_HOST = "127.0.0.1"
-
 
 def add_daemon_options(parser: ArgumentParser) -> None:
     """Add `--metrics-port` and `--drain-seconds`."""
-    parser.add_argument("--metrics-port", type=int, default=0, help="TCP port on 127.0.0.1 for /metrics, /healthz and /ready; 0 = none")
+    parser.add_argument("--metrics-port", type=int, default=0, help="TCP port for /metrics, /healthz and /ready; 0 = none")
     parser.add_argument("--drain-seconds", type=float, default=30.0, help="how long work in progress may take after SIGTERM")
 
 
-def metrics_address(options: dict[str, Any]) -> Address | None:
+def metrics_address(host: str, options: dict[str, Any]) -> Address | None:
     """Return the address of the metrics page, None if it is off."""
     port: int = options["metrics_port"]
-    return (METRICS_HOST, port) if port else None
+    return (host, port) if port else None

@@ -45,16 +45,18 @@ class Service(Protocol):
         """Close everything."""
 
 
-def run(service: Service, *, metrics: Address | None, registry: CollectorRegistry, drain_seconds: float = 30.0) -> int:
+def run(
+    service: Service, *, metrics: Address | None, registry: CollectorRegistry, metrics_token: str = "", drain_seconds: float = 30.0
+) -> int:
     """Serve until a signal ends it. Returns the exit code of the process; raises CannotStart."""
     _use_all_descriptors()
+    page = ExpositionPage(metrics, registry, service.ready, token=metrics_token) if metrics else None
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(service, metrics, registry, drain_seconds))
+        return runner.run(_serve(service, page, drain_seconds))
 
 
-async def _serve(service: Service, metrics: Address | None, registry: CollectorRegistry, drain_seconds: float) -> int:
+async def _serve(service: Service, page: ExpositionPage | None, drain_seconds: float) -> int:
     signals = _Signals()
-    page = ExpositionPage(metrics, registry, service.ready) if metrics else None
     await service.start()
     # The objects that exist now live to the end: the collector need not traverse Django's again and again.
     gc.freeze()

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from argparse import ArgumentParser
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from prometheus_client import CollectorRegistry, ProcessCollector
 
@@ -35,11 +36,18 @@ class DaemonCommand(BaseCommand):
     def handle(self, *_args: object, **options: Any) -> None:
         """Run the service; raises CommandError with one sentence if it cannot start."""
         begin()
-        metrics = metrics_address(options)
+        metrics = metrics_address(settings.METRICS_HOST, options)
         registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         try:
             service = self.make_service(registry, metrics, options)
-            sys.exit(run(service, metrics=metrics, registry=registry, drain_seconds=options["drain_seconds"]))
+            code = run(
+                service,
+                metrics=metrics,
+                registry=registry,
+                metrics_token=settings.METRICS_TOKEN,
+                drain_seconds=options["drain_seconds"],
+            )
         except (CannotStart, LedgerError) as error:
             raise CommandError(str(error)) from error
+        sys.exit(code)

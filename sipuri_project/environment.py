@@ -83,6 +83,11 @@ def address(name: str, default: str) -> Address:
     return _parsed(name, text(name, default), _address)
 
 
+def host(name: str, default: str) -> str:
+    """Return one IPv4 address."""
+    return _parsed(name, text(name, default), lambda value: str(IPv4Address(value)))
+
+
 def addresses(name: str, default: str = "", *, prefix: str = "") -> tuple[Address, ...]:
     """Return a list of `ip:port`, each with an optional prefix such as `sip:` or `udp:`."""
     return tuple(_parsed(name, word, lambda value: _address(value.removeprefix(prefix))) for word in words(name, default))

@@ -46,6 +46,8 @@ def _faults_everywhere(values: Values) -> Iterator[str]:
         token_keys.parse(values["SIPURI_TOKEN_KEYS"])
     except ValueError as error:
         yield f"SIPURI_TOKEN_KEYS: {error}."
+    if not values["METRICS_TOKEN"] and not _is_loopback(values["METRICS_HOST"]):
+        yield f"SIPURI_METRICS_TOKEN is required where metrics pages listen on {values['METRICS_HOST']} (SIPURI_METRICS_HOST)."
     same_address = values["MEDIA_EXTERNAL"][0] == values["MEDIA_INTERNAL"][0]
     if same_address and ranges_overlap(values["RTP_PORTS"], values["RTP_INTERNAL_PORTS"]):
         yield "SIPURI_RTP_PORTS and SIPURI_RTP_INTERNAL_PORTS overlap on one address."
@@ -61,8 +63,10 @@ def _faults_in_production(values: Values) -> Iterator[str]:
 
 
 def _secrets(values: Values) -> list[tuple[str, str]]:
-    """Return the keys that are one text each, by variable."""
+    """Return the keys that are one text each, by variable; all but the token of the metrics pages have to be there."""
+    token = [("SIPURI_METRICS_TOKEN", values["METRICS_TOKEN"])] if values["METRICS_TOKEN"] else []
     return [
+        *token,
         ("SIPURI_SECRET_KEY", values["SECRET_KEY"]),
         ("SIPURI_NONCE_KEY", values["SIPURI_NONCE_KEY"].decode()),
         ("SIPURI_ROUTE_KEY", values["SIPURI_ROUTE_KEY"].decode()),

@@ -17,7 +17,7 @@ KEYS = [f"{name}-Zq8vR3xT0pLk7WmN2sYbD5cJ4hGf6aEu" for name in "ABCD"]
 FERNET_KEY = Fernet.generate_key().decode()
 NAMES = (
     "SECRET_KEY SIPURI_NONCE_KEY SIPURI_ROUTE_KEY SIPURI_WEBHOOK_KEY SIPURI_FIELD_KEYS SIPURI_TOKEN_KEYS MEDIA_EXTERNAL MEDIA_INTERNAL"
-    " RTP_PORTS RTP_INTERNAL_PORTS SIP_INTERNAL_BIND CALLFLOW_BIND NG_BIND NG_ALLOW REDIS_URL"
+    " RTP_PORTS RTP_INTERNAL_PORTS SIP_INTERNAL_BIND CALLFLOW_BIND NG_BIND NG_ALLOW REDIS_URL METRICS_HOST METRICS_TOKEN"
 ).split()
 
 
@@ -60,6 +60,7 @@ UNSAFE = {
     "placeholder": ({"SIPURI_ROUTE_KEY": b"ChangeMe-Zq8vR3xT0pLk7WmN2sYbD5cJ4h"}, "SIPURI_ROUTE_KEY can be guessed"),
     "equal": ({"SIPURI_WEBHOOK_KEY": KEYS[1].encode()}, "SIPURI_WEBHOOK_KEY equals SIPURI_NONCE_KEY."),
     "a key for fields and for more": ({"SECRET_KEY": FERNET_KEY}, "SIPURI_FIELD_KEYS equals SIPURI_SECRET_KEY."),
+    "equal token": ({"METRICS_TOKEN": KEYS[0]}, "SIPURI_SECRET_KEY equals SIPURI_METRICS_TOKEN."),
     "twice": ({"SIPURI_FIELD_KEYS": (FERNET_KEY, FERNET_KEY)}, "SIPURI_FIELD_KEYS names one key twice."),
     "weak fernet": ({"SIPURI_FIELD_KEYS": ("A" * 43 + "=",)}, "SIPURI_FIELD_KEYS can be guessed"),
     "webhooks inside": ({"WEBHOOK_ALLOW_PRIVATE": True}, "SIPURI_WEBHOOK_ALLOW_PRIVATE lets"),
@@ -97,6 +98,8 @@ def test_what_is_unsafe_stops_production_alone(changes: dict[str, Any], sentence
     ("changes", "sentence"),
     [
         ({"SIPURI_NONCE_KEY": b"short"}, "SIPURI_NONCE_KEY is shorter than 32 characters."),
+        ({"METRICS_HOST": "0.0.0.0"}, "SIPURI_METRICS_TOKEN is required where metrics pages listen on 0.0.0.0 (SIPURI_METRICS_HOST)."),
+        ({"METRICS_TOKEN": "short"}, "SIPURI_METRICS_TOKEN is shorter than 32 characters."),
         ({"SIPURI_FIELD_KEYS": (FERNET_KEY, "")}, "SIPURI_FIELD_KEYS has a key that is not 32 bytes"),
         ({"SIPURI_TOKEN_KEYS": '{"keys": []}'}, "SIPURI_TOKEN_KEYS: a JWK Set without keys."),
         ({"RTP_PORTS": (30000, 40010)}, "SIPURI_RTP_PORTS and SIPURI_RTP_INTERNAL_PORTS overlap on one address."),
