@@ -11,6 +11,7 @@ from callflow.adapters.node import CallflowNode
 from daemonkit.address import Address
 from sipuri_project.config import callflow_config
 from sipuri_project.daemon import DaemonCommand
+from sipuri_project.start.begin import close_recordings
 from voiceapps.daemon.outbound import WebhookClient
 
 
@@ -20,7 +21,8 @@ class Command(DaemonCommand):
     help = "Runs the call flow: SIP on SIPURI_CALLFLOW_BIND, audio on ports of the same address."
 
     def make_service(self, registry: CollectorRegistry, metrics: Address | None, _options: dict[str, Any]) -> CallflowNode:
-        """Return the call-flow node."""
+        """Return the call-flow node; raises ImproperlyConfigured if other users keep rights to recordings."""
+        close_recordings()
         return CallflowNode(callflow_config(), metrics=metrics, new_client=_new_client, registry=registry)
 
 
