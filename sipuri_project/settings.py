@@ -153,6 +153,7 @@ MIDDLEWARE = [
     "sipuri_project.request_id.RequestIdMiddleware",
     "sipuri_project.client_address.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "sipuri_project.web.body_middleware.BodyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -66,17 +66,14 @@ def roles(drain_seconds: float) -> tuple[Role, ...]:
     """Return the roles of one machine as the settings configure them."""
     manage = (sys.executable, "manage.py")
     drain = ("--drain-seconds", str(drain_seconds))
-    host, port = settings.HTTP_BIND
-    gunicorn = ("-m", "gunicorn", "sipuri_project.wsgi", "--bind", f"{host}:{port}", "--worker-class", "gthread", "--threads", "8")
+    gunicorn = ("-m", "gunicorn", "-c", "python:sipuri_project.web.gunicorn_config")
     # Celery's banner and its word about root would stand among the lines that tell something; every role runs as the same user.
     celery = ("-W", "ignore:You're running the worker with superuser", "-m", "celery", "-q", "-A", "sipuri_project", "worker", "-B")
     first, port_inside = settings.SIP_INTERNAL_BIND
     inside = tuple((first, port_inside + number) for number in range(settings.SIP_WORKERS))
     secure = (settings.SIP_TLS_BIND,) if settings.SIP_TLS_CERT else ()
     return (
-        Role(
-            "web", (sys.executable, *gunicorn, "--workers", "1", "--log-level", "warning"), tcp=(settings.HTTP_BIND,), outlives_calls=True
-        ),
+        Role("web", (sys.executable, *gunicorn), tcp=(settings.HTTP_BIND,), outlives_calls=True),
         Role("worker", (sys.executable, *celery, "--concurrency", "2"), outlives_calls=True),
         Role("mediarelay", (*manage, "runmediarelay", *drain), udp=(settings.NG_BIND,)),
         Role("callflow", (*manage, "runcallflow", *drain), udp=(settings.CALLFLOW_BIND,)),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, ProgrammingError, connection
 from django.test import Client
 
+from sipuri_project.web.requests import BAD_BODY
 from tests.support.api import ApiCustomer
 from tests.support.calls import AUDIO, place, record
+from voiceapps.api import health
 from voiceapps.api.wire.body import MAX_DEPTH
 
 TOKEN = "/api/v1/oauth2/token"  # noqa: S105  # a path
@@ -133,7 +136,6 @@ class TestDatabaseAway:
             ("PATCH", "/v2/accounts/9900000/voice-applications/15f99d57-f823-4718-80cc-5d95d5b83e59", "errors"),
             ("GET", "/v2/accounts/9900000/voice-applications", "errors"),
             ("GET", "/api/v2/accounts/9900000/calls", "type"),
-            ("GET", "/healthz", "roles"),
         ],
     )
     def test_it_is_503_and_says_when_to_come_back(
@@ -157,6 +159,58 @@ class TestDatabaseAway:
         with failing(error):
             answer = customer.http.get("/console/")
         assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+
+
+class TestHealth:
+    def test_any_error_of_the_database_is_told_in_its_own_shape(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(_role: str) -> None:
+            raise ProgrammingError("no such table")
+
+        monkeypatch.setattr(health, "live_nodes", fail)
+        assert self._ask() == (503, "5", "away")
+
+    def test_a_database_that_does_not_answer_is_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        answers = threading.Event()
+        asked: list[str] = []
+
+        def hang(role: str) -> tuple[()]:
+            asked.append(role)
+            assert answers.wait(60)
+            return ()
+
+        monkeypatch.setattr(health, "live_nodes", hang)
+        monkeypatch.setattr(health, "ANSWER_SECONDS", 0.01)
+        assert [self._ask(), self._ask()] == [(503, "5", "away")] * 2
+        assert len(asked) == 1, "whoever asks meanwhile waits for the same answer"
+        answers.set()
+        monkeypatch.setattr(health, "ANSWER_SECONDS", 60)
+        assert self._ask() == (503, None, None)
+
+    def _ask(self) -> tuple[int, str | None, str | None]:
+        answer = Client().get("/healthz")
+        body = answer.json()
+        assert (body["status"], body["roles"]["web"]) == ("degraded", "ok")
+        return answer.status_code, answer.get("Retry-After"), body.get("database")
+
+
+BAD_BODIES = [
+    ({"CONTENT_LENGTH": "65537"}, 413, "A body has at most 65536 bytes."),
+    ({BAD_BODY: True}, 400, "The body does not end as its header fields say."),
+]
+
+
+@pytest.mark.parametrize(("about", "status", "sentence"), BAD_BODIES)
+@pytest.mark.parametrize("path", ["/v2/accounts/1/voice-applications", "/api/v2/accounts/1/calls", TOKEN, "/v2/bxml-checks", "/v2/nowhere"])
+def test_a_body_that_cannot_be_taken_is_refused_in_each_shape(path: str, about: dict[str, Any], status: int, sentence: str) -> None:
+    answer = Client().post(path, **about)
+    assert (answer.status_code, described(answer)) == (status, sentence)
+    assert answer["X-Request-Id"]
+
+
+@pytest.mark.parametrize(("about", "status", "sentence"), BAD_BODIES)
+def test_the_console_refuses_it_by_a_sentence(about: dict[str, Any], status: int, sentence: str) -> None:
+    answer = Client().post("/console/login/", **about)
+    assert (answer.status_code, answer.content.decode()) == (status, f"{sentence}\n")
 
 
 def bearer(customer: ApiCustomer) -> dict[str, str]:

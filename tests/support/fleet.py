@@ -155,7 +155,7 @@ class Fleet:
         """Start one role as a process."""
         command = ["manage.py", "runall", "--drain-seconds", "3"]
         if role == "web":
-            command = ["-m", "gunicorn", "sipuri_project.wsgi", "--bind", self.env["SIPURI_HTTP_BIND"], "--threads", "4"]
+            command = ["-m", "gunicorn", "-c", "python:sipuri_project.web.gunicorn_config"]
         elif role == "worker":
             command = ["-m", "celery", "-A", "sipuri_project", "worker", "-B", "--concurrency", "1", "--loglevel", "WARNING"]
         elif role != "all":

@@ -41,6 +41,11 @@ class PostgresServer:
         """Stop it at once, as a crash would; what was committed is there after the next start."""
         self._control("-m", "immediate", "stop")
 
+    def processes(self) -> list[int]:
+        """Return its processes, the first of all last: that one would start the others again."""
+        first = int((self._directory / "data" / "postmaster.pid").read_text(encoding="ascii").split()[0])
+        return [*map(int, Path(f"/proc/{first}/task/{first}/children").read_text(encoding="ascii").split()), first]
+
     def remove(self) -> None:
         """Remove everything that it wrote."""
         shutil.rmtree(self._directory)

@@ -1,4 +1,4 @@
-"""Answers outside any view: unknown paths and internal errors."""
+"""Answers outside any view: unknown paths, internal errors, bodies that cannot be taken."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from voiceapps.api.wire.errors import DATABASE_AWAY, RETRY_SECONDS, Problem, Una
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request for an unknown path with 404. Django passes `exception` by name."""
-    return _answer(request, Problem(404, "No such path."))
+    return answer_problem(request, Problem(404, "No such path."))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request that Django refuses with 400: one for a host that is not ours."""
     wrong_host = isinstance(exception, DisallowedHost)
-    return _answer(request, Problem(400, "The Host header names no host of this system." if wrong_host else "Bad request."))
+    return answer_problem(request, Problem(400, "The Host header names no host of this system." if wrong_host else "Bad request."))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a request that raised an unexpected exception with 500, or with 503 if the database is away; the log has the details."""
     if isinstance(sys.exc_info()[1], DATABASE_AWAY):
-        response = _answer(request, UnavailableError().problems[0])
+        response = answer_problem(request, UnavailableError().problems[0])
         response["Retry-After"] = str(RETRY_SECONDS)
         return response
-    return _answer(request, Problem(500, "Internal server error."))
+    return answer_problem(request, Problem(500, "Internal server error."))
 
 
-def _answer(request: HttpRequest, problem: Problem) -> HttpResponse:
+def answer_problem(request: HttpRequest, problem: Problem) -> HttpResponse:
+    """Return a problem in the shape of the API that the path belongs to, as text outside of them."""
     if request.path.startswith("/api/v1/oauth2/"):
         return JsonResponse(oauth_error([problem]), status=problem.status)
     if request.path.startswith("/api/v2/"):

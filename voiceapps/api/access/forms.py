@@ -1,4 +1,4 @@
-"""OAuth's forms: UTF-8, of a bounded size, no field twice (RFC 6749 §3.2, appendix B)."""
+"""OAuth's forms: UTF-8, no field twice (RFC 6749 §3.2, appendix B)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 
-from voiceapps.api.wire.body import check_length
 from voiceapps.api.wire.errors import Problem, ProblemError
 
 MEDIA_TYPE = "application/x-www-form-urlencoded"
@@ -16,13 +15,12 @@ MAX_FIELDS = 20
 
 
 class OAuthForm(BaseParser):
-    """A parser of forms of at most 64 KB and `MAX_FIELDS` fields."""
+    """A parser of forms of at most `MAX_FIELDS` fields."""
 
     media_type = MEDIA_TYPE
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> dict[str, str]:
-        """Return the fields that have a value; raises ProblemError, RequestDataTooBig."""
-        check_length(parser_context["request"])
+        """Return the fields that have a value; raises ProblemError."""
         try:
             pairs = parse_qsl(stream.read().decode(), max_num_fields=MAX_FIELDS, errors="strict")
         except ValueError:

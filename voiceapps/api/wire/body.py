@@ -1,12 +1,10 @@
-"""Parsers of bodies of a bounded size, and content negotiation."""
+"""Parsers of bodies, whose size is bounded before they are read, and content negotiation."""
 
 from __future__ import annotations
 
 import re
 from typing import IO, Any
 
-from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser, JSONParser
@@ -20,15 +18,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class BoundedJson(JSONParser):
-    """A parser of at most 64 KB of JSON, which refuses NaN, Infinity, lone surrogates and deep nesting.
+    """A parser of JSON, which refuses NaN, Infinity, lone surrogates and deep nesting.
 
     It is UTF-8 (RFC 8259 section 8.1), unless a byte order mark or the Content-Type names another character set.
     """
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return the value; raises ParseError, RequestDataTooBig."""
+        """Return the value; raises ParseError."""
         request = parser_context["request"]
-        check_length(request)
         try:
             value = json.loads(decoded(stream.read(), (request.content_params or {}).get("charset", "")))
         except RecursionError:
@@ -66,16 +63,9 @@ class XmlText(BaseParser):
     media_type = "application/xml"
 
     def parse(self, stream: IO[Any], media_type: str | None = None, parser_context: Any = None) -> Any:
-        """Return the bytes; raises RequestDataTooBig."""
-        check_length(parser_context["request"])
+        """Return the bytes."""
         data: bytes = stream.read()
         return data
-
-
-def check_length(request: Any) -> None:
-    """Raise RequestDataTooBig, before the body is read, if its declared length is too large."""
-    if int(request.META.get("CONTENT_LENGTH") or "0") > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-        raise RequestDataTooBig
 
 
 class AnyAccept(BaseContentNegotiation):

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from django.conf import settings
-from django.core.exceptions import ObjectDoesNotExist, RequestDataTooBig
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions, serializers
@@ -136,8 +135,6 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, ObjectDoesNotExist):
         # The row existed when the request began and has been deleted since.
         error = Http404()
-    if isinstance(error, RequestDataTooBig):
-        error = ProblemError(Problem(413, f"A body has at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes."))
     if isinstance(error, DATABASE_AWAY):
         error = UnavailableError()
     response = exception_handler(error, context)

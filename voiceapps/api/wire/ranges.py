@@ -54,6 +54,10 @@ class _Section(io.RawIOBase):
         """Return True."""
         return True
 
+    def fileno(self) -> int:
+        """Return the descriptor, which stands at the section's first octet until something is read: a server sends from it directly."""
+        return self._file.fileno()
+
     def read(self, size: int = -1) -> bytes:
         """Return the next bytes, none at the end."""
         data = self._file.read(self._left if size < 0 else min(size, self._left))
