@@ -122,9 +122,10 @@ async def test_a_client_that_takes_nothing_is_dropped(monkeypatch: pytest.Monkey
         with site.desk.file.open("wb") as file:
             file.truncate(2**26)
         # With so small a limit the client's side soon stops reading by itself.
-        await site.connect(GET, limit=1024)
+        client = await site.connect(GET, limit=1024)
         while not site.desk.asked or len(site.connections):
             await asyncio.sleep(0)
+        client[1].transport.abort()
 
 
 async def test_a_file_arrives_whole_and_the_connection_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -206,7 +207,8 @@ async def test_one_too_many_takes_the_place_of_who_waits_longest() -> None:
         assert len(site.connections) == 3
 
 
-async def test_a_stop_waits_for_answers_and_for_nothing_else() -> None:
+async def test_a_stop_waits_for_answers_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sipuri_project.web.connections.LINGER_SECONDS", SOON)
     async with serving() as site:
         site.desk.may_answer.clear()
         busy, _ = await site.connect(GET)
@@ -215,6 +217,7 @@ async def test_a_stop_waits_for_answers_and_for_nothing_else() -> None:
             await asyncio.sleep(0)
         stopping = asyncio.create_task(site.connections.stop(NEVER))
         assert await idle.read() == b""
+        await asyncio.wait({stopping}, timeout=4 * SOON)
         assert not stopping.done()
         site.desk.may_answer.set()
         assert await busy.read() == b"<>"
@@ -224,9 +227,8 @@ async def test_a_stop_waits_for_answers_and_for_nothing_else() -> None:
 async def test_half_a_request_delays_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sipuri_project.web.connections.LINGER_SECONDS", SOON)
     async with serving() as site:
-        half, _ = await site.connect(b"GET / HT")
-        while not len(site.connections):
-            await asyncio.sleep(0)
+        half, _ = await site.connect(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+        await half.readexactly(len(CONTINUE))
         await site.connections.stop(NEVER)
         with contextlib.suppress(ConnectionResetError):
             assert await half.read() == b""
