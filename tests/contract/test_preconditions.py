@@ -7,9 +7,10 @@ import uuid
 import pytest
 
 from tests.support.api import CALLBACK, ApiCustomer
-from tests.unit.voiceapps.builders import facts
+from tests.unit.voiceapps.builders import ended, facts
 from voiceapps.models import Account, AuditEntry, Call, SipCredential, VoiceApplication
-from voiceapps.services.call_rows import ensure
+from voiceapps.rules.reports import CallAdmitted
+from voiceapps.services.reports import write_reports
 
 
 def tag(customer: ApiCustomer, application_id: str) -> str:
@@ -56,7 +57,7 @@ class TestDelete:
 
     def test_live_calls_prevent_deletion_unless_forced(self, customer: ApiCustomer) -> None:
         application_id = customer.create()["applicationId"]
-        ensure(facts(VoiceApplication.objects.get(pk=application_id)))
+        write_reports([CallAdmitted(facts(VoiceApplication.objects.get(pk=application_id)), "proxy")])
         path = f"{customer.base}/{application_id}"
         answer = customer.request("DELETE", path)
         assert answer.status_code == 409
@@ -68,8 +69,8 @@ class TestDelete:
 
     def test_an_ended_call_does_not_prevent_deletion(self, customer: ApiCustomer) -> None:
         application_id = customer.create()["applicationId"]
-        ensure(facts(VoiceApplication.objects.get(pk=application_id)))
-        Call.objects.update(state="disconnected")
+        call = facts(VoiceApplication.objects.get(pk=application_id))
+        write_reports([CallAdmitted(call, "proxy"), ended(call)])
         assert customer.request("DELETE", f"{customer.base}/{application_id}").status_code == 204
 
     def test_if_match_guards_it(self, customer: ApiCustomer) -> None:

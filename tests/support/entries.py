@@ -10,7 +10,7 @@ from tests.support.fleet import ROOT, free_ports
 
 BOOTSTRAP = ("manage.py", *"bootstrap --account 1 --client-id c --client-secret a-client-secret-of-enough-length".split())
 ENTRIES = {
-    "gunicorn": ("-m", "gunicorn", "sipuri_project.wsgi", "--bind", "127.0.0.1:{port}"),
+    "gunicorn": ("-m", "gunicorn", "-c", "python:sipuri_project.web.gunicorn_config", "--bind", "127.0.0.1:{port}"),
     "celery": ("-m", "celery", "-A", "sipuri_project", "worker", "-B", "--concurrency", "1"),
     "runall": ("manage.py", "runall"),
     "runsipproxy": ("manage.py", "runsipproxy"),

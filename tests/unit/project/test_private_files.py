@@ -49,7 +49,8 @@ def test_what_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
 
 def test_files_are_narrowed_and_named_once(tmp_path: Path) -> None:
     wide, fine, folder = tmp_path / "wide", tmp_path / "fine", tmp_path / "folder"
-    folder.mkdir(mode=0o755)
+    folder.mkdir()
+    folder.chmod(0o755)
     for path, rights in ((wide, 0o664), (fine, 0o600), (folder / "program", 0o755)):
         path.touch()
         path.chmod(rights)
@@ -62,7 +63,8 @@ def test_files_are_narrowed_and_named_once(tmp_path: Path) -> None:
 def test_links_are_not_followed_and_one_folder_is_left_out(tmp_path: Path) -> None:
     state, elsewhere = tmp_path / "state", tmp_path / "elsewhere"
     for folder in (state / "recordings", elsewhere):
-        folder.mkdir(parents=True, mode=0o755)
+        folder.mkdir(parents=True)
+        folder.chmod(0o755)
         (folder / "file").touch()
         (folder / "file").chmod(0o644)
     (state / "link").symlink_to(elsewhere)
