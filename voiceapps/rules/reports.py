@@ -122,6 +122,7 @@ class RefusalSeen:
 
     application_id: str | None
     source_ip: str
+    """Empty for further sources, where too many call at once to name each."""
     reason: Reason
     status: int
     count: int
