@@ -118,6 +118,21 @@ def test_everybody_is_told_to_come_again_while_postgresql_is_away(make_fleet: Ca
     assert "Traceback" not in fleet.log("web")
 
 
+def test_clients_are_told_to_come_again_while_redis_is_away(make_fleet: Callable[..., Fleet], tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    server.start()
+    fleet = make_fleet("web", SIPURI_REDIS_URL=server.url)
+    fleet.start()
+    token = get_token(fleet)
+    server.stop()
+    asked = (("GET", APPLICATIONS, "", token), ("POST", "/api/v1/oauth2/token", TOKEN_FORM, ""))
+    for answer in (ask(fleet, *request) for request in asked):
+        assert (answer[0], bool(answer[2])) == (503, True), answer
+    server.start()
+    assert ask(fleet, *asked[0])[0] == 200
+    server.stop()
+
+
 @pytest.mark.parametrize("path", ["tests/contract/test_migrations.py", "tests/unit/voiceapps/test_refusals.py"])
 def test_statements_of_our_own_do_the_same_in_postgresql(postgres: PostgresServer, path: str) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", path]

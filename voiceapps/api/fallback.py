@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from voiceapps.api.access.endpoints import oauth_error
 from voiceapps.api.callcontrol.base import flat
-from voiceapps.api.wire.errors import DATABASE_AWAY, RETRY_SECONDS, Problem, UnavailableError, in_envelope
+from voiceapps.api.wire.errors import RETRY_SECONDS, SERVICES_AWAY, Problem, UnavailableError, in_envelope
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -24,9 +24,10 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a request that raised an unexpected exception with 500, or with 503 if the database is away; the log has the details."""
-    if isinstance(sys.exc_info()[1], DATABASE_AWAY):
-        response = answer_problem(request, UnavailableError().problems[0])
+    """Answer a request that raised an unexpected exception with 500, or with 503 if a service is away; the log has the details."""
+    error = sys.exc_info()[1]
+    if isinstance(error, SERVICES_AWAY):
+        response = answer_problem(request, UnavailableError(error).problems[0])
         response["Retry-After"] = str(RETRY_SECONDS)
         return response
     return answer_problem(request, Problem(500, "Internal server error."))

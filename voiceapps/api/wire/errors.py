@@ -14,6 +14,7 @@ from typing import Any, Literal
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import InterfaceError, OperationalError
 from django.http import Http404
+from redis.exceptions import RedisError
 from rest_framework import exceptions, serializers
 from rest_framework.fields import SkipField
 from rest_framework.response import Response
@@ -43,7 +44,8 @@ TYPES = {
     503: "service_unavailable",
 }
 
-DATABASE_AWAY = (OperationalError, InterfaceError)
+SERVICES_AWAY = (OperationalError, InterfaceError, RedisError)
+"""What Django raises for a database, and the cache for a Redis, that cannot be used now."""
 RETRY_SECONDS = 5
 
 CONFLICTS: dict[type[Exception], str] = {
@@ -106,12 +108,13 @@ class ProblemError(exceptions.APIException):
 
 
 class UnavailableError(ProblemError):
-    """The database cannot answer now: it is locked, restarting or away."""
+    """The database or Redis cannot answer now: it is locked, restarting or away."""
 
     wait = RETRY_SECONDS  # DRF makes Retry-After of it
 
-    def __init__(self) -> None:
-        super().__init__(Problem(503, "The database is busy or away. Try again later."))
+    def __init__(self, cause: BaseException) -> None:
+        service = "cache" if isinstance(cause, RedisError) else "database"
+        super().__init__(Problem(503, f"The {service} is busy or away. Try again later."))
 
 
 def bad(kind: SourceKind, name: str, rule: str) -> ProblemError:
@@ -135,8 +138,8 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, ObjectDoesNotExist):
         # The row existed when the request began and has been deleted since.
         error = Http404()
-    if isinstance(error, DATABASE_AWAY):
-        error = UnavailableError()
+    if isinstance(error, SERVICES_AWAY):
+        error = UnavailableError(error)
     response = exception_handler(error, context)
     if response is not None:
         for name, value in getattr(error, "headers", {}).items():
