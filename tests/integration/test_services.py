@@ -118,6 +118,37 @@ def test_everybody_is_told_to_come_again_while_postgresql_is_away(make_fleet: Ca
     assert "Traceback" not in fleet.log("web")
 
 
+CUT_LINK = """
+import subprocess, threading
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+from tests.support.postgres_server import PostgresServer
+server = PostgresServer()
+server.start()
+import os
+os.environ["SIPURI_DATABASE_URL"] = server.url
+import django
+django.setup()
+from django.db import OperationalError, connection
+rule = "add table ip cut; add chain ip cut out { type filter hook output priority 0; }; add rule ip cut out tcp sport %d drop"
+cursor = connection.cursor()
+threading.Timer(0.5, lambda: subprocess.run(["nft", rule % server.port], check=True)).start()
+try:
+    cursor.execute("SELECT pg_sleep(600)")
+except OperationalError as error:
+    print("noticed:", error)
+finally:
+    subprocess.run(["nft", "delete table ip cut"], check=True)
+    server.stop()
+    server.remove()"""
+
+
+def test_a_cut_link_to_postgresql_is_noticed(root: None, tmp_path: Path) -> None:
+    environment = os.environ | {"SIPURI_VAR_DIR": str(tmp_path / "var"), "DJANGO_SETTINGS_MODULE": "sipuri_project.settings"}
+    command = ["unshare", "-n", sys.executable, "-c", CUT_LINK]
+    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90, check=False)
+    assert "noticed:" in ran.stdout, ran.stdout + ran.stderr
+
+
 def test_clients_are_told_to_come_again_while_redis_is_away(make_fleet: Callable[..., Fleet], tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     server.start()
