@@ -216,7 +216,7 @@ def test_an_operator_limits_an_account(page: Page, web: Fleet) -> None:
     code = """
 from voiceapps.models import Account, AuditEntry
 account = Account.objects.get(pk="9900000")
-entry = AuditEntry.objects.filter(action="account.set_limits").values("actor", "chain", "changes").get()
+entry = AuditEntry.objects.filter(action="account.set_limits", actor="operator admin").values("actor", "chain", "changes").get()
 result = [account.max_calls, account.max_applications, entry]"""
     entry = {"actor": "operator admin", "chain": "9900000", "changes": {"max_calls": 40}}
     assert web.python(code) == [40, None, entry]
