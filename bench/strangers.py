@@ -60,7 +60,7 @@ def invite(number: int, host: str) -> bytes:
     """Return a stranger's INVITE to an application that does not exist."""
     uri = f"sip:{number:08x}-0000-4000-8000-000000000000@{host}"
     return (
-        f"INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP stranger.example;branch=z9hG4bKs{number}\r\nMax-Forwards: 70\r\n"
+        f"INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP stranger.example;rport;branch=z9hG4bKs{number}\r\nMax-Forwards: 70\r\n"
         f"From: <sip:100@{host}>;tag=s{number}\r\nTo: <{uri}>\r\nCall-ID: {number:032x}@stranger.example\r\nCSeq: 1 INVITE\r\n"
         f"Contact: <sip:100@stranger.example>\r\nUser-Agent: friendly-scanner\r\nContent-Length: 0\r\n\r\n"
     ).encode()
