@@ -58,6 +58,7 @@ def test_a_url_keeps_its_place_and_the_names_of_its_parameters(url: str, masked:
         ("Say your password: after the tone.", "Say your password: after the tone."),
         ("Really? Press 1 for a=b.", "Really? Press 1 for a=b."),
         ("<Pause duration='1'/>", "<Pause duration='1'/>"),
+        ("http://password# =http://", "http://password =***"),
     ],
 )
 def test_a_text_keeps_everything_but_its_secrets(text: str, masked: str) -> None:
