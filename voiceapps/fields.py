@@ -48,13 +48,13 @@ def is_current(token: str) -> bool:
 
 def rewritten(token: str) -> str:
     """Return a token's text as the first key writes it; raises InvalidToken if no key opens it."""
-    return _fernet(settings.SIPURI_FIELD_KEYS).rotate(token.encode()).decode()
+    return field_cipher().rotate(token.encode()).decode()
 
 
 def opens(token: str) -> bool:
     """Return whether one of the keys opens a token."""
     try:
-        _fernet(settings.SIPURI_FIELD_KEYS).decrypt(token.encode())
+        field_cipher().decrypt(token.encode())
     except InvalidToken:
         return False
     return True

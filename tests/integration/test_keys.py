@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,15 +19,6 @@ from tests.support.postgres_server import PostgresServer
 COMPARE = "import django; django.setup(); from voiceapps.services import key_check; key_check.ensure()"
 RUNS = 6
 LOST = ["SIPURI_FIELD_KEYS", "SIPURI_NONCE_KEY", "SIPURI_TOKEN_KEYS"]
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[PostgresServer]:
-    server = PostgresServer()
-    server.start()
-    yield server
-    server.stop()
-    server.remove()
 
 
 def lose(fleet: Fleet, variable: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from itertools import chain, islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
@@ -67,6 +67,14 @@ class MemoryLane:
         self._first += len(batch.reports)
 
 
+class _Known(NamedTuple):
+    """A report of a journal that is in memory, too."""
+
+    number: int
+    report: Report
+    line: bytes
+
+
 class JournalLane:
     """Reports in a journal; what it cannot take, because the disk is full, waits in memory for room.
 
@@ -80,8 +88,8 @@ class JournalLane:
         self._number = 0
         self._dropped = 0
         self._knows_all = journal.is_empty
-        self._recent: deque[tuple[bytes, Report]] = deque()
-        self._held: deque[tuple[bytes, Report]] = deque()
+        self._recent: deque[_Known] = deque()
+        self._held: deque[_Known] = deque()
         self._shown: list[bytes] = []
         self.unreadable = 0
         """Lines that could not be read: of another version, or damaged."""
@@ -95,7 +103,7 @@ class JournalLane:
         if len(self._held) >= MAX_QUEUED_REPORTS:
             return False
         self._number += 1
-        self._held.append((line, report))
+        self._held.append(_Known(self._number, report, line))
         self._settle()
         return True
 
@@ -109,8 +117,8 @@ class JournalLane:
                 return Batch(tuple(report for _, report in numbered), self.origin, numbered[0][0])
             self._drop_shown()
         known = list(islice(chain(self._recent, self._held), MAX_BATCH))
-        self._shown = [line for line, _ in known]
-        return Batch(tuple(report for _, report in known), self.origin, self._dropped + 1) if known else None
+        self._shown = [one.line for one in known]
+        return Batch(tuple(one.report for one in known), self.origin, known[0].number) if known else None
 
     def drop(self, batch: Batch) -> None:
         """Drop the lines that the last batch came from."""
@@ -134,7 +142,7 @@ class JournalLane:
         """Move what waits in memory to the journal, as far as it has room."""
         while self._held:
             try:
-                self._journal.append(self._held[0][0])
+                self._journal.append(self._held[0].line)
             except (OSError, JournalFullError) as error:
                 if len(self._held) == 1:
                     log.warning("journal_full", error=str(error))

@@ -118,7 +118,7 @@ class ReportWriter:
                 batch, lane = work
                 await self._write(batch)
                 self._drop(batch, lane)
-                await self._retire_older()
+            await self._forget_older()
         except Exception as error:  # noqa: BLE001  # whatever it is, all later reports wait for this task
             log.warning("records_wait", error=str(error), journalled=len(self._calls), queued=len(self._traces))
             self._wake.set()
@@ -134,20 +134,20 @@ class ReportWriter:
         beat = None if self._beat is None else (Batch((self._beat,)), None)
         if beat and not self._older and not self._closing:
             return beat
-        for lane in (*self._older, self._calls):
-            batch = lane.batch()
-            if batch is not None:
-                return batch, lane
+        while self._older:
+            if (batch := self._older[0].batch()) is not None:
+                return batch, self._older[0]
+            self._older.popleft().close()
+        if (batch := self._calls.batch()) is not None:
+            return batch, self._calls
         if beat:
             return beat
         batch = self._traces.batch()
         return None if batch is None else (batch, self._traces)
 
-    async def _retire_older(self) -> None:
-        """Delete the journals of earlier boots of which all is written, and after the last one forget these boots."""
-        while self._older and self._older[0].batch() is None:
-            self._older.popleft().close()
-        if not self._older and not self._has_forgotten:
+    async def _forget_older(self) -> None:
+        """Forget what was written for the boots whose journals are told."""
+        if not self._has_forgotten:
             await self._database.write(self._ledger.forget_boots, self._calls.origin.node, self._living)
             self._has_forgotten = True
 

@@ -40,9 +40,8 @@ def masked_url(url: str) -> str:
 
 def masked_text(text: str) -> str:
     """Return a document, a body or a sentence with the URLs and the credentials in it masked."""
-    text = _GIVEN.sub(_masked_value, text)
+    # URLs first: one that loses its fragment may leave a name beside a value.
     text = _URL.sub(lambda found: masked_url(found[0]), text)
-    # A URL that loses its fragment may leave a name beside a value.
     text = _GIVEN.sub(_masked_value, text)
     return _QUERY.sub(lambda found: "".join(_masked_part(part, lone=False) for part in _AMPERSAND.split(found[0])), text)
 

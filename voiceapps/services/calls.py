@@ -45,12 +45,15 @@ def admit(reports: Sequence[r.CallAdmitted], boot: str = "") -> None:
     open_calls.hold_by_proxy(up, boot)
 
 
-def answer(report: r.CallAnswered, boot: str = "") -> None:
-    """Mark a call as answered when the caller's ACK arrived; from then on this boot of its call-flow node holds it."""
-    ensure(report.call)
+def answer(reports: Sequence[r.CallAnswered], boot: str = "") -> None:
+    """Mark calls as answered when the caller's ACK arrived; from then on this boot of their call-flow node holds them."""
+    ensure(*(report.call for report in reports))
+    open_calls.hold_by_callflow([(report.call, report.node) for report in reports if _mark_answered(report)], boot)
+
+
+def _mark_answered(report: r.CallAnswered) -> bool:
     waiting = Call.objects.filter(pk=report.call.call_id, state=CallState.INITIATED)
-    if waiting.update(state=CallState.ANSWERED, answered_at=_when(report.at), callflow_node=report.node):
-        open_calls.hold_by_callflow(report.call, report.node, boot)
+    return bool(waiting.update(state=CallState.ANSWERED, answered_at=_when(report.at), callflow_node=report.node))
 
 
 def end(reports: Sequence[r.CallEnded]) -> int:

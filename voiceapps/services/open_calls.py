@@ -30,9 +30,9 @@ def hold_by_proxy(calls: Sequence[tuple[CallFacts, str]], boot: str) -> None:
     _HELD_BY_PROXY.write([_row(call) | {"proxy_node": node, "proxy_boot": boot} for call, node in calls])
 
 
-def hold_by_callflow(call: CallFacts, node: str, boot: str) -> None:
-    """Open a call that a call-flow node has answered, or note that the node holds it."""
-    _HELD_BY_CALLFLOW.write([_row(call) | {"callflow_node": node, "callflow_boot": boot}])
+def hold_by_callflow(calls: Sequence[tuple[CallFacts, str]], boot: str) -> None:
+    """Open calls that call-flow nodes have answered, or note that these hold them, each with its node's name."""
+    _HELD_BY_CALLFLOW.write([_row(call) | {"callflow_node": node, "callflow_boot": boot} for call, node in calls])
 
 
 def forward(reports: Sequence[CallForwarded]) -> None:

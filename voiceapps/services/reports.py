@@ -31,16 +31,11 @@ def _each(write: Callable[[Any], object]) -> Writer:
     return write_each
 
 
-def _answers(reports: Sequence[r.CallAnswered], boot: str) -> None:
-    for report in reports:
-        calls.answer(report, boot)
-
-
 # In this order, so that a call exists before it ends, whatever the order of the reports in a batch.
 _WRITERS: dict[type, Writer] = {
     r.CallAdmitted: calls.admit,
     r.CallForwarded: _all(open_calls.forward),
-    r.CallAnswered: _answers,
+    r.CallAnswered: calls.answer,
     r.CallEnded: _all(calls.end),
     r.LadderMessage: _all(calls.add_events),
     r.MediaReport: _all(calls.report_media),

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from django.db import InterfaceError, OperationalError
-from prometheus_client import CollectorRegistry
 
 from voiceapps.daemon import database as executors
 from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
-
-
-@pytest.fixture
-async def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
-async def database(registry: CollectorRegistry) -> AsyncIterator[DatabaseExecutor]:
-    database = DatabaseExecutor(registry=registry)
-    yield database
-    await database.close()
 
 
 @pytest.mark.parametrize("kind", [OperationalError, InterfaceError])

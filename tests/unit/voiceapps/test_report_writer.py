@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,18 +23,6 @@ from voiceapps.services.reports import forget_boots, write_batch
 
 CIPHER = Fernet(Fernet.generate_key())
 CALL = CallFacts("c-1", "app", "9900000", "a@b", "sip:a@b", "sip:c@d", "203.0.113.9", 5060, None, 1.5)
-
-
-@pytest.fixture
-async def registry() -> CollectorRegistry:
-    return CollectorRegistry()
-
-
-@pytest.fixture
-async def database(registry: CollectorRegistry) -> AsyncIterator[DatabaseExecutor]:
-    database = DatabaseExecutor(registry=registry)
-    yield database
-    await database.close()
 
 
 @pytest.fixture(autouse=True)
