@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import select
 import signal
 import socket
@@ -228,15 +227,12 @@ def test_health_answers_while_postgresql_says_nothing(make_fleet: Callable[..., 
     server.start()
     fleet = make_fleet("web", SIPURI_DATABASE_URL=server.url)
     fleet.start()
-    processes = server.processes()
     try:
-        for pid in processes:
-            os.kill(pid, signal.SIGSTOP)
+        server.signal(signal.SIGSTOP)
         status, answer = ask(fleet, "GET", "/healthz")
         assert (status, json.loads(answer)["database"]) == (503, "away")
     finally:
-        for pid in processes:
-            os.kill(pid, signal.SIGCONT)
+        server.signal(signal.SIGCONT)
     deadline = time.monotonic() + 30
     while "database" in json.loads(ask(fleet, "GET", "/healthz")[1]):
         assert time.monotonic() < deadline, "it is asked again"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -41,10 +43,14 @@ class PostgresServer:
         """Stop it at once, as a crash would; what was committed is there after the next start."""
         self._control("-m", "immediate", "stop")
 
-    def processes(self) -> list[int]:
-        """Return its processes, the first of all last: that one would start the others again."""
+    def signal(self, number: signal.Signals) -> None:
+        """Signal each of its processes: the first of all last, as that one would start the others again."""
         first = int((self._directory / "data" / "postmaster.pid").read_text(encoding="ascii").split()[0])
-        return [*map(int, Path(f"/proc/{first}/task/{first}/children").read_text(encoding="ascii").split()), first]
+        others = map(int, Path(f"/proc/{first}/task/{first}/children").read_text(encoding="ascii").split())
+        for pid in (*others, first):
+            # Some live for a moment only.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def remove(self) -> None:
         """Remove everything that it wrote."""
