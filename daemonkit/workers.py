@@ -21,6 +21,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from daemonkit.address import Address
+from daemonkit.orphans import command_that_ends_with_us
 
 STEADY_SECONDS = 10.0
 """A worker that has run for so long is started again at once."""
@@ -55,17 +56,21 @@ class _Worker:
 
 
 class WorkerPool:
-    """The service that keeps workers running; `open_sockets` returns the sockets of each worker by name."""
+    """The service that keeps workers running.
+
+    `open_sockets` returns the sockets of each worker by name; `last_signal` is what a worker gets when this process is killed.
+    """
 
     def __init__(
         self,
         command: Sequence[str],
         *,
         open_sockets: Callable[[], Sequence[Sockets]],
+        last_signal: signal.Signals,
         metrics: Address | None,
         registry: CollectorRegistry,
     ) -> None:
-        self._command = command
+        self._command = command_that_ends_with_us(last_signal, command)
         self._open_sockets = open_sockets
         self._metrics = metrics
         self._workers: list[_Worker] = []

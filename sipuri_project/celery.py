@@ -37,11 +37,16 @@ def _begin(**_event: object) -> None:
         sys.exit(f"Configuration error: {error}")
 
 
-@beat_embedded_init.connect
-@worker_process_init.connect
-def _end_with_worker(**_event: object) -> None:
+@worker_init.connect
+def _tie_processes(**_event: object) -> None:
     """Have the schedule and the pool's processes end when the worker is killed: the schedule would run twice."""
-    end_with_parent(signal.SIGKILL)
+    worker = os.getpid()
+
+    def end_with_worker(**_event: object) -> None:
+        end_with_parent(signal.SIGKILL, worker)
+
+    for signal_of_process in (beat_embedded_init, worker_process_init):
+        signal_of_process.connect(end_with_worker, weak=False)
 
 
 @worker_ready.connect

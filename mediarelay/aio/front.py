@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -37,7 +38,8 @@ class RelayFront:
         ways = command_ways(workers)
         self._ways = [CommandEndpoint(ours, config.ng_bind, partial(self._on_reply, number)) for number, (ours, _) in enumerate(ways)]
         theirs = [{COMMANDS: end} for _, end in ways]
-        self._pool = WorkerPool(command, open_sockets=lambda: theirs, metrics=metrics, registry=registry)
+        # A worker's successor resumes its ports and sessions; what it has in the kernel goes on.
+        self._pool = WorkerPool(command, open_sockets=lambda: theirs, last_signal=signal.SIGKILL, metrics=metrics, registry=registry)
         self._alarm = Alarm(self._on_alarm)
 
     async def start(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -12,7 +11,6 @@ from django.core.management.base import CommandError
 from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
-from daemonkit.orphans import end_with_parent
 from daemonkit.service import Service
 from daemonkit.workers import add_worker_options, inherited_sockets
 from mediarelay.adapters.node import ReportingRelay
@@ -39,8 +37,5 @@ class Command(DaemonCommand):
         if options["worker"] is None and settings.MEDIA_WORKERS > 1:
             command = (sys.executable, sys.argv[0], "runmediarelay", "--drain-seconds", str(options["drain_seconds"]))
             return RelayFront(command, settings.MEDIA_WORKERS, relay_config(), metrics=metrics, registry=registry)
-        if options["worker"] is not None:
-            # Its successor resumes its ports and sessions; what it has in the kernel goes on.
-            end_with_parent(signal.SIGKILL)
         sockets = inherited_sockets(options["sockets"])
         return ReportingRelay(relay_config(options["worker"] or 0), registry=registry, metrics=metrics, commands=sockets.get(COMMANDS))

@@ -11,7 +11,6 @@ from django.conf import settings
 from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
-from daemonkit.orphans import end_with_parent
 from daemonkit.service import Service
 from daemonkit.workers import WorkerPool, add_worker_options, inherited_sockets
 from sipproxy.adapters.node import ProxyNode
@@ -36,10 +35,14 @@ class Command(DaemonCommand):
         if options["worker"] is None and settings.SIP_WORKERS > 1:
             command = (sys.executable, sys.argv[0], "runsipproxy", "--drain-seconds", str(options["drain_seconds"]))
             configs = [sip_proxy_config(worker) for worker in range(settings.SIP_WORKERS)]
-            return WorkerPool(command, open_sockets=lambda: shared_sockets(configs), metrics=metrics, registry=registry)
-        if options["worker"] is not None:
-            # It finishes the calls that it has and takes no more. (`runall` gives what a dead role left behind one second.)
-            end_with_parent(signal.SIGTERM)
+            # A worker without us finishes the calls that it has and takes no more. (`runall` gives it one second for that.)
+            return WorkerPool(
+                command,
+                open_sockets=lambda: shared_sockets(configs),
+                last_signal=signal.SIGTERM,
+                metrics=metrics,
+                registry=registry,
+            )
         countries = CountryLookup(*geo_config())
         return ProxyNode(
             sip_proxy_config(options["worker"] or 0),

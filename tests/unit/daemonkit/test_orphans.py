@@ -42,7 +42,7 @@ def test_a_child_ends_with_a_parent_that_is_killed(listener: socket.socket) -> N
 def test_a_command_is_not_begun_for_a_parent_that_is_gone(listener: socket.socket) -> None:
     command = list(command_that_ends_with_us(signal.SIGTERM, (sys.executable, "-c", CHILD, str(listener.getsockname()[1]))))
     command[3] = "-1"  # no process has this id
-    assert subprocess.run(command, cwd=ROOT, timeout=20, check=False).returncode == 0
+    assert subprocess.run(command, cwd=ROOT, timeout=20, check=False).returncode == -signal.SIGTERM
     listener.setblocking(False)
     with pytest.raises(BlockingIOError):
         listener.accept()

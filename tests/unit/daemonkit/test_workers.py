@@ -37,7 +37,13 @@ async def running(count: int) -> AsyncIterator[tuple[WorkerPool, Ask]]:
     sockets = [open_udp(("127.0.0.1", 0)) for _ in range(count)]
     places = [sock.getsockname() for sock in sockets]
     command = (sys.executable, "-c", WORKER, str(ROOT))
-    pool = WorkerPool(command, open_sockets=lambda: [{"udp": sock} for sock in sockets], metrics=None, registry=CollectorRegistry())
+    pool = WorkerPool(
+        command,
+        open_sockets=lambda: [{"udp": sock} for sock in sockets],
+        last_signal=signal.SIGTERM,
+        metrics=None,
+        registry=CollectorRegistry(),
+    )
     await pool.start()
 
     async def ask(number: int) -> tuple[int, int]:
