@@ -1,8 +1,8 @@
 """Lines that outlive their process: a file from which they are read, and dropped when nobody needs them any more.
 
 A line is in the kernel's hands when `append` returns, so a process that is killed loses none of them. `sync` brings them to the
-disk, for the machine that loses its power. The process that owns a journal holds a lock on it: another one can tell whether its
-owner still lives.
+disk, for the machine that loses its power. What was dropped may come again in the next life of its owner, as the file is not touched
+for each line. The process that owns a journal holds a lock on it: another one can tell whether its owner still lives.
 """
 
 from __future__ import annotations
@@ -72,10 +72,12 @@ class Journal:
     def drop(self, octets: int) -> None:
         """Drop what was read from the beginning; the file shrinks now and then."""
         self._taken += octets
-        if self._taken >= self._size:
+        if self._taken <= max(_SLACK_BYTES, self._size - self._taken):
+            return
+        if self.is_empty:
             os.ftruncate(self._descriptor, 0)
             self._taken = self._size = 0
-        elif self._taken > max(_SLACK_BYTES, self._size - self._taken):
+        else:
             with contextlib.suppress(OSError):  # Where there is no room for a new file now, there will be later.
                 self._shrink()
 

@@ -105,14 +105,9 @@ class ReportWriter:
             self._wake.clear()
             if not await self._flush() and self._closing:
                 log.error("records_unwritten", journalled=len(self._calls), lost=len(self._traces))
-                await asyncio.to_thread(self._calls.sync)
                 return
 
     async def _flush(self) -> bool:
-        try:
-            await asyncio.to_thread(self._calls.sync)
-        except OSError as error:
-            log.warning("journal_not_synced", error=str(error))
         try:
             while (work := self._next()) is not None:
                 batch, lane = work
@@ -121,10 +116,18 @@ class ReportWriter:
             await self._forget_older()
         except Exception as error:  # noqa: BLE001  # whatever it is, all later reports wait for this task
             log.warning("records_wait", error=str(error), journalled=len(self._calls), queued=len(self._traces))
+            await self._sync()
             self._wake.set()
             await asyncio.sleep(0 if self._closing else RETRY_SECONDS)
             return False
         return True
+
+    async def _sync(self) -> None:
+        """Bring to the disk what the database does not take: what it takes at once lies there already."""
+        try:
+            await asyncio.to_thread(self._calls.sync)
+        except OSError as error:
+            log.warning("journal_not_synced", error=str(error))
 
     def _next(self) -> tuple[Batch, Lane | None] | None:
         """Return what is to be written next, and the lane that it came from.
