@@ -7,7 +7,15 @@ import signal
 import sys
 
 from celery import Celery
-from celery.signals import beat_embedded_init, setup_logging, worker_init, worker_process_init, worker_ready
+from celery.signals import (
+    beat_embedded_init,
+    setup_logging,
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutdown,
+)
 from django.core.exceptions import ImproperlyConfigured
 
 from daemonkit.orphans import end_with_parent
@@ -43,7 +51,9 @@ def _tie_processes(**_event: object) -> None:
     worker = os.getpid()
 
     def end_with_worker(**_event: object) -> None:
-        end_with_parent(signal.SIGKILL, worker)
+        # Some pools have no processes of their own.
+        if os.getpid() != worker:
+            end_with_parent(signal.SIGKILL, worker)
 
     for signal_of_process in (beat_embedded_init, worker_process_init):
         signal_of_process.connect(end_with_worker, weak=False)
@@ -53,3 +63,13 @@ def _tie_processes(**_event: object) -> None:
 def _on_ready(**_event: object) -> None:
     """Report at once that the worker is there; the schedule's first beat comes only later."""
     app.send_task("voiceapps.tasks.beat")
+    app.send_task("voiceapps.tasks.beat_webhooks")
+
+
+@worker_process_shutdown.connect
+@worker_shutdown.connect
+def _on_shutdown(**_event: object) -> None:
+    """Wait for the answers of the webhooks that this process has sent."""
+    from voiceapps.courier import courier  # noqa: PLC0415  # it needs the models
+
+    courier.drain()

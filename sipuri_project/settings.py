@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID
 
 from django.templatetags.static import static
+from kombu import Queue
 
 from sipuri_project import environment as e
 from sipuri_project import folder_queue
@@ -256,14 +257,20 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celery-beat")
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SCHEDULE = {
-    "sweep-webhooks": {"task": "voiceapps.tasks.sweep_webhooks", "schedule": 5.0},
+    "send-webhooks": {"task": "voiceapps.tasks.send_webhooks", "schedule": 5.0},
     "sweep-calls": {"task": "voiceapps.tasks.sweep_calls", "schedule": 10.0},
     "sweep-tokens": {"task": "voiceapps.tasks.sweep_tokens", "schedule": 600.0},
     "sweep-messages": {"task": "voiceapps.tasks.sweep_messages", "schedule": 3600.0},
     "sweep-refusals": {"task": "voiceapps.tasks.sweep_refusals", "schedule": 600.0},
     "sweep-answers": {"task": "voiceapps.tasks.sweep_idempotent_answers", "schedule": 3600.0},
+    "sweep-failing-hosts": {"task": "voiceapps.tasks.sweep_failing_hosts", "schedule": 3600.0},
     "beat": {"task": "voiceapps.tasks.beat", "schedule": 5.0},
+    "beat-webhooks": {"task": "voiceapps.tasks.beat_webhooks", "schedule": 5.0},
 }
+# Two queues, so that webhooks and what keeps the house never wait for each other; a worker without `-Q` serves both.
+CELERY_TASK_QUEUES = (Queue("housekeeping", routing_key="housekeeping"), Queue("webhooks", routing_key="webhooks"))
+CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
+CELERY_TASK_ROUTES = {f"voiceapps.tasks.{name}": {"queue": "webhooks"} for name in ("send_webhooks", "beat_webhooks")}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 if not REDIS_URL:
     QUEUE_DIR = VAR_DIR / "queue"

@@ -68,13 +68,15 @@ def roles(drain_seconds: float) -> tuple[Role, ...]:
     drain = ("--drain-seconds", str(drain_seconds))
     gunicorn = ("-m", "gunicorn", "-c", "python:sipuri_project.web.gunicorn_config")
     # Celery's banner and its word about root would stand among the lines that tell something; every role runs as the same user.
-    celery = ("-W", "ignore:You're running the worker with superuser", "-m", "celery", "-q", "-A", "sipuri_project", "worker", "-B")
+    quietly = ("-W", "ignore:You're running the worker with superuser")
+    celery = (sys.executable, *quietly, "-m", "celery", "-q", "-A", "sipuri_project", "worker")
     first, port_inside = settings.SIP_INTERNAL_BIND
     inside = tuple((first, port_inside + number) for number in range(settings.SIP_WORKERS))
     secure = (settings.SIP_TLS_BIND,) if settings.SIP_TLS_CERT else ()
     return (
         Role("web", (sys.executable, *gunicorn), tcp=(settings.HTTP_BIND,), outlives_calls=True),
-        Role("worker", (sys.executable, *celery, "--concurrency", "2"), outlives_calls=True),
+        Role("worker", (*celery, "-Q", "housekeeping", "-P", "threads", "--concurrency", "2", "-B"), outlives_calls=True),
+        Role("webhooks", (*celery, "-Q", "webhooks", "-P", "solo"), outlives_calls=True),
         Role("mediarelay", (*manage, "runmediarelay", *drain), udp=(settings.NG_BIND,)),
         Role("callflow", (*manage, "runcallflow", *drain), udp=(settings.CALLFLOW_BIND,)),
         Role("sipproxy", (*manage, "runsipproxy", *drain), udp=(settings.SIP_BIND, *inside), tcp=(settings.SIP_BIND, *secure)),

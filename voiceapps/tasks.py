@@ -2,70 +2,100 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
-from uuid import UUID
+from functools import wraps
+from typing import cast
 
 from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from voiceapps.rules.reports import NodeBeat
-from voiceapps.services import calls, clients, idempotency, nodes, refusals, webhooks
+from voiceapps.courier import courier
+from voiceapps.rules.reports import NodeBeat, Role
+from voiceapps.services import calls, clients, failing_hosts, idempotency, leases, nodes, refusals
+
+LEASED_PART = 0.9
+"""Of a task's period: the schedule that has the lease comes a little late or early."""
+
+
+def _periodic(function: Callable[[], None]) -> Callable[[], None]:
+    """Make a task of what the schedule repeats; it does nothing where another schedule has just had it done."""
+
+    @wraps(function)
+    def run() -> None:
+        if leases.take(function.__name__, LEASED_PART * _seconds_of(function.__name__)):
+            function()
+
+    return shared_task(run)
+
+
+def _seconds_of(name: str) -> float:
+    entries = settings.CELERY_BEAT_SCHEDULE.values()
+    return next(cast("float", entry["schedule"]) for entry in entries if entry["task"] == f"{__name__}.{name}")
 
 
 @shared_task
-def send_webhook(delivery_id: str) -> None:
-    """Send one delivery that is due."""
-    request = webhooks.claim(UUID(delivery_id))
-    if request is not None:
-        webhooks.finish_attempt(UUID(delivery_id), webhooks.send(request))
+def send_webhooks() -> None:
+    """Have the deliveries that are due sent; it returns at once."""
+    courier.wake()
 
 
 @shared_task
-def sweep_webhooks() -> None:
-    """Start a task for every delivery that is due and that no task has claimed."""
-    for delivery_id in webhooks.take_due():
-        send_webhook.delay(str(delivery_id))
+def beat_webhooks() -> None:
+    """Store the heartbeat of the process that sends webhooks, if it is well."""
+    courier.wake()
+    if courier.is_well():
+        _beat("webhooks")
 
 
-@shared_task
+@_periodic
 def sweep_calls() -> None:
     """End the calls whose node is silent."""
     calls.sweep()
 
 
-@shared_task
+@_periodic
 def sweep_messages() -> None:
     """Delete SIP messages that are older than `SIPURI_MESSAGE_STORE_DAYS`."""
     calls.sweep_messages(timedelta(days=settings.MESSAGE_STORE_DAYS))
 
 
-@shared_task
+@_periodic
 def sweep_refusals() -> None:
     """Delete refused attempts that are older than `SIPURI_REFUSAL_STORE_DAYS`, and those of an application that has too many."""
     refusals.sweep(timedelta(days=settings.REFUSAL_STORE_DAYS))
 
 
-@shared_task
+@_periodic
 def sweep_tokens() -> None:
     """Delete the access tokens that have expired."""
     clients.sweep_tokens()
 
 
-@shared_task
+@_periodic
 def sweep_idempotent_answers() -> None:
     """Delete the answers to Idempotency-Keys that have expired."""
     idempotency.sweep()
 
 
+@_periodic
+def sweep_failing_hosts() -> None:
+    """Forget the hosts to which nothing was sent for a day."""
+    failing_hosts.sweep()
+
+
 @shared_task
 def beat() -> None:
-    """Store the worker's heartbeat."""
-    name = f"worker-{settings.NODE_NAME}"
+    """Store the heartbeat of the process that runs periodic tasks."""
+    _beat("worker")
+
+
+def _beat(role: Role) -> None:
     nodes.beat(
         NodeBeat(
-            role="worker",
-            name=name,
+            role=role,
+            name=f"{role}-{settings.NODE_NAME}",
             at=timezone.now().timestamp(),
             state="up",
             public_address="",

@@ -12,10 +12,12 @@ from django.utils import timezone
 
 from tests.support.api import ApiCustomer
 from tests.support.calls import STARTED, end, fetched, place, queued
+from tests.unit.voiceapps.builders import attempted
 from voiceapps.models import AuditEntry, WebhookAttempt, WebhookDelivery
 from voiceapps.models.webhooks import MAX_SHOWN_ATTEMPTS
 from voiceapps.rules.outbound import OutboundAnswer
-from voiceapps.services import webhooks
+from voiceapps.rules.webhook_pacing import Room
+from voiceapps.services import deliveries
 
 
 def base(customer: ApiCustomer) -> str:
@@ -36,7 +38,7 @@ def replay(customer: ApiCustomer, delivery: WebhookDelivery, **headers: str) -> 
 @pytest.fixture
 def failed(customer: ApiCustomer) -> WebhookDelivery:
     delivery = queued(place(customer.account_id))
-    webhooks.finish_attempt(delivery.pk, OutboundAnswer(410, b"gone", "text/plain", 31, None))
+    attempted(delivery, OutboundAnswer(410, b"gone", "text/plain", 31, None))
     delivery.refresh_from_db()
     return delivery
 
@@ -103,7 +105,7 @@ class TestList:
         assert customer.token
         call, counts = place(customer.account_id), []
         for number in (1, 2, 3):
-            webhooks.finish_attempt(queued(call, STARTED + number).pk, OutboundAnswer(500, b"", "", 1, None))
+            attempted(queued(call, STARTED + number), OutboundAnswer(500, b"", "", 1, None))
             with CaptureQueriesContext(connection) as seen:
                 assert [entry["attemptCount"] for entry in listed(customer)] == [1] * number
             counts.append(len(seen))
@@ -148,8 +150,8 @@ class TestReplay:
         assert answer.status_code == 202
         data = answer.json()["data"]
         assert (data["deliveryId"], data["state"], data["attemptCount"]) == (str(failed.pk), "pending", 1)
-        request = webhooks.claim(failed.pk)
-        assert request is not None
+        [claimed] = deliveries.claim(Room())
+        request = claimed.request
         assert (request.url, request.username, request.password) == (failed.url, "user", "p-secret")
 
     def test_it_is_in_the_audit_once(self, customer: ApiCustomer, failed: WebhookDelivery) -> None:
@@ -186,5 +188,5 @@ class TestReplay:
         application_id = customer.create(callStatusCallbackUrl="https://a.example/status")["applicationId"]
         end(place(customer.account_id, application_id=application_id))
         delivery = WebhookDelivery.objects.get(event_type="disconnect")
-        webhooks.finish_attempt(delivery.pk, OutboundAnswer(204, b"", "", 1, None))
+        attempted(delivery, OutboundAnswer(204, b"", "", 1, None))
         assert replay(customer, delivery).status_code == 202

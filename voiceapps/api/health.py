@@ -12,7 +12,7 @@ from django.http import HttpRequest, JsonResponse
 from voiceapps.api.wire.errors import RETRY_SECONDS
 from voiceapps.selectors import live_nodes
 
-ROLES = ("sipproxy", "mediarelay", "callflow", "sipdns", "worker")
+ROLES = ("sipproxy", "mediarelay", "callflow", "sipdns", "worker", "webhooks")
 ANSWER_SECONDS = 1.0
 """How long the database may take; one that is locked, stopped or cut off can take minutes to say so."""
 

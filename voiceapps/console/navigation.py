@@ -11,6 +11,7 @@ _GROUPS = {
         ("Refused attempts", "block", "refusedattempt"),
         ("Bans", "gpp_bad", "ban"),
         ("Webhooks", "webhook", "webhookdelivery"),
+        ("Failing hosts", "link_off", "failinghost"),
         ("Recordings", "graphic_eq", "recording"),
     ),
     "Customers": (("Applications", "apps", "voiceapplication"), ("Accounts", "business", "account"), ("API clients", "key", "apiclient")),

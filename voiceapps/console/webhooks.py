@@ -11,12 +11,13 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
+from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
 from voiceapps.choices import DeliveryState
 from voiceapps.console.base import ReadOnlyAdmin, operator
-from voiceapps.models import WebhookAttempt, WebhookDelivery
+from voiceapps.models import FailingHost, WebhookAttempt, WebhookDelivery
 from voiceapps.services import webhooks
 from voiceapps.services.webhooks import DeliveryPendingError, NotReplayableError
 
@@ -41,7 +42,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "event_type", "call", "kind", "progress", "url")
     list_filter = ("event_type", "state", "synchronous")
     search_fields = ("call__call_id", "url")
-    exclude = ("username", "password", "target")
+    exclude = ("username", "password", "target", "host")
     inlines = (AttemptInline,)
     change_form_outer_before_template = "console/delivery.html"
 
@@ -88,3 +89,18 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
 def _may_replay(request: HttpRequest) -> bool:
     """Return whether an operator may send a delivery again. The page itself is read-only, so its own permission is always False."""
     return request.user.has_perm("voiceapps.change_webhookdelivery")
+
+
+@admin.register(FailingHost)
+class FailingHostAdmin(ReadOnlyAdmin):
+    """The pages of hosts that do not take webhooks, one row an account and host, until they answer."""
+
+    list_display = ("host", "account", "pace", "failures", "since", "last_at", "error")
+    search_fields = ("host", "account__account_id")
+
+    @display(description="State", label={"left alone": "danger", "asked by one request": "warning", "fails now and then": "info"})
+    def pace(self, host: FailingHost) -> str:
+        """Return how it is treated, shown as a badge."""
+        if host.rests_until is None:
+            return "fails now and then"
+        return "left alone" if host.rests_until > timezone.now() else "asked by one request"

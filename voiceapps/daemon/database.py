@@ -14,7 +14,7 @@ from threading import local
 from time import monotonic
 from typing import TypeVar
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, close_old_connections, connection
 from prometheus_client import CollectorRegistry, Gauge
 
 T = TypeVar("T")
@@ -25,6 +25,16 @@ CHECK_SECONDS = 5.0
 
 class DatabaseBusyError(Exception):
     """Too many jobs are waiting for the database."""
+
+
+def blames_the_rows(error: Exception) -> bool:
+    """Return whether what was to be written caused an error, rather than a database that accepts no writes for now."""
+    if isinstance(error, (DatabaseBusyError, OperationalError)):
+        return False
+    if isinstance(error, DatabaseError) and not isinstance(error, (DataError, IntegrityError)):
+        # Any other error with an SQLSTATE is about the server: a table that does not exist yet, a read-only standby.
+        return getattr(error.__cause__, "sqlstate", None) is None
+    return True
 
 
 class DatabaseExecutor:

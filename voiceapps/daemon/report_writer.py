@@ -12,10 +12,9 @@ from collections import deque
 from dataclasses import replace
 
 import structlog
-from django.db import DatabaseError, DataError, IntegrityError, OperationalError
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
+from voiceapps.daemon.database import DatabaseExecutor, blames_the_rows
 from voiceapps.daemon.lanes import Lane, MemoryLane
 from voiceapps.daemon.ledger import Ledger
 from voiceapps.rules.reports import Batch, LadderMessage, MediaNotice, NodeBeat, RefusalSeen, Report
@@ -166,7 +165,7 @@ class ReportWriter:
             self.began_at = time.monotonic()
             await self._database.write(self._ledger.write_batch, batch)
         except Exception as error:
-            if not _blames_a_report(error):
+            if not blames_the_rows(error):
                 raise
             if len(batch.reports) > 1:
                 for half in batch.halves():
@@ -180,13 +179,3 @@ class ReportWriter:
         kind = type(report).__name__
         self._refused.labels(kind).inc()
         log.error("record_refused", record=kind, error=f"{type(error).__name__}: {error}")
-
-
-def _blames_a_report(error: Exception) -> bool:
-    """Return whether a report caused the error, rather than a database that accepts no writes for now."""
-    if isinstance(error, (DatabaseBusyError, OperationalError)):
-        return False
-    if isinstance(error, DatabaseError) and not isinstance(error, (DataError, IntegrityError)):
-        # Any other error with an SQLSTATE is about the server: a table that does not exist yet, a read-only standby.
-        return getattr(error.__cause__, "sqlstate", None) is None
-    return True

@@ -9,7 +9,8 @@ from voiceapps.models.keys import KeyCheck
 from voiceapps.models.nodes import Node
 from voiceapps.models.records import RecordMark
 from voiceapps.models.refusals import RefusedAttempt
-from voiceapps.models.webhooks import WebhookAttempt, WebhookDelivery
+from voiceapps.models.tasks import TaskLease
+from voiceapps.models.webhooks import FailingHost, WebhookAttempt, WebhookDelivery
 
 __all__ = [
     "Account",
@@ -20,6 +21,7 @@ __all__ = [
     "Call",
     "CallEvent",
     "ClientSecret",
+    "FailingHost",
     "IdempotentAnswer",
     "KeyCheck",
     "MediaLeg",
@@ -29,6 +31,7 @@ __all__ = [
     "Recording",
     "RefusedAttempt",
     "SipCredential",
+    "TaskLease",
     "VoiceApplication",
     "WebhookAttempt",
     "WebhookDelivery",

@@ -13,6 +13,8 @@ from voiceapps.models.accounts import Account
 from voiceapps.models.applications import CREDENTIAL_LENGTH, URL_LENGTH
 from voiceapps.models.calls import Call
 
+HOST_LENGTH = 261
+"""Of a name and its port."""
 MAX_SHOWN_ATTEMPTS = 50
 """Attempts of a delivery that the API shows. Replays can add any number, and the newest tell its state."""
 
@@ -32,6 +34,8 @@ class WebhookDelivery(models.Model):
     """Where the event goes, its secrets masked."""
     target = EncryptedTextField(blank=True, db_default="")
     """The URL as it is sent; empty if nothing in it is masked, or if it was sent before the row was written."""
+    host = models.CharField(max_length=HOST_LENGTH, blank=True, db_default="")
+    """Where the event goes, as `name:port`: what is sent at once to one host is limited."""
     method = models.CharField(max_length=4, choices=CallbackMethod)
     username = models.CharField(max_length=CREDENTIAL_LENGTH, blank=True)
     password = EncryptedTextField(blank=True)
@@ -40,7 +44,6 @@ class WebhookDelivery(models.Model):
     created_at = models.DateTimeField()
     next_attempt_at = models.DateTimeField(null=True)
     replayed_at = models.DateTimeField(null=True)
-    announce_at = models.DateTimeField(null=True, db_index=True)
 
     class Meta:
         verbose_name_plural = "webhook deliveries"
@@ -48,7 +51,10 @@ class WebhookDelivery(models.Model):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["call"], condition=models.Q(event_type="disconnect"), name="one_disconnect_per_call")
         ]
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["account", "created_at", "delivery_id"], name="delivery_page")]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["account", "created_at", "delivery_id"], name="delivery_page"),
+            models.Index(fields=["next_attempt_at"], condition=models.Q(state="pending"), name="delivery_due"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event_type} of {self.call_id}"
@@ -74,3 +80,27 @@ class WebhookAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.status or self.error}"
+
+
+class FailingHost(models.Model):
+    """A host whose last answers to an account's deliveries were failures: a circuit breaker."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE)
+    host = models.CharField(max_length=HOST_LENGTH)
+    failures = models.PositiveIntegerField()
+    """Failures in a row."""
+    since = models.DateTimeField()
+    last_at = models.DateTimeField()
+    error = models.TextField()
+    """What is wrong, in one sentence."""
+    rests_until = models.DateTimeField(null=True)
+    """Until then nothing is sent, and after it one request at a time; null as long as the failures are few."""
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-last_at"]
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["account", "host"], name="one_row_per_failing_host")
+        ]
+
+    def __str__(self) -> str:
+        return self.host

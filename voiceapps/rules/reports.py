@@ -15,7 +15,7 @@ from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.media_figures import MediaFigures
 
-Role = Literal["worker", "sipproxy", "mediarelay", "callflow", "sipdns"]
+Role = Literal["worker", "webhooks", "sipproxy", "mediarelay", "callflow", "sipdns"]
 
 
 @dataclass(frozen=True, slots=True)

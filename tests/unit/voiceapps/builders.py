@@ -5,20 +5,29 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from voiceapps.models import Account, VoiceApplication
+from voiceapps.models import Account, VoiceApplication, WebhookDelivery
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.inbound_sip import InboundSipPatch
+from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.reports import CallEnded, CallFacts
-from voiceapps.services import applications
+from voiceapps.rules.webhook_pacing import Destination
+from voiceapps.services import applications, deliveries
 from voiceapps.services.accounts import ensure_account
 from voiceapps.services.audit import Actor
+from voiceapps.services.deliveries import Answered, Claimed
 
 ACTOR = Actor("test")
 STARTED = 1_700_000_000.25
 
 
-def application(**fields: Any) -> VoiceApplication:
-    account: Account = ensure_account("9900000", actor=ACTOR)
+def attempted(delivery: WebhookDelivery, answer: OutboundAnswer) -> None:
+    """Store an attempt of a delivery, whether it was due or not."""
+    claimed = Claimed(delivery.pk, Destination(delivery.account_id, delivery.host), OutboundRequest(delivery.url, delivery.method, {}))
+    deliveries.store([Answered(claimed, answer)])
+
+
+def application(account_id: str = "9900000", **fields: Any) -> VoiceApplication:
+    account: Account = ensure_account(account_id, actor=ACTOR)
     fields = {"name": "App", "initiated_url": "https://a.example/initiate", "status_url": "https://a.example/status"} | fields
     return applications.create(account, fields, InboundSipPatch(), actor=ACTOR).application
 

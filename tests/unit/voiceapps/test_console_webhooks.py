@@ -7,10 +7,9 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from tests.unit.voiceapps.builders import application, ended, facts
+from tests.unit.voiceapps.builders import application, attempted, ended, facts
 from voiceapps.models import AuditEntry, WebhookDelivery
 from voiceapps.rules.outbound import OutboundAnswer
-from voiceapps.services import webhooks
 from voiceapps.services.reports import write_reports
 
 pytestmark = pytest.mark.django_db
@@ -22,7 +21,7 @@ BUTTON = "Send again"
 def delivery() -> WebhookDelivery:
     write_reports([ended(facts(application()))])
     delivery = WebhookDelivery.objects.get()
-    webhooks.finish_attempt(delivery.pk, OutboundAnswer(410, b"", "", 1, None))
+    attempted(delivery, OutboundAnswer(410, b"", "", 1, None))
     return delivery
 
 

@@ -1,0 +1,176 @@
+"""The sender of webhooks in a worker's process: one event loop that waits for all backends, one database connection.
+
+A task only wakes it. It claims from the table as many deliveries as find room, and stores their answers in batches: those that come
+while it stores are the next batch. A backend that hangs costs a place of its own account, and no thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from django.conf import settings
+from prometheus_client import CollectorRegistry
+
+from voiceapps.daemon.database import DatabaseExecutor, blames_the_rows
+from voiceapps.daemon.outbound import WebhookClient
+from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.rules.webhook_pacing import Room
+from voiceapps.services import deliveries
+from voiceapps.services.deliveries import Answered, Claimed
+
+RETRY_SECONDS = 1.0
+DRAIN_SECONDS = 8.0
+"""How long the last answers are waited for; `runall` gives a worker ten seconds."""
+STUCK_SECONDS = 30.0
+
+log = structlog.get_logger(__name__)
+
+Send = Callable[[OutboundRequest], Awaitable[OutboundAnswer]]
+
+
+class Courier:
+    """Sends what is due, whenever it is woken, until it is closed. Everything but `is_stuck` is for its event loop."""
+
+    def __init__(self, send: Send, database: DatabaseExecutor) -> None:
+        self._send = send
+        self._database = database
+        self._room = Room()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._answers: list[Answered] = []
+        self._woken = asyncio.Event()
+        self._is_closing = False
+        self._asked_at: float | None = None
+        """When the database was asked what it has not answered yet, in monotonic seconds."""
+
+    def wake(self) -> None:
+        """Look for deliveries that are due."""
+        self._woken.set()
+
+    def close(self) -> None:
+        """Claim no more; `run` ends when every answer is stored."""
+        self._is_closing = True
+        self._woken.set()
+
+    def is_stuck(self) -> bool:
+        """Return whether the database has kept it waiting for long."""
+        asked_at = self._asked_at
+        return asked_at is not None and time.monotonic() - asked_at > STUCK_SECONDS
+
+    async def run(self) -> None:
+        """Claim, send and store."""
+        while not (self._is_closing and not self._sending and not self._answers):
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                self._asked_at = time.monotonic()
+                await self._store()
+                await self._claim()
+            except Exception as error:  # noqa: BLE001  # whatever the database says, later deliveries wait for this loop
+                log.warning("deliveries_wait", error=str(error), answers=len(self._answers))
+                self._woken.set()
+                await asyncio.sleep(RETRY_SECONDS)
+            finally:
+                self._asked_at = None
+
+    async def _store(self) -> None:
+        """Store the answers that are there; what the database cannot take now is kept. Raises errors that no answer caused."""
+        count = len(self._answers)
+        if count:
+            await self._store_some(self._answers[:count])
+            for one in self._answers[:count]:
+                self._room.give_back(one.claimed.destination)
+            del self._answers[:count]
+
+    async def _store_some(self, answers: Sequence[Answered]) -> None:
+        """Store answers, but for the bad ones among them: they are halved until a bad one stands alone."""
+        try:
+            await self._database.write(deliveries.store, answers)
+        except Exception as error:
+            if not blames_the_rows(error):
+                raise
+            if len(answers) == 1:
+                log.error("answer_refused", delivery=str(answers[0].claimed.delivery_id), error=str(error))
+                return
+            middle = len(answers) // 2
+            await self._store_some(answers[:middle])
+            await self._store_some(answers[middle:])
+
+    async def _claim(self) -> None:
+        while not self._is_closing and self._room.left:
+            claimed = await self._database.write(deliveries.claim, self._room.copy())
+            if not claimed:
+                return
+            for one in claimed:
+                self._room.take(one.destination)
+                task = asyncio.create_task(self._deliver(one))
+                self._sending.add(task)
+                task.add_done_callback(self._on_done)
+
+    async def _deliver(self, claimed: Claimed) -> None:
+        try:
+            answer = await self._send(claimed.request)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the delivery has to be tried again
+            log.exception("delivery_failed", delivery=str(claimed.delivery_id))
+            answer = OutboundAnswer(None, b"", "", 0, f"It could not be sent: {type(error).__name__}.")
+        self._answers.append(Answered(claimed, answer))
+
+    def _on_done(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        self._woken.set()
+
+
+class CourierThread:
+    """The courier of this process, in a thread that the first task starts: a process that is forked from it gets its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: int | None = None
+        self._thread: threading.Thread
+        self._loop: asyncio.AbstractEventLoop
+        self._courier: Courier
+
+    def wake(self) -> None:
+        """Have what is due sent."""
+        with self._lock:
+            if not self._runs():
+                self._start()
+            self._loop.call_soon_threadsafe(self._courier.wake)
+
+    def is_well(self) -> bool:
+        """Return whether it runs and its database answers."""
+        return self._runs() and not self._courier.is_stuck()
+
+    def drain(self) -> None:
+        """Send nothing more, and wait a while for the answers of what was sent. (What is left is due again when its claim ends.)"""
+        if self._runs():
+            self._loop.call_soon_threadsafe(self._courier.close)
+            self._thread.join(DRAIN_SECONDS)
+
+    def _runs(self) -> bool:
+        return self._process == os.getpid() and self._thread.is_alive()
+
+    def _start(self) -> None:
+        started = threading.Event()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._run(started),), name="courier", daemon=True)
+        self._thread.start()
+        started.wait()
+        self._process = os.getpid()
+
+    async def _run(self, started: threading.Event) -> None:
+        client = WebhookClient(allow_private=settings.WEBHOOK_ALLOW_PRIVATE, signing_key=settings.SIPURI_WEBHOOK_KEY)
+        database = DatabaseExecutor(registry=CollectorRegistry(), threads=1)
+        self._loop, self._courier = asyncio.get_running_loop(), Courier(client.send, database)
+        started.set()
+        try:
+            await self._courier.run()
+        finally:
+            await client.close()
+            await database.close()
+
+
+courier = CourierThread()

@@ -1,0 +1,68 @@
+"""The circuit breaker of deliveries: hosts that fail again and again are left alone for a while, and then asked by one request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from voiceapps.models import FailingHost
+from voiceapps.rules.outbound import OutboundAnswer
+from voiceapps.rules.webhook_pacing import REST_AFTER, REST_SECONDS, Destination, is_failure
+
+MAX_HOSTS = 500
+"""Failing hosts that are kept of an account: its documents may name any number."""
+FORGET_AFTER = timedelta(days=1)
+
+
+def find(destinations: Iterable[Destination]) -> dict[Destination, FailingHost]:
+    """Return those of the destinations that fail."""
+    wanted = set(destinations)
+    if not wanted:
+        return {}
+    rows = FailingHost.objects.filter(account__in={one.account_id for one in wanted}, host__in={one.host for one in wanted})
+    by_destination = {Destination(row.account_id, row.host): row for row in rows}
+    return {destination: by_destination[destination] for destination in wanted & by_destination.keys()}
+
+
+def note(answers: Sequence[tuple[Destination, OutboundAnswer]]) -> None:
+    """Count answers in their order; one that is no failure makes a host well again."""
+    now = timezone.now()
+    known = find(destination for destination, _ in answers)
+    before = list(known.values())
+    for destination, answer in answers:
+        if is_failure(answer):
+            known[destination] = _failed_again(known.get(destination), destination, answer, now)
+        else:
+            known.pop(destination, None)
+    failing = list(known.values())
+    if well := [row.pk for row in before if row not in failing]:
+        FailingHost.objects.filter(pk__in=well).delete()
+    _save(failing)
+
+
+def sweep() -> int:
+    """Forget the hosts to which nothing was sent for a day; return their number."""
+    return FailingHost.objects.filter(last_at__lt=timezone.now() - FORGET_AFTER).delete()[0]
+
+
+def _failed_again(row: FailingHost | None, destination: Destination, answer: OutboundAnswer, now: datetime) -> FailingHost:
+    if row is None:
+        row = FailingHost(account_id=destination.account_id, host=destination.host, failures=0, since=now)
+    row.failures += 1
+    row.last_at = now
+    row.error = answer.problem() or ""
+    if row.failures >= REST_AFTER:
+        row.rests_until = now + timedelta(seconds=REST_SECONDS)
+    return row
+
+
+def _save(rows: Sequence[FailingHost]) -> None:
+    new = [row for row in rows if row.pk is None]
+    FailingHost.objects.bulk_update((row for row in rows if row.pk is not None), ["failures", "last_at", "error", "rests_until"])
+    for account_id in {row.account_id for row in new}:
+        room = MAX_HOSTS - FailingHost.objects.filter(account=account_id).count()
+        some = [row for row in new if row.account_id == account_id][: max(room, 0)]
+        # Another worker may have made the same row: its count is as good.
+        FailingHost.objects.bulk_create(some, ignore_conflicts=True)
