@@ -20,7 +20,7 @@ BASE ?= HEAD
 PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-modules rtpengine-daemon bind9-dnsutils iproute2 nftables postgresql redis-server chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up quick test format lint types layers pure unit daemons conformance peers simulate soak-media fuzz fuzz-media fuzz-api \
+.PHONY: help chaos demo up quick test format lint types layers pure unit daemons conformance peers simulate soak-media fuzz fuzz-media fuzz-api \
 	bench-api bench-flood bench-media bench-signalling bench-strangers openapi clean
 
 help:  ## show this list
@@ -87,6 +87,10 @@ simulate: .venv/dev  ## 10,000 calls over a network that loses a fifth (some min
 soak-media: .venv/dev  ## 100,000 short sessions through the relay, after which it holds nothing (root; some minutes)
 	@deploy/need-packages iproute2 nftables
 	@$(BIN)/python -m tests.soak.media_sessions
+
+chaos: .venv/dev  ## calls while every role dies, stops, drains or starves: what each costs (root; forty minutes)
+	@deploy/need-packages espeak-ng iproute2
+	@$(BIN)/python -m tests.chaos
 
 fuzz: .venv/dev  ## a million damaged messages, headers, digests and descriptions (some minutes)
 	@$(BIN)/python -m tests.fuzz --inputs 1000000

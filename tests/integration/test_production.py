@@ -108,7 +108,10 @@ def test_a_sound_production_passes(production: dict[str, str]) -> None:
 
 def test_a_lab_may_do_what_it_could_do(production: dict[str, str], tmp_path: Path) -> None:
     lab = {**production, "SIPURI_ENV": "development", "SIPURI_VAR_DIR": str(tmp_path)}
-    for name, value in UNSAFE:
-        if (name, value) not in NOWHERE:
-            ran = start(("manage.py", "check"), {**lab, name: value})
-            assert ran.returncode == 0, (name, value, ran.stderr)
+    left = [pair for pair in UNSAFE if pair not in NOWHERE]
+    while left:
+        # All at once, but for the other values of the same variables.
+        together = dict(left)
+        left = [(name, value) for name, value in left if together[name] != value]
+        ran = start(("manage.py", "check"), lab | together)
+        assert ran.returncode == 0, (together, ran.stderr)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import selectors
-import socket
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.support.backend import TestBackend
 from tests.support.fleet import Fleet, until
+from tests.support.hanging import HangingBackend
 
 COUNT = 40
 ENDED = """
@@ -21,32 +20,6 @@ result = None"""
 STATES = """
 from voiceapps.models import FailingHost, WebhookAttempt, WebhookDelivery
 result = [WebhookDelivery.objects.filter(state="delivered").count(), WebhookAttempt.objects.exclude(status=204).count()]"""
-
-
-class HangingBackend:
-    """Takes connections and requests, and never answers."""
-
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=2 * COUNT)
-        self._listener.setblocking(False)
-        self._taken: list[socket.socket] = []
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/status"
-
-    def asked(self) -> int:
-        """Return how many requests wait for an answer."""
-        try:
-            while True:
-                self._taken.append(self._listener.accept()[0])
-        except BlockingIOError:
-            pass
-        with selectors.DefaultSelector() as selector:
-            for taken in self._taken:
-                selector.register(taken, selectors.EVENT_READ)
-            return len(selector.select(0))
-
-    def close(self) -> None:
-        for one in (*self._taken, self._listener):
-            one.close()
 
 
 @pytest.fixture

@@ -106,6 +106,7 @@ class Fleet:
     roles: tuple[str, ...] = ("all",)
     environment: dict[str, str] = field(default_factory=dict)
     prefix: tuple[str, ...] = ()
+    drain_seconds: float = 3
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     metrics: dict[str, int] = field(default_factory=dict)
 
@@ -153,14 +154,14 @@ class Fleet:
 
     def spawn(self, role: str) -> None:
         """Start one role as a process."""
-        command = ["manage.py", "runall", "--drain-seconds", "3"]
+        command = ["manage.py", "runall", "--drain-seconds", str(self.drain_seconds)]
         if role == "web":
             command = ["-m", "gunicorn", "-c", "python:sipuri_project.web.gunicorn_config"]
         elif role == "worker":
             command = ["-m", "celery", "-A", "sipuri_project", "worker", "-B", "--concurrency", "1", "--loglevel", "WARNING"]
         elif role != "all":
             (self.metrics[role],) = free_ports(1)
-            command = ["manage.py", f"run{role}", "--metrics-port", str(self.metrics[role]), "--drain-seconds", "3"]
+            command = ["manage.py", f"run{role}", "--metrics-port", str(self.metrics[role]), "--drain-seconds", str(self.drain_seconds)]
         with (self.state / f"{role}.log").open("ab") as log:
             self.processes[role] = subprocess.Popen(
                 [*self.prefix, sys.executable, *command], cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True

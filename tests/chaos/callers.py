@@ -1,0 +1,108 @@
+"""Callers: some calls a second, each of some seconds, to the first of several proxies that takes it (RFC 3263 section 4.3)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from callflow.aio.phone import CallFailed, Phone, PhoneCall
+from daemonkit.address import Address
+from tests.support.fleet import Application
+
+NEXT_TARGET_SECONDS = 2.0
+"""How long a proxy is waited for while another one may be asked."""
+LAST_TARGET_SECONDS = 32.0
+NOBODY = 408
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One call as its caller saw it; times are epoch seconds."""
+
+    number: int
+    begun_at: float
+    dead: int = 0
+    """Proxies that did not answer."""
+    refused: list[int] = field(default_factory=list)
+    """Final responses that were no answer."""
+    answered_at: float | None = None
+    ended_at: float | None = None
+    is_cut: bool = False
+    """Whether somebody else ended it."""
+
+    @property
+    def user(self) -> str:
+        """The user part of its From, by which records name it."""
+        return user_of(self.number)
+
+
+def user_of(number: int) -> str:
+    """Return the From user of a call."""
+    return f"chaos{number:06d}"
+
+
+class Callers:
+    """Places calls at a rate until it is told to stop."""
+
+    def __init__(
+        self, application: Application, targets: Sequence[Address], *, rate: float, seconds: tuple[float, float], first: int
+    ) -> None:
+        self.attempts: list[Attempt] = []
+        self._application = application
+        self._phones = [Phone(proxy=target) for target in targets]
+        self._rate, self._seconds, self._first = rate, seconds, first
+        self._dice = random.Random(first)  # noqa: S311  # lengths of calls
+        self._calls: set[asyncio.Task[None]] = set()
+
+    async def run(self, seconds: float) -> None:
+        """Begin calls for some seconds, and wait for the last one's end."""
+        for phone in self._phones:
+            await phone.open()
+        began = time.monotonic()
+        for number in range(round(seconds * self._rate)):
+            await asyncio.sleep(max(0.0, began + number / self._rate - time.monotonic()))
+            task = asyncio.create_task(self._call(self._first + number))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+        while self._calls:
+            await asyncio.wait(self._calls)
+        for phone in self._phones:
+            await phone.close()
+
+    async def _call(self, number: int) -> None:
+        attempt = Attempt(number, time.time())
+        self.attempts.append(attempt)
+        call = await self._answered(attempt)
+        if call is None:
+            return
+        attempt.answered_at = time.time()
+        try:
+            await call.wait_ended(self._dice.uniform(*self._seconds))
+            attempt.is_cut = True
+        except TimeoutError:
+            pass
+        attempt.ended_at = time.time()
+        await call.hang_up()
+
+    async def _answered(self, attempt: Attempt) -> PhoneCall | None:
+        """Ask one proxy after the other."""
+        order = self._dice.sample(self._phones, len(self._phones))
+        for phone in order:
+            is_last = phone is order[-1]
+            try:
+                return await phone.call(
+                    self._application.sip_uri,
+                    username=self._application.application_id,
+                    password=self._application.password,
+                    from_user=attempt.user,
+                    timeout=LAST_TARGET_SECONDS if is_last else NEXT_TARGET_SECONDS,
+                )
+            except CallFailed as failed:
+                if failed.status == NOBODY:
+                    attempt.dead += 1
+                else:
+                    attempt.refused.append(failed.status)
+        return None

@@ -1,0 +1,127 @@
+"""What a fault cost, computed from what callers, records and backend saw."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.chaos.callers import Attempt
+from voiceapps.rules.endings import EndReason
+
+MAX_SECONDS_OFF = 1.0
+NODE_LOST = EndReason.NODE_LOST.value
+GRACE_SECONDS = 3.0
+"""After the end of a fault calls may still be refused for so long, and for the time that a role waits before it is started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A call as the database has it; times are epoch seconds."""
+
+    user: str
+    call_id: str
+    is_open: bool
+    answered_at: float | None
+    ended_at: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that is known after a line."""
+
+    attempts: Sequence[Attempt]
+    rows: Sequence[Row]
+    open_rows: int
+    """Rows that count against limits."""
+    initiated: Sequence[str]
+    """Call ids of the `initiate` webhooks that the backend answered."""
+    disconnected: Sequence[str]
+    """Call ids of the `disconnect` webhooks that came."""
+    began_at: float
+    ended_at: float
+    is_well: bool
+    """Whether health was good again before the line's end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a fault may cost."""
+
+    cuts: bool = False
+    refusals: bool = False
+    """While it lasts, and a moment longer."""
+    back_off: float = 0.0
+    """Seconds after which a role that died is started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One line of the table."""
+
+    calls: int
+    dead: int
+    refused: int
+    cut: int
+    open_rows: int
+    missing: int
+    doubled: int
+    seconds_off: float
+    recovered_after: float
+    """Seconds from the fault's end to the begin of the last call that failed."""
+    faults: tuple[str, ...]
+    """Why the line is not good."""
+
+
+def cost(seen: Seen, allowed: Allowed) -> Cost:
+    """Return what a fault cost and whether it cost too much."""
+    failed = [attempt for attempt in seen.attempts if attempt.answered_at is None]
+    lost = {row.user for row in seen.rows if row.reason == NODE_LOST}
+    cut = [attempt for attempt in seen.attempts if attempt.is_cut or attempt.user in lost]
+    open_rows = max(seen.open_rows, sum(row.is_open for row in seen.rows))
+    told = Counter(seen.disconnected)
+    missing = sum(call_id not in told for call_id in set(seen.initiated) | {row.call_id for row in seen.rows if not row.is_open})
+    doubled = sum(count > 1 for count in told.values())
+    off = max(map(abs, _seconds_off(seen)), default=0.0)
+    recovered = max([0.0, *(attempt.begun_at - seen.ended_at for attempt in failed)])
+    late = [one for one in failed if not _is_excused(one, seen, allowed)]
+    wrong = {
+        "the system did not become well": not seen.is_well,
+        f"{open_rows} rows open": open_rows,
+        f"{missing} webhooks missing": missing,
+        f"{len(cut)} calls cut": cut and not allowed.cuts,
+        f"{len(late)} calls refused that should have been taken": late,
+        f"a record is {off:.1f} s off": off > MAX_SECONDS_OFF,
+    }
+    return Cost(
+        calls=len(seen.attempts),
+        dead=sum(attempt.dead for attempt in seen.attempts),
+        refused=len(failed),
+        cut=len(cut),
+        open_rows=open_rows,
+        missing=missing,
+        doubled=doubled,
+        seconds_off=off,
+        recovered_after=recovered,
+        faults=tuple(what for what, is_so in wrong.items() if is_so),
+    )
+
+
+def _is_excused(attempt: Attempt, seen: Seen, allowed: Allowed) -> bool:
+    """Return whether a call that failed was begun while nobody could take it, or still waited for an answer then."""
+    until = seen.ended_at + GRACE_SECONDS + allowed.back_off
+    return allowed.refusals and seen.began_at - GRACE_SECONDS <= attempt.begun_at <= until
+
+
+def _seconds_off(seen: Seen) -> list[float]:
+    """Return by how much the records of calls that their callers ended differ from what the callers saw."""
+    rows = {row.user: row for row in seen.rows}
+    differences = []
+    for attempt in seen.attempts:
+        row = rows.get(attempt.user)
+        if row is None or row.reason == NODE_LOST or attempt.is_cut:
+            continue
+        if attempt.answered_at and attempt.ended_at and row.answered_at and row.ended_at:
+            differences.append((row.ended_at - row.answered_at) - (attempt.ended_at - attempt.answered_at))
+    return differences

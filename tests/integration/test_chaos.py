@@ -1,0 +1,18 @@
+"""The most telling faults on one host, in short: `make chaos` tries all of them with more and longer calls."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.chaos import line
+from tests.chaos.__main__ import run
+from tests.chaos.one_host import SHORT
+
+
+@pytest.mark.timeout(300)
+def test_what_dies_costs_no_more_than_it_must(root: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = asyncio.run(run(list(SHORT), line.SHORT, tmp_path / "disk"))
+    assert good, capsys.readouterr().out

@@ -1,0 +1,59 @@
+"""What a fault cost: each kind of harm is seen, and what is allowed is excused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tests.chaos.callers import Attempt
+from tests.chaos.verdict import Allowed, Row, Seen, cost
+
+NOTHING = Allowed()
+SOLE = Allowed(refusals=True, back_off=2.0)
+GOOD = Attempt(1, begun_at=100.0, answered_at=101.0, ended_at=106.0)
+ROW = Row(GOOD.user, "c-1", is_open=False, answered_at=101.0, ended_at=106.4, reason="caller_hangup")
+SEEN = Seen([GOOD], [ROW], 0, ["c-1"], ["c-1"], began_at=110.0, ended_at=120.0, is_well=True)
+
+
+def test_a_line_without_harm_is_good() -> None:
+    found = cost(SEEN, NOTHING)
+    assert (found.calls, found.faults) == (1, ())
+    assert round(found.seconds_off, 3) == 0.4
+
+
+def test_what_is_left_open_is_seen() -> None:
+    assert cost(replace(SEEN, open_rows=2), SOLE).faults == ("2 rows open",)
+    assert cost(replace(SEEN, rows=[replace(ROW, is_open=True)]), SOLE).faults == ("1 rows open",)
+
+
+def test_a_webhook_that_is_missing_is_seen_and_a_doubled_one_counted() -> None:
+    assert cost(replace(SEEN, disconnected=[]), SOLE).faults == ("1 webhooks missing",)
+    assert cost(replace(SEEN, initiated=["c-1", "c-2"]), SOLE).missing == 1
+    assert cost(replace(SEEN, disconnected=["c-1", "c-1"]), NOTHING).doubled == 1
+
+
+def test_a_call_that_is_cut_is_excused_where_its_node_died() -> None:
+    seen = replace(SEEN, attempts=[replace(GOOD, is_cut=True)])
+    assert cost(seen, NOTHING).faults == ("1 calls cut",)
+    assert cost(seen, Allowed(cuts=True)).faults == ()
+
+
+def test_a_refusal_is_excused_while_the_sole_node_is_away() -> None:
+    for begun_at, excused in ((100.0, False), (108.0, True), (115.0, True), (124.9, True), (126.0, False)):
+        seen = replace(SEEN, attempts=[Attempt(1, begun_at, refused=[503])])
+        assert (cost(seen, SOLE).faults == ()) is excused, begun_at
+        assert cost(seen, NOTHING).refused == 1
+        assert cost(seen, NOTHING).faults
+
+
+def test_the_last_call_that_failed_tells_when_it_was_over() -> None:
+    attempts = [Attempt(number, 118.0 + number, dead=2) for number in range(5)]
+    found = cost(replace(SEEN, attempts=attempts), NOTHING)
+    assert (found.recovered_after, found.dead) == (2.0, 10)
+
+
+def test_a_record_that_is_wrong_by_more_than_a_second_is_seen() -> None:
+    assert cost(replace(SEEN, rows=[replace(ROW, ended_at=107.5)]), SOLE).faults == ("a record is 1.5 s off",)
+
+
+def test_a_system_that_stays_ill_is_seen() -> None:
+    assert cost(replace(SEEN, is_well=False), SOLE).faults == ("the system did not become well",)
