@@ -112,8 +112,8 @@ class CallShell:
                 self._engine.acknowledged(_now())
             case MediaChanged(_, media):
                 self._connect(media)
-            case PeerHungUp():
-                self._engine.peer_hung_up(_now())
+            case PeerHungUp(_, late):
+                self._engine.peer_hung_up(self._media.heard_until(_now()) if late else _now())
             case PeerLost(_, reason):
                 self._engine.lost(reason, _now())
             case _:

@@ -66,6 +66,10 @@ class CallMedia:
         if self._session and self._session.heard_at is not None:
             self._engine.media_heard(self._session.heard_at)
 
+    def heard_until(self, now: float) -> float:
+        """Return when the caller's audio ended, if it ended before now."""
+        return self._session.heard_until(now) if self._session else now
+
     def digit_signalled(self, digit: str) -> None:
         """Take a digit that came by INFO."""
         self._take_digit(digit, DigitMethod.INFO)

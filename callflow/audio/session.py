@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from callflow.audio.agreement import Agreement
 from callflow.audio.events import AudioEvent
+from callflow.audio.flow import Flow
 from callflow.audio.receiver import Receiver
 from callflow.audio.rtcp_reports import Reporter
 from callflow.audio.sender import Sender
@@ -32,6 +33,7 @@ class AudioSession:
         self._source_host = agreement.remote[0] if agreement.remote else None
         self.heard_at: float | None = None
         """When the last RTP or RTCP came."""
+        self._flow = Flow()
 
     @property
     def packets_sent(self) -> int:
@@ -99,6 +101,11 @@ class AudioSession:
             else:
                 self._receiver.receive(RtpPacket.parse(data), now)
                 self.heard_at = now
+                self._flow.receive(now)
+
+    def heard_until(self, now: float) -> float:
+        """Return when a steady stream of the far end broke off; now, if it goes on, or was none."""
+        return self._flow.broke_off(now)
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
         """Return the datagrams to be sent, each with its target, and forget them."""

@@ -146,9 +146,9 @@ class CallEngine:
         if self._watch.asked:
             self.lost(EndReason.MEDIA_TIMEOUT, now)
 
-    def peer_hung_up(self, now: float) -> None:
-        """Take the caller's BYE."""
-        self._end(EndReason.CALLER_HANGUP, now)
+    def peer_hung_up(self, at: float) -> None:
+        """Take the caller's BYE, and when it was sent, as far as that is known."""
+        self._end(EndReason.CALLER_HANGUP, at if self._answered_at is None else max(at, self._answered_at))
 
     # What the media side reports.
 

@@ -12,6 +12,7 @@ Reach = Literal["direct", "nat", "stream"]
 """How a caller is reached: at an address of its own, behind NAT, or by a connection that it opened."""
 NAME = "P-Sipuri-Call"
 REACH_NAME = "P-Sipuri-Reach"
+LATE_NAME = "P-Sipuri-Late"
 _CALL_ID = r"c-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _VALUE = re.compile(
     rf"(?P<call>{_CALL_ID});app=(?P<app>[0-9A-Za-z-]{{1,64}});account=(?P<account>[0-9A-Za-z-]{{1,64}})"
@@ -43,6 +44,11 @@ def read_reach(request: Request) -> Reach:
     """Return how the proxy reaches the caller; `direct` if it does not say."""
     value = request.header(REACH_NAME)
     return cast(Reach, value) if value in ("nat", "stream") else "direct"
+
+
+def is_late(request: Request) -> bool:
+    """Return whether a request may have been sent long before it came, as the proxy was away."""
+    return request.count(LATE_NAME) > 0
 
 
 def printable(text: str) -> str:

@@ -98,9 +98,10 @@ class PeerSilent:
 
 @dataclass(frozen=True, slots=True)
 class PeerHungUp:
-    """Fired when the peer sent BYE."""
+    """Fired when the peer sent BYE; a late one may have been sent up to half a minute before, as the proxy was away."""
 
     call: int
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)

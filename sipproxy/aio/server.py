@@ -49,6 +49,7 @@ from voiceapps.rules.reports import CallAdmitted, CallEnded, Report, SourceBanne
 
 Snapshots = Mapping[str, AdmissionSnapshot]
 LOGGED_OCTETS = 2_048
+CLOCK_SECONDS = 0.3
 AskDirectory = Callable[[Sequence[str], Callable[[Snapshots | None], None]], None]
 
 log = structlog.get_logger(__name__)
@@ -91,6 +92,7 @@ class ProxyServer:
         )
         self._intake = Intake(handle=self._take, is_known=self._is_known, on_full=self._on_crowded)
         self._alarm = Alarm(self._on_alarm)
+        self._clock = Alarm(self._on_clock)
         self._draining = False
         self._has_nodes = bool(config.callflow_targets)
         self._metrics = ProxyMetrics(self._core, self._listeners, registry)
@@ -103,6 +105,7 @@ class ProxyServer:
         if self._exporter:
             await self._exporter.start()
         await self._claims.start()
+        self._on_clock(time.monotonic())
         await self._listeners.start(sockets)
         self._relays.start()
 
@@ -112,6 +115,7 @@ class ProxyServer:
         self._pump()
         await self._claims.stop()
         self._alarm.stop()
+        self._clock.stop()
         self._relays.stop()
         self._listeners.stop()
         if self._exporter:
@@ -196,6 +200,11 @@ class ProxyServer:
     def _on_alarm(self, now: float) -> None:
         # The loop may fire a little early: the core must not see a time before its own deadline.
         self._feed("timer", lambda at: self._core.handle_timer(max(at, now)))
+
+    def _on_clock(self, now: float) -> None:
+        """Tell the core the time, often enough for it to see that we stood still."""
+        self._core.tell_time(now)
+        self._clock.set(now + CLOCK_SECONDS)
 
     def _feed(self, what: str, step: Callable[[float], None]) -> bool:
         """Give the core one input; False if it failed on it: a fault of ours must not cost other calls."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import auto
 
 from daemonkit.address import Address
+from daemonkit.presence import Presence
 from sipproxy.config import SipProxyConfig
 from sipproxy.core.calls import CallBook
 from sipproxy.core.events import EventQueue
@@ -84,6 +85,7 @@ class Shared:
     """The same contexts by client transaction."""
     timers: Timers[tuple[ContextTimer, ContextId]] = field(default_factory=Timers)
     drops: Drops = field(default_factory=Drops)
+    presence: Presence = field(default_factory=Presence)
     events: EventQueue = field(default_factory=EventQueue)
     draining: bool = False
     """Whether new calls are refused."""

@@ -18,6 +18,8 @@ from voiceapps.rules.reports import CallFacts
 
 CALL_HEADER = "P-Sipuri-Call"
 REACH_HEADER = "P-Sipuri-Reach"
+LATE_HEADER = "P-Sipuri-Late"
+"""Marks a BYE that may have been sent while this proxy was away."""
 _PRIVATE = "p-sipuri-"
 _DEFAULT_HOPS = 70
 

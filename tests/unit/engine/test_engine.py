@@ -228,6 +228,16 @@ def test_hanging_up_stops_the_sound() -> None:
     assert driver.count(WriteReport) == 2
 
 
+def test_a_late_bye_ends_the_call_when_it_was_sent_and_not_before_its_answer() -> None:
+    for before, duration in ((3.0, 2.0), (30.0, 0.0)):
+        driver = Driver()
+        driver.run(SPEAK)
+        driver.now += 5
+        driver.engine.peer_hung_up(driver.now - before)
+        assert driver.ended.answered_at is not None
+        assert round(driver.ended.at - driver.ended.answered_at, 6) == duration
+
+
 def test_cancelling_while_a_webhook_is_open() -> None:
     driver = Driver()
     driver.arrive()

@@ -247,6 +247,15 @@ def test_requests_in_the_dialog() -> None:
     assert again.status == 481
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_bye_may_be_late(late: bool) -> None:
+    raw = Raw(server())
+    raw.establish()
+    raw.events()
+    raw.send("BYE", 9, headers=("P-Sipuri-Late: 1",) if late else ())
+    assert PeerHungUp(1, late) in raw.events()
+
+
 def test_requests_outside_any_dialog() -> None:
     raw = Raw(server())
     for method, status in [("OPTIONS", 200), ("BYE", 481), ("INFO", 481), ("MESSAGE", 405), ("REGISTER", 405)]:

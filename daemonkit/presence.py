@@ -1,0 +1,28 @@
+"""When a process was away, killed or stopped: what arrives soon after that may have been sent while it was."""
+
+from __future__ import annotations
+
+AWAY_SECONDS = 0.8
+"""A process that has not told the time for so long stood still; a present one tells it at least twice in that time."""
+REPEATED_SECONDS = 33.0
+"""A request without an answer is repeated for 64 T1 (RFC 3261 section 17.1.2.2), and arrives within one more second."""
+
+
+class Presence:
+    """Watches the clock. As long as nobody tells it the time, the process counts as present."""
+
+    def __init__(self) -> None:
+        self._told_at: float | None = None
+        self._back_at: float | None = None
+
+    def tell(self, now: float) -> None:
+        """Take note that the process is at work."""
+        if self._told_at is None or now - self._told_at > AWAY_SECONDS:
+            self._back_at = now
+        self._told_at = now
+
+    def is_late(self, now: float) -> bool:
+        """Return whether a request that arrives now may have been sent while the process was away."""
+        if self._told_at is None or self._back_at is None:
+            return False
+        return now - self._told_at > AWAY_SECONDS or now - self._back_at < REPEATED_SECONDS
