@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: a table of faults and their costs; root is needed for the disk that fills up."""
+"""`python -m tests.chaos`: a table of faults and their costs, on one host and on two; root is needed for disks and networks."""
 
 from __future__ import annotations
 
@@ -6,38 +6,31 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from tests.chaos import line
-from tests.chaos.one_host import FAULTS, SHORT, OneHost, small_disk
-from tests.chaos.verdict import Cost
-from tests.support.backend import TestBackend
-from tests.support.fleet import Fleet
-from tests.support.hanging import HangingBackend
+from tests.chaos import line, one_host, two_hosts
+from tests.chaos.callers import CALLS_EACH
+from tests.chaos.faults import Fault
+from tests.chaos.verdict import Allowed, Cost
 
-DISK_MEGABYTES = 96
-CALLS_EACH = 10_000
-"""Numbers of calls that a line has for itself."""
-DOCUMENT = '<Response><Pause duration="600"/></Response>'
 HEAD = "fault                          calls  dead refused  cut open missing doubled  off s back s"
 
 
-@contextmanager
-def one_host(directory: Path) -> Iterator[tuple[OneHost, TestBackend]]:
-    """Start everything on a small disk, with a customer and another one whose status URL hangs."""
-    with ExitStack() as stack:
-        disk = stack.enter_context(small_disk(directory, DISK_MEGABYTES))
-        backend, hanging = TestBackend({"/initiate": DOCUMENT}), HangingBackend()
-        stack.callback(backend.close)
-        stack.callback(hanging.close)
-        fleet = Fleet(disk / "state", environment={"SIPURI_GUARD_TRUSTED": "127.0.0.1/32"}, drain_seconds=20)
-        stack.callback(fleet.stop)
-        fleet.start()
-        called = fleet.application(callback=f"{backend.url}/initiate", status=f"{backend.url}/status")
-        silent = fleet.application(callback=f"{backend.url}/initiate", status=hanging.url)
-        yield OneHost(fleet, called, silent, disk), backend
+class Setting(NamedTuple):
+    """An installation and what may befall it."""
+
+    start: Callable[[Path], AbstractContextManager[tuple[Any, Any]]]
+    faults: Mapping[str, tuple[Fault, Allowed]]
+    short: tuple[str, ...]
+
+
+SETTINGS = {
+    "one": Setting(one_host.one_host, one_host.FAULTS, one_host.SHORT),
+    "two": Setting(two_hosts.two_hosts, two_hosts.FAULTS, tuple(two_hosts.FAULTS)),
+}
 
 
 def told(name: str, cost: Cost) -> str:
@@ -46,13 +39,13 @@ def told(name: str, cost: Cost) -> str:
     return f"{name:<30} {figures} {cost.seconds_off:6.2f} {cost.recovered_after:6.1f}  {'; '.join(cost.faults) or 'good'}"
 
 
-async def run(names: list[str], times: line.Times, directory: Path) -> bool:
-    """Run lines on one host, print them, and return whether all are good."""
+async def run(setting: Setting, names: tuple[str, ...], times: line.Times, directory: Path) -> bool:
+    """Run lines, print them, and return whether all are good."""
     good = True
     print(HEAD, flush=True)
-    with one_host(directory) as (host, backend):
+    with setting.start(directory) as (system, backend):
         for number, name in enumerate(names):
-            cost = await line.run(host, backend, *FAULTS[name], times, CALLS_EACH * number)
+            cost = await line.run(system, backend, *setting.faults[name], times, CALLS_EACH * number)
             print(told(name, cost), flush=True)
             good = good and not cost.faults
     return good
@@ -62,11 +55,16 @@ def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lines", nargs="*", help="the faults to try; all without any")
+    parser.add_argument("--hosts", choices=tuple(SETTINGS), action="append", help="on one host or on two; both without it")
     parser.add_argument("--short", action="store_true", help="faults of two seconds, few calls, and without any line the most telling ones")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="sipuri-chaos-") as directory:
-        names = options.lines or list(SHORT if options.short else FAULTS)
-        good = asyncio.run(run(names, line.SHORT if options.short else line.FULL, Path(directory) / "disk"))
+    good = True
+    for hosts in options.hosts or SETTINGS:
+        setting = SETTINGS[hosts]
+        names = tuple(options.lines) or (setting.short if options.short else tuple(setting.faults))
+        print(f"\n{hosts} host{'' if hosts == 'one' else 's'}", flush=True)
+        with tempfile.TemporaryDirectory(prefix="sipuri-chaos-") as directory:
+            good &= asyncio.run(run(setting, names, line.SHORT if options.short else line.FULL, Path(directory)))
     return 0 if good else 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from callflow.aio.phone import CallFailed, Phone, PhoneCall
@@ -16,6 +16,8 @@ NEXT_TARGET_SECONDS = 2.0
 """How long a proxy is waited for while another one may be asked."""
 LAST_TARGET_SECONDS = 32.0
 NOBODY = 408
+CALLS_EACH = 10_000
+"""Numbers of calls that a line has for itself."""
 
 
 @dataclass(slots=True)
@@ -36,30 +38,41 @@ class Attempt:
     @property
     def user(self) -> str:
         """The user part of its From, by which records name it."""
-        return user_of(self.number)
+        return f"{users_of(self.number)}{self.number % CALLS_EACH:04d}"
 
 
-def user_of(number: int) -> str:
-    """Return the From user of a call."""
-    return f"chaos{number:06d}"
+def users_of(first: int) -> str:
+    """Return what the From users of a line begin with, given the number of its first call."""
+    return f"chaos{first // CALLS_EACH:02d}"
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlace:
+    """From where calls are placed, and to where."""
+
+    host: str
+    """The callers' address."""
+    proxies: Sequence[Address]
+    """All that a caller may learn of."""
+    resolve: Callable[[], list[Address]]
+    """Returns those that DNS names at present."""
 
 
 class Callers:
     """Places calls at a rate until it is told to stop."""
 
-    def __init__(
-        self, application: Application, targets: Sequence[Address], *, rate: float, seconds: tuple[float, float], first: int
-    ) -> None:
+    def __init__(self, application: Application, place: CallPlace, *, rate: float, seconds: tuple[float, float], first: int) -> None:
         self.attempts: list[Attempt] = []
         self._application = application
-        self._phones = [Phone(proxy=target) for target in targets]
+        self._phones = {proxy: Phone(proxy=proxy, local_host=place.host) for proxy in place.proxies}
+        self._resolve = place.resolve
         self._rate, self._seconds, self._first = rate, seconds, first
         self._dice = random.Random(first)  # noqa: S311  # lengths of calls
         self._calls: set[asyncio.Task[None]] = set()
 
     async def run(self, seconds: float) -> None:
         """Begin calls for some seconds, and wait for the last one's end."""
-        for phone in self._phones:
+        for phone in self._phones.values():
             await phone.open()
         began = time.monotonic()
         for number in range(round(seconds * self._rate)):
@@ -69,7 +82,7 @@ class Callers:
             task.add_done_callback(self._calls.discard)
         while self._calls:
             await asyncio.wait(self._calls)
-        for phone in self._phones:
+        for phone in self._phones.values():
             await phone.close()
 
     async def _call(self, number: int) -> None:
@@ -89,11 +102,14 @@ class Callers:
 
     async def _answered(self, attempt: Attempt) -> PhoneCall | None:
         """Ask one proxy after the other."""
-        order = self._dice.sample(self._phones, len(self._phones))
-        for phone in order:
-            is_last = phone is order[-1]
+        order = self._resolve()
+        if not order:
+            attempt.dead += 1
+        self._dice.shuffle(order)
+        for proxy in order:
+            is_last = proxy is order[-1]
             try:
-                return await phone.call(
+                return await self._phones[proxy].call(
                     self._application.sip_uri,
                     username=self._application.application_id,
                     password=self._application.password,

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.chaos import line
-from tests.chaos.__main__ import run
-from tests.chaos.one_host import SHORT
+from tests.chaos.__main__ import SETTINGS, run
 
 
 @pytest.mark.timeout(300)
 def test_what_dies_costs_no_more_than_it_must(root: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good = asyncio.run(run(list(SHORT), line.SHORT, tmp_path / "disk"))
+    one = SETTINGS["one"]
+    good = asyncio.run(run(one, one.short, line.SHORT, tmp_path))
     assert good, capsys.readouterr().out

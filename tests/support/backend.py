@@ -19,7 +19,7 @@ class TestBackend:
 
     __test__ = False
 
-    def __init__(self, documents: dict[str, Document | int]) -> None:
+    def __init__(self, documents: dict[str, Document | int], host: str = "127.0.0.1") -> None:
         self.documents = documents
         self.events: list[dict[str, Any]] = []
         self.seen_at: list[float] = []
@@ -42,9 +42,9 @@ class TestBackend:
             def log_message(self, *_arguments: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((host, 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.url = f"http://{host}:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:

@@ -11,11 +11,11 @@ BACKLOG = 100
 class HangingBackend:
     """Takes what comes; `asked` says how many requests wait."""
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._listener = socket.create_server((host, 0), backlog=BACKLOG)
         self._listener.setblocking(False)
         self._taken: list[socket.socket] = []
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/status"
+        self.url = f"http://{host}:{self._listener.getsockname()[1]}/status"
 
     def asked(self) -> int:
         """Return how many requests wait for an answer."""

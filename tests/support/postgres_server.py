@@ -22,21 +22,25 @@ def _binaries() -> Path:
 
 
 class PostgresServer:
-    """One server with an empty database, on a free port."""
+    """One server with an empty database, on a free port; on another address than loopback its whole network may come."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         (self.port,) = free_ports(1)
-        self.url = f"postgres://sipuri@127.0.0.1:{self.port}/postgres"
+        self.url = f"postgres://sipuri@{host}:{self.port}/postgres"
+        self._host = host
         # PostgreSQL refuses to run as root.
         self._user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         self._binaries = _binaries()
         made = subprocess.run([*self._user, "mktemp", "-d", "/tmp/sipuri-pg-XXXXXX"], check=True, capture_output=True, text=True)
         self._directory = Path(made.stdout.strip())
         self._run("initdb", "-D", str(self._directory / "data"), "-U", "sipuri", "--auth=trust")
+        if host != "127.0.0.1":
+            with (self._directory / "data" / "pg_hba.conf").open("a", encoding="ascii") as file:
+                file.write("host all all samenet trust\n")
 
     def start(self) -> None:
         """Start it; returns when it takes connections."""
-        options = f"-c listen_addresses=127.0.0.1 -c port={self.port} -c unix_socket_directories={self._directory}"
+        options = f"-c listen_addresses={self._host} -c port={self.port} -c unix_socket_directories={self._directory}"
         self._control("-o", options, "start")
 
     def stop(self) -> None:
