@@ -20,7 +20,7 @@ BASE ?= HEAD
 PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-modules rtpengine-daemon bind9-dnsutils iproute2 nftables postgresql redis-server chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help chaos demo up quick test format lint types layers pure unit daemons conformance peers simulate soak-media fuzz fuzz-media fuzz-api \
+.PHONY: help chaos soak demo up quick test format lint types layers pure unit daemons conformance peers simulate soak-media fuzz fuzz-media fuzz-api \
 	bench-api bench-flood bench-media bench-signalling bench-strangers openapi clean
 
 help:  ## show this list
@@ -83,6 +83,10 @@ peers: .venv/dev  ## scenarios, Kamailio and phones over every transport, then c
 
 simulate: .venv/dev  ## 10,000 calls over a network that loses a fifth (some minutes; SIPURI_SIMULATION_SEED=N)
 	SIPURI_SIMULATED_CALLS=10000 $(BIN)/pytest -p no:cacheprovider tests/unit/proxy/test_simulation.py --timeout 1200
+
+soak: .venv/dev  ## calls for an hour, after which nothing has grown and every record is right
+	@deploy/need-packages espeak-ng
+	@$(BIN)/python -m tests.soak.calls
 
 soak-media: .venv/dev  ## 100,000 short sessions through the relay, after which it holds nothing (root; some minutes)
 	@deploy/need-packages iproute2 nftables
