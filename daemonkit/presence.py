@@ -4,8 +4,8 @@ from __future__ import annotations
 
 AWAY_SECONDS = 0.8
 """A process that has not told the time for so long stood still; a present one tells it at least twice in that time."""
-REPEATED_SECONDS = 33.0
-"""A request without an answer is repeated for 64 T1 (RFC 3261 section 17.1.2.2), and arrives within one more second."""
+REPEATED_SECONDS = 4.5
+"""A request without an answer is repeated every T2 = 4 s at the latest (RFC 3261 section 17.1.2.2): what was sent before comes by then."""
 
 
 class Presence:

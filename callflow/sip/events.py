@@ -98,7 +98,7 @@ class PeerSilent:
 
 @dataclass(frozen=True, slots=True)
 class PeerHungUp:
-    """Fired when the peer sent BYE; a late one may have been sent up to half a minute before, as the proxy was away."""
+    """Fired when the peer sent BYE; a late one may have been sent long before, as the proxy was away."""
 
     call: int
     late: bool = False

@@ -29,12 +29,12 @@ def at(host: str) -> tuple[str, ...]:
 
 def cut(host: str) -> None:
     """Unplug a host."""
-    run(f"ip -n {name_of(SWITCH)} link set {host} down")
+    run(f"ip -n {name_of(SWITCH)} link set dev {host} down")
 
 
 def mend(host: str) -> None:
     """Plug it in again."""
-    run(f"ip -n {name_of(SWITCH)} link set {host} up")
+    run(f"ip -n {name_of(SWITCH)} link set dev {host} up")
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def wired() -> Iterator[None]:
 def _plug(host: str, address: str) -> None:
     run(f"ip -n {name_of(host)} link add up0 type veth peer name {host} netns {name_of(SWITCH)}")
     run(f"ip -n {name_of(host)} address add {address}/24 dev up0")
-    run(f"ip -n {name_of(SWITCH)} link set {host} master bridge up")
+    run(f"ip -n {name_of(SWITCH)} link set dev {host} master bridge up")
     run(f"ip -n {name_of(host)} link set up0 up")
 
 

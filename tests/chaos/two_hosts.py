@@ -155,10 +155,10 @@ def two_hosts(directory: Path) -> Iterator[tuple[TwoHosts, TestBackend]]:
         stack.enter_context(wired())
         stack.enter_context(inside(name_of("data")))
         postgres, redis = PostgresServer(ADDRESSES["data"]), RedisServer(directory, ADDRESSES["data"])
+        stack.callback(postgres.remove)
         for server in (postgres, redis):
             server.start()
             stack.callback(server.stop)
-        stack.callback(postgres.remove)
         with inside(name_of("customer")):
             backend = TestBackend({"/initiate": DOCUMENT}, ADDRESSES["customer"])
             hanging = HangingBackend(ADDRESSES["customer"])

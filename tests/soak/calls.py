@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from tests.chaos.callers import CallPlace, Callers
+from tests.chaos.callers import Callers, CallPlace
 from tests.chaos.machine import COMMANDS, Machine
 from tests.support.backend import TestBackend
 from tests.support.fleet import Fleet, until
@@ -52,6 +52,10 @@ class Sample:
     octets: int
     descriptors: int
     threads: int
+
+    def __str__(self) -> str:
+        """Return it for a line of many."""
+        return f"{self.octets / 2**20:.0f} MiB {self.descriptors} fds {self.threads} thr"
 
 
 def sample(machine: Machine) -> dict[str, Sample]:
@@ -109,7 +113,7 @@ async def run(machine: Machine, callers: Callers, minutes: float) -> list[dict[s
     while not placing.done():
         await asyncio.wait({placing}, timeout=60)
         samples.append(await asyncio.to_thread(sample, machine))
-        held = "  ".join(f"{role} {one.octets / 2**20:.0f} MiB {one.descriptors} fds {one.threads} thr" for role, one in samples[-1].items())
+        held = "  ".join(f"{role} {one}" for role, one in samples[-1].items())
         print(f"{len(samples):3d} min  {len(callers.attempts):6d} calls  {held}", flush=True)
     return samples
 

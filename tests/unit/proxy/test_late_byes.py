@@ -10,7 +10,7 @@ from sipproxy.sip import Request
 from tests.unit.proxy.harness import URI, ProxyHarness
 
 
-def hung_up(harness: ProxyHarness, *, by_caller: bool = True, talk_seconds: float = 5.0) -> Request:
+def hung_up(harness: ProxyHarness, *, by_caller: bool = True, talk_seconds: float = 1.0) -> Request:
     """Have a call and return the BYE as the other side gets it."""
     caller, service = harness.caller(), harness.service()
     caller.talk_seconds, service.talk_seconds = (talk_seconds, None) if by_caller else (None, talk_seconds)
@@ -43,4 +43,4 @@ def test_one_that_is_back_for_long_says_nothing(was_away: bool) -> None:
         harness.core.tell_time(began + step * 0.3 - 2 * REPEATED_SECONDS)
     harness.core.tell_time(began)
     # Nobody tells it the time while this call is up, as if it stood still.
-    assert hung_up(harness, talk_seconds=5.0 if was_away else 0.2).count(LATE_HEADER) == was_away
+    assert hung_up(harness, talk_seconds=1.0 if was_away else 0.2).count(LATE_HEADER) == was_away
