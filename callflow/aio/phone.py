@@ -71,6 +71,11 @@ class Phone:
         """The address of the phone's SIP socket."""
         return self._sip_endpoint.local
 
+    @property
+    def is_idle(self) -> bool:
+        """True if no call is left, nor the end of one that is not answered yet."""
+        return not self._calls
+
     async def open(self) -> None:
         """Bind a socket; raises AddressUnavailable."""
         self._opened_at = time.monotonic()

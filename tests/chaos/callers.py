@@ -82,6 +82,9 @@ class Callers:
             task.add_done_callback(self._calls.discard)
         while self._calls:
             await asyncio.wait(self._calls)
+        # A telephone repeats a BYE for half a minute.
+        while not all(phone.is_idle for phone in self._phones.values()):
+            await asyncio.sleep(0.1)
         for phone in self._phones.values():
             await phone.close()
 
