@@ -52,6 +52,13 @@ class NodeState(TextChoices):
     DOWN = "down", "down"
 
 
+class WantedState(TextChoices):
+    """The state that an operator wants of a process."""
+
+    UP = "up", "up"
+    DRAINING = "draining", "draining"
+
+
 def _labels(names: type[Reason | EndClass | EndReason | BanReason]) -> list[tuple[str, str]]:
     return [(name.value, name.value.replace("_", " ")) for name in names]
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from voiceapps.choices import MEDIA, CallState, NodeState
+from voiceapps.choices import MEDIA, CallState, NodeState, WantedState
 from voiceapps.models import Ban, Call, CallEvent, MediaLeg, Node, VoiceApplication, WebhookAttempt
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.media_figures import FIGURE_NAMES, MediaFigures
@@ -32,6 +32,7 @@ class NodeView:
     name: str
     role: str
     state: str
+    """`draining` from the moment at which an operator wants it, which is before the process knows."""
     public_address: str
     internal_address: str
     transports: tuple[tuple[str, int], ...]
@@ -104,9 +105,21 @@ def live_nodes(role: str, *, seconds: float = NODE_LIVE_SECONDS) -> tuple[NodeVi
     return tuple(map(_node_view, rows))
 
 
+def is_to_drain(name: str) -> bool:
+    """Return whether an operator wants a node to drain."""
+    return Node.objects.filter(pk=name, wanted=WantedState.DRAINING).exists()
+
+
+def node_health(row: Node) -> str:
+    """Return the state that a process reports, or `silent` where its heartbeats do not arrive."""
+    silent = (timezone.now() - row.seen_at).total_seconds() > NODE_LIVE_SECONDS
+    return "silent" if silent and row.state != NodeState.DOWN else row.state
+
+
 def _node_view(row: Node) -> NodeView:
+    state = NodeState.DRAINING if row.wanted == WantedState.DRAINING else row.state
     places = row.public_address, row.internal_address, _transports(row)
-    return NodeView(row.name, row.role, row.state, *places, row.load, row.boot)
+    return NodeView(row.name, row.role, state, *places, row.load, row.boot)
 
 
 def _transports(row: Node) -> tuple[tuple[str, int], ...]:

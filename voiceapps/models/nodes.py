@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from voiceapps.choices import NodeRole, NodeState
+from voiceapps.choices import NodeRole, NodeState, WantedState
 
 
 class Node(models.Model):
@@ -15,6 +15,13 @@ class Node(models.Model):
     name = models.CharField(primary_key=True, max_length=200)
     role = models.CharField(max_length=12, choices=NodeRole)
     state = models.CharField(max_length=8, choices=NodeState)
+    wanted = models.CharField(
+        max_length=8,
+        choices=WantedState,
+        default=WantedState.UP,
+        db_default=WantedState.UP,
+        help_text="What an operator wants of it: only operators write this, and no restart changes it.",
+    )
     public_address = models.CharField(max_length=64, blank=True)
     internal_address = models.CharField(max_length=64, blank=True)
     transports = models.CharField(max_length=64, blank=True, help_text="What a proxy speaks outside, and the port: udp:6160,tcp:6160.")

@@ -1,0 +1,60 @@
+"""`manage.py node`: list the nodes, have some of them drain, or take calls again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fnmatch import filter as matching
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+
+from voiceapps.choices import WantedState
+from voiceapps.models import Node
+from voiceapps.selectors import node_health
+from voiceapps.services import nodes
+from voiceapps.services.audit import Actor
+
+ACTOR = Actor("command node")
+ORDERS = {"drain": WantedState.DRAINING, "resume": WantedState.UP}
+LINE = "{:<32} {:<10} {:<9} {:<9} {:>6}"
+
+
+class Command(BaseCommand):
+    """The command by which an operator takes a node out for maintenance."""
+
+    help = "List the nodes. `node NAME... drain` lets their calls end and gives them no new ones, `node NAME... resume` takes that back."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the names and the order, which comes last."""
+        parser.add_argument("words", nargs="*", metavar="WORD", help="names, in which * stands for any text, and then drain or resume")
+
+    def handle(self, *_args: Any, words: list[str], **_options: Any) -> None:
+        """List the nodes, or tell all that are named; raises CommandError, and then none was told."""
+        if not words:
+            self._list()
+            return
+        *names, order = words
+        if order not in ORDERS or not names:
+            raise CommandError("Write the names, and then drain or resume.")
+        try:
+            with transaction.atomic():
+                told = list(dict.fromkeys(_expanded(names)))
+                for name in told:
+                    nodes.want(name, ORDERS[order], actor=ACTOR)
+        except nodes.NodeOrderError as error:
+            raise CommandError(str(error)) from error
+        for name in told:
+            self.stdout.write(f"{name}: {ORDERS[order].value} within two seconds")
+
+    def _list(self) -> None:
+        self.stdout.write(LINE.format("name", "role", "state", "wanted", "load"))
+        for node in Node.objects.all():
+            self.stdout.write(LINE.format(node.name, node.role, node_health(node), node.wanted, node.load))
+
+
+def _expanded(names: Iterable[str]) -> Iterator[str]:
+    """Yield the names, and for each pattern the nodes that can be told something; one that matches none is a name that nobody has."""
+    known = list(Node.objects.filter(role__in=nodes.OBEYING_ROLES).values_list("name", flat=True))
+    for name in names:
+        yield from matching(known, name) or [name]
