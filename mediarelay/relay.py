@@ -102,6 +102,10 @@ class MediaRelay:
         """Refuse offers for new calls from now on."""
         self._commands.draining = True
 
+    def resume(self) -> None:
+        """Accept offers for new calls again."""
+        self._commands.draining = False
+
     def idle(self) -> bool:
         """Return whether no session is left."""
         return not len(self.table)

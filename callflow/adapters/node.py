@@ -12,6 +12,7 @@ from callflow.config import CallflowConfig
 from daemonkit.address import Address
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.daemon.outbound import WebhookClient
+from voiceapps.selectors import is_to_drain
 from voiceapps.services.reports import ledger
 
 
@@ -26,7 +27,15 @@ class CallflowNode:
         new_client: Callable[[], WebhookClient],
         registry: CollectorRegistry,
     ) -> None:
-        self._reporter = NodeReporter("callflow", config.name, self._describe, ledger=ledger(), metrics=metrics, registry=registry)
+        self._reporter = NodeReporter(
+            "callflow",
+            config.name,
+            self._describe,
+            is_to_drain=is_to_drain,
+            ledger=ledger(),
+            metrics=metrics,
+            registry=registry,
+        )
         self._server = CallflowServer(
             config,
             find_application=ApplicationReader(self._reporter.database).find,
@@ -38,7 +47,7 @@ class CallflowNode:
     async def start(self) -> None:
         """Open the socket and begin to report; raises AddressUnavailable."""
         await self._server.start()
-        await self._reporter.start()
+        await self._reporter.start(self._server)
 
     def ready(self) -> bool:
         """Return whether the node accepts new calls."""
@@ -46,8 +55,7 @@ class CallflowNode:
 
     def drain(self) -> None:
         """Refuse new calls, and say so at once."""
-        self._server.drain()
-        self._reporter.beat()
+        self._reporter.drain()
 
     def idle(self) -> bool:
         """Return whether no call is left."""
@@ -59,4 +67,4 @@ class CallflowNode:
         await self._reporter.stop()
 
     def _describe(self) -> NodeState:
-        return NodeState(draining=not self._server.ready(), load=self._server.load, internal=self._server.address)
+        return NodeState(load=self._server.load, internal=self._server.address)

@@ -79,6 +79,11 @@ class CallflowServer:
         self._draining = True
         self._sip_endpoint.agent.accepting = False
 
+    def resume(self) -> None:
+        """Accept new calls again."""
+        self._draining = False
+        self._sip_endpoint.agent.accepting = True
+
     def idle(self) -> bool:
         """Return whether no call and no task is left."""
         return not self._shells and not self._tasks and len(self._sip_endpoint.agent) == 0

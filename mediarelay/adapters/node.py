@@ -19,6 +19,7 @@ from mediarelay.core.events import OneWayAudio, SessionEnded
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.rules.media_figures import MediaFigures
 from voiceapps.rules.reports import MediaNotice, MediaReport
+from voiceapps.selectors import is_to_drain
 from voiceapps.services.reports import ledger
 
 REPORT_SECONDS = 10.0
@@ -36,14 +37,22 @@ class ReportingRelay:
         self, config: RelayConfig, *, registry: CollectorRegistry, metrics: Address | None, commands: socket.socket | None = None
     ) -> None:
         self._config = config
-        self._reporter = NodeReporter("mediarelay", config.name, self._describe, ledger=ledger(), metrics=metrics, registry=registry)
+        self._reporter = NodeReporter(
+            "mediarelay",
+            config.name,
+            self._describe,
+            is_to_drain=is_to_drain,
+            ledger=ledger(),
+            metrics=metrics,
+            registry=registry,
+        )
         self._server = RelayServer(config, registry=registry, on_ended=self._on_ended, on_one_way=self._on_one_way, commands=commands)
         self._reports: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the sockets and start reporting; raises AddressUnavailable."""
         await self._server.start()
-        await self._reporter.start()
+        await self._reporter.start(self._server)
         self._reports = asyncio.create_task(self._report_forever())
 
     def ready(self) -> bool:
@@ -52,8 +61,7 @@ class ReportingRelay:
 
     def drain(self) -> None:
         """Refuse offers for new calls and send a heartbeat that says so at once."""
-        self._server.drain()
-        self._reporter.beat()
+        self._reporter.drain()
 
     def idle(self) -> bool:
         """Return whether no session is left."""
@@ -82,9 +90,7 @@ class ReportingRelay:
 
     def _describe(self) -> NodeState:
         external = self._config.external.advertised, self._config.external_ports[0]
-        return NodeState(
-            draining=not self._server.ready(), load=self._server.session_count, public=external, internal=self._server.ng_address
-        )
+        return NodeState(load=self._server.session_count, public=external, internal=self._server.ng_address)
 
     def _on_ended(self, event: SessionEnded) -> None:
         self._report(event.call_id, event.figures, final=True)

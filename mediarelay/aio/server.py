@@ -111,6 +111,11 @@ class RelayServer:
         self._draining = True
         self._relay.drain()
 
+    def resume(self) -> None:
+        """Accept offers for new calls again."""
+        self._draining = False
+        self._relay.resume()
+
     def idle(self) -> bool:
         """Return whether no session is left."""
         return self._relay.idle()

@@ -16,10 +16,11 @@ from sipproxy.aio.dns_zone import Place
 from sipproxy.dns_config import DnsConfig
 from voiceapps.daemon.database import DatabaseBusyError
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
-from voiceapps.selectors import NodeView, node_pool
+from voiceapps.selectors import NodeView, is_to_drain, node_pool
 from voiceapps.services.reports import ledger
 
-REFRESH_SECONDS = 2.0
+REFRESH_SECONDS = 1.0
+"""Half of the time in which a proxy that drains has to be out of the answers."""
 
 log = structlog.get_logger(__name__)
 
@@ -28,10 +29,17 @@ class PooledDns:
     """The service of `runsipdns`."""
 
     def __init__(self, config: DnsConfig, *, registry: CollectorRegistry, metrics: Address | None) -> None:
-        self._reporter = NodeReporter("sipdns", config.name, self._describe, ledger=ledger(), metrics=metrics, registry=registry)
+        self._reporter = NodeReporter(
+            "sipdns",
+            config.name,
+            self._describe,
+            is_to_drain=is_to_drain,
+            ledger=ledger(),
+            metrics=metrics,
+            registry=registry,
+        )
         self._server = DnsServer(config, registry=registry)
         self._known = False
-        self._draining = False
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -42,12 +50,11 @@ class PooledDns:
 
     def ready(self) -> bool:
         """Return whether the pool has been read at least once."""
-        return self._known and not self._draining and self._reporter.is_healthy()
+        return self._known and not self._reporter.draining and self._reporter.is_healthy()
 
     def drain(self) -> None:
         """Write the state `draining` to the node row; queries are answered to the end."""
-        self._draining = True
-        self._reporter.beat()
+        self._reporter.drain()
 
     def idle(self) -> bool:
         """Return True: a query is answered as it comes, so none is ever in progress."""
@@ -73,7 +80,7 @@ class PooledDns:
             await asyncio.sleep(REFRESH_SECONDS)
 
     def _describe(self) -> NodeState:
-        return NodeState(draining=self._draining, load=0, public=self._server.address)
+        return NodeState(load=0, public=self._server.address)
 
 
 def _places(nodes: Iterable[NodeView]) -> Iterable[Place]:

@@ -23,6 +23,7 @@ from sipproxy.config import SipProxyConfig
 from sipproxy.core.events import NodeChosen
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.rules.reports import CallForwarded
+from voiceapps.selectors import is_to_drain
 from voiceapps.services.reports import ledger
 
 
@@ -40,7 +41,15 @@ class ProxyNode:
     ) -> None:
         self._config = config
         self._sockets = sockets
-        self._reporter = NodeReporter("sipproxy", config.name, self._describe, ledger=ledger(), metrics=metrics, registry=registry)
+        self._reporter = NodeReporter(
+            "sipproxy",
+            config.name,
+            self._describe,
+            is_to_drain=is_to_drain,
+            ledger=ledger(),
+            metrics=metrics,
+            registry=registry,
+        )
         database = self._reporter.database
         self._refusals = RefusalLog(self._reporter.put, registry=registry)
         self._server = ProxyServer(
@@ -76,7 +85,7 @@ class ProxyNode:
             self._ended.start()
         if self._kernel:
             await self._kernel.start()
-        await self._reporter.start()
+        await self._reporter.start(self._server)
 
     def ready(self) -> bool:
         """Return whether new calls are welcome."""
@@ -84,8 +93,7 @@ class ProxyNode:
 
     def drain(self) -> None:
         """Refuse new calls and write that at once: the DNS server drops this node from its answers."""
-        self._server.drain()
-        self._reporter.beat()
+        self._reporter.drain()
 
     def idle(self) -> bool:
         """Return whether no call is left."""
@@ -115,12 +123,11 @@ class ProxyNode:
 
     def _describe(self) -> NodeState | None:
         self._served = self._served or self._server.ready()
-        if not self._served:
+        if not (self._served or self._reporter.draining):
             # DNS must not name a proxy that cannot serve a call yet.
             return None
         external, internal = self._config.external, self._config.internal
         return NodeState(
-            draining=self._server.draining,
             load=self._server.call_count,
             public=external[0].address,
             internal=internal.address,

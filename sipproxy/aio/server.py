@@ -129,15 +129,15 @@ class ProxyServer:
         """Return whether new calls can be served: a relay and a call-flow node live, and the proxy does not drain."""
         return not self._draining and self._has_nodes and self._relays.alive()
 
-    @property
-    def draining(self) -> bool:
-        """True if new calls are refused for good."""
-        return self._draining
-
     def drain(self) -> None:
         """Refuse new calls."""
         self._draining = True
-        self._core.drain()
+        self._core.set_draining(True)
+
+    def resume(self) -> None:
+        """Take new calls again."""
+        self._draining = False
+        self._core.set_draining(False)
 
     def idle(self) -> bool:
         """Return whether no call is left."""

@@ -34,7 +34,7 @@ One face, as every core of ours:
     proxy.forget_calls(call_ids)                             # those of settled_calls(now) that have ended: likewise
     proxy.replace_bans(bans, now)                            # all that the database holds, those of other proxies too
     proxy.connection_failed(listener, address, now)          # of a stream
-    proxy.drain()
+    proxy.set_draining(draining)                             # new calls are refused
     proxy.settle()                                           # as the last thing
 
 Nothing that a peer sends raises out of here.
@@ -263,9 +263,9 @@ class ProxyCore:
         """Write the records that waited for a node: the process ends."""
         self._ends.settle()
 
-    def drain(self) -> None:
-        """Refuse new calls from now on."""
-        self._shared.draining = True
+    def set_draining(self, draining: bool) -> None:
+        """Refuse new calls from now on, or take them again."""
+        self._shared.draining = draining
 
     @property
     def load(self) -> Load:

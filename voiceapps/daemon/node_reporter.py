@@ -1,4 +1,4 @@
-"""What every daemon tells the database: its records, and its node row.
+"""What every daemon tells the database, its records and its node row, and what it is told there: to drain, or to take work again.
 
 A writer that has died, or that has waited for the database for very long, cannot be mended from within: the process says that it
 is not ready, and ends. Its journal tells the rest to its next boot.
@@ -11,12 +11,14 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
 from voiceapps.daemon.database import DatabaseExecutor
+from voiceapps.daemon.draining import Draining
 from voiceapps.daemon.heartbeat import Heartbeat
 from voiceapps.daemon.ledger import Ledger
 from voiceapps.daemon.report_writer import ReportWriter
@@ -35,8 +37,6 @@ log = structlog.get_logger(__name__)
 class NodeState:
     """What a daemon says of itself with each beat."""
 
-    draining: bool
-    """Whether it refuses new work."""
     load: int
     """How much work it has: calls, sessions."""
     public: Address | None = None
@@ -47,10 +47,21 @@ class NodeState:
     """What a proxy speaks outside: `udp:6160,tcp:6160`."""
 
 
-class NodeReporter:
-    """The database thread, the record writer and the heartbeat of one daemon, started and stopped together.
+class Work(Protocol):
+    """What a daemon does for calls."""
 
-    `describe` returns the daemon's state; None says that nobody should know of the process yet.
+    def drain(self) -> None:
+        """Refuse new calls."""
+
+    def resume(self) -> None:
+        """Take new calls again."""
+
+
+class NodeReporter:
+    """The database thread, the record writer, the heartbeat and the obedience of one daemon, started and stopped together.
+
+    `describe` returns the daemon's state; None says that nobody should know of the process yet. `is_to_drain` tells
+    whether an operator wants the node to drain.
     """
 
     def __init__(
@@ -59,6 +70,7 @@ class NodeReporter:
         name: str,
         describe: Callable[[], NodeState | None],
         *,
+        is_to_drain: Callable[[str], bool],
         ledger: Ledger,
         metrics: Address | None,
         registry: CollectorRegistry,
@@ -70,13 +82,17 @@ class NodeReporter:
         self._metrics_address = _text(metrics)
         self._writer = ReportWriter(self.database, ledger, name, registry=registry)
         self._heartbeat = Heartbeat(self._writer, self._beat)
+        self._draining = Draining(self.database, name, is_to_drain, self._on_draining)
+        self._work: Work | None = None
         self._watch: asyncio.Task[None] | None = None
         self._end_process: Callable[[], None] = lambda: os._exit(1)
         self.put: Callable[[Report], None] = self._writer.put
         """Queues a record; never waits and never raises."""
 
-    async def start(self) -> None:
-        """Start writing and beating; the daemon's sockets must be open."""
+    async def start(self, work: Work | None = None) -> None:
+        """Start writing, beating, and having `work` drain and resume; the daemon's sockets must be open."""
+        self._work = work
+        self._draining.start()
         await self._writer.start()
         self._heartbeat.start()
         self._watch = asyncio.create_task(self._watch_forever())
@@ -85,12 +101,18 @@ class NodeReporter:
         """Return whether records are being written, or wait for a database that says when it will not take them."""
         return self._writer.is_running and self._write_seconds() < STUCK_SECONDS
 
-    def beat(self) -> None:
-        """Beat now: something changed."""
-        self._heartbeat.beat()
+    @property
+    def draining(self) -> bool:
+        """Whether the daemon is to refuse new work."""
+        return self._draining.on
+
+    def drain(self) -> None:
+        """Have the daemon refuse new work for good, and write that at once: its process is to end."""
+        self._draining.end()
 
     async def stop(self) -> None:
         """Say that the node is down, write what is queued and close the database connection; the daemon must have stopped."""
+        self._draining.stop()
         if self._watch is not None:
             self._watch.cancel()
         await self._heartbeat.stop()
@@ -109,6 +131,13 @@ class NodeReporter:
         began = self._writer.began_at
         return 0.0 if began is None else time.monotonic() - began
 
+    def _on_draining(self, draining: bool) -> None:
+        if self._work is not None and draining:
+            self._work.drain()
+        elif self._work is not None:
+            self._work.resume()
+        self._heartbeat.beat()
+
     def _beat(self) -> NodeBeat | None:
         state = self._describe()
         if state is None:
@@ -117,7 +146,7 @@ class NodeReporter:
             role=self._role,
             name=self._name,
             at=time.time(),
-            state="draining" if state.draining else "up",
+            state="draining" if self._draining.on else "up",
             public_address=_text(state.public),
             internal_address=_text(state.internal),
             load=state.load,

@@ -235,7 +235,12 @@ async def test_draining_refuses_new_calls_and_keeps_old_ones(tmp_path: Path) -> 
         assert caught.value.status == 503
         assert not harness.server.idle()
         assert not call.ended
-        await call.hang_up()
+        harness.server.resume()
+        assert harness.server.ready()
+        another = await harness.call()
+        for held in (call, another):
+            assert not held.ended
+            await held.hang_up()
         await harness.idle()
 
 

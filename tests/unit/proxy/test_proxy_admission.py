@@ -252,7 +252,7 @@ def test_lookups_are_bounded(harness: ProxyHarness, stranger: Stranger) -> None:
 
 
 def test_draining_refuses_new_calls(harness: ProxyHarness, stranger: Stranger) -> None:
-    harness.core.drain()
+    harness.core.set_draining(True)
     answer = stranger.request()[0]
     assert answer.startswith(b"SIP/2.0 503 ")
     assert b"Retry-After" in answer

@@ -143,9 +143,18 @@ def test_trouble_of_our_own_answers_503_whatever_the_limits(authentication: str,
         harness.max_calls = 0
         harness.restart()
     elif trouble == "draining":
-        harness.core.drain()
+        harness.core.set_draining(True)
     assert place(harness, caller).statuses[-1] == 503
     assert caller.responses[-1].header("retry-after") == "5"
+
+
+def test_a_proxy_that_resumes_admits_calls() -> None:
+    harness = world_of(application())
+    caller = harness.caller()
+    harness.core.set_draining(True)
+    assert place(harness, caller).statuses == [503]
+    harness.core.set_draining(False)
+    assert place(harness, caller).statuses[-1] == 200
 
 
 def test_a_limit_of_zero_admits_no_call() -> None:

@@ -9,13 +9,13 @@ import pytest
 from cryptography.fernet import Fernet
 from prometheus_client import CollectorRegistry
 
-from voiceapps.daemon import node_reporter
+from voiceapps.daemon import draining, node_reporter
 from voiceapps.daemon.ledger import Ledger
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.rules.reports import Batch, MediaNotice, NodeBeat, Report
 
 NOTICE = MediaNotice(call_id="c-1", at=1.0, leg="external", source="", destination="", text="text")
-UP = NodeState(draining=False, load=3, public=("203.0.113.5", 6160), internal=("10.0.0.1", 6162), transports="udp:6160")
+UP = NodeState(load=3, public=("203.0.113.5", 6160), internal=("10.0.0.1", 6162), transports="udp:6160")
 
 
 class Database:
@@ -26,7 +26,16 @@ class Database:
         self.answers = threading.Event()
         self.answers.set()
         ledger = Ledger(self._write, self._forget, directory, Fernet(Fernet.generate_key()))
-        self.reporter = NodeReporter("sipproxy", "n", describe, ledger=ledger, metrics=("127.0.0.1", 9100), registry=CollectorRegistry())
+        self.wanted = False
+        self.reporter = NodeReporter(
+            "sipproxy",
+            "n",
+            describe,
+            is_to_drain=lambda _name: self.wanted,
+            ledger=ledger,
+            metrics=("127.0.0.1", 9100),
+            registry=CollectorRegistry(),
+        )
 
     def _write(self, batch: Batch) -> None:
         self.answers.wait(10)
@@ -58,7 +67,7 @@ async def test_a_beat_holds_all_that_the_daemon_says(tmp_path: Path) -> None:
 
 
 async def test_addresses_that_a_daemon_has_not_are_empty(tmp_path: Path) -> None:
-    database = Database(tmp_path, lambda: NodeState(draining=False, load=0))
+    database = Database(tmp_path, lambda: NodeState(load=0))
     await database.reporter.start()
     await until(lambda: database.written)
     await database.reporter.stop()
@@ -68,17 +77,44 @@ async def test_addresses_that_a_daemon_has_not_are_empty(tmp_path: Path) -> None
 
 
 async def test_the_last_records_are_written_and_the_node_is_down(tmp_path: Path) -> None:
-    state = [UP]
-    database = Database(tmp_path, lambda: state[0])
+    database = Database(tmp_path, lambda: UP)
     await database.reporter.start()
     await until(lambda: database.states() == ["up"])
-    state[0] = NodeState(draining=True, load=1)
-    database.reporter.beat()
+    database.reporter.drain()
     await until(lambda: database.states() == ["up", "draining"])
     database.reporter.put(NOTICE)
     await database.reporter.stop()
     assert NOTICE in database.written
     assert database.states() == ["up", "draining", "down"]
+
+
+class Calls:
+    """The calls of a daemon, which are told what their node does."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def drain(self) -> None:
+        self.told.append("drain")
+
+    def resume(self) -> None:
+        self.told.append("resume")
+
+
+async def test_a_daemon_does_what_an_operator_wants_and_says_so_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draining, "READ_SECONDS", 0)
+    calls = Calls()
+    database = Database(tmp_path, lambda: UP)
+    await database.reporter.start(calls)
+    await until(lambda: database.states() == ["up"])
+    database.wanted = True
+    await until(lambda: database.reporter.draining and database.states() == ["up", "draining"])
+    database.wanted = False
+    await until(lambda: not database.reporter.draining and database.states() == ["up", "draining", "up"])
+    database.reporter.drain()
+    await until(lambda: database.states() == ["up", "draining", "up", "draining"])
+    assert calls.told == ["drain", "resume", "drain"]
+    await database.reporter.stop()
 
 
 async def test_a_daemon_that_never_served_has_no_node(tmp_path: Path) -> None:
