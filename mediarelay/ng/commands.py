@@ -22,7 +22,7 @@ from mediarelay.core.session import Session
 from mediarelay.core.sessions import SessionTable
 from mediarelay.core.statement import Statement, served_streams
 from mediarelay.kernel.flow import Plane
-from mediarelay.ng.control import Command
+from mediarelay.ng.control import Command, pong
 from mediarelay.ng.figures import describe_session, totals_of
 from mediarelay.ng.limits import MAX_LISTED_CALLS, MAX_LISTED_OCTETS
 from mediarelay.ng.media_command import DeleteCommand, MediaCommand, WithdrawCommand
@@ -139,7 +139,7 @@ class Commands:
         return None
 
     def _handle_ping(self, request: Request, now: float) -> NgReply:
-        return {"result": "pong"}
+        return pong(draining=self.draining)
 
     def _handle_query(self, request: Request, now: float) -> NgReply:
         return self._described(self._session(request.command.require("call-id")), now)

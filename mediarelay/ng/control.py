@@ -23,6 +23,9 @@ from mediarelay.ng.limits import MAX_COOKIE, MAX_REPLIES, MAX_REPLY_OCTETS, MAX_
 MAX_BODY = 65_507 - MAX_COOKIE - 1
 """Octets of a reply after its cookie: what one datagram of UDP over IPv4 holds."""
 
+DRAINING = "sipuri-draining"
+"""The key of a pong that says: offers for new calls are refused."""
+
 _INTEGER = re.compile(rb"-?[0-9]{1,18}")
 _TOO_LONG = {"result": "error", "error-reason": "The reply does not fit a datagram."}
 
@@ -144,6 +147,11 @@ class ReplyCache:
 def fold(name: bytes) -> bytes:
     """Return the one spelling of a key or flag: lower case, hyphens for blanks and underscores."""
     return name.lower().replace(b" ", b"-").replace(b"_", b"-")
+
+
+def pong(*, draining: bool) -> dict[str, object]:
+    """Return the reply to a ping; clients that do not know the key of a relay that drains learn it from its refusals."""
+    return {"result": "pong", DRAINING: 1} if draining else {"result": "pong"}
 
 
 def split_cookie(data: bytes) -> tuple[bytes, bytes]:

@@ -2,7 +2,8 @@
 
 A call's worker follows from its id, so every command of a call finds it, before and after a restart of either. A
 command about all calls goes to all workers, and their answers are merged into one; a worker that does not answer in
-time is left out. A ping is answered here: a relay whose worker is being started again is not dead.
+time is left out. A ping is always answered: a relay whose worker is being started again is not dead, and one drains only
+where all of them do.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from itertools import count
 from zlib import crc32
 
 from daemonkit.address import Address
-from mediarelay.ng.control import Command, split_cookie
+from mediarelay.ng.control import DRAINING, Command, pong, split_cookie
 from mediarelay.ng.limits import MAX_LISTED_CALLS, MAX_LISTED_OCTETS
 
 GATHER_SECONDS = 0.2
 MAX_GATHERING = 256
-"""Questions to all workers at once; more are not answered."""
+"""Questions to all workers at once; more are not answered, but for pings."""
 
 NgReply = Mapping[str, object]
 
@@ -54,8 +55,8 @@ class CommandFront:
             return
         try:
             command = Command.parse(body)
-            if command.name == "ping":
-                self._reply(cookie, command, {"result": "pong"}, addr)
+            if command.name == "ping" and len(self._gathering) >= MAX_GATHERING:
+                self._reply(cookie, command, pong(draining=False), addr)
             elif command.name in _MERGERS:
                 self._ask_all(_Gathering(addr, cookie, command, now + GATHER_SECONDS, set(range(self._workers))))
             else:
@@ -136,6 +137,11 @@ def _merge_lists(command: Command, replies: Iterable[Mapping[bytes, object]]) ->
     return {"result": "ok", "calls": calls}
 
 
+def _merge_pings(command: Command, replies: Iterable[Mapping[bytes, object]]) -> NgReply:
+    drains = [DRAINING.encode() in reply for reply in replies]
+    return pong(draining=bool(drains) and all(drains))
+
+
 def _merge_statistics(command: Command, replies: Iterable[Mapping[bytes, object]]) -> NgReply:
     total: dict[str, object] = {}
     for reply in replies:
@@ -162,5 +168,6 @@ def _list(value: object) -> list[object]:
 
 _MERGERS: Mapping[str, Callable[[Command, Iterable[Mapping[bytes, object]]], NgReply]] = {
     "list": _merge_lists,
+    "ping": _merge_pings,
     "statistics": _merge_statistics,
 }

@@ -1,14 +1,15 @@
 """The client of the relays' ng protocol: one datagram per command, with a cookie that matches its answer.
 
 A command without an answer is repeated with the same cookie, so the relay executes it once. Each relay is pinged. A relay that
-misses its pings gets no new calls until it answers again; the commands of its calls still go to it.
+misses its pings gets no new calls until it answers again, nor does one whose answers say that it drains; the commands of its calls
+still go to it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,7 +23,7 @@ from sipproxy.aio.relay_turns import RelayTurns
 from sipproxy.config import Relay
 
 REPEAT_SECONDS = (0.25, 0.5, 1.0)
-PING_SECONDS = 2.0
+PING_SECONDS = 1.0
 SEARCH_SECONDS = 0.25
 MISSED_PINGS = 2
 MAX_PENDING = 10_000
@@ -51,6 +52,7 @@ class RelayClient:
         self._turns = RelayTurns(relays)
         self._missed = {relay.address: MISSED_PINGS for relay in relays}
         self._heard = dict.fromkeys(self._missed, 0)
+        self._draining: set[Address] = set()
         self._pings = 0
         self._endpoint = UdpEndpoint((bind_host, 0), self._on_datagram)
         self._pending: dict[bytes, _Pending] = {}
@@ -76,13 +78,13 @@ class RelayClient:
         self._pending.clear()
         self._endpoint.close()
 
-    def alive(self) -> bool:
-        """Return whether any relay answers its pings."""
-        return bool(self._live())
+    def ready(self) -> bool:
+        """Return whether any relay takes new calls."""
+        return bool(self._open())
 
-    def choose(self) -> Address | None:
-        """Return the live relay whose turn it is, None when there is none."""
-        return self._turns.next(self._live())
+    def choose(self, tried: Collection[Address] = ()) -> Address | None:
+        """Return the relay whose turn it is among those that take new calls and were not `tried`, None when there is none."""
+        return self._turns.next([relay for relay in self._open() if relay not in tried])
 
     def send(self, relay: Address, command: Mapping[str, object], on_reply: OnReply | None) -> None:
         """Send a command; `on_reply` gets the answer's dictionary, or None if no answer came in time. Without it the answer is not read."""
@@ -97,6 +99,9 @@ class RelayClient:
 
     def _live(self) -> list[Address]:
         return [relay for relay in self._missed if self._is_live(relay)]
+
+    def _open(self) -> list[Address]:
+        return [relay for relay in self._live() if relay not in self._draining]
 
     def _is_live(self, relay: Address) -> bool:
         return self._missed[relay] < MISSED_PINGS
@@ -140,8 +145,10 @@ class RelayClient:
 
     def _on_pong(self, relay: Address, number: int, reply: NgReply | None) -> None:
         if reply is not None and reply.get(b"result") == b"pong":
-            self._heard[relay] = number
             self._missed[relay] = 0
+            if number > self._heard[relay]:
+                self._heard[relay] = number
+                (self._draining.add if b"sipuri-draining" in reply else self._draining.discard)(relay)
         elif number > self._heard[relay]:
             # An older ping that times out now says nothing about a relay that has come up since.
             self._missed[relay] += 1

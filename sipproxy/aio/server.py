@@ -127,7 +127,7 @@ class ProxyServer:
 
     def ready(self) -> bool:
         """Return whether new calls can be served: a relay and a call-flow node live, and the proxy does not drain."""
-        return not self._draining and self._has_nodes and self._relays.alive()
+        return not self._draining and self._has_nodes and self._relays.ready()
 
     def drain(self) -> None:
         """Refuse new calls."""

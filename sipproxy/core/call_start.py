@@ -44,7 +44,7 @@ class CallStart:
         shared.events.tell(ReportMade(CallAdmitted(facts, shared.config.name)))
         shared.calls.add(facts, capped=not application.password_auth, now=now)
         self._trace.trace(facts.call_id, invite.listener, request, now, came_from=invite.source)
-        relay = shared.hooks.choose_relay()
+        relay = shared.hooks.choose_relay(())
         context = ResponseContext(
             invite.listener,
             invite.key,
@@ -83,7 +83,8 @@ class CallStart:
             started_at=self._shared.hooks.wall(now),
         )
 
-    def _offer(self, context: ResponseContext, now: float) -> None:
+    def _offer(self, context: ResponseContext, now: float, tried: tuple[Address, ...] = ()) -> None:
+        """Have the relay rewrite the offer, or the next one where it drains, is full or is silent."""
         if not context.offered:
             self._try_next_node(context, now)
             return
@@ -92,13 +93,24 @@ class CallStart:
             if context.phase is Phase.FINISHED:
                 self._ends.release_relay(context)
             elif isinstance(body, Refusal):
-                self._ends.fail(context, body.value, _REFUSALS[body], later)
+                self._leave_relay(context, body, (*tried, context.relay), later)
             elif context.outgoing is not None:
                 context.outgoing.set_body(body)
                 self._try_next_node(context, later)
 
         transit = SdpTransit(context.call_id, context.relay, context.side, context.source, is_offer=True, terms=context.terms)
         self._broker.rewrite(context.request, transit, on_rewritten, now)
+
+    def _leave_relay(self, context: ResponseContext, refusal: Refusal, tried: tuple[Address, ...], now: float) -> None:
+        """Offer to another relay if this one was at fault, or fail where none is left."""
+        relay = self._shared.hooks.choose_relay(tried) if refusal is Refusal.UNAVAILABLE else None
+        if relay is None:
+            self._ends.fail(context, refusal.value, _REFUSALS[refusal], now)
+            return
+        # One that was silent may have opened a session all the same.
+        self._ends.release_relay(context)
+        context.relay = relay
+        self._offer(context, now, tried)
 
     def _try_next_node(self, context: ResponseContext, now: float) -> None:
         """Send the INVITE to the next node, or fail where none is left."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import auto
 
@@ -31,8 +31,8 @@ class CoreHooks:
     """Monotonic seconds to seconds since the epoch."""
     country_of: Callable[[str], str | None]
     """The country of an address."""
-    choose_relay: Callable[[], Address | None]
-    """The ng address of the relay for a new call, None where none lives."""
+    choose_relay: Callable[[Collection[Address]], Address | None]
+    """The ng address of the relay for a new call, but for those that it has tried; None where no other takes it."""
     is_connected: Callable[[Listener, Address], bool]
     """Whether a stream's connection with an address is open."""
 

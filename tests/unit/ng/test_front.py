@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from mediarelay.ng.bencode import decode, encode
+from mediarelay.ng.control import pong
 from mediarelay.ng.front import GATHER_SECONDS, MAX_GATHERING, CommandFront
 from mediarelay.ng.limits import MAX_LISTED_OCTETS
 
@@ -47,10 +48,33 @@ def test_a_reply_goes_to_its_client() -> None:
     assert front.datagrams_to_send() == [(b"k d6:result2:oke", CLIENT)]
 
 
+PING = b"k d7:command4:pinge"
+PONG = {b"result": b"pong"}
+
+
+@pytest.mark.parametrize(
+    ("drains", "answer"),
+    [
+        ((False, False), PONG),
+        ((True, False), PONG),
+        ((False, True), PONG),
+        ((True, True), PONG | {b"sipuri-draining": 1}),
+    ],
+)
+def test_a_relay_drains_where_all_its_workers_do(drains: tuple[bool, bool], answer: dict[bytes, object]) -> None:
+    front = CommandFront(2)
+    asked = ask(front, PING)
+    assert [worker for worker, _, _ in asked] == [0, 1]
+    for (worker, data, client), draining in zip(asked, drains, strict=True):
+        front.receive_reply(worker, data.partition(b" ")[0] + b" " + encode(pong(draining=draining)), client)
+    assert replies(front) == [answer]
+
+
 def test_a_ping_is_answered_without_any_worker() -> None:
     front = CommandFront(2)
-    assert ask(front, b"k d7:command4:pinge") == []
-    assert replies(front) == [{b"result": b"pong"}]
+    ask(front, PING)
+    front.handle_timer(1.0 + GATHER_SECONDS)
+    assert replies(front) == [PONG]
 
 
 def test_lists_and_statistics_become_one() -> None:
@@ -106,5 +130,7 @@ def test_questions_to_all_are_bounded() -> None:
     for _ in range(MAX_GATHERING):
         assert len(ask(front, b"k d7:command4:liste")) == 2
     assert ask(front, b"k d7:command4:liste") == []
+    assert ask(front, PING) == []
+    assert replies(front) == [PONG]
     front.handle_timer(10)
     assert len(ask(front, b"k d7:command4:liste", 10)) == 2

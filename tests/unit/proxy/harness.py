@@ -29,6 +29,7 @@ NODE_A: Address = ("10.0.0.2", 6161)
 NODE_B: Address = ("10.0.0.3", 6161)
 CALLER: Address = ("198.51.100.7", 5080)
 RELAY: Address = ("10.0.0.9", 22222)
+SPARE_RELAY: Address = ("10.0.0.10", 22222)
 
 # Another port than UDP's: on the simulated network an address belongs to one listener.
 STREAM: Address = ("203.0.113.5", 6163)
@@ -77,7 +78,7 @@ class ProxyHarness:
             new_call_id=lambda: f"c-95ac8d6e-1a31c52e-b38f-4198-93c1-{next(numbers):012x}",
             wall=lambda now: 1_700_000_000 + now,
             country_of=lambda address: "US" if address.startswith("198.") else None,
-            choose_relay=lambda: RELAY if self.relay_lives else None,
+            choose_relay=lambda tried: next((relay for relay in self.relays if relay not in tried), None) if self.relay_lives else None,
             is_connected=lambda listener, address: (listener, address) in self.connected,
         )
         self.config = config
@@ -94,6 +95,7 @@ class ProxyHarness:
         self.applications = [application()]
         self.directory_lives = True
         self.relay_lives = True
+        self.relays = [RELAY]
         self.relay_refuses: set[str] = set()
         self.relay_reason = b"Ran out of ports."
         self.relay_answers = True
@@ -104,6 +106,7 @@ class ProxyHarness:
         self.agreed: set[bytes] = set()
         self.relay_is_ours = True
         self.commands: list[dict[bytes, object]] = []
+        self.asked: list[tuple[Address, str]] = []
         self.wanted: list[tuple[str, tuple[str, ...]]] = []
         self.refusals: list[InviteRefused] = []
         self.claims: list[ClaimWanted] = []
@@ -168,20 +171,23 @@ class ProxyHarness:
 
     def on_relay(self, event: RelayWanted, now: float) -> None:
         """Do what a relay does as far as signalling sees it: sessions begin and end, addresses become the relay's."""
-        assert event.relay == RELAY
+        assert event.relay in self.relays
+        # What is set for the relay is the first one's trouble.
+        is_first = event.relay == self.relays[0]
         command = bencode.decode(bencode.encode(event.command))
         assert isinstance(command, dict)
         self.commands.append(command)
         call_id = command[b"call-id"]
         name = command[b"command"].decode()
-        if name in self.relay_refuses:
+        self.asked.append((event.relay, name))
+        if is_first and name in self.relay_refuses:
             self.core.relay_answered(event.key, {b"result": b"error", b"error-reason": self.relay_reason}, now)
         elif name == "delete":
             self.sessions.discard(call_id)
             self.core.relay_answered(event.key, {b"result": b"ok"}, now)
         elif name == "sipuri-withdraw":
             self.core.relay_answered(event.key, {b"result": b"ok" if self.relay_is_ours else b"error"}, now)
-        elif self.relay_answers:
+        elif self.relay_answers or not is_first:
             self.sessions.add(call_id)
             provisional = {b"sipuri-provisional": 1} if self.relay_is_ours and name == "offer" and call_id in self.agreed else {}
             if name == "answer":

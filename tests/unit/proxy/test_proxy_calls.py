@@ -9,7 +9,20 @@ from daemonkit.address import Address
 from sipproxy.sip import NameAddr, Request
 from sipproxy.transactions.tables import TIMEOUT
 from tests.support.ua import sdp
-from tests.unit.proxy.harness import APP, CALLER, CONFIG, INSIDE, NODE_A, NODE_B, OUTSIDE, URI, ProxyHarness, application
+from tests.unit.proxy.harness import (
+    APP,
+    CALLER,
+    CONFIG,
+    INSIDE,
+    NODE_A,
+    NODE_B,
+    OUTSIDE,
+    RELAY,
+    SPARE_RELAY,
+    URI,
+    ProxyHarness,
+    application,
+)
 from voiceapps.rules.endings import EndReason
 
 
@@ -345,6 +358,36 @@ def test_no_relay_is_503(lives: bool, refuses: set[str], answers: bool) -> None:
     assert attempt.statuses == [407, 503]
     assert service.requests == []
     assert [record.reason for record in harness.ended] == [EndReason.NO_MEDIA_RELAY]
+
+
+@pytest.mark.parametrize(("refuses", "answers"), [({"offer"}, True), (set(), False)])
+def test_a_call_goes_on_with_the_next_relay(refuses: set[str], answers: bool) -> None:
+    harness = ProxyHarness()
+    harness.relays.append(SPARE_RELAY)
+    harness.relay_refuses, harness.relay_answers = refuses, answers
+    caller, service = harness.caller(), harness.service()
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
+    assert attempt.statuses == [407, 100, 180, 200]
+    assert service.legs
+    harness.run(70)
+    # What a silent relay may have opened is ended.
+    assert list(dict.fromkeys(harness.asked)) == [
+        *[(RELAY, "offer"), (RELAY, "delete")],
+        *[(SPARE_RELAY, "offer"), (SPARE_RELAY, "answer"), (SPARE_RELAY, "delete")],
+    ]
+    assert harness.is_empty()
+
+
+def test_no_other_relay_is_asked_for_a_description_that_none_can_serve() -> None:
+    harness = ProxyHarness()
+    harness.relays.append(SPARE_RELAY)
+    harness.relay_refuses, harness.relay_reason = {"offer"}, b"The media address is IPv6, which is not supported."
+    harness.service()
+    attempt = harness.caller().call(URI, harness.now)
+    harness.run(1)
+    assert attempt.statuses == [407, 488]
+    assert {relay for relay, _ in harness.asked} == {RELAY}
 
 
 def test_a_relay_that_refuses_the_answer_ends_the_call() -> None:

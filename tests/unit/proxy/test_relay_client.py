@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
 from mediarelay.ng import bencode
+from mediarelay.ng.control import pong
 from sipproxy.aio import relay_client
 from sipproxy.aio.relay_client import MAX_PENDING, NgReply, RelayClient
 from sipproxy.config import Relay
@@ -25,6 +26,7 @@ class NgSocket:
         self.seen: list[tuple[bytes, bytes]] = []
         self.deaf = 0
         self.garbage = False
+        self.draining = False
 
     def _on_datagram(self, data: bytes, address: Address) -> None:
         cookie, _, body = data.partition(b" ")
@@ -35,7 +37,7 @@ class NgSocket:
         if self.garbage:
             self.endpoint.send(cookie + b" nonsense", address)
             self.endpoint.send(b"unknown d2:aai1ee", address)
-        answer = {"result": "pong" if command[b"command"] == b"ping" else "ok"}
+        answer = pong(draining=self.draining) if command[b"command"] == b"ping" else {"result": "ok"}
         self.endpoint.send(cookie + b" " + bencode.encode(answer), address)
 
 
@@ -120,11 +122,42 @@ async def test_a_silent_relay_gets_no_calls_until_it_answers(relay: NgSocket, se
     relay.deaf = 10**9
     await lives(light)
     assert [client.choose() for _ in range(4)] == [light] * 4
-    assert client.alive()
+    assert client.ready()
     relay.deaf = 0
     await lives(heavy, light)
     assert [client.choose() for _ in range(6)].count(heavy) == 4
     client.stop()
+
+
+async def test_a_draining_relay_gets_no_calls_until_it_resumes(relay: NgSocket, second: NgSocket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_client, "PING_SECONDS", 0.02)
+    first, other = relay.endpoint.local, second.endpoint.local
+    client = RelayClient((Relay(first), Relay(other)), bind_host=HOST, registry=CollectorRegistry())
+
+    async def takes(*expected: Address) -> None:
+        async with asyncio.timeout(10):
+            while {client.choose(), client.choose()} - {None} != set(expected):
+                await asyncio.sleep(0.005)
+
+    client.start()
+    await takes(first, other)
+    relay.draining = True
+    await takes(other)
+    assert client.ready()
+    assert await ask(client, first) == {b"result": b"ok"}
+    second.draining = True
+    await takes()
+    assert not client.ready()
+    relay.draining = False
+    await takes(first)
+    client.stop()
+
+
+async def test_a_call_is_not_offered_to_a_relay_twice(relay: NgSocket, client: RelayClient) -> None:
+    async with asyncio.timeout(10):
+        while client.choose() is None:
+            await asyncio.sleep(0.01)
+    assert client.choose((relay.endpoint.local,)) is None
 
 
 def _live(registry: CollectorRegistry) -> dict[str, float]:

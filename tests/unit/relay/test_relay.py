@@ -453,10 +453,20 @@ def test_a_draining_relay_serves_what_it_has() -> None:
     harness.relay.drain()
     refused = harness.ng("offer", call_id="c-2", from_tag="a", sdp=sdp(CALLER, 5000), direction=["external", "internal"])
     assert refused == {b"result": b"error", b"error-reason": b"draining"}
+    assert harness.ng("ping") == {b"result": b"pong", b"sipuri-draining": 1}
     harness.offer()
     assert not harness.relay.idle()
     harness.ng("delete", call_id="c-1", from_tag="a")
     assert harness.relay.idle()
+
+
+def test_a_relay_that_resumes_takes_new_calls() -> None:
+    harness = RelayHarness()
+    harness.relay.drain()
+    harness.relay.resume()
+    assert harness.ng("ping") == {b"result": b"pong"}
+    call(harness)
+    assert not harness.relay.idle()
 
 
 def test_sessions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
