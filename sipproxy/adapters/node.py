@@ -76,12 +76,13 @@ class ProxyNode:
         # Tasks and callbacks that are made from here on inherit this context: every line in the log names its node.
         bind_contextvars(node=self._config.name)
         await self._bans.start()
+        if self._nodes:
+            await self._nodes.start()
         await self._server.start(self._sockets)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._server.reload)
         self._refusals.start()
         await self._proxies.start()
         if self._nodes:
-            await self._nodes.start()
             self._ended.start()
         if self._kernel:
             await self._kernel.start()

@@ -78,6 +78,7 @@ class ProxyMetrics(Collector):
         yield CounterMetricFamily("sipuri_sip_foreign_drops", "Requests for foreign hosts, dropped without an answer", drops.foreign)
         yield CounterMetricFamily("sipuri_sip_strangers_inside", "Datagrams inside from no node of ours", drops.strangers_inside)
         yield CounterMetricFamily("sipuri_sip_lost_acks", "ACKs without a good token", drops.lost_acks)
+        yield CounterMetricFamily("sipuri_sip_early", "Requests of dialogs before the call-flow nodes were known", drops.early)
         handed_over = self._listeners.handed_over
         yield CounterMetricFamily("sipuri_sip_handed_over", "Responses that went on to the worker that waits for them", handed_over)
 

@@ -76,6 +76,10 @@ class Lookup:
             status = 403 if looks_like_token(signed) else 481
             self._answer_within_limit(listener, request, status, source, now)
             return
+        if listener.side is Side.EXTERNAL and not self._shared.targets.learned:
+            # Its sender repeats it; by a 481 it would give up a call that its node still holds.
+            self._shared.drops.early += 1
+            return
         status = self._trouble(request, source) or (
             0 if self._may_pass(listener.side, token) and not self._comes_late(request, token, now) else 481
         )

@@ -50,6 +50,8 @@ class Drops:
     """Datagrams on the internal socket from an address that is no node of ours."""
     lost_acks: int = 0
     """ACKs without a token, or with a forged one."""
+    early: int = 0
+    """Requests inside dialogs that came before the proxy knew its nodes."""
     banned: int = 0
     """Messages of banned sources."""
     foreign: int = 0

@@ -17,12 +17,15 @@ class Targets:
     def __init__(self, nodes: tuple[Address, ...]) -> None:
         self._nodes = nodes
         self._known = frozenset(nodes)
+        self.learned = bool(nodes)
+        """Whether anybody has said which nodes there are: not yet when a proxy starts while the database is away."""
         self._rests: dict[Address, float] = {}
         self._pending: dict[Address, int] = {}
 
     def replace(self, up: tuple[Address, ...], known: tuple[Address, ...]) -> None:
         """Take the nodes for new calls, the least loaded first, and all that dialogs may still live on."""
         self._nodes = up
+        self.learned = True
         self._known = frozenset(known) | frozenset(up)
         self._rests = {node: until for node, until in self._rests.items() if node in self._known}
 

@@ -119,9 +119,13 @@ class ProxyHarness:
 
     def restart(self) -> None:
         """Start a new core with nothing in memory, as after `kill -9`; the sockets stay."""
-        self.core = ProxyCore(self.config, self.sources, max_calls=self.max_calls)
+        self.start_unaware()
         if not self.config.callflow_targets:
             self.core.replace_nodes(self.nodes, self.nodes)
+
+    def start_unaware(self) -> None:
+        """Start a new core that has not read yet which nodes live."""
+        self.core = ProxyCore(self.config, self.sources, max_calls=self.max_calls)
 
     # The node face.
 

@@ -152,3 +152,23 @@ def test_a_2xx_that_cannot_be_forwarded_raises_nothing(change: tuple[bytes, byte
     harness.core.receive_datagram(INTERNAL, bytes(final).replace(*change), NODE_A, harness.now)
     harness.drain(harness.now)
     assert [datagram.address for datagram in harness.core.datagrams_to_send()] == ([] if b"Record" in change[0] else [CALLER])
+
+
+def test_a_bye_that_comes_before_the_nodes_are_known_waits_for_them() -> None:
+    harness = ProxyHarness()
+    caller, service = harness.caller(), harness.service()
+    caller.talk_seconds = None
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
+    assert attempt.leg is not None
+    harness.start_unaware()
+    caller.send_inside(attempt.leg, "BYE", harness.now)
+    harness.run(3)
+    assert attempt.call_id not in service.ended
+    assert caller.responses[-1].cseq.method == "INVITE", "a 481 would end the call at the caller alone"
+    assert harness.core.drops.early > 1
+    harness.core.replace_nodes(harness.nodes, harness.nodes)
+    harness.run(5)
+    assert attempt.ended == "local"
+    assert caller.responses[-1].status == 200
+    assert service.ended[attempt.call_id] == "remote"
