@@ -19,9 +19,9 @@ from prometheus_client import CollectorRegistry
 from voiceapps.daemon.database import DatabaseExecutor, blames_the_rows
 from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
-from voiceapps.rules.webhook_pacing import Room
-from voiceapps.services import deliveries
-from voiceapps.services.deliveries import Answered, Claimed
+from voiceapps.services.delivery import claims
+from voiceapps.services.delivery.claims import Answered, Claimed
+from voiceapps.services.delivery.pacing import Room
 
 RETRY_SECONDS = 1.0
 DRAIN_SECONDS = 8.0
@@ -89,7 +89,7 @@ class Courier:
     async def _store_some(self, answers: Sequence[Answered]) -> None:
         """Store answers, but for the bad ones among them: they are halved until a bad one stands alone."""
         try:
-            await self._database.write(deliveries.store, answers)
+            await self._database.write(claims.store, answers)
         except Exception as error:
             if not blames_the_rows(error):
                 raise
@@ -102,7 +102,7 @@ class Courier:
 
     async def _claim(self) -> None:
         while not self._is_closing and self._room.left:
-            claimed = await self._database.write(deliveries.claim, self._room.copy())
+            claimed = await self._database.write(claims.claim, self._room.copy())
             if not claimed:
                 return
             for one in claimed:

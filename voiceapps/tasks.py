@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from voiceapps.courier import courier
 from voiceapps.rules.reports import NodeBeat, Role
-from voiceapps.services import calls, clients, failing_hosts, idempotency, leases, nodes, refusals
+from voiceapps.services import calls, clients, idempotency, leases, nodes, refusals
+from voiceapps.services.delivery import failing_hosts
 
 LEASED_PART = 0.9
 """Of a task's period: the schedule that has the lease comes a little late or early."""

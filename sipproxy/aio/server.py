@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
 from daemonkit.alarm import Alarm
+from daemonkit.presence import Presence, PresenceClock
 from sipproxy.admission.bans import BanChange
 from sipproxy.admission.nonces import Claim
 from sipproxy.aio.claims import ClaimDesk
@@ -49,7 +50,6 @@ from voiceapps.rules.reports import CallAdmitted, CallEnded, Report, SourceBanne
 
 Snapshots = Mapping[str, AdmissionSnapshot]
 LOGGED_OCTETS = 2_048
-CLOCK_SECONDS = 0.3
 AskDirectory = Callable[[Sequence[str], Callable[[Snapshots | None], None]], None]
 
 log = structlog.get_logger(__name__)
@@ -71,7 +71,6 @@ class ProxyServer:
         registry: CollectorRegistry,
     ) -> None:
         self._ask_directory = ask_directory
-        # Taken anew with each input: all records of one input have the same clock, and a change of the wall clock is followed.
         self._epoch = time.time() - time.monotonic()
         self._on_record = on_record
         self._on_refusal = on_refusal
@@ -82,7 +81,8 @@ class ProxyServer:
         self._listeners = Listeners(
             config, on_message=self._on_message, on_lost=self._on_lost, is_banned=self._is_banned, on_claim=self._on_claim
         )
-        self._core = ProxyCore(config, _hooks(self._relays, self._listeners, country_of, wall=lambda at: at + self._epoch))
+        self._presence = clock = PresenceClock()
+        self._core = ProxyCore(config, _hooks(self._relays, self._listeners, clock, country_of, wall=lambda at: at + self._epoch))
         self._claims = ClaimDesk(
             config.claims_url,
             ask_worker=self._listeners.ask_worker,
@@ -92,7 +92,6 @@ class ProxyServer:
         )
         self._intake = Intake(handle=self._take, is_known=self._is_known, on_full=self._on_crowded)
         self._alarm = Alarm(self._on_alarm)
-        self._clock = Alarm(self._on_clock)
         self._draining = False
         self._has_nodes = bool(config.callflow_targets)
         self._metrics = ProxyMetrics(self._core, self._listeners, registry)
@@ -105,7 +104,7 @@ class ProxyServer:
         if self._exporter:
             await self._exporter.start()
         await self._claims.start()
-        self._on_clock(time.monotonic())
+        self._presence.start()
         await self._listeners.start(sockets)
         self._relays.start()
 
@@ -115,7 +114,7 @@ class ProxyServer:
         self._pump()
         await self._claims.stop()
         self._alarm.stop()
-        self._clock.stop()
+        self._presence.stop()
         self._relays.stop()
         self._listeners.stop()
         if self._exporter:
@@ -201,11 +200,6 @@ class ProxyServer:
         # The loop may fire a little early: the core must not see a time before its own deadline.
         self._feed("timer", lambda at: self._core.handle_timer(max(at, now)))
 
-    def _on_clock(self, now: float) -> None:
-        """Tell the core the time, often enough for it to see that we stood still."""
-        self._core.tell_time(now)
-        self._clock.set(now + CLOCK_SECONDS)
-
     def _feed(self, what: str, step: Callable[[float], None]) -> bool:
         """Give the core one input; False if it failed on it: a fault of ours must not cost other calls."""
         try:
@@ -219,6 +213,7 @@ class ProxyServer:
         return True
 
     def _now(self) -> float:
+        # All records of one input have the same clock, and a change of the wall clock is followed.
         now = time.monotonic()
         self._epoch = time.time() - now
         return now
@@ -312,12 +307,19 @@ class ProxyServer:
         self._feed("relay", lambda now: self._core.relay_answered(key, reply, now))
 
 
-def _hooks(relays: RelayClient, listeners: Listeners, country_of: Callable[[str], str | None], wall: Callable[[float], float]) -> CoreHooks:
+def _hooks(
+    relays: RelayClient,
+    listeners: Listeners,
+    presence: Presence,
+    country_of: Callable[[str], str | None],
+    wall: Callable[[float], float],
+) -> CoreHooks:
     return CoreHooks(
         new_token=lambda: os.urandom(10).hex(),
         new_call_id=lambda: f"c-{secrets.token_hex(4)}-{uuid.uuid4()}",
         wall=wall,
         country_of=country_of,
         choose_relay=relays.choose,
+        is_late=presence.is_late,
         is_connected=listeners.is_connected,
     )

@@ -70,7 +70,7 @@ class DialogForwarder:
         turned = self._turn(listener, request, source, token, signed)
         context.outgoing, context.signed_flow, context.inner = turned.out, turned.signed_flow, turned.inner
         self._note(listener.side, request, token, now)
-        if request.method == "BYE" and listener.side is Side.EXTERNAL and self._shared.presence.is_late(now):
+        if request.method == "BYE" and listener.side is Side.EXTERNAL and self._shared.hooks.is_late(now):
             turned.out.append(edits.LATE_HEADER, "1")
         self._trace.trace(token.call_id, listener, request, now, came_from=source)
         if request.method == "INVITE":

@@ -140,10 +140,6 @@ class ProxyCore:
         """Return whether a message from outside is to be dropped unread, and count it then."""
         return self._gate.drops_unread(data, address, now)
 
-    def tell_time(self, now: float) -> None:
-        """Take note that the proxy is at work: what arrives after a pause may have been sent in it."""
-        self._shared.presence.tell(now)
-
     @property
     def gate_revision(self) -> int:
         """A number that grows whenever a source may have become banned or silenced."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from enum import auto
 
 from daemonkit.address import Address
-from daemonkit.presence import Presence
 from sipproxy.config import SipProxyConfig
 from sipproxy.core.calls import CallBook
 from sipproxy.core.events import EventQueue
@@ -33,6 +32,8 @@ class CoreHooks:
     """The country of an address."""
     choose_relay: Callable[[Collection[Address]], Address | None]
     """The ng address of the relay for a new call, but for those that it has tried; None where no other takes it."""
+    is_late: Callable[[float], bool]
+    """Whether a request that arrives now may have been sent while the proxy was away."""
     is_connected: Callable[[Listener, Address], bool]
     """Whether a stream's connection with an address is open."""
 
@@ -87,7 +88,6 @@ class Shared:
     """The same contexts by client transaction."""
     timers: Timers[tuple[ContextTimer, ContextId]] = field(default_factory=Timers)
     drops: Drops = field(default_factory=Drops)
-    presence: Presence = field(default_factory=Presence)
     events: EventQueue = field(default_factory=EventQueue)
     draining: bool = False
     """Whether new calls are refused."""

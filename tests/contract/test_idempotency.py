@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from tests.support.api import CALLBACK, ApiCustomer
 from voiceapps.models import AuditEntry, IdempotentAnswer, SipCredential, VoiceApplication
-from voiceapps.tasks import sweep_idempotent_answers
+from voiceapps.services import idempotency
 
 BODY: dict[str, object] = {"applicationName": "x", "callInitiatedCallbackUrl": CALLBACK}
 SIP = {"inboundSipCallsEnabled": True, "passwordAuthEnabled": True}
@@ -71,12 +71,12 @@ def test_keys_of_two_clients_are_independent(customer: ApiCustomer, stranger: Ap
 def test_an_answer_is_stored_for_a_day(customer: ApiCustomer) -> None:
     post(customer)
     IdempotentAnswer.objects.update(created_at=timezone.now() - timedelta(hours=23))
-    sweep_idempotent_answers()
+    idempotency.sweep()
     assert post(customer)["Idempotency-Replayed"] == "true"
     IdempotentAnswer.objects.update(created_at=timezone.now() - timedelta(hours=25))
     assert "Idempotency-Replayed" not in post(customer)
     IdempotentAnswer.objects.update(created_at=timezone.now() - timedelta(hours=25))
-    sweep_idempotent_answers()
+    idempotency.sweep()
     assert not IdempotentAnswer.objects.exists()
 
 

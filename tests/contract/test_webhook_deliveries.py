@@ -16,8 +16,8 @@ from tests.unit.voiceapps.builders import attempted
 from voiceapps.models import AuditEntry, WebhookAttempt, WebhookDelivery
 from voiceapps.models.webhooks import MAX_SHOWN_ATTEMPTS
 from voiceapps.rules.outbound import OutboundAnswer
-from voiceapps.rules.webhook_pacing import Room
-from voiceapps.services import deliveries
+from voiceapps.services.delivery import claims
+from voiceapps.services.delivery.pacing import Room
 
 
 def base(customer: ApiCustomer) -> str:
@@ -150,7 +150,7 @@ class TestReplay:
         assert answer.status_code == 202
         data = answer.json()["data"]
         assert (data["deliveryId"], data["state"], data["attemptCount"]) == (str(failed.pk), "pending", 1)
-        [claimed] = deliveries.claim(Room())
+        [claimed] = claims.claim(Room())
         request = claimed.request
         assert (request.url, request.username, request.password) == (failed.url, "user", "p-secret")
 

@@ -93,7 +93,7 @@ def _sample(application: VoiceApplication) -> webhook_bodies.Payload:
 
 
 def _try(request: OutboundRequest) -> Attempt:
-    answer = asyncio.run(_send(request))
+    answer = send(request)
     problem = answer.problem()
     return Attempt(
         url=masked_url(request.url),
@@ -104,6 +104,11 @@ def _try(request: OutboundRequest) -> Attempt:
         check=_check_document(answer) if problem is None else None,
         body=masked_text(answer.text())[:MAX_SHOWN_BODY],
     )
+
+
+def send(request: OutboundRequest) -> OutboundAnswer:
+    """Return the answer to one request. It blocks: call it in a thread without an event loop, never inside a transaction."""
+    return asyncio.run(_send(request))
 
 
 async def _send(request: OutboundRequest) -> OutboundAnswer:

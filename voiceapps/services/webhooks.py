@@ -22,12 +22,12 @@ from voiceapps.models.webhooks import HOST_LENGTH
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.masking import masked_url
 from voiceapps.rules.reports import StatusEventQueued, WebhookFetched
-from voiceapps.rules.webhook_pacing import host_of
 from voiceapps.services import audit
 from voiceapps.services.announcements import Announcer
 from voiceapps.services.audit import Actor
 from voiceapps.services.call_rows import ensure, storable
-from voiceapps.services.deliveries import MAX_STORED_BODY
+from voiceapps.services.delivery.claims import MAX_STORED_BODY
+from voiceapps.services.delivery.pacing import host_of
 
 
 class NotReplayableError(Exception):

@@ -25,13 +25,13 @@ def test_a_present_proxy_says_nothing() -> None:
 
 def test_one_that_has_just_begun_says_so() -> None:
     harness = ProxyHarness()
-    harness.core.tell_time(harness.now)
+    harness.presence.tell(harness.now)
     assert hung_up(harness).headers(LATE_HEADER) == ["1"]
 
 
 def test_the_caller_is_told_nothing() -> None:
     harness = ProxyHarness()
-    harness.core.tell_time(harness.now)
+    harness.presence.tell(harness.now)
     assert hung_up(harness, by_caller=False).count(LATE_HEADER) == 0
 
 
@@ -40,7 +40,7 @@ def test_one_that_is_back_for_long_says_nothing(was_away: bool) -> None:
     harness = ProxyHarness()
     began = harness.now
     for step in range(round(2 * REPEATED_SECONDS / 0.3)):
-        harness.core.tell_time(began + step * 0.3 - 2 * REPEATED_SECONDS)
-    harness.core.tell_time(began)
+        harness.presence.tell(began + step * 0.3 - 2 * REPEATED_SECONDS)
+    harness.presence.tell(began)
     # Nobody tells it the time while this call is up, as if it stood still.
     assert hung_up(harness, talk_seconds=1.0 if was_away else 0.2).count(LATE_HEADER) == was_away

@@ -10,11 +10,12 @@ from voiceapps.rules.endings import EndReason
 from voiceapps.rules.inbound_sip import InboundSipPatch
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.reports import CallEnded, CallFacts
-from voiceapps.rules.webhook_pacing import Destination
-from voiceapps.services import applications, deliveries
+from voiceapps.services import applications
 from voiceapps.services.accounts import ensure_account
 from voiceapps.services.audit import Actor
-from voiceapps.services.deliveries import Answered, Claimed
+from voiceapps.services.delivery import claims
+from voiceapps.services.delivery.claims import Answered, Claimed
+from voiceapps.services.delivery.pacing import Destination
 
 ACTOR = Actor("test")
 STARTED = 1_700_000_000.25
@@ -23,7 +24,7 @@ STARTED = 1_700_000_000.25
 def attempted(delivery: WebhookDelivery, answer: OutboundAnswer) -> None:
     """Store an attempt of a delivery, whether it was due or not."""
     claimed = Claimed(delivery.pk, Destination(delivery.account_id, delivery.host), OutboundRequest(delivery.url, delivery.method, {}))
-    deliveries.store([Answered(claimed, answer)])
+    claims.store([Answered(claimed, answer)])
 
 
 def application(account_id: str = "9900000", **fields: Any) -> VoiceApplication:

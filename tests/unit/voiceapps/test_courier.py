@@ -16,9 +16,9 @@ from voiceapps import courier as module
 from voiceapps.courier import Courier, CourierThread
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
-from voiceapps.rules.webhook_pacing import MAX_TO_HOST, Destination, Room
-from voiceapps.services import deliveries
-from voiceapps.services.deliveries import Answered, Claimed
+from voiceapps.services.delivery import claims
+from voiceapps.services.delivery.claims import Answered, Claimed
+from voiceapps.services.delivery.pacing import MAX_TO_HOST, Destination, Room
 
 OK = OutboundAnswer(200, b"", "", 1, None)
 
@@ -56,8 +56,8 @@ class Table:
 @pytest.fixture
 def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     table = Table()
-    monkeypatch.setattr(deliveries, "claim", table.claim)
-    monkeypatch.setattr(deliveries, "store", table.store)
+    monkeypatch.setattr(claims, "claim", table.claim)
+    monkeypatch.setattr(claims, "store", table.store)
     monkeypatch.setattr(module, "RETRY_SECONDS", 0)
     return table
 
@@ -160,7 +160,7 @@ async def test_a_database_that_says_nothing_makes_it_stuck(table: Table, monkeyp
         released.wait(10)
         return []
 
-    monkeypatch.setattr(deliveries, "claim", hang)
+    monkeypatch.setattr(claims, "claim", hang)
     async with running(Backends()) as courier:
         assert not courier.is_stuck()
         courier.wake()
@@ -177,7 +177,7 @@ def test_the_first_task_starts_it_and_the_end_waits_for_it(table: Table, monkeyp
         asked.set()
         return []
 
-    monkeypatch.setattr(deliveries, "claim", claim)
+    monkeypatch.setattr(claims, "claim", claim)
     thread = CourierThread()
     assert not thread.is_well()
     thread.drain()

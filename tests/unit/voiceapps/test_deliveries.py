@@ -10,9 +10,9 @@ from django.utils import timezone
 from tests.unit.voiceapps.builders import application, ended, facts
 from voiceapps.models import FailingHost, WebhookDelivery
 from voiceapps.rules.outbound import OutboundAnswer
-from voiceapps.rules.webhook_pacing import MAX_OF_ACCOUNT, MAX_TO_HOST, REST_AFTER, Destination, Room
-from voiceapps.services import deliveries, failing_hosts
-from voiceapps.services.deliveries import Answered, Claimed
+from voiceapps.services.delivery import claims, failing_hosts
+from voiceapps.services.delivery.claims import Answered, Claimed
+from voiceapps.services.delivery.pacing import MAX_OF_ACCOUNT, MAX_TO_HOST, REST_AFTER, Destination, Room
 from voiceapps.services.reports import write_reports
 
 pytestmark = pytest.mark.django_db
@@ -30,11 +30,11 @@ def answer(status: int | None, body: bytes = b"body") -> OutboundAnswer:
 
 
 def claim(room: Room | None = None) -> list[Claimed]:
-    return deliveries.claim(room or Room())
+    return claims.claim(room or Room())
 
 
 def store(claimed: Claimed, what: OutboundAnswer) -> None:
-    deliveries.store([Answered(claimed, what)])
+    claims.store([Answered(claimed, what)])
 
 
 def due_now(*rows: WebhookDelivery) -> None:
@@ -72,7 +72,7 @@ def test_a_2xx_answer_delivers(delivery: WebhookDelivery) -> None:
 
 @pytest.mark.parametrize("status", [None, 500, 302])
 def test_any_other_answer_is_retried_until_the_retries_end(delivery: WebhookDelivery, status: int | None) -> None:
-    for seconds in deliveries.RETRY_SECONDS:
+    for seconds in claims.RETRY_SECONDS:
         begin = timezone.now()
         attempt(delivery, status)
         assert delivery.state == "pending"
@@ -101,7 +101,7 @@ def test_many_are_claimed_and_stored_at_once() -> None:
     several(5)
     claimed = claim()
     assert len(claimed) == 5
-    deliveries.store([Answered(one, answer(200 if index % 2 else 404)) for index, one in enumerate(claimed)])
+    claims.store([Answered(one, answer(200 if index % 2 else 404)) for index, one in enumerate(claimed)])
     assert [WebhookDelivery.objects.get(pk=one.delivery_id).state for one in claimed] == ["pending", "delivered"] * 2 + ["pending"]
 
 
@@ -115,7 +115,7 @@ def test_what_finds_no_room_waits_in_the_table() -> None:
 
 
 def test_an_account_without_room_keeps_no_other_one_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deliveries, "MAX_CLAIMED", 2)
+    monkeypatch.setattr(claims, "MAX_CLAIMED", 2)
     rows = several(4)
     busy = Room({Destination("9900001", HERE.host): MAX_OF_ACCOUNT})
     WebhookDelivery.objects.filter(pk__in=[row.pk for row in rows[:3]]).update(host="hangs.example:443")
@@ -149,7 +149,7 @@ class TestFailingHosts:
         assert all(row.attempts.exclude(error="").exists() for row in rows[:3])
 
     def test_what_waits_for_it_keeps_no_other_host_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(deliveries, "MAX_CLAIMED", 2)
+        monkeypatch.setattr(claims, "MAX_CLAIMED", 2)
         rows = self.rested()
         WebhookDelivery.objects.filter(pk=rows[-1].pk).update(host="b.example:443")
         assert [one.delivery_id for one in claim(Room({HERE: 1}))] == [rows[-1].pk]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.voiceapps.builders import application
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
-from voiceapps.services import webhook_tests, webhooks
+from voiceapps.services import webhook_tests
 from voiceapps.services.webhook_tests import MAX_RUNNING, MAX_SHOWN_BODY, TooManyRunningError
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +34,7 @@ class Wire:
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     wire = Wire()
-    monkeypatch.setattr(webhooks, "send", wire.send)
+    monkeypatch.setattr(webhook_tests, "send", wire.send)
     return wire
 
 
@@ -101,7 +101,7 @@ def test_concurrent_tests_are_limited(wire: Wire, monkeypatch: pytest.MonkeyPatc
                 webhook_tests.run(row)
         return answer(200)
 
-    monkeypatch.setattr(webhooks, "send", nested)
+    monkeypatch.setattr(webhook_tests, "send", nested)
     webhook_tests.run(row)
     assert len(wire.sent) == MAX_RUNNING
     wire.sent.clear()

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from voiceapps.models import FailingHost
 from voiceapps.rules.outbound import OutboundAnswer
-from voiceapps.rules.webhook_pacing import REST_AFTER, REST_SECONDS, Destination, is_failure
+from voiceapps.services.delivery.pacing import REST_AFTER, REST_SECONDS, Destination, is_failure
 
 MAX_HOSTS = 500
 """Failing hosts that are kept of an account: its documents may name any number."""

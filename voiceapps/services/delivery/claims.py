@@ -21,9 +21,9 @@ from voiceapps.choices import DeliveryState
 from voiceapps.models import FailingHost, WebhookAttempt, WebhookDelivery
 from voiceapps.rules.masking import masked_text
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
-from voiceapps.rules.webhook_pacing import Destination, Room
-from voiceapps.services import failing_hosts
 from voiceapps.services.call_rows import storable
+from voiceapps.services.delivery import failing_hosts
+from voiceapps.services.delivery.pacing import Destination, Room
 
 RETRY_SECONDS = (5, 30, 120, 600, 3600)
 """Waits after each failed attempt; when they are used up, the delivery has failed."""

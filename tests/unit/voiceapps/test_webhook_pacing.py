@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voiceapps.rules.outbound import OutboundAnswer
-from voiceapps.rules.webhook_pacing import MAX_OF_ACCOUNT, MAX_SENDING, MAX_TO_HOST, Destination, Room, host_of, is_failure
+from voiceapps.services.delivery.pacing import MAX_OF_ACCOUNT, MAX_SENDING, MAX_TO_HOST, Destination, Room, host_of, is_failure
 
 
 def test_each_account_and_each_destination_has_its_share() -> None:
