@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from callflow.bxml import Webhook
 from daemonkit.address import Address
@@ -23,6 +23,8 @@ class CallflowConfig:
     recordings_dir: str
     prompts_dir: str
     """Cache of synthesised prompts."""
+    invite_key: bytes = field(repr=False)
+    """Opens the seals of the proxies' INVITEs; the same in the whole fleet."""
     session_expires: int = 1800
     max_calls: int = 500
 

@@ -71,6 +71,8 @@ class SipProxyConfig:
     """Signs nonces; the same in the whole fleet."""
     route_key: bytes = field(repr=False)
     """Seals what dialogs carry for us and signs branches; the same in the whole fleet."""
+    invite_key: bytes = field(repr=False)
+    """Seals what the call flow is told of a call; the same in the whole fleet, call flows included."""
     workers: int = 1
     """How many processes the node has."""
     claims_url: str = field(default="", repr=False)

@@ -46,6 +46,7 @@ def sip_proxy_config(worker: int = 0) -> SipProxyConfig:
         media_relays=tuple(Relay(address, weight) for address, weight in settings.MEDIA_RELAYS),
         nonce_key=mac_key(settings.SIPURI_NONCE_KEY),
         route_key=mac_key(settings.SIPURI_ROUTE_KEY),
+        invite_key=_invite_key(),
         trusted=settings.GUARD_TRUSTED,
         drop_foreign_hosts=settings.DROP_FOREIGN_HOSTS,
         guard_kernel=settings.GUARD_KERNEL == "auto",
@@ -136,7 +137,12 @@ def callflow_config() -> CallflowConfig:
         public_url=settings.PUBLIC_URL,
         recordings_dir=str(settings.RECORDINGS_DIR),
         prompts_dir=str(settings.PROMPTS_DIR),
+        invite_key=_invite_key(),
     )
+
+
+def _invite_key() -> bytes:
+    return mac_key(settings.SIPURI_ROUTE_KEY, b"invite")
 
 
 def dns_config() -> DnsConfig:

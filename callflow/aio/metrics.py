@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from callflow.audio.digit_method import DigitMethod
+from sipproxy.headers.call_headers import SealFault
 from voiceapps.rules.endings import EndReason
 
 _LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 25.0)
@@ -42,6 +45,10 @@ class CallflowMetrics:
         """Count a digit that came by another method than the caller's first."""
         self._digits.labels(method.value).inc()
 
+    def count_refused(self, counts: Mapping[SealFault, int]) -> None:
+        """Export how many INVITEs were refused because no proxy of ours had sealed them."""
+        self._registry.register(_Refused(counts))
+
     def observe(self, name: str, text: str, read: Callable[[], int]) -> None:
         """Export a number that another object keeps."""
         Gauge(f"sipuri_callflow_{name}", text, registry=self._registry).set_function(read)
@@ -49,3 +56,15 @@ class CallflowMetrics:
     def webhook_answered(self, event_type: str, *, ok: bool, latency_ms: int) -> None:
         """Count a webhook and observe its latency."""
         self._webhooks.labels(event_type, "ok" if ok else "failed").observe(latency_ms / 1000)
+
+
+class _Refused(Collector):
+    def __init__(self, counts: Mapping[SealFault, int]) -> None:
+        self._counts = counts
+
+    def collect(self) -> list[Metric]:
+        """Return the counts by what was wrong."""
+        family = CounterMetricFamily("sipuri_callflow_refused_invites", "INVITEs that no proxy of ours has sealed", labels=["reason"])
+        for fault, count in self._counts.items():
+            family.add_metric([fault.value], count)
+        return [family]

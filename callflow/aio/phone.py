@@ -24,6 +24,7 @@ from callflow.audio.events import AudioEvent, AudioReceived, DigitsSent, Playbac
 from callflow.audio.session import AudioSession
 from callflow.audio.silence import is_loud
 from callflow.sip.events import (
+    AgentEvent,
     CallClosed,
     CallEstablished,
     MediaChanged,
@@ -31,6 +32,7 @@ from callflow.sip.events import (
     PeerHungUp,
     PeerLost,
     SipEvent,
+    StrangerRefused,
 )
 from callflow.sip.outgoing import Credentials, Destination
 from callflow.sip.sdp_answer import RemoteMedia
@@ -120,7 +122,9 @@ class Phone:
             line = data.partition(b"\r\n")[0].decode("utf-8", "replace")
             self._on_message(time.monotonic() - self._opened_at, direction, line)
 
-    def _on_event(self, event: SipEvent) -> None:
+    def _on_event(self, event: AgentEvent) -> None:
+        if isinstance(event, StrangerRefused):
+            return
         call = self._calls.get(event.call)
         if call:
             call.on_sip_event(event)

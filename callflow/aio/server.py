@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 
+import structlog
 from prometheus_client import CollectorRegistry
 
 from callflow.aio.call import CallShell
@@ -16,10 +17,12 @@ from callflow.aio.sip_endpoint import SipEndpoint
 from callflow.aio.sounds import SoundFetcher
 from callflow.aio.speech import Speaker
 from callflow.config import CallflowConfig
-from callflow.sip.events import CallArrived, SipEvent
+from callflow.sip.events import AgentEvent, CallArrived, StrangerRefused
 from daemonkit.address import Address
 from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.rules.reports import Report
+
+log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 2.0
 """How long the tasks of calls may still run when the daemon stops."""
@@ -64,10 +67,12 @@ class CallflowServer:
         self._sip_endpoint.open(
             session_expires=self._config.session_expires,
             max_calls=self._config.max_calls,
+            invite_key=self._config.invite_key,
         )
         agent = self._sip_endpoint.agent
         self._metrics.observe("dialogs", "SIP calls that the user agent holds", lambda: len(agent))
         self._metrics.observe("transactions", "SIP transactions that are open", lambda: len(agent.layer))
+        self._metrics.count_refused(agent.gate.refused)
         self._services = self._make_services(self._new_client())
 
     def ready(self) -> bool:
@@ -122,7 +127,10 @@ class CallflowServer:
         self._shells[event.call] = shell
         shell.handle(event)
 
-    def _on_event(self, event: SipEvent) -> None:
+    def _on_event(self, event: AgentEvent) -> None:
+        if isinstance(event, StrangerRefused):
+            log.warning("invite_refused", source=event.source[0], reason=event.fault.value, refused=event.count)
+            return
         if isinstance(event, CallArrived) and self._services:
             self._on_arrival(event, self._services)
             return

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from callflow.sip.call_context import UserAgentConfig
-from callflow.sip.events import SipEvent
+from callflow.sip.events import AgentEvent
 from callflow.sip.user_agent import UserAgent
 from daemonkit.address import Address
 from daemonkit.alarm import Alarm
@@ -22,7 +22,7 @@ class SipEndpoint:
     `on_message` gets each message that is received or sent, with "in" or "out".
     """
 
-    def __init__(self, bind: Address, on_event: Callable[[SipEvent], None], on_message: OnMessage | None = None) -> None:
+    def __init__(self, bind: Address, on_event: Callable[[AgentEvent], None], on_message: OnMessage | None = None) -> None:
         self._alarm = Alarm(self._on_alarm)
         self._endpoint = UdpEndpoint(bind, self._on_datagram)
         self._on_event = on_event
@@ -47,11 +47,12 @@ class SipEndpoint:
         *,
         session_expires: int | None = None,
         max_calls: int = 1,
+        invite_key: bytes = b"",
     ) -> None:
         """Bind the socket; raises AddressUnavailable."""
         self._endpoint.open()
-        config = UserAgentConfig(self._endpoint.local, session_expires, max_calls)
-        self._agent = UserAgent(config, new_token=lambda: secrets.token_hex(8))
+        config = UserAgentConfig(self._endpoint.local, session_expires, max_calls, invite_key)
+        self._agent = UserAgent(config, new_token=lambda: secrets.token_hex(8), wall=time.time)
 
     def close(self) -> None:
         """Close the socket and stop the timer."""
@@ -79,7 +80,7 @@ class SipEndpoint:
         self.agent.receive_datagram(data, source, time.monotonic())
         self.pump()
 
-    def _send_and_take(self) -> SipEvent | None:
+    def _send_and_take(self) -> AgentEvent | None:
         for data, address in self.agent.datagrams_to_send():
             self._trace("out", data)
             self._endpoint.send(data, address)

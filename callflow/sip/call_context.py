@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from callflow.sip.dialogs import Dialog
-from callflow.sip.events import SipEvent
+from callflow.sip.events import AgentEvent
 from callflow.sip.session_timer import MIN_SECONDS
 from daemonkit.address import Address
 from sipproxy.sip import Request, Response
@@ -41,6 +41,8 @@ class UserAgentConfig:
     session_expires: int | None = None
     """Longest session interval that we agree to; None uses no session timers (RFC 4028)."""
     max_calls: int = 500
+    invite_key: bytes = field(default=b"", repr=False)
+    """Opens the seals of our proxies' INVITEs; an agent without one takes no calls."""
 
 
 class CallTimer(Enum):
@@ -62,7 +64,7 @@ class CallContext:
     config: UserAgentConfig
     layer: TransactionLayer
     new_token: Callable[[], str]
-    events: deque[SipEvent] = field(default_factory=deque)
+    events: deque[AgentEvent] = field(default_factory=deque)
     owners: dict[Key, int] = field(default_factory=dict)
     """Calls by the transactions that belong to them."""
     timers: Timers[tuple[int, CallTimer]] = field(default_factory=Timers)
@@ -100,7 +102,7 @@ class CallContext:
         """Send the dialog's next request; its responses go to this call."""
         return self.send(call, dialog.make_request(method, self.via(), [*headers], body), dialog.next_hop(), now)
 
-    def tell(self, event: SipEvent) -> None:
+    def tell(self, event: AgentEvent) -> None:
         """Queue an event for the shell."""
         self.events.append(event)
 

@@ -1,18 +1,20 @@
-"""The private headers in which the proxy tells the call flow what it knows of a call and of its caller."""
+"""The private headers in which the proxy tells the call flow what it knows of a call and of its caller, and whether they are believed."""
 
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from typing import Literal, cast
 
+from daemonkit.address import Address
+from sipproxy.headers.call_headers import CALL_HEADER, LATE_HEADER, REACH_HEADER, SEAL_HEADER, SEAL_SECONDS, SealFault, seal_fault
 from sipproxy.sip import Request
 from voiceapps.rules.reports import CallFacts
 
 Reach = Literal["direct", "nat", "stream"]
 """How a caller is reached: at an address of its own, behind NAT, or by a connection that it opened."""
-NAME = "P-Sipuri-Call"
-REACH_NAME = "P-Sipuri-Reach"
-LATE_NAME = "P-Sipuri-Late"
+MAX_USED_SEALS = 50_000
+"""Seals that a node remembers: those of two minutes at 400 calls/s. Beyond that the oldest could be used once more."""
 _CALL_ID = r"c-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _VALUE = re.compile(
     rf"(?P<call>{_CALL_ID});app=(?P<app>[0-9A-Za-z-]{{1,64}});account=(?P<account>[0-9A-Za-z-]{{1,64}})"
@@ -20,9 +22,39 @@ _VALUE = re.compile(
 )
 
 
+class InviteGate:
+    """Believes an INVITE that a proxy of ours has sealed for this node, once; without a key it believes none."""
+
+    def __init__(self, key: bytes, node: Address) -> None:
+        self.refused = dict.fromkeys(SealFault, 0)
+        self._key = key
+        self._node = node
+        self._used: OrderedDict[str, float] = OrderedDict()
+
+    def admit(self, invite: Request, wall: float) -> CallFacts | SealFault:
+        """Return what the proxy says of this call, or count why nobody of ours has said it; `wall` is in seconds since the epoch."""
+        found = self._find_fault(invite, wall) or read_call_facts(invite) or SealFault.UNREADABLE
+        if isinstance(found, SealFault):
+            self.refused[found] += 1
+        return found
+
+    def _find_fault(self, invite: Request, wall: float) -> SealFault | None:
+        fault = seal_fault(invite, self._key, self._node, wall) if self._key else SealFault.WRONG
+        return fault or self._use(invite.header(SEAL_HEADER) or "", wall)
+
+    def _use(self, seal: str, wall: float) -> SealFault | None:
+        """Remember a seal for as long as it could be used again: its maker's clock may be ahead of ours."""
+        while self._used and (len(self._used) >= MAX_USED_SEALS or next(iter(self._used.values())) < wall - 2 * SEAL_SECONDS):
+            self._used.popitem(last=False)
+        if seal in self._used:
+            return SealFault.USED
+        self._used[seal] = wall
+        return None
+
+
 def read_call_facts(invite: Request) -> CallFacts | None:
     """Return what the proxy says of this call; None if the header is missing or malformed."""
-    match = _VALUE.fullmatch(invite.header(NAME) or "")
+    match = _VALUE.fullmatch(invite.header(CALL_HEADER) or "")
     if match is None:
         return None
     country = match["country"]
@@ -42,13 +74,13 @@ def read_call_facts(invite: Request) -> CallFacts | None:
 
 def read_reach(request: Request) -> Reach:
     """Return how the proxy reaches the caller; `direct` if it does not say."""
-    value = request.header(REACH_NAME)
+    value = request.header(REACH_HEADER)
     return cast(Reach, value) if value in ("nat", "stream") else "direct"
 
 
 def is_late(request: Request) -> bool:
     """Return whether a request may have been sent long before it came, as the proxy was away."""
-    return request.count(LATE_NAME) > 0
+    return request.count(LATE_HEADER) > 0
 
 
 def printable(text: str) -> str:

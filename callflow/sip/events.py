@@ -6,9 +6,22 @@ from dataclasses import dataclass
 
 from callflow.sip.call_header import Reach
 from callflow.sip.sdp_answer import RemoteMedia
+from daemonkit.address import Address
+from sipproxy.headers.call_headers import SealFault
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallFacts
 from voiceapps.rules.webhook_bodies import CallerDetails
+
+
+@dataclass(frozen=True, slots=True)
+class StrangerRefused:
+    """Fired at most once a second while INVITEs come that no proxy of ours has sealed; they are answered with 403."""
+
+    source: Address
+    """Where the latest one came from."""
+    fault: SealFault
+    count: int
+    """All of them so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +146,5 @@ SipEvent = (
     | PeerLost
     | CallClosed
 )
+"""What concerns one call."""
+AgentEvent = SipEvent | StrangerRefused

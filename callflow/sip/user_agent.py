@@ -8,8 +8,8 @@ message over. A call (`call.py`) is a dialog and the exchanges open in it; how i
 
 A call whose `CallArrived` wants a ring gets `ring(call, address)` first. `probe(call)` asks whether the peer is still there.
 
-The agent serves its proxy only: an INVITE without the proxy's private header is refused with 403. While `accepting` is
-false, and beyond `max_calls`, an INVITE is refused with 503 and makes no call.
+The agent serves the proxies of its fleet only: an INVITE that none of them has sealed is answered with 403, and nothing else comes
+of it. While `accepting` is false, and beyond `max_calls`, an INVITE is refused with 503 and makes no call.
 
 Errors of peers never leave this module: a request with a malformed part gets an error response, any other such message is
 dropped.
@@ -21,14 +21,15 @@ from collections.abc import Callable
 
 from callflow.sip.call import SipCall
 from callflow.sip.call_context import CAPABILITIES, CallContext, CallTimer, UserAgentConfig
-from callflow.sip.call_header import read_call_facts
+from callflow.sip.call_header import InviteGate
 from callflow.sip.dialogs import DialogKey
-from callflow.sip.events import SipEvent
+from callflow.sip.events import AgentEvent, StrangerRefused
 from callflow.sip.incoming import RELIABLE, IncomingCall
 from callflow.sip.outgoing import Destination, OutgoingCall
 from callflow.sip.session_timer import MIN_SECONDS, too_small
 from callflow.sip.states import CallState
 from daemonkit.address import Address
+from sipproxy.headers.call_headers import SealFault
 from sipproxy.sip import PeerError, Request
 from sipproxy.sip.methods import Use, methods_for
 from sipproxy.transactions.events import (
@@ -44,6 +45,8 @@ from sipproxy.transactions.events import (
 from sipproxy.transactions.layer import TransactionLayer
 
 RETRY_AFTER_SECONDS = 5
+QUIET_SECONDS = 1.0
+"""Between two events that tell of strangers."""
 _IN_DIALOGS = methods_for(Use.DIALOG)
 _OFFERS = methods_for(Use.OFFER)
 _SUPPORTED = {"timer", RELIABLE}
@@ -52,14 +55,17 @@ _SUPPORTED = {"timer", RELIABLE}
 class UserAgent:
     """All calls of one socket; see the module's theory of operation."""
 
-    def __init__(self, config: UserAgentConfig, *, new_token: Callable[[], str]) -> None:
+    def __init__(self, config: UserAgentConfig, *, new_token: Callable[[], str], wall: Callable[[], float]) -> None:
         self.accepting = True
+        self.gate = InviteGate(config.invite_key, config.local)
         self.layer = TransactionLayer(new_token=new_token)
         self._calls: dict[int, SipCall] = {}
         self._index: dict[tuple[str, ...], int] = {}
         self._config = config
         self._last_number = 0
         self._context = CallContext(config, self.layer, new_token)
+        self._wall = wall
+        self._quiet_until = 0.0
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -89,7 +95,7 @@ class UserAgent:
             self._fire(number, timer, now)
         self._settle(now)
 
-    def next_event(self) -> SipEvent | None:
+    def next_event(self) -> AgentEvent | None:
         """Return the oldest event and forget it; None if there is none."""
         return self._context.events.popleft() if self._context.events else None
 
@@ -196,18 +202,24 @@ class UserAgent:
             raise PeerError(481 if request.method in _IN_DIALOGS else 405, "The request needs a call.")
 
     def _handle_invite(self, event: NewRequest, now: float) -> None:
-        refusal = self._refusal(event.request)
-        facts = read_call_facts(event.request)
-        if refusal:
+        facts = self.gate.admit(event.request, self._wall())
+        if isinstance(facts, SealFault):
+            self._turn_away(event, facts, now)
+        elif refusal := self._refusal(event.request):
             status, headers = refusal
             self._context.answer_request(event.key, event.request, status, now, headers)
-        elif facts is None:
-            self._context.answer_request(event.key, event.request, 403, now)
         else:
             call = IncomingCall(self._context, self._new_number(), event.key, event.request, event.source)
             self._context.owners[event.key] = call.number
             self._track(call)
             call.arrive(facts, now)
+
+    def _turn_away(self, event: NewRequest, fault: SealFault, now: float) -> None:
+        """Refuse an INVITE that no proxy of ours has sealed."""
+        self._context.answer_request(event.key, event.request, 403, now)
+        if now >= self._quiet_until:
+            self._quiet_until = now + QUIET_SECONDS
+            self._context.tell(StrangerRefused(event.source, fault, sum(self.gate.refused.values())))
 
     def _refusal(self, invite: Request) -> tuple[int, list[tuple[str, str]]] | None:
         """Return status and headers that refuse an INVITE, None if it may become a call."""

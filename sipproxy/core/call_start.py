@@ -14,8 +14,11 @@ from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import Input, Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
 from sipproxy.headers import edits
+from sipproxy.headers.call_headers import seal_invite, tell_call
+from sipproxy.headers.caller_headers import carried_text
 from sipproxy.headers.flow import Flow
 from sipproxy.headers.record_route import RouteToken
+from sipproxy.sip import Request
 from sipproxy.sip.text import printable
 from voiceapps.rules.admission import AdmissionSnapshot
 from voiceapps.rules.endings import EndReason
@@ -60,7 +63,7 @@ class CallStart:
         if relay is None:
             self._ends.fail(context, 503, EndReason.NO_MEDIA_RELAY, now)
         else:
-            context.outgoing = edits.prepare_invite(request, facts, self._flow(context).reach, carries_headers=application.sip_headers)
+            context.outgoing = self._prepare(context, facts, application)
             self._offer(context, now)
 
     def fail_over(self, context: ResponseContext, now: float) -> None:
@@ -82,6 +85,13 @@ class CallStart:
             country=country,
             started_at=self._shared.hooks.wall(now),
         )
+
+    def _prepare(self, context: ResponseContext, facts: CallFacts, application: AdmissionSnapshot) -> Request:
+        """Return the INVITE for the inside; what we tell of the call is for our own call flow, and no business of a static target."""
+        out = edits.prepare_invite(context.request)
+        if not self._shared.config.has_static_targets:
+            tell_call(out, facts, self._flow(context).reach, carried_text(context.request) if application.sip_headers else None)
+        return out
 
     def _offer(self, context: ResponseContext, now: float, tried: tuple[Address, ...] = ()) -> None:
         """Have the relay rewrite the offer, or the next one where it drains, is full or is silent."""
@@ -125,6 +135,8 @@ class CallStart:
         context.token = self._token(context, node)
         context.signed = self._sign(context, context.token)
         out = context.outgoing.copy()
+        if not shared.config.has_static_targets:
+            seal_invite(out, shared.config.invite_key, node, shared.hooks.wall(now))
         edits.push_record_route(out, context.signed, shared.config.internal)
         self._sender.send(context, out, shared.config.internal, node, now)
         if len(context.tried) == 1:

@@ -10,6 +10,7 @@ from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
 from sipproxy.headers import edits
+from sipproxy.headers.call_headers import LATE_HEADER
 from sipproxy.headers.dialog import Turned, turn_inside, turn_outside
 from sipproxy.headers.flow import Flow
 from sipproxy.headers.record_route import RouteToken
@@ -71,7 +72,7 @@ class DialogForwarder:
         context.outgoing, context.signed_flow, context.inner = turned.out, turned.signed_flow, turned.inner
         self._note(listener.side, request, token, now)
         if request.method == "BYE" and listener.side is Side.EXTERNAL and self._shared.hooks.is_late(now):
-            turned.out.append(edits.LATE_HEADER, "1")
+            turned.out.append(LATE_HEADER, "1")
         self._trace.trace(token.call_id, listener, request, now, came_from=source)
         if request.method == "INVITE":
             self._responder.respond(context, request.make_response(100), now)

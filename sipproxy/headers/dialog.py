@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from daemonkit.address import Address
 from sipproxy.config import SipProxyConfig
 from sipproxy.headers import contacts, edits
+from sipproxy.headers.call_headers import REACH_HEADER
 from sipproxy.headers.flow import Flow, MovedFlow
 from sipproxy.headers.record_route import InnerRoute, RouteToken
 from sipproxy.sip import Request
@@ -41,7 +42,8 @@ def turn_inside(request: Request, token: RouteToken, came_by: Flow, config: SipP
     if inner is not None:
         edits.follow_inner_route(out, inner)
     if request.method in contacts.REFRESHES:
-        out.append(edits.REACH_HEADER, came_by.reach)
+        if not config.has_static_targets:
+            out.append(REACH_HEADER, came_by.reach)
         if came_by != token.flow or not is_here:
             moved = MovedFlow(came_by, config.internal.address)
             contacts.show_flow(out, moved.sign(config.seal(request.call_id, request.from_.tag)))

@@ -6,7 +6,6 @@ from ipaddress import IPv4Address
 
 from daemonkit.address import Address
 from sipproxy.config import SipProxyConfig
-from sipproxy.headers.caller_headers import CARRIED_HEADER, carried_text
 from sipproxy.headers.contacts import contact_uri, show_called
 from sipproxy.headers.flow import Flow
 from sipproxy.headers.record_route import INNER_PARAMETER, InnerRoute, looks_like_token
@@ -14,12 +13,7 @@ from sipproxy.sip import Message, NameAddr, PeerError, Request, Response, SipUri
 from sipproxy.sip.uri import DEFAULT_PORT, SECURE_PORT
 from sipproxy.transactions.branches import make_branch
 from sipproxy.transactions.listener import Listener, Side, Transport
-from voiceapps.rules.reports import CallFacts
 
-CALL_HEADER = "P-Sipuri-Call"
-REACH_HEADER = "P-Sipuri-Reach"
-LATE_HEADER = "P-Sipuri-Late"
-"""Marks a BYE that may have been sent while this proxy was away."""
 _PRIVATE = "p-sipuri-"
 _DEFAULT_HOPS = 70
 
@@ -48,24 +42,12 @@ def _is_private(key: str) -> bool:
     return key == "warning" or key.startswith(_PRIVATE)
 
 
-def prepare_invite(request: Request, facts: CallFacts, reach: str, *, carries_headers: bool) -> Request:
-    """Return the INVITE as the call flow gets it, without the Via and Record-Route of the hop.
-
-    `reach` is that of the caller's flow; `carries_headers` says that the application wants some of the caller's headers as data.
-    """
+def prepare_invite(request: Request) -> Request:
+    """Return the INVITE of a caller as the inside gets it, without the Via and Record-Route of the hop."""
     out = request.copy()
     strip_foreign(out)
     out.remove_if(("proxy-authorization", "route").__contains__)
     count_hop(out)
-    country = facts.country or "-"
-    out.append(
-        CALL_HEADER,
-        f"{facts.call_id};app={facts.application_id};account={facts.account_id};"
-        f"source={facts.source_ip}:{facts.source_port};country={country};started={facts.started_at:.3f}",
-    )
-    out.append(REACH_HEADER, reach)
-    if carries_headers:
-        out.append(CARRIED_HEADER, carried_text(request))
     return out
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from callflow.bxml import Webhook
 from callflow.config import Application, CallflowConfig
 from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
-from tests.unit.user_agent.link import HEADER
+from tests.unit.user_agent.link import KEY, sealed
 from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.rules.reports import Report
 
@@ -27,7 +28,7 @@ URI = "sip:app-1@sip.example.com"
 
 
 class Shim:
-    """A stand-in for the proxy: adds the private header to INVITEs and carries datagrams both ways."""
+    """A stand-in for the proxy: adds the private headers to INVITEs and carries datagrams both ways."""
 
     def __init__(self, callflow: Address) -> None:
         self._callflow = callflow
@@ -46,9 +47,8 @@ class Shim:
                 self._endpoint.send(data, self._phone)
             return
         self._phone = source
-        line, _, rest = data.partition(b"\r\n")
-        if line.startswith(b"INVITE"):
-            data = line + b"\r\n" + HEADER.encode() + b"\r\n" + rest
+        if data.startswith(b"INVITE"):
+            data = sealed(data, node=self._callflow, wall=time.time())
         self._endpoint.send(data, self._callflow)
 
 
@@ -123,6 +123,7 @@ def config_in(folder: Path) -> CallflowConfig:
         public_url="https://voice.example.com",
         recordings_dir=str(folder / "recordings"),
         prompts_dir=str(folder / "prompts"),
+        invite_key=KEY,
     )
 
 

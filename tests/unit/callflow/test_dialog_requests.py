@@ -13,7 +13,7 @@ from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
 from sipproxy.sip import Response, parse_message
 from tests.unit.callflow.harness import URI, CallflowHarness, running_callflow
-from tests.unit.user_agent.link import HEADER
+from tests.unit.user_agent.link import sealed
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallEnded
 
@@ -51,7 +51,7 @@ async def test_a_caller_that_requires_it_rings_reliably_with_our_description(tmp
     async with running_callflow(tmp_path) as harness:
         harness.documents["/start"] = "<Response><Pause duration='60'/></Response>"
         caller = HandWritten(harness.server.address)
-        caller.send("INVITE", 1, "Require: 100rel\r\n" + HEADER + "\r\nContent-Type: application/sdp\r\n", OFFER)
+        caller.send("INVITE", 1, "Require: 100rel\r\nContent-Type: application/sdp\r\n", OFFER)
         ringing = await caller.response(180)
         assert (ringing.header("rseq"), b"m=audio " in ringing.body) == ("1", True)
         caller.to = ringing.header("to") or ""
@@ -86,7 +86,8 @@ class HandWritten:
             f"From: <sip:a@b>;tag=1\r\nTo: {self.to}\r\nCall-ID: hand\r\nCSeq: {cseq} {method}\r\nContact: <sip:a@{host}:{port}>\r\n"
             f"{headers}Content-Length: {len(body)}\r\n\r\n{body}"
         )
-        self._endpoint.send(text.encode(), self._server)
+        data = text.encode()
+        self._endpoint.send(sealed(data, node=self._server, wall=time.time()) if method == "INVITE" else data, self._server)
 
     async def response(self, status: int) -> Response:
         """Return the next response of a status."""

@@ -24,6 +24,7 @@ CONFIG = CallflowConfig(
     public_url="https://voice.example.com",
     recordings_dir="recordings",
     prompts_dir="prompts",
+    invite_key=b"invite key",
 )
 APPLICATION = Application(Webhook("https://app.example.com/start", username="u", password="p"), 15.0, 30.0, 25.0)
 FACTS = CallFacts(

@@ -52,6 +52,7 @@ CONFIG = SipProxyConfig(
     worker=0,
     nonce_key=b"nonce key",
     route_key=b"route key",
+    invite_key=b"invite key",
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daemonkit.presence import REPEATED_SECONDS
-from sipproxy.headers.edits import LATE_HEADER
+from sipproxy.headers.call_headers import LATE_HEADER
 from sipproxy.sip import Request
 from tests.unit.proxy.harness import URI, ProxyHarness
 

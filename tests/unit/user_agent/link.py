@@ -8,15 +8,19 @@ import random
 from collections.abc import Callable
 
 from callflow.sip.call_context import UserAgentConfig
-from callflow.sip.events import SipEvent
+from callflow.sip.events import AgentEvent
 from callflow.sip.outgoing import Destination
 from callflow.sip.user_agent import UserAgent
 from daemonkit.address import Address
+from sipproxy.headers.call_headers import CALL_HEADER, REACH_HEADER, seal_invite
+from sipproxy.sip import Request, parse_message
 
 PHONE: Address = ("127.0.0.1", 5071)
 SERVER: Address = ("127.0.0.1", 6161)
 CALL_ID = "c-95ac8d6e-1a31c52e-b38f-4198-93c1-51633ec68f8d"
-HEADER = f"P-Sipuri-Call: {CALL_ID};app=app-1;account=9900000;source=203.0.113.9:5060;country=US;started=1700000000.125"
+FACTS = f"{CALL_ID};app=app-1;account=9900000;source=203.0.113.9:5060;country=US;started=1700000000.125"
+KEY = b"k" * 32
+WALL = 1_700_000_000.0
 DESTINATION = Destination("sip:app-1@sip.example.com", SERVER, "alice", None)
 PHONE_MEDIA: Address = ("127.0.0.1", 40_000)
 SERVER_MEDIA: Address = ("127.0.0.1", 50_000)
@@ -28,23 +32,33 @@ def tokens(prefix: str) -> Callable[[], str]:
 
 
 def server(max_calls: int = 500) -> UserAgent:
-    config = UserAgentConfig(SERVER, session_expires=1800, max_calls=max_calls)
-    return UserAgent(config, new_token=tokens("s"))
+    config = UserAgentConfig(SERVER, session_expires=1800, max_calls=max_calls, invite_key=KEY)
+    return UserAgent(config, new_token=tokens("s"), wall=lambda: WALL)
 
 
 def phone() -> UserAgent:
-    return UserAgent(UserAgentConfig(PHONE), new_token=tokens("p"))
+    return UserAgent(UserAgentConfig(PHONE), new_token=tokens("p"), wall=lambda: WALL)
+
+
+def sealed(data: bytes, *headers: tuple[str, str], node: Address = SERVER, wall: float = WALL) -> bytes:
+    """Return an INVITE as a proxy hands it to a node: with the facts of the call, these headers, and the seal over them."""
+    invite = parse_message(data)
+    assert isinstance(invite, Request)
+    for name, value in ((CALL_HEADER, FACTS), *headers):
+        invite.append(name, value)
+    seal_invite(invite, KEY, node, wall)
+    return bytes(invite)
 
 
 class Link:
-    """Carries datagrams between agents and collects their events; INVITEs from the phone get the proxy's header."""
+    """Carries datagrams between agents and collects their events; INVITEs from the phone get the proxy's headers."""
 
     def __init__(self, agents: dict[Address, UserAgent], seed: int | None = None) -> None:
         self.agents = agents
-        self.events: dict[Address, list[SipEvent]] = {address: [] for address in agents}
+        self.events: dict[Address, list[AgentEvent]] = {address: [] for address in agents}
         self.log: list[tuple[float, Address, bytes]] = []
-        self.headers = HEADER
-        """What the proxy adds to each INVITE of the phone."""
+        self.reach = "direct"
+        """What the proxy says of the phone in each INVITE."""
         self.now = 1000.0
         self._chance = random.Random(seed)  # noqa: S311  # a test's dice
         self._lossy = seed is not None
@@ -68,7 +82,7 @@ class Link:
                     agent.handle_timer(self.now)
             self.pump()
 
-    def take(self, address: Address, kind: type[SipEvent]) -> list[SipEvent]:
+    def take(self, address: Address, kind: type[AgentEvent]) -> list[AgentEvent]:
         """Return the events of a kind from one agent."""
         return [event for event in self.events[address] if isinstance(event, kind)]
 
@@ -97,8 +111,7 @@ class Link:
 
     def _send(self, data: bytes, source: Address, target: Address) -> None:
         if data.startswith(b"INVITE") and source == PHONE:
-            line, _, rest = data.partition(b"\r\n")
-            data = line + b"\r\n" + self.headers.encode() + b"\r\n" + rest
+            data = sealed(data, (REACH_HEADER, self.reach))
         copies = self._chance.choice((0, 1, 1, 1, 1, 2)) if self._lossy else 1
         for _ in range(copies):
             delay = self._chance.uniform(0.001, 0.4) if self._lossy else 0.001

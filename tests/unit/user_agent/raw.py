@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from callflow.sip.events import CallAccepted, CallArrived, PeerAnswered, SipEvent
+from callflow.sip.events import AgentEvent, CallAccepted, CallArrived, PeerAnswered
 from callflow.sip.user_agent import UserAgent
 from sipproxy.sip import Request, Response, parse_message
-from tests.unit.user_agent.link import HEADER, SERVER_MEDIA
+from tests.unit.user_agent.link import SERVER_MEDIA, WALL, sealed
 
 PROXY = ("127.0.0.1", 6162)
 HEAD = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
@@ -34,8 +34,9 @@ class Raw:
         headers: tuple[str, ...] = (),
         to: str = "",
         contact: str = "<sip:alice@192.0.2.7:5070>",
+        told: tuple[tuple[str, str], ...] | None = None,
     ) -> list[Response]:
-        """Send a request and return the responses to it."""
+        """Send a request and return the responses to it; `told` is what our proxy tells of a call beside its facts, in its seal."""
         self.branches += 1
         if method == "INVITE":
             self.invite_branch = self.branches
@@ -53,7 +54,8 @@ class Raw:
             *([f"Content-Type: {kind}"] if body and kind else []),
             f"Content-Length: {len(body.encode())}",
         ]
-        return self.give("\r\n".join(lines) + "\r\n\r\n" + body)
+        text = "\r\n".join(lines) + "\r\n\r\n" + body
+        return self.give(text) if told is None else self.give(sealed(text.encode(), *told, wall=WALL + self.branches).decode())
 
     def cancel(self) -> list[Response]:
         """Cancel the INVITE that was sent last."""
@@ -79,11 +81,13 @@ class Raw:
     def out(self) -> list[Request | Response]:
         return [parse_message(data) for data, _ in self.agent.datagrams_to_send()]
 
-    def events(self) -> list[SipEvent]:
+    def events(self) -> list[AgentEvent]:
         return list(iter(self.agent.next_event, None))
 
-    def invite(self, body: str = OFFER, headers: tuple[str, ...] = (), kind: str = "application/sdp") -> list[Response]:
-        return self.send("INVITE", 1, body=body, kind=kind, headers=(HEADER, *headers))
+    def invite(
+        self, body: str = OFFER, headers: tuple[str, ...] = (), kind: str = "application/sdp", told: tuple[tuple[str, str], ...] = ()
+    ) -> list[Response]:
+        return self.send("INVITE", 1, body=body, kind=kind, headers=headers, told=told)
 
     def arrive(self) -> CallArrived:
         """Return the event of the call that has arrived."""
@@ -105,6 +109,6 @@ class Raw:
         self.now += seconds
         self.agent.handle_timer(self.now)
 
-    def news(self) -> list[SipEvent]:
+    def news(self) -> list[AgentEvent]:
         """Return the events other than mere signs of life, and than that a 2xx went out, which its receiver sees."""
         return [event for event in self.events() if not isinstance(event, CallAccepted | PeerAnswered)]

@@ -99,5 +99,6 @@ def test_no_value_fails_a_call(value: str, name: str) -> None:
 
 def test_the_event_of_a_new_call_has_them() -> None:
     raw = Raw(server())
-    raw.invite(headers=("Diversion: <sip:0100@a.example>", "User-To-User: 48", f"P-Sipuri-Headers: {packed({'x-order': '7'})}"))
+    told = ("P-Sipuri-Headers", packed({"x-order": "7"}))
+    raw.invite(headers=("Diversion: <sip:0100@a.example>", "User-To-User: 48"), told=(told,))
     assert raw.arrive().details == CallerDetails({"origTo": "0100"}, "48;encoding=hex", {"x-order": "7"})

@@ -157,7 +157,7 @@ def test_an_answer_without_ack_is_repeated_until_the_timeout() -> None:
 @pytest.mark.parametrize(("reach", "asked"), [("direct", 0), ("nat", 2), ("stream", 2), ("", 0), ("elsewhere", 0)])
 def test_only_callers_behind_nat_and_on_streams_are_asked_regularly(reach: str, asked: int) -> None:
     pair = Pair()
-    pair.link.headers += f"\r\nP-Sipuri-Reach: {reach}"
+    pair.link.reach = reach
     call = pair.establish(keepalive=25.0)
     pair.link.run(60)
     assert sum(line.startswith("OPTIONS ") for line in pair.link.first_lines(SERVER)) == asked
@@ -167,7 +167,7 @@ def test_only_callers_behind_nat_and_on_streams_are_asked_regularly(reach: str, 
 
 def test_an_application_may_ask_for_no_questions() -> None:
     pair = Pair()
-    pair.link.headers += "\r\nP-Sipuri-Reach: nat"
+    pair.link.reach = "nat"
     pair.establish(keepalive=0.0)
     pair.link.run(600)
     assert not [line for line in pair.link.first_lines(SERVER) if line.startswith("OPTIONS ")]
@@ -175,7 +175,7 @@ def test_an_application_may_ask_for_no_questions() -> None:
 
 def test_a_question_without_an_answer_ends_nothing_by_itself() -> None:
     pair = Pair()
-    pair.link.headers += "\r\nP-Sipuri-Reach: stream"
+    pair.link.reach = "stream"
     call = pair.establish(keepalive=25.0)
     del pair.link.agents[PHONE]
     pair.link.run(200)

@@ -1,0 +1,80 @@
+"""What the proxy tells the call flow of a call, in headers of its own, and the seal that proves who wrote them.
+
+Whoever reaches the call flow's port can write an INVITE, but not the seal, without the fleet's key. It holds for these headers, for the
+dialog that the INVITE opens, for one node and for a minute, and the node takes it once: who has seen one can begin no other call with it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from enum import StrEnum
+
+from daemonkit.address import Address
+from sipproxy.headers.caller_headers import CARRIED_HEADER
+from sipproxy.mac import make_tag
+from sipproxy.sip import Request
+from voiceapps.rules.reports import CallFacts
+
+CALL_HEADER = "P-Sipuri-Call"
+REACH_HEADER = "P-Sipuri-Reach"
+LATE_HEADER = "P-Sipuri-Late"
+"""Marks a BYE that may have been sent while this proxy was away."""
+SEAL_HEADER = "P-Sipuri-Seal"
+SEAL_SECONDS = 60
+"""How long a seal holds, and by how much the clocks of two machines may differ."""
+_COVERED = (CALL_HEADER, REACH_HEADER, CARRIED_HEADER)
+_SEAL = re.compile(r"(\d{1,12});([0-9a-f]{32})", re.ASCII)
+_PURPOSE = b"invite"
+_TAG_BYTES = 16
+
+
+class SealFault(StrEnum):
+    """Why an INVITE does not count as one of our proxies'; the value is the label of a metric."""
+
+    MISSING = "missing"
+    """It has no seal, or more than one, or one of another form."""
+    WRONG = "wrong"
+    """Another key made it, or for another dialog, node or content."""
+    EXPIRED = "expired"
+    """It is too old, or the clocks differ."""
+    USED = "used"
+    """The node has taken it before."""
+    UNREADABLE = "unreadable"
+    """It is right, but what it covers has a form that this release does not know."""
+
+
+def tell_call(invite: Request, facts: CallFacts, reach: str, carried: str | None) -> None:
+    """Add what the call flow has to know; `reach` is that of the caller's flow, `carried` what the application wants of its headers."""
+    invite.append(
+        CALL_HEADER,
+        f"{facts.call_id};app={facts.application_id};account={facts.account_id};"
+        f"source={facts.source_ip}:{facts.source_port};country={facts.country or '-'};started={facts.started_at:.3f}",
+    )
+    invite.append(REACH_HEADER, reach)
+    if carried is not None:
+        invite.append(CARRIED_HEADER, carried)
+
+
+def seal_invite(invite: Request, key: bytes, node: Address, wall: float) -> None:
+    """Seal the headers of an INVITE that goes to `node`; `wall` is in seconds since the epoch."""
+    sealed_at = str(int(wall))
+    invite.append(SEAL_HEADER, f"{sealed_at};{_tag(invite, key, node, sealed_at)}")
+
+
+def seal_fault(invite: Request, key: bytes, node: Address, wall: float) -> SealFault | None:
+    """Return what is wrong with the seal of an INVITE that came to `node`, None if nothing is."""
+    seals = invite.headers(SEAL_HEADER)
+    match = _SEAL.fullmatch(seals[0]) if len(seals) == 1 else None
+    if match is None:
+        return SealFault.MISSING
+    if not hmac.compare_digest(match[2], _tag(invite, key, node, match[1])):
+        return SealFault.WRONG
+    return SealFault.EXPIRED if abs(wall - int(match[1])) > SEAL_SECONDS else None
+
+
+def _tag(invite: Request, key: bytes, node: Address, sealed_at: str) -> str:
+    # No part has a line end, and those before the headers are always there, so none can pass for the beginning of the next.
+    told = [f"{name}: {value}" for name in _COVERED for value in invite.headers(name)]
+    parts = (sealed_at, "{}:{}".format(*node), invite.call_id, invite.header("from") or "", invite.header("to") or "", *told)
+    return make_tag(key, _PURPOSE, "\n".join(parts).encode("utf-8", "surrogateescape"), size=_TAG_BYTES).hex()
