@@ -16,7 +16,8 @@ from django.db.migrations.state import StateApps
 from voiceapps.models import Call, IdempotentAnswer, KeyCheck, OpenCall, RefusedAttempt, VoiceApplication, WebhookAttempt, WebhookDelivery
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.reports import RefusalSeen
-from voiceapps.services import key_check
+from voiceapps.services import audit, key_check
+from voiceapps.services.audit import Actor
 from voiceapps.services.reports import write_reports
 
 FIRST = Path(__file__).parents[2] / "voiceapps" / "migrations" / "0001_initial.py"
@@ -106,6 +107,33 @@ def test_refused_attempts_live_on_and_new_ones_join_them(first_release: StateApp
     assert RefusedAttempt.objects.exclude(key=None).get().count == 6
     before = migrate("0005_encrypt_idempotent_answers").get_model("voiceapps", "RefusedAttempt")
     assert before.objects.filter(trace=TRACE).count() == 1_200
+
+
+def old_audit(apps: StateApps) -> None:
+    """Write two audit chains as the first release did."""
+    for chain in ("", "9900000"):
+        end = apps.get_model("voiceapps", "AuditChain")(chain=chain)
+        for number in (1, 2):
+            entry = apps.get_model("voiceapps", "AuditEntry")(
+                chain=chain, number=number, at=NOW, actor="test", action="x", subject="y", changes={}, previous_digest=end.digest
+            )
+            entry.digest = audit.digest_of(entry)
+            entry.save()
+            end.number, end.digest = number, entry.digest
+        end.save()
+
+
+def test_audit_chains_of_the_first_release_are_signed(first_release: StateApps) -> None:
+    old_audit(first_release)
+    migrate(None)
+    assert list(audit.faults()) == []
+    audit.record(Actor("test"), "x", "y", {}, account="9900000")
+    audit.record(Actor("test"), "x", "y", {}, account="9900001")
+    assert list(audit.faults()) == []
+    migrate("0010_webhook_pacing")
+    migrate(None)
+    assert list(audit.faults()) == []
+    assert audit.names() == ["", "9900000", "9900001"]
 
 
 def stored_text(*tables: str) -> str:

@@ -1,4 +1,4 @@
-"""The audit trail: who changed what, in chains that reveal altered or removed entries."""
+"""The audit trail: who changed what, in chains that reveal altered or removed entries, and whose ends are signed."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from django.db import models
 
 
 class AuditChain(models.Model):
-    """The end of one chain: that of an account, or the installation's own, whose name is empty."""
+    """The end of one chain: that of an account, or the installation's own, whose name is empty. One more row counts the chains."""
 
     chain = models.CharField(primary_key=True, max_length=16)
     number = models.PositiveBigIntegerField(default=0)
     digest = models.CharField(max_length=64, blank=True)
+    signature = models.CharField(max_length=64, blank=True, default="", db_default="")
+    """By a key that the database does not hold; empty for an end that grew from one whose signature was wrong."""
 
     def __str__(self) -> str:
         return f"{self.chain or 'installation'} up to {self.number}"

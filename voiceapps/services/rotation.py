@@ -1,4 +1,4 @@
-"""Encrypt what is stored with the first of `SIPURI_FIELD_KEYS`, so that the others can be removed."""
+"""Encrypt and sign what is stored with the first of `SIPURI_FIELD_KEYS`, so that the others can be removed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cryptography.fernet import InvalidToken
 from django.db import models, transaction
 
 from voiceapps import fields
-from voiceapps.models import KeyCheck
+from voiceapps.models import AuditChain, KeyCheck
 from voiceapps.services import audit, key_check
 from voiceapps.services.audit import Actor
 
@@ -19,28 +19,31 @@ BATCH_ROWS = 200
 
 @dataclass(slots=True)
 class Rewriting:
-    """What became of one encrypted field."""
+    """What became of one field that is encrypted, or signed."""
 
     field: str
     current: int = 0
     """Values that the first key had written."""
     rewritten: int = 0
     unreadable: int = 0
-    """Values that no key opens."""
+    """Values that no key opens, or has signed."""
     missed: int = 0
     """Values that somebody else wrote meanwhile."""
 
 
 def rewrite(*, actor: Actor, dry_run: bool) -> Iterator[Rewriting]:
-    """Bring every encrypted field under the first key, in batches, and return what became of each.
+    """Bring every encrypted field and every signature under the first key, in batches, and return what became of each.
 
     What is done stays done: a run that was interrupted goes on where it ended. The key check comes last, and only if nothing was
     missed: until then, a start without the old key fails.
     """
     done: list[Rewriting] = []
     for model, name in key_check.encrypted_fields():
-        if model is KeyCheck and any(field.missed for field in done):
-            return
+        if model is KeyCheck:
+            if any(field.missed for field in done):
+                return
+            done.append(_sign_chains(dry_run=dry_run))
+            yield done[-1]
         done.append(_rewrite_field(model, name, dry_run=dry_run))
         yield done[-1]
     if not dry_run:
@@ -57,6 +60,19 @@ def _rewrite_field(model: type[models.Model], name: str, *, dry_run: bool) -> Re
             for pk, token in batch:
                 _rewrite_value(rows.filter(pk=pk, stored_token=token), name, token, outcome, dry_run=dry_run)
         batch = list(rows.filter(pk__gt=batch[-1][0]).values_list("pk", "stored_token")[:BATCH_ROWS])
+    return outcome
+
+
+def _sign_chains(*, dry_run: bool) -> Rewriting:
+    outcome = Rewriting("AuditChain.signature")
+    for chain in list(AuditChain.objects.order_by("pk").values_list("pk", flat=True)):
+        match audit.sign_anew(chain, dry_run=dry_run):
+            case None:
+                outcome.unreadable += 1
+            case True:
+                outcome.rewritten += 1
+            case False:
+                outcome.current += 1
     return outcome
 
 

@@ -13,8 +13,9 @@ from django.db.models import TextField, Value
 from django.test import override_settings
 
 from voiceapps import fields
-from voiceapps.models import Account, ApiClient, AuditEntry, IdempotentAnswer, KeyCheck, SipCredential, VoiceApplication
-from voiceapps.services import key_check, rotation
+from voiceapps.models import Account, ApiClient, AuditChain, AuditEntry, IdempotentAnswer, KeyCheck, SipCredential, VoiceApplication
+from voiceapps.services import audit, key_check, rotation
+from voiceapps.services.audit import Actor
 from voiceapps.services.key_check import KeysDiffer
 
 pytestmark = pytest.mark.django_db
@@ -91,7 +92,7 @@ def test_a_run_that_was_interrupted_goes_on(both_keys: None, monkeypatch: pytest
     said = run()
     assert "IdempotentAnswer.document                4 rewritten, 3 current" in said
     assert all(map(fields.is_current, tokens()))
-    assert run().count(" 0 rewritten") == len(list(key_check.encrypted_fields()))
+    assert run().count(" 0 rewritten") == len(list(key_check.encrypted_fields())) + len(["AuditChain.signature"])
 
 
 def test_what_is_written_meanwhile_is_not_overwritten(both_keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,9 +120,23 @@ def test_what_no_key_opens_is_told_and_stays(both_keys: None) -> None:
     lost = Fernet(Fernet.generate_key()).encrypt(b"x").decode()
     row = SipCredential.objects.filter(pk=SipCredential.objects.values_list("pk", flat=True)[0])
     row.update(secrets=Value(lost, output_field=TextField()))
-    with pytest.raises(CommandError, match="1 values are opened by no key of SIPURI_FIELD_KEYS"):
+    with pytest.raises(CommandError, match="1 values are opened or signed by no key of SIPURI_FIELD_KEYS"):
         run()
     assert [token for token in tokens() if not fields.is_current(token)] == [lost]
+
+
+def test_audit_chains_are_signed_by_the_new_key() -> None:
+    for account in ("1", "2"):
+        audit.record(Actor("test"), "x", "y", {}, account=account)
+    AuditChain.objects.filter(chain="2").update(signature="0" * 64)
+    with override_settings(SIPURI_FIELD_KEYS=(NEW, *settings.SIPURI_FIELD_KEYS)):
+        out = io.StringIO()
+        with pytest.raises(CommandError, match="1 values are opened or signed by no key"):
+            call_command("rotatekeys", stdout=out)
+    # The number of chains is signed, too.
+    assert "AuditChain.signature                     2 rewritten, 0 current, 1 unreadable" in out.getvalue()
+    with override_settings(SIPURI_FIELD_KEYS=(NEW,)):
+        assert [line.partition(":")[0] for line in audit.faults()] == ["2"]
 
 
 def test_nothing_is_rewritten_by_lost_keys() -> None:

@@ -1,4 +1,4 @@
-"""`manage.py audit`: check the chains of audit entries, or write one out."""
+"""`manage.py audit`: check the chains of audit entries, write one out, or accept one that is not as it was written."""
 
 from __future__ import annotations
 
@@ -7,37 +7,40 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from voiceapps.models import AuditChain, AuditEntry
+from voiceapps.models import AuditEntry
 from voiceapps.services import audit
+from voiceapps.services.audit import Actor
+
+ACTOR = Actor("command audit")
 
 
 class Command(BaseCommand):
-    """The command that verifies or exports the audit trail."""
+    """The command that verifies and exports the audit trail, and signs a chain again that was not."""
 
-    help = "Check every audit chain, or export one as JSON lines."
+    help = "Check every audit chain, export one as JSON lines, or accept one as it is."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the subcommands `verify` and `export`."""
+        """Add the subcommands `verify`, `export` and `accept`."""
         verbs = parser.add_subparsers(dest="verb", required=True)
-        verbs.add_parser("verify", help="check that no entry was altered or removed; exit code 1 if one was")
+        verbs.add_parser("verify", help="check that nothing was altered, cut off or written anew; exit code 1 if something was")
         export = verbs.add_parser("export", help="print a chain as JSON lines, each with its digest")
-        export.add_argument("--account", default=audit.SYSTEM, help="account id; without it the installation's own entries")
+        accept = verbs.add_parser("accept", help="sign a chain as it is now, after you looked into what `verify` said; an entry tells it")
+        for verb in (export, accept):
+            verb.add_argument("--account", default=audit.SYSTEM, help="account id; without it the installation's own entries")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Verify or export; raises CommandError with each broken chain."""
-        if options["verb"] == "verify":
-            self._verify()
-        else:
-            for entry in AuditEntry.objects.filter(chain=options["account"]).order_by("number").iterator():
-                self.stdout.write(json.dumps(audit.exported(entry), sort_keys=True))
+        """Do what the subcommand says; raises CommandError with each chain that is not as it was written."""
+        match options["verb"]:
+            case "verify":
+                self._verify()
+            case "accept":
+                audit.accept(options["account"], actor=ACTOR)
+            case _:
+                for entry in AuditEntry.objects.filter(chain=options["account"]).order_by("number").iterator():
+                    self.stdout.write(json.dumps(audit.exported(entry), sort_keys=True))
 
     def _verify(self) -> None:
-        faults = []
-        names = set(AuditChain.objects.values_list("chain", flat=True)) | set(AuditEntry.objects.values_list("chain", flat=True))
-        for chain in sorted(names):
-            fault = audit.verify(chain)
-            if fault:
-                faults.append(f"{chain or 'installation'}: {fault}")
+        faults = list(audit.faults())
         if faults:
             raise CommandError("\n".join(faults))
-        self.stdout.write(f"{len(names)} chains, every entry as it was written")
+        self.stdout.write(f"{len(audit.names())} chains, every entry as it was written, every end signed")

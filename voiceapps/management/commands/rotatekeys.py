@@ -1,4 +1,4 @@
-"""`manage.py rotatekeys`: encrypt everything with the first of SIPURI_FIELD_KEYS, and make known which keys were replaced."""
+"""`manage.py rotatekeys`: encrypt and sign everything with the first of SIPURI_FIELD_KEYS, and make known which keys were replaced."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         if missed := sum(outcome.missed for outcome in outcomes):
             raise CommandError(f"{missed} values were written meanwhile: run the command again before you remove a key.")
         if unreadable:
-            raise CommandError(f"{unreadable} values are opened by no key of {key_check.FIELD_KEYS}: they stay as they are.")
+            raise CommandError(f"{unreadable} values are opened or signed by no key of {key_check.FIELD_KEYS}: they stay as they are.")
         for variable in options["replace"]:
             self.stdout.write(f"{variable}: {'would be' if dry_run else 'is'} the key of this database")
 
