@@ -41,3 +41,5 @@ class Application:
     """Seconds without a sign of life, after which the caller is asked and then given up."""
     keepalive: float
     """Seconds between questions to a caller behind NAT or on a stream; 0 asks none."""
+    mask_digits: bool = False
+    """Whether the records of its calls show no digits."""

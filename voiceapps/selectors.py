@@ -59,6 +59,7 @@ class CallApplication:
     timeout_seconds: float
     media_timeout: int
     keepalive: int
+    mask_digits: bool
 
 
 def ended_calls(call_ids: Sequence[str]) -> frozenset[str]:
@@ -96,6 +97,7 @@ def call_application(application_id: str) -> CallApplication | None:
         timeout_seconds=row.callback_timeout,
         media_timeout=row.media_timeout,
         keepalive=row.keepalive,
+        mask_digits=row.mask_digits,
     )
 
 

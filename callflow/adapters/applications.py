@@ -40,4 +40,4 @@ def to_application(row: CallApplication) -> Application:
             password=row.fallback_password,
         )
     initiated = Webhook(row.initiated_url, row.initiated_method, row.username, row.password, fallback)
-    return Application(initiated, row.timeout_seconds, row.media_timeout, row.keepalive)
+    return Application(initiated, row.timeout_seconds, row.media_timeout, row.keepalive, row.mask_digits)

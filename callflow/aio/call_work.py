@@ -118,7 +118,7 @@ def _webhook_record(facts: CallFacts, fetch: FetchDocument, answer: OutboundAnsw
         at=at,
         url=masked_url(fetch.webhook.url),
         method=fetch.webhook.method,
-        request_body=json.dumps(fetch.body),
+        request_body=json.dumps(fetch.recorded),
         status=answer.status,
         response_body=shown,
         latency_ms=answer.latency_ms,

@@ -28,6 +28,8 @@ class FetchDocument:
     webhook: Webhook
     """Absolute URL, method and credentials of this one attempt."""
     body: Mapping[str, object]
+    recorded: Mapping[str, object]
+    """What the record of this attempt shows of the body."""
     timeout_seconds: float
 
 

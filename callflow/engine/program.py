@@ -60,6 +60,7 @@ class Program(Stage):
         self._base_url = ""
         self._fetch: FetchDocument | None = None
         self._in_run = False
+        self._masks_digits = False
         self._next_verb = 0
         self._number = 0
         self._rate = DocumentRate()
@@ -75,6 +76,7 @@ class Program(Stage):
     def begin(self, application: Application, now: float) -> None:
         """Ask for the first document."""
         self._timeout_seconds = application.timeout_seconds
+        self._masks_digits = application.mask_digits
         self.fetch("initiate", application.initiated, webhook_bodies.initiate(self.view(now)), now)
 
     def document_answered(self, number: int, answer: OutboundAnswer, now: float) -> None:
@@ -176,7 +178,8 @@ class Program(Stage):
         self.run(now)
 
     def _send_fetch(self, event_type: str, webhook: Webhook, body: Payload) -> None:
-        self._fetch = FetchDocument(self.new_number(), event_type, webhook, body, self._timeout_seconds)
+        recorded = webhook_bodies.without_digits(body) if self._masks_digits else body
+        self._fetch = FetchDocument(self.new_number(), event_type, webhook, body, recorded, self._timeout_seconds)
         self.emit(self._fetch)
 
     def _start_verb(self, now: float) -> None:

@@ -45,7 +45,7 @@ class CallStart:
         shared, request = self._shared, invite.request
         facts = self._facts(invite, application, country, now)
         shared.events.tell(ReportMade(CallAdmitted(facts, shared.config.name)))
-        shared.calls.add(facts, capped=not application.password_auth, now=now)
+        shared.calls.add(facts, capped=not application.password_auth, now=now, shows_digits=not application.mask_digits)
         self._trace.trace(facts.call_id, invite.listener, request, now, came_from=invite.source)
         relay = shared.hooks.choose_relay(())
         context = ResponseContext(

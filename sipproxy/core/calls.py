@@ -30,6 +30,8 @@ class Call:
     """Whether it counts as unacknowledged for its source."""
     added_at: float
     """When it was admitted."""
+    shows_digits: bool
+    """Whether what is stored of it may show the caller's digits."""
     node: Address | None = None
     """The call-flow node that has it."""
     answered_at: float | None = None
@@ -75,9 +77,9 @@ class CallBook:
         """Return the ids of the calls that were admitted before a monotonic time."""
         return tuple(call_id for call_id, call in self._calls.items() if call.added_at < when)
 
-    def add(self, facts: CallFacts, *, capped: bool, now: float) -> None:
+    def add(self, facts: CallFacts, *, capped: bool, now: float, shows_digits: bool = True) -> None:
         """Remember an admitted call."""
-        self._calls[facts.call_id] = Call(facts, capped, added_at=now)
+        self._calls[facts.call_id] = Call(facts, capped, added_at=now, shows_digits=shows_digits)
         self._of_application[facts.application_id] += 1
         self._of_account[facts.account_id] += 1
         if capped:
@@ -87,6 +89,11 @@ class CallBook:
     def has(self, call_id: str) -> bool:
         """Return whether a call was admitted here and is up."""
         return call_id in self._calls
+
+    def shows_digits(self, call_id: str) -> bool:
+        """Return whether what is stored of a call may show the caller's digits: of one that is not known here, it may not."""
+        call = self._calls.get(call_id)
+        return call is not None and call.shows_digits
 
     def move(self, call_id: str, node: Address) -> None:
         """Note the node that a call goes to."""

@@ -1,4 +1,4 @@
-"""A call's messages as the proxy saw them: records for the database, copies for a collector, secrets masked in both."""
+"""A call's messages as the proxy saw them: records for the database, copies for a collector, secrets masked in both, digits if wanted."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ _DIGEST = re.compile(rb"(?i)\s*digest\b")
 _PROOF = re.compile(rb'(?is)\b((?:response|rspauth)\s*=\s*)(?:"(?:[^"\\]|\\.)*+"?|[^",\s]*)')
 # Controls but for line ends, and characters that change the direction of writing on a page.
 _CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_NO_LINE_END = re.compile(rb"[^\r\n]")
+# Their bodies are session descriptions. An INFO's is a digit, and no other request's is of use to a reader of the trace.
+_DESCRIBING = (b"INVITE ", b"ACK ", b"PRACK ", b"UPDATE ", b"SIP/2.0 ")
 _ORDINARY = bytes(range(0x20, 0x7F)) + b"\t\r\n"
 
 
@@ -55,11 +58,19 @@ class _Stored:
 class MessageTrace:
     """The messages of calls on their way to the database and to a collector; does nothing where neither wants them."""
 
-    def __init__(self, config: SipProxyConfig, *, wall: Callable[[float], float], tell: Callable[[ProxyEvent], None]) -> None:
+    def __init__(
+        self,
+        config: SipProxyConfig,
+        *,
+        wall: Callable[[float], float],
+        tell: Callable[[ProxyEvent], None],
+        shows_digits: Callable[[str], bool],
+    ) -> None:
         self._stores = config.stores_messages
         self._exports = config.exports_messages
         self._wall = wall
         self._tell = tell
+        self._shows_digits = shows_digits
         self._stored: OrderedDict[str, _Stored] = OrderedDict()
         self._rings: OrderedDict[str, deque[LadderMessage]] = OrderedDict()
 
@@ -85,6 +96,8 @@ class MessageTrace:
         here = listener.address
         ends = (came_from, here) if sent_to is None else (here, sent_to)
         data, at = masked(bytes(message)), self._wall(now)
+        if _may_hold_digit(data) and not self._shows_digits(call_id):
+            data = without_digits(data)
         if self._exports:
             self._tell(MessageSeen(call_id, at, listener.transport, *ends, data))
         if stored is not None:
@@ -131,6 +144,16 @@ def _record(call_id: str, at: float, listener: Listener, source: Address, target
 def masked(data: bytes) -> bytes:
     """Return a message with its secrets masked: digest responses, and the whole credentials of any other scheme."""
     return _CREDENTIAL.sub(_mask_field, data) if b"auth" in data.lower() else data
+
+
+def without_digits(data: bytes) -> bytes:
+    """Return a message with each octet of its body replaced by an asterisk; lines stay lines."""
+    head, empty_line, body = data.partition(b"\r\n\r\n")
+    return head + empty_line + _NO_LINE_END.sub(b"*", body)
+
+
+def _may_hold_digit(data: bytes) -> bool:
+    return not data.startswith(_DESCRIBING)
 
 
 def _mask_field(field: re.Match[bytes]) -> bytes:

@@ -100,7 +100,7 @@ class ProxyCore:
     def __init__(self, config: SipProxyConfig, hooks: CoreHooks, *, max_calls: int = MAX_CALLS) -> None:
         shared = self._shared = Shared(config, hooks, CallBook(max_calls=max_calls))
         tell = shared.events.tell
-        trace = self._trace = MessageTrace(config, wall=hooks.wall, tell=tell)
+        trace = self._trace = MessageTrace(config, wall=hooks.wall, tell=tell, shows_digits=shared.calls.shows_digits)
         broker = self._broker = RelayBroker(tell)
         gate = self._gate = SourceGate(config, wall=hooks.wall, drops=shared.drops, tell=tell)
         responder = self._responder = Responder(shared.layers, trace, new_token=hooks.new_token, tell=tell)

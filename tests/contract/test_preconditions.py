@@ -104,7 +104,14 @@ def test_a_limit_is_a_whole_number_from_one_on_or_null(customer: ApiCustomer, va
 
 
 def test_media_settings_are_kept_and_shown(customer: ApiCustomer) -> None:
-    wanted = {"mediaLearning": "nat", "mediaSourceIps": ["198.51.100.0/24"], "mediaTimeout": 3600, "keepalive": 0, "sipHeaders": True}
+    wanted = {
+        "mediaLearning": "nat",
+        "mediaSourceIps": ["198.51.100.0/24"],
+        "mediaTimeout": 3600,
+        "keepalive": 0,
+        "sipHeaders": True,
+        "maskDigits": True,
+    }
     made = customer.create()
     assert {name: made[name] for name in wanted} == {
         "mediaLearning": "strict",
@@ -112,9 +119,11 @@ def test_media_settings_are_kept_and_shown(customer: ApiCustomer) -> None:
         "mediaTimeout": 30,
         "keepalive": 25,
         "sipHeaders": False,
+        "maskDigits": False,
     }
     changed = customer.patch(made["applicationId"], wanted).json()["data"]
     assert {name: changed[name] for name in wanted} == wanted
+    assert AuditEntry.objects.get(action="application.update").changes["mask_digits"] is True
     assert customer.patch(made["applicationId"], {"inboundSipCallsEnabled": False}).json()["data"]["mediaSourceIps"] == ["198.51.100.0/24"]
 
 
@@ -132,6 +141,8 @@ def test_media_settings_are_kept_and_shown(customer: ApiCustomer) -> None:
         ("keepalive", 5),
         ("keepalive", 301),
         ("sipHeaders", "true"),
+        ("maskDigits", "true"),
+        ("maskDigits", None),
     ],
 )
 def test_a_bad_media_setting_is_named(customer: ApiCustomer, field: str, value: object) -> None:

@@ -39,6 +39,7 @@ _COLUMNS = (
     "media_learning",
     "media_source_ips",
     "sip_headers",
+    "mask_digits",
     "max_calls",
     "max_calls_per_second",
     "account__max_calls",
@@ -86,7 +87,7 @@ def _statement(_vendor: str, count: int) -> str:
 @lru_cache(maxsize=MAX_REMEMBERED)
 def _snapshot(row: tuple[Any, ...]) -> AdmissionSnapshot:
     application_id, alias, account_id, enabled, password, ips, regions, algorithms, *others, secrets = row
-    learning, sources, headers, *limits = others
+    learning, sources, headers, mask_digits, *limits = others
     users = frozenset(str(UUID(str(value))) for value in (application_id, alias) if value)
     stored = _SECRETS.from_db_value(secrets, None, connection)
     return AdmissionSnapshot(
@@ -105,6 +106,7 @@ def _snapshot(row: tuple[Any, ...]) -> AdmissionSnapshot:
         media_learning=learning,
         media_source_ips=tuple(json.loads(sources)),
         sip_headers=bool(headers),
+        mask_digits=bool(mask_digits),
     )
 
 

@@ -57,6 +57,7 @@ class VoiceApplication(models.Model):
     media_timeout = models.PositiveIntegerField("seconds without a sign of life", default=30, db_default=30)
     keepalive = models.PositiveIntegerField("seconds between questions to callers behind NAT", default=25, db_default=25)
     sip_headers = models.BooleanField("SIP headers in the webhook of a new call", default=False, db_default=False)
+    mask_digits = models.BooleanField("digits masked in what is stored", default=False, db_default=False)
 
     max_calls = models.PositiveIntegerField("concurrent calls, at most", null=True, blank=True)
     max_calls_per_second = models.PositiveIntegerField("new calls a second, at most", null=True, blank=True)

@@ -90,6 +90,8 @@ class AdmissionSnapshot:
     """Ranges from which media may come beside the SIP source."""
     sip_headers: bool = False
     """Whether the `initiate` webhook shows the caller's SIP headers."""
+    mask_digits: bool = False
+    """Whether what is stored of a call shows no digits of its caller."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from voiceapps.rules.reports import CallFacts
 
 Payload = dict[str, object]
+_PRESSED = ("digits", "terminatingDigit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,11 @@ def gather(view: CallView, digits: str, terminating_digit: str) -> Payload:
     """Return the body that reports collected digits; both are empty after a time-out."""
     collected = {"digits": digits, "terminatingDigit": terminating_digit}
     return {**_common("gather", view), **_answer(view), **_tag(view), **collected}
+
+
+def without_digits(body: Payload) -> Payload:
+    """Return a body with each digit that the caller pressed replaced by an asterisk."""
+    return {name: "*" * len(value) if name in _PRESSED and isinstance(value, str) else value for name, value in body.items()}
 
 
 def record_complete(view: CallView, recording: RecordingView) -> Payload:

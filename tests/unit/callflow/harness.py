@@ -65,6 +65,7 @@ class Backend:
         """Run the server and yield the base of its URLs."""
         application = web.Application()
         application.router.add_get("/tone.wav", self._serve_tone)
+        application.router.add_get("/{name}", self._answer_webhook)
         application.router.add_post("/{name}", self._answer_webhook)
         runner = web.AppRunner(application)
         await runner.setup()
@@ -75,7 +76,7 @@ class Backend:
             await runner.cleanup()
 
     async def _answer_webhook(self, request: web.Request) -> web.Response:
-        self.requests.append((request.path, await request.json()))
+        self.requests.append((request.path, await request.json() if request.method == "POST" else dict(request.query)))
         text = self.documents.get(request.path)
         return web.Response(status=404) if text is None else web.Response(text=text, content_type="application/xml")
 
@@ -128,12 +129,15 @@ def config_in(folder: Path) -> CallflowConfig:
 
 
 @asynccontextmanager
-async def running_callflow(folder: Path, *, media_timeout: float = 30.0, **options: Any) -> AsyncIterator[CallflowHarness]:
+async def running_callflow(
+    folder: Path, *, media_timeout: float = 30.0, mask_digits: bool = False, **options: Any
+) -> AsyncIterator[CallflowHarness]:
     """Run a call flow whose one application is `app-1`; `options` change its configuration."""
     backend, records = Backend(folder), list[Report]()
     config = replace(config_in(folder), **options)
     async with backend.serve() as base:
-        server = new_server(config, f"{base}/start", records, media_timeout)
+        application = Application(Webhook(f"{base}/start"), 5.0, media_timeout, 25.0, mask_digits)
+        server = new_server(config, application, records)
         await server.start()
         shim = Shim(server.address)
         phone = Phone(proxy=shim.local)
@@ -146,9 +150,9 @@ async def running_callflow(folder: Path, *, media_timeout: float = 30.0, **optio
             shim.close()
 
 
-def new_server(config: CallflowConfig, url: str, records: list[Report], media_timeout: float = 30.0) -> CallflowServer:
+def new_server(config: CallflowConfig, application: Application, records: list[Report]) -> CallflowServer:
     async def find(application_id: str) -> Application | None:
-        return Application(Webhook(url), 5.0, media_timeout, 25.0) if application_id == "app-1" else None
+        return application if application_id == "app-1" else None
 
     return CallflowServer(
         config,

@@ -33,6 +33,7 @@ ROW = CallApplication(
     timeout_seconds=7.5,
     media_timeout=40,
     keepalive=20,
+    mask_digits=True,
 )
 
 
@@ -107,7 +108,7 @@ async def test_a_call_that_is_not_answered_fails(tmp_path: Path) -> None:
 
 def test_a_row_becomes_what_the_engine_needs() -> None:
     initiated = Webhook("https://app.example.com/start", "GET", "u", "p")
-    assert to_application(ROW) == Application(initiated, 7.5, 40, 20)
+    assert to_application(ROW) == Application(initiated, 7.5, 40, 20, mask_digits=True)
 
 
 def test_a_fallback_has_its_own_credentials() -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import time
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from daemonkit.address import Address
 from daemonkit.udp import UdpEndpoint
@@ -15,7 +17,7 @@ from sipproxy.sip import Response, parse_message
 from tests.unit.callflow.harness import URI, CallflowHarness, running_callflow
 from tests.unit.user_agent.link import sealed
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.reports import CallEnded
+from voiceapps.rules.reports import CallEnded, WebhookFetched
 
 OFFER = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"
 
@@ -29,6 +31,24 @@ async def test_digits_by_info_are_gathered(tmp_path: Path) -> None:
             send_info(harness, f"Signal={digit}\r\nDuration=160\r\n")
         assert await call.wait_ended(timeout=10) == "remote"
         assert harness.bodies("/g")[0]["digits"] == "4#*"
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_masked_digits_reach_the_backend_and_no_record_and_no_log_line(tmp_path: Path, method: str) -> None:
+    with capture_logs() as lines:
+        async with running_callflow(tmp_path, mask_digits=True) as harness:
+            harness.documents["/start"] = f"<Response><Gather terminatingDigits='#' gatherUrl='/g' gatherMethod='{method}'/></Response>"
+            harness.documents["/g"] = "<Response/>"
+            call = await harness.call()
+            for digit in "904172638#":
+                send_info(harness, f"Signal={digit}\r\nDuration=160\r\n")
+            assert await call.wait_ended(timeout=10) == "remote"
+            await harness.idle()
+            (gathered,) = harness.bodies("/g")
+    assert (gathered["digits"], gathered["terminatingDigit"]) == ("904172638", "#")
+    (record,) = [record for record in harness.records if isinstance(record, WebhookFetched) and record.event_type == "gather"]
+    assert (json.loads(record.request_body)["digits"], json.loads(record.request_body)["terminatingDigit"]) == ("*" * 9, "*")
+    assert "904172638" not in repr([harness.records, lines])
 
 
 async def test_a_silent_caller_is_asked_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from callflow.engine.effects import FetchDocument, HangUp, Play, SpeechWanted, StopPlaying
-from tests.unit.engine.driver import Driver
+from tests.unit.engine.driver import APPLICATION, Driver
 
 PROMPT = "<SpeakSentence>Press</SpeakSentence>"
 
@@ -122,3 +124,25 @@ def test_digits_outside_gather_are_dropped() -> None:
     driver.press("123#")
     driver.play_out()
     assert driver.count(HangUp) == 1
+
+
+def test_the_record_of_the_webhook_shows_the_digits() -> None:
+    driver = gather("maxDigits='3'")
+    driver.press("123")
+    fetch = driver.last(FetchDocument)
+    assert fetch.recorded == fetch.body
+
+
+@pytest.mark.parametrize(("keys", "digits", "terminating"), [("123", "***", ""), ("12#", "**", "*"), ("#", "", "*")])
+def test_digits_can_be_masked_in_the_record_of_each_attempt(keys: str, digits: str, terminating: str) -> None:
+    driver = Driver(replace(APPLICATION, mask_digits=True))
+    driver.run("<Gather gatherUrl='/g' gatherFallbackUrl='/f' maxDigits='3' terminatingDigits='#'/>")
+    assert driver.last(FetchDocument).recorded == driver.last(FetchDocument).body
+    driver.press(keys)
+    for url in ("https://app.example.com/g", "https://app.example.com/f"):
+        fetch = driver.last(FetchDocument)
+        pressed = {"digits": keys.rstrip("#"), "terminatingDigit": "#" if "#" in keys else ""}
+        assert (fetch.webhook.url, {**fetch.body, **pressed}) == (url, fetch.body)
+        assert fetch.recorded == {**fetch.body, "digits": digits, "terminatingDigit": terminating}
+        driver.answer_fetch("", status=500)
+    assert driver.ended.error_message == "The gather webhook to https://app.example.com/f failed. It answered 500."

@@ -13,7 +13,7 @@ from sipproxy.config import HepConfig
 from sipproxy.core.events import MessageSeen, ProxyEvent, ReportMade
 from sipproxy.core.message_trace import MAX_COUNTED, MAX_LADDER_TEXT, MessageTrace, masked
 from sipproxy.sip import Request
-from tests.unit.proxy.harness import CALLER, CONFIG, INTERNAL, NODE_A, OUTSIDE, TLS, UDP, URI, ProxyHarness
+from tests.unit.proxy.harness import CALLER, CONFIG, INTERNAL, NODE_A, OUTSIDE, TLS, UDP, URI, ProxyHarness, application
 from voiceapps.rules.reports import LadderMessage
 
 CALL = "c-95ac8d6e-1a31c52e-b38f-4198-93c1-000000000001"
@@ -24,7 +24,8 @@ LINE = b"INVITE sip:a@b SIP/2.0\r\n"
 
 def drawn(*, stores: bool = True, hep: HepConfig | None = None, body: bytes = b"", **headers: str) -> list[ProxyEvent]:
     events: list[ProxyEvent] = []
-    trace = MessageTrace(replace(CONFIG, stores_messages=stores, hep=hep), wall=lambda at: 1_000 + at, tell=events.append)
+    config = replace(CONFIG, stores_messages=stores, hep=hep)
+    trace = MessageTrace(config, wall=lambda at: 1_000 + at, tell=events.append, shows_digits=lambda _: True)
     request = Request.build("INVITE", "sip:a@b", [("Via", "SIP/2.0/UDP a"), *headers.items()], body)
     trace.trace(CALL, TLS, request, 5.0, came_from=CALLER, sent_to=None)
     return events
@@ -58,7 +59,7 @@ def test_a_message_that_nobody_wants_is_not_serialised() -> None:
         def __bytes__(self) -> bytes:
             raise AssertionError("It was written out.")
 
-    trace = MessageTrace(replace(CONFIG, stores_messages=False), wall=lambda at: at, tell=lambda event: None)
+    trace = MessageTrace(replace(CONFIG, stores_messages=False), wall=lambda at: at, tell=lambda event: None, shows_digits=lambda _: True)
     trace.trace(CALL, UDP, Untouched("BYE", "sip:a", [], [], b""), 1.0, came_from=CALLER, sent_to=None)
 
 
@@ -177,7 +178,66 @@ def test_without_stored_messages_only_the_records_of_a_call_are_written() -> Non
 
 
 def test_the_calls_that_are_counted_are_bounded() -> None:
-    trace = MessageTrace(CONFIG, wall=lambda at: at, tell=lambda event: None)
+    trace = MessageTrace(CONFIG, wall=lambda at: at, tell=lambda event: None, shows_digits=lambda _: True)
     for number in range(MAX_COUNTED + 5):
         trace.trace(f"c-{number}", UDP, LINE, 1.0, came_from=CALLER, sent_to=None)
     assert len(trace._stored) == MAX_COUNTED
+
+
+# Digits of callers, for applications that want them nowhere.
+
+INFO = (
+    b"INFO sip:a@b SIP/2.0\r\nCall-ID: a-5\r\nContent-Type: application/dtmf-relay\r\nContent-Length: 24\r\n\r\n"
+    b"Signal=5\r\nDuration=160\r\n"
+)
+
+
+def told(data: bytes, *, shows_digits: bool, hep: HepConfig | None = None) -> list[ProxyEvent]:
+    events: list[ProxyEvent] = []
+    trace = MessageTrace(replace(CONFIG, hep=hep), wall=lambda at: at, tell=events.append, shows_digits=lambda _: shows_digits)
+    trace.trace(CALL, UDP, data, 1.0, came_from=CALLER)
+    return events
+
+
+def test_digits_are_masked_in_records_and_copies() -> None:
+    copy, made = told(INFO, shows_digits=False, hep=HEP)
+    assert isinstance(copy, MessageSeen)
+    head, _, body = copy.data.partition(b"\r\n\r\n")
+    assert (head, body) == (INFO.partition(b"\r\n\r\n")[0], b"********\r\n************\r\n")
+    assert record([made]).text.encode() == copy.data
+    assert record(told(INFO, shows_digits=True)).text.encode() == INFO
+
+
+@pytest.mark.parametrize("kind", [b"application/dtmf", b"text/plain", b"application/kpml-response+xml"])
+@pytest.mark.parametrize("method", [b"INFO", b"NOTIFY", b"MESSAGE", b"info"])
+def test_no_other_body_shows_a_digit(method: bytes, kind: bytes) -> None:
+    data = method + b" sip:a@b SIP/2.0\r\nContent-Type: " + kind + b"\r\n\r\n5"
+    assert record(told(data, shows_digits=False)).text.endswith("\r\n\r\n*")
+
+
+@pytest.mark.parametrize("start", [b"INVITE sip:a@b SIP/2.0", b"UPDATE sip:a@b SIP/2.0", b"PRACK sip:a@b SIP/2.0", b"SIP/2.0 200 OK"])
+def test_descriptions_stay(start: bytes) -> None:
+    data = start + b"\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n"
+    assert record(told(data, shows_digits=False)).text.encode() == data
+
+
+@pytest.mark.parametrize(("masks", "known", "shown"), [(False, True, True), (True, True, False), (False, False, False)])
+def test_the_digits_of_a_call_are_shown_if_its_application_is_known_to_allow_it(masks: bool, known: bool, shown: bool) -> None:
+    harness = ProxyHarness()
+    harness.applications = [application(mask_digits=masks)]
+    caller, _ = harness.caller(), harness.service()
+    caller.talk_seconds = None
+    attempt = caller.call(URI, harness.now)
+    harness.run(1)
+    assert attempt.leg is not None
+    if not known:
+        # Another worker, which has not seen the INVITE, gets the digit.
+        harness.restart()
+    digit = caller.inside(attempt.leg, "INFO")
+    digit.set_body(b"Signal=5\r\nDuration=160\r\n", "application/dtmf-relay")
+    caller.layer.send_request(digit, attempt.leg.peer, harness.now)
+    harness.run(1)
+    texts = [message.text for message in harness.ladder if message.first_line.startswith("INFO")]
+    assert len(texts) == 2
+    assert ["Signal=5" in text for text in texts] == [shown, shown]
+    assert all("Duration" in text or text.endswith("********\r\n************\r\n") for text in texts)

@@ -138,7 +138,7 @@ def test_only_so_many_calls_keep_their_last_messages(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(message_trace, "MAX_FIRST", 1)
     monkeypatch.setattr(message_trace, "MAX_RINGS", 2)
     told: list[ProxyEvent] = []
-    trace = message_trace.MessageTrace(CONFIG, wall=lambda now: now, tell=told.append)
+    trace = message_trace.MessageTrace(CONFIG, wall=lambda now: now, tell=told.append, shows_digits=lambda _: True)
     for number in range(4):
         for _ in range(message_trace.MAX_LAST + 5):
             trace.trace(f"c-{number}", UDP, b"INFO sip:a SIP/2.0\r\n\r\n", 0.0)

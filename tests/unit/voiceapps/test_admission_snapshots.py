@@ -68,9 +68,12 @@ def test_a_rate_limit_alone_reads_no_calls(django_assert_num_queries: DjangoAsse
 
 
 def test_a_snapshot_says_from_where_media_may_come() -> None:
-    row = make(media_learning="nat", media_source_ips=["198.51.100.0/24"], sip_headers=True)
+    row = make(media_learning="nat", media_source_ips=["198.51.100.0/24"], sip_headers=True, mask_digits=True)
     snapshot = admission_snapshots([str(row.pk)], asking=HERE)[str(row.pk)]
-    assert (snapshot.media_learning, snapshot.media_source_ips, snapshot.sip_headers) == ("nat", ("198.51.100.0/24",), True)
+    assert (snapshot.media_learning, snapshot.media_source_ips) == ("nat", ("198.51.100.0/24",))
+    assert (snapshot.sip_headers, snapshot.mask_digits) == (True, True)
+    other = admission_snapshots([str(make(sip_headers=True).pk)], asking=HERE)
+    assert [(held.sip_headers, held.mask_digits) for held in other.values()] == [(True, False)]
 
 
 def test_limits_of_many_applications_cost_one_more_query(django_assert_num_queries: DjangoAssertNumQueries) -> None:

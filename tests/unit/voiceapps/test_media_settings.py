@@ -53,7 +53,10 @@ def test_the_form_takes_ranges_that_are_separated_by_blanks() -> None:
     assert form.is_valid(), form.errors
     settings = form.settings()
     assert settings["media_source_ips"] == ["198.51.100.0/24", "203.0.113.9/32"]
-    assert (settings["keepalive"], settings["media_timeout"]) == (0, 60)
+    assert (settings["keepalive"], settings["media_timeout"], settings["mask_digits"]) == (0, 60, False)
+    masking = filled(mask_digits="on")
+    assert masking.is_valid(), masking.errors
+    assert masking.settings()["mask_digits"] is True
 
 
 @pytest.mark.django_db

@@ -106,6 +106,8 @@ OWN_LIMIT = (
     f"a new account has {MAX_CALLS} concurrent calls and {MAX_CALLS_PER_SECOND} new calls a second."
 )
 
+MASKED = "Digits of callers are sent to the application's backend, and masked in all that is stored."
+
 
 class VoiceApplicationInput(StrictInput):
     """What POST and PATCH take; with PATCH a field that is not sent stays as it is and null clears it."""
@@ -134,6 +136,7 @@ class VoiceApplicationInput(StrictInput):
     mediaTimeout = WholeNumber(source="media_timeout", required=False, min_value=MIN_MEDIA_TIMEOUT, max_value=MAX_MEDIA_TIMEOUT)
     keepalive = Keepalive(required=False)
     sipHeaders = StrictBoolean(source="sip_headers", required=False)
+    maskDigits = StrictBoolean(source="mask_digits", required=False, help_text=MASKED)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return the model fields that the request sets, with its SIP settings as one patch."""
@@ -166,6 +169,7 @@ class VoiceApplicationData(serializers.Serializer[Any]):
     mediaTimeout = serializers.IntegerField(source="media_timeout")
     keepalive = serializers.IntegerField()
     sipHeaders = serializers.BooleanField(source="sip_headers")
+    maskDigits = serializers.BooleanField(source="mask_digits", help_text=MASKED)
     callInitiatedCallbackUrl = serializers.CharField(source="initiated_url")
     callInitiatedMethod = serializers.ChoiceField(CallbackMethod.choices, source="initiated_method")
     callInitiatedFallbackUrl = TextOrNull(source="initiated_fallback_url")
@@ -195,6 +199,7 @@ EXAMPLE: dict[str, object] = {
     "mediaTimeout": 30,
     "keepalive": 25,
     "sipHeaders": False,
+    "maskDigits": False,
     "callInitiatedCallbackUrl": "https://backend.example.com/initiate",
     "callInitiatedMethod": "POST",
     "callInitiatedFallbackUrl": None,
