@@ -31,7 +31,7 @@ def forget_number(apps: StateApps, _editor: BaseDatabaseSchemaEditor) -> None:
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('voiceapps', '0010_webhook_pacing'),
+        ('voiceapps', '0011_wanted_state'),
     ]
 
     operations = [
