@@ -39,6 +39,8 @@ class NodeView:
     """The external transports of a proxy, with their ports."""
     load: int
     boot: str
+    live: bool
+    """Whether it is heard: its last heartbeat is at most `NODE_LIVE_SECONDS` old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +116,17 @@ def is_to_drain(name: str) -> bool:
 
 def node_health(row: Node) -> str:
     """Return the state that a process reports, or `silent` where its heartbeats do not arrive."""
-    silent = (timezone.now() - row.seen_at).total_seconds() > NODE_LIVE_SECONDS
-    return "silent" if silent and row.state != NodeState.DOWN else row.state
+    return "silent" if _is_silent(row) and row.state != NodeState.DOWN else row.state
 
 
 def _node_view(row: Node) -> NodeView:
     state = NodeState.DRAINING if row.wanted == WantedState.DRAINING else row.state
     places = row.public_address, row.internal_address, _transports(row)
-    return NodeView(row.name, row.role, state, *places, row.load, row.boot)
+    return NodeView(row.name, row.role, state, *places, row.load, row.boot, not _is_silent(row))
+
+
+def _is_silent(row: Node) -> bool:
+    return (timezone.now() - row.seen_at).total_seconds() > NODE_LIVE_SECONDS
 
 
 def _transports(row: Node) -> tuple[tuple[str, int], ...]:
@@ -129,13 +134,23 @@ def _transports(row: Node) -> tuple[tuple[str, int], ...]:
     return tuple((name, int(port)) for name, _, port in pairs)
 
 
-def node_pool(role: str) -> tuple[NodeView, ...]:
-    """Return the live processes of a role or, if all of them are silent, those that were live within `POOL_SECONDS`.
+def known_nodes(role: str) -> tuple[NodeView, ...]:
+    """Return the processes of a role that were live within `POOL_SECONDS` and have not reported their end: they may hold calls."""
+    return live_nodes(role, seconds=POOL_SECONDS)
+
+
+def pool_of(known: Sequence[NodeView]) -> tuple[NodeView, ...]:
+    """Return those of the known nodes of a role that are live or, if all of them are silent, all.
 
     If all nodes fall silent at once, the likely cause is a slow database, not their death. A node that has reported its end is never in the
     pool, and a caller of a dead node notices within a second.
     """
-    return live_nodes(role) or live_nodes(role, seconds=POOL_SECONDS)
+    return tuple(node for node in known if node.live) or tuple(known)
+
+
+def node_pool(role: str) -> tuple[NodeView, ...]:
+    """Return the processes of a role that take part in its work."""
+    return pool_of(known_nodes(role))
 
 
 @dataclass(frozen=True, slots=True)

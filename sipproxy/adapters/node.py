@@ -66,8 +66,8 @@ class ProxyNode:
         # One worker writes to the kernel for all: it gets the bans of the others from the database.
         self._kernel = KernelSet(config.external, registry=registry) if config.guard_kernel and config.worker == 0 else None
         # With static targets only this proxy knows when a call ends.
-        self._nodes = None if config.callflow_targets else LiveNodes(database, "callflow", self._server.replace_nodes, seconds=1.0)
-        self._proxies = LiveNodes(database, "sipproxy", self._server.replace_proxies, seconds=2.0)
+        self._nodes = None if config.callflow_targets else LiveNodes(database, "callflow", self._server.replace_nodes, keeps_silent=True)
+        self._proxies = LiveNodes(database, "sipproxy", self._server.replace_proxies)
         self._ended = EndedCalls(database, settled=self._server.settled_calls, forget=self._server.forget_calls)
         self._served = False
 

@@ -11,7 +11,9 @@ from django.db import DatabaseError
 from daemonkit.address import Address
 from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
 from voiceapps.rules.reports import Role
-from voiceapps.selectors import NodeView, node_pool
+from voiceapps.selectors import NodeView, known_nodes, pool_of
+
+REFRESH_SECONDS = 1.0
 
 OnNodes = Callable[[tuple[Address, ...], tuple[Address, ...]], None]
 
@@ -19,16 +21,17 @@ log = structlog.get_logger(__name__)
 
 
 class LiveNodes:
-    """Calls `on_nodes` at each refresh with the nodes of a role that take calls, the least loaded first, and with all that live.
+    """Calls `on_nodes` each second with the nodes of a role that take calls, the least loaded first, and with all that live.
 
+    `keeps_silent` adds to the latter those that have fallen silent lately: one that cannot reach the database still has its calls.
     While the database does not answer, the last known nodes stay in use.
     """
 
-    def __init__(self, database: DatabaseExecutor, role: Role, on_nodes: OnNodes, *, seconds: float) -> None:
+    def __init__(self, database: DatabaseExecutor, role: Role, on_nodes: OnNodes, *, keeps_silent: bool = False) -> None:
         self._database = database
+        self._keeps_silent = keeps_silent
         self._role = role
         self._on_nodes = on_nodes
-        self._seconds = seconds
         self._by_address: dict[Address, NodeView] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -48,18 +51,21 @@ class LiveNodes:
 
     async def _refresh_forever(self) -> None:
         while True:
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(REFRESH_SECONDS)
             await self._refresh()
 
     async def _refresh(self) -> None:
         try:
-            nodes = await self._database.read(node_pool, self._role)
+            known = await self._database.read(known_nodes, self._role)
         except (DatabaseError, DatabaseBusyError) as error:
             log.warning("nodes_unavailable", role=self._role, error=str(error))
             return
-        self._by_address = {_address(node): node for node in nodes}
-        by_load = sorted(nodes, key=lambda node: node.load)
-        self._on_nodes(tuple(_address(node) for node in by_load if node.state == "up"), tuple(_address(node) for node in by_load))
+        # The live ones last: an address may have been another node's before.
+        self._by_address = {_address(node): node for node in sorted(known, key=lambda node: node.live)}
+        pool = pool_of(known)
+        by_load = sorted(pool, key=lambda node: node.load)
+        up = tuple(_address(node) for node in by_load if node.state == "up")
+        self._on_nodes(up, tuple(map(_address, known if self._keeps_silent else pool)))
 
 
 def _address(node: NodeView) -> Address:
