@@ -23,6 +23,8 @@ from tests.support.rtpengine import CALLS, FIRST_SSRC, PACKETS, Rtpengine, Voice
 
 pytestmark = pytest.mark.daemons
 
+MAX_LOST = 3
+"""Packets of a sentence that a busy machine may drop on their way to a caller."""
 COUNT = CALLS or 30
 RATE = 10
 SECONDS = COUNT / RATE + 60
@@ -103,9 +105,17 @@ def call(fleet: Fleet, application: Application, directory: Path, calls: int) ->
     assert (counts["SuccessfulCall"], counts["FailedCall"]) == (calls, 0)
     assert len(voice.said) == len(voice.heard) == calls
     # All heard the same sentence, each from the port that it spoke to.
-    assert len({tuple(sentence(packets)) for packets in voice.heard.values()}) == 1
+    heard = [sentence(packets) for packets in voice.heard.values()]
+    whole = max(heard, key=len)
+    assert all(is_part(one, whole) and len(whole) - len(one) <= MAX_LOST for one in heard), sorted(map(len, heard))
     assert Counter(frozenset(places) for places in voice.sources.values()) == Counter(frozenset([place]) for place in voice.said.values())
     return voice
+
+
+def is_part(some: list[bytes], whole: list[bytes]) -> bool:
+    """Return whether the payloads come in the whole, in their order."""
+    rest = iter(whole)
+    return all(payload in rest for payload in some)
 
 
 def sentence(packets: list[bytes]) -> list[bytes]:
