@@ -7,19 +7,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 
 from voiceapps.daemon.journal import Journal, JournalFullError
-from voiceapps.daemon.report_lines import Cipher, from_line, to_line
+from voiceapps.daemon.report_lines import Cipher, from_line, octets_of, to_line
 from voiceapps.rules.reports import Batch, Origin, Report
 
 MAX_QUEUED_REPORTS = 50_000
+MAX_QUEUED_OCTETS = 128 * 1024 * 1024
+"""Of the lines that the reports in memory are or would be."""
 MAX_BATCH = 500
 MAX_RECENT = 5_000
+MAX_RECENT_OCTETS = 32 * 1024 * 1024
 """Reports of a journal that are known in memory; if there are more, the journal is read."""
 
 log = structlog.get_logger(__name__)
@@ -37,27 +40,73 @@ class Lane(Protocol):
         """Drop the reports of the batch that was returned last: they are written, or refused for good."""
 
 
+T = TypeVar("T")
+
+
+class _Queue(Generic[T]):
+    """A queue that knows how many octets are in it."""
+
+    def __init__(self) -> None:
+        self.octets = 0
+        self._items: deque[tuple[T, int]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[T]:
+        return (item for item, _ in self._items)
+
+    def exceeds(self, most: int, most_octets: int) -> bool:
+        """Return whether there is more in it than either bound allows."""
+        return len(self) > most or self.octets > most_octets
+
+    def has_room(self, octets: int) -> bool:
+        """Return whether the bounds of a lane allow one more."""
+        return len(self) < MAX_QUEUED_REPORTS and self.octets + octets <= MAX_QUEUED_OCTETS
+
+    def append(self, item: T, octets: int) -> None:
+        """Add an item at the end."""
+        self._items.append((item, octets))
+        self.octets += octets
+
+    def oldest(self) -> T:
+        """Return the oldest item."""
+        return self._items[0][0]
+
+    def popleft(self) -> T:
+        """Take the oldest item."""
+        item, octets = self._items.popleft()
+        self.octets -= octets
+        return item
+
+    def clear(self) -> None:
+        """Drop all items."""
+        self._items.clear()
+        self.octets = 0
+
+
 class MemoryLane:
     """Reports in memory."""
 
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
-        self._queue: deque[Report] = deque()
+        self._queue: _Queue[Report] = _Queue()
         self._first = 1
 
     def __len__(self) -> int:
         return len(self._queue)
 
     def put(self, report: Report) -> bool:
-        """Queue a report; False where there is no room."""
-        if len(self._queue) >= MAX_QUEUED_REPORTS:
+        """Queue a report; False where there is no room. Raises ValueError for one that cannot be written."""
+        octets = octets_of(report)
+        if not self._queue.has_room(octets):
             return False
-        self._queue.append(report)
+        self._queue.append(report, octets)
         return True
 
     def batch(self) -> Batch | None:
         """Return the oldest reports."""
-        some = tuple(self._queue[index] for index in range(min(len(self._queue), MAX_BATCH)))
+        some = tuple(islice(self._queue, MAX_BATCH))
         return Batch(some, self.origin, self._first) if some else None
 
     def drop(self, batch: Batch) -> None:
@@ -88,8 +137,8 @@ class JournalLane:
         self._number = 0
         self._dropped = 0
         self._knows_all = journal.is_empty
-        self._recent: deque[_Known] = deque()
-        self._held: deque[_Known] = deque()
+        self._recent: _Queue[_Known] = _Queue()
+        self._held: _Queue[_Known] = _Queue()
         self._shown: list[bytes] = []
         self.unreadable = 0
         """Lines that could not be read: of another version, or damaged."""
@@ -100,10 +149,10 @@ class JournalLane:
     def put(self, report: Report) -> bool:
         """Append a report; False where neither the disk nor the memory has room. Raises ValueError for one that cannot be written."""
         line = to_line(self._number + 1, report, self._cipher)
-        if len(self._held) >= MAX_QUEUED_REPORTS:
+        if not self._held.has_room(len(line)):
             return False
         self._number += 1
-        self._held.append(_Known(self._number, report, line))
+        self._held.append(_Known(self._number, report, line), len(line))
         self._settle()
         return True
 
@@ -142,15 +191,15 @@ class JournalLane:
         """Move what waits in memory to the journal, as far as it has room."""
         while self._held:
             try:
-                self._journal.append(self._held[0].line)
+                self._journal.append(self._held.oldest().line)
             except (OSError, JournalFullError) as error:
                 if len(self._held) == 1:
                     log.warning("journal_full", error=str(error))
                 return
             moved = self._held.popleft()
             if self._knows_all:
-                self._recent.append(moved)
-                if len(self._recent) > MAX_RECENT:
+                self._recent.append(moved, len(moved.line))
+                if self._recent.exceeds(MAX_RECENT, MAX_RECENT_OCTETS):
                     self._recent.clear()
                     self._knows_all = False
 

@@ -36,6 +36,11 @@ def to_line(number: int, report: Report, cipher: Cipher) -> bytes:
     return b'[%d,"%b",%b]\n' % (number, kind.encode(), fields)
 
 
+def octets_of(report: Report) -> int:
+    """Return about how long a report's line is; raises ValueError for text that is no Unicode."""
+    return len(_ENCODER.encode(report))
+
+
 def from_line(line: bytes, cipher: Cipher) -> tuple[int, Report]:
     """Read a line; raises ValueError if it is none, or the report of another version, or was encrypted with another key."""
     number, kind, fields = _DECODER.decode(line)

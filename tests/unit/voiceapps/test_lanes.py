@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,37 @@ def test_memory_has_a_size(lane: JournalLane, monkeypatch: pytest.MonkeyPatch) -
     assert taken(lane) == taken(memory) == [1, 2]
     lane.put(message(3))
     assert taken(lane) == [3]
+
+
+def test_long_reports_are_fewer(lane: JournalLane, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(lanes, "MAX_QUEUED_OCTETS", 10_000)
+    long = replace(message(0), text="x" * 4_000)
+    memory = MemoryLane(ORIGIN)
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", refuse)
+        for some in (lane, memory):
+            assert [some.put(long) for _ in range(3)] == [True, True, False]
+            assert some.put(message(3))
+    for some in (lane, memory):
+        batch = some.batch()
+        assert batch is not None
+        assert len(batch.reports) == 3
+        some.drop(batch)
+        assert some.put(long)
+
+
+def test_long_reports_are_read_from_the_journal_sooner(lane: JournalLane, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "MAX_RECENT_OCTETS", 1_000)
+    for number in range(1, 20):
+        lane.put(message(number))
+    with monkeypatch.context() as unread:
+        unread.setattr(Journal, "peek", None)
+        with pytest.raises(TypeError):
+            lane.batch()
+    assert taken(lane) == list(range(1, 20))
 
 
 def test_more_than_memory_holds_is_read_from_the_journal(lane: JournalLane, monkeypatch: pytest.MonkeyPatch) -> None:
