@@ -15,6 +15,7 @@ from daemonkit.address import Address
 from daemonkit.errors import CannotStart
 from daemonkit.options import add_daemon_options, metrics_address
 from daemonkit.service import Service, run
+from sipuri_project import logging
 from sipuri_project.start.begin import begin
 from voiceapps.daemon.ledger import LedgerError
 
@@ -50,4 +51,7 @@ class DaemonCommand(BaseCommand):
             )
         except (CannotStart, LedgerError) as error:
             raise CommandError(str(error)) from error
+        finally:
+            # Whatever ended it is the last line.
+            logging.flush()
         sys.exit(code)

@@ -11,6 +11,8 @@ from typing import Any
 
 import structlog
 
+from sipuri_project.terminal import STDERR, Terminal
+
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -25,6 +27,31 @@ _NEVER_BELOW_INFO = ("aiohttp", "asyncio", "django")
 def _not_a_probe(record: logging.LogRecord) -> bool:
     """Return False for the failed health checks of the web role, which are not errors; True for any other line."""
     return getattr(record, "status_code", None) != 503
+
+
+class LogHandler(logging.Handler):
+    """Writes to stderr in a thread: a log that nobody reads must not stop a call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._terminal = Terminal(STDERR)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue a line."""
+        try:
+            self._terminal.say(self.format(record))
+        except Exception:  # noqa: BLE001  # as the standard library's handlers: a line that cannot be formatted ends nothing
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Wait a moment until the lines are written."""
+        self._terminal.flush()
+
+
+def flush() -> None:
+    """Bring the log up to date, before what is written past it."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 def configure(options: dict[str, Any]) -> None:
@@ -52,7 +79,7 @@ def configure(options: dict[str, Any]) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"structured": formatter},
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+            "handlers": {"stderr": {"class": "sipuri_project.logging.LogHandler", "formatter": "structured"}},
             "root": {"handlers": ["stderr"], "level": level},
             "filters": {"no_probes": {"()": lambda: _not_a_probe}},
             "loggers": {

@@ -25,7 +25,7 @@ from daemonkit.address import Address
 from daemonkit.orphans import command_that_ends_with_us
 from daemonkit.sockets import AddressUnavailable
 from sipuri_project.readiness import announce_ready
-from sipuri_project.terminal import Terminal
+from sipuri_project.terminal import STDERR, Terminal
 
 START_SECONDS = 5.0
 RESTART_SECONDS = 1.0
@@ -117,7 +117,7 @@ class _Supervisor:
         self._children: dict[str, _Child] = {}
         self._stopping = asyncio.Event()
         self._failure: str | None = None
-        self._terminal = Terminal(sys.stderr)
+        self._terminal = Terminal(STDERR)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -130,7 +130,7 @@ class _Supervisor:
         await self._stop([role for role in self._wanted if not role.outlives_calls], self._drain_seconds + STOP_SECONDS)
         await self._stop([role for role in self._wanted if role.outlives_calls], STOP_SECONDS)
         await asyncio.gather(*watchers)
-        self._terminal.close()
+        self._terminal.flush()
         if self._failure:
             raise CannotStartError(self._failure)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from django.core.cache import cache
 from django.test import Client
 from hypothesis import settings
 
+from sipuri_project.logging import flush
 from tests.support.api import ApiCustomer
 from voiceapps.services import accounts, clients
 from voiceapps.services.audit import Actor
@@ -14,6 +17,16 @@ from voiceapps.services.audit import Actor
 # A machine that does other work at the same time is no fault of what is tested.
 settings.register_profile("sipuri", deadline=None)
 settings.load_profile("sipuri")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Have a test's log written while its output is captured."""
+    try:
+        yield
+    finally:
+        flush()
+
 
 ACTOR = Actor("test")
 SECRET = "a-client-secret-of-enough-length"

@@ -7,6 +7,7 @@ is not ready, and ends. Its journal tells the rest to its next boot.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -85,7 +86,7 @@ class NodeReporter:
         self._draining = Draining(self.database, name, is_to_drain, self._on_draining)
         self._work: Work | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._end_process: Callable[[], None] = lambda: os._exit(1)
+        self._end_process: Callable[[], None] = _end_process
         self.put: Callable[[Report], None] = self._writer.put
         """Queues a record; never waits and never raises."""
 
@@ -154,6 +155,12 @@ class NodeReporter:
             transports=state.transports,
             boot=self._writer.boot,
         )
+
+
+def _end_process() -> None:
+    """End without waiting for any thread; only the log gets a moment to say why."""
+    logging.shutdown()
+    os._exit(1)
 
 
 def _text(address: Address | None) -> str:

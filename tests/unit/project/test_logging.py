@@ -21,6 +21,17 @@ logging.getLogger("celery.beat").info("Sending due task")
 logging.getLogger("daemon").debug("detail")
 """
 
+FLOOD = """
+import logging, sys
+from sipuri_project.logging import configure
+configure({"json": True, "level": "info"})
+for number in range(20):
+    logging.getLogger("flood").info("%d %s", number, "x" * 1_000_000)
+print("went on", flush=True)
+sys.stdin.readline()
+logging.getLogger("flood").info("the end")
+"""
+
 
 def lines(level: str) -> list[dict[str, Any]]:
     run = subprocess.run([sys.executable, "-c", SCRIPT, level], capture_output=True, text=True, check=True)
@@ -35,3 +46,20 @@ def test_the_level_decides_what_is_written() -> None:
 
 def test_what_is_bound_to_a_call_stands_in_each_of_its_lines() -> None:
     assert [line.get("call_id") for line in lines("debug")] == ["c-1", "c-1", None]
+
+
+def test_a_log_that_nobody_reads_stops_nothing() -> None:
+    """Lines of a megabyte, too: what waits of them is bounded, and the rest is counted."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", FLOOD], stdin=pipe, stdout=pipe, stderr=pipe, text=True) as flood:
+        assert flood.stdin and flood.stdout and flood.stderr
+        assert flood.stdout.readline() == "went on\n"
+        shown = [flood.stderr.readline()]
+        while len(shown) < 4:
+            shown.append(flood.stderr.readline())
+        flood.stdin.write("\n")
+        flood.stdin.close()
+        shown += flood.stderr.readlines()
+    assert [json.loads(line)["event"].split()[0] for line in shown[:4]] == ["0", "1", "2", "3"]
+    assert shown[4] == "(16 lines are left out: nobody read them)\n"
+    assert json.loads(shown[5])["event"] == "the end"

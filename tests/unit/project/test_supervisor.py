@@ -140,10 +140,9 @@ async def test_a_role_that_has_stood_once_may_die_again_and_again(monkeypatch: p
     def see(text: str) -> None:
         lines.append(text.rpartition("| ")[2].rstrip())
         if lines[-1] == "stands":
-            loop.call_soon_threadsafe(stands.set)
+            stands.set()
 
-    loop = asyncio.get_running_loop()
-    monkeypatch.setattr(sys, "stderr", Screen(see))
+    monkeypatch.setattr(module, "Terminal", lambda _: Screen(see))
     async with supervised(FRAIL, str(tmp_path / "lives")):
         await stands.wait()
     again = "ended with exit code 0; starting it again in"
@@ -151,8 +150,8 @@ async def test_a_role_that_has_stood_once_may_die_again_and_again(monkeypatch: p
 
 
 async def test_a_line_that_is_too_long_stops_no_output(monkeypatch: pytest.MonkeyPatch) -> None:
-    said, loop = asyncio.Event(), asyncio.get_running_loop()
-    monkeypatch.setattr(sys, "stderr", Screen(lambda text: loop.call_soon_threadsafe(said.set) if text == "role       | said\n" else None))
+    said = asyncio.Event()
+    monkeypatch.setattr(module, "Terminal", lambda _: Screen(lambda text: said.set() if text == "role       | said" else None))
     async with supervised(TALKER):
         await said.wait()
 
@@ -160,8 +159,8 @@ async def test_a_line_that_is_too_long_stops_no_output(monkeypatch: pytest.Monke
 class Screen:
     """What stands in for the terminal."""
 
-    def __init__(self, write: Callable[[str], object]) -> None:
-        self.write = write
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self.say = say
 
     def flush(self) -> None:
-        """Show at once, as ever."""
+        """Nothing waits."""

@@ -5,58 +5,99 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from sipuri_project import terminal as module
 from sipuri_project.terminal import Terminal
 
+PIPE_OCTETS = 4096
+LINE = "x" * 999
 
-def test_lines_come_out_in_order() -> None:
-    read_end, write_end = os.pipe()
-    with os.fdopen(write_end, "w") as stream:
-        terminal = Terminal(stream)
-        for number in range(100):
-            terminal.say(str(number))
-        terminal.close()
-    with os.fdopen(read_end) as shown:
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    """Return the two ends of a pipe that takes little, the one for reading first."""
+    ends = os.pipe()
+    fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, PIPE_OCTETS)
+    yield ends
+    for end in ends:
+        try:
+            os.close(end)
+        except OSError:
+            continue
+
+
+def read_lines(end: int, last: str) -> list[str]:
+    """Read up to a line."""
+    lines = []
+    with os.fdopen(end) as shown:
+        for line in shown:
+            lines.append(line.rstrip("\n"))
+            if lines[-1] == last:
+                break
+    return lines
+
+
+def test_lines_come_out_in_order(pipe: tuple[int, int]) -> None:
+    terminal = Terminal(pipe[1])
+    for number in range(100):
+        terminal.say(str(number))
+    terminal.flush()
+    os.close(pipe[1])
+    with os.fdopen(pipe[0]) as shown:
         assert shown.read().split() == [str(number) for number in range(100)]
 
 
-def test_a_pipe_that_nobody_reads_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_LINES", 10)
+def test_a_pipe_that_nobody_reads_delays_nobody(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_WAITING", 20_000)
     monkeypatch.setattr(module, "LAST_SECONDS", 0.01)
-    read_end, write_end = os.pipe()
-    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
-    terminal = Terminal(os.fdopen(write_end, "w"))
+    os.write(pipe[1], bytes(PIPE_OCTETS - 1) + b"\n")
+    terminal = Terminal(pipe[1])
     for _ in range(100):
-        terminal.say("x" * 10_000)
-    while terminal._lines.full():  # until the thread has taken the first one
-        threading.Event().wait(0.001)
-    terminal.say("this one goes behind the word about the others")
-    terminal.close()
-    lines: list[str] = []
-    seen = threading.Event()
-
-    def read() -> None:
-        with os.fdopen(read_end) as shown:
-            for line in shown:
-                lines.append(line.strip())
-                if line == "back\n":
-                    seen.set()
-
-    threading.Thread(target=read, daemon=True).start()
-    while not seen.wait(0.01):
+        terminal.say(LINE)
+    terminal.flush()
+    shown: list[str] = []
+    reader = threading.Thread(target=lambda: shown.extend(read_lines(pipe[0], "back")), daemon=True)
+    reader.start()
+    tries = 0
+    while reader.is_alive():
         terminal.say("back")
-    assert sum(line.startswith("x") for line in lines) == 10
-    assert lines[10] == "(90 lines are left out: nobody read them)"
+        tries += 1
+        reader.join(0.01)
+    assert shown[1:21] == [LINE] * 20
+    left_out = int(shown[21].removeprefix("(").removesuffix(" lines are left out: nobody read them)"))
+    assert 80 <= left_out < 80 + tries
+    assert shown[22:] == ["back"]
 
 
-def test_a_reader_that_is_gone_ends_nothing() -> None:
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    terminal = Terminal(os.fdopen(write_end, "w"))
+def test_a_line_that_is_too_long_is_left_out_and_no_other(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_WAITING", 1_000)
+    terminal = Terminal(pipe[1])
+    terminal.say("y" * 1_000)
+    terminal.say("next")
+    assert read_lines(pipe[0], "next") == ["(1 lines are left out: nobody read them)", "next"]
+
+
+def test_a_reader_that_is_gone_ends_nothing(pipe: tuple[int, int]) -> None:
+    os.close(pipe[0])
+    terminal = Terminal(pipe[1])
     for _ in range(3):
         terminal.say("nobody hears this")
-    terminal.close()
-    assert not terminal._thread.is_alive()
+    terminal.flush()
+    assert terminal._waiting == 0
+
+
+def test_a_process_that_is_forked_writes_its_own_lines_and_no_others(pipe: tuple[int, int]) -> None:
+    terminal = Terminal(pipe[1])
+    terminal.say("parent")
+    terminal.flush()
+    child = os.fork()
+    if child == 0:
+        terminal.say("child")
+        terminal.flush()
+        os._exit(0)
+    os.waitpid(child, 0)
+    terminal.say("parent again")
+    assert read_lines(pipe[0], "parent again") == ["parent", "child", "parent again"]
