@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from callflow.aio.budget import Budget
 from mediarelay.rtp.g711 import ulaw_to_pcm16
 
 RATE = 8_000
@@ -19,6 +20,8 @@ FLUSH_BYTES = RATE
 """Audio that is buffered before the thread writes it: one second."""
 MAX_PENDING_WRITES = 60
 """Writes that may wait for a slow disk; with one more the recording fails."""
+MAX_PENDING_BYTES = 128 * 1024 * 1024
+"""What may wait of all recordings: half a minute of 500."""
 
 
 class RecordingFailed(Exception):
@@ -38,12 +41,13 @@ class RecorderPool:
 
     def __init__(self, directory: str) -> None:
         self._directory = Path(directory)
+        self._pending = Budget(MAX_PENDING_BYTES)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recorder")
 
     def start(self, call_id: str, recording_id: str, max_seconds: float) -> Recorder:
         """Open `<directory>/<call id>/<recording id>.wav` and return its recorder."""
         path = self._directory / call_id / f"{recording_id}.wav"
-        return Recorder(self._thread, path, int(max_seconds * RATE))
+        return Recorder(self._thread, self._pending, path, int(max_seconds * RATE))
 
     async def close(self) -> None:
         """Wait until everything queued is written."""
@@ -53,13 +57,14 @@ class RecorderPool:
 class Recorder:
     """One recording: `write` frames, then `finish` once."""
 
-    def __init__(self, thread: ThreadPoolExecutor, path: Path, max_samples: int) -> None:
+    def __init__(self, thread: ThreadPoolExecutor, room: Budget, path: Path, max_samples: int) -> None:
         self._buffer = bytearray()
         self._file: wave.Wave_write | None = None
         self._left = max_samples
         self._path = path
         self._pending: list[Future[None]] = []
         self._problem: str | None = None
+        self._room = room
         self._samples = 0
         self._thread = thread
         self._submit(b"")
@@ -88,7 +93,7 @@ class Recorder:
 
     def _submit(self, ulaw: bytes) -> None:
         self._pending = [write for write in self._pending if not write.done()]
-        if len(self._pending) >= MAX_PENDING_WRITES:
+        if len(self._pending) >= MAX_PENDING_WRITES or not self._room.take(len(ulaw)):
             self._problem = "The disk is too slow for the recording."
             return
         self._pending.append(self._thread.submit(self._append, ulaw))
@@ -96,8 +101,13 @@ class Recorder:
     # In the thread.
 
     def _append(self, ulaw: bytes) -> None:
-        if self._problem:
-            return
+        try:
+            if not self._problem:
+                self._write(ulaw)
+        finally:
+            self._room.give_back(len(ulaw))
+
+    def _write(self, ulaw: bytes) -> None:
         try:
             if self._file is None:
                 self._file = self._open()
