@@ -25,6 +25,8 @@ class CallflowConfig:
     """Cache of synthesised prompts."""
     invite_key: bytes = field(repr=False)
     """Opens the seals of the proxies' INVITEs; the same in the whole fleet."""
+    spool_dir: str
+    """Where sounds lie that are too long for memory, in files without names."""
     session_expires: int = 1800
     max_calls: int = 500
 

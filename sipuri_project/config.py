@@ -138,6 +138,7 @@ def callflow_config() -> CallflowConfig:
         recordings_dir=str(settings.RECORDINGS_DIR),
         prompts_dir=str(settings.PROMPTS_DIR),
         invite_key=_invite_key(),
+        spool_dir=str(settings.VAR_DIR),
     )
 
 

@@ -10,6 +10,7 @@ from callflow.aio.recorder import Recorder
 from callflow.aio.services import Services
 from callflow.audio.digit_method import DigitMethod, DigitMethodChoice
 from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, PlaybackFinished
+from callflow.audio.octets import Octets
 from callflow.audio.session import AudioSession
 from callflow.engine.call_engine import CallEngine
 from callflow.sip.sdp_answer import RemoteMedia
@@ -76,7 +77,7 @@ class CallMedia:
 
     # Effects of the engine.
 
-    def play(self, number: int, ulaw: bytes) -> None:
+    def play(self, number: int, ulaw: Octets) -> None:
         """Queue a sound; the engine hears of its end under `number`."""
         if self._session:
             self._playing[self._session.play(ulaw)] = number

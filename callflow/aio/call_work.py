@@ -12,6 +12,7 @@ from callflow.aio.recorder import Recorder, RecordingFailed
 from callflow.aio.services import Services
 from callflow.aio.sounds import SoundUnavailable
 from callflow.aio.speech import SpeechUnavailable
+from callflow.aio.spool import NoRoomError
 from callflow.engine.call_engine import CallEngine
 from callflow.engine.effects import ApplicationWanted, AudioWanted, FetchDocument, SpeechWanted
 from voiceapps.rules.endings import EndReason
@@ -84,6 +85,8 @@ class CallWork:
             ulaw = await self._services.sounds.fetch(wanted)
         except SoundUnavailable as error:
             self._engine.sound_failed(wanted.number, EndReason.APPLICATION_ERROR, str(error), time.monotonic())
+        except NoRoomError as error:
+            self._engine.sound_failed(wanted.number, EndReason.INTERNAL_ERROR, str(error), time.monotonic())
         else:
             self._engine.sound_ready(wanted.number, ulaw, time.monotonic())
 
@@ -103,7 +106,7 @@ class CallWork:
     async def _speak(self, wanted: SpeechWanted) -> None:
         try:
             ulaw = await self._services.speaker.say(wanted.markup, wanted.voice)
-        except SpeechUnavailable as error:
+        except (SpeechUnavailable, NoRoomError) as error:
             self._engine.sound_failed(wanted.number, EndReason.INTERNAL_ERROR, str(error), time.monotonic())
         else:
             self._engine.sound_ready(wanted.number, ulaw, time.monotonic())

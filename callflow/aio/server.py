@@ -16,6 +16,7 @@ from callflow.aio.services import FindApplication, Services, SipSide
 from callflow.aio.sip_endpoint import SipEndpoint
 from callflow.aio.sounds import SoundFetcher
 from callflow.aio.speech import Speaker
+from callflow.aio.spool import Spool
 from callflow.config import CallflowConfig
 from callflow.sip.events import AgentEvent, CallArrived, StrangerRefused
 from daemonkit.address import Address
@@ -105,11 +106,15 @@ class CallflowServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._services.sounds.close()
         await self._services.recorders.close()
         await self._services.client.close()
         self._sip_endpoint.close()
 
     def _make_services(self, client: WebhookClient) -> Services:
+        spool = Spool(self._config.spool_dir)
+        self._metrics.observe("sound_memory_octets", "Octets of sounds in memory", lambda: spool.memory.held)
+        self._metrics.observe("sound_disk_octets", "Octets of sounds on the disk", lambda: spool.disk.held)
         return Services(
             config=self._config,
             client=client,
@@ -117,8 +122,8 @@ class CallflowServer:
             metrics=self._metrics,
             put_record=self._put_record,
             recorders=RecorderPool(self._config.recordings_dir),
-            sounds=SoundFetcher(client),
-            speaker=Speaker(self._config.prompts_dir),
+            sounds=SoundFetcher(client, spool),
+            speaker=Speaker(self._config.prompts_dir, spool),
             spawn=self._spawn,
         )
 

@@ -1,18 +1,32 @@
-"""Fetch and decode the sound files of `<PlayAudio>`."""
+"""Fetch and decode the sound files of `<PlayAudio>`.
+
+A download is written to the spool as it comes, and decoded there. Calls that play equal files at the same time share one of them;
+what was fetched is compared, not where from: a URL may give another file to each call.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from weakref import WeakValueDictionary
 
 from callflow.aio.convert import to_ulaw
+from callflow.aio.spool import Spool, Spooled
 from callflow.audio.wav import Wav, WavError
 from callflow.engine.effects import AudioWanted
-from voiceapps.daemon.outbound import WebhookClient
+from voiceapps.daemon.outbound import TooLargeError, WebhookClient
+from voiceapps.rules.content_coding import decompressed_parts, is_compressed
 
 MAX_SOUND_BYTES = 32 * 1024 * 1024
 """Longest file that is fetched: an hour of G.711, three minutes of CD stereo."""
 MAX_DECODERS = 2
-"""Files decoded at once; each may take a few times its size in memory."""
+"""Files decoded at once."""
+MAX_THREADS = 2 * MAX_DECODERS
+"""Those that are not decoding write downloads."""
+_BLOCK_BYTES = 64 * 1024
 
 
 class SoundUnavailable(Exception):
@@ -22,32 +36,81 @@ class SoundUnavailable(Exception):
 class SoundFetcher:
     """Fetches URLs as µ-law audio."""
 
-    def __init__(self, client: WebhookClient) -> None:
+    def __init__(self, client: WebhookClient, spool: Spool) -> None:
         self._client = client
         self._decoders = asyncio.Semaphore(MAX_DECODERS)
+        self._playing: WeakValueDictionary[bytes, Spooled] = WeakValueDictionary()
+        """The sounds that calls hold, by the digest of their files."""
+        self._spool = spool
+        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="sounds")
 
-    async def fetch(self, wanted: AudioWanted) -> bytes:
-        """Return a file's audio as µ-law at 8 kHz; raises SoundUnavailable."""
+    async def fetch(self, wanted: AudioWanted) -> Spooled:
+        """Return a file's audio as µ-law at 8 kHz; raises SoundUnavailable, NoRoomError."""
+        download = self._spool.new()
         answer = await self._client.fetch(
             wanted.url,
             username=wanted.username,
             password=wanted.password,
             timeout_seconds=wanted.timeout_seconds,
             max_bytes=MAX_SOUND_BYTES,
+            keep=partial(self._keep, download),
         )
-        if answer.status is None:
-            raise SoundUnavailable(f"<PlayAudio> {wanted.url} could not be fetched. {answer.error}")
-        if not 200 <= answer.status < 300:
-            raise SoundUnavailable(f"<PlayAudio> {wanted.url} could not be fetched. It answered {answer.status}.")
+        problem = answer.problem()
+        if problem:
+            raise SoundUnavailable(f"<PlayAudio> {wanted.url} could not be fetched. {problem}")
+        try:
+            return await self._decoded(download, answer.coding)
+        except TooLargeError as error:
+            raise SoundUnavailable(f"<PlayAudio> {wanted.url} could not be fetched. {error}") from error
+        except WavError as error:
+            raise SoundUnavailable(f"<PlayAudio> {wanted.url} cannot be played. {error}") from error
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _keep(self, download: Spooled, data: bytes) -> None:
+        if not download.remember(data):
+            await asyncio.get_running_loop().run_in_executor(self._threads, download.append, data)
+
+    async def _decoded(self, download: Spooled, coding: str) -> Spooled:
         async with self._decoders:
-            try:
-                return await asyncio.to_thread(decode_sound, answer.body)
-            except WavError as error:
-                raise SoundUnavailable(f"<PlayAudio> {wanted.url} cannot be played. {error}") from error
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._shared, download, coding)
+
+    # In a thread.
+
+    def _shared(self, download: Spooled, coding: str) -> Spooled:
+        """Return the sound of a download, which may have been made of an equal one already."""
+        file = self._decompressed(download) if is_compressed(coding) else download
+        digest = hashlib.blake2b(digest_size=32)
+        for block in _blocks(file):
+            digest.update(block)
+        known = self._playing.get(digest.digest())
+        if known is not None:
+            return known
+        decode_sound(file)
+        return self._playing.setdefault(digest.digest(), file)
+
+    def _decompressed(self, download: Spooled) -> Spooled:
+        """Return a download without its Content-Encoding; what is not so compressed stays as it is."""
+        plain = self._spool.new()
+        try:
+            for part in decompressed_parts(_blocks(download), MAX_SOUND_BYTES):
+                plain.append(part)
+        except ValueError:
+            return download
+        if len(plain) > MAX_SOUND_BYTES:
+            raise TooLargeError(MAX_SOUND_BYTES)
+        return plain
 
 
-def decode_sound(data: bytes) -> bytes:
-    """Return a file's audio as µ-law at 8 kHz; raises WavError."""
-    if data[:3] == b"ID3" or (len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0):
+def decode_sound(file: Spooled) -> None:
+    """Replace a file by its audio as µ-law at 8 kHz; raises WavError, NoRoomError."""
+    head = file[:2]
+    if file[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0):
         raise WavError("It is an mp3 file; only wav can be played.")
-    return to_ulaw(Wav.parse(data))
+    to_ulaw(file, Wav.parse(file))
+
+
+def _blocks(file: Spooled) -> Iterator[bytes]:
+    return (file[at : at + _BLOCK_BYTES] for at in range(0, len(file), _BLOCK_BYTES))

@@ -18,6 +18,7 @@ from callflow.audio.agreement import Agreement, Codec
 from callflow.audio.dtmf import plan_digits
 from callflow.audio.events import AudioEvent, DigitsSent, PlaybackFinished
 from callflow.audio.frames import FRAME_OCTETS, SILENCE_FRAME
+from callflow.audio.octets import Octets
 from daemonkit.address import Address
 from mediarelay.rtp.g711 import ULAW_SILENCE, ulaw_to_alaw
 from mediarelay.rtp.packet import RtpPacket
@@ -45,7 +46,7 @@ class Sender:
         self._slot = 0
         self._sent_last_slot = False
         self._talking = False
-        self._plays: deque[tuple[int, bytes, int]] = deque()
+        self._plays: deque[tuple[int, Octets, int]] = deque()
         self._next_play = 1
         self._event_slots: deque[EventStep | None] = deque()
         self._event_timestamp = 0
@@ -59,7 +60,7 @@ class Sender:
         """Start the clock: slot 0 is now."""
         self._started_at = now
 
-    def play(self, ulaw: bytes) -> int:
+    def play(self, ulaw: Octets) -> int:
         """Queue µ-law audio and return the number that `PlaybackFinished` will carry."""
         number = self._next_play
         self._next_play += 1

@@ -15,6 +15,7 @@ from contextlib import suppress
 from callflow.audio.agreement import Agreement
 from callflow.audio.events import AudioEvent
 from callflow.audio.flow import Flow
+from callflow.audio.octets import Octets
 from callflow.audio.receiver import Receiver
 from callflow.audio.rtcp_reports import Reporter
 from callflow.audio.sender import Sender
@@ -71,7 +72,7 @@ class AudioSession:
         if agreement.remote:
             self._source_host = agreement.remote[0]
 
-    def play(self, ulaw: bytes) -> int:
+    def play(self, ulaw: Octets) -> int:
         """Queue µ-law audio and return the number that `PlaybackFinished` will carry."""
         return self._sender.play(ulaw)
 

@@ -1,4 +1,4 @@
-"""Read a WAV file; pure, and safe for files from untrusted servers.
+"""Find the audio of a WAV file; pure, and safe for files from untrusted servers.
 
 The standard library's reader knows neither G.711 nor the placeholder sizes that programs write to a pipe.
 """
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
+from callflow.audio.octets import Octets
+
 MAX_CHUNKS = 100
 """Chunks of one file; real files have two to five before the audio."""
 MIN_RATE, MAX_RATE = 8_000, 192_000
@@ -17,6 +19,8 @@ _FORMAT = struct.Struct("<HHIIHH")
 _UNKNOWN = 0xFFFFFFFF
 _EXTENSIBLE = 0xFFFE
 _EXTENSIBLE_FORMAT_AT = 24
+_FORMAT_OCTETS = _EXTENSIBLE_FORMAT_AT + 2
+"""What is read of a format; files may have more."""
 
 
 class WavError(ValueError):
@@ -37,49 +41,57 @@ _NAMES = {0x0002: "ADPCM", 0x0003: "floating point", 0x0011: "IMA ADPCM", 0x0031
 
 @dataclass(frozen=True, slots=True)
 class Wav:
-    """Audio and its encoding; `frames` holds a whole number of frames."""
+    """The encoding of a file's audio, and where it stands; `size` octets are a whole number of frames."""
 
     encoding: Encoding
     channels: int
     rate: int
-    frames: bytes
+    start: int
+    size: int
+
+    @property
+    def frame_octets(self) -> int:
+        """The octets of one moment: a sample of each channel."""
+        return self.channels * _BITS[self.encoding] // 8
 
     @classmethod
-    def parse(cls, data: bytes) -> Self:
-        """Read a whole file; raises WavError."""
+    def parse(cls, data: Octets) -> Self:
+        """Read a file's chunks up to its audio; raises WavError."""
         if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
             raise WavError("It is not a wav file.")
         form: tuple[Encoding, int, int] | None = None
         position = 12
         for _ in range(MAX_CHUNKS):
-            name, chunk, position = _read_chunk(data, position)
+            name, start, size = _find_chunk(data, position)
+            position = start + size + size % 2
             if name == b"fmt ":
-                form = _read_format(chunk)
+                form = _read_format(data[start : start + min(size, _FORMAT_OCTETS)])
             elif name == b"data":
                 if form is None:
                     raise WavError("Its audio comes before its format.")
                 encoding, channels, rate = form
-                size = channels * _BITS[encoding] // 8
-                if len(chunk) < size:
+                frame = channels * _BITS[encoding] // 8
+                whole = min(size, len(data) - start) // frame * frame
+                if not whole:
                     raise WavError("It holds no audio.")
-                return cls(encoding, channels, rate, chunk[: len(chunk) // size * size])
+                return cls(encoding, channels, rate, start, whole)
         raise WavError("It has too many chunks.")
 
 
-def _read_chunk(data: bytes, position: int) -> tuple[bytes, bytes, int]:
-    """Return a chunk's name, its bytes as far as they are there, and the position of the next one.
+def _find_chunk(data: Octets, position: int) -> tuple[bytes, int, int]:
+    """Return a chunk's name, where its octets begin, and how many it says there are.
 
     Audio of size 0 that the file's own size does not cover, or covers whatever it is, was written to a pipe, before its size was known:
     it goes on to the end.
     """
     if position + 8 > len(data):
         raise WavError("It holds no audio.")
-    name, size = struct.unpack_from("<4sI", data, position)
     start = position + 8
+    name, size = struct.unpack("<4sI", data[position:start])
     covered = int.from_bytes(data[4:8], "little")
     if name == b"data" and not size and (covered == _UNKNOWN or 8 + covered <= start):
         size = len(data) - start
-    return name, data[start : start + size], start + size + size % 2
+    return name, start, size
 
 
 def _read_format(chunk: bytes) -> tuple[Encoding, int, int]:

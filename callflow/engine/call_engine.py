@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from callflow.audio.octets import Octets
 from callflow.bxml import Webhook
 from callflow.config import Application, CallflowConfig
 from callflow.engine import reports
@@ -193,7 +194,7 @@ class CallEngine:
         if step and step.wants_sound(number):
             self.hang_up(reason, now, sentence)
 
-    def sound_ready(self, number: int, ulaw: bytes, now: float) -> None:
+    def sound_ready(self, number: int, ulaw: Octets, now: float) -> None:
         """Take a sound that a verb asked for."""
         step = self._program.step
         if step and step.wants_sound(number):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from callflow.audio.octets import Octets
 from callflow.bxml import Webhook
 from callflow.bxml.voices import Voice
 from voiceapps.rules.endings import EndReason
@@ -78,7 +79,7 @@ class Play:
     """Send audio; answered by `playback_finished` unless StopPlaying comes first."""
 
     number: int
-    ulaw: bytes
+    ulaw: Octets
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
+from callflow.audio.octets import Octets
 from callflow.engine.effects import AudioWanted, Play, SpeechWanted, StopPlaying
 from callflow.engine.step import Stage, Step
 from mediarelay.rtp.g711 import ULAW_SILENCE
@@ -36,7 +37,7 @@ class Prompt:
         self._playing = None
         return True
 
-    def play(self, ulaw: bytes) -> None:
+    def play(self, ulaw: Octets) -> None:
         """Play the sound. An empty one becomes one silent frame, so that its end is reported too."""
         self._wanted, self._playing = None, self._stage.new_number()
         self._stage.emit(Play(self._playing, ulaw or SILENT_FRAME))
@@ -76,7 +77,7 @@ class PromptStep(Step):
         if self._prompt.over(number):
             self._stage.verb_done(now)
 
-    def sound_ready(self, number: int, ulaw: bytes) -> None:
+    def sound_ready(self, number: int, ulaw: Octets) -> None:
         """Play the sound."""
         self._prompt.play(ulaw)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Protocol
 
+from callflow.audio.octets import Octets
 from callflow.bxml import Webhook
 from callflow.engine.effects import Effect
 from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView
@@ -76,7 +77,7 @@ class Step:
     def recording_over(self, recording: RecordingView, now: float) -> None:
         """Take note that the recording's file is complete."""
 
-    def sound_ready(self, number: int, ulaw: bytes) -> None:
+    def sound_ready(self, number: int, ulaw: Octets) -> None:
         """Play the sound that this step asked for."""
 
     def wants_sound(self, number: int) -> bool:

@@ -14,8 +14,9 @@ import hmac
 import json
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -30,14 +31,25 @@ from voiceapps.rules.target import Target
 MAX_RESPONSE_BYTES = 64 * 1024
 MAX_URL_LENGTH = 2048
 MAX_CONNECTIONS = 500
+MAX_DOWNLOADS_PER_HOST = 100
+"""Downloads at once from one host; further ones wait, so that not all connections are one customer's."""
 MAX_REDIRECTS = 5
 """Redirects that a download follows."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 USER_AGENT = "sipuri/1"
+_PIECE_BYTES = 64 * 1024
+_READ_BYTES = 16 * 1024
+"""What a connection may hold unread before it is read no further; besides, it holds what it got at once."""
+
+Keep = Callable[[bytes], Awaitable[None]]
+"""Takes the next octets of a download; until it returns, no more are read."""
 
 
 class TooLargeError(Exception):
     """The answer is longer than allowed."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"The answer is longer than {max_bytes} bytes.")
 
 
 class TooManyRedirectsError(Exception):
@@ -52,9 +64,9 @@ class _Sending:
     target: Target
     headers: dict[str, str]
     data: bytes | None
-    max_bytes: int
-    follows: bool = False
-    """Redirects are followed, so that their bodies are not read."""
+    max_bytes: int = MAX_RESPONSE_BYTES
+    keep: Keep | None = None
+    """Where the body of a download goes; that of a redirect or an error is not read."""
 
 
 @dataclass(slots=True)
@@ -81,26 +93,29 @@ class WebhookClient:
     def __init__(self, *, allow_private: bool, signing_key: bytes) -> None:
         self._signing_key = signing_key
         make_socket = plain_socket if allow_private else guarded_socket
-        self._session = _session(aiohttp.TCPConnector(limit=MAX_CONNECTIONS, use_dns_cache=False, socket_factory=make_socket))
+        connector = partial(aiohttp.TCPConnector, limit=MAX_CONNECTIONS, use_dns_cache=False, socket_factory=make_socket)
+        self._session = _session(connector())
+        self._downloads = _session(connector(limit_per_host=MAX_DOWNLOADS_PER_HOST))
         # Every request of this one opens a connection.
-        self._fresh = _session(
-            aiohttp.TCPConnector(limit=MAX_CONNECTIONS, use_dns_cache=False, socket_factory=make_socket, force_close=True)
-        )
+        self._fresh = _session(connector(force_close=True))
 
     async def send(self, request: OutboundRequest) -> OutboundAnswer:
         """Send a webhook and return its answer; never raises."""
         progress = _Progress()
         return await _timed(self._send(request, progress), request.timeout_seconds, progress)
 
-    async def fetch(self, url: str, *, username: str, password: str, timeout_seconds: float, max_bytes: int) -> OutboundAnswer:
-        """Download a file, such as the audio of `<PlayAudio>`; never raises. Credentials stay within the URL's origin."""
+    async def fetch(self, url: str, *, username: str, password: str, timeout_seconds: float, max_bytes: int, keep: Keep) -> OutboundAnswer:
+        """Download a file, such as the audio of `<PlayAudio>`, as it was coded; raises only what `keep` raises of its own.
+
+        The answer has no body: `keep` gets it. Credentials stay within the URL's origin.
+        """
         progress = _Progress()
-        return await _timed(self._download(url, username, password, max_bytes, progress), timeout_seconds, progress)
+        return await _timed(self._download(url, username, password, max_bytes, keep, progress), timeout_seconds, progress)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
-        await self._fresh.close()
+        for session in (self._session, self._downloads, self._fresh):
+            await session.close()
 
     async def _send(self, request: OutboundRequest, progress: _Progress) -> OutboundAnswer:
         target = _with_credentials(_parse(request.url), request.username, request.password)
@@ -111,23 +126,23 @@ class WebhookClient:
         else:
             data, target = None, target.with_query(_flat(request))
         headers |= self._signed(request, str(target).encode() if data is None else data)
-        answer, _ = await self._exchange(_Sending(request.method, target, headers, data, MAX_RESPONSE_BYTES), progress)
+        answer, _ = await self._exchange(_Sending(request.method, target, headers, data), progress)
         return answer
 
-    async def _download(self, url: str, username: str, password: str, max_bytes: int, progress: _Progress) -> OutboundAnswer:
-        target = _with_credentials(_parse(url), username, password)
+    async def _download(self, url: str, username: str, password: str, max_bytes: int, keep: Keep, progress: _Progress) -> OutboundAnswer:
+        sending = _Sending("GET", _with_credentials(_parse(url), username, password), {}, None, max_bytes, keep)
         for _ in range(MAX_REDIRECTS + 1):
-            answer, location = await self._exchange(_Sending("GET", target, {}, None, max_bytes, follows=True), progress)
+            answer, location = await self._exchange(sending, progress)
             if answer.status not in REDIRECTS or not location:
                 return answer
-            target = target.redirected(location)
+            sending = replace(sending, target=sending.target.redirected(location))
         raise TooManyRedirectsError(f"It redirected more than {MAX_REDIRECTS} times.")
 
     async def _exchange(self, sending: _Sending, progress: _Progress) -> tuple[OutboundAnswer, str]:
         """Return the answer and its Location; what dies unanswered on a kept connection is sent once more (RFC 9112 section 9.3.1)."""
         progress.begin(sending.target)
         try:
-            return await _ask(self._session, sending, progress)
+            return await _ask(self._session if sending.keep is None else self._downloads, sending, progress)
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError) as error:
             if not progress.reused or progress.answered or _answer_began(error):
                 raise
@@ -167,9 +182,12 @@ async def _ask(session: aiohttp.ClientSession, sending: _Sending, progress: _Pro
     ) as response:
         progress.answered = True
         location = response.headers.get("Location", "")
-        goes_on = sending.follows and response.status in REDIRECTS
-        body = b"" if goes_on else await _read(response, sending.max_bytes)
-        return OutboundAnswer(response.status, body, response.content_type, 0, None, response.charset or ""), location
+        if sending.keep is None:
+            body, coding = await _read(response, sending.max_bytes), ""
+        else:
+            body, coding = b"", response.headers.get("Content-Encoding", "")
+            await _pour(response, sending.keep, sending.max_bytes)
+        return OutboundAnswer(response.status, body, response.content_type, 0, None, response.charset or "", coding), location
 
 
 def _traced() -> aiohttp.TraceConfig:
@@ -200,10 +218,9 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     coding = response.headers.get("Content-Encoding", "")
     body = await _read_raw(response, max_bytes)
     if coding:
-        # In a thread: a long sound would keep other calls waiting.
-        body = await asyncio.to_thread(decompressed, body, coding, max_bytes)
+        body = decompressed(body, coding, max_bytes)
     if len(body) > max_bytes:
-        raise TooLargeError(f"The answer is longer than {max_bytes} bytes.")
+        raise TooLargeError(max_bytes)
     return body
 
 
@@ -215,6 +232,19 @@ async def _read_raw(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
             response.close()
             break
     return bytes(body)
+
+
+async def _pour(response: aiohttp.ClientResponse, keep: Keep, max_bytes: int) -> None:
+    """Hand a good answer's body on as it comes."""
+    if not 200 <= response.status < 300:
+        return
+    left = max_bytes
+    async for piece in response.content.iter_chunked(_PIECE_BYTES):
+        left -= len(piece)
+        if left < 0:
+            response.close()
+            raise TooLargeError(max_bytes)
+        await keep(piece)
 
 
 async def _timed(work: Coroutine[Any, Any, OutboundAnswer], timeout_seconds: float, progress: _Progress) -> OutboundAnswer:
@@ -232,6 +262,7 @@ async def _timed(work: Coroutine[Any, Any, OutboundAnswer], timeout_seconds: flo
 def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(
         connector=connector,
+        read_bufsize=_READ_BYTES,
         trust_env=False,
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),

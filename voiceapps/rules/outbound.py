@@ -33,6 +33,8 @@ class OutboundAnswer:
     error: str | None
     charset: str = ""
     """The `charset` of the Content-Type as it was sent, empty without one."""
+    coding: str = ""
+    """The Content-Encoding of a download, which is handed on as it came."""
 
     def problem(self) -> str | None:
         """Return in one sentence why the answer cannot be used, or None. Redirects are not followed."""

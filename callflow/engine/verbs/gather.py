@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from callflow.audio.octets import Octets
 from callflow.bxml.verbs.gather import Gather
 from callflow.bxml.verbs.play_audio import PlayAudio
 from callflow.bxml.verbs.speak_sentence import SpeakSentence
@@ -68,7 +69,7 @@ class GatherStep(Step):
         if self._prompt.over(number):
             self._go_on_prompting(now)
 
-    def sound_ready(self, number: int, ulaw: bytes) -> None:
+    def sound_ready(self, number: int, ulaw: Octets) -> None:
         """Play the prompt."""
         self._prompt.play(ulaw)
 

@@ -7,6 +7,7 @@ import json
 import math
 import struct
 import sys
+import tempfile
 import time
 import wave
 from argparse import ArgumentParser
@@ -17,6 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from callflow.aio.phone import RATE, CallFailed, Phone, PhoneCall
 from callflow.aio.sounds import decode_sound
+from callflow.aio.spool import NoRoomError, Spool
 from callflow.audio.wav import WavError
 from daemonkit.sockets import AddressUnavailable
 from mediarelay.rtp.g711 import pcm16_to_ulaw, ulaw_to_pcm16
@@ -142,8 +144,11 @@ def _sound(tone: str, play: str) -> bytes:
         sound += _tone(hertz, seconds)
     if play:
         try:
-            sound += decode_sound(Path(play).read_bytes())
-        except (OSError, WavError) as error:
+            file = Spool(tempfile.gettempdir()).new()
+            file.append(Path(play).read_bytes())
+            decode_sound(file)
+            sound += file[:]
+        except (OSError, WavError, NoRoomError) as error:
             raise CommandError(f"{play} cannot be played. {error}") from error
     return sound
 

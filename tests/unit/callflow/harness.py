@@ -93,6 +93,7 @@ class CallflowHarness:
     shim: Shim
     config: CallflowConfig
     backend: Backend
+    registry: CollectorRegistry
     records: list[Report] = field(default_factory=list)
 
     @property
@@ -112,6 +113,9 @@ class CallflowHarness:
         (found,) = [record for record in self.records if isinstance(record, kind)]
         return found
 
+    def metric(self, name: str) -> float | None:
+        return self.registry.get_sample_value(f"sipuri_callflow_{name}")
+
     def bodies(self, path: str) -> list[dict[str, Any]]:
         return [body for seen, body in self.backend.requests if seen == path]
 
@@ -125,6 +129,7 @@ def config_in(folder: Path) -> CallflowConfig:
         recordings_dir=str(folder / "recordings"),
         prompts_dir=str(folder / "prompts"),
         invite_key=KEY,
+        spool_dir=str(folder),
     )
 
 
@@ -133,24 +138,24 @@ async def running_callflow(
     folder: Path, *, media_timeout: float = 30.0, mask_digits: bool = False, **options: Any
 ) -> AsyncIterator[CallflowHarness]:
     """Run a call flow whose one application is `app-1`; `options` change its configuration."""
-    backend, records = Backend(folder), list[Report]()
+    backend, records, registry = Backend(folder), list[Report](), CollectorRegistry()
     config = replace(config_in(folder), **options)
     async with backend.serve() as base:
         application = Application(Webhook(f"{base}/start"), 5.0, media_timeout, 25.0, mask_digits)
-        server = new_server(config, application, records)
+        server = new_server(config, application, records, registry)
         await server.start()
         shim = Shim(server.address)
         phone = Phone(proxy=shim.local)
         await phone.open()
         try:
-            yield CallflowHarness(server, phone, shim, config, backend, records)
+            yield CallflowHarness(server, phone, shim, config, backend, registry, records)
         finally:
             await phone.close()
             await server.stop()
             shim.close()
 
 
-def new_server(config: CallflowConfig, application: Application, records: list[Report]) -> CallflowServer:
+def new_server(config: CallflowConfig, application: Application, records: list[Report], registry: CollectorRegistry) -> CallflowServer:
     async def find(application_id: str) -> Application | None:
         return application if application_id == "app-1" else None
 
@@ -159,5 +164,5 @@ def new_server(config: CallflowConfig, application: Application, records: list[R
         find_application=find,
         new_client=lambda: WebhookClient(allow_private=True, signing_key=b"k" * 32),
         put_record=records.append,
-        registry=CollectorRegistry(),
+        registry=registry,
     )

@@ -15,8 +15,10 @@ import pytest
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from callflow.aio import spool as spool_module
 from callflow.aio.phone import RATE, CallFailed, PhoneCall
 from callflow.aio.speech import Speaker
+from callflow.aio.spool import Spool
 from callflow.audio.agreement import Agreement, Codec
 from callflow.bxml.voices import Voice
 from mediarelay.rtp.g711 import pcm16_to_ulaw, ulaw_to_pcm16
@@ -39,6 +41,18 @@ def tone(seconds: float, hertz: float = 440.0) -> bytes:
     return pcm16_to_ulaw(b"".join(struct.pack("=h", int(8000 * math.sin(step * n))) for n in range(int(seconds * RATE))))
 
 
+def _write_wav(path: Path, ulaw: bytes) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(ulaw_to_pcm16(ulaw))
+
+
+def speaker_of(harness: CallflowHarness) -> Speaker:
+    return Speaker(harness.config.prompts_dir, Spool(harness.config.spool_dir))
+
+
 async def test_a_menu_is_heard_and_answered(tmp_path: Path) -> None:
     async with running_callflow(tmp_path) as harness:
         harness.documents["/start"] = (
@@ -52,9 +66,9 @@ async def test_a_menu_is_heard_and_answered(tmp_path: Path) -> None:
         await call.send_digits("42")
         assert await call.wait_ended(timeout=10) == "remote"
         await harness.idle()
-        speaker = Speaker(harness.config.prompts_dir)
+        speaker = speaker_of(harness)
         for text in ("Welcome", "Press two digits", "Goodbye"):
-            assert (await speaker.say(text, VOICE)) in bytes(call.heard)
+            assert (await speaker.say(text, VOICE))[:] in bytes(call.heard)
         (gathered,) = harness.bodies("/choice")
         assert (gathered["digits"], gathered["terminatingDigit"], gathered["callId"]) == ("42", "", CALL_ID)
         assert harness.record(CallEnded).reason is EndReason.APPLICATION_HANGUP
@@ -123,12 +137,10 @@ async def test_a_caller_leaves_a_recording(tmp_path: Path) -> None:
         assert Path(stored.path).is_relative_to(harness.config.recordings_dir)
 
 
-async def test_a_sound_file_is_played(tmp_path: Path) -> None:
-    with wave.open(str(tmp_path / "tone.wav"), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes(ulaw_to_pcm16(tone(0.5)))
+@pytest.mark.parametrize("in_memory", [spool_module.MAX_MEMORY_EACH, 0])
+async def test_a_sound_file_is_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int) -> None:
+    monkeypatch.setattr(spool_module, "MAX_MEMORY_EACH", in_memory)
+    _write_wav(tmp_path / "tone.wav", tone(0.5))
     async with running_callflow(tmp_path) as harness:
         harness.documents["/start"] = "<Response><PlayAudio>tone.wav</PlayAudio></Response>"
         call = await harness.call()
@@ -136,6 +148,20 @@ async def test_a_sound_file_is_played(tmp_path: Path) -> None:
         assert tone(0.5) in bytes(call.heard)
         assert call.session is not None
         assert call.session.lost == 0
+        await harness.idle()
+        assert harness.metric("sound_memory_octets") == harness.metric("sound_disk_octets") == 0
+
+
+async def test_a_caller_that_hangs_up_frees_the_room_of_its_sound(tmp_path: Path) -> None:
+    _write_wav(tmp_path / "tone.wav", tone(0.5) * 200)
+    async with running_callflow(tmp_path) as harness:
+        harness.documents["/start"] = "<Response><PlayAudio>tone.wav</PlayAudio></Response>"
+        call = await harness.call()
+        await call.wait_heard(0.2, timeout=10)
+        assert harness.metric("sound_disk_octets") == len(tone(0.5)) * 200
+        await call.hang_up()
+        await harness.idle()
+        assert harness.metric("sound_disk_octets") == 0
 
 
 async def test_a_missing_sound_file_ends_the_call(tmp_path: Path) -> None:
@@ -146,6 +172,21 @@ async def test_a_missing_sound_file_ends_the_call(tmp_path: Path) -> None:
         ended = harness.record(CallEnded)
         assert ended.reason is EndReason.APPLICATION_ERROR
         assert "could not be fetched. It answered 40" in (ended.error_message or "")
+
+
+async def test_a_sound_that_there_is_no_room_for_ends_the_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "MAX_MEMORY_EACH", 0)
+    monkeypatch.setattr(spool_module, "MAX_DISK", 10)
+    (tmp_path / "tone.wav").write_bytes(bytes(100))
+    async with running_callflow(tmp_path) as harness:
+        harness.documents["/start"] = "<Response><PlayAudio>tone.wav</PlayAudio></Response>"
+        call = await harness.call()
+        assert await call.wait_ended(timeout=10) == "remote"
+        ended = harness.record(CallEnded)
+        assert (ended.reason, ended.error_message) == (
+            EndReason.INTERNAL_ERROR,
+            "There is no room for sounds: those of other calls take 10 octets.",
+        )
 
 
 async def test_a_bug_in_a_task_ends_its_call_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +302,7 @@ async def test_many_calls_leave_nothing_behind(tmp_path: Path) -> None:
         async def one() -> None:
             call = await harness.call()
             assert await call.wait_ended(timeout=20) == "remote"
-            assert (await Speaker(harness.config.prompts_dir).say("Hi", VOICE)) in bytes(call.heard)
+            assert (await speaker_of(harness).say("Hi", VOICE))[:] in bytes(call.heard)
 
         await asyncio.gather(*(one() for _ in range(20)))
         await harness.idle()

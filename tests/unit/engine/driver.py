@@ -25,6 +25,7 @@ CONFIG = CallflowConfig(
     recordings_dir="recordings",
     prompts_dir="prompts",
     invite_key=b"invite key",
+    spool_dir="spool",
 )
 APPLICATION = Application(Webhook("https://app.example.com/start", username="u", password="p"), 15.0, 30.0, 25.0)
 FACTS = CallFacts(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -90,6 +92,33 @@ async def test_a_broken_connection_is_one_sentence(backend: tuple[Backend, str],
     assert (await client.send(OutboundRequest(f"{backend[1]}/never", "POST", {}))).error
     refused = await client.send(OutboundRequest("http://127.0.0.1:1/", "POST", {}))
     assert refused.error == "Cannot connect to 127.0.0.1:1: Connection refused."
+
+
+async def test_downloads_from_one_host_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voiceapps.daemon.outbound.MAX_DOWNLOADS_PER_HOST", 2)
+    open_now, open_most = 0, 0
+
+    async def handle(_request: web.Request) -> web.Response:
+        nonlocal open_now, open_most
+        open_now += 1
+        open_most = max(open_most, open_now)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        open_now -= 1
+        return web.Response()
+
+    async def keep(_: bytes) -> None:
+        raise AssertionError("There is nothing to keep.")
+
+    application = web.Application()
+    application.router.add_get("/", handle)
+    async with TestServer(application) as server:
+        client = WebhookClient(allow_private=True, signing_key=KEY)
+        options: dict[str, Any] = {"username": "", "password": "", "timeout_seconds": 10, "max_bytes": 9, "keep": keep}
+        answers = await asyncio.gather(*(client.fetch(str(server.make_url("/")), **options) for _ in range(8)))
+        await client.close()
+    assert [answer.status for answer in answers] == [200] * 8
+    assert open_most == 2
 
 
 @pytest.mark.parametrize("url", ["ftp://example.com/", "file:///etc/passwd", "http://", "http://[::1", "gopher://x"])

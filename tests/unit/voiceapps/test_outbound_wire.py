@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.voiceapps.scripted_server import OK, scripted
 from voiceapps.daemon.outbound import MAX_REDIRECTS, MAX_RESPONSE_BYTES, WebhookClient, signing_secret
-from voiceapps.rules.outbound import OutboundRequest
+from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 
 KEY = b"k" * 32
 CLOSE = b""
@@ -47,7 +47,7 @@ def head(request: bytes) -> tuple[str, dict[str, str]]:
 async def test_a_url_leaves_as_it_was_written(client: WebhookClient, target: str) -> None:
     async with scripted(OK, OK) as server:
         await client.send(OutboundRequest(f"http://127.0.0.1:{server.port}{target}#part", "POST", {}))
-        await client.fetch(f"http://127.0.0.1:{server.port}{target}", username="", password="", timeout_seconds=5, max_bytes=9)
+        await download(client, f"http://127.0.0.1:{server.port}{target}")
     assert [head(request)[0].split(" ", 1)[1] for request in server.requests] == [f"{target} HTTP/1.1"] * 2
 
 
@@ -116,8 +116,18 @@ SOUND = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nRIFF"
 
 
 async def download(client: WebhookClient, url: str) -> tuple[int | None, bytes, str | None]:
-    answer = await client.fetch(url, username="u", password="p", timeout_seconds=5, max_bytes=99)
-    return answer.status, answer.body, answer.error
+    answer, body = await kept_download(client, url)
+    return answer.status, body, answer.error
+
+
+async def kept_download(client: WebhookClient, url: str, max_bytes: int = 99) -> tuple[OutboundAnswer, bytes]:
+    body = bytearray()
+
+    async def keep(piece: bytes) -> None:
+        body.extend(piece)
+
+    answer = await client.fetch(url, username="u", password="p", timeout_seconds=5, max_bytes=max_bytes, keep=keep)
+    return answer, bytes(body)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -169,3 +179,28 @@ async def test_a_compressed_answer_is_read_within_its_limit(client: WebhookClien
         read, bomb = [await client.send(OutboundRequest(f"http://127.0.0.1:{server.port}/", "POST", {})) for _ in range(2)]
     assert read.body == b"<Response/>"
     assert bomb.error == f"The answer is longer than {MAX_RESPONSE_BYTES} bytes."
+
+
+async def test_a_download_comes_as_it_is_coded_and_within_its_limit(client: WebhookClient) -> None:
+    data = gzip.compress(b"RIFF")
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(data)
+    async with scripted(head + data, head + data) as server:
+        url = f"http://127.0.0.1:{server.port}/"
+        answer, body = await kept_download(client, url, len(data))
+        cut, _ = await kept_download(client, url, len(data) - 1)
+    assert (answer.coding, answer.body, body) == ("gzip", b"", data)
+    assert (cut.status, cut.error) == (None, f"The answer is longer than {len(data) - 1} bytes.")
+
+
+async def test_only_a_good_answer_is_kept(client: WebhookClient) -> None:
+    async with scripted(SOUND.replace(b"200 OK", b"404 Not Found")) as server:
+        assert await download(client, f"http://127.0.0.1:{server.port}/") == (404, b"", None)
+
+
+async def test_a_download_that_cannot_be_kept_raises_what_its_keeper_raises(client: WebhookClient) -> None:
+    async def keep(_: bytes) -> None:
+        raise KeyError("full")
+
+    async with scripted(SOUND) as server:
+        with pytest.raises(KeyError, match="full"):
+            await client.fetch(f"http://127.0.0.1:{server.port}/", username="", password="", timeout_seconds=5, max_bytes=9, keep=keep)
