@@ -8,6 +8,7 @@ what it cannot is left out.
 from __future__ import annotations
 
 import os
+import select
 import threading
 from collections import deque
 from contextlib import suppress
@@ -15,7 +16,8 @@ from contextlib import suppress
 STDERR = 2
 MAX_WAITING = 4 * 1024 * 1024
 LAST_SECONDS = 1.0
-_WRITTEN_AT_ONCE = 64 * 1024
+_WRITTEN_AT_ONCE = select.PIPE_BUF
+"""What the kernel writes to a pipe in one piece: workers share one, and their lines must not mix."""
 
 
 class Terminal:
@@ -77,7 +79,7 @@ class Terminal:
         data = bytearray()
         with self._changed:
             self._changed.wait_for(lambda: self._lines)
-            while self._lines and len(data) < _WRITTEN_AT_ONCE:
+            while self._lines and (not data or len(data) + len(self._lines[0]) <= _WRITTEN_AT_ONCE):
                 data += self._lines.popleft()
         return bytes(data)
 

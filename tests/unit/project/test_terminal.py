@@ -101,3 +101,21 @@ def test_a_process_that_is_forked_writes_its_own_lines_and_no_others(pipe: tuple
     os.waitpid(child, 0)
     terminal.say("parent again")
     assert read_lines(pipe[0], "parent again") == ["parent", "child", "parent again"]
+
+
+def test_lines_of_processes_that_share_a_pipe_do_not_mix(pipe: tuple[int, int]) -> None:
+    children = []
+    for letter in "ab":
+        children.append(os.fork())
+        if children[-1] == 0:
+            terminal = Terminal(pipe[1])
+            for _ in range(2_000):
+                terminal.say(letter * 999)
+            terminal.flush()
+            os._exit(0)
+    os.close(pipe[1])
+    with os.fdopen(pipe[0]) as shown:
+        lines = shown.read().splitlines()
+    for child in children:
+        os.waitpid(child, 0)
+    assert sorted(lines) == ["a" * 999] * 2_000 + ["b" * 999] * 2_000
