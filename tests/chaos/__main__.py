@@ -1,9 +1,13 @@
-"""`python -m tests.chaos`: a table of faults and their costs, on one host and on two; root is needed for disks and networks."""
+"""`python -m tests.chaos`: a table of faults and their costs, on one host and on two; root is needed for disks and networks.
+
+Both installations are harmed at the same time, each in a process of its own: one after the other they take more than an hour.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -16,7 +20,7 @@ from tests.chaos.callers import CALLS_EACH
 from tests.chaos.faults import Fault
 from tests.chaos.verdict import Allowed, Cost
 
-HEAD = "fault                          calls  dead refused  cut open missing doubled  off s back s"
+HEAD = "hosts  fault                          calls  dead refused  cut open missing doubled  off s back s"
 
 
 class Setting(NamedTuple):
@@ -39,14 +43,14 @@ def told(name: str, cost: Cost) -> str:
     return f"{name:<30} {figures} {cost.seconds_off:6.2f} {cost.recovered_after:6.1f}  {'; '.join(cost.faults) or 'good'}"
 
 
-async def run(setting: Setting, names: tuple[str, ...], times: line.Times, directory: Path) -> bool:
+async def run(hosts: str, names: tuple[str, ...], times: line.Times, directory: Path) -> bool:
     """Run lines, print them, and return whether all are good."""
     good = True
-    print(HEAD, flush=True)
+    setting = SETTINGS[hosts]
     with setting.start(directory) as (system, backend):
         for number, name in enumerate(names):
             cost = await line.run(system, backend, *setting.faults[name], times, CALLS_EACH * number)
-            print(told(name, cost), flush=True)
+            print(f"{hosts:<6} {told(name, cost)}", flush=True)
             good = good and not cost.faults
     return good
 
@@ -55,17 +59,22 @@ def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lines", nargs="*", help="the faults to try; all without any")
-    parser.add_argument("--hosts", choices=tuple(SETTINGS), action="append", help="on one host or on two; both without it")
+    parser.add_argument("--hosts", choices=tuple(SETTINGS), help="on one host or on two; both at the same time without it")
     parser.add_argument("--short", action="store_true", help="faults of two seconds, few calls, and without any line the most telling ones")
     options = parser.parse_args()
-    good = True
-    for hosts in options.hosts or SETTINGS:
-        setting = SETTINGS[hosts]
-        names = tuple(options.lines) or (setting.short if options.short else tuple(setting.faults))
-        print(f"\n{hosts} host{'' if hosts == 'one' else 's'}", flush=True)
-        with tempfile.TemporaryDirectory(prefix="sipuri-chaos-") as directory:
-            good &= asyncio.run(run(setting, names, line.SHORT if options.short else line.FULL, Path(directory)))
-    return 0 if good else 1
+    if options.hosts is None:
+        print(HEAD, flush=True)
+        return _both(sys.argv[1:])
+    setting = SETTINGS[options.hosts]
+    names = tuple(options.lines) or (setting.short if options.short else tuple(setting.faults))
+    with tempfile.TemporaryDirectory(prefix="sipuri-chaos-") as directory:
+        return 0 if asyncio.run(run(options.hosts, names, line.SHORT if options.short else line.FULL, Path(directory))) else 1
+
+
+def _both(arguments: list[str]) -> int:
+    commands = [[sys.executable, "-m", "tests.chaos", *arguments, "--hosts", hosts] for hosts in SETTINGS]
+    running = [subprocess.Popen(command) for command in commands]
+    return max([process.wait() for process in running])
 
 
 if __name__ == "__main__":

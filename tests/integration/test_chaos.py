@@ -13,6 +13,5 @@ from tests.chaos.__main__ import SETTINGS, run
 
 @pytest.mark.timeout(300)
 def test_what_dies_costs_no_more_than_it_must(root: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    one = SETTINGS["one"]
-    good = asyncio.run(run(one, one.short, line.SHORT, tmp_path))
+    good = asyncio.run(run("one", SETTINGS["one"].short, line.SHORT, tmp_path))
     assert good, capsys.readouterr().out
