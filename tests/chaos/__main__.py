@@ -50,7 +50,7 @@ async def run(hosts: str, names: tuple[str, ...], times: line.Times, directory: 
     with setting.start(directory) as (system, backend):
         for number, name in enumerate(names):
             cost = await line.run(system, backend, *setting.faults[name], times, CALLS_EACH * number)
-            print(f"{hosts:<6} {told(name, cost)}", flush=True)
+            print("\n       ".join((f"{hosts:<6} {told(name, cost)}", *cost.examples)), flush=True)
             good = good and not cost.faults
     return good
 

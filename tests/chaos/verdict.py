@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tests.chaos.callers import Attempt
 from voiceapps.rules.endings import EndReason
 
+MAX_EXAMPLES = 5
 MAX_SECONDS_OFF = 1.0
 NODE_LOST = EndReason.NODE_LOST.value
 GRACE_SECONDS = 3.0
@@ -72,6 +73,8 @@ class Cost:
     """Seconds from the fault's end to the begin of the last call that failed."""
     faults: tuple[str, ...]
     """Why the line is not good."""
+    examples: tuple[str, ...]
+    """Calls that show it, a sentence each."""
 
 
 def cost(seen: Seen, allowed: Allowed) -> Cost:
@@ -83,7 +86,8 @@ def cost(seen: Seen, allowed: Allowed) -> Cost:
     told = Counter(seen.disconnected)
     missing = sum(call_id not in told for call_id in set(seen.initiated) | {row.call_id for row in seen.rows if not row.is_open})
     doubled = sum(count > 1 for count in told.values())
-    off = max(map(abs, _seconds_off(seen)), default=0.0)
+    differences = _seconds_off(seen)
+    off = max(map(abs, differences.values()), default=0.0)
     recovered = max([0.0, *(attempt.begun_at - seen.ended_at for attempt in failed)])
     late = [one for one in failed if not _is_excused(one, seen, allowed)]
     wrong = {
@@ -105,7 +109,22 @@ def cost(seen: Seen, allowed: Allowed) -> Cost:
         seconds_off=off,
         recovered_after=recovered,
         faults=tuple(what for what, is_so in wrong.items() if is_so),
+        examples=tuple(_told(one, seen) for one in seen.attempts if one in late or _is_bad(one, cut, differences, allowed))[:MAX_EXAMPLES],
     )
+
+
+def _is_bad(attempt: Attempt, cut: Sequence[Attempt], differences: Mapping[str, float], allowed: Allowed) -> bool:
+    return (attempt in cut and not allowed.cuts) or abs(differences.get(attempt.user, 0.0)) > MAX_SECONDS_OFF
+
+
+def _told(attempt: Attempt, seen: Seen) -> str:
+    """Return what happened to a call, in seconds from the fault's begin."""
+    times = {"begun": attempt.begun_at, "answered": attempt.answered_at, "ended": attempt.ended_at}
+    row = next((row for row in seen.rows if row.user == attempt.user), None)
+    if row is not None:
+        times |= {"record answered": row.answered_at, "record ended": row.ended_at}
+    story = ", ".join(f"{what} {when - seen.began_at:.1f}" for what, when in times.items() if when is not None)
+    return f"{attempt.user} {row.call_id if row else 'without a record'}: {story}; dead {attempt.dead}, refused {attempt.refused}"
 
 
 def _is_excused(attempt: Attempt, seen: Seen, allowed: Allowed) -> bool:
@@ -114,14 +133,14 @@ def _is_excused(attempt: Attempt, seen: Seen, allowed: Allowed) -> bool:
     return allowed.refusals and seen.began_at - GRACE_SECONDS <= attempt.begun_at <= until
 
 
-def _seconds_off(seen: Seen) -> list[float]:
-    """Return by how much the records of calls that their callers ended differ from what the callers saw."""
+def _seconds_off(seen: Seen) -> dict[str, float]:
+    """Return by how much the records of calls that their callers ended differ from what the callers saw, by their users."""
     rows = {row.user: row for row in seen.rows}
-    differences = []
+    differences = {}
     for attempt in seen.attempts:
         row = rows.get(attempt.user)
         if row is None or row.reason == NODE_LOST or attempt.is_cut:
             continue
         if attempt.answered_at and attempt.ended_at and row.answered_at and row.ended_at:
-            differences.append((row.ended_at - row.answered_at) - (attempt.ended_at - attempt.answered_at))
+            differences[attempt.user] = (row.ended_at - row.answered_at) - (attempt.ended_at - attempt.answered_at)
     return differences

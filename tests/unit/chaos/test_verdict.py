@@ -57,3 +57,15 @@ def test_a_record_that_is_wrong_by_more_than_a_second_is_seen() -> None:
 
 def test_a_system_that_stays_ill_is_seen() -> None:
     assert cost(replace(SEEN, is_well=False), SOLE).faults == ("the system did not become well",)
+
+
+def test_bad_calls_are_told() -> None:
+    cut = replace(GOOD, number=2, is_cut=True)
+    assert cost(SEEN, NOTHING).examples == ()
+    assert cost(replace(SEEN, attempts=[GOOD, cut]), Allowed(cuts=True)).examples == ()
+    assert cost(replace(SEEN, attempts=[GOOD, cut]), NOTHING).examples == (
+        "chaos000002 without a record: begun -10.0, answered -9.0, ended -4.0; dead 0, refused []",
+    )
+    assert cost(replace(SEEN, rows=[replace(ROW, ended_at=107.5)]), NOTHING).examples == (
+        "chaos000001 c-1: begun -10.0, answered -9.0, ended -4.0, record answered -9.0, record ended -2.5; dead 0, refused []",
+    )
