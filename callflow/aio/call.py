@@ -112,8 +112,9 @@ class CallShell:
                 self._engine.acknowledged(_now())
             case MediaChanged(_, media):
                 self._connect(media)
-            case PeerHungUp(_, late):
-                self._engine.peer_hung_up(self._media.heard_until(_now()) if late else _now())
+            case PeerHungUp(_, late, age):
+                sent_at = _now() - age
+                self._engine.peer_hung_up(min(self._media.heard_until(_now()), sent_at) if late else sent_at)
             case PeerLost(_, reason):
                 self._engine.lost(reason, _now())
             case _:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from callflow.sip.answers import make_success
 from callflow.sip.bodies import read_description
 from callflow.sip.call_context import CAPABILITIES, CallContext, CallTimer
-from callflow.sip.call_header import is_late, read_reach
+from callflow.sip.call_header import is_late, read_age, read_reach
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import (
     CallClosed,
@@ -151,7 +151,7 @@ class SipCall:
     def _handle_bye(self, key: Key, request: Request, now: float) -> None:
         self._context.respond(key, request.make_response(200), now)
         if self.state is not CallState.LEAVING:
-            self._context.tell(PeerHungUp(self.number, late=is_late(request)))
+            self._context.tell(PeerHungUp(self.number, late=is_late(request), age=read_age(request)))
         self._end()
 
     def _handle_info(self, key: Key, request: Request, now: float) -> None:

@@ -7,7 +7,16 @@ from collections import OrderedDict
 from typing import Literal, cast
 
 from daemonkit.address import Address
-from sipproxy.headers.call_headers import CALL_HEADER, LATE_HEADER, REACH_HEADER, SEAL_HEADER, SEAL_SECONDS, SealFault, seal_fault
+from sipproxy.headers.call_headers import (
+    AGE_HEADER,
+    CALL_HEADER,
+    LATE_HEADER,
+    REACH_HEADER,
+    SEAL_HEADER,
+    SEAL_SECONDS,
+    SealFault,
+    seal_fault,
+)
 from sipproxy.sip import Request
 from voiceapps.rules.reports import CallFacts
 
@@ -20,6 +29,10 @@ _VALUE = re.compile(
     rf"(?P<call>{_CALL_ID});app=(?P<app>[0-9A-Za-z-]{{1,64}});account=(?P<account>[0-9A-Za-z-]{{1,64}})"
     r";source=(?P<ip>[0-9.]{7,15}):(?P<port>\d{1,5});country=(?P<country>[A-Z]{2}|-);started=(?P<started>\d{1,12}(\.\d{1,6})?)"
 )
+
+
+_AGE = re.compile(r"\d{1,2}\.\d", re.ASCII)
+"""A BYE is repeated for half a minute."""
 
 
 class InviteGate:
@@ -76,6 +89,12 @@ def read_reach(request: Request) -> Reach:
     """Return how the proxy reaches the caller; `direct` if it does not say."""
     value = request.header(REACH_HEADER)
     return cast(Reach, value) if value in ("nat", "stream") else "direct"
+
+
+def read_age(request: Request) -> float:
+    """Return how many seconds ago the proxy sent a request that it repeats; 0 if it does not say."""
+    value = request.header(AGE_HEADER) or ""
+    return float(value) if _AGE.fullmatch(value) else 0.0
 
 
 def is_late(request: Request) -> bool:

@@ -115,6 +115,8 @@ class PeerHungUp:
 
     call: int
     late: bool = False
+    age: float = 0.0
+    """How many seconds the BYE was at the proxy, which could not reach us."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
 from sipproxy.headers import edits
-from sipproxy.headers.call_headers import LATE_HEADER
+from sipproxy.headers.call_headers import AGE_HEADER, LATE_HEADER
 from sipproxy.headers.dialog import Turned, turn_inside, turn_outside
 from sipproxy.headers.flow import Flow
 from sipproxy.headers.record_route import RouteToken
@@ -36,7 +36,8 @@ class RequestSender:
         """Send a context's request to a target, in a client transaction."""
         self._push_via(out, egress)
         context.egress, context.target = egress, target
-        context.client = self._shared.layers[egress].send_request(out, target, now)
+        tells_age = out.method == "BYE" and egress is self._shared.config.internal and not self._shared.config.has_static_targets
+        context.client = self._shared.layers[egress].send_request(out, target, now, age_header=AGE_HEADER if tells_age else "")
         self._shared.by_client[egress, context.client] = context
         self._trace.trace(context.call_id, egress, out, now, sent_to=target)
 

@@ -18,6 +18,8 @@ from voiceapps.rules.reports import CallFacts
 
 CALL_HEADER = "P-Sipuri-Call"
 REACH_HEADER = "P-Sipuri-Reach"
+AGE_HEADER = "P-Sipuri-Age"
+"""How many seconds ago this proxy sent a BYE for the first time, in its repetitions."""
 LATE_HEADER = "P-Sipuri-Late"
 """Marks a BYE that may have been sent while this proxy was away."""
 SEAL_HEADER = "P-Sipuri-Seal"

@@ -189,9 +189,12 @@ class TransactionLayer:
         """Return a fresh branch parameter."""
         return MAGIC_COOKIE + self._new_token()
 
-    def send_request(self, request: Request, target: Address, now: float) -> Key:
-        """Send a request whose top Via carries a fresh branch, in a client transaction. Returns its key."""
-        return self._machine.send(request, target, now, own=False).key
+    def send_request(self, request: Request, target: Address, now: float, *, age_header: str = "") -> Key:
+        """Send a request whose top Via carries a fresh branch, in a client transaction. Returns its key.
+
+        Repetitions say in `age_header` how many seconds ago it was sent first.
+        """
+        return self._machine.send(request, target, now, own=False, age_header=age_header).key
 
     def cancel(self, key: Key, now: float) -> None:
         """Cancel an INVITE once a provisional response allows it (RFC 3261 9.1); harmless at any time."""

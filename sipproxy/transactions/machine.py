@@ -49,11 +49,11 @@ class TransactionMachine:
         self.transactions[key] = transaction
         return transaction
 
-    def send(self, request: Request, target: Address, now: float, *, own: bool) -> Transaction:
+    def send(self, request: Request, target: Address, now: float, *, own: bool, age_header: str = "") -> Transaction:
         """Start a client transaction and send its request; where there is no room it times out at once."""
         kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.NON_INVITE_CLIENT
         key = client_key(request)
-        transaction = Transaction(key, kind, FIRST[kind], request, target, target, own, bytes(request))
+        transaction = Transaction(key, kind, FIRST[kind], request, target, target, own, bytes(request), age_header=age_header, begun_at=now)
         if len(self.transactions) >= self.max_transactions:
             self.counters.refused += 1
             self._report(transaction, RequestTimedOut(key, request))
@@ -101,7 +101,10 @@ class TransactionMachine:
             self.outbox.append((transaction.last, transaction.address))
         elif action is Action.PASS_TO_TU:
             self._pass_up(transaction, message)
-        elif action is Action.RESEND or action is Action.REPEAT:
+        elif action is Action.REPEAT:
+            transaction.tell_age(now)
+            self._repeat(transaction)
+        elif action is Action.RESEND:
             self._repeat(transaction)
         elif action is Action.ACK and isinstance(message, Response):
             transaction.failure = transaction.failure or message

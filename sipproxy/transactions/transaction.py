@@ -27,10 +27,19 @@ class Transaction:
     interval: float = T1
     wants_cancel: bool = False
     failure: Response | None = None
+    age_header: str = ""
+    """Where each repetition says how long ago the request was sent for the first time, in seconds."""
+    begun_at: float = 0.0
 
     def linger(self, *, reliable: bool) -> float:
         """Return how long the transaction lingers, in seconds; over streams only an answered INVITE does (RFC 6026 7)."""
         return 0.0 if reliable and self.state is not State.ACCEPTED else LINGER[self.kind, self.state]
+
+    def tell_age(self, now: float) -> None:
+        """Have the next repetition say how old the request is, if its receiver wants to know."""
+        if self.age_header:
+            self.request.replace_values(self.age_header, [f"{now - self.begun_at:.1f}"])
+            self.last = bytes(self.request)
 
     def next_interval(self) -> float:
         """Return the interval to the next retransmission: doubled each time, up to T2 but for an INVITE."""

@@ -34,6 +34,8 @@ class Attempt:
     ended_at: float | None = None
     is_cut: bool = False
     """Whether somebody else ended it."""
+    proxy: Address | None = None
+    """The one that took it, to which its BYE goes."""
 
     @property
     def user(self) -> str:
@@ -112,7 +114,7 @@ class Callers:
         for proxy in order:
             is_last = proxy is order[-1]
             try:
-                return await self._phones[proxy].call(
+                call = await self._phones[proxy].call(
                     self._application.sip_uri,
                     username=self._application.application_id,
                     password=self._application.password,
@@ -124,4 +126,7 @@ class Callers:
                     attempt.dead += 1
                 else:
                     attempt.refused.append(failed.status)
+            else:
+                attempt.proxy = proxy
+                return call
         return None

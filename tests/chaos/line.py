@@ -101,4 +101,5 @@ def _seen(system: System, backend: TestBackend, callers: Callers, fault: tuple[f
         began_at=fault[0],
         ended_at=fault[1],
         is_well=is_well,
+        harmed=system.harmed,
     )

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from daemonkit.address import Address
 from tests.chaos.callers import CallPlace
 from tests.support.fleet import Application, Fleet, until
 
@@ -64,6 +65,8 @@ class System(Protocol):
     disk: Path | None
     """Where the machine's state lies, if that is a disk of its own."""
     place: CallPlace
+    harmed: frozenset[Address]
+    """The machine's proxies, if there are others."""
     home: str
     """The namespace of the callers; empty for this one."""
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from daemonkit.address import Address
 from tests.chaos.callers import CallPlace
 from tests.chaos.faults import (
     Fault,
@@ -71,6 +72,7 @@ SHORT = (
 class OneHost:
     """The installation, a customer that is called, and one whose status URL hangs."""
 
+    harmed: frozenset[Address] = frozenset()
     home = ""
 
     def __init__(self, fleet: Fleet, application: Application, hanging: Application, disk: Path) -> None:

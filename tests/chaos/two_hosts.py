@@ -74,6 +74,7 @@ class TwoHosts:
     """Host a, which is harmed, host b, and what they need."""
 
     disk: Path | None = None
+    harmed = frozenset({(ADDRESSES["a"], SIP)})
     home = name_of("home")
 
     def __init__(self, fleets: list[Fleet], applications: list[Application], resolver: Resolver) -> None:
@@ -125,6 +126,8 @@ def server_stopped(which: str) -> HarmsTwo:
 
 NO_DATABASE = Allowed(refusals=True, back_off=2.0)
 ITS_CALLS = Allowed(cuts=True)
+HOST_SECONDS = 8.0
+"""What a host takes to start all of its roles."""
 FAULTS: dict[str, tuple[HarmsTwo, Allowed]] = {
     "a proxy killed": (killed("sipproxy"), NOTHING),
     "a call flow killed": (killed("callflow"), ITS_CALLS),
@@ -138,8 +141,8 @@ FAULTS: dict[str, tuple[HarmsTwo, Allowed]] = {
     "a proxy drained": (drained("sipproxy"), NOTHING),
     "a call flow drained": (drained("callflow"), NOTHING),
     "a relay drained": (drained("mediarelay"), NOTHING),
-    "a supervisor killed": (supervisor_killed, ITS_CALLS),
-    "a host cut off": (link_cut("a"), NOTHING),
+    "a supervisor killed": (supervisor_killed, Allowed(cuts=True, unheard=True, back_off=HOST_SECONDS)),
+    "a host cut off": (link_cut("a"), Allowed(unheard=True)),
     "the data cut off": (link_cut("data"), NO_DATABASE),
     "PostgreSQL killed": (server_killed("postgres"), NO_DATABASE),
     "PostgreSQL stopped": (server_stopped("postgres"), NO_DATABASE),

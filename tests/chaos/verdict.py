@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from daemonkit.address import Address
+from daemonkit.presence import REPEATED_SECONDS
 from tests.chaos.callers import Attempt
 from voiceapps.rules.endings import EndReason
 
@@ -44,6 +46,8 @@ class Seen:
     ended_at: float
     is_well: bool
     """Whether health was good again before the line's end."""
+    harmed: frozenset[Address] = frozenset()
+    """Proxies that were away as long as the fault lasted, if it was one of a whole host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,9 @@ class Allowed:
     """While it lasts, and a moment longer."""
     back_off: float = 0.0
     """Seconds after which a role that died is started again."""
+    unheard: bool = False
+    """A whole host is away. Who hangs up at its proxy meanwhile leaves no trace anywhere before the BYE gets through, if its audio went
+    through the same host: such a record is off by as much as the host was away, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ def cost(seen: Seen, allowed: Allowed) -> Cost:
     told = Counter(seen.disconnected)
     missing = sum(call_id not in told for call_id in set(seen.initiated) | {row.call_id for row in seen.rows if not row.is_open})
     doubled = sum(count > 1 for count in told.values())
-    differences = _seconds_off(seen)
+    differences = _seconds_off(seen, allowed)
     off = max(map(abs, differences.values()), default=0.0)
     recovered = max([0.0, *(attempt.begun_at - seen.ended_at for attempt in failed)])
     late = [one for one in failed if not _is_excused(one, seen, allowed)]
@@ -133,8 +140,13 @@ def _is_excused(attempt: Attempt, seen: Seen, allowed: Allowed) -> bool:
     return allowed.refusals and seen.began_at - GRACE_SECONDS <= attempt.begun_at <= until
 
 
-def _seconds_off(seen: Seen) -> dict[str, float]:
+def _hung_up_unheard(attempt: Attempt, ended_at: float, seen: Seen, allowed: Allowed) -> bool:
+    return attempt.proxy in seen.harmed and seen.began_at - 0.5 <= ended_at <= seen.ended_at + GRACE_SECONDS + allowed.back_off
+
+
+def _seconds_off(seen: Seen, allowed: Allowed) -> dict[str, float]:
     """Return by how much the records of calls that their callers ended differ from what the callers saw, by their users."""
+    away = seen.ended_at - seen.began_at + allowed.back_off + REPEATED_SECONDS
     rows = {row.user: row for row in seen.rows}
     differences = {}
     for attempt in seen.attempts:
@@ -142,5 +154,7 @@ def _seconds_off(seen: Seen) -> dict[str, float]:
         if row is None or row.reason == NODE_LOST or attempt.is_cut:
             continue
         if attempt.answered_at and attempt.ended_at and row.answered_at and row.ended_at:
-            differences[attempt.user] = (row.ended_at - row.answered_at) - (attempt.ended_at - attempt.answered_at)
+            off = (row.ended_at - row.answered_at) - (attempt.ended_at - attempt.answered_at)
+            if not (allowed.unheard and abs(off) <= away and _hung_up_unheard(attempt, attempt.ended_at, seen, allowed)):
+                differences[attempt.user] = off
     return differences

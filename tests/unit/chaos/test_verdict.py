@@ -69,3 +69,16 @@ def test_bad_calls_are_told() -> None:
     assert cost(replace(SEEN, rows=[replace(ROW, ended_at=107.5)]), NOTHING).examples == (
         "chaos000001 c-1: begun -10.0, answered -9.0, ended -4.0, record answered -9.0, record ended -2.5; dead 0, refused []",
     )
+
+
+def test_a_bye_to_a_host_that_is_away_may_be_heard_late() -> None:
+    proxy, other = ("192.0.2.1", 5060), ("192.0.2.2", 5060)
+    attempt = replace(GOOD, ended_at=112.0, proxy=proxy)
+    seen = replace(SEEN, attempts=[attempt], rows=[replace(ROW, ended_at=121.0)], harmed=frozenset({proxy}))
+    host = Allowed(unheard=True)
+    assert cost(seen, host).faults == ()
+    assert cost(seen, NOTHING).faults == ("a record is 9.0 s off",)
+    for at, ended_at in ((other, 112.0), (proxy, 108.0), (proxy, 130.0)):
+        changed = replace(attempt, proxy=at, ended_at=ended_at)
+        assert cost(replace(seen, attempts=[changed]), host).faults == (f"a record is {abs(121.0 - ended_at):.1f} s off",)
+    assert cost(replace(seen, rows=[replace(ROW, ended_at=128.0)]), host).faults == ("a record is 16.0 s off",)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from daemonkit.presence import REPEATED_SECONDS
-from sipproxy.headers.call_headers import LATE_HEADER
+from sipproxy.headers.call_headers import AGE_HEADER, LATE_HEADER
 from sipproxy.sip import Request
-from tests.unit.proxy.harness import URI, ProxyHarness
+from tests.unit.proxy.harness import CONFIG, NODE_A, URI, ProxyHarness
 
 
 def hung_up(harness: ProxyHarness, *, by_caller: bool = True, talk_seconds: float = 1.0) -> Request:
@@ -44,3 +46,22 @@ def test_one_that_is_back_for_long_says_nothing(was_away: bool) -> None:
     harness.presence.tell(began)
     # Nobody tells it the time while this call is up, as if it stood still.
     assert hung_up(harness, talk_seconds=1.0 if was_away else 0.2).count(LATE_HEADER) == was_away
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_one_that_could_not_reach_its_node_says_for_how_long(static: bool) -> None:
+    """A static target is told nothing of ours."""
+    harness = ProxyHarness(replace(CONFIG, callflow_targets=(NODE_A,)) if static else CONFIG)
+    caller, service = harness.caller(), harness.service()
+    caller.talk_seconds, service.talk_seconds = 5.0, None
+    caller.call(URI, harness.now)
+    harness.run(4)
+    del harness.network.places[NODE_A]
+    harness.run(3)
+    harness.network.places[NODE_A] = service
+    harness.run(10)
+    byes = [request for request in service.requests if request.method == "BYE"]
+    ages = [float(value) for bye in byes for value in bye.headers(AGE_HEADER)]
+    assert byes
+    assert len(ages) == (0 if static else 1)
+    assert all(age in (1.5, 3.5) for age in ages)

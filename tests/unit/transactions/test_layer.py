@@ -382,3 +382,19 @@ def test_a_lost_connection_is_a_time_out_for_what_went_along_it() -> None:
     layer.fail(("198.51.100.1", 5060), 1.0)
     assert [type(event).__name__ for event in events(layer)] == ["RequestTimedOut", "TransactionEnded"]
     assert (len(layer), lost == kept) == (1, False)
+
+
+def test_a_repetition_tells_how_old_its_request_is_where_that_is_wanted() -> None:
+    layer = make_layer("s")
+    layer.send_request(make_request("BYE", branch=layer.new_branch()), SERVER, 0.0, age_header="X-Age")
+    (first,) = sent(layer)
+    repeated = [(now, parse_message(data).headers("x-age")) for now, data in run_until(layer, 8.0)]
+    assert first.count("x-age") == 0
+    assert repeated == [(0.5, ["0.5"]), (1.5, ["1.5"]), (3.5, ["3.5"]), (7.5, ["7.5"])]
+
+
+def test_another_repetition_is_the_same_message() -> None:
+    layer = make_layer("s")
+    layer.send_request(make_request("BYE", branch=layer.new_branch()), SERVER, 0.0)
+    ((first, _),) = layer.datagrams_to_send()
+    assert {data for _, data in run_until(layer, 8.0)} == {first}

@@ -248,6 +248,15 @@ def test_a_bye_may_be_late(late: bool) -> None:
     assert PeerHungUp(1, late) in raw.events()
 
 
+@pytest.mark.parametrize(("value", "age"), [("3.5", 3.5), ("31.5", 31.5), ("100.0", 0.0), ("-1.0", 0.0), ("nan", 0.0), ("", 0.0)])
+def test_a_bye_may_have_waited_at_the_proxy(value: str, age: float) -> None:
+    raw = Raw(server())
+    raw.establish()
+    raw.events()
+    raw.send("BYE", 9, headers=(f"P-Sipuri-Age: {value}",))
+    assert PeerHungUp(1, age=age) in raw.events()
+
+
 def test_requests_outside_any_dialog() -> None:
     raw = Raw(server())
     for method, status in [("OPTIONS", 200), ("BYE", 481), ("INFO", 481), ("MESSAGE", 405), ("REGISTER", 405)]:
