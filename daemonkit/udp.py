@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
+import time
 from collections.abc import Callable
 
 from daemonkit.address import Address
@@ -15,15 +17,25 @@ from daemonkit.sockets import open_udp
 
 DATAGRAM_BYTES = 65_535
 DATAGRAMS_PER_WAKE = 64
+MAX_WAITED = 60.0
+"""Longer than a process can stand still before its peers give it up; a clock that was set meanwhile says anything."""
+_SO_TIMESTAMPNS = 35
+_TIMESPEC = struct.Struct("=qq")
 
 
 class UdpEndpoint:
-    """One bound socket; each datagram goes to a callable, at most 64 per wake-up of the event loop."""
+    """One bound socket; each datagram goes to a callable, at most 64 per wake-up of the event loop.
 
-    def __init__(self, address: Address, on_datagram: Callable[[bytes, Address], None]) -> None:
+    With `stamped`, `waited` says for how many seconds the datagram that is handed on lay in the socket, as the process was busy or stopped.
+    """
+
+    def __init__(self, address: Address, on_datagram: Callable[[bytes, Address], None], *, stamped: bool = False) -> None:
         self.local = address
         self.errors = 0
+        self.waited = 0.0
         self._on_datagram = on_datagram
+        self._receive = self._receive_stamped if stamped else self._receive_plain
+        self._stamped = stamped
         self._socket: socket.socket | None = None
 
     def open(self, sock: socket.socket | None = None) -> None:
@@ -31,6 +43,8 @@ class UdpEndpoint:
         sock = sock or open_udp(self.local)
         self.local = sock.getsockname()
         self._socket = sock
+        if self._stamped:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         asyncio.get_running_loop().add_reader(sock, self._drain)
 
     def send(self, data: bytes, address: Address) -> None:
@@ -55,7 +69,7 @@ class UdpEndpoint:
             if self._socket is None:
                 return
             try:
-                data, address = self._socket.recvfrom(DATAGRAM_BYTES)
+                data, address = self._receive(self._socket)
             except BlockingIOError:
                 return
             except OSError:
@@ -63,3 +77,21 @@ class UdpEndpoint:
                 self.errors += 1
                 continue
             self._on_datagram(data, address)
+
+    def _receive_plain(self, sock: socket.socket) -> tuple[bytes, Address]:
+        return sock.recvfrom(DATAGRAM_BYTES)
+
+    def _receive_stamped(self, sock: socket.socket) -> tuple[bytes, Address]:
+        data, ancillary, _, address = sock.recvmsg(DATAGRAM_BYTES, socket.CMSG_SPACE(_TIMESPEC.size))
+        self.waited = _waited(ancillary)
+        return data, address
+
+
+def _waited(ancillary: list[tuple[int, int, bytes]]) -> float:
+    """Return the seconds since the kernel took a datagram; 0 if it does not say when."""
+    for level, kind, stamp in ancillary:
+        if (level, kind, len(stamp)) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS, _TIMESPEC.size):
+            seconds, nanoseconds = _TIMESPEC.unpack(stamp)
+            waited: float = time.time() - seconds - nanoseconds / 1e9
+            return waited if 0.0 < waited <= MAX_WAITED else 0.0
+    return 0.0

@@ -107,9 +107,9 @@ class CallShell:
                 self._engine.accepted()
             case CallCancelled():
                 self._engine.cancelled(_now())
-            case CallEstablished(_, media):
+            case CallEstablished(_, media, age):
                 self._connect(media)
-                self._engine.acknowledged(_now())
+                self._engine.acknowledged(_now() - age, _now())
             case MediaChanged(_, media):
                 self._connect(media)
             case PeerHungUp(_, late, age):

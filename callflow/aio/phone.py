@@ -228,7 +228,7 @@ class PhoneCall:
     def on_sip_event(self, event: SipEvent) -> None:
         """Take an event of the user agent that concerns this call."""
         match event:
-            case CallEstablished(_, media) | MediaChanged(_, media):
+            case CallEstablished(media=media) | MediaChanged(media=media):
                 self._connect(media)
             case OutgoingCallFailed(_, status, reason):
                 self._refusal = CallFailed(status, reason)

@@ -24,7 +24,7 @@ class SipEndpoint:
 
     def __init__(self, bind: Address, on_event: Callable[[AgentEvent], None], on_message: OnMessage | None = None) -> None:
         self._alarm = Alarm(self._on_alarm)
-        self._endpoint = UdpEndpoint(bind, self._on_datagram)
+        self._endpoint = UdpEndpoint(bind, self._on_datagram, stamped=True)
         self._on_event = on_event
         self._on_message = on_message
         self._pumping = False
@@ -77,7 +77,7 @@ class SipEndpoint:
 
     def _on_datagram(self, data: bytes, source: Address) -> None:
         self._trace("in", data)
-        self.agent.receive_datagram(data, source, time.monotonic())
+        self.agent.receive_datagram(data, source, time.monotonic(), self._endpoint.waited)
         self.pump()
 
     def _send_and_take(self) -> AgentEvent | None:

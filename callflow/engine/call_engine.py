@@ -111,14 +111,14 @@ class CallEngine:
         """Take that the 2xx was sent: no other final response can follow."""
         self._accepted = True
 
-    def acknowledged(self, now: float) -> None:
-        """Take the caller's ACK: media may flow, and the call's duration counts from now."""
+    def acknowledged(self, at: float, now: float) -> None:
+        """Take the caller's ACK, which came at `at`: media may flow, and the call's duration counts from then."""
         if self._phase is not Phase.ANSWERING or self._application is None:
             return
-        self._answered_at = now
+        self._answered_at = at
         self._watch.start(self._application.media_timeout, now)
         self.move(Move.ACKNOWLEDGE)
-        self.emit(WriteReport(CallAnswered(self.facts, self._config.name, now + self._epoch_offset)))
+        self.emit(WriteReport(CallAnswered(self.facts, self._config.name, at + self._epoch_offset)))
         self._program.run(now)
 
     def call_arrived(self, now: float) -> None:

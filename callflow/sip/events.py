@@ -67,6 +67,8 @@ class CallEstablished:
 
     call: int
     media: RemoteMedia
+    age: float = 0.0
+    """For how many seconds that message waited for us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ class PeerHungUp:
     call: int
     late: bool = False
     age: float = 0.0
-    """How many seconds the BYE was at the proxy, which could not reach us."""
+    """For how many seconds the BYE waited for us, at the proxy or here."""
 
 
 @dataclass(frozen=True, slots=True)

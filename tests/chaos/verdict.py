@@ -127,7 +127,7 @@ def _is_bad(attempt: Attempt, cut: Sequence[Attempt], differences: Mapping[str, 
 def _told(attempt: Attempt, seen: Seen) -> str:
     """Return what happened to a call, in seconds from the fault's begin."""
     times = {"begun": attempt.begun_at, "answered": attempt.answered_at, "ended": attempt.ended_at}
-    row = next((row for row in seen.rows if row.user == attempt.user), None)
+    row = _row_of(attempt, seen)
     if row is not None:
         times |= {"record answered": row.answered_at, "record ended": row.ended_at}
     story = ", ".join(f"{what} {when - seen.began_at:.1f}" for what, when in times.items() if when is not None)
@@ -140,6 +140,13 @@ def _is_excused(attempt: Attempt, seen: Seen, allowed: Allowed) -> bool:
     return allowed.refusals and seen.began_at - GRACE_SECONDS <= attempt.begun_at <= until
 
 
+def _row_of(attempt: Attempt, seen: Seen) -> Row | None:
+    """Return the record of an attempt: each proxy that was asked may have made one; that counts which was answered when the caller was."""
+    rows = [row for row in seen.rows if row.user == attempt.user]
+    answered_at = attempt.answered_at or 0.0
+    return min(rows, key=lambda row: abs((row.answered_at or 0.0) - answered_at), default=None)
+
+
 def _hung_up_unheard(attempt: Attempt, ended_at: float, seen: Seen, allowed: Allowed) -> bool:
     return attempt.proxy in seen.harmed and seen.began_at - 0.5 <= ended_at <= seen.ended_at + GRACE_SECONDS + allowed.back_off
 
@@ -147,10 +154,9 @@ def _hung_up_unheard(attempt: Attempt, ended_at: float, seen: Seen, allowed: All
 def _seconds_off(seen: Seen, allowed: Allowed) -> dict[str, float]:
     """Return by how much the records of calls that their callers ended differ from what the callers saw, by their users."""
     away = seen.ended_at - seen.began_at + allowed.back_off + REPEATED_SECONDS
-    rows = {row.user: row for row in seen.rows}
     differences = {}
     for attempt in seen.attempts:
-        row = rows.get(attempt.user)
+        row = _row_of(attempt, seen)
         if row is None or row.reason == NODE_LOST or attempt.is_cut:
             continue
         if attempt.answered_at and attempt.ended_at and row.answered_at and row.ended_at:

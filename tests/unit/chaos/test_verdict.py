@@ -82,3 +82,9 @@ def test_a_bye_to_a_host_that_is_away_may_be_heard_late() -> None:
         changed = replace(attempt, proxy=at, ended_at=ended_at)
         assert cost(replace(seen, attempts=[changed]), host).faults == (f"a record is {abs(121.0 - ended_at):.1f} s off",)
     assert cost(replace(seen, rows=[replace(ROW, ended_at=128.0)]), host).faults == ("a record is 16.0 s off",)
+
+
+def test_of_several_records_the_one_of_the_answer_counts() -> None:
+    first = replace(ROW, call_id="c-0", answered_at=108.0, ended_at=108.0)
+    seen = replace(SEEN, rows=[ROW, first], disconnected=["c-1", "c-0"])
+    assert round(cost(seen, NOTHING).seconds_off, 3) == 0.4

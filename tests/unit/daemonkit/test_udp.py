@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
+import time
 
 import pytest
 
 from daemonkit.address import Address
 from daemonkit.sockets import AddressUnavailable
-from daemonkit.udp import UdpEndpoint
+from daemonkit.udp import UdpEndpoint, _waited
 
 
 async def test_datagrams_arrive_whole_and_empty_ones_too() -> None:
@@ -48,3 +51,24 @@ async def test_what_cannot_be_sent_is_counted() -> None:
     assert endpoint.errors == 1
     endpoint.close()
     endpoint.send(b"after the end", ("127.0.0.1", 9))
+
+
+async def test_a_datagram_tells_how_long_it_lay_in_the_socket() -> None:
+    waited: asyncio.Queue[float] = asyncio.Queue()
+    receiver = UdpEndpoint(("127.0.0.1", 0), lambda _data, _address: waited.put_nowait(receiver.waited), stamped=True)
+    receiver.open()
+    sender = UdpEndpoint(("127.0.0.1", 0), lambda _data, _address: None)
+    sender.open()
+    sender.send(b"while the process stands still", receiver.local)
+    stands_still = 0.1
+    time.sleep(stands_still)  # noqa: ASYNC251  # it is the event loop that has to stand still
+    assert stands_still <= await asyncio.wait_for(waited.get(), 5) < 5
+    receiver.close()
+    sender.close()
+
+
+@pytest.mark.parametrize(("seconds_ago", "waited"), [(10.0, 10.0), (-3600.0, 0.0), (3600.0, 0.0)])
+def test_a_clock_that_was_set_says_nothing(seconds_ago: float, waited: float) -> None:
+    stamp = struct.pack("=qq", int(time.time() - seconds_ago), 0)
+    assert _waited([(socket.SOL_SOCKET, 35, stamp)]) == pytest.approx(waited, abs=5)
+    assert _waited([(socket.SOL_SOCKET, 35, b"short"), (socket.SOL_SOCKET, 36, stamp)]) == 0.0

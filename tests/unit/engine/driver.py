@@ -98,7 +98,7 @@ class Driver:
         self.answer_fetch(f"<Response>{verbs}</Response>")
         if Answer() in self.collect():
             self.engine.accepted()
-            self.engine.acknowledged(self.now)
+            self.engine.acknowledged(self.now, self.now)
 
     def speak(self, ulaw: bytes = b"\x00" * 160) -> int:
         """Deliver the speech that was asked for last and return its playback's number."""

@@ -63,8 +63,8 @@ def test_the_first_media_verb_answers_and_plays_only_after_the_ack() -> None:
     driver.arrive()
     driver.answer_fetch(f"<Response>{SPEAK}</Response>")
     assert driver.collect() == [Answer()]
-    driver.now += 0.2
-    driver.engine.acknowledged(driver.now)
+    driver.now += 5
+    driver.engine.acknowledged(driver.now - 4.8, driver.now)
     answered, started, speech = driver.collect()
     assert isinstance(answered, WriteReport)
     assert isinstance(answered.report, CallAnswered)
@@ -72,7 +72,7 @@ def test_the_first_media_verb_answers_and_plays_only_after_the_ack() -> None:
     assert started == VerbStarted("SpeakSentence", 1)
     assert isinstance(speech, SpeechWanted)
     assert speech.markup == "Hello"
-    driver.engine.acknowledged(driver.now)
+    driver.engine.acknowledged(driver.now, driver.now)
     assert driver.collect() == []
 
 
@@ -327,7 +327,7 @@ def apply(driver: Driver, engine: CallEngine, command: str, document: str) -> No
     last = max((getattr(effect, "number", 0) for effect in driver.seen), default=0)
     actions: dict[str, Callable[[], object]] = {
         "accept": lambda: engine.accepted(),
-        "ack": lambda: engine.acknowledged(now),
+        "ack": lambda: engine.acknowledged(now, now),
         "answer": lambda: engine.document_answered(last, OutboundAnswer(200, document.encode(), "application/xml", 0, None), now),
         "bye": lambda: engine.peer_hung_up(now),
         "cancel": lambda: engine.cancelled(now),

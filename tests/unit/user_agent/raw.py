@@ -20,6 +20,8 @@ class Raw:
     def __init__(self, agent: UserAgent) -> None:
         self.agent = agent
         self.now = 0.0
+        self.waited = 0.0
+        """How long the next messages lie in the agent's socket."""
         self.branches = 0
         self.invite_branch = 0
         self.to = "<sip:app-1@sip.example.com>"
@@ -72,7 +74,7 @@ class Raw:
         return self.give("\r\n".join(lines) + "\r\n\r\n")
 
     def give(self, text: str) -> list[Response]:
-        self.agent.receive_datagram(text.encode(), PROXY, self.now)
+        self.agent.receive_datagram(text.encode(), PROXY, self.now, self.waited)
         return self.responses()
 
     def responses(self) -> list[Response]:

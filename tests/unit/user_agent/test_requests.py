@@ -257,6 +257,17 @@ def test_a_bye_may_have_waited_at_the_proxy(value: str, age: float) -> None:
     assert PeerHungUp(1, age=age) in raw.events()
 
 
+def test_messages_that_lay_in_the_socket_tell_how_long() -> None:
+    raw = Raw(server())
+    raw.waited = 8.0
+    raw.establish()
+    (established,) = (event for event in raw.events() if isinstance(event, CallEstablished))
+    assert established.age == 8.0
+    raw.waited = 2.0
+    raw.send("BYE", 9, headers=("P-Sipuri-Age: 1.5",))
+    assert PeerHungUp(1, age=3.5) in raw.events()
+
+
 def test_requests_outside_any_dialog() -> None:
     raw = Raw(server())
     for method, status in [("OPTIONS", 200), ("BYE", 481), ("INFO", 481), ("MESSAGE", 405), ("REGISTER", 405)]:
