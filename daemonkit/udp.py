@@ -26,13 +26,14 @@ _TIMESPEC = struct.Struct("=qq")
 class UdpEndpoint:
     """One bound socket; each datagram goes to a callable, at most 64 per wake-up of the event loop.
 
-    With `stamped`, `waited` says for how many seconds the datagram that is handed on lay in the socket, as the process was busy or stopped.
+    With `stamped`, `came_at` says when the datagram that is handed on came, by the monotonic clock: the process may have been stopped
+    since, before it was read or after.
     """
 
     def __init__(self, address: Address, on_datagram: Callable[[bytes, Address], None], *, stamped: bool = False) -> None:
         self.local = address
         self.errors = 0
-        self.waited = 0.0
+        self.came_at = 0.0
         self._on_datagram = on_datagram
         self._receive = self._receive_stamped if stamped else self._receive_plain
         self._stamped = stamped
@@ -83,7 +84,7 @@ class UdpEndpoint:
 
     def _receive_stamped(self, sock: socket.socket) -> tuple[bytes, Address]:
         data, ancillary, _, address = sock.recvmsg(DATAGRAM_BYTES, socket.CMSG_SPACE(_TIMESPEC.size))
-        self.waited = _waited(ancillary)
+        self.came_at = time.monotonic() - _waited(ancillary)
         return data, address
 
 

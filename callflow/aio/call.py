@@ -107,14 +107,13 @@ class CallShell:
                 self._engine.accepted()
             case CallCancelled():
                 self._engine.cancelled(_now())
-            case CallEstablished(_, media, age):
+            case CallEstablished(_, media, at):
                 self._connect(media)
-                self._engine.acknowledged(_now() - age, _now())
+                self._engine.acknowledged(at, _now())
             case MediaChanged(_, media):
                 self._connect(media)
-            case PeerHungUp(_, late, age):
-                sent_at = _now() - age
-                self._engine.peer_hung_up(min(self._media.heard_until(_now()), sent_at) if late else sent_at)
+            case PeerHungUp(_, at, late):
+                self._engine.peer_hung_up(min(self._media.heard_until(_now()), at) if late else at)
             case PeerLost(_, reason):
                 self._engine.lost(reason, _now())
             case _:

@@ -77,7 +77,7 @@ class SipEndpoint:
 
     def _on_datagram(self, data: bytes, source: Address) -> None:
         self._trace("in", data)
-        self.agent.receive_datagram(data, source, time.monotonic(), self._endpoint.waited)
+        self.agent.receive_datagram(data, source, time.monotonic(), self._endpoint.came_at)
         self.pump()
 
     def _send_and_take(self) -> AgentEvent | None:

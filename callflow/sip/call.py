@@ -151,7 +151,7 @@ class SipCall:
     def _handle_bye(self, key: Key, request: Request, now: float) -> None:
         self._context.respond(key, request.make_response(200), now)
         if self.state is not CallState.LEAVING:
-            self._context.tell(PeerHungUp(self.number, late=is_late(request), age=read_age(request) + self._context.waited))
+            self._context.tell(PeerHungUp(self.number, self._context.came_at - read_age(request), late=is_late(request)))
         self._end()
 
     def _handle_info(self, key: Key, request: Request, now: float) -> None:
@@ -221,7 +221,7 @@ class SipCall:
         before, media = self._told, self._negotiation.media
         if media is not None and media != before:
             self._told = media
-            self._context.tell(MediaChanged(self.number, media) if before else CallEstablished(self.number, media, self._context.waited))
+            self._context.tell(MediaChanged(self.number, media) if before else CallEstablished(self.number, media, self._context.came_at))
 
     def _on_unanswered_offer(self) -> None:
         """Go on as before an offer of ours that was never answered; without an earlier agreement the call is lost."""

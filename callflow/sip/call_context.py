@@ -68,8 +68,8 @@ class CallContext:
     owners: dict[Key, int] = field(default_factory=dict)
     """Calls by the transactions that belong to them."""
     timers: Timers[tuple[int, CallTimer]] = field(default_factory=Timers)
-    waited: float = 0.0
-    """Seconds that the datagram at hand lay in its socket."""
+    came_at: float = 0.0
+    """When the datagram at hand came."""
 
     def cancel_timers(self, call: int) -> None:
         """Stop every timer of a call."""

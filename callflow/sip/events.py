@@ -67,8 +67,8 @@ class CallEstablished:
 
     call: int
     media: RemoteMedia
-    age: float = 0.0
-    """For how many seconds that message waited for us."""
+    at: float
+    """When that message came, which may have waited for us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +116,9 @@ class PeerHungUp:
     """Fired when the peer sent BYE; a late one may have been sent long before, as the proxy was away."""
 
     call: int
+    at: float
+    """When the BYE came to the proxy, as far as that one says so, or else here; it may have waited for us."""
     late: bool = False
-    age: float = 0.0
-    """For how many seconds the BYE waited for us, at the proxy or here."""
 
 
 @dataclass(frozen=True, slots=True)

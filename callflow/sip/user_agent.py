@@ -72,12 +72,11 @@ class UserAgent:
 
     # Datagrams, timers and events.
 
-    def receive_datagram(self, data: bytes, source: Address, now: float, waited: float = 0.0) -> None:
-        """Take one datagram that lay in its socket for `waited` seconds, and handle what it contains."""
-        self._context.waited = waited
+    def receive_datagram(self, data: bytes, source: Address, now: float, came_at: float | None = None) -> None:
+        """Take one datagram, and handle what it contains; `came_at` is when it came, if it had to wait."""
+        self._context.came_at = now if came_at is None else came_at
         self.layer.receive_datagram(data, source, now)
         self._settle(now)
-        self._context.waited = 0.0
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
         """Return the datagrams to be sent, each with its target, and forget them."""

@@ -6,6 +6,7 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
+from typing import TypeVar
 
 from callflow.sip.call_context import UserAgentConfig
 from callflow.sip.events import AgentEvent
@@ -21,6 +22,7 @@ CALL_ID = "c-95ac8d6e-1a31c52e-b38f-4198-93c1-51633ec68f8d"
 FACTS = f"{CALL_ID};app=app-1;account=9900000;source=203.0.113.9:5060;country=US;started=1700000000.125"
 KEY = b"k" * 32
 WALL = 1_700_000_000.0
+T = TypeVar("T")
 DESTINATION = Destination("sip:app-1@sip.example.com", SERVER, "alice", None)
 PHONE_MEDIA: Address = ("127.0.0.1", 40_000)
 SERVER_MEDIA: Address = ("127.0.0.1", 50_000)
@@ -82,7 +84,7 @@ class Link:
                     agent.handle_timer(self.now)
             self.pump()
 
-    def take(self, address: Address, kind: type[AgentEvent]) -> list[AgentEvent]:
+    def take(self, address: Address, kind: type[T]) -> list[T]:
         """Return the events of a kind from one agent."""
         return [event for event in self.events[address] if isinstance(event, kind)]
 

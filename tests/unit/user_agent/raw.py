@@ -74,7 +74,7 @@ class Raw:
         return self.give("\r\n".join(lines) + "\r\n\r\n")
 
     def give(self, text: str) -> list[Response]:
-        self.agent.receive_datagram(text.encode(), PROXY, self.now, self.waited)
+        self.agent.receive_datagram(text.encode(), PROXY, self.now, self.now - self.waited)
         return self.responses()
 
     def responses(self) -> list[Response]:
