@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import BoundedSemaphore
+from threading import Lock
 
 from django.conf import settings
 from django.utils import timezone
@@ -24,11 +26,14 @@ from voiceapps.rules.masking import masked_text, masked_url
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.reports import CallFacts
 
-# A test occupies a thread of the web role until a slow backend has answered twice. This leaves threads for other requests.
-MAX_RUNNING = 2
+# A test occupies a thread of the web role until a slow backend has answered twice. This leaves threads for other requests, and an
+# account whose backend hangs takes one.
+MAX_RUNNING = 4
 MAX_SHOWN_BODY = 4096
 
-_seats = BoundedSemaphore(MAX_RUNNING)
+_lock = Lock()
+_testing: set[str] = set()
+"""The accounts of the tests that are running."""
 
 
 class TooManyRunningError(Exception):
@@ -50,16 +55,27 @@ class Attempt:
 
 def run(application: VoiceApplication) -> tuple[Attempt, ...]:
     """Send a made-up `initiate`, also to the fallback if a call would do so; raises TooManyRunningError."""
-    if not _seats.acquire(blocking=False):
-        raise TooManyRunningError(f"{MAX_RUNNING} webhook tests are running.")
-    try:
+    with _seat(application.account_id):
         body = _sample(application)
         first = _try(_request(application, body, fallback=False))
         if first.error is None or not application.initiated_fallback_url:
             return (first,)
         return (first, _try(_request(application, body, fallback=True)))
+
+
+@contextmanager
+def _seat(account_id: str) -> Iterator[None]:
+    with _lock:
+        if account_id in _testing:
+            raise TooManyRunningError("A webhook test of this account is running.")
+        if len(_testing) >= MAX_RUNNING:
+            raise TooManyRunningError(f"{MAX_RUNNING} webhook tests are running.")
+        _testing.add(account_id)
+    try:
+        yield
     finally:
-        _seats.release()
+        with _lock:
+            _testing.discard(account_id)
 
 
 def _request(application: VoiceApplication, body: webhook_bodies.Payload, *, fallback: bool) -> OutboundRequest:

@@ -89,21 +89,22 @@ def test_a_long_answer_is_shown_in_part_and_checked_whole(wire: Wire) -> None:
     assert [verb.name for verb in attempt.check.verbs] == ["Hangup"]
 
 
-def test_concurrent_tests_are_limited(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = application()
+def test_an_account_runs_one_test_at_a_time_and_all_of_them_a_few(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [application(f"99000{number:02d}") for number in range(MAX_RUNNING + 1)]
 
     def nested(request: OutboundRequest) -> OutboundAnswer:
         wire.sent.append(request)
+        with pytest.raises(TooManyRunningError, match=r"^A webhook test of this account is running\.$"):
+            webhook_tests.run(rows[len(wire.sent) - 1])
         if len(wire.sent) < MAX_RUNNING:
-            webhook_tests.run(row)
+            webhook_tests.run(rows[len(wire.sent)])
         else:
-            with pytest.raises(TooManyRunningError):
-                webhook_tests.run(row)
+            with pytest.raises(TooManyRunningError, match=rf"^{MAX_RUNNING} webhook tests are running\.$"):
+                webhook_tests.run(rows[MAX_RUNNING])
         return answer(200)
 
     monkeypatch.setattr(webhook_tests, "send", nested)
-    webhook_tests.run(row)
-    assert len(wire.sent) == MAX_RUNNING
-    wire.sent.clear()
-    webhook_tests.run(row)
-    assert len(wire.sent) == MAX_RUNNING
+    for _ in range(2):
+        webhook_tests.run(rows[0])
+        assert len(wire.sent) == MAX_RUNNING
+        wire.sent.clear()
