@@ -136,6 +136,8 @@ class PhoneCall:
     """One call of a phone; made by `Phone.call`."""
 
     def __init__(self, media: MediaEndpoint, local: Address, hang_up: Callable[[], None]) -> None:
+        self.answered_at = 0.0
+        """When the answer came, by the monotonic clock."""
         self.heard = bytearray()
         """All audio received, in order: µ-law at 8 kHz, gaps filled with silence."""
         self.local = local
@@ -228,7 +230,10 @@ class PhoneCall:
     def on_sip_event(self, event: SipEvent) -> None:
         """Take an event of the user agent that concerns this call."""
         match event:
-            case CallEstablished(media=media) | MediaChanged(media=media):
+            case CallEstablished(_, media, at):
+                self.answered_at = at
+                self._connect(media)
+            case MediaChanged(_, media):
                 self._connect(media)
             case OutgoingCallFailed(_, status, reason):
                 self._refusal = CallFailed(status, reason)
