@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from callflow.bxml import Webhook
 from daemonkit.address import Address
+from sipproxy.mac import Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,8 @@ class CallflowConfig:
     recordings_dir: str
     prompts_dir: str
     """Cache of synthesised prompts."""
-    invite_key: bytes = field(repr=False)
-    """Opens the seals of the proxies' INVITEs; the same in the whole fleet."""
+    invite_keys: Keys = field(repr=False)
+    """Open the seals of the proxies' INVITEs; the same in the whole fleet."""
     spool_dir: str
     """Where sounds lie that are too long for memory, in files without names."""
     session_expires: int = 1800

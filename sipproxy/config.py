@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from daemonkit.address import Address
+from sipproxy.mac import Keys
 from sipproxy.seal import DialogSeal
 from sipproxy.transactions.listener import Listener, Transport
 
@@ -69,10 +70,10 @@ class SipProxyConfig:
     """Which of the node's processes this is, from 0; written into branches and nonces."""
     nonce_key: bytes = field(repr=False)
     """Signs nonces; the same in the whole fleet."""
-    route_key: bytes = field(repr=False)
-    """Seals what dialogs carry for us and signs branches; the same in the whole fleet."""
-    invite_key: bytes = field(repr=False)
-    """Seals what the call flow is told of a call; the same in the whole fleet, call flows included."""
+    route_keys: Keys = field(repr=False)
+    """Seal what dialogs carry for us and sign branches; the same in the whole fleet."""
+    invite_keys: Keys = field(repr=False)
+    """Seal what the call flow is told of a call; the same in the whole fleet, call flows included."""
     workers: int = 1
     """How many processes the node has."""
     claims_url: str = field(default="", repr=False)
@@ -110,7 +111,7 @@ class SipProxyConfig:
 
     def seal(self, sip_call_id: str, caller_tag: str) -> DialogSeal:
         """Return what seals and opens the texts that a dialog carries for us."""
-        return DialogSeal(self.route_key, sip_call_id, caller_tag)
+        return DialogSeal(self.route_keys, sip_call_id, caller_tag)
 
     def external_listener(self, transport: Transport, index: int) -> Listener:
         """Return the external listener that a route token names, or the nearest one that this node has."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
 from dataclasses import dataclass
 
-from sipproxy.mac import make_tag
+from sipproxy.mac import Keys, is_tag, make_tag
 
 _TAG_BYTES = 9
 
@@ -20,8 +19,8 @@ _TAG_BYTES = 9
 class DialogSeal:
     """What seals texts for one dialog, and opens them again."""
 
-    key: bytes
-    """The key that all proxies of the fleet share."""
+    keys: Keys
+    """The keys that all proxies of the fleet share; the first one seals."""
     sip_call_id: str
     """The dialog's Call-ID."""
     caller_tag: str
@@ -29,7 +28,7 @@ class DialogSeal:
 
     def close(self, purpose: bytes, payload: bytes) -> str:
         """Return octets and their tag as base64url (RFC 4648 section 5), without padding; `purpose` has at most 8 octets."""
-        return _encode(payload + self._tag(purpose, payload))
+        return _encode(payload + make_tag(self.keys[0], purpose, self._sealed(payload), size=_TAG_BYTES))
 
     def open(self, purpose: bytes, text: str) -> bytes | None:
         """Return the octets that `close` was given for this purpose and dialog. Returns None for any other text."""
@@ -39,12 +38,13 @@ class DialogSeal:
             return None
         payload, tag = sealed[:-_TAG_BYTES], sealed[-_TAG_BYTES:]
         # Base64 has several spellings of the same octets, and only ours is taken.
-        return payload if hmac.compare_digest(tag, self._tag(purpose, payload)) and _encode(sealed) == text else None
+        is_ours = is_tag(tag, self.keys, purpose, self._sealed(payload), size=_TAG_BYTES)
+        return payload if is_ours and _encode(sealed) == text else None
 
-    def _tag(self, purpose: bytes, payload: bytes) -> bytes:
+    def _sealed(self, payload: bytes) -> bytes:
         # Neither a Call-ID nor a tag has a line end, so no part can pass for the beginning of the next.
         dialog = f"{self.sip_call_id}\n{self.caller_tag}\n".encode("utf-8", "surrogateescape")
-        return make_tag(self.key, purpose, dialog + payload, size=_TAG_BYTES)
+        return dialog + payload
 
 
 def sealed_length(octets: int) -> int:

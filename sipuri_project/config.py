@@ -13,7 +13,7 @@ from mediarelay.config import Interface, PlaneChoice, RelayConfig, port_share
 from sipproxy.config import HepConfig, Relay, SipProxyConfig, TlsConfig
 from sipproxy.dns_config import DnsConfig
 from sipproxy.headers.flow import MAX_LISTENERS
-from sipproxy.mac import mac_key
+from sipproxy.mac import Keys, mac_key, mac_keys
 from sipproxy.transactions.listener import Listener, Side, Transport
 
 WILDCARD = "0.0.0.0"  # noqa: S104  # it is compared with, not bound
@@ -45,8 +45,8 @@ def sip_proxy_config(worker: int = 0) -> SipProxyConfig:
         callflow_targets=settings.CALLFLOW_TARGETS,
         media_relays=tuple(Relay(address, weight) for address, weight in settings.MEDIA_RELAYS),
         nonce_key=mac_key(settings.SIPURI_NONCE_KEY),
-        route_key=mac_key(settings.SIPURI_ROUTE_KEY),
-        invite_key=_invite_key(),
+        route_keys=mac_keys(settings.ROUTE_KEYS),
+        invite_keys=_invite_keys(),
         trusted=settings.GUARD_TRUSTED,
         drop_foreign_hosts=settings.DROP_FOREIGN_HOSTS,
         guard_kernel=settings.GUARD_KERNEL == "auto",
@@ -137,13 +137,13 @@ def callflow_config() -> CallflowConfig:
         public_url=settings.PUBLIC_URL,
         recordings_dir=str(settings.RECORDINGS_DIR),
         prompts_dir=str(settings.PROMPTS_DIR),
-        invite_key=_invite_key(),
+        invite_keys=_invite_keys(),
         spool_dir=str(settings.VAR_DIR),
     )
 
 
-def _invite_key() -> bytes:
-    return mac_key(settings.SIPURI_ROUTE_KEY, b"invite")
+def _invite_keys() -> Keys:
+    return mac_keys(settings.ROUTE_KEYS, b"invite")
 
 
 def dns_config() -> DnsConfig:

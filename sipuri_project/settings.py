@@ -30,7 +30,7 @@ DEBUG = False
 SECRET_KEY = e.key("SIPURI_SECRET_KEY", VAR_DIR, generate=not PRODUCTION)
 SIPURI_FIELD_KEYS = tuple(e.key("SIPURI_FIELD_KEYS", VAR_DIR, generate=not PRODUCTION, make=e.fernet_key).split(","))
 SIPURI_NONCE_KEY = e.key("SIPURI_NONCE_KEY", VAR_DIR, generate=not PRODUCTION).encode()
-SIPURI_ROUTE_KEY = e.key("SIPURI_ROUTE_KEY", VAR_DIR, generate=not PRODUCTION).encode()
+ROUTE_KEYS = tuple(word.strip().encode() for word in e.key("SIPURI_ROUTE_KEY", VAR_DIR, generate=not PRODUCTION).split(","))
 SIPURI_WEBHOOK_KEY = e.key("SIPURI_WEBHOOK_KEY", VAR_DIR, generate=not PRODUCTION).encode()
 SIPURI_TOKEN_KEYS = e.key("SIPURI_TOKEN_KEYS", VAR_DIR, generate=not PRODUCTION, make=token_keys.new_set)
 

@@ -68,7 +68,7 @@ class CallflowServer:
         self._sip_endpoint.open(
             session_expires=self._config.session_expires,
             max_calls=self._config.max_calls,
-            invite_key=self._config.invite_key,
+            invite_keys=self._config.invite_keys,
         )
         agent = self._sip_endpoint.agent
         self._metrics.observe("dialogs", "SIP calls that the user agent holds", lambda: len(agent))

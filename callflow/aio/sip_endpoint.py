@@ -12,6 +12,7 @@ from callflow.sip.user_agent import UserAgent
 from daemonkit.address import Address
 from daemonkit.alarm import Alarm
 from daemonkit.udp import UdpEndpoint
+from sipproxy.mac import Keys
 
 OnMessage = Callable[[str, bytes], None]
 
@@ -47,11 +48,11 @@ class SipEndpoint:
         *,
         session_expires: int | None = None,
         max_calls: int = 1,
-        invite_key: bytes = b"",
+        invite_keys: Keys = (),
     ) -> None:
         """Bind the socket; raises AddressUnavailable."""
         self._endpoint.open()
-        config = UserAgentConfig(self._endpoint.local, session_expires, max_calls, invite_key)
+        config = UserAgentConfig(self._endpoint.local, session_expires, max_calls, invite_keys)
         self._agent = UserAgent(config, new_token=lambda: secrets.token_hex(8), wall=time.time)
 
     def close(self) -> None:

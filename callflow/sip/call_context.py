@@ -11,6 +11,7 @@ from callflow.sip.dialogs import Dialog
 from callflow.sip.events import AgentEvent
 from callflow.sip.session_timer import MIN_SECONDS
 from daemonkit.address import Address
+from sipproxy.mac import Keys
 from sipproxy.sip import Request, Response
 from sipproxy.sip.methods import ALLOW
 from sipproxy.transactions.events import Key
@@ -41,8 +42,8 @@ class UserAgentConfig:
     session_expires: int | None = None
     """Longest session interval that we agree to; None uses no session timers (RFC 4028)."""
     max_calls: int = 500
-    invite_key: bytes = field(default=b"", repr=False)
-    """Opens the seals of our proxies' INVITEs; an agent without one takes no calls."""
+    invite_keys: Keys = field(default=(), repr=False)
+    """Open the seals of our proxies' INVITEs; an agent without any takes no calls."""
 
 
 class CallTimer(Enum):

@@ -17,6 +17,7 @@ from sipproxy.headers.call_headers import (
     SealFault,
     seal_fault,
 )
+from sipproxy.mac import Keys
 from sipproxy.sip import Request
 from voiceapps.rules.reports import CallFacts
 
@@ -36,11 +37,11 @@ _AGE = re.compile(r"\d{1,2}\.\d", re.ASCII)
 
 
 class InviteGate:
-    """Believes an INVITE that a proxy of ours has sealed for this node, once; without a key it believes none."""
+    """Believes an INVITE that a proxy of ours has sealed for this node, once; without keys it believes none."""
 
-    def __init__(self, key: bytes, node: Address) -> None:
+    def __init__(self, keys: Keys, node: Address) -> None:
         self.refused = dict.fromkeys(SealFault, 0)
-        self._key = key
+        self._keys = keys
         self._node = node
         self._used: OrderedDict[str, float] = OrderedDict()
 
@@ -52,7 +53,7 @@ class InviteGate:
         return found
 
     def _find_fault(self, invite: Request, wall: float) -> SealFault | None:
-        fault = seal_fault(invite, self._key, self._node, wall) if self._key else SealFault.WRONG
+        fault = seal_fault(invite, self._keys, self._node, wall)
         return fault or self._use(invite.header(SEAL_HEADER) or "", wall)
 
     def _use(self, seal: str, wall: float) -> SealFault | None:

@@ -57,7 +57,7 @@ class UserAgent:
 
     def __init__(self, config: UserAgentConfig, *, new_token: Callable[[], str], wall: Callable[[], float]) -> None:
         self.accepting = True
-        self.gate = InviteGate(config.invite_key, config.local)
+        self.gate = InviteGate(config.invite_keys, config.local)
         self.layer = TransactionLayer(new_token=new_token)
         self._calls: dict[int, SipCall] = {}
         self._index: dict[tuple[str, ...], int] = {}

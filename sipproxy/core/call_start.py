@@ -136,7 +136,7 @@ class CallStart:
         context.signed = self._sign(context, context.token)
         out = context.outgoing.copy()
         if not shared.config.has_static_targets:
-            seal_invite(out, shared.config.invite_key, node, shared.hooks.wall(now))
+            seal_invite(out, shared.config.invite_keys[0], node, shared.hooks.wall(now))
         edits.push_record_route(out, context.signed, shared.config.internal)
         self._sender.send(context, out, shared.config.internal, node, now)
         if len(context.tried) == 1:

@@ -49,7 +49,7 @@ class RequestSender:
 
     def _push_via(self, out: Request, egress: Listener) -> None:
         config = self._shared.config
-        edits.push_via(out, egress, key=config.route_key, random=self._shared.hooks.new_token(), worker=config.worker)
+        edits.push_via(out, egress, key=config.route_keys[0], random=self._shared.hooks.new_token(), worker=config.worker)
 
 
 class DialogForwarder:

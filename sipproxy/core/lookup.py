@@ -121,7 +121,7 @@ class Lookup:
         if request.max_forwards == 0:
             return 483
         # What another proxy of the fleet passes on bears its Via, and goes no further than to the caller.
-        if source not in self._shared.proxies and has_looped(request, key=self._shared.config.route_key):
+        if source not in self._shared.proxies and has_looped(request, keys=self._shared.config.route_keys):
             return 482
         return 420 if request.count("proxy-require") else 0
 

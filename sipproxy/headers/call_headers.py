@@ -6,13 +6,12 @@ dialog that the INVITE opens, for one node and for a minute, and the node takes 
 
 from __future__ import annotations
 
-import hmac
 import re
 from enum import StrEnum
 
 from daemonkit.address import Address
 from sipproxy.headers.caller_headers import CARRIED_HEADER
-from sipproxy.mac import make_tag
+from sipproxy.mac import Keys, is_tag, make_tag
 from sipproxy.sip import Request
 from voiceapps.rules.reports import CallFacts
 
@@ -61,22 +60,23 @@ def tell_call(invite: Request, facts: CallFacts, reach: str, carried: str | None
 def seal_invite(invite: Request, key: bytes, node: Address, wall: float) -> None:
     """Seal the headers of an INVITE that goes to `node`; `wall` is in seconds since the epoch."""
     sealed_at = str(int(wall))
-    invite.append(SEAL_HEADER, f"{sealed_at};{_tag(invite, key, node, sealed_at)}")
+    tag = make_tag(key, _PURPOSE, _sealed(invite, node, sealed_at), size=_TAG_BYTES)
+    invite.append(SEAL_HEADER, f"{sealed_at};{tag.hex()}")
 
 
-def seal_fault(invite: Request, key: bytes, node: Address, wall: float) -> SealFault | None:
+def seal_fault(invite: Request, keys: Keys, node: Address, wall: float) -> SealFault | None:
     """Return what is wrong with the seal of an INVITE that came to `node`, None if nothing is."""
     seals = invite.headers(SEAL_HEADER)
     match = _SEAL.fullmatch(seals[0]) if len(seals) == 1 else None
     if match is None:
         return SealFault.MISSING
-    if not hmac.compare_digest(match[2], _tag(invite, key, node, match[1])):
+    if not is_tag(bytes.fromhex(match[2]), keys, _PURPOSE, _sealed(invite, node, match[1]), size=_TAG_BYTES):
         return SealFault.WRONG
     return SealFault.EXPIRED if abs(wall - int(match[1])) > SEAL_SECONDS else None
 
 
-def _tag(invite: Request, key: bytes, node: Address, sealed_at: str) -> str:
+def _sealed(invite: Request, node: Address, sealed_at: str) -> bytes:
     # No part has a line end, and those before the headers are always there, so none can pass for the beginning of the next.
     told = [f"{name}: {value}" for name in _COVERED for value in invite.headers(name)]
     parts = (sealed_at, "{}:{}".format(*node), invite.call_id, invite.header("from") or "", invite.header("to") or "", *told)
-    return make_tag(key, _PURPOSE, "\n".join(parts).encode("utf-8", "surrogateescape"), size=_TAG_BYTES).hex()
+    return "\n".join(parts).encode("utf-8", "surrogateescape")

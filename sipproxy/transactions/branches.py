@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 from string import hexdigits
 
-from sipproxy.mac import make_tag
+from sipproxy.mac import Keys, make_tag
 from sipproxy.sip import PeerError, Request, Via
 from sipproxy.sip.via import MAGIC_COOKIE
 
@@ -33,14 +33,14 @@ def worker_of(branch: str) -> int | None:
     return int(digits, 16) if len(branch) == _LENGTH and all(digit in hexdigits for digit in digits) else None
 
 
-def has_looped(request: Request, *, key: bytes) -> bool:
+def has_looped(request: Request, *, keys: Keys) -> bool:
     """Return whether one of the request's Vias is ours and was made for the same request."""
     if not any(MAGIC_COOKIE in line for line in request.headers("via")):
         return False
-    return any(_fits(value, request, key) for value in request.values("via"))
+    return any(_fits(value, request, keys) for value in request.values("via"))
 
 
-def _fits(value: str, request: Request, key: bytes) -> bool:
+def _fits(value: str, request: Request, keys: Keys) -> bool:
     try:
         branch = Via.parse(value).branch
     except PeerError:
@@ -48,7 +48,8 @@ def _fits(value: str, request: Request, key: bytes) -> bool:
     if len(branch) != _LENGTH:
         return False
     nonce = branch[len(MAGIC_COOKIE) : -_MAC_CHARACTERS]
-    return hmac.compare_digest(branch[-_MAC_CHARACTERS:].encode("utf-8", "replace"), _mac(request, key, nonce).encode())
+    tag = branch[-_MAC_CHARACTERS:].encode("utf-8", "replace")
+    return any(hmac.compare_digest(tag, _mac(request, key, nonce).encode()) for key in keys)
 
 
 def _mac(request: Request, key: bytes, nonce: str) -> str:

@@ -19,6 +19,7 @@ from mediarelay.config import ranges_overlap
 from voiceapps.api.access import token_keys
 
 MIN_KEY_CHARACTERS = 32
+ROUTE_KEYS = "SIPURI_ROUTE_KEY"
 MIN_DIFFERENT_CHARACTERS = 10
 WIDEST_TRUST = 8
 """The shortest prefix of a range that may be trusted: 10.0.0.0/8 is the largest network that somebody can own."""
@@ -39,7 +40,7 @@ def refuse_unsafe(values: Values) -> None:
 def _faults_everywhere(values: Values) -> Iterator[str]:
     for name, key in _secrets(values):
         if len(key) < MIN_KEY_CHARACTERS:
-            yield f"{name} is shorter than {MIN_KEY_CHARACTERS} characters."
+            yield f"{name} {'has a key that is' if name == ROUTE_KEYS else 'is'} shorter than {MIN_KEY_CHARACTERS} characters."
     if not all(map(_is_fernet_key, values["SIPURI_FIELD_KEYS"])):
         yield "SIPURI_FIELD_KEYS has a key that is not 32 bytes in URL-safe base64."
     try:
@@ -63,13 +64,13 @@ def _faults_in_production(values: Values) -> Iterator[str]:
 
 
 def _secrets(values: Values) -> list[tuple[str, str]]:
-    """Return the keys that are one text each, by variable; all but the token of the metrics pages have to be there."""
+    """Return the keys that may be any text, by variable; all but the token of the metrics pages have to be there."""
     token = [("SIPURI_METRICS_TOKEN", values["METRICS_TOKEN"])] if values["METRICS_TOKEN"] else []
     return [
         *token,
         ("SIPURI_SECRET_KEY", values["SECRET_KEY"]),
         ("SIPURI_NONCE_KEY", values["SIPURI_NONCE_KEY"].decode()),
-        ("SIPURI_ROUTE_KEY", values["SIPURI_ROUTE_KEY"].decode()),
+        *((ROUTE_KEYS, key.decode()) for key in values["ROUTE_KEYS"]),
         ("SIPURI_WEBHOOK_KEY", values["SIPURI_WEBHOOK_KEY"].decode()),
     ]
 

@@ -243,7 +243,7 @@ def fuzz_body(data: bytes) -> Hashable:
 TOKEN = RouteToken(
     "c-95ac8d6e-1a31c52e-b38f-4198-93c1-51633ec68f8d", ("10.0.0.2", 6161), ("10.0.0.9", 22222), Flow(("198.51.100.7", 5080)), offered=True
 )
-SEAL = DialogSeal(b"key", "call", "tag")
+SEAL = DialogSeal((b"key",), "call", "tag")
 SIGNED = TOKEN.sign(SEAL)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import subprocess
 import sys
@@ -12,12 +13,16 @@ from pathlib import Path
 import pytest
 from cryptography.fernet import Fernet
 
+from callflow.aio.phone import Phone, PhoneCall
+from tests.support.backend import TestBackend
 from tests.support.entries import ENTRIES, start
-from tests.support.fleet import BOOTSTRAP, ROOT, Fleet
+from tests.support.fleet import BOOTSTRAP, ROOT, Application, Fleet, until
 from tests.support.postgres_server import PostgresServer
 
 COMPARE = "import django; django.setup(); from voiceapps.services import key_check; key_check.ensure()"
 RUNS = 6
+DAEMONS = ("web", "mediarelay", "callflow", "sipproxy")
+WAIT = '<Response><Pause duration="600"/></Response>'
 LOST = ["SIPURI_FIELD_KEYS", "SIPURI_NONCE_KEY", "SIPURI_TOKEN_KEYS"]
 
 
@@ -72,7 +77,7 @@ def test_a_rotated_key_can_be_removed(make_fleet: Callable[..., Fleet]) -> None:
     fleet.start()
     fleet.application()
     stored = "from voiceapps.models import SipCredential; result = SipCredential.objects.get().secrets"
-    secrets = fleet.python(stored)
+    before = fleet.python(stored)
     fleet.stop()
     old, new = (fleet.state / "keys" / "sipuri_field_keys").read_text(), Fernet.generate_key().decode()
     fleet.env["SIPURI_FIELD_KEYS"] = new
@@ -82,5 +87,47 @@ def test_a_rotated_key_can_be_removed(make_fleet: Callable[..., Fleet]) -> None:
     said = fleet.manage("rotatekeys")
     assert "SipCredential.secrets                    1 rewritten, 0 current, 0 unreadable" in said
     fleet.env["SIPURI_FIELD_KEYS"] = new
-    assert fleet.python(stored) == secrets
+    assert fleet.python(stored) == before
     fleet.manage(*BOOTSTRAP)
+
+
+def restart(fleet: Fleet, role: str, route_keys: list[str]) -> None:
+    """Replace one process by another one with other keys."""
+    process = fleet.processes.pop(role)
+    process.kill()
+    process.wait()
+    fleet.env["SIPURI_ROUTE_KEY"] = ",".join(route_keys)
+    fleet.spawn(role)
+    until(fleet._ready, seconds=60, what=f"{role} again")
+
+
+async def begin(fleet: Fleet, application: Application) -> PhoneCall:
+    phone = Phone(proxy=fleet.sip)
+    await phone.open()
+    return await phone.call(application.sip_uri, username=application.application_id, password=application.password)
+
+
+async def end(fleet: Fleet, call: PhoneCall) -> None:
+    """Hang up and wait for the BYE to come through."""
+    await call.hang_up()
+    until(lambda: fleet.gauge("callflow", "sipuri_callflow_calls") == 0, seconds=20, what="the end of the call")
+
+
+async def test_the_route_key_changes_while_calls_go_on(make_fleet: Callable[..., Fleet], backend: TestBackend) -> None:
+    fleet = make_fleet(*DAEMONS)
+    backend.documents["/initiate"] = WAIT
+    fleet.start()
+    application = fleet.application(callback=f"{backend.url}/initiate")
+    old, new = (fleet.state / "keys" / "sipuri_route_key").read_text(), secrets.token_urlsafe(48)
+    restart(fleet, "sipproxy", [old, new])
+    # The call flow has the old key only.
+    await end(fleet, await begin(fleet, application))
+    restart(fleet, "callflow", [old, new])
+    begun = await begin(fleet, application)
+    restart(fleet, "sipproxy", [new, old])
+    await end(fleet, begun)
+    # The call flow begins with the old key still.
+    await end(fleet, await begin(fleet, application))
+    restart(fleet, "callflow", [new])
+    await end(fleet, await begin(fleet, application))
+    assert fleet.gauge("callflow", "sipuri_callflow_refused_invites_total") == 0

@@ -21,11 +21,15 @@ from voiceapps import fields
 from voiceapps.models import KeyCheck
 
 FIELD_KEYS = "SIPURI_FIELD_KEYS"
+ROUTE_KEYS = "SIPURI_ROUTE_KEY"
 TOKEN_KEYS = "SIPURI_TOKEN_KEYS"  # noqa: S105  # a variable's name
-REPLACEABLE = ("SIPURI_SECRET_KEY", "SIPURI_NONCE_KEY", "SIPURI_ROUTE_KEY", "SIPURI_WEBHOOK_KEY", TOKEN_KEYS)
+REPLACEABLE = ("SIPURI_SECRET_KEY", "SIPURI_NONCE_KEY", ROUTE_KEYS, "SIPURI_WEBHOOK_KEY", TOKEN_KEYS)
 """The variables of the keys that have fingerprints."""
+LISTS = frozenset({ROUTE_KEYS, TOKEN_KEYS})
+"""Those that may name several keys, and so change one by one."""
 
 Fingerprints = dict[str, list[str]]
+_DIFFERS = {ROUTE_KEYS: "does not fit the one", TOKEN_KEYS: "shares no key with the one"}
 
 
 class KeysDiffer(ImproperlyConfigured):
@@ -36,15 +40,15 @@ def ensure(*, replaced: Collection[str] = (), learn: bool = True) -> None:
     """Compare our keys, but for those that are replaced, with the database's, or leave them as its first ones; raises KeysDiffer.
 
     Of processes that come first together one leaves its keys, and the others compare theirs. `learn` stores the fingerprints of keys
-    that were replaced, and of token keys, which change one by one.
+    that were replaced, and of those that change one by one.
     """
     row = _row() or _created()
     faults = list(_faults(row, replaced))
     if faults:
         raise KeysDiffer("\n".join(faults))
     ours = _fingerprints()
-    if learn and (replaced or row.fingerprints[TOKEN_KEYS] != ours[TOKEN_KEYS]):
-        _learn(ours, {*replaced, TOKEN_KEYS})
+    if learn and (replaced or any(row.fingerprints[variable] != ours[variable] for variable in LISTS)):
+        _learn(ours, LISTS.union(replaced))
 
 
 def ensure_if_migrated() -> None:
@@ -94,12 +98,19 @@ def _faults(row: KeyCheck, replaced: Collection[str]) -> Iterator[str]:
         yield _lost_field_keys()
     ours = _fingerprints()
     for variable in REPLACEABLE:
-        if variable not in replaced and not set(ours[variable]) & set(row.fingerprints[variable]):
-            holds = "shares no key with" if variable == TOKEN_KEYS else "is not"
+        if variable not in replaced and not _fits(variable, ours[variable], row.fingerprints[variable]):
             yield (
-                f"{variable} {holds} the one that this database's processes use. Set theirs; "
+                f"{variable} {_DIFFERS.get(variable, 'is not the one')} that this database's processes use. Set theirs; "
                 f"if you replace it everywhere, run `manage.py rotatekeys --replace {variable}` once."
             )
+
+
+def _fits(variable: str, ours: list[str], theirs: list[str]) -> bool:
+    """Return whether a process with our keys works with one that has theirs: of token keys it is enough that one is the same."""
+    if variable == TOKEN_KEYS:
+        return not set(ours).isdisjoint(theirs)
+    # Each verifies what the other writes, which it does with its first key.
+    return ours[0] in theirs and theirs[0] in ours
 
 
 def _lost_field_keys() -> str:
@@ -117,7 +128,7 @@ def _fingerprints() -> Fingerprints:
     keys: dict[str, list[bytes]] = {
         "SIPURI_SECRET_KEY": [settings.SECRET_KEY.encode()],
         "SIPURI_NONCE_KEY": [settings.SIPURI_NONCE_KEY],
-        "SIPURI_ROUTE_KEY": [settings.SIPURI_ROUTE_KEY],
+        ROUTE_KEYS: list(settings.ROUTE_KEYS),
         "SIPURI_WEBHOOK_KEY": [settings.SIPURI_WEBHOOK_KEY],
         TOKEN_KEYS: [json.dumps(key, sort_keys=True).encode() for key in json.loads(settings.SIPURI_TOKEN_KEYS)["keys"]],
     }

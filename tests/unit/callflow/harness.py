@@ -128,7 +128,7 @@ def config_in(folder: Path) -> CallflowConfig:
         public_url="https://voice.example.com",
         recordings_dir=str(folder / "recordings"),
         prompts_dir=str(folder / "prompts"),
-        invite_key=KEY,
+        invite_keys=(KEY,),
         spool_dir=str(folder),
     )
 

@@ -24,7 +24,7 @@ CONFIG = CallflowConfig(
     public_url="https://voice.example.com",
     recordings_dir="recordings",
     prompts_dir="prompts",
-    invite_key=b"invite key",
+    invite_keys=(b"invite key",),
     spool_dir="spool",
 )
 APPLICATION = Application(Webhook("https://app.example.com/start", username="u", password="p"), 15.0, 30.0, 25.0)

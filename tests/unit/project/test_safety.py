@@ -16,7 +16,7 @@ from sipuri_project.start.safety import refuse_unsafe
 KEYS = [f"{name}-Zq8vR3xT0pLk7WmN2sYbD5cJ4hGf6aEu" for name in "ABCD"]
 FERNET_KEY = Fernet.generate_key().decode()
 NAMES = (
-    "SECRET_KEY SIPURI_NONCE_KEY SIPURI_ROUTE_KEY SIPURI_WEBHOOK_KEY SIPURI_FIELD_KEYS SIPURI_TOKEN_KEYS MEDIA_EXTERNAL MEDIA_INTERNAL"
+    "SECRET_KEY SIPURI_NONCE_KEY ROUTE_KEYS SIPURI_WEBHOOK_KEY SIPURI_FIELD_KEYS SIPURI_TOKEN_KEYS MEDIA_EXTERNAL MEDIA_INTERNAL"
     " RTP_PORTS RTP_INTERNAL_PORTS SIP_INTERNAL_BIND CALLFLOW_BIND NG_BIND NG_ALLOW REDIS_URL METRICS_HOST METRICS_TOKEN"
 ).split()
 
@@ -28,7 +28,7 @@ def values(**changes: Any) -> dict[str, Any]:
         "PRODUCTION": True,
         "SECRET_KEY": KEYS[0],
         "SIPURI_NONCE_KEY": KEYS[1].encode(),
-        "SIPURI_ROUTE_KEY": KEYS[2].encode(),
+        "ROUTE_KEYS": (KEYS[2].encode(),),
         "SIPURI_WEBHOOK_KEY": KEYS[3].encode(),
         "SIPURI_FIELD_KEYS": (FERNET_KEY,),
         "WEBHOOK_ALLOW_PRIVATE": False,
@@ -57,7 +57,10 @@ def faults(**changes: Any) -> list[str]:
 UNSAFE = {
     "weak": ({"SECRET_KEY": "a" * 64}, "SIPURI_SECRET_KEY can be guessed"),
     "repeating": ({"SIPURI_NONCE_KEY": b"0123456789ab" * 4}, "SIPURI_NONCE_KEY can be guessed"),
-    "placeholder": ({"SIPURI_ROUTE_KEY": b"ChangeMe-Zq8vR3xT0pLk7WmN2sYbD5cJ4h"}, "SIPURI_ROUTE_KEY can be guessed"),
+    "placeholder": ({"SIPURI_WEBHOOK_KEY": b"ChangeMe-Zq8vR3xT0pLk7WmN2sYbD5cJ4h"}, "SIPURI_WEBHOOK_KEY can be guessed"),
+    "one weak of two": ({"ROUTE_KEYS": (KEYS[2].encode(), b"a" * 64)}, "SIPURI_ROUTE_KEY can be guessed"),
+    "one equal of two": ({"ROUTE_KEYS": (KEYS[2].encode(), KEYS[1].encode())}, "SIPURI_ROUTE_KEY equals SIPURI_NONCE_KEY."),
+    "a route key twice": ({"ROUTE_KEYS": (KEYS[2].encode(), KEYS[2].encode())}, "SIPURI_ROUTE_KEY names one key twice."),
     "equal": ({"SIPURI_WEBHOOK_KEY": KEYS[1].encode()}, "SIPURI_WEBHOOK_KEY equals SIPURI_NONCE_KEY."),
     "a key for fields and for more": ({"SECRET_KEY": FERNET_KEY}, "SIPURI_FIELD_KEYS equals SIPURI_SECRET_KEY."),
     "equal token": ({"METRICS_TOKEN": KEYS[0]}, "SIPURI_SECRET_KEY equals SIPURI_METRICS_TOKEN."),
@@ -98,6 +101,7 @@ def test_what_is_unsafe_stops_production_alone(changes: dict[str, Any], sentence
     ("changes", "sentence"),
     [
         ({"SIPURI_NONCE_KEY": b"short"}, "SIPURI_NONCE_KEY is shorter than 32 characters."),
+        ({"ROUTE_KEYS": (KEYS[2].encode(), b"")}, "SIPURI_ROUTE_KEY has a key that is shorter than 32 characters."),
         ({"METRICS_HOST": "0.0.0.0"}, "SIPURI_METRICS_TOKEN is required where metrics pages listen on 0.0.0.0 (SIPURI_METRICS_HOST)."),
         ({"METRICS_TOKEN": "short"}, "SIPURI_METRICS_TOKEN is shorter than 32 characters."),
         ({"SIPURI_FIELD_KEYS": (FERNET_KEY, "")}, "SIPURI_FIELD_KEYS has a key that is not 32 bytes"),

@@ -51,8 +51,8 @@ CONFIG = SipProxyConfig(
     media_relays=(Relay(RELAY),),
     worker=0,
     nonce_key=b"nonce key",
-    route_key=b"route key",
-    invite_key=b"invite key",
+    route_keys=(b"route key",),
+    invite_keys=(b"invite key",),
 )
 
 

@@ -48,7 +48,7 @@ def sealed() -> Request:
 
 
 def fault(invite: Request, wall: float = WALL) -> SealFault | None:
-    return seal_fault(invite, KEY, NODE_A, wall)
+    return seal_fault(invite, (KEY,), NODE_A, wall)
 
 
 def test_what_a_proxy_sealed_is_right_for_a_minute() -> None:
@@ -108,8 +108,14 @@ def test_a_header_cannot_pass_for_another() -> None:
 
 
 def test_another_key_or_node_breaks_it() -> None:
-    assert seal_fault(sealed(), b"l" * 32, NODE_A, WALL) is SealFault.WRONG
-    assert seal_fault(sealed(), KEY, NODE_B, WALL) is SealFault.WRONG
+    assert seal_fault(sealed(), (b"l" * 32,), NODE_A, WALL) is SealFault.WRONG
+    assert seal_fault(sealed(), (KEY,), NODE_B, WALL) is SealFault.WRONG
+
+
+def test_a_seal_of_each_key_is_right() -> None:
+    for keys in ((KEY, b"l" * 32), (b"l" * 32, KEY)):
+        assert seal_fault(sealed(), keys, NODE_A, WALL) is None
+    assert seal_fault(sealed(), (), NODE_A, WALL) is SealFault.WRONG
 
 
 @pytest.mark.parametrize(
@@ -145,8 +151,18 @@ def test_each_node_gets_a_seal_of_its_own() -> None:
     harness.run(FAILOVER_SECONDS + 1)
     (invite,) = [request for request in second.requests if request.method == "INVITE"]
     wall = harness.sources.wall(harness.now)
-    assert (invite.count(SEAL_HEADER), seal_fault(invite, CONFIG.invite_key, NODE_B, wall)) == (1, None)
-    assert seal_fault(invite, CONFIG.invite_key, NODE_A, wall) is SealFault.WRONG
+    assert (invite.count(SEAL_HEADER), seal_fault(invite, CONFIG.invite_keys, NODE_B, wall)) == (1, None)
+    assert seal_fault(invite, CONFIG.invite_keys, NODE_A, wall) is SealFault.WRONG
+
+
+def test_the_first_of_several_keys_seals() -> None:
+    harness = ProxyHarness(replace(CONFIG, invite_keys=(b"new", b"old")))
+    caller, service = harness.caller(), harness.service()
+    caller.call(URI, harness.now)
+    harness.run(1)
+    wall = harness.sources.wall(harness.now)
+    faults = [seal_fault(service.requests[0], (key,), NODE_A, wall) for key in (b"new", b"old")]
+    assert faults == [None, SealFault.WRONG]
 
 
 def test_a_caller_cannot_bring_a_seal() -> None:
@@ -154,7 +170,7 @@ def test_a_caller_cannot_bring_a_seal() -> None:
     caller, service = harness.caller(), harness.service()
     caller.call(URI, harness.now, extra=[(SEAL_HEADER, "1700000000;" + "0" * 32)])
     harness.run(1)
-    assert seal_fault(service.requests[0], CONFIG.invite_key, NODE_A, harness.sources.wall(harness.now)) is None
+    assert seal_fault(service.requests[0], CONFIG.invite_keys, NODE_A, harness.sources.wall(harness.now)) is None
 
 
 def test_a_static_target_is_told_nothing() -> None:

@@ -237,14 +237,14 @@ def test_the_route_behind_a_static_target_travels_with_the_dialog() -> None:
 
 
 def test_a_route_that_is_too_long_does_not_travel() -> None:
-    seal = DialogSeal(b"k", "c", "t")
+    seal = DialogSeal((b"k",), "c", "t")
     inner = InnerRoute("sip:" + "a" * MAX_INNER)
     assert inner.sign(seal) == ""
     inner = InnerRoute("sip:robot@10.0.0.2", ("<sip:10.0.0.3;lr>",))
     text = inner.sign(seal)
     assert InnerRoute.parse(text, seal) == inner
     for key, call_id, tag in ((b"l", "c", "t"), (b"k", "d", "t"), (b"k", "c", "u")):
-        assert InnerRoute.parse(text, DialogSeal(key, call_id, tag)) is None
+        assert InnerRoute.parse(text, DialogSeal((key,), call_id, tag)) is None
     assert InnerRoute.parse("A" * 3 * MAX_INNER, seal) is None
     assert InnerRoute.parse("", seal) is None
     assert InnerRoute.parse("§", seal) is None

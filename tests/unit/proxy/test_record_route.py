@@ -14,7 +14,7 @@ from sipproxy.sip import UsageError
 from sipproxy.transactions.listener import Transport
 
 KEY = b"key"
-SEAL = DialogSeal(KEY, "call", "tag")
+SEAL = DialogSeal((KEY,), "call", "tag")
 addresses = st.tuples(st.ip_addresses(v=4).map(str), st.integers(0, 65_535))
 call_ids = st.from_regex(r"c-[0-9a-f]{8}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", fullmatch=True)
 flows = st.builds(Flow, addresses, st.booleans(), st.sampled_from(Transport), st.integers(0, MAX_LISTENERS - 1))
@@ -46,7 +46,15 @@ def test_a_changed_token_is_refused(position: int, character: str) -> None:
 )
 def test_a_token_belongs_to_one_dialog(key: bytes, call: str, tag: str) -> None:
     text = TOKEN.sign(SEAL)
-    assert RouteToken.parse(text, DialogSeal(key, call, tag)) is None
+    assert RouteToken.parse(text, DialogSeal((key,), call, tag)) is None
+
+
+def test_the_first_key_signs_and_all_of_them_verify() -> None:
+    old, new = DialogSeal((b"old", b"new"), "call", "tag"), DialogSeal((b"new", b"old"), "call", "tag")
+    assert TOKEN.sign(new) == TOKEN.sign(DialogSeal((b"new",), "call", "tag")) != TOKEN.sign(old)
+    for seal in (old, new):
+        assert [RouteToken.parse(TOKEN.sign(signer), seal) for signer in (old, new)] == [TOKEN, TOKEN]
+    assert RouteToken.parse(TOKEN.sign(new), DialogSeal((b"old",), "call", "tag")) is None
 
 
 @given(st.text(max_size=70))
@@ -83,7 +91,7 @@ def test_a_changed_flow_is_none(position: int, character: str) -> None:
 @pytest.mark.parametrize(("key", "call", "tag"), [(b"other", "call", "tag"), (KEY, "other", "tag"), (KEY, "call", "other")])
 def test_a_flow_belongs_to_one_dialog(key: bytes, call: str, tag: str) -> None:
     text = MOVED.sign(SEAL)
-    assert MovedFlow.parse(text, DialogSeal(key, call, tag)) is None
+    assert MovedFlow.parse(text, DialogSeal((key,), call, tag)) is None
 
 
 @given(st.text(max_size=40))

@@ -34,7 +34,7 @@ def tokens(prefix: str) -> Callable[[], str]:
 
 
 def server(max_calls: int = 500) -> UserAgent:
-    config = UserAgentConfig(SERVER, session_expires=1800, max_calls=max_calls, invite_key=KEY)
+    config = UserAgentConfig(SERVER, session_expires=1800, max_calls=max_calls, invite_keys=(KEY,))
     return UserAgent(config, new_token=tokens("s"), wall=lambda: WALL)
 
 

@@ -25,7 +25,7 @@ def invite(number: int = 1, facts: str = FACTS, wall: float = WALL) -> Request:
 
 
 def gate() -> InviteGate:
-    return InviteGate(KEY, SERVER)
+    return InviteGate((KEY,), SERVER)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_agent_without_a_key_takes_no_calls() -> None:
     no_key = make_request(branch="z9hG4bKa")
     no_key.append(CALL_HEADER, FACTS)
     seal_invite(no_key, b"", SERVER, WALL)
-    assert InviteGate(b"", SERVER).admit(no_key, WALL) is SealFault.WRONG
+    assert InviteGate((), SERVER).admit(no_key, WALL) is SealFault.WRONG
 
 
 def test_the_facts_come_out() -> None:

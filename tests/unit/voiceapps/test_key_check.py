@@ -22,7 +22,7 @@ OTHER = Fernet.generate_key().decode()
 ONE_TEXT: dict[str, dict[str, Any]] = {
     "SIPURI_SECRET_KEY": {"SECRET_KEY": "another-key-of-thirty-two-or-more-characters"},
     "SIPURI_NONCE_KEY": {"SIPURI_NONCE_KEY": b"another-key-of-thirty-two-or-more-characters"},
-    "SIPURI_ROUTE_KEY": {"SIPURI_ROUTE_KEY": b"another-key-of-thirty-two-or-more-characters"},
+    "SIPURI_ROUTE_KEY": {"ROUTE_KEYS": (b"another-key-of-thirty-two-or-more-characters",)},
     "SIPURI_WEBHOOK_KEY": {"SIPURI_WEBHOOK_KEY": b"another-key-of-thirty-two-or-more-characters"},
     "SIPURI_TOKEN_KEYS": {"SIPURI_TOKEN_KEYS": token_keys.new_set()},
 }
@@ -44,7 +44,7 @@ def test_migrate_leaves_one_row_that_holds_no_key() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM voiceapps_keycheck")
         stored = str(cursor.fetchall())
-    keys = [settings.SECRET_KEY, *settings.SIPURI_FIELD_KEYS, settings.SIPURI_NONCE_KEY.decode(), settings.SIPURI_ROUTE_KEY.decode()]
+    keys = [settings.SECRET_KEY, *settings.SIPURI_FIELD_KEYS, settings.SIPURI_NONCE_KEY.decode(), settings.ROUTE_KEYS[0].decode()]
     assert not any(key in stored for key in [*keys, token_keys.current().keys[0]["d"]])
 
 
@@ -85,6 +85,33 @@ def test_token_keys_may_change_one_by_one() -> None:
     with override_settings(SIPURI_TOKEN_KEYS=third.as_text()):
         key_check.ensure()
     with pytest.raises(KeysDiffer, match="SIPURI_TOKEN_KEYS shares no key"):
+        key_check.ensure()
+
+
+def with_route_keys(*keys: bytes) -> override_settings:
+    return override_settings(ROUTE_KEYS=keys)
+
+
+def test_route_keys_may_change_one_by_one() -> None:
+    old, new = settings.ROUTE_KEYS[0], b"a-new-key-of-thirty-two-or-more-characters"
+    steps: list[list[tuple[bytes, ...]]] = [[(old,), (old, new)], [(old, new), (new, old)], [(new, old), (new,)]]
+    for step in steps:
+        for keys in (*step, *step, step[1]):
+            with with_route_keys(*keys):
+                key_check.ensure()
+    with pytest.raises(KeysDiffer, match="SIPURI_ROUTE_KEY does not fit"):
+        key_check.ensure()
+
+
+def test_a_route_key_that_others_do_not_verify_yet_must_not_write() -> None:
+    old, new = settings.ROUTE_KEYS[0], b"a-new-key-of-thirty-two-or-more-characters"
+    with with_route_keys(new, old), pytest.raises(KeysDiffer, match="SIPURI_ROUTE_KEY does not fit"):
+        key_check.ensure()
+    for keys in ((old, new), (new, old)):
+        with with_route_keys(*keys):
+            key_check.ensure()
+    # What others write by now, a process that was left behind does not verify.
+    with pytest.raises(KeysDiffer, match="SIPURI_ROUTE_KEY does not fit"):
         key_check.ensure()
 
 
