@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from daemonkit.address import Address
 from sipproxy.core.call_end import NO_RELAY, CallEnd
 from sipproxy.core.events import NodeChosen, ReportMade
@@ -71,6 +73,21 @@ class CallStart:
         self._leave_node(context, now)
         self._try_next_node(context, now)
 
+    def change_relay(self, context: ResponseContext, tried: tuple[Address, ...]) -> bool:
+        """Give a call whose session could not be opened to another relay; False where none is left."""
+        relay = self._shared.hooks.choose_relay(tried)
+        if relay is None:
+            return False
+        # One that was silent may have opened a session all the same.
+        self._ends.release_relay(context)
+        context.relay = relay
+        if context.token is not None:
+            # The node goes on with the token that it got; the caller has none yet.
+            context.token = replace(context.token, relay=relay)
+            context.signed = self._sign(context, context.token)
+            self._shared.calls.change_relay(context.call_id, relay)
+        return True
+
     def _facts(self, invite: PendingInvite, application: AdmissionSnapshot, country: str | None, now: float) -> CallFacts:
         request = invite.request
         return CallFacts(
@@ -113,14 +130,10 @@ class CallStart:
 
     def _leave_relay(self, context: ResponseContext, refusal: Refusal, tried: tuple[Address, ...], now: float) -> None:
         """Offer to another relay if this one was at fault, or fail where none is left."""
-        relay = self._shared.hooks.choose_relay(tried) if refusal is Refusal.UNAVAILABLE else None
-        if relay is None:
+        if refusal is Refusal.UNAVAILABLE and self.change_relay(context, tried):
+            self._offer(context, now, tried)
+        else:
             self._ends.fail(context, refusal.value, _REFUSALS[refusal], now)
-            return
-        # One that was silent may have opened a session all the same.
-        self._ends.release_relay(context)
-        context.relay = relay
-        self._offer(context, now, tried)
 
     def _try_next_node(self, context: ResponseContext, now: float) -> None:
         """Send the INVITE to the next node, or fail where none is left."""
@@ -133,7 +146,7 @@ class CallStart:
         shared.calls.move(context.call_id, node)
         context.move(Input.NEXT_TARGET)
         context.token = self._token(context, node)
-        context.signed = self._sign(context, context.token)
+        context.signed = context.recorded = self._sign(context, context.token)
         out = context.outgoing.copy()
         if not shared.config.has_static_targets:
             seal_invite(out, shared.config.invite_keys[0], node, shared.hooks.wall(now))

@@ -7,10 +7,12 @@ back and send everything to where they sent the INVITE; this proxy alone remembe
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemonkit.address import Address
 from sipproxy.core.limits import CALL_SECONDS, MAX_CALLS, MAX_OVER
+from sipproxy.headers.record_route import RouteToken
+from sipproxy.seal import DialogSeal
 from sipproxy.transactions.tables import TIMEOUT
 from sipproxy.transactions.timers import Timers
 from voiceapps.rules.admission import CallCount
@@ -34,6 +36,8 @@ class Call:
     """Whether what is stored of it may show the caller's digits."""
     node: Address | None = None
     """The call-flow node that has it."""
+    relay: Address | None = None
+    """The relay that has its media, where that is another one than its node's token names."""
     answered_at: float | None = None
     """When the caller's ACK came."""
     accepted: bool = False
@@ -105,6 +109,20 @@ class CallBook:
         """Return whether a call has moved to another node: requests of the old one no longer concern it."""
         call = self._calls.get(call_id)
         return call is not None and call.node is not None and call.node != node
+
+    def change_relay(self, call_id: str, relay: Address) -> None:
+        """Note the relay of a call whose node has been told of another one."""
+        call = self._calls.get(call_id)
+        if call is not None:
+            call.relay = relay
+
+    def renew(self, token: RouteToken, text: str, seal: DialogSeal) -> tuple[RouteToken, str]:
+        """Return a token and its text with the relay that the call has by now."""
+        call = self._calls.get(token.call_id)
+        if call is None or call.relay is None or call.relay == token.relay:
+            return token, text
+        renewed = replace(token, relay=call.relay)
+        return renewed, renewed.sign(seal)
 
     def touch(self, call_id: str, now: float) -> None:
         """Note that a message of a call passed: it is not overdue."""

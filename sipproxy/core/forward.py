@@ -93,7 +93,7 @@ class DialogForwarder:
         turned = self._turn(listener, request, source, token, signed)
         other = self._other_proxy(turned)
         if other is not None:
-            self._sender.send_ack(token.call_id, _counted(request), self._shared.config.internal, other, now)
+            self._sender.send_ack(token.call_id, _counted(request, signed), self._shared.config.internal, other, now)
             return
         out = turned.out
         transit = SdpTransit(token.call_id, token.relay, side, source, is_offer=False)
@@ -138,7 +138,7 @@ class DialogForwarder:
     def _pass_on(self, context: ResponseContext, proxy: Address, now: float) -> None:
         """Let another proxy of the fleet send a request: it does for it all that this one would have done."""
         context.passed_on = True
-        self._sender.send(context, _counted(context.request), self._shared.config.internal, proxy, now)
+        self._sender.send(context, _counted(context.request, context.signed), self._shared.config.internal, proxy, now)
 
     def _send_in_turn(self, context: ResponseContext, flow: Flow, now: float) -> None:
         """Send a request as soon as no earlier message of its call waits at the relay, and its own description has passed there."""
@@ -183,8 +183,9 @@ class DialogForwarder:
         self._sender.send_ack(token.call_id, out, egress, address, now)
 
 
-def _counted(request: Request) -> Request:
-    """Return a request that has gone one hop further."""
+def _counted(request: Request, signed: str) -> Request:
+    """Return a request that has gone one hop further, with its token as it is by now: only this proxy knows of another relay."""
     out = request.copy()
     edits.count_hop(out)
+    edits.renew_own_route(out, signed)
     return out

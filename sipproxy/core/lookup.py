@@ -44,8 +44,7 @@ class Lookup:
 
     def receive_ack(self, listener: Listener, request: Request, source: Address, now: float) -> None:
         """Take an ACK of a 2xx."""
-        signed = self._signed(listener.side, request, source)
-        token = self._token(listener.side, request, signed)
+        token, signed = self._token(listener.side, request, source)
         if token is None or not self._may_pass(listener.side, token) or request.max_forwards == 0:
             self._shared.drops.lost_acks += 1
         else:
@@ -70,8 +69,7 @@ class Lookup:
         if request.method == "ACK":
             self.receive_ack(listener, request, source, now)
             return
-        signed = self._signed(listener.side, request, source)
-        token = self._token(listener.side, request, signed)
+        token, signed = self._token(listener.side, request, source)
         if token is None:
             status = 403 if looks_like_token(signed) else 481
             self._answer_within_limit(listener, request, status, source, now)
@@ -125,11 +123,15 @@ class Lookup:
             return 482
         return 420 if request.count("proxy-require") else 0
 
-    def _token(self, side: Side, request: Request, signed: str) -> RouteToken | None:
-        return RouteToken.parse(signed, self._shared.config.seal(request.call_id, edits.side_tag(request, side)))
+    def _token(self, side: Side, request: Request, source: Address) -> tuple[RouteToken | None, str]:
+        """Return the token of a request inside a dialog and its text; None for one that is forged, or where there is none."""
+        signed = self._signed(side, request, source)
+        seal = self._shared.config.seal(request.call_id, edits.side_tag(request, side))
+        token = RouteToken.parse(signed, seal)
+        return (None, signed) if token is None else self._shared.calls.renew(token, signed, seal)
 
     def _signed(self, side: Side, request: Request, source: Address) -> str:
-        """Return the text of the token that a request inside a dialog brings, or that this proxy remembers for its caller."""
+        """Return the text that a request inside a dialog brings, or that this proxy remembers for its caller."""
         user = edits.route_user(request)
         if side is Side.INTERNAL or looks_like_token(user):
             return user

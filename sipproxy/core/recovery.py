@@ -28,14 +28,14 @@ class Recovery:
     def receive(self, listener: Listener, response: Response, now: float) -> None:
         """Take a 2xx to an INVITE that no transaction waits for; it is dropped if it has no token of ours. Raises PeerError."""
         signed = edits.recorded_token(response) if listener.side is Side.INTERNAL and len(response.values("via")) > 1 else ""
-        token = self._read(signed, response)
+        token, shown = self._read(signed, response)
         if token is None or self._shared.calls.is_left(token.call_id, token.callflow):
             return
         out = response.copy()
         out.replace_top_value("Via", None)
         listener = self._shared.config.external_listener(token.flow.transport, token.flow.index)
         address = token.flow.caller if listener.transport.is_stream else out.top_via.reply_address()
-        edits.turn_response_outside(out, response.to.uri, signed, listener, self._shared.config)
+        edits.turn_response_outside(out, response.to.uri, shown, listener, self._shared.config, recorded=signed)
         self._trace.trace(token.call_id, listener, response, now, came_from=token.callflow)
         transit = SdpTransit(token.call_id, token.relay, Side.INTERNAL, token.callflow, is_offer=not token.offered)
 
@@ -57,5 +57,8 @@ class Recovery:
 
         self._broker.take_turn(token.call_id, step, now)
 
-    def _read(self, signed: str, response: Response) -> RouteToken | None:
-        return RouteToken.parse(signed, self._shared.config.seal(response.call_id, response.from_.tag))
+    def _read(self, signed: str, response: Response) -> tuple[RouteToken | None, str]:
+        """Return a token and the text that the caller gets for it."""
+        seal = self._shared.config.seal(response.call_id, response.from_.tag)
+        token = RouteToken.parse(signed, seal)
+        return (None, "") if token is None else self._shared.calls.renew(token, signed, seal)

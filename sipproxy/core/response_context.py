@@ -96,7 +96,9 @@ class ResponseContext:
     token: RouteToken | None = None
     """The dialog's token; for the first INVITE the one of the current target."""
     signed: str = ""
-    """That token's text."""
+    """That token's text, as the sender sees it."""
+    recorded: str = ""
+    """The text that the target got in Record-Route: another one, if the call has gone to another relay since."""
     signed_flow: str = ""
     """What the Request-URI carried of a caller that has moved; the answer's Contact gets it again."""
     inner: InnerRoute | None = None

@@ -113,20 +113,29 @@ class ResponseForwarder:
         else:
             self._ask_relay(context, response, now)
 
-    def _ask_relay(self, context: ResponseContext, response: Response, now: float) -> None:
+    def _ask_relay(self, context: ResponseContext, response: Response, now: float, tried: tuple[Address, ...] = ()) -> None:
+        """Have the relay rewrite a description, or the next one where it drains, is full or is silent and holds nothing of the call yet."""
         sender = context.side.other
         answers = context.offered or context.request.method != "INVITE"
         transit = SdpTransit(context.call_id, context.relay, sender, context.target, is_offer=not answers, terms=context.terms)
 
         def on_rewritten(body: bytes | Refusal, later: float) -> None:
             if isinstance(body, Refusal):
-                self._lose_media(context, response, later)
+                left = (*tried, context.relay)
+                if body is Refusal.UNAVAILABLE and self._opens_session(context) and self._start.change_relay(context, left):
+                    self._ask_relay(context, response, later, left)
+                else:
+                    self._lose_media(context, response, later)
                 return
             if len(context.rewritten) < MAX_REWRITTEN:
                 context.rewritten[response.to.tag, response.body] = body
             self._send_back(context, response, body, later)
 
         self._broker.rewrite(response, transit, on_rewritten, now)
+
+    def _opens_session(self, context: ResponseContext) -> bool:
+        """Return whether the first offer of a call is on its way: the caller made none, and has seen none."""
+        return context.initial and not context.offered and not context.rewritten and context.phase is not Phase.FINISHED
 
     def _lose_media(self, context: ResponseContext, response: Response, now: float) -> None:
         """Drop a response whose description the relay did not rewrite: it would lead the media past the relay."""
@@ -147,8 +156,8 @@ class ResponseForwarder:
         out = response.copy()
         edits.put_vias_back(out, context.request)
         if context.side is Side.EXTERNAL:
-            called, config = context.request.uri_text, self._shared.config
-            edits.turn_response_outside(out, called, context.signed, context.listener, config, inner=context.inner)
+            called, config, recorded = context.request.uri_text, self._shared.config, context.recorded
+            edits.turn_response_outside(out, called, context.signed, context.listener, config, recorded=recorded, inner=context.inner)
         elif context.request.method in contacts.REFRESHES:
             # The answer's Contact is a new one to the call flow: it must not lose the flow that the old one carried.
             contacts.show_flow(out, context.signed_flow)

@@ -76,12 +76,19 @@ def push_record_route(invite: Request, token: str, internal: Listener) -> None:
 
 
 def turn_response_outside(  # noqa: PLR0913  # what a response shows of us
-    response: Response, called: str, token: str, listener: Listener, config: SipProxyConfig, *, inner: InnerRoute | None = None
+    response: Response,
+    called: str,
+    token: str,
+    listener: Listener,
+    config: SipProxyConfig,
+    *,
+    recorded: str,
+    inner: InnerRoute | None = None,
 ) -> None:
     """Hide our nodes in a response to the caller: our Record-Route entry gets our outer address (RFC 5658), Contact the called URI.
 
     The entries above ours belong to a static target and are removed: the route behind it travels in ours. Those below are the
-    caller's own. `inner` is the route that the request followed.
+    caller's own. `recorded` is the token that ours has inside, `inner` the route that the request followed.
     """
     strip_private(response)
     values = response.values("record-route")
@@ -89,11 +96,11 @@ def turn_response_outside(  # noqa: PLR0913  # what a response shows of us
         return
     sealed = ""
     if config.callflow_targets:
-        shown = inner_route(response, token) if inner is None else InnerRoute(contact_uri(response), inner.routes)
+        shown = inner_route(response, recorded) if inner is None else InnerRoute(contact_uri(response), inner.routes)
         sealed = shown.sign(config.seal(response.call_id, response.from_.tag))
     if values:
         # Without our entry it is a response inside a dialog, where Record-Route has no effect (RFC 3261 12.2.1.2).
-        ours = _own_entry(values, token)
+        ours = _own_entry(values, recorded)
         entry = outer_entry(token, listener, config) + (f";{INNER_PARAMETER}={sealed}" if sealed else "")
         response.replace_values("Record-Route", [f"<{entry}>", *values[ours + 1 :]] if ours >= 0 else [])
     show_called(response, called, token, sealed)
@@ -192,6 +199,13 @@ def loosen_route(request: Request, hosts: frozenset[str]) -> None:
 def pop_own_route(request: Request) -> None:
     """Remove our own entry, the topmost Route."""
     request.replace_top_value("Route", None)
+
+
+def renew_own_route(request: Request, token: str) -> None:
+    """Put a token into our own entry, the topmost Route, if that has another one."""
+    old = route_user(request)
+    if old != token and looks_like_token(old):
+        request.replace_top_value("Route", request.values("route")[0].replace(old, token, 1))
 
 
 def route_user(request: Request) -> str:
