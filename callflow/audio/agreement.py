@@ -23,6 +23,8 @@ class Agreement:
     """Where the far end receives RTP; None if its description names no address (hold by 0.0.0.0)."""
     codec: Codec
     """The codec that we send; both are understood."""
+    payload_type: int
+    """The number by which the far end knows that codec."""
     event_payload_type: int | None
     """The payload type of telephone events; None if the far end takes none."""
     sends: bool = True

@@ -1,14 +1,15 @@
 """The receiving half of an audio session: packets in, frames and digits out.
 
 Packets are put into sequence order (`reorder`); then telephone events become digits (`dtmf`), and audio becomes a continuous
-sequence of frames (`frames`). Both codecs are understood at any time, as packets of the old one may come after a change.
+sequence of frames (`frames`). Both codecs are understood at any time, as packets of the old one may come after a change. A number
+that stands for both, one after the other, means what was agreed on last.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from callflow.audio.agreement import Codec
+from callflow.audio.agreement import Agreement, Codec
 from callflow.audio.dtmf import DigitDetector
 from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived
 from callflow.audio.frames import FrameAssembler
@@ -20,26 +21,32 @@ from mediarelay.rtp.telephone_event import TelephoneEvent
 
 OWN_EVENT_TYPE = 101
 """The payload type that our own offers name for telephone events: who answers one may send by it, whatever the answer names."""
+_OWN: dict[int, Codec | None] = {OWN_EVENT_TYPE: None, **{codec.value: codec for codec in Codec}}
+"""What our own offers say of each number: a codec, or None for telephone events."""
 
 
 class Receiver:
     """What came from the far end; `tell` gets its events."""
 
-    def __init__(self, event_payload_type: int | None, tell: Callable[[AudioEvent], None]) -> None:
+    def __init__(self, agreement: Agreement, tell: Callable[[AudioEvent], None]) -> None:
         self.stats = ReceiveStats()
         self._tell = tell
-        self._event_types: tuple[int, ...] = ()
+        self._kinds: dict[int, Codec | None] = {}
+        self._agreed: dict[int, Codec | None] = {}
+        self._before: dict[int, Codec | None] = {}
         self._reorder = ReorderBuffer()
         self._assembler = FrameAssembler()
         self._detector = DigitDetector()
-        self.expect_events(event_payload_type)
+        self.expect(agreement)
 
-    def expect_events(self, payload_type: int | None) -> None:
-        """Take telephone events by this payload type from now on, and by the one before it, as packets may be on their way."""
-        if payload_type is None:
-            self._event_types = ()
-        elif payload_type not in self._event_types[:1]:
-            self._event_types = (payload_type, *self._event_types[:1], OWN_EVENT_TYPE)
+    def expect(self, agreement: Agreement) -> None:
+        """Take packets by the numbers of an agreement from now on, and by those before it, as packets may be on their way."""
+        events = agreement.event_payload_type
+        agreed = {agreement.payload_type: agreement.codec, **({} if events is None else {events: None})}
+        if agreed != self._agreed:
+            self._before, self._agreed = self._agreed, agreed
+        kinds = {**_OWN, **self._before, **agreed}
+        self._kinds = {number: kind for number, kind in kinds.items() if kind is not None or events is not None}
 
     def start(self, now: float) -> None:
         """Count the time from now on: what does not come is silence."""
@@ -66,10 +73,13 @@ class Receiver:
         self._report(self._assembler.fill(now))
 
     def _on_ordered(self, packet: RtpPacket, now: float) -> None:
-        if packet.payload_type in self._event_types:
+        if packet.payload_type not in self._kinds:
+            return
+        codec = self._kinds[packet.payload_type]
+        if codec is None:
             self._on_telephone_event(packet, now)
-        elif packet.payload_type in (Codec.PCMU.value, Codec.PCMA.value):
-            ulaw = packet.payload if packet.payload_type == Codec.PCMU.value else alaw_to_ulaw(packet.payload)
+        else:
+            ulaw = packet.payload if codec is Codec.PCMU else alaw_to_ulaw(packet.payload)
             self._report(self._assembler.push(packet.ssrc, packet.timestamp, ulaw, now, marker=packet.marker))
 
     def _on_telephone_event(self, packet: RtpPacket, now: float) -> None:

@@ -129,7 +129,7 @@ class Sender:
             self._tell(PlaybackFinished(number))
 
     def _write_audio(self, payload: bytes) -> None:
-        self._write(self.agreement.codec.value, self._slot_timestamp(self._slot), payload, marker=not self._sent_last_slot)
+        self._write(self.agreement.payload_type, self._slot_timestamp(self._slot), payload, marker=not self._sent_last_slot)
 
     def _write(self, payload_type: int, timestamp: int, payload: bytes, *, marker: bool) -> None:
         remote = self.agreement.remote
@@ -138,7 +138,7 @@ class Sender:
             return
         packet = RtpPacket(payload_type, self._sequence, timestamp, self._ssrc, payload, marker)
         self._sequence = (self._sequence + 1) & 0xFFFF
-        self._sent_last_slot = payload_type == self.agreement.codec.value
+        self._sent_last_slot = payload_type == self.agreement.payload_type
         self.packets += 1
         self.octets += len(payload)
         self.outbox.append((bytes(packet), remote))

@@ -29,7 +29,7 @@ class AudioSession:
     def __init__(self, agreement: Agreement, *, ssrc: int, sequence: int, timestamp: int) -> None:
         self._events: deque[AudioEvent] = deque()
         self._sender = Sender(agreement, self._events.append, ssrc=ssrc, sequence=sequence, timestamp=timestamp)
-        self._receiver = Receiver(agreement.event_payload_type, self._events.append)
+        self._receiver = Receiver(agreement, self._events.append)
         self._reporter = Reporter(ssrc, self._receiver.stats)
         self._source_host = agreement.remote[0] if agreement.remote else None
         self.heard_at: float | None = None
@@ -68,7 +68,7 @@ class AudioSession:
     def agree(self, agreement: Agreement) -> None:
         """Follow another agreement of offer and answer."""
         self._sender.agreement = agreement
-        self._receiver.expect_events(agreement.event_payload_type)
+        self._receiver.expect(agreement)
         if agreement.remote:
             self._source_host = agreement.remote[0]
 

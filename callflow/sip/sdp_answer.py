@@ -1,13 +1,14 @@
 """Decide on a peer's session description and write ours: one G.711 stream with telephone-events (RFC 3264, RFC 4733).
 
 We take the first stream that offers µ-law or A-law over plain RTP to an IPv4 address, in the peer's order of preference,
-and refuse the others with port 0. RTP/AVPF is plain RTP, too: it only allows more RTCP (RFC 4585). Our own offers name both
-codecs. `mediarelay.sdp` reads the descriptions: the relay in front of us refuses what this reader refuses, so one reader
-serves both.
+and refuse the others with port 0. A peer may give a codec another number than its static one by `a=rtpmap` (RFC 3551 section 3): that
+one then stands for it in both directions. RTP/AVPF is plain RTP, too: it only allows more RTCP (RFC 4585). Our own offers name both
+codecs. `mediarelay.sdp` reads the descriptions: the relay in front of us refuses what this reader refuses, so one reader serves both.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,7 +19,8 @@ from sipproxy.sip import PeerError
 EVENT_TYPE = 101
 """Payload type of telephone-events in our own offers."""
 _NAMES = {0: "PCMU", 8: "PCMA"}
-_FORMATS = ("0", "8")
+_STATIC = {number: number for number in _NAMES}
+_CODECS = {name.lower(): number for number, name in _NAMES.items()}
 _PROFILES = ("RTP/AVP", "RTP/AVPF")
 _OUR_MEDIA = "audio", _PROFILES[0]
 _CLOCK_RATE = 8_000
@@ -46,6 +48,8 @@ class RemoteMedia:
 
     address: Address
     payload_type: int
+    """The number that stands for the codec."""
+    codec: int
     """0 (µ-law) or 8 (A-law)."""
     event_payload_type: int | None
     direction: Direction
@@ -80,10 +84,10 @@ class RemoteSdp:
             raise SdpError("The session description has another version than 0.")
         return cls(description)
 
-    def audio(self, codec: int | None = None) -> RemoteMedia:
+    def audio(self, in_use: RemoteMedia | None = None) -> RemoteMedia:
         """Return the stream that we take; raises SdpError if there is none.
 
-        `codec` is the one in use: it stays if the peer still offers it; otherwise the peer's first one is taken.
+        The codec that is in use stays if the peer still offers it, by its number if that is there; otherwise the peer's first one is taken.
         """
         if not self._g711:
             raise SdpError("The description has no G.711 audio over plain RTP.")
@@ -91,17 +95,16 @@ class RemoteSdp:
         address = _address(stream) if stream else None
         if stream is None or address is None:
             raise SdpError("The description names no IPv4 address for its audio.")
-        offered = _codecs(stream)
-        payload_type = codec if codec in offered else offered[0]
+        payload_type, codec = _choose(_codecs(stream), in_use)
         direction: Direction = "inactive" if address == _HOLD else stream.direction
-        return RemoteMedia((address, stream.port), payload_type, _event_payload_type(stream), direction)
+        return RemoteMedia((address, stream.port), payload_type, codec, _event_payload_type(stream), direction)
 
     def answer_lines(self, port: int, media: RemoteMedia) -> list[str]:
         """Return our media lines, one stream for each of the offer's."""
         lines: list[str] = []
         for stream in self._streams:
             if stream is self._chosen:
-                codecs, named = (media.payload_type,), (stream.kind, stream.protocol)
+                codecs, named = {media.payload_type: media.codec}, (stream.kind, stream.protocol)
                 lines += _audio_lines(port, codecs, media.event_payload_type, _ANSWERS[media.direction], named)
             else:
                 lines.append(f"m={stream.kind} 0 {stream.protocol} {' '.join(stream.formats) or _ANY_FORMAT}")
@@ -113,26 +116,24 @@ class LocalSession:
 
     def __init__(self, address: Address, session_id: int) -> None:
         self.address = address
-        self._codec: int | None = None
+        self._in_use: RemoteMedia | None = None
         self._last: list[str] = []
         self._session_id = session_id
         self._version = 0
 
     def answer(self, offer: RemoteSdp) -> tuple[bytes, RemoteMedia]:
         """Return our answer to an offer, and the media that it agrees on; raises SdpError."""
-        media = offer.audio(self._codec)
-        self._codec = media.payload_type
+        media = self._in_use = offer.audio(self._in_use)
         return self._write(offer.answer_lines(self.address[1], media)), media
 
     def offer(self) -> bytes:
         """Return an offer of both codecs."""
-        return self._write(_audio_lines(self.address[1], (0, 8), EVENT_TYPE, "sendrecv"))
+        return self._write(_audio_lines(self.address[1], _STATIC, EVENT_TYPE, "sendrecv"))
 
     def take_answer(self, answer: RemoteSdp) -> RemoteMedia:
         """Return what the answer to our offer agrees on; raises SdpError."""
-        media = answer.audio(self._codec)
-        self._codec = media.payload_type
-        return media
+        self._in_use = answer.audio(self._in_use)
+        return self._in_use
 
     def repeat(self) -> bytes:
         """Return our last description unchanged, for the offer of a session refresh."""
@@ -159,21 +160,32 @@ def _address(stream: Media) -> str | None:
 
 
 def _audio_lines(
-    port: int, codecs: tuple[int, ...], events: int | None, direction: Direction, named: tuple[str, str] = _OUR_MEDIA
+    port: int, codecs: Mapping[int, int], events: int | None, direction: Direction, named: tuple[str, str] = _OUR_MEDIA
 ) -> list[str]:
     """Return the lines of one stream; `named` is its kind and its profile, as the offer spells them."""
     kind, profile = named
     formats = [*codecs] if events is None else [*codecs, events]
     lines = [f"m={kind} {port} {profile} {' '.join(map(str, formats))}"]
-    lines += [f"a=rtpmap:{number} {_NAMES[number]}/8000" for number in codecs]
+    lines += [f"a=rtpmap:{number} {_NAMES[codec]}/8000" for number, codec in codecs.items()]
     if events is not None:
         lines += [f"a=rtpmap:{events} telephone-event/8000", f"a=fmtp:{events} 0-15"]
     return [*lines, "a=ptime:20", f"a={direction}"]
 
 
-def _codecs(stream: Media) -> list[int]:
-    """Return the G.711 payload types of a stream, in the peer's order of preference."""
-    return [int(name) for name in stream.formats if name in _FORMATS]
+def _codecs(stream: Media) -> dict[int, int]:
+    """Return the codec of each G.711 payload type of a stream, in the peer's order of preference."""
+    mapped = {number: _CODECS[name] for number, name in stream.encodings.items() if name in _CODECS}
+    found = {**{number: codec for number, codec in mapped.items() if stream.clock_rates.get(number) == _CLOCK_RATE}, **_STATIC}
+    return {number: found[number] for number in stream.clock_rates if number in found}
+
+
+def _choose(offered: Mapping[int, int], in_use: RemoteMedia | None) -> tuple[int, int]:
+    """Return the payload type that we take, and its codec."""
+    if in_use is not None:
+        alike = [number for number, codec in offered.items() if codec == in_use.codec]
+        if alike:
+            return in_use.payload_type if in_use.payload_type in alike else alike[0], in_use.codec
+    return next(iter(offered.items()))
 
 
 def _event_payload_type(stream: Media) -> int | None:

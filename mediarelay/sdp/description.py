@@ -23,7 +23,7 @@ MAX_MEDIA = 32
 """Media sections of one description; those behind them count as refused."""
 
 _NUMBER = re.compile(rb"[0-9]{1,5}")
-_RTPMAP = re.compile(rb"\s*([0-9]{1,3})\s+([^/]*)/([0-9]{1,7})(?:[/\s]|\Z)")
+_RTPMAP = re.compile(rb"\s*([0-9]{1,3})\s+([^/]*)/([0-9]{1,7})(?:/0*([0-9]{1,2})(?![0-9]))?(?:[/\s]|\Z)")
 _IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!$)|$)){4}")
 _SCOPE = re.compile(rb"/[0-9]{1,3}(?:/[0-9]{1,5})?")
 """What may follow the address of a connection line: the TTL and the number of addresses."""
@@ -101,7 +101,7 @@ class Media:
     clock_rates: Mapping[int, int]
     """Timestamp units a second by RTP payload type, in the order of the formats."""
     encodings: Mapping[int, str]
-    """Encoding names in lower case by RTP payload type, as `a=rtpmap` gives them and in its order."""
+    """Encoding names in lower case by RTP payload type, as `a=rtpmap` gives them and in its order; `l16/2` has two channels."""
 
     @property
     def live(self) -> bool:
@@ -276,5 +276,7 @@ def _parse_rtpmaps(section: _Section) -> dict[int, tuple[str, int]]:
     maps: dict[int, tuple[str, int]] = {}
     for match in map(_RTPMAP.match, section.values(b"rtpmap")):
         if match and int(match[3]):
-            maps.setdefault(int(match[1]), (match[2].decode("latin-1").lower(), int(match[3])))
+            name = match[2].decode("latin-1").lower()
+            channels = int(match[4] or 1)
+            maps.setdefault(int(match[1]), (name if channels == 1 else f"{name}/{channels}", int(match[3])))
     return maps

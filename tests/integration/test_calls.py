@@ -14,6 +14,8 @@ import pytest
 from bandwidth.models.bxml import Gather, Hangup, Record, Redirect, Response, SpeakSentence
 
 from callflow.aio.phone import CallFailed, Phone, PhoneCall
+from callflow.audio import receiver
+from callflow.sip import sdp_answer
 from mediarelay.rtp import g711
 from tests.support.backend import TestBackend
 from tests.support.fleet import ACCOUNT, Application, Fleet, until
@@ -159,6 +161,23 @@ async def test_a_broken_backend_ends_the_call_with_its_cause(  # noqa: PLR0913  
     event = backend.wait("disconnect")[0]
     assert event["cause"] == cause
     assert conforms(event)
+
+
+async def test_a_codec_under_another_number_is_heard_both_ways(
+    backend: TestBackend, phone: Phone, application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The phone, which is in this process, knows A-law by 96 alone.
+    monkeypatch.setattr(sdp_answer, "_STATIC", {96: 8})
+    monkeypatch.setattr(receiver, "_OWN", {})
+    backend.documents["/initiate"] = bxml(Record(record_complete_url="/recorded", max_duration=10))
+    backend.documents["/recorded"] = bxml(SpeakSentence(PROMPT), Hangup())
+    call = await dial(phone, application)
+    await call.play(TONE)
+    await call.send_digits("#")
+    await call.wait_heard(0.5, timeout=20)
+    assert await call.wait_ended(20) == "remote"
+    (recording,) = backend.wait("recordComplete")
+    assert float(recording["duration"][2:-1]) >= 1.9
 
 
 async def test_a_rotated_password_is_dead_at_once(fleet: Fleet, backend: TestBackend, phone: Phone, application: Application) -> None:

@@ -23,6 +23,7 @@ SILENCE = b"\xff"
 
 def agreement(**changes: object) -> Agreement:
     fields: dict[str, object] = {"remote": FAR, "codec": Codec.PCMU, "event_payload_type": 101, **changes}
+    fields.setdefault("payload_type", fields["codec"].value)  # type: ignore[attr-defined]  # a codec
     return Agreement(**fields)  # type: ignore[arg-type]  # the test names the fields
 
 
@@ -406,7 +407,7 @@ def test_another_codec_and_address_continue_what_plays() -> None:
     made, clock = started()
     number = made.play(b"\x11" * 160 * 4)
     clock.run(0.03)
-    made.agree(Agreement(("192.0.2.8", 4400), Codec.PCMA, 101))
+    made.agree(agreement(remote=("192.0.2.8", 4400), codec=Codec.PCMA))
     made.handle_timer(clock.now + 0.05)
     after = [(RtpPacket.parse(data), address) for data, address in made.datagrams_to_send()]
     assert [packet.payload_type for _, packet in clock.sent] == [0, 0]
@@ -424,6 +425,31 @@ def test_both_codecs_are_heard_around_a_change() -> None:
     made.receive_datagram(audio(2, timestamp=160, fill=2), FAR, 50.04)
     made.receive_datagram(audio(3, timestamp=320, payload_type=8, fill=0x55), FAR, 50.06)
     assert heard(made) == b"\1" * 160 + b"\2" * 160 + alaw_to_ulaw(b"\x55" * 160)
+
+
+def test_audio_goes_and_comes_by_the_number_agreed_on() -> None:
+    made, clock = started(codec=Codec.PCMA, payload_type=96)
+    made.play(b"\x11" * 320)
+    clock.run(0.1)
+    assert {packet.payload_type for _, packet in clock.sent} == {96}
+    assert clock.sent[0][1].payload == ulaw_to_alaw(b"\x11" * 160)
+    assert [packet.marker for _, packet in clock.sent[:3]] == [True, False, False]
+    made.receive_datagram(audio(1, payload_type=96, fill=0x55), FAR, clock.now)
+    assert heard(made).endswith(alaw_to_ulaw(b"\x55" * 160))
+
+
+def test_a_number_means_what_was_agreed_on_last() -> None:
+    made, _ = started(payload_type=101, event_payload_type=96)
+    made.receive_datagram(audio(1, timestamp=0, fill=1, payload_type=101), FAR, 50.02)
+    made.agree(agreement(payload_type=96, codec=Codec.PCMA, event_payload_type=101))
+    made.receive_datagram(audio(2, timestamp=160, fill=0x55, payload_type=96), FAR, 50.04)
+    made.receive_datagram(event(3, 320, 7, 160, payload_type=101), FAR, 50.06)
+    made.agree(agreement(payload_type=97, codec=Codec.PCMU))
+    made.receive_datagram(audio(4, timestamp=320, fill=0x54, payload_type=96), FAR, 50.08)
+    events = events_of(made)
+    assert [item.digit for item in events if isinstance(item, DigitReceived)] == ["7"]
+    frames = [item.ulaw for item in events if isinstance(item, AudioReceived)]
+    assert frames == [b"\1" * 160, *(alaw_to_ulaw(octet * 160) for octet in (b"\x55", b"\x54"))]
 
 
 def test_digits_come_by_the_number_agreed_on_last_and_the_one_before() -> None:

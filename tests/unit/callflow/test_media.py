@@ -13,7 +13,7 @@ from callflow.audio.session import AudioSession
 
 
 def _session(remote: tuple[str, int], ssrc: int) -> AudioSession:
-    return AudioSession(Agreement(remote, Codec.PCMU, 101), ssrc=ssrc, sequence=1, timestamp=0)
+    return AudioSession(Agreement(remote, Codec.PCMU, 0, 101), ssrc=ssrc, sequence=1, timestamp=0)
 
 
 async def test_audio_and_digits_arrive_and_close_frees_the_ports() -> None:

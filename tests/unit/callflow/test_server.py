@@ -337,7 +337,7 @@ async def test_a_held_call_gets_no_audio_until_it_is_resumed(tmp_path: Path) -> 
 def fall_silent(call: PhoneCall) -> None:
     """Have a phone send nothing any more: no RTP and no RTCP."""
     assert call.session is not None
-    call.session.agree(Agreement(None, Codec.PCMU, 101))
+    call.session.agree(Agreement(None, Codec.PCMU, 0, 101))
 
 
 async def reinvite(harness: CallflowHarness, call: PhoneCall, direction: str) -> None:

@@ -43,10 +43,13 @@ def test_a_browser() -> None:
 
 def test_clock_rates_and_encodings() -> None:
     head = b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP 96 10 97 98 0 * 128 %b\r\n" % (b"9" * 5_000)
-    maps = b"a=rtpmap:96 L16/16000/2\r\na=rtpmap:97 x/0\r\na=rtpmap:98 y/99999999\r\na=rtpmap:96 z/1\r\na=rtpmap:0\r\n"
+    maps = (
+        b"a=rtpmap:96 L16/16000/2\r\na=rtpmap:99 w/8000/01\r\na=rtpmap:97 x/0\r\na=rtpmap:98 y/99999999\r\n"
+        b"a=rtpmap:96 z/1\r\na=rtpmap:0\r\n"
+    )
     (audio,) = SessionDescription.parse(head + maps).media
     assert audio.clock_rates == {96: 16_000, 10: 44_100, 97: 8_000, 98: 8_000, 0: 8_000}
-    assert audio.encodings == {96: "l16"}
+    assert audio.encodings == {96: "l16/2", 99: "w"}
     assert audio.clock_rate == 16_000
 
 

@@ -79,6 +79,46 @@ def test_the_codec_in_use_stays_if_it_is_offered() -> None:
     assert chosen == [8, 8, 0]
 
 
+@pytest.mark.parametrize(
+    ("formats", "maps", "taken"),
+    [
+        ("96", ["96 PCMU/8000"], (96, 0)),
+        ("97 101", ["97 pcma/8000/1", "101 telephone-event/8000"], (97, 8)),
+        ("98 96 0", ["98 opus/48000/2", "96 PCMA/8000"], (96, 8)),
+        ("0 96", ["0 PCMU/8000", "96 PCMU/8000"], (0, 0)),
+        ("101", ["101 PCMU/8000"], (101, 0)),
+        ("97 8", ["97 PCMU/16000"], (8, 8)),
+        ("97 8", ["97 PCMU/8000/2"], (8, 8)),
+    ],
+)
+def test_a_codec_may_have_another_number(formats: str, maps: list[str], taken: tuple[int, int]) -> None:
+    attributes = "".join(f"a=rtpmap:{text}\r\n" for text in maps)
+    offer = RemoteSdp.parse((HEAD + f"m=audio 40000 RTP/AVP {formats}\r\n" + attributes).encode())
+    body, media = LocalSession(("127.0.0.1", 5000), 7).answer(offer)
+    assert (media.payload_type, media.codec) == taken
+    name = {0: "PCMU", 8: "PCMA"}[taken[1]]
+    assert f"a=rtpmap:{taken[0]} {name}/8000\r\n".encode() in body
+    assert body.count(b" PCM") == 1
+    assert f"m=audio 5000 RTP/AVP {taken[0]}".encode() in body
+
+
+def test_the_codec_in_use_stays_under_another_number() -> None:
+    session = LocalSession(("127.0.0.1", 5000), 7)
+    taken = []
+    for formats in ("96", "0 96", "8 0", "97 8"):
+        maps = "a=rtpmap:96 PCMU/8000\r\na=rtpmap:97 PCMU/8000\r\n"
+        offer = RemoteSdp.parse((HEAD + f"m=audio 40000 RTP/AVP {formats}\r\n" + maps).encode())
+        taken.append(session.answer(offer)[1].payload_type)
+    assert taken == [96, 96, 0, 97]
+
+
+def test_an_answer_may_give_our_codec_another_number() -> None:
+    session = LocalSession(("127.0.0.1", 5000), 7)
+    session.offer()
+    media = session.take_answer(RemoteSdp.parse((HEAD + "m=audio 40000 RTP/AVP 96\r\na=rtpmap:96 PCMA/8000\r\n").encode()))
+    assert (media.payload_type, media.codec) == (96, 8)
+
+
 def test_an_offer_without_events_gets_none() -> None:
     offer = RemoteSdp.parse((HEAD + "m=audio 40000 RTP/AVP 8 0\r\n").encode())
     body, media = LocalSession(("127.0.0.1", 5000), 7).answer(offer)
@@ -112,6 +152,8 @@ def test_the_version_grows_only_with_changes() -> None:
         HEAD + "m=audio 99999 RTP/AVP 0\r\n",
         HEAD + "m=audio 4000 RTP/AVP\r\n",
         HEAD + "m=audio 4000 RTP/SAVP 0\r\n",
+        HEAD + "m=audio 4000 RTP/AVP 96\r\n",
+        HEAD + "m=audio 4000 RTP/AVP 97\r\na=rtpmap:96 PCMU/8000\r\n",
         HEAD.replace("192.0.2.1", "phone.example.net") + AUDIO,
         HEAD.replace("IP4", "IP6") + AUDIO,
         HEAD.replace("v=0", "v=1") + AUDIO,
