@@ -20,7 +20,9 @@ from tests.support.fleet import ACCOUNT, CLIENT, SECRET, Fleet
 
 PAGES = ("call", "refusedattempt", "webhookdelivery", "recording", "voiceapplication", "account", "apiclient", "node", "auditentry")
 CALLBACK_PASSWORD = "callback-password-4711"
-DOCUMENT = '<Response><SpeakSentence>Hello.</SpeakSentence><Record maxDuration="1"/></Response>'
+URL_PASSWORD = "url-password-4711"
+NEXT = f'<Redirect redirectUrl="http://voice:{URL_PASSWORD}&#64;127.0.0.1:9/"/>'
+DOCUMENT = f'<Response><SpeakSentence>Hello.</SpeakSentence><Record maxDuration="1"/>{NEXT}</Response>'
 
 
 @dataclass
@@ -65,7 +67,7 @@ async def test_no_secret_is_left_anywhere(make_fleet: Callable[..., Fleet], back
     fleet = make_fleet()
     fleet.start()
     backend.documents["/initiate"] = DOCUMENT
-    customer = Customer(fleet, secrets={"client secret": SECRET, "callback password": CALLBACK_PASSWORD})
+    customer = Customer(fleet, secrets={"client secret": SECRET, "callback": CALLBACK_PASSWORD, "URL": URL_PASSWORD})
     customer.secrets |= {path.name: path.read_text() for path in (fleet.state / "keys").iterdir()}
     customer.sign_in(CLIENT, SECRET)
     await live_through_everything(customer, backend)
@@ -79,7 +81,7 @@ async def test_no_secret_is_left_anywhere(make_fleet: Callable[..., Fleet], back
     assert found == []
     # The search sees what lies there.
     assert CLIENT in places["table voiceapps_apiclient"]
-    assert len(customer.secrets) == 13
+    assert len(customer.secrets) == 14
 
 
 async def live_through_everything(customer: Customer, backend: TestBackend) -> None:

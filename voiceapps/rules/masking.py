@@ -2,12 +2,17 @@
 
 The name of a query parameter does not say whether its value is a secret (`sig`, `code`, `X-Amz-Signature`, `k`), so every value is
 masked and the names stay. A masked text masks to itself. Texts come from strangers: no expression here looks at a character twice.
+
+XML may write any character as a reference (`&#64;`, `&#x40;`). A text keeps its references, unless they hide a secret: then it is masked
+and shown as it reads.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
+from html.entities import html5
 
 MASK = "***"
 
@@ -28,6 +33,10 @@ _URL = re.compile(rf"(?:https?:|(?<![^\s\"'>\[(]))(?:\\?/){{2}}{_CHARACTERS}", r
 _PLACE = r"^((?:https?:)?(?:\\?/){2})"
 _USERINFO = re.compile(rf"{_PLACE}(?:[^/?#\\]|\\(?!/))*@", re.IGNORECASE)
 # A password with a slash, a question mark or a hash: no server gets such a URL, and the sentence that says so is shown.
+_REFERENCE = re.compile(r"&(?:#[xX]([0-9a-fA-F]{1,6})|#([0-9]{1,7})|([A-Za-z][A-Za-z0-9]{0,30}))\Z")
+_LONGEST_REFERENCE = 32
+# What stands for these must not become markup, or a character of another kind, by being written out.
+_MARKUP = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;"}
 _BROKEN_USERINFO = re.compile(rf"{_PLACE}[^/?#@\[\]:]*:(?![0-9]*(?:\\?[/?#]|$))[^@]*@", re.IGNORECASE)
 
 
@@ -40,6 +49,14 @@ def masked_url(url: str) -> str:
 
 def masked_text(text: str) -> str:
     """Return a document, a body or a sentence with the URLs and the credentials in it masked."""
+    masked = _masked(text)
+    if "&" not in text:
+        return masked
+    plain = _masked(_without_references(text))
+    return masked if _without_references(masked) == plain else plain
+
+
+def _masked(text: str) -> str:
     # URLs first: one that loses its fragment may leave a name beside a value.
     text = _URL.sub(lambda found: masked_url(found[0]), text)
     text = _GIVEN.sub(_masked_value, text)
@@ -49,6 +66,36 @@ def masked_text(text: str) -> str:
 def masked_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
     """Return an element's attributes with the secrets in their values masked."""
     return {name: MASK if _CREDENTIAL.search(name) else masked_text(value) for name, value in attributes.items()}
+
+
+def _without_references(text: str) -> str:
+    """Return a text with the characters that references stand for; where one makes another, as in `&#3&#53;;`, that one is read, too."""
+    *parts, last = text.split(";")
+    found: list[str] = []
+    end = ""
+    for part in parts:
+        end += part
+        while (reference := _REFERENCE.search(end, max(len(end) - _LONGEST_REFERENCE, 0))) and (character := _character(reference)):
+            end = end[: reference.start()] + character
+            if character != ";":
+                break
+            end = end[:-1]
+        else:
+            end += ";"
+        # What is far from the end is no part of a reference.
+        found.append(end[:-_LONGEST_REFERENCE])
+        end = end[-_LONGEST_REFERENCE:]
+    return "".join((*found, end, last))
+
+
+def _character(reference: re.Match[str]) -> str:
+    """Return what a reference stands for, "" where it is to stay."""
+    hexadecimal, decimal, name = reference.groups()
+    number = int(hexadecimal, 16) if hexadecimal else int(decimal or 0)
+    character = html5.get(f"{name};", "") if name else chr(number) if number <= sys.maxunicode else ""
+    if character in _MARKUP:
+        return "" if name else _MARKUP[character]
+    return character if len(character) == 1 and character.isprintable() and character != " " else ""
 
 
 def _masked_value(found: re.Match[str]) -> str:
