@@ -32,7 +32,7 @@ def play(sounds: list[Spooled]) -> int:
     """Play to all calls at once and return the packets that left."""
     sessions = []
     for number in range(CALLS):
-        session = AudioSession(Agreement(("127.0.0.1", 4_000), Codec.PCMU, None, True), ssrc=number, sequence=0, timestamp=0)
+        session = AudioSession(Agreement(("127.0.0.1", 4_000), Codec.PCMU, 0, None, True), ssrc=number, sequence=0, timestamp=0)
         session.start(0.0)
         session.play(sounds[number % len(sounds)])
         sessions.append(session)
