@@ -9,8 +9,8 @@ from daemonkit.alarm import Alarm
 AWAY_SECONDS = 0.8
 """A process that has not told the time for so long stood still; a present one tells it at least twice in that time."""
 TELL_SECONDS = 0.3
-REPEATED_SECONDS = 4.5
-"""A request without an answer is repeated every T2 = 4 s at the latest (RFC 3261 section 17.1.2.2): what was sent before comes by then."""
+REPEATED_SECONDS = 5.5
+"""A request without an answer is repeated every T2 = 4 s at the latest (RFC 3261 section 17.1.2.2), and its sender may be late itself."""
 
 
 class Presence:
