@@ -6,6 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable
 
+AGAIN_SECONDS = 1.0
+"""After a call that failed and set nothing: what was due is due still."""
+
 
 class Alarm:
     """A callback at the monotonic time that was set last; it gets the time of the call.
@@ -52,4 +55,8 @@ class Alarm:
 
     def _fire(self, when: float) -> None:
         self._handle = self.when = None
-        self._callback(max(when, time.monotonic()))
+        try:
+            self._callback(max(when, time.monotonic()))
+        except Exception:
+            self.set_no_later(time.monotonic() + AGAIN_SECONDS)
+            raise

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
 from daemonkit.exposition import ExpositionPage
+from daemonkit.rounds import FAILED_ROUNDS
 
 IDLE_POLL_SECONDS = 0.05
 # Reference counting frees nearly all objects of a message before the collector runs: it need not run every 700 objects.
@@ -50,6 +51,7 @@ def run(
 ) -> int:
     """Serve until a signal ends it. Returns the exit code of the process; raises CannotStart."""
     _use_all_descriptors()
+    registry.register(FAILED_ROUNDS)
     page = ExpositionPage(metrics, registry, service.ready, token=metrics_token) if metrics else None
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(service, page, drain_seconds))

@@ -16,12 +16,14 @@ import socket
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from daemonkit.address import Address
 from daemonkit.orphans import command_that_ends_with_us
+from daemonkit.rounds import Rounds, surviving
 
 STEADY_SECONDS = 10.0
 """A worker that has run for so long is started again at once."""
@@ -76,6 +78,7 @@ class WorkerPool:
         self._workers: list[_Worker] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._draining = False
+        self._looks: list[Rounds] = []
         self._restarts = Counter("sipuri_worker_restarts", "Workers that ended unasked", registry=registry)
         Gauge("sipuri_workers", "Workers that run", registry=registry).set_function(lambda: sum(map(_runs, self._workers)))
 
@@ -86,7 +89,10 @@ class WorkerPool:
             self._workers.append(_Worker(number, sockets, own))
         self._tasks = [asyncio.create_task(self._keep(worker)) for worker in self._workers]
         if self._metrics is not None:
-            self._tasks += [asyncio.create_task(self._watch(worker, worker.metrics)) for worker in self._workers if worker.metrics]
+            pages = [(worker, worker.metrics) for worker in self._workers if worker.metrics]
+            self._looks = [Rounds("worker_look", partial(_look, worker, page), lambda: POLL_SECONDS) for worker, page in pages]
+        for look in self._looks:
+            look.start()
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._signal, signal.SIGHUP)
 
     def ready(self) -> bool:
@@ -110,6 +116,8 @@ class WorkerPool:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await asyncio.gather(*(worker.process.wait() for worker in self._workers if worker.process))
         self._signal(signal.SIGKILL)
+        for look in self._looks:
+            look.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -124,15 +132,20 @@ class WorkerPool:
 
     async def _keep(self, worker: _Worker) -> None:
         while not self._draining:
-            worker.process = await self._spawn(worker)
             began = asyncio.get_running_loop().time()
-            code = await worker.process.wait()
-            worker.ready = False
-            if not self._draining:
-                self._restarts.inc()
-                log.error("worker_ended", worker=worker.number, code=code)
-                if asyncio.get_running_loop().time() - began < STEADY_SECONDS:
-                    await asyncio.sleep(RESTART_SECONDS)
+            with surviving("worker"):
+                await self._live(worker)
+            if not self._draining and asyncio.get_running_loop().time() - began < STEADY_SECONDS:
+                await asyncio.sleep(RESTART_SECONDS)
+
+    async def _live(self, worker: _Worker) -> None:
+        """Start a worker and wait for its end; raises OSError where the system has no room for a process."""
+        worker.process = await self._spawn(worker)
+        code = await worker.process.wait()
+        worker.ready = False
+        if not self._draining:
+            self._restarts.inc()
+            log.error("worker_ended", worker=worker.number, code=code)
 
     async def _spawn(self, worker: _Worker) -> asyncio.subprocess.Process:
         numbers = {name: sock.fileno() for name, sock in worker.sockets.items()}
@@ -141,10 +154,9 @@ class WorkerPool:
             options += ["--metrics-port", str(worker.metrics[1])]
         return await asyncio.create_subprocess_exec(*self._command, *options, pass_fds=tuple(numbers.values()))
 
-    async def _watch(self, worker: _Worker, page: Address) -> None:
-        while True:
-            worker.ready = await _answers(page)
-            await asyncio.sleep(POLL_SECONDS)
+
+async def _look(worker: _Worker, page: Address) -> None:
+    worker.ready = await _answers(page)
 
 
 def _runs(worker: _Worker) -> bool:

@@ -137,19 +137,27 @@ class _Supervisor:
     async def _keep(self, role: Role) -> None:
         has_stood, wait = False, RESTART_SECONDS
         while not self._stopping.is_set():
-            child = await self._spawn(role)
-            relaying = asyncio.create_task(self._relay_output(child))
-            code = await child.process.wait()
-            lived = time.monotonic() - child.started_at
-            await self._end_rest(child, relaying)
+            lived, end, words = await self._live(role)
             if self._stopping.is_set():
                 return
             has_stood = has_stood or lived >= START_SECONDS
             wait = RESTART_SECONDS if lived > MAX_RESTART_SECONDS else wait
-            self._on_death(child, code, wait if has_stood else None)
+            self._on_death(role, end, words, wait if has_stood else None)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), wait)
             wait = min(2 * wait, MAX_RESTART_SECONDS)
+
+    async def _live(self, role: Role) -> tuple[float, str, str]:
+        """Run a role once. Returns for how many seconds it lived, how it ended, and its last words."""
+        try:
+            child = await self._spawn(role)
+        except OSError as error:
+            return 0.0, "no process", str(error)
+        relaying = asyncio.create_task(self._relay_output(child))
+        code = await child.process.wait()
+        lived = time.monotonic() - child.started_at
+        await self._end_rest(child, relaying)
+        return lived, f"exit code {code}", child.last_lines[-1] if child.last_lines else "it said nothing"
 
     async def _spawn(self, role: Role) -> _Child:
         # A pipe of our own: with one of asyncio's, a process counts as running for as long as any of its children holds the pipe.
@@ -165,6 +173,9 @@ class _Supervisor:
                 start_new_session=True,
                 cwd=settings.BASE_DIR,
             )
+        except OSError:
+            pipe.close()
+            raise
         finally:
             os.close(write_end)
         child = _Child(role, process, output, pipe, time.monotonic())
@@ -188,14 +199,13 @@ class _Supervisor:
         child.pipe.close()
         await relaying
 
-    def _on_death(self, child: _Child, code: int, wait: float | None) -> None:
+    def _on_death(self, role: Role, end: str, words: str, wait: float | None) -> None:
         """Tell when the role is started again, or end the start of one that has never stood."""
         if wait is None:
-            words = child.last_lines[-1] if child.last_lines else "it said nothing"
-            self._failure = f"{child.role.name} did not start (exit code {code}): {words}"
+            self._failure = f"{role.name} did not start ({end}): {words}"
             self._stopping.set()
         else:
-            self._terminal.say(f"{child.role.name:<10} | ended with exit code {code}; starting it again in {wait:g} s")
+            self._terminal.say(f"{role.name:<10} | ended with {end}; starting it again in {wait:g} s")
 
     async def _stop(self, stopped: list[Role], seconds: float) -> None:
         running = [self._children[role.name].process for role in stopped if role.name in self._children]

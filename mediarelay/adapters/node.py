@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 import socket
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
+from daemonkit.rounds import Rounds
 from mediarelay.aio.server import RelayServer
 from mediarelay.config import RelayConfig
 from mediarelay.core.addresses import Side
@@ -47,13 +46,14 @@ class ReportingRelay:
             registry=registry,
         )
         self._server = RelayServer(config, registry=registry, on_ended=self._on_ended, on_one_way=self._on_one_way, commands=commands)
-        self._reports: asyncio.Task[None] | None = None
+        self._shares: deque[Sequence[str]] = deque()
+        self._rounds = Rounds("media_figures", self._report_share, lambda: REPORT_SECONDS / REPORT_SHARES)
 
     async def start(self) -> None:
         """Open the sockets and start reporting; raises AddressUnavailable."""
         await self._server.start()
         await self._reporter.start(self._server)
-        self._reports = asyncio.create_task(self._report_forever())
+        self._rounds.start()
 
     def ready(self) -> bool:
         """Return whether the relay accepts offers for new calls."""
@@ -69,8 +69,7 @@ class ReportingRelay:
 
     async def stop(self) -> None:
         """Report that the relay ends, write what is queued and close the sockets."""
-        if self._reports is not None:
-            self._reports.cancel()
+        self._rounds.stop()
         for call_id, figures in self._server.figures(self._server.calls()).items():
             self._report(call_id, figures, final=True)
         try:
@@ -78,15 +77,11 @@ class ReportingRelay:
         finally:
             await self._reporter.stop()
 
-    async def _report_forever(self) -> None:
-        while True:
-            calls = deque(self._server.calls())
-            share = min(1 + len(calls) // REPORT_SHARES, MAX_SHARE)
-            for _ in range(max(REPORT_SHARES, math.ceil(len(calls) / share))):
-                await asyncio.sleep(REPORT_SECONDS / REPORT_SHARES)
-                due = [calls.popleft() for _ in range(min(share, len(calls)))]
-                for call_id, figures in self._server.figures(due).items():
-                    self._report(call_id, figures, final=False)
+    def _report_share(self) -> None:
+        if not self._shares:
+            self._shares.extend(_shares(self._server.calls()))
+        for call_id, figures in self._server.figures(self._shares.popleft()).items():
+            self._report(call_id, figures, final=False)
 
     def _describe(self) -> NodeState:
         external = self._config.external.advertised, self._config.external_ports[0]
@@ -113,3 +108,10 @@ class ReportingRelay:
     def _report(self, call_id: str, figures: Sequence[MediaFigures], *, final: bool) -> None:
         for side in figures:
             self._reporter.put(MediaReport(call_id, self._config.name, time.time(), side, final))
+
+
+def _shares(calls: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield what to report in each of the rounds that get round to all calls; where there are few, some rounds have none."""
+    share = min(1 + len(calls) // REPORT_SHARES, MAX_SHARE)
+    for first in range(0, max(REPORT_SHARES * share, len(calls)), share):
+        yield calls[first : first + share]

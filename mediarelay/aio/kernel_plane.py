@@ -19,6 +19,7 @@ import structlog
 
 from daemonkit.errors import CannotStart
 from daemonkit.nft import missing, run_nft
+from daemonkit.rounds import surviving
 from mediarelay.aio.direct_path import DirectPath
 from mediarelay.aio.kernel_table import KernelTable
 from mediarelay.aio.netlink import KernelRefused
@@ -182,10 +183,17 @@ class KernelPlane:
         await self._delete()
         while self._table is None:
             await asyncio.sleep(RETRY_SECONDS)
-            try:
-                await self._open(keep=False)
-            except PlaneMissing as error:
-                log.warning("media_plane", plane="userspace", missing=error.reason)
+            with surviving("media_plane"):
+                await self._try_again()
+
+    async def _try_again(self) -> None:
+        try:
+            await self._open(keep=False)
+        except PlaneMissing as error:
+            log.warning("media_plane", plane="userspace", missing=error.reason)
+        except Exception:
+            self._close()
+            raise
 
     async def _open(self, *, keep: bool) -> None:
         """Create the table and prove it; raises PlaneMissing."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
 from django.db import DatabaseError
 
+from daemonkit.rounds import Rounds
 from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
 from voiceapps.rules.reports import SourceBanned
 from voiceapps.selectors import active_bans
@@ -26,17 +26,16 @@ class FleetBans:
     def __init__(self, database: DatabaseExecutor, on_bans: Callable[[Sequence[SourceBanned]], None]) -> None:
         self._database = database
         self._on_bans = on_bans
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("fleet_bans", self.refresh, lambda: REFRESH_SECONDS)
 
     async def start(self) -> None:
         """Read once, then start the task that reads each second."""
         await self.refresh()
-        self._task = asyncio.create_task(self._refresh_forever())
+        self._rounds.start(with_pause=True)
 
     def stop(self) -> None:
         """Stop the task that reads."""
-        if self._task:
-            self._task.cancel()
+        self._rounds.stop()
 
     async def refresh(self) -> None:
         """Read the bans once; a database that does not answer changes nothing."""
@@ -46,8 +45,3 @@ class FleetBans:
             log.warning("bans_unavailable", error=str(error))
             return
         self._on_bans(bans)
-
-    async def _refresh_forever(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            await self.refresh()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter
 
+from daemonkit.rounds import Rounds
 from sipproxy.core.events import InviteRefused
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.reports import RefusalSeen, Report
@@ -34,7 +34,7 @@ class RefusalLog:
         self._put = put
         self._bursts: dict[_Kind, _Burst] = {}
         self._dropped = Counter("sipuri_refusals_dropped", "Refusals that found no room in their second", registry=registry)
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("refusals", self.flush, lambda: FLUSH_SECONDS)
 
     def add(self, refusal: InviteRefused) -> None:
         """Count one refusal."""
@@ -48,12 +48,11 @@ class RefusalLog:
 
     def start(self) -> None:
         """Start writing each second."""
-        self._task = asyncio.create_task(self._flush_forever())
+        self._rounds.start()
 
     def stop(self) -> None:
         """Write what is gathered and stop; the writer must still be open."""
-        if self._task:
-            self._task.cancel()
+        self._rounds.stop()
         self.flush()
 
     def flush(self) -> None:
@@ -69,11 +68,6 @@ class RefusalLog:
             if kind in self._bursts or len(self._bursts) < most:
                 return kind
         return None
-
-    async def _flush_forever(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            self.flush()
 
 
 def _record(burst: _Burst, source_ip: str) -> RefusalSeen:

@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
-from django.db import DatabaseError
 from django.utils import timezone
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from voiceapps.daemon.admission_reads import ProxyRun, admission_snapshots
-from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
+from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.rules.admission import AdmissionSnapshot
 
 MAX_WAITING = 5_000
@@ -58,7 +57,7 @@ class Directory:
     async def _query(self, users: list[str]) -> Snapshots | None:
         try:
             return await self._database.read(self._snapshots, users)
-        except (DatabaseError, DatabaseBusyError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the INVITEs of this batch wait for an answer
             self._failures.inc()
-            log.error("directory_unavailable", error=str(error))
+            log.error("directory_unavailable", error=f"{type(error).__name__}: {error}")
             return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Iterable
 
 import structlog
@@ -11,6 +9,7 @@ from django.db import DatabaseError
 from prometheus_client import CollectorRegistry
 
 from daemonkit.address import Address
+from daemonkit.rounds import Rounds
 from sipproxy.aio.dns_server import DnsServer
 from sipproxy.aio.dns_zone import Place
 from sipproxy.dns_config import DnsConfig
@@ -40,13 +39,13 @@ class PooledDns:
         )
         self._server = DnsServer(config, registry=registry)
         self._known = False
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("pool", self._refresh, lambda: REFRESH_SECONDS)
 
     async def start(self) -> None:
         """Listen and begin to follow the pool; raises AddressUnavailable."""
         await self._server.start()
         await self._reporter.start()
-        self._task = asyncio.create_task(self._refresh_forever())
+        self._rounds.start()
 
     def ready(self) -> bool:
         """Return whether the pool has been read at least once."""
@@ -62,22 +61,17 @@ class PooledDns:
 
     async def stop(self) -> None:
         """Stop answering and write the state `down`."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        self._rounds.stop()
         await self._server.stop()
         await self._reporter.stop()
 
-    async def _refresh_forever(self) -> None:
-        while True:
-            try:
-                self._server.publish(list(_places(await self._reporter.database.read(node_pool, "sipproxy"))))
-                self._known = True
-            except (DatabaseError, DatabaseBusyError) as error:
-                # The last known pool stays in the zone.
-                log.warning("pool_unknown", error=str(error))
-            await asyncio.sleep(REFRESH_SECONDS)
+    async def _refresh(self) -> None:
+        try:
+            self._server.publish(list(_places(await self._reporter.database.read(node_pool, "sipproxy"))))
+            self._known = True
+        except (DatabaseError, DatabaseBusyError) as error:
+            # The last known pool stays in the zone.
+            log.warning("pool_unknown", error=str(error))
 
     def _describe(self) -> NodeState:
         return NodeState(load=0, public=self._server.address)

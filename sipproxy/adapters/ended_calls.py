@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 from django.db import DatabaseError
 
+from daemonkit.rounds import Rounds
 from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
 from voiceapps.selectors import ended_calls
 
@@ -25,16 +25,15 @@ class EndedCalls:
         self._database = database
         self._settled = settled
         self._forget = forget
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("ended_calls", self.refresh, lambda: REFRESH_SECONDS)
 
     def start(self) -> None:
         """Start the task that asks."""
-        self._task = asyncio.create_task(self._refresh_forever())
+        self._rounds.start(with_pause=True)
 
     def stop(self) -> None:
         """Stop the task that asks."""
-        if self._task:
-            self._task.cancel()
+        self._rounds.stop()
 
     async def refresh(self) -> None:
         """Ask the database once; without an answer no call is forgotten."""
@@ -49,8 +48,3 @@ class EndedCalls:
         if over:
             log.info("calls_forgotten", count=len(over))
             self._forget(over)
-
-    async def _refresh_forever(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            await self.refresh()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import structlog
 from django.db import DatabaseError
 
 from daemonkit.address import Address
+from daemonkit.rounds import Rounds
 from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
 from voiceapps.rules.reports import Role
 from voiceapps.selectors import NodeView, known_nodes, pool_of
@@ -33,26 +33,20 @@ class LiveNodes:
         self._role = role
         self._on_nodes = on_nodes
         self._by_address: dict[Address, NodeView] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("nodes", self._refresh, lambda: REFRESH_SECONDS)
 
     async def start(self) -> None:
         """Read once, then start the task that reads again and again."""
         await self._refresh()
-        self._task = asyncio.create_task(self._refresh_forever())
+        self._rounds.start(with_pause=True)
 
     def stop(self) -> None:
         """Stop the task that reads."""
-        if self._task:
-            self._task.cancel()
+        self._rounds.stop()
 
     def at(self, address: Address) -> NodeView | None:
         """Return the node that was last known at an address."""
         return self._by_address.get(address)
-
-    async def _refresh_forever(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            await self._refresh()
 
     async def _refresh(self) -> None:
         try:

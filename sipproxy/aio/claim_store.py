@@ -19,6 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from daemonkit.rounds import Rounds
 from sipproxy.admission.limits import CLAIM_KEPT_SECONDS
 from sipproxy.admission.nonces import MARK_BYTES, Claim
 from sipproxy.aio.limits import MAX_CLAIMS_ASKED
@@ -43,18 +44,19 @@ class ClaimStore:
         self._on_mark = on_mark
         self._mark: bytes | None = None
         self._claims: set[asyncio.Task[None]] = set()
-        self._watch: asyncio.Task[None] | None = None
+        self._rounds = Rounds("nonce_mark", self._refresh, lambda: REFRESH_SECONDS)
         shared = Gauge("sipuri_sip_nonces_shared", "Whether nonces are good at every proxy of the fleet", registry=registry)
         shared.set_function(lambda: self._mark is not None)
 
     async def start(self) -> None:
         """Read the mark once, then start the task that reads it again and again."""
         await self._refresh()
-        self._watch = asyncio.create_task(self._refresh_forever())
+        self._rounds.start(with_pause=True)
 
     async def stop(self) -> None:
         """Give up what waits and close the connections."""
-        for task in (*self._claims, *([self._watch] if self._watch else [])):
+        self._rounds.stop()
+        for task in self._claims:
             task.cancel()
         await self._redis.aclose()
 
@@ -83,11 +85,6 @@ class ClaimStore:
             return
         on_granted(holder == use and mark is not None and found == mark.hex().encode())
 
-    async def _refresh_forever(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            await self._refresh()
-
     async def _refresh(self) -> None:
         try:
             pipe = self._redis.pipeline(transaction=True)
@@ -107,7 +104,7 @@ class ClaimStore:
             self._on_mark(mark)
 
     def _lose(self, error: Exception) -> None:
-        if self._mark is not None or self._watch is None:
+        if self._mark is not None or not self._rounds.is_running:
             log.warning("nonces_not_shared", error=type(error).__name__)
         if self._mark is not None:
             self._mark = None

@@ -16,6 +16,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 
 from daemonkit.nft import missing, run_nft
+from daemonkit.rounds import Rounds
 from sipproxy.admission.bans import BanChange
 from sipproxy.admission.limits import MAX_BANS
 from sipproxy.transactions.listener import Listener
@@ -41,7 +42,8 @@ class KernelSet:
         self._wanted: dict[str, float] = {}
         self._changed: dict[str, None] = {}
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("kernel_bans", self._write, lambda: RETRY_SECONDS if self._is_behind else 0.0)
+        self._is_behind = False
         # One thread: a script that runs has ended before the table is deleted.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="nft")
         self._given_up = False
@@ -52,7 +54,7 @@ class KernelSet:
     @property
     def is_on(self) -> bool:
         """True if the kernel drops packets of banned sources."""
-        return self._task is not None
+        return self._rounds.is_running
 
     async def start(self) -> None:
         """Make the table with the bans that are known already; if that is not possible, log why."""
@@ -63,13 +65,12 @@ class KernelSet:
             self._given_up = True
             self._wanted.clear()
             return
-        self._task = asyncio.create_task(self._write_forever())
+        self._rounds.start()
 
     async def stop(self) -> None:
         """Delete the table."""
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+        if self.is_on:
+            self._rounds.stop()
             await self._nft(f"delete table {self._table}\n")
         self._given_up = True
         self._pool.shutdown(wait=False)
@@ -85,16 +86,19 @@ class KernelSet:
         self._changed |= dict.fromkeys((*(ban.source_ip for ban in change.banned), *change.lifted))
         self._wake.set()
 
-    async def _write_forever(self) -> None:
-        while True:
+    async def _write(self) -> None:
+        """Write what has changed, or everything after a round that failed."""
+        if not self._is_behind:
             await self._wake.wait()
-            await asyncio.sleep(BATCH_SECONDS)
-            self._wake.clear()
-            script, self._changed = self._difference(self._changed), {}
-            while trouble := await self._nft(script):
-                log.warning("kernel_bans_failed", error=trouble)
-                await asyncio.sleep(RETRY_SECONDS)
-                script, self._changed = self._whole(), {}
+        await asyncio.sleep(BATCH_SECONDS)
+        self._wake.clear()
+        changed, self._changed = self._changed, {}
+        script = self._whole() if self._is_behind else self._difference(changed)
+        self._is_behind = True
+        if trouble := await self._nft(script):
+            log.warning("kernel_bans_failed", error=trouble)
+        else:
+            self._is_behind = False
 
     async def _nft(self, script: str) -> str:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, script)

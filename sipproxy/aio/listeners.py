@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -10,6 +9,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from daemonkit.address import Address
+from daemonkit.rounds import Rounds
 from daemonkit.sockets import open_tcp, open_udp
 from daemonkit.udp import UdpEndpoint
 from sipproxy.admission.nonces import Claim
@@ -39,6 +39,7 @@ class Listeners:
     ) -> None:
         """Read the certificate; raises CannotStart if it is unusable."""
         self._certificates = None if config.tls is None else Certificates(config.tls)
+        self._renewals = Rounds("certificate", self._renew, lambda: CERTIFICATE_SECONDS)
         self._is_trusted = trusted_sources(config.trusted)
         self._on_message = on_message
         self._on_lost = on_lost
@@ -52,7 +53,6 @@ class Listeners:
             if not listener.transport.is_stream
         }
         self._streams = {listener: self._stream(listener) for listener in self._all if listener.transport.is_stream}
-        self._watch: asyncio.Task[None] | None = None
 
     async def start(self, sockets: Mapping[str, socket.socket]) -> None:
         """Open every listener that `sockets` does not hold already; raises AddressUnavailable and leaves none open."""
@@ -68,13 +68,11 @@ class Listeners:
         for listener, stream in self._streams.items():
             await stream.start(found[listener.name])
         self._handover.start(sockets)
-        if self._certificates is not None:
-            self._watch = asyncio.create_task(self._watch_certificate(self._certificates))
+        self._renewals.start()
 
     def stop(self) -> None:
         """Close every listener."""
-        if self._watch is not None:
-            self._watch.cancel()
+        self._renewals.stop()
         self._handover.stop()
         for endpoint in self._udp.values():
             endpoint.close()
@@ -145,10 +143,9 @@ class Listeners:
             tls=self._context() if listener.transport is Transport.TLS else None,
         )
 
+    def _renew(self) -> None:
+        if self._certificates is not None:
+            self._certificates.reload_if_changed()
+
     def _context(self) -> ssl.SSLContext | None:
         return None if self._certificates is None else self._certificates.context
-
-    async def _watch_certificate(self, certificates: Certificates) -> None:
-        while True:
-            await asyncio.sleep(CERTIFICATE_SECONDS)
-            certificates.reload_if_changed()

@@ -17,6 +17,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from daemonkit.address import Address
+from daemonkit.rounds import Rounds
 from daemonkit.udp import UdpEndpoint
 from mediarelay.ng import bencode
 from sipproxy.aio.relay_turns import RelayTurns
@@ -56,7 +57,7 @@ class RelayClient:
         self._pings = 0
         self._endpoint = UdpEndpoint((bind_host, 0), self._on_datagram)
         self._pending: dict[bytes, _Pending] = {}
-        self._pinger: asyncio.Task[None] | None = None
+        self._rounds = Rounds("relay_pings", self._ping, lambda: PING_SECONDS if self._live() else SEARCH_SECONDS)
         self._timeouts = Counter("sipuri_relay_timeouts", "ng commands that no relay answered", registry=registry)
         Gauge("sipuri_relay_commands", "ng commands that wait for an answer", registry=registry).set_function(lambda: len(self._pending))
         lives = Gauge("sipuri_relay_live", "Whether a relay answers its pings", ["relay"], registry=registry)
@@ -66,12 +67,11 @@ class RelayClient:
     def start(self) -> None:
         """Open the socket and start pinging."""
         self._endpoint.open()
-        self._pinger = asyncio.create_task(self._ping_forever())
+        self._rounds.start()
 
     def stop(self) -> None:
         """Stop pinging and close the socket."""
-        if self._pinger:
-            self._pinger.cancel()
+        self._rounds.stop()
         for pending in self._pending.values():
             if pending.timer:
                 pending.timer.cancel()
@@ -136,12 +136,10 @@ class RelayClient:
         if pending.on_reply:
             pending.on_reply(reply)
 
-    async def _ping_forever(self) -> None:
-        while True:
-            self._pings += 1
-            for relay in self._missed:
-                self.send(relay, {"command": "ping"}, partial(self._on_pong, relay, self._pings))
-            await asyncio.sleep(PING_SECONDS if self._live() else SEARCH_SECONDS)
+    def _ping(self) -> None:
+        self._pings += 1
+        for relay in self._missed:
+            self.send(relay, {"command": "ping"}, partial(self._on_pong, relay, self._pings))
 
     def _on_pong(self, relay: Address, number: int, reply: NgReply | None) -> None:
         if reply is not None and reply.get(b"result") == b"pong":

@@ -5,12 +5,12 @@ It does while an operator wants it to, which its node row tells, and once its pr
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import structlog
 from django.db import DatabaseError
 
+from daemonkit.rounds import Rounds
 from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
 
 READ_SECONDS = 1.0
@@ -34,7 +34,8 @@ class Draining:
         self._on_change = on_change
         self._wanted = False
         self._ends = False
-        self._task: asyncio.Task[None] | None = None
+        self._told = False
+        self._rounds = Rounds("wanted_state", self.refresh, lambda: READ_SECONDS)
 
     @property
     def on(self) -> bool:
@@ -43,17 +44,16 @@ class Draining:
 
     def start(self) -> None:
         """Start the task that asks."""
-        self._task = asyncio.create_task(self._ask_forever())
+        self._rounds.start()
 
     def stop(self) -> None:
         """Stop the task that asks."""
-        if self._task is not None:
-            self._task.cancel()
+        self._rounds.stop()
 
     def end(self) -> None:
         """Drain for good: the process is to end."""
-        was, self._ends = self.on, True
-        self._tell(was)
+        self._ends = True
+        self._tell()
 
     async def refresh(self) -> None:
         """Ask once; a database that does not answer changes nothing."""
@@ -64,14 +64,11 @@ class Draining:
             return
         if wanted != self._wanted:
             log.info("operator_wants", state="draining" if wanted else "up")
-        was, self._wanted = self.on, wanted
-        self._tell(was)
+        self._wanted = wanted
+        self._tell()
 
-    def _tell(self, was: bool) -> None:
-        if self.on != was:
+    def _tell(self) -> None:
+        """Tell a change; one that failed is told again in the next round."""
+        if self.on != self._told:
             self._on_change(self.on)
-
-    async def _ask_forever(self) -> None:
-        while True:
-            await self.refresh()
-            await asyncio.sleep(READ_SECONDS)
+            self._told = self.on

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
+from daemonkit.rounds import Rounds
 from voiceapps.rules.reports import NodeBeat
 
 BEAT_SECONDS = 2.0
@@ -29,11 +28,11 @@ class Heartbeat:
         self._writer = writer
         self._describe = describe
         self._last: NodeBeat | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._rounds = Rounds("heartbeat", self.beat, lambda: BEAT_SECONDS if self._last else FIRST_BEAT_SECONDS)
 
     def start(self) -> None:
         """Start beating."""
-        self._task = asyncio.create_task(self._beat_forever())
+        self._rounds.start()
 
     def beat(self) -> None:
         """Beat now: something changed."""
@@ -42,17 +41,9 @@ class Heartbeat:
             self._writer.put(beat)
             self._last = beat
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Stop beating and write the state `down`; the writer must still be open."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        self._rounds.stop()
         if self._last is not None:
             now = self._describe() or self._last
             self._writer.put(replace(now, state="down"))
-
-    async def _beat_forever(self) -> None:
-        while True:
-            self.beat()
-            await asyncio.sleep(BEAT_SECONDS if self._last else FIRST_BEAT_SECONDS)

@@ -116,7 +116,7 @@ class NodeReporter:
         self._draining.stop()
         if self._watch is not None:
             self._watch.cancel()
-        await self._heartbeat.stop()
+        self._heartbeat.stop()
         await self._writer.close()
         await self.database.close()
 

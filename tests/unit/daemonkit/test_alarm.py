@@ -3,6 +3,9 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
+from daemonkit import alarm as module
 from daemonkit.alarm import Alarm
 
 
@@ -12,6 +15,8 @@ class Calls:
     def __init__(self) -> None:
         self.times: list[float] = []
         self.called = asyncio.Event()
+        self.faults: list[Exception] = []
+        self.sets: float | None = None
         self.alarm = Alarm(self._on_alarm)
 
     def due(self) -> float | None:
@@ -20,6 +25,10 @@ class Calls:
     def _on_alarm(self, now: float) -> None:
         self.times.append(now)
         self.called.set()
+        if self.sets is not None:
+            self.alarm.set(self.sets)
+        if self.faults:
+            raise self.faults.pop()
 
     async def wait(self) -> float:
         await asyncio.wait_for(self.called.wait(), 5)
@@ -104,3 +113,28 @@ async def test_set_no_later_moves_it_only_to_an_earlier_time() -> None:
     assert calls.due() == now + 0.01
     assert await calls.wait() >= now + 0.01
     assert calls.due() is None
+
+
+async def test_what_was_due_when_a_call_failed_is_due_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AGAIN_SECONDS", 0.0)
+    calls, told = Calls(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+    fault = ValueError("a fault of ours")
+    calls.faults = [fault]
+    calls.alarm.set(time.monotonic())
+    async with asyncio.timeout(5):
+        while len(calls.times) < 2:
+            await asyncio.sleep(0)
+    assert told == [fault]
+    assert calls.due() is None
+
+
+async def test_a_call_that_fails_after_it_set_a_time_keeps_it() -> None:
+    calls = Calls()
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    due = time.monotonic() + 0.5
+    calls.sets, calls.faults = due, [ValueError("a fault of ours")]
+    calls.alarm.set(time.monotonic())
+    await calls.wait()
+    assert calls.due() == due
+    calls.alarm.stop()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -8,9 +9,12 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import pytest
 from prometheus_client import CollectorRegistry
 
+from daemonkit import workers as module
 from daemonkit.sockets import open_udp
 from daemonkit.workers import WorkerPool
 
@@ -78,6 +82,21 @@ async def test_a_worker_that_dies_comes_back_to_its_socket_and_the_others_stay()
         assert number == 0
         assert again != first
         assert await ask(1) == (1, second)
+
+
+async def test_a_system_without_room_for_a_process_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, refusals = asyncio.create_subprocess_exec, [BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")]
+
+    async def create(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        if refusals:
+            raise refusals.pop()
+        return await start(*command, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", create)
+    monkeypatch.setattr(module, "RESTART_SECONDS", 0.0)
+    async with running(1) as (_, ask):
+        assert (await ask(0))[0] == 0
+    assert refusals == []
 
 
 async def test_a_drain_ends_every_worker() -> None:

@@ -11,8 +11,10 @@ from contextlib import closing
 
 import pytest
 
+from mediarelay.aio import kernel_plane as module
 from mediarelay.aio import plane_probe
 from mediarelay.aio.kernel_plane import KernelPlane, PlaneMissing
+from mediarelay.aio.kernel_table import KernelTable
 from mediarelay.aio.netlink import NETFILTER, NetlinkSocket
 from mediarelay.config import Interface, PlaneChoice, RelayConfig
 from mediarelay.kernel.events import CountsWanted, KernelEvent
@@ -62,6 +64,29 @@ async def test_a_plane_that_was_given_up_leaves_nothing_even_if_it_stops_at_once
     assert not offload.on
     assert offload.trouble == "The kernel refused: No such file or directory."
     assert plane.flows() == {}
+    await plane.stop()
+    assert nft("list", "ruleset") == ""
+
+
+async def test_an_unexpected_error_does_not_end_the_trying(monkeypatch: pytest.MonkeyPatch) -> None:
+    probes = [ValueError("an answer that nobody foresaw")]
+
+    async def probe(config: RelayConfig, table: KernelTable) -> bool:
+        if probes:
+            raise probes.pop()
+        return await plane_probe.probe(config, table)
+
+    plane, offload = made(PlaneChoice.KERNEL)
+    await plane.start(keep=False)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(module, "probe", probe)
+    nft("delete", "table", "ip", "sipuri_media_127_0_0_1_22222_0")
+    plane.handle(CountsWanted())
+    assert offload.trouble
+    async with asyncio.timeout(20):
+        while not offload.on:
+            await asyncio.sleep(0.01)
+    assert probes == []
     await plane.stop()
     assert nft("list", "ruleset") == ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,6 +81,7 @@ class Family:
 
     def __init__(self) -> None:
         self._reports: asyncio.Queue[Reported] = asyncio.Queue()
+        self.generations = 0
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Keep one report until the process ends, and its connection with it."""
@@ -91,7 +94,9 @@ class Family:
 
     async def generation(self) -> dict[str, Reported]:
         """Return the next two processes that report, by kind."""
-        return {reported.kind: reported for reported in [await self._reports.get() for _ in range(2)]}
+        two = [await self._reports.get() for _ in range(2)]
+        self.generations += 1
+        return {reported.kind: reported for reported in two}
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +152,37 @@ async def test_a_role_that_has_stood_once_may_die_again_and_again(monkeypatch: p
         await stands.wait()
     again = "ended with exit code 0; starting it again in"
     assert lines[:5] == [f"{again} 0.01 s", f"{again} 0.02 s", f"{again} 0.04 s", f"{again} 0.08 s", "stands"]
+
+
+async def test_a_role_that_has_stood_comes_back_though_the_system_had_no_room_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "START_SECONDS", 0.0)
+    start, refusals = asyncio.create_subprocess_exec, [BlockingIOError(errno.EAGAIN, "no room")]
+    said: list[str] = []
+
+    async def create(*command: str, **options: Any) -> asyncio.subprocess.Process:
+        if family.generations == 1 and refusals:
+            raise refusals.pop()
+        return await start(*command, **options)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", create)
+    monkeypatch.setattr(sys, "stderr", Screen(said.append))
+    family = Family()
+    async with await asyncio.start_server(family.take, "127.0.0.1", 0) as server:
+        async with supervised(PARENT, str(server.sockets[0].getsockname()[1])):
+            os.kill((await family.generation())["parent"].pid, signal.SIGKILL)
+            await family.generation()
+    assert refusals == []
+    assert "role       | ended with no process" in "".join(said)
+
+
+async def test_a_start_without_room_for_a_process_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def create(*_command: str, **_options: Any) -> asyncio.subprocess.Process:
+        raise BlockingIOError(errno.EAGAIN, "no room")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", create)
+    with pytest.raises(CannotStartError, match=r"role did not start \(no process\): .*no room"):
+        async with supervised(PARENT) as supervisor:
+            await supervisor._stopping.wait()
 
 
 async def test_a_line_that_is_too_long_stops_no_output(monkeypatch: pytest.MonkeyPatch) -> None:

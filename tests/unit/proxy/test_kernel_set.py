@@ -25,9 +25,12 @@ class Nft:
     def __init__(self) -> None:
         self.scripts: list[str] = []
         self.complaints: list[str] = []
+        self.faults: list[Exception] = []
 
     def __call__(self, script: str) -> str:
         self.scripts.append(script)
+        if self.faults:
+            raise self.faults.pop()
         return self.complaints.pop(0) if self.complaints else ""
 
     async def until(self, count: int) -> str:
@@ -90,6 +93,16 @@ async def test_after_a_failure_everything_is_written_anew(nft: Nft) -> None:
     assert "delete table" in nft.scripts[2]
     made.apply(BanChange(banned=(banned(OTHER),)))
     assert "delete table" not in await nft.until(5)
+    await made.stop()
+
+
+async def test_after_an_unexpected_error_everything_is_written_anew(nft: Nft) -> None:
+    made = kernel(nft)
+    await made.start()
+    nft.faults = [ValueError("nft said something that is no text")]
+    made.apply(BanChange(banned=(banned(),)))
+    assert (await nft.until(3)).count(SOURCE) == 1
+    assert "delete table" in nft.scripts[2]
     await made.stop()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Literal
@@ -16,7 +17,7 @@ from sipproxy.adapters.nodes import LiveNodes
 from voiceapps.choices import WantedState
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.rules.reports import NodeBeat
-from voiceapps.selectors import NODE_LIVE_SECONDS, POOL_SECONDS
+from voiceapps.selectors import NODE_LIVE_SECONDS, POOL_SECONDS, NodeView
 from voiceapps.services import nodes
 from voiceapps.services.audit import Actor
 from voiceapps.services.reports import write_reports
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 SILENT = NODE_LIVE_SECONDS + 5
 GONE = POOL_SECONDS + 5
+ONE = NodeView("one", "callflow", "up", "", "10.0.0.1:1", (), 0, "1", live=True)
 
 
 @pytest.fixture
@@ -107,3 +109,22 @@ async def test_an_unavailable_database_takes_no_node_away(database: DatabaseExec
     await seen.nodes.start()
     seen.nodes.stop()
     assert (seen.up, seen.known) == ([1], {1})
+
+
+async def test_an_unexpected_error_does_not_end_the_reading(database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[tuple[NodeView, ...] | Exception] = [(), ValueError("a row that is none"), (ONE,)]
+
+    def known(_role: str) -> tuple[NodeView, ...]:
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(adapter, "known_nodes", known)
+    monkeypatch.setattr(adapter, "REFRESH_SECONDS", 0)
+    seen = Seen(database)
+    await seen.nodes.start()
+    async with asyncio.timeout(10):
+        while seen.up != [1]:
+            await asyncio.sleep(0)
+    seen.nodes.stop()

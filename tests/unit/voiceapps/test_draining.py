@@ -27,13 +27,20 @@ class Daemon:
         self.wanted: bool | Exception = False
         self.told: list[bool] = []
         self.asked: list[str] = []
-        self.draining = Draining(database, "node", self._read, self.told.append)
+        self.faults: list[Exception] = []
+        """What it raises when it is told, once each."""
+        self.draining = Draining(database, "node", self._read, self._hear)
 
     def _read(self, name: str) -> bool:
         self.asked.append(name)
         if isinstance(self.wanted, Exception):
             raise self.wanted
         return self.wanted
+
+    def _hear(self, drains: bool) -> None:
+        if self.faults:
+            raise self.faults.pop()
+        self.told.append(drains)
 
     async def read(self, wanted: bool | Exception) -> None:
         self.wanted = wanted
@@ -91,9 +98,18 @@ async def test_it_asks_by_itself_until_it_is_stopped(daemon: Daemon, monkeypatch
     daemon.wanted = False
     await _until(lambda: daemon.told == [True, False])
     daemon.draining.stop()
-    await asyncio.sleep(0)
-    assert daemon.draining._task is not None
-    assert daemon.draining._task.done()
+
+
+async def test_an_unexpected_error_neither_ends_the_asking_nor_loses_a_change(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "READ_SECONDS", 0)
+    daemon.faults = [RuntimeError("the daemon cannot drain now")]
+    daemon.wanted = ValueError("the row holds a NUL")
+    daemon.draining.start()
+    await _until(lambda: len(daemon.asked) > 1)
+    daemon.wanted = True
+    await _until(lambda: daemon.told == [True])
+    daemon.draining.stop()
+    assert daemon.faults == []
 
 
 async def _until(condition: Callable[[], object]) -> None:
