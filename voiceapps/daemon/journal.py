@@ -13,6 +13,8 @@ import os
 from pathlib import Path
 from typing import Self
 
+UNFINISHED = ".new"
+"""How the name of a smaller file ends until it takes the journal's place; whoever is killed before that leaves it."""
 MAX_JOURNAL_BYTES = 256 * 1024 * 1024
 _READ_BYTES = 512 * 1024
 _SLACK_BYTES = 1024 * 1024  # that were read and need not be dropped at once
@@ -103,7 +105,7 @@ class Journal:
 
     def _shrink(self) -> None:
         """Go on in a new file that holds what is left: less than was read since the last time."""
-        made = self._path.with_suffix(".new")
+        made = self._path.with_suffix(UNFINISHED)
         made.unlink(missing_ok=True)
         fresh = Journal.open(made)
         assert fresh is not None  # noqa: S101  # nobody else makes a file of this name

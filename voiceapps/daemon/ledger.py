@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from voiceapps.daemon.journal import Journal
+from voiceapps.daemon.journal import UNFINISHED, Journal
 from voiceapps.daemon.lanes import JournalLane
 from voiceapps.daemon.report_lines import Cipher
 from voiceapps.rules.reports import Batch, Origin
@@ -50,7 +50,7 @@ class Ledger:
     def _older(self, node: str) -> tuple[list[JournalLane], list[str]]:
         """Return the journals of boots that are over, the oldest first, and the names of those that are not."""
         older, living = [], []
-        start = f"{_quoted(node)}@"
+        start = _start(node)
         for path in sorted(self.directory.iterdir()):
             boot = path.name.removeprefix(start).removesuffix(_SUFFIX)
             if path != self._path(node, boot):
@@ -60,10 +60,17 @@ class Ledger:
                 living.append(boot)
             else:
                 older.append(JournalLane(Origin(node, boot, "calls"), journal, self.cipher))
+        self._remove_unfinished(node, living)
         return older, living
 
+    def _remove_unfinished(self, node: str, living: Collection[str]) -> None:
+        """Remove what boots that are over did not finish: their journals hold all of it."""
+        for path in list(self.directory.iterdir()):
+            if path.name.startswith(_start(node)) and path.suffix == UNFINISHED and path.stem.removeprefix(_start(node)) not in living:
+                path.unlink(missing_ok=True)
+
     def _path(self, node: str, boot: str) -> Path:
-        return self.directory / f"{_quoted(node)}@{boot}{_SUFFIX}"
+        return self.directory / f"{_start(node)}{boot}{_SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,6 @@ class Journals:
     """The boots that may still write: this one, and one that has not ended yet."""
 
 
-def _quoted(node: str) -> str:
-    """Return a node's name as part of a file's; it then holds no `@`."""
-    return quote(node, safe="")
+def _start(node: str) -> str:
+    """Return how the names of a node's files begin; its own name then holds no `@`."""
+    return f"{quote(node, safe='')}@"
