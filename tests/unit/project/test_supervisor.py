@@ -165,7 +165,7 @@ async def test_a_role_that_has_stood_comes_back_though_the_system_had_no_room_fo
         return await start(*command, **options)
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", create)
-    monkeypatch.setattr(sys, "stderr", Screen(said.append))
+    monkeypatch.setattr(module, "Terminal", lambda _: Screen(said.append))
     family = Family()
     async with await asyncio.start_server(family.take, "127.0.0.1", 0) as server:
         async with supervised(PARENT, str(server.sockets[0].getsockname()[1])):
