@@ -12,11 +12,13 @@ from collections.abc import Callable
 
 from bench.strangers import call as call_as_strangers
 from tests.chaos.machine import System
+from tests.support.fleet import until
 
 SLOW_CLIENTS = 500
 STRANGERS = 15_000
 HANGING_CALLS = 40
 TWICE_SECONDS = 3.0
+DRAINED_SECONDS = 40.0
 
 Fault = Callable[[System, float], None]
 
@@ -58,10 +60,12 @@ def stopped(role: str) -> Fault:
 
 
 def drained(role: str) -> Fault:
-    """Return the fault of a role that is told to end, and is started again."""
+    """Return the fault of a role that is told to end, and is started again; it lasts until what the role holds is over."""
 
     def harm(system: System, _seconds: float) -> None:
-        os.kill(system.machine.pids(role)[0], signal.SIGTERM)
+        pid = system.machine.pids(role)[0]
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: pid not in system.machine.pids(role), seconds=DRAINED_SECONDS, what=f"{role} has drained", every=0.2)
 
     return harm
 

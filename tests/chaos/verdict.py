@@ -61,7 +61,8 @@ class Allowed:
     """Seconds after which a role that died is started again."""
     unheard: bool = False
     """A whole host is away. Who hangs up at its proxy meanwhile leaves no trace anywhere before the BYE gets through, if its audio went
-    through the same host: such a record is off by as much as the host was away, at most."""
+    through the same host: such a record is off by as much as the host was away, at most. A call that has its relay there, and is not
+    answered when it goes, fails: the other side has been told to send its audio there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +138,8 @@ def _told(attempt: Attempt, seen: Seen) -> str:
 def _is_excused(attempt: Attempt, seen: Seen, allowed: Allowed) -> bool:
     """Return whether a call that failed was begun while nobody could take it, or still waited for an answer then."""
     until = seen.ended_at + GRACE_SECONDS + allowed.back_off
+    if allowed.unheard and seen.began_at - GRACE_SECONDS <= attempt.begun_at <= seen.began_at:
+        return True
     return allowed.refusals and seen.began_at - GRACE_SECONDS <= attempt.begun_at <= until
 
 

@@ -85,6 +85,10 @@ def _template() -> Path:
     return state
 
 
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 @dataclass
 class Application:
     """An application as the API created it."""
@@ -162,7 +166,7 @@ class Fleet:
         elif role != "all":
             (self.metrics[role],) = free_ports(1)
             command = ["manage.py", f"run{role}", "--metrics-port", str(self.metrics[role]), "--drain-seconds", str(self.drain_seconds)]
-        with (self.state / f"{role}.log").open("ab") as log:
+        with open(self.state / f"{role}.log", "ab", opener=_for_us_alone) as log:
             self.processes[role] = subprocess.Popen(
                 [*self.prefix, sys.executable, *command], cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
             )

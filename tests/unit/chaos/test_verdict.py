@@ -88,3 +88,10 @@ def test_of_several_records_the_one_of_the_answer_counts() -> None:
     first = replace(ROW, call_id="c-0", answered_at=108.0, ended_at=108.0)
     seen = replace(SEEN, rows=[ROW, first], disconnected=["c-1", "c-0"])
     assert round(cost(seen, NOTHING).seconds_off, 3) == 0.4
+
+
+def test_a_call_that_was_not_answered_when_its_host_went_may_fail() -> None:
+    host = Allowed(unheard=True)
+    for begun_at, excused in ((106.0, False), (109.8, True), (110.1, False)):
+        seen = replace(SEEN, attempts=[Attempt(1, begun_at, refused=[500])])
+        assert (cost(seen, host).faults == ()) is excused, begun_at
