@@ -29,7 +29,7 @@ from tests.support.backend import TestBackend
 from tests.support.fleet import Application, Fleet
 from tests.support.hanging import HangingBackend
 
-DISK_MEGABYTES = 96
+DISK_MEGABYTES = 512
 DRAIN_SECONDS = 20.0
 DOCUMENT = '<Response><Pause duration="600"/></Response>'
 
