@@ -18,6 +18,8 @@ from voiceapps.services.delivery import failing_hosts
 
 LEASED_PART = 0.9
 """Of a task's period: the schedule that has the lease comes a little late or early."""
+SETTLE_SECONDS = 6.0
+"""In which each living node beats, also where it had lost the database: it may wait five seconds to connect, and one between two tries."""
 
 
 def _periodic(function: Callable[[], None]) -> Callable[[], None]:
@@ -53,7 +55,7 @@ def beat_webhooks() -> None:
 @_periodic
 def sweep_calls() -> None:
     """End the calls whose node is silent."""
-    calls.sweep()
+    calls.sweep(SETTLE_SECONDS)
 
 
 @_periodic

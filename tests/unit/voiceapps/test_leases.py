@@ -25,7 +25,7 @@ def test_one_has_it_until_it_ends() -> None:
 
 def test_a_second_schedule_doubles_no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     swept: list[None] = []
-    monkeypatch.setattr(calls, "sweep", lambda: swept.append(None))
+    monkeypatch.setattr(calls, "sweep", lambda _: swept.append(None))
     tasks.sweep_calls()
     tasks.sweep_calls()
     assert len(swept) == 1

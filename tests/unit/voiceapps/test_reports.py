@@ -190,6 +190,15 @@ def test_a_silent_node_gets_a_minute(started_ago: float, beat_ago: float, lost: 
     assert calls.sweep() == lost
 
 
+def test_a_node_that_beats_again_when_the_database_is_back_keeps_its_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    back, gone = (facts(application(), number) for number in (1, 2))
+    write_reports([CallAnswered(back, "back", STARTED), CallAnswered(gone, "gone", STARTED)])
+    write_reports([beat_of("back", "1", ago=70), beat_of("gone", "1", ago=70)])
+    monkeypatch.setattr(time, "sleep", lambda _: write_reports([beat_of("back", "1")]))
+    assert calls.sweep(6.0) == 1
+    assert lost_calls() == [gone.call_id]
+
+
 def test_a_node_that_went_down_holds_nothing() -> None:
     call = facts(application())
     write_reports([beat_of("node", "1", state="down"), CallAdmitted(call, "proxy"), CallForwarded(call.call_id, "node", "1")], "p")
