@@ -23,6 +23,13 @@ def test_one_has_it_until_it_ends() -> None:
     assert not leases.take("sweep", 60)
 
 
+def test_a_clock_that_is_set_back_stops_no_task() -> None:
+    assert leases.take("sweep", 60)
+    TaskLease.objects.filter(name="sweep").update(until=timezone.now() + timedelta(hours=1))
+    assert leases.take("sweep", 60)
+    assert not leases.take("sweep", 60)
+
+
 def test_a_second_schedule_doubles_no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     swept: list[None] = []
     monkeypatch.setattr(calls, "sweep", lambda _: swept.append(None))
