@@ -18,6 +18,7 @@ UNFINISHED = ".new"
 MAX_JOURNAL_BYTES = 256 * 1024 * 1024
 _READ_BYTES = 512 * 1024
 _SLACK_BYTES = 1024 * 1024  # that were read and need not be dropped at once
+_MAX_COPIED = 4 * 1024 * 1024  # at once, on the event loop; where more is left the file shrinks later
 
 
 class JournalFullError(Exception):
@@ -74,7 +75,8 @@ class Journal:
     def drop(self, octets: int) -> None:
         """Drop what was read from the beginning; the file shrinks now and then."""
         self._taken += octets
-        if self._taken <= max(_SLACK_BYTES, self._size - self._taken):
+        left = self._size - self._taken
+        if self._taken <= max(_SLACK_BYTES, left) or (left > _MAX_COPIED and self._size < 2 * MAX_JOURNAL_BYTES):
             return
         if self.is_empty:
             os.ftruncate(self._descriptor, 0)

@@ -100,6 +100,22 @@ def test_what_was_read_does_not_fill_the_disk(journal: Journal, path: Path, monk
     assert Journal.open(path) is None
 
 
+def test_no_large_file_is_copied_at_once(journal: Journal, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journals, "_SLACK_BYTES", 4)
+    monkeypatch.setattr(journals, "_MAX_COPIED", 40)
+    for number in range(100):
+        journal.append(b"%03d\n" % number)
+    journal.drop(300)
+    assert path.stat().st_size == 400
+    journal.drop(60)
+    assert path.stat().st_size == 40
+    monkeypatch.setattr(journals, "MAX_JOURNAL_BYTES", 200)
+    for number in range(190):
+        journal.append(b"%03d\n" % number)
+        journal.drop(4)
+    assert path.stat().st_size < 400
+
+
 def test_a_disk_without_room_for_a_smaller_file_loses_nothing(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journals, "_SLACK_BYTES", 4)
     for number in range(10):
