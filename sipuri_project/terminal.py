@@ -86,4 +86,10 @@ class Terminal:
     def _write(self, data: bytes) -> None:
         left = memoryview(data)
         while left:
-            left = left[os.write(self._descriptor, left) :]
+            try:
+                left = left[os.write(self._descriptor, left) :]
+            except BlockingIOError:
+                # Whoever shares a terminal with us may have made it non-blocking.
+                room = select.poll()
+                room.register(self._descriptor, select.POLLOUT)
+                room.poll()

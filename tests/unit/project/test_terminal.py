@@ -72,6 +72,15 @@ def test_a_pipe_that_nobody_reads_delays_nobody(pipe: tuple[int, int], monkeypat
     assert shown[22:] == ["back"]
 
 
+def test_a_terminal_that_somebody_made_non_blocking_loses_nothing(pipe: tuple[int, int]) -> None:
+    os.set_blocking(pipe[1], False)
+    terminal = Terminal(pipe[1])
+    for _ in range(20):
+        terminal.say(LINE)
+    terminal.say("last")
+    assert read_lines(pipe[0], "last") == [LINE] * 20 + ["last"]
+
+
 def test_a_line_that_is_too_long_is_left_out_and_no_other(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_WAITING", 1_000)
     terminal = Terminal(pipe[1])
