@@ -116,8 +116,16 @@ def names() -> list[str]:
 def verify(chain: str) -> str | None:
     """Return in one sentence what is wrong with a chain, None if it is intact."""
     end = AuditChain.objects.filter(chain=chain).first() or AuditChain(chain=chain)
-    entries = AuditEntry.objects.filter(chain=chain).order_by("number").iterator()
-    return first_break(entries, end.number, end.digest) or _signature_fault(end)
+    entries = AuditEntry.objects.filter(chain=chain).order_by("number")
+    known = entries.filter(number__lte=end.number).iterator()
+    return first_break(known, end.number, end.digest) or _signature_fault(end) or _excess(entries, chain)
+
+
+def _excess(entries: QuerySet[AuditEntry], chain: str) -> str | None:
+    """Return whether a chain has entries behind its end, which grows while it is verified."""
+    last = entries.last()
+    written = AuditChain.objects.filter(chain=chain).values_list("number", flat=True).first() or 0
+    return f"The chain has {last.number} entries, {written} were written." if last and last.number > written else None
 
 
 def verify_register() -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -64,6 +65,23 @@ def test_a_removed_entry_is_detected_at_any_position(chain: str) -> None:
     assert audit.verify(chain) == "The chain has 3 entries, 4 were written."
     AuditEntry.objects.filter(number=2).delete()
     assert audit.verify(chain) == "Entry 2 is missing."
+
+
+def test_an_entry_behind_the_end_is_detected_unless_it_was_written_meanwhile(chain: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    first_break = audit.first_break
+
+    def slowly(entries: Iterable[AuditEntry], count: int, last_digest: str) -> str | None:
+        audit.record(ACTOR, "x", "y", {}, account=chain)
+        return first_break(entries, count, last_digest)
+
+    monkeypatch.setattr(audit, "first_break", slowly)
+    assert audit.verify(chain) is None
+    monkeypatch.undo()
+    AuditEntry.objects.filter(number=5).update(number=6)
+    AuditChain.objects.filter(chain=chain).update(number=4, digest=AuditEntry.objects.get(number=4).digest)
+    assert audit.verify(chain) == CUT
+    AuditChain.objects.filter(chain=chain).update(signature=audit._signatures(AuditChain.objects.get(chain=chain))[0])
+    assert audit.verify(chain) == "The chain has 6 entries, 4 were written."
 
 
 def test_a_rolled_back_change_leaves_neither_entry_nor_gap(chain: str) -> None:
