@@ -20,6 +20,8 @@ from sipproxy.dns_config import DnsConfig
 IDLE_SECONDS = 10.0
 """How long a TCP client may take for its next query."""
 MAX_CONNECTIONS = 64
+MAX_CONNECTIONS_EACH = 8
+"""Of one address; a connection that finds no room takes the place of the oldest one, of its address or of all."""
 MAX_QUERIES = 100
 """Queries of one TCP connection."""
 MAX_QUERY_OCTETS = 4_096
@@ -38,7 +40,8 @@ class DnsServer:
         self._limit = AnswerLimit()
         self._endpoint = UdpEndpoint(config.bind, self._on_datagram)
         self._listener: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], str] = {}
+        """The address of each connection's client, the oldest first."""
         self._published: tuple[Place, ...] | None = None
         self._queries = Counter("sipuri_dns_queries", "DNS queries answered", ("transport", "rcode"), registry=registry)
         self._limited = Counter("sipuri_dns_limited", "DNS answers that a network had too many of", ("outcome",), registry=registry)
@@ -103,16 +106,24 @@ class DnsServer:
 
     async def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self._connections) >= MAX_CONNECTIONS:
-            writer.close()
+        if task is None:
             return
-        self._connections.add(task)
+        self._make_room(client := _client_of(writer).source_ip)
+        self._connections[task] = client
         try:
             with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await self._serve(reader, writer)
         finally:
-            self._connections.discard(task)
+            self._connections.pop(task, None)
             writer.close()
+
+    def _make_room(self, client: str) -> None:
+        """End the oldest connection of a client that has many, or the oldest of all."""
+        own = [task for task, held_by in self._connections.items() if held_by == client]
+        crowd = own if len(own) >= MAX_CONNECTIONS_EACH else list(self._connections)
+        if crowd is own or len(crowd) >= MAX_CONNECTIONS:
+            del self._connections[crowd[0]]
+            crowd[0].cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for _ in range(MAX_QUERIES):
