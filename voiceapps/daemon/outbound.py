@@ -24,6 +24,7 @@ from yarl import URL
 
 from voiceapps.daemon.outbound_failures import sentence
 from voiceapps.daemon.outbound_guard import guarded_socket, plain_socket
+from voiceapps.daemon.outbound_names import NameResolver
 from voiceapps.rules.content_coding import decompressed
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.target import Target
@@ -93,7 +94,10 @@ class WebhookClient:
     def __init__(self, *, allow_private: bool, signing_key: bytes) -> None:
         self._signing_key = signing_key
         make_socket = plain_socket if allow_private else guarded_socket
-        connector = partial(aiohttp.TCPConnector, limit=MAX_CONNECTIONS, use_dns_cache=False, socket_factory=make_socket)
+        self._names = NameResolver()
+        connector = partial(
+            aiohttp.TCPConnector, limit=MAX_CONNECTIONS, use_dns_cache=False, socket_factory=make_socket, resolver=self._names
+        )
         self._session = _session(connector())
         self._downloads = _session(connector(limit_per_host=MAX_DOWNLOADS_PER_HOST))
         # Every request of this one opens a connection.
@@ -116,6 +120,7 @@ class WebhookClient:
         """Close the connections."""
         for session in (self._session, self._downloads, self._fresh):
             await session.close()
+        await self._names.close()
 
     async def _send(self, request: OutboundRequest, progress: _Progress) -> OutboundAnswer:
         target = _with_credentials(_parse(request.url), request.username, request.password)

@@ -6,6 +6,8 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import socket
+import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,6 +20,7 @@ from voiceapps.daemon.outbound_guard import is_public
 from voiceapps.rules.outbound import OutboundRequest
 
 KEY = b"k" * 32
+SECONDS = 10.0
 
 
 class Backend:
@@ -55,6 +58,30 @@ async def client() -> AsyncIterator[WebhookClient]:
     client = WebhookClient(allow_private=True, signing_key=KEY)
     yield client
     await client.close()
+
+
+async def test_names_that_take_long_delay_no_others(
+    backend: tuple[Backend, str], client: WebhookClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up, begun, done = socket.getaddrinfo, asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def slowly(host: str, *arguments: Any, **options: Any) -> Any:
+        if host.endswith(".slow.example"):
+            loop.call_soon_threadsafe(begun.set)
+            done.wait(SECONDS)
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return look_up(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slowly)
+    slow = [asyncio.create_task(client.send(OutboundRequest(f"http://{number}.slow.example/", "POST", {}))) for number in range(64)]
+    url = backend[1].replace("127.0.0.1", "localhost")
+    async with asyncio.timeout(SECONDS):
+        await begun.wait()
+        assert (await client.send(OutboundRequest(url, "POST", {}))).status == 200
+        assert not any(task.done() for task in slow)
+        done.set()
+        assert {answer.status for answer in await asyncio.gather(*slow)} == {None}
 
 
 async def test_a_webhook_is_json_with_credentials_and_a_signature(backend: tuple[Backend, str], client: WebhookClient) -> None:
