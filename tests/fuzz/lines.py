@@ -10,7 +10,7 @@ _OURS = re.compile(
     rb"|[A-Za-z0-9\-.!%*_+`'~]+ [^\r\n ]+ SIP/2\.0"
     rb"|(?:Via|To|From|Call-ID|Route|Record-Route|Contact|Max-Forwards|Content-Length|Content-Type|Allow|Unsupported|Retry-After"
     rb"|Proxy-Authenticate|P-Sipuri-Call|Supported|Expires|Reason): [^\r\n]*"
-    rb"|CSeq: \d+ (?:ACK|BYE|CANCEL)"
+    rb"|CSeq: \d+ (?:ACK|BYE|CANCEL)|P-Sipuri-Age: \d+\.\d"
 )
 _BREAK = re.compile(rb"\r\n|\n|\r")
 
