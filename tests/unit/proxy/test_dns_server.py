@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from sipproxy.aio import dns_server as module
 from sipproxy.aio.dns_server import DnsServer
 from sipproxy.dns_config import DnsConfig
+from tests.support.fleet import free_ports
 
 SECONDS = 10.0
 QUERY = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03sip\x07example\x00\x00\x01\x00\x01"
@@ -18,7 +19,7 @@ QUERY = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03sip\x07example\x00
 
 @pytest.fixture
 async def server() -> AsyncIterator[DnsServer]:
-    server = DnsServer(DnsConfig("dns", ("127.0.0.1", 0), "sip.example"), registry=CollectorRegistry())
+    server = DnsServer(DnsConfig("dns", ("127.0.0.1", free_ports(1)[0]), "sip.example"), registry=CollectorRegistry())
     await server.start()
     server.publish([("udp", "203.0.113.1", 5060)])
     yield server
