@@ -14,10 +14,11 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import transaction
 from django.test import override_settings
+from django.utils import timezone
 from structlog.testing import capture_logs
 
-from voiceapps.models import Account, AuditChain, AuditEntry
-from voiceapps.services import audit
+from voiceapps.models import Account, AuditChain, AuditEntry, Node
+from voiceapps.services import audit, key_check
 from voiceapps.services.audit import Actor
 
 ACTOR = Actor("client one", "203.0.113.9", "6f0f4e0e-4b4e-4a43-9f4c-6b1f5c1a9d10")
@@ -190,10 +191,27 @@ def test_an_operator_accepts_what_is_there_and_an_entry_tells_it(chain: str) -> 
 
 
 def test_a_chain_of_which_nothing_is_left_can_be_accepted(chain: str) -> None:
+    Account.objects.create(pk=chain)
     AuditEntry.objects.all().delete()
     AuditChain.objects.filter(chain=chain).delete()
     call_command("audit", "accept", "--account", chain)
     assert list(audit.faults()) == []
+
+
+def test_an_account_that_nobody_has_gets_no_chain() -> None:
+    with pytest.raises(CommandError, match="There is no account 99"):
+        call_command("audit", "accept", "--account", "99")
+    assert not AuditChain.objects.exists()
+
+
+@pytest.mark.parametrize("command", [("audit", "verify"), ("audit", "accept"), ("node", "callflow-one", "drain")])
+def test_a_command_with_foreign_keys_is_refused(chain: str, command: tuple[str, ...]) -> None:
+    key_check.ensure()
+    Node.objects.create(name="callflow-one", role="callflow", state="up", seen_at=timezone.now())
+    with override_settings(SIPURI_FIELD_KEYS=(Fernet.generate_key().decode(),)), pytest.raises(key_check.KeysDiffer):
+        call_command(*command)
+    assert list(audit.faults()) == []
+    assert AuditEntry.objects.count() == 4
 
 
 def test_an_altered_entry_cannot_be_accepted(chain: str) -> None:

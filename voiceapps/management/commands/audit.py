@@ -7,8 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from voiceapps.models import AuditEntry
-from voiceapps.services import audit
+from voiceapps.models import Account, AuditEntry
+from voiceapps.services import audit, key_check
 from voiceapps.services.audit import Actor
 
 ACTOR = Actor("command audit")
@@ -29,14 +29,19 @@ class Command(BaseCommand):
             verb.add_argument("--account", default=audit.SYSTEM, help="account id; without it the installation's own entries")
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Do what the subcommand says; raises CommandError with each chain that is not as it was written."""
+        """Do what the subcommand says; raises CommandError with each chain that is not as it was written, KeysDiffer for foreign keys."""
+        key_check.ensure(learn=False)
+        account = options.get("account", audit.SYSTEM)
+        if account not in {audit.SYSTEM, *audit.names()} and not Account.objects.filter(pk=account).exists():
+            raise CommandError(f"There is no account {account}.")
         match options["verb"]:
             case "verify":
                 self._verify()
             case "accept":
-                audit.accept(options["account"], actor=ACTOR)
+                audit.accept(account, actor=ACTOR)
+                self.stdout.write(f"{account or 'installation'}: signed as it is")
             case _:
-                for entry in AuditEntry.objects.filter(chain=options["account"]).order_by("number").iterator():
+                for entry in AuditEntry.objects.filter(chain=account).order_by("number").iterator():
                     self.stdout.write(json.dumps(audit.exported(entry), sort_keys=True))
 
     def _verify(self) -> None:

@@ -12,7 +12,7 @@ from django.db import transaction
 from voiceapps.choices import WantedState
 from voiceapps.models import Node
 from voiceapps.selectors import node_health
-from voiceapps.services import nodes
+from voiceapps.services import key_check, nodes
 from voiceapps.services.audit import Actor
 
 ACTOR = Actor("command node")
@@ -30,13 +30,15 @@ class Command(BaseCommand):
         parser.add_argument("words", nargs="*", metavar="WORD", help="names, in which * stands for any text, and then drain or resume")
 
     def handle(self, *_args: Any, words: list[str], **_options: Any) -> None:
-        """List the nodes, or tell all that are named; raises CommandError, and then none was told."""
+        """List the nodes, or tell all that are named; raises CommandError or KeysDiffer, and then none was told."""
         if not words:
             self._list()
             return
         *names, order = words
         if order not in ORDERS or not names:
             raise CommandError("Write the names, and then drain or resume.")
+        # Each order is signed in the audit trail.
+        key_check.ensure(learn=False)
         try:
             with transaction.atomic():
                 told = list(dict.fromkeys(_expanded(names)))
