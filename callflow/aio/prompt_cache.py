@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from callflow.aio.octet_file import OctetFile
+from callflow.aio.spool import has_room
 from callflow.audio.octets import Octets
 
 MAX_CACHED_PROMPTS = 5_000
@@ -38,12 +39,13 @@ class PromptCache:
         return sound
 
     def write(self, key: str, sound: Octets) -> None:
-        """Cache a sound, atomically: a reader sees all of it or nothing."""
+        """Cache a sound, atomically: a reader sees all of it or nothing. A disk that is nearly full gets none."""
         path = self._path(key)
         with self._lock, contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, sound)
-            self._count(len(sound))
+            if has_room(str(path.parent), len(sound)):
+                _write_whole(path, sound)
+                self._count(len(sound))
 
     def _count(self, octets: int) -> None:
         if self._held is not None:

@@ -28,6 +28,13 @@ class NoRoomError(Exception):
     """There is no room for a sound; the text says why in one sentence."""
 
 
+def has_room(directory: str, octets: int) -> bool:
+    """Return whether a disk takes some octets and leaves what others need; raises OSError."""
+    disk = os.statvfs(directory)
+    spare = min(MIN_DISK_FREE, disk.f_blocks * disk.f_frsize // 10)
+    return disk.f_bavail * disk.f_frsize - octets >= spare
+
+
 class Spool:
     """The room for the sounds of one process; `directory` lies on the disk that is used."""
 
@@ -47,9 +54,7 @@ class Spool:
 
     def take_disk(self, octets: int) -> None:
         """Take room on the disk; raises NoRoomError, OSError."""
-        disk = os.statvfs(self._directory)
-        spare = min(MIN_DISK_FREE, disk.f_blocks * disk.f_frsize // 10)
-        if disk.f_bavail * disk.f_frsize - octets < spare:
+        if not has_room(self._directory, octets):
             raise NoRoomError("There is no room for sounds: the disk is nearly full.")
         if not self.disk.take(octets):
             raise NoRoomError(f"There is no room for sounds: those of other calls take {MAX_DISK} octets.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -63,3 +64,12 @@ def test_nothing_is_left_of_a_sound_that_the_disk_does_not_take(tmp_path: Path, 
     monkeypatch.setattr("callflow.aio.prompt_cache.os.replace", fail)
     PromptCache(tmp_path).write("a", b"x")
     assert names(tmp_path) == set()
+
+
+def test_a_disk_that_is_nearly_full_gets_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("callflow.aio.spool.os.statvfs", lambda _: SimpleNamespace(f_blocks=1000, f_bavail=101, f_frsize=4096))
+    cache = PromptCache(tmp_path)
+    cache.write("fits", bytes(4096))
+    cache.write("does not", bytes(4097))
+    assert cache.open("fits") is not None
+    assert cache.open("does not") is None
