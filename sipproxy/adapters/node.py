@@ -65,7 +65,6 @@ class ProxyNode:
         self._bans = FleetBans(database, self._server.replace_bans)
         # One worker writes to the kernel for all: it gets the bans of the others from the database.
         self._kernel = KernelSet(config.external, registry=registry) if config.guard_kernel and config.worker == 0 else None
-        # With static targets only this proxy knows when a call ends.
         self._nodes = None if config.callflow_targets else LiveNodes(database, "callflow", self._server.replace_nodes, keeps_silent=True)
         self._proxies = LiveNodes(database, "sipproxy", self._server.replace_proxies)
         self._ended = EndedCalls(database, settled=self._server.settled_calls, forget=self._server.forget_calls)
@@ -82,8 +81,7 @@ class ProxyNode:
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._server.reload)
         self._refusals.start()
         await self._proxies.start()
-        if self._nodes:
-            self._ended.start()
+        self._ended.start()
         if self._kernel:
             await self._kernel.start()
         await self._reporter.start(self._server)
@@ -104,7 +102,7 @@ class ProxyNode:
         """Close the sockets, then write what is queued and close the database connection."""
         if self._nodes:
             self._nodes.stop()
-            self._ended.stop()
+        self._ended.stop()
         self._proxies.stop()
         self._bans.stop()
         await self._server.stop()

@@ -7,8 +7,9 @@
 - The database has a record of its end already: `forget`.
 
 The call flow writes the record of a call that it had. The proxy writes it for a call that no node has answered, and for every call
-where the targets are static. A node that refuses an INVITE may have had the call or not (a merged request, an extension that it does
-not know): the proxy waits for the node's record, then writes its own. The first record of a call counts, and the node's knows more.
+where the targets are static; of one that it did not admit itself it knows only the id. A node that refuses an INVITE may have had the
+call or not (a merged request, an extension that it does not know): the proxy waits for the node's record, then writes its own. The
+first record of a call counts, and the node's knows more.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from sipproxy.core.waiting import Waiting
 from sipproxy.headers import edits
 from sipproxy.transactions.listener import Side
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.reports import CallEnded
+from voiceapps.rules.reports import CallEnded, CallHungUp
 
 NO_RELAY: Address = ("", 0)
 """The relay of a call that got none."""
@@ -72,6 +73,8 @@ class CallEnd:
                 self._owe(record, now)
         elif context.request.method == "BYE":
             self.release_relay(context)
+            if not context.passed_on:
+                self._tell_unknown(context, now)
             self._end_by_bye(context, now)
         elif status >= 300:
             self.take_offer_back(context, now)
@@ -126,6 +129,15 @@ class CallEnd:
             self._end(context.call_id, EndReason.CALLER_CANCELLED, now, status=487)
         else:
             self._end(context.call_id, EndReason.CALLER_HANGUP, now, status=200)
+
+    def _tell_unknown(self, context: ResponseContext, now: float) -> None:
+        """Tell the end of a call at a static target that is not in the book: another proxy admitted it, or an earlier boot."""
+        shared, call_id = self._shared, context.call_id
+        if not shared.config.has_static_targets or shared.calls.has(call_id) or shared.calls.is_over(call_id, now):
+            return
+        shared.calls.close(call_id, now)
+        reason = EndReason.APPLICATION_HANGUP if context.side is Side.INTERNAL else EndReason.CALLER_HANGUP
+        shared.events.tell(ReportMade(CallHungUp(call_id, shared.config.name, shared.hooks.wall(now), reason)))
 
     def _owe(self, record: CallEnded, now: float) -> None:
         if len(self._owed) < MAX_OWED:

@@ -129,12 +129,14 @@ class CallBook:
         if call_id in self._calls:
             self._timers.set(call_id, now + CALL_SECONDS)
 
-    def acknowledge(self, call_id: str, now: float) -> None:
-        """Note when the caller's first ACK came."""
+    def acknowledge(self, call_id: str, now: float) -> CallFacts | None:
+        """Note when the caller's first ACK came, and return the facts of its call; None for any other ACK."""
         call = self._calls.get(call_id)
-        if call is not None and call.answered_at is None:
-            call.answered_at = now
-            self._release(call)
+        if call is None or call.answered_at is not None:
+            return None
+        call.answered_at = now
+        self._release(call)
+        return call.facts
 
     def accept(self, call_id: str, dialog: Dialog, token: str) -> None:
         """Note that a 2xx went to the caller, and the token of the dialog that it made."""

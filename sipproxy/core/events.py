@@ -12,7 +12,7 @@ from sipproxy.admission.nonces import Claim
 from sipproxy.core.limits import MAX_EVENTS
 from sipproxy.transactions.listener import Listener, Side, Transport
 from voiceapps.rules.admission import Reason, RuleResult
-from voiceapps.rules.reports import CallAdmitted, CallEnded, LadderMessage, SourceBanned
+from voiceapps.rules.reports import CallAdmitted, CallAnswered, CallEnded, CallHungUp, LadderMessage, SourceBanned
 
 METHODS = frozenset(("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "PRACK", "UPDATE", "INFO", "REFER", "NOTIFY", "MESSAGE"))
 
@@ -119,7 +119,7 @@ class NodeChosen:
 class ReportMade:
     """Fired for each record that the database should hold."""
 
-    record: CallAdmitted | CallEnded | LadderMessage | SourceBanned
+    record: CallAdmitted | CallAnswered | CallEnded | CallHungUp | LadderMessage | SourceBanned
     """The record, times in seconds since the epoch."""
 
 

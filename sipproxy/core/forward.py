@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from daemonkit.address import Address
+from sipproxy.core.events import ReportMade
 from sipproxy.core.limits import TIMER_C_SECONDS
 from sipproxy.core.message_trace import MessageTrace
 from sipproxy.core.relay_broker import Refusal, RelayBroker, SdpTransit, has_description
@@ -17,6 +18,7 @@ from sipproxy.headers.record_route import RouteToken
 from sipproxy.sip import Request
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener, Side
+from voiceapps.rules.reports import CallAnswered
 
 
 class RequestSender:
@@ -89,7 +91,7 @@ class DialogForwarder:
         self._trace.trace(token.call_id, listener, request, now, came_from=source)
         self._shared.calls.touch(token.call_id, now)
         if side is Side.EXTERNAL:
-            self._shared.calls.acknowledge(token.call_id, now)
+            self._acknowledge(token.call_id, now)
         turned = self._turn(listener, request, source, token, signed)
         other = self._other_proxy(turned)
         if other is not None:
@@ -122,6 +124,13 @@ class DialogForwarder:
         calls.touch(token.call_id, now)
         if request.method == "BYE" and side is Side.EXTERNAL:
             calls.give_up(token.call_id)
+
+    def _acknowledge(self, call_id: str, now: float) -> None:
+        """Note the ACK of a call; at a static target nobody else tells that it is answered."""
+        shared = self._shared
+        answered = shared.calls.acknowledge(call_id, now)
+        if answered is not None and shared.config.has_static_targets:
+            shared.events.tell(ReportMade(CallAnswered(answered, shared.config.name, shared.hooks.wall(now))))
 
     def _turn(self, listener: Listener, request: Request, source: Address, token: RouteToken, signed: str) -> Turned:
         config = self._shared.config

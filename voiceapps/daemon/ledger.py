@@ -37,7 +37,7 @@ class Ledger:
 
     def open(self, node: str) -> Journals:
         """Open a new journal for a node, and those that earlier boots of it have left; raises LedgerError."""
-        boot = f"{time.time_ns():x}-{secrets.token_hex(4)}"
+        boot = _new_boot()
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             older, living = self._older(node)
@@ -83,6 +83,15 @@ class Journals:
     """What earlier boots have left."""
     living: frozenset[str]
     """The boots that may still write: this one, and one that has not ended yet."""
+
+
+def _new_boot() -> str:
+    return f"{time.time_ns():x}-{secrets.token_hex(4)}"
+
+
+def began_at(boot: str) -> float:
+    """Return when a boot began, in seconds since the epoch."""
+    return int(boot.partition("-")[0], 16) / 1e9
 
 
 def _start(node: str) -> str:

@@ -57,6 +57,7 @@ class CallAnswered:
 
     call: CallFacts
     node: str
+    """The call-flow node; with a static target the proxy, as the target is no node of ours."""
     at: float
 
 
@@ -73,6 +74,16 @@ class CallEnded:
     error_message: str | None
     error_id: str | None
     tag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallHungUp:
+    """A BYE ended a call at a static target, which the proxy knows only by its id: another one admitted it, or an earlier boot."""
+
+    call_id: str
+    node: str
+    at: float
+    reason: EndReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +233,7 @@ Report = (
     | CallForwarded
     | CallAnswered
     | CallEnded
+    | CallHungUp
     | LadderMessage
     | MediaReport
     | MediaNotice

@@ -25,6 +25,8 @@ from voiceapps.services import open_calls, webhooks
 from voiceapps.services.call_rows import call_row, ensure, storable
 
 MAX_LINE = 512
+HUNG_UP = 200
+"""The SIP status of a call that a BYE ended."""
 _LEGS = {"external": "caller", "internal": "callflow"}
 """The sides of a relay, as ladders name them."""
 SWEPT_AT_ONCE = 1_000
@@ -77,6 +79,12 @@ def end(reports: Sequence[r.CallEnded]) -> int:
         for call in Call.objects.select_related("application").filter(pk__in=wanting).order_by("started_at"):
             webhooks.queue_disconnect(call)
     return len(changed)
+
+
+def hang_up(reports: Sequence[r.CallHungUp]) -> None:
+    """End calls of which their reporter knows only the id."""
+    first = {report.call_id: report for report in reversed(reports)}
+    end([_hung_up(call, first[call.call_id]) for call in Call.objects.filter(pk__in=first)])
 
 
 class _Locked(NamedTuple):
@@ -217,18 +225,16 @@ def sweep_messages(keep: timedelta) -> int:
 
 
 def _node_lost(call: Call) -> r.CallEnded:
-    answered_at = call.answered_at.timestamp() if call.answered_at else None
-    return r.CallEnded(
-        call=call.facts(),
-        node="",
-        at=timezone.now().timestamp(),
-        reason=EndReason.NODE_LOST,
-        answered_at=answered_at,
-        sip_status=None,
-        error_message="The node that held the call stopped answering.",
-        error_id=None,
-        tag=call.tag or None,
-    )
+    now, words = timezone.now().timestamp(), "The node that held the call stopped answering."
+    return r.CallEnded(call.facts(), "", now, EndReason.NODE_LOST, _answered_at(call), None, words, None, call.tag or None)
+
+
+def _hung_up(call: Call, report: r.CallHungUp) -> r.CallEnded:
+    return r.CallEnded(call.facts(), report.node, report.at, report.reason, _answered_at(call), HUNG_UP, None, None, call.tag or None)
+
+
+def _answered_at(call: Call) -> float | None:
+    return call.answered_at.timestamp() if call.answered_at else None
 
 
 def _media_row(report: r.MediaReport) -> dict[str, object]:

@@ -14,11 +14,15 @@ from django.utils import timezone
 
 from voiceapps.choices import NodeState
 from voiceapps.daemon.bulk import BulkInsert, BulkUpdate
+from voiceapps.daemon.ledger import began_at
 from voiceapps.models import Node, OpenCall
 from voiceapps.rules.reports import CallFacts, CallForwarded
 
 # After this time a call whose node is silent is lost. A new call also gets this long to reach its call-flow node.
 SILENT_NODE_SECONDS = 60.0
+
+# As long as a proxy waits for any message of a call at a static target, so long one whose proxy is gone, or began anew, counts as up.
+UNHEARD_SECONDS = 3_660.0
 
 _HELD_BY_PROXY = BulkInsert(OpenCall, key=("call_id",), update=("proxy_node", "proxy_boot"))
 _HELD_BY_CALLFLOW = BulkInsert(OpenCall, key=("call_id",), update=("callflow_node", "callflow_boot"))
@@ -46,19 +50,29 @@ def close(call_ids: Collection[str]) -> None:
 
 
 def lost() -> list[str]:
-    """Return the calls whose holder is gone: a later boot of it has told all that it knew, or it has been silent for a minute."""
+    """Return the calls whose holder is gone: a later boot of it has told all that it knew, or it has been silent for a minute.
+
+    A call that a static target has answered goes on without its proxy, which keeps no dialogs: its BYE may come for an hour yet.
+    """
     nodes = {node.name: node for node in Node.objects.all()}
-    silent_since = timezone.now() - timedelta(seconds=SILENT_NODE_SECONDS)
-    return [held.call_id for held in OpenCall.objects.order_by("started_at") if _is_lost(held, nodes, silent_since)]
+    now = timezone.now()
+    return [held.call_id for held in OpenCall.objects.order_by("started_at") if _is_lost(held, nodes, now)]
 
 
-def _is_lost(held: OpenCall, nodes: Mapping[str, Node], silent_since: datetime) -> bool:
+def _is_lost(held: OpenCall, nodes: Mapping[str, Node], now: datetime) -> bool:
     name, boot = (held.callflow_node, held.callflow_boot) if held.callflow_node else (held.proxy_node, held.proxy_boot)
     node = nodes.get(name)
-    if node is not None and boot and boot < node.boot:
-        return True
+    has_later_boot = node is not None and bool(boot) and boot < node.boot
+    if held.callflow_node and held.callflow_node == held.proxy_node:
+        last_known = held.started_at if node is None else _began_at(node) if has_later_boot else node.seen_at
+        return last_known < now - timedelta(seconds=UNHEARD_SECONDS)
+    silent_since = now - timedelta(seconds=SILENT_NODE_SECONDS)
     is_live = node is not None and node.state != NodeState.DOWN and node.seen_at >= silent_since
-    return not is_live and held.started_at < silent_since
+    return has_later_boot or (not is_live and held.started_at < silent_since)
+
+
+def _began_at(node: Node) -> datetime:
+    return datetime.fromtimestamp(began_at(node.boot), UTC)
 
 
 def _row(call: CallFacts) -> dict[str, object]:

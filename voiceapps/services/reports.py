@@ -37,6 +37,7 @@ _WRITERS: dict[type, Writer] = {
     r.CallForwarded: _all(open_calls.forward),
     r.CallAnswered: calls.answer,
     r.CallEnded: _all(calls.end),
+    r.CallHungUp: _all(calls.hang_up),
     r.LadderMessage: _all(calls.add_events),
     r.MediaReport: _all(calls.report_media),
     r.MediaNotice: _all(calls.note_media),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 from daemonkit.address import Address
 from daemonkit.presence import Presence
@@ -18,7 +19,7 @@ from sipproxy.transactions.listener import Listener, Side, Transport
 from tests.support.sip import Network
 from tests.support.ua import Caller, Service
 from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Limits
-from voiceapps.rules.reports import CallAdmitted, CallEnded, LadderMessage
+from voiceapps.rules.reports import CallAdmitted, CallAnswered, CallEnded, CallHungUp, LadderMessage
 
 DOMAIN = "sip.example"
 APP = "11111111-2222-4333-8444-555555555555"
@@ -116,7 +117,9 @@ class ProxyHarness:
         self.claims: list[ClaimWanted] = []
         self.standing: list[OfferStands] = []
         self.admitted: list[CallAdmitted] = []
+        self.answered: list[CallAnswered] = []
         self.ended: list[CallEnded] = []
+        self.hung_up: list[CallHungUp] = []
         self.ladder: list[LadderMessage] = []
         self.lookups = 0
         self.answer_lookups = True
@@ -166,11 +169,13 @@ class ProxyHarness:
         elif isinstance(event, OfferStands):
             self.standing.append(event)
         elif isinstance(event, ReportMade):
-            record = event.record
-            kept: list[CallAdmitted] | list[CallEnded] | list[LadderMessage] = (
-                self.admitted if isinstance(record, CallAdmitted) else self.ended if isinstance(record, CallEnded) else self.ladder
-            )
-            kept.append(record)  # type: ignore[arg-type]  # the list is the record's own
+            kept: dict[type, list[Any]] = {
+                CallAdmitted: self.admitted,
+                CallAnswered: self.answered,
+                CallEnded: self.ended,
+                CallHungUp: self.hung_up,
+            }
+            kept.get(type(event.record), self.ladder).append(event.record)
 
     def answer_lookup(self, now: float) -> None:
         key, users = self.wanted.pop(0)

@@ -23,6 +23,7 @@ from voiceapps.rules.reports import (
     CallAnswered,
     CallFacts,
     CallForwarded,
+    CallHungUp,
     LadderMessage,
     MediaNotice,
     MediaReport,
@@ -31,7 +32,7 @@ from voiceapps.rules.reports import (
     WebhookFetched,
 )
 from voiceapps.selectors import call_report, node_pool
-from voiceapps.services import calls
+from voiceapps.services import calls, open_calls
 from voiceapps.services.reports import write_reports
 
 pytestmark = pytest.mark.django_db
@@ -230,6 +231,64 @@ def test_the_real_end_replaces_the_guess_that_a_node_is_lost() -> None:
     write_reports([ended(call, reason=EndReason.NODE_LOST)])
     assert Call.objects.get().end_reason == "caller_hangup"
     assert WebhookDelivery.objects.filter(event_type="disconnect").count() == 1
+
+
+def at_target(*, started_ago: float = 100.0) -> CallFacts:
+    """Return a call that a static target has answered: it is held by the first boot of a proxy."""
+    call = replace(facts(application()), started_at=time.time() - started_ago)
+    write_reports([CallAdmitted(call, "proxy"), CallAnswered(call, "proxy", call.started_at + 1)], "1")
+    return call
+
+
+def boot_of(began_ago: float) -> str:
+    return f"{int((time.time() - began_ago) * 1e9):x}-0"
+
+
+BOUND = open_calls.UNHEARD_SECONDS
+
+
+@pytest.mark.parametrize(("boot_ago", "beat_ago", "lost"), [(5, 0, 0), (BOUND - 5, 0, 0), (BOUND + 5, 0, 1), (5, 90, 0)])
+def test_a_call_at_a_static_target_outlives_its_proxy_for_an_hour(boot_ago: float, beat_ago: float, lost: int) -> None:
+    at_target(started_ago=BOUND * 3)
+    write_reports([replace(beat_of("proxy", boot_of(boot_ago), ago=beat_ago), role="sipproxy")])
+    assert calls.sweep() == lost
+
+
+@pytest.mark.parametrize(("beat_ago", "state", "lost"), [(90, "up", 0), (90, "down", 0), (BOUND + 5, "up", 1), (BOUND + 5, "down", 1)])
+def test_a_call_at_a_static_target_waits_an_hour_for_a_silent_proxy(beat_ago: float, state: Literal["up", "down"], lost: int) -> None:
+    at_target(started_ago=BOUND * 3)
+    write_reports([replace(beat_of("proxy", "1", ago=beat_ago, state=state), role="sipproxy")])
+    assert calls.sweep() == lost
+
+
+@pytest.mark.parametrize(("started_ago", "lost"), [(BOUND - 5, 0), (BOUND + 5, 1)])
+def test_a_call_at_a_static_target_waits_for_a_proxy_that_nobody_knows(started_ago: float, lost: int) -> None:
+    at_target(started_ago=started_ago)
+    assert calls.sweep() == lost
+
+
+def test_a_bye_that_names_only_the_call_ends_it() -> None:
+    call = at_target()
+    write_reports([CallHungUp(call.call_id, "another", call.started_at + 31, EndReason.CALLER_HANGUP)])
+    row = Call.objects.get()
+    assert (row.state, row.end_reason, row.sip_status, row.duration_seconds) == ("disconnected", "caller_hangup", 200, 30.0)
+    assert WebhookDelivery.objects.filter(event_type="disconnect").count() == 1
+    assert not OpenCall.objects.exists()
+
+
+def test_a_bye_that_comes_after_the_bound_corrects_the_record_and_sends_nothing_more() -> None:
+    call = at_target(started_ago=BOUND + 5)
+    assert calls.sweep() == 1
+    for reason in (EndReason.APPLICATION_HANGUP, EndReason.CALLER_HANGUP):
+        write_reports([CallHungUp(call.call_id, "proxy", call.started_at + 5_001, reason)])
+    row = Call.objects.get()
+    assert (row.end_reason, row.duration_seconds, row.error_message) == ("application_hangup", 5_000.0, "")
+    assert WebhookDelivery.objects.filter(event_type="disconnect").count() == 1
+
+
+def test_a_bye_of_a_call_that_nobody_knows_is_no_record() -> None:
+    write_reports([CallHungUp("c-unknown", "proxy", STARTED, EndReason.CALLER_HANGUP)])
+    assert not Call.objects.exists()
 
 
 def test_the_sweeper_of_an_idle_system_finds_nothing() -> None:
