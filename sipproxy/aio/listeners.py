@@ -54,7 +54,7 @@ class Listeners:
         }
         self._streams = {listener: self._stream(listener) for listener in self._all if listener.transport.is_stream}
 
-    async def start(self, sockets: Mapping[str, socket.socket]) -> None:
+    def start(self, sockets: Mapping[str, socket.socket]) -> None:
         """Open every listener that `sockets` does not hold already; raises AddressUnavailable and leaves none open."""
         with ExitStack() as opened:
             found = dict(sockets)
@@ -66,7 +66,7 @@ class Listeners:
         for listener, endpoint in self._udp.items():
             endpoint.open(found[listener.name])
         for listener, stream in self._streams.items():
-            await stream.start(found[listener.name])
+            stream.start(found[listener.name])
         self._handover.start(sockets)
         self._renewals.start()
 

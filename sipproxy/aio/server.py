@@ -105,7 +105,7 @@ class ProxyServer:
             await self._exporter.start()
         await self._claims.start()
         self._presence.start()
-        await self._listeners.start(sockets)
+        self._listeners.start(sockets)
         self._relays.start()
 
     async def stop(self) -> None:

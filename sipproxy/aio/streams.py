@@ -6,7 +6,8 @@ certificate could prove. The core is told when a connection ends, and gives up t
 
 Each connection is bounded: one message must arrive within ten seconds of its first octet, a silent connection is closed after five
 minutes, and so is one whose peer does not read. One source, and one network, may have only a share of the connections; for a new one the
-longest connected stranger makes room. A banned source has none.
+longest connected stranger makes room. A banned source has none. A connection has its place from the moment in which it is accepted, before
+the TLS handshake, for which a stranger can take ten seconds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
+from daemonkit.acceptor import Acceptor
 from daemonkit.address import Address
 from sipproxy.aio.limits import (
     CONNECT_SECONDS,
@@ -43,7 +45,7 @@ class StreamCounters:
     displaced: int = 0
     """Connections of strangers that made room for newer ones."""
     overdue: int = 0
-    """Connections that were silent for too long, or in the middle of a message."""
+    """Connections that were silent for too long, or in the middle of a handshake or a message."""
     unreadable: int = 0
     """Connections whose stream could not be cut into messages."""
     unread: int = 0
@@ -78,7 +80,7 @@ class StreamEndpoint:
         self.is_banned = is_banned
         self.dscp = dscp
         self._tls = tls
-        self._server: asyncio.Server | None = None
+        self._acceptor = Acceptor(self._arrive)
         self._open: dict[Address, _Connection] = {}
         self._attempts: dict[Address, _Attempt] = {}
         self._places = Places()
@@ -86,29 +88,27 @@ class StreamEndpoint:
     def __len__(self) -> int:
         return len(self._open)
 
-    async def start(self, sock: socket.socket) -> None:
+    def start(self, sock: socket.socket) -> None:
         """Accept connections on a listening socket."""
-        loop = asyncio.get_running_loop()
-        handshake = None if self._tls is None else MESSAGE_SECONDS
-        self._server = await loop.create_server(self._accept, sock=sock, ssl=self._tls, ssl_handshake_timeout=handshake)
+        self._acceptor.start(sock)
 
     def stop(self) -> None:
         """Close the listener and every connection."""
-        if self._server is not None:
-            self._server.close()
+        self._acceptor.stop()
         for attempt in self._attempts.values():
             attempt.task.cancel()
         for connection in tuple(self._open.values()):
             connection.close()
 
     def is_connected(self, address: Address) -> bool:
-        """Return whether a connection with an address is open."""
-        return address in self._open
+        """Return whether a connection with an address is open, and its handshake done."""
+        connection = self._open.get(address)
+        return connection is not None and connection.is_made
 
     def send(self, data: bytes, address: Address) -> None:
         """Send a message along the connection with an address, or along one that is opened for it."""
         connection = self._open.get(address)
-        if connection is not None:
+        if connection is not None and connection.is_made:
             if not data.startswith(_RESPONSE):
                 # We ask only callers whose calls we know.
                 self.welcome(address)
@@ -131,6 +131,8 @@ class StreamEndpoint:
     def opened(self, connection: _Connection) -> bool:
         """Take a new connection, in the place of a stranger if there is no other; False if a cap or a ban forbids it."""
         address, host = connection.address, connection.address[0]
+        if self._open.get(address) is connection:
+            return True
         trusted = self._is_trusted(host)
         try:
             if self.is_banned(host):
@@ -165,8 +167,27 @@ class StreamEndpoint:
         # Its end is told later; its place is needed now.
         self.closed(stranger)
 
-    def _accept(self) -> _Connection:
-        return _Connection(self)
+    def _arrive(self, sock: socket.socket, address: Address) -> None:
+        connection = _Connection(self, address)
+        if self.opened(connection):
+            connection.arriving = asyncio.create_task(self._make(connection, sock))
+        else:
+            sock.close()
+
+    async def _make(self, connection: _Connection, sock: socket.socket) -> None:
+        handshake = None if self._tls is None else MESSAGE_SECONDS
+        loop = asyncio.get_running_loop()
+        try:
+            if connection.begin():
+                await loop.connect_accepted_socket(lambda: connection, sock, ssl=self._tls, ssl_handshake_timeout=handshake)
+        except ConnectionAbortedError:
+            self.counters.overdue += 1
+        except OSError:
+            pass  # The far end went away, or cannot shake hands.
+        finally:
+            if not connection.is_made:
+                sock.close()
+                self.closed(connection)
 
     def _connect(self, address: Address) -> _Attempt | None:
         if self._tls is not None or len(self._attempts) >= MAX_CONNECTING or self.is_banned(address[0]):
@@ -178,7 +199,7 @@ class StreamEndpoint:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await loop.create_connection(self._accept, *address)
+                await loop.create_connection(lambda: _Connection(self, address), *address)
         except OSError:
             self._attempts.pop(address)
             self._on_lost(address)
@@ -195,22 +216,33 @@ class StreamEndpoint:
 class _Connection(asyncio.Protocol):
     """One connection: its octets become messages, its timers end it."""
 
-    def __init__(self, endpoint: StreamEndpoint) -> None:
-        self.address: Address = ("", 0)
+    def __init__(self, endpoint: StreamEndpoint, address: Address) -> None:
+        self.address = address
+        self.arriving: asyncio.Task[None] | None = None
+        """What makes a transport of an accepted socket."""
         self._endpoint = endpoint
         self._framing = StreamFraming()
         self._transport: asyncio.Transport | None = None
         self._clock: asyncio.TimerHandle | None = None
         self._message_due: float | None = None
         self._idle_due = 0.0
+        self._has_begun = self._is_aborted = False
+
+    @property
+    def is_made(self) -> bool:
+        """True once messages can pass."""
+        return self._transport is not None
+
+    def begin(self) -> bool:
+        """Note that the task which makes the transport runs; False if the connection was aborted before that."""
+        self._has_begun = True
+        return not self._is_aborted
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not every loop's transports are subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         mark(transport.get_extra_info("socket"), self._endpoint.dscp)
-        peer = transport.get_extra_info("peername")
-        self.address = (peer[0], peer[1]) if peer else ("", 0)
-        if not peer or not self._endpoint.opened(self):
+        if self._is_aborted or not self._endpoint.opened(self):
             self._transport.abort()
             return
         now = asyncio.get_running_loop().time()
@@ -260,11 +292,17 @@ class _Connection(asyncio.Protocol):
         """Close the connection after what is queued has been sent."""
         if self._transport is not None:
             self._transport.close()
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """End the connection at once."""
+        self._is_aborted = True
         if self._transport is not None:
             self._transport.abort()
+        elif self.arriving is not None and self._has_begun:
+            # A task that has not begun would end without closing the socket.
+            self.arriving.cancel()
 
     def _look_at_clock(self) -> None:
         loop = asyncio.get_running_loop()

@@ -393,8 +393,8 @@ def test_connections_that_never_finish_a_message_cost_no_call(fleet: Fleet, stre
         phone.hang_up(attempt)
         street.until(lambda: attempt.ended, "that call ended")
         assert attempt.ended == "local"
-        if transport == "tcp":
-            assert sum(fleet.gauge(f"worker {number}", "sipuri_sip_connections") for number in range(WORKERS)) > BORES
+        metric = f'sipuri_sip_connections{{transport="{transport.upper()}"}}'
+        assert sum(fleet.gauge(f"worker {number}", metric) for number in range(WORKERS)) > BORES
     finally:
         for sock in bores:
             sock.close()

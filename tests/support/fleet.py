@@ -223,10 +223,11 @@ class Fleet:
         return Application(data["applicationId"], data["sipUri"], data.get("sipAuthPassword", ""))
 
     def gauge(self, role: str, name: str) -> float:
-        """Return one metric of a daemon."""
+        """Return one metric of a daemon: the first of its name, or the one with the labels that stand behind it."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics[role]}/metrics", timeout=5) as answer:
             for line in answer.read().decode().splitlines():
-                if line.split(" ")[0].split("{")[0] == name:
+                head = line.split(" ")[0]
+                if name in {head, head.split("{")[0]}:
                     return float(line.rpartition(" ")[2])
         raise AssertionError(f"{role} has no metric {name}")
 

@@ -40,7 +40,7 @@ async def listeners() -> AsyncIterator[tuple[SipProxyConfig, Listeners, asyncio.
         is_banned=lambda _host: False,
         on_claim=lambda _claim: False,
     )
-    await made.start({})
+    made.start({})
     yield config, made, heard
     made.stop()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -41,7 +43,7 @@ class Shell:
     async def start(self) -> None:
         sock = open_tcp(("127.0.0.1", 0))
         self.address = sock.getsockname()
-        await self.endpoint.start(sock)
+        self.endpoint.start(sock)
 
     def receive(self, data: bytes, address: Address) -> None:
         self.messages.append((data, address))
@@ -316,6 +318,92 @@ async def test_new_tls_connections_get_the_renewed_certificate(tmp_path: Path) -
         os.utime(path, ns=(1, 1))
     certificates.reload_if_changed()
     assert await subject() == "second.example"
+    shell.endpoint.stop()
+
+
+async def greeted_secretly(shell: Shell, context: ssl.SSLContext, source: str) -> Client:
+    """Return a connection with a handshake that has a place."""
+    made = Client(*await asyncio.open_connection(*shell.address, ssl=context, local_addr=(source, 0)))
+    assert await made.answers()
+    return made
+
+
+async def test_strangers_who_never_shake_hands_have_places_and_the_oldest_makes_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "MAX_CONNECTIONS_PER_SOURCE", 3)
+    config = certificate(tmp_path, "first.example")
+    shell = Shell(tls=Certificates(config).context)
+    await shell.start()
+    phone = await greeted_secretly(shell, client(config), "127.0.0.2")
+    strangers = [await connect(shell, "127.0.0.1") for _ in range(8)]
+    await shell.until_lost(5)
+    assert shell.lost == [stranger.address for stranger in strangers[:5]]
+    assert (len(shell.endpoint), shell.endpoint.counters.displaced) == (4, 5)
+    for stranger in strangers[:5]:
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(stranger.reader.read(), SECONDS) == b""
+    # A phone behind the same address takes the place of one more.
+    neighbour = await greeted_secretly(shell, client(config), "127.0.0.1")
+    assert shell.lost[5:] == [strangers[5].address]
+    assert [await one.answers() for one in (phone, neighbour)] == [True, True]
+    shell.endpoint.stop()
+
+
+async def test_who_is_crowded_out_before_anything_was_done_for_him_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "MAX_CONNECTIONS_PER_SOURCE", 1)
+    shell = Shell(tls=Certificates(certificate(tmp_path, "first.example")).context)
+    listening = open_tcp(("127.0.0.1", 0))
+    shell.address = listening.getsockname()
+    with contextlib.ExitStack() as held:
+        strangers = [held.enter_context(socket.create_connection(shell.address)) for _ in range(4)]
+        # All of them are accepted in one turn of the loop.
+        shell.endpoint.start(listening)
+        await shell.until_lost(3)
+        assert shell.lost == [stranger.getsockname() for stranger in strangers[:3]]
+        for stranger in strangers[:3]:
+            stranger.settimeout(SECONDS)
+            with contextlib.suppress(ConnectionError):
+                assert await asyncio.to_thread(stranger.recv, 1) == b""
+    await shell.until_lost(4)
+    assert (len(shell.endpoint), len(shell.endpoint._places)) == (0, 0)
+    shell.endpoint.stop()
+
+
+async def test_a_handshake_must_be_done_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MESSAGE_SECONDS", 0.05)
+    shell = Shell(tls=Certificates(certificate(tmp_path, "first.example")).context)
+    await shell.start()
+    stranger = await connect(shell)
+    await shell.until_lost()
+    assert not shell.endpoint.is_connected(stranger.address)
+    assert (shell.endpoint.counters.overdue, len(shell.endpoint), len(shell.endpoint._places)) == (1, 0, 0)
+    shell.endpoint.stop()
+
+
+async def test_nothing_is_sent_before_the_handshake_is_done(tmp_path: Path) -> None:
+    shell = Shell(tls=Certificates(certificate(tmp_path, "first.example")).context)
+    await shell.start()
+    stranger = await connect(shell)
+    async with asyncio.timeout(SECONDS):
+        while not len(shell.endpoint):
+            await asyncio.sleep(0)
+    shell.endpoint.send(OPTIONS, stranger.address)
+    await shell.until_lost()
+    assert (shell.lost, shell.endpoint.is_connected(stranger.address)) == ([stranger.address], False)
+    shell.endpoint.stop()
+    with contextlib.suppress(ConnectionError):
+        assert await asyncio.wait_for(stranger.reader.read(), SECONDS) == b""
+
+
+async def test_a_banned_source_shakes_no_hands(tmp_path: Path) -> None:
+    config = certificate(tmp_path, "first.example")
+    shell = Shell(tls=Certificates(config).context)
+    await shell.start()
+    shell.banned.add("127.0.0.1")
+    with pytest.raises(OSError):  # noqa: PT011  # which one depends on how far the client came
+        await asyncio.open_connection(*shell.address, ssl=client(config))
+    assert (shell.endpoint.counters.refused, len(shell.endpoint)) == (1, 0)
     shell.endpoint.stop()
 
 
