@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import dns.message
 import dns.query
 import pytest
 
+from sipproxy.aio.dns_server import MAX_CONNECTIONS, MAX_CONNECTIONS_EACH
 from tests.support.fleet import copy_state
 from tests.support.ng import free_port
 
@@ -129,15 +130,23 @@ def test_broken_tcp_clients_cost_nobody_anything(server: Server) -> None:
 
 
 def test_connections_are_bounded(server: Server) -> None:
-    clients = [socket.create_connection(("127.0.0.1", server.port), timeout=5) for _ in range(64)]
     query = dns.message.make_query(DOMAIN, "A").to_wire()
-    for client in clients:
-        client.sendall(len(query).to_bytes(2, "big") + query)
-        assert client.recv(2)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as late:
-        assert late.recv(2) == b""
-    for client in clients:
-        client.close()
+    with ExitStack() as stack:
+
+        def connect(source: str) -> socket.socket:
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 5, (source, 0)))
+            client.sendall(len(query).to_bytes(2, "big") + query)
+            answer = client.makefile("rb")
+            assert len(answer.read(int.from_bytes(answer.read(2), "big"))) > len(query)
+            return client
+
+        own = [connect("127.0.0.1") for _ in range(MAX_CONNECTIONS_EACH + 1)]
+        assert own[0].recv(2) == b""
+        for number in range(1, MAX_CONNECTIONS // MAX_CONNECTIONS_EACH):
+            for _ in range(MAX_CONNECTIONS_EACH):
+                connect(f"127.0.1.{number}")
+        connect("127.0.2.1")
+        assert own[1].recv(2) == b""
 
 
 def test_a_flood_gets_few_whole_answers_and_a_real_client_its_own(server: Server) -> None:
