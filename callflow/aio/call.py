@@ -104,12 +104,13 @@ class CallShell:
             case CallArrived():
                 self._begin(event)
             case CallAccepted():
+                self._media.listen_for_answer()
                 self._engine.accepted()
             case CallCancelled():
                 self._engine.cancelled(_now())
             case CallEstablished(_, media, at):
                 self._connect(media)
-                self._engine.acknowledged(at, _now())
+                self._engine.acknowledged(self._media.answered_at(at), _now())
             case MediaChanged(_, media):
                 self._connect(media)
             case PeerHungUp(_, at, late):

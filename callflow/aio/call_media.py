@@ -67,6 +67,16 @@ class CallMedia:
         if self._session and self._session.heard_at is not None:
             self._engine.media_heard(self._session.heard_at)
 
+    def listen_for_answer(self) -> None:
+        """Take note of the audio from now on, by which the caller shows that it has our answer."""
+        if self._endpoint:
+            self._endpoint.early_at = None
+
+    def answered_at(self, acknowledged_at: float) -> float:
+        """Return when the caller got our answer: its audio tells it, too, and comes first where an ACK was lost."""
+        heard_at = self._endpoint.early_at if self._endpoint else None
+        return acknowledged_at if heard_at is None else min(heard_at, acknowledged_at)
+
     def heard_until(self, now: float) -> float:
         """Return when the caller's audio ended, if it ended before now."""
         return self._session.heard_until(now) if self._session else now

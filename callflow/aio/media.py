@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from callflow.audio.agreement import Agreement, Codec
 from callflow.audio.events import AudioEvent
-from callflow.audio.session import AudioSession, is_rtcp
+from callflow.audio.session import AudioSession, is_rtcp, is_rtp
 from callflow.sip.sdp_answer import RemoteMedia
 from daemonkit.address import Address
 from daemonkit.alarm import Alarm
@@ -38,6 +38,8 @@ class MediaEndpoint:
     """
 
     def __init__(self, host: str) -> None:
+        self.early_at: float | None = None
+        """When the first packet came that had no session yet; who sets it to None hears of the next one."""
         self._alarm = Alarm(self._on_alarm)
         self._host = host
         self._on_event: Callable[[AudioEvent], None] | None = None
@@ -104,6 +106,8 @@ class MediaEndpoint:
         if self._session is not None:
             self._session.receive_datagram(data, address, time.monotonic())
             self.pump()
+        elif self.early_at is None and is_rtp(data):
+            self.early_at = time.monotonic()
 
     def _transmit(self, session: AudioSession) -> None:
         if self._sockets is None:

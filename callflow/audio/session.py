@@ -132,6 +132,11 @@ class AudioSession:
         return self._events.popleft() if self._events else None
 
 
+def is_rtp(data: bytes) -> bool:
+    """Return whether a datagram is RTP."""
+    return classify(data, len(data)) is Kind.RTP
+
+
 def is_rtcp(data: bytes) -> bool:
     """Return whether a datagram is RTCP, which has a socket of its own."""
     return classify(data, len(data)) is Kind.RTCP

@@ -112,7 +112,7 @@ class CallEngine:
         self._accepted = True
 
     def acknowledged(self, at: float, now: float) -> None:
-        """Take the caller's ACK, which came at `at`: media may flow, and the call's duration counts from then."""
+        """Take the caller's ACK: media may flow. The call's duration counts from `at`, when the caller got our answer."""
         if self._phase is not Phase.ANSWERING or self._application is None:
             return
         self._answered_at = at

@@ -37,6 +37,9 @@ class Shim:
         self._endpoint.open()
         self.local = self._endpoint.local
         self.silent = False
+        self.lost_acks = 0
+        """How many of the next ACKs are lost."""
+        self.acknowledged_at = 0.0
 
     def close(self) -> None:
         self._endpoint.close()
@@ -47,6 +50,11 @@ class Shim:
                 self._endpoint.send(data, self._phone)
             return
         self._phone = source
+        if data.startswith(b"ACK"):
+            self.acknowledged_at = time.time()
+            self.lost_acks -= 1
+            if self.lost_acks >= 0:
+                return
         if data.startswith(b"INVITE"):
             data = sealed(data, node=self._callflow, wall=time.time())
         self._endpoint.send(data, self._callflow)

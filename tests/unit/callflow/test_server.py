@@ -237,6 +237,19 @@ async def test_the_caller_hangs_up(tmp_path: Path) -> None:
         assert harness.bodies("/done") == []
 
 
+async def test_a_call_counts_from_the_callers_audio_where_its_ack_is_lost(tmp_path: Path) -> None:
+    async with running_callflow(tmp_path) as harness:
+        harness.documents["/start"] = "<Response><Record recordCompleteUrl='/done'/></Response>"
+        harness.shim.lost_acks = 2
+        call = await harness.call()
+        while not harness.bodies("/start") or not any(isinstance(record, CallAnswered) for record in harness.records):
+            await asyncio.sleep(0.05)
+        await call.hang_up()
+        await harness.idle()
+        # The second copy of our answer came half a second after the first, and the third a second later.
+        assert harness.record(CallAnswered).at < harness.shim.acknowledged_at - 1.0
+
+
 async def test_a_caller_that_is_silent_and_answers_no_question_is_given_up(tmp_path: Path) -> None:
     async with running_callflow(tmp_path, media_timeout=0.3) as harness:
         harness.documents["/start"] = "<Response><Pause duration='60'/></Response>"
