@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.machine import machine
 from tests.chaos import line, one_host, two_hosts
 from tests.chaos.callers import CALLS_EACH
 from tests.chaos.faults import Fault
 from tests.chaos.verdict import Allowed, Cost
 
+RESULTS = Path(__file__).parents[2] / "bench" / "results"
 HEAD = "hosts  fault                          calls  dead refused  cut open missing doubled  off s back s"
 
 
@@ -43,16 +47,15 @@ def told(name: str, cost: Cost) -> str:
     return f"{name:<30} {figures} {cost.seconds_off:6.2f} {cost.recovered_after:6.1f}  {'; '.join(cost.faults) or 'good'}"
 
 
-async def run(hosts: str, names: tuple[str, ...], times: line.Times, directory: Path) -> bool:
-    """Run lines, print them, and return whether all are good."""
-    good = True
+async def run(hosts: str, names: tuple[str, ...], times: line.Times, directory: Path) -> dict[str, Cost]:
+    """Run lines, print them, and return what each cost."""
+    costs = {}
     setting = SETTINGS[hosts]
     with setting.start(directory) as (system, backend):
         for number, name in enumerate(names):
-            cost = await line.run(system, backend, *setting.faults[name], times, CALLS_EACH * number)
+            cost = costs[name] = await line.run(system, backend, *setting.faults[name], times, CALLS_EACH * number)
             print("\n       ".join((f"{hosts:<6} {told(name, cost)}", *cost.examples)), flush=True)
-            good = good and not cost.faults
-    return good
+    return costs
 
 
 def main() -> int:
@@ -68,7 +71,15 @@ def main() -> int:
     setting = SETTINGS[options.hosts]
     names = tuple(options.lines) or (setting.short if options.short else tuple(setting.faults))
     with tempfile.TemporaryDirectory(prefix="sipuri-chaos-") as directory:
-        return 0 if asyncio.run(run(options.hosts, names, line.SHORT if options.short else line.FULL, Path(directory))) else 1
+        costs = asyncio.run(run(options.hosts, names, line.SHORT if options.short else line.FULL, Path(directory)))
+    if not options.short and len(costs) == len(setting.faults):
+        _keep(options.hosts, costs)
+    return 1 if any(cost.faults for cost in costs.values()) else 0
+
+
+def _keep(hosts: str, costs: Mapping[str, Cost]) -> None:
+    result = {"hosts": hosts, "machine": machine(), "lines": {name: asdict(cost) for name, cost in costs.items()}}
+    (RESULTS / f"chaos-{hosts}.json").write_text(json.dumps(result, indent=4) + "\n", encoding="ascii")
 
 
 def _both(arguments: list[str]) -> int:

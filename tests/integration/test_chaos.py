@@ -13,5 +13,5 @@ from tests.chaos.__main__ import SETTINGS, run
 
 @pytest.mark.timeout(300)
 def test_what_dies_costs_no_more_than_it_must(root: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    good = asyncio.run(run("one", SETTINGS["one"].short, line.SHORT, tmp_path))
-    assert good, capsys.readouterr().out
+    costs = asyncio.run(run("one", SETTINGS["one"].short, line.SHORT, tmp_path))
+    assert not any(cost.faults for cost in costs.values()), capsys.readouterr().out
