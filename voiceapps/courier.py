@@ -71,7 +71,7 @@ class Courier:
                 await self._store()
                 await self._claim()
             except Exception as error:  # noqa: BLE001  # whatever the database says, later deliveries wait for this loop
-                log.warning("deliveries_wait", error=str(error), answers=len(self._answers))
+                log.warning("deliveries_wait", error=f"{type(error).__name__}: {error}", answers=len(self._answers))
                 self._woken.set()
                 await asyncio.sleep(RETRY_SECONDS)
             finally:
@@ -94,7 +94,7 @@ class Courier:
             if not blames_the_rows(error):
                 raise
             if len(answers) == 1:
-                log.error("answer_refused", delivery=str(answers[0].claimed.delivery_id), error=str(error))
+                log.error("answer_refused", delivery=str(answers[0].claimed.delivery_id), error=f"{type(error).__name__}: {error}")
                 return
             middle = len(answers) // 2
             await self._store_some(answers[:middle])

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Cast
 
 from voiceapps.rules.admission import EXPECTED
 
 if TYPE_CHECKING:
-    _Text = models.TextField[str, str]
+    _Text = models.TextField[str | models.Value, str]
     _Results = models.TextField[list[dict[str, str]], list[dict[str, str]]]
 else:  # the generic form exists in the stubs only
     _Text = _Results = models.TextField
@@ -29,12 +30,25 @@ class EncryptedTextField(_Text):
 
     def from_db_value(self, value: str | None, _expression: Any, _connection: Any) -> str:
         """Return the decrypted text."""
-        return field_cipher().decrypt(value.encode()).decode() if value else ""
+        return decrypted(value) if value else ""
 
 
 def field_cipher() -> MultiFernet:
     """Return what encrypts secrets at rest."""
     return _fernet(settings.SIPURI_FIELD_KEYS)
+
+
+def stored(name: str) -> Cast:
+    """Return what stands in an encrypted column, as it stands there: one row that no key opens must not stop a query of many."""
+    return Cast(name, models.TextField())
+
+
+def decrypted(token: str) -> str:
+    """Return the text of what is stored; raises InvalidToken if no key opens it."""
+    try:
+        return field_cipher().decrypt(token.encode()).decode() if token else ""
+    except InvalidToken:
+        raise InvalidToken("No key in SIPURI_FIELD_KEYS opens what is stored.") from None
 
 
 def is_current(token: str) -> bool:
@@ -54,10 +68,16 @@ def rewritten(token: str) -> str:
 def opens(token: str) -> bool:
     """Return whether one of the keys opens a token."""
     try:
-        field_cipher().decrypt(token.encode())
+        decrypted(token)
     except InvalidToken:
         return False
     return True
+
+
+def copied(token: str) -> models.Value:
+    """Return what is stored for another row, written by the first key; what no key opens stays as it is, and fails where it is read."""
+    # As an expression it is stored as it is: the field would encrypt it once more.
+    return models.Value(rewritten(token) if token and opens(token) else token, output_field=models.TextField())
 
 
 @lru_cache(maxsize=4)

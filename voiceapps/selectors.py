@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from voiceapps.choices import MEDIA, CallState, NodeState, WantedState
-from voiceapps.models import Ban, Call, CallEvent, MediaLeg, Node, VoiceApplication, WebhookAttempt
+from voiceapps.models import Ban, Call, CallEvent, MediaLeg, Node, VoiceApplication, WebhookAttempt, WebhookDelivery
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.media_figures import FIGURE_NAMES, MediaFigures
 from voiceapps.rules.pcap import StoredMessage
@@ -248,7 +248,7 @@ def call_messages(call_id: str) -> Iterator[StoredMessage]:
 
 
 def _webhooks(call: Call, start: datetime) -> Iterator[WebhookLine]:
-    for delivery in call.webhooks.order_by("created_at").prefetch_related("attempts"):
+    for delivery in WebhookDelivery.without_secrets().filter(call=call).order_by("created_at").prefetch_related("attempts"):
         request = json.dumps(delivery.body, indent=2)
         attempts: Sequence[WebhookAttempt | None] = list(delivery.attempts.all()) or [None]
         for attempt in attempts:

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class Directory:
-    """Lookups in batches; a failed query answers None to each of its batch."""
+    """Lookups in batches; a failed query answers None to each of its batch, and an unreadable application to who asks for it."""
 
     def __init__(self, database: DatabaseExecutor, *, node: str, registry: CollectorRegistry) -> None:
         self._database = database
@@ -52,7 +52,7 @@ class Directory:
             self._size.observe(len(batch))
             found = await self._query(list({user.lower() for users, _ in batch for user in users}))
             for users, on_answer in batch:
-                on_answer(None if found is None else {user: found[user.lower()] for user in users if user.lower() in found})
+                on_answer(None if found is None else _picked(found, users))
 
     async def _query(self, users: list[str]) -> Snapshots | None:
         try:
@@ -61,3 +61,9 @@ class Directory:
             self._failures.inc()
             log.error("directory_unavailable", error=f"{type(error).__name__}: {error}")
             return None
+
+
+def _picked(found: Snapshots, users: Sequence[str]) -> Snapshots | None:
+    picked = {user: found[user.lower()] for user in users if user.lower() in found}
+    # To judge its callers by nothing would count their passwords as guesses, and ban them.
+    return None if any(snapshot.unreadable for snapshot in picked.values()) else picked

@@ -127,6 +127,7 @@ class VoiceApplicationAdmin(ConsoleAdmin):
     form = ApplicationForm
     list_display = ("name", "account", "inbound_sip", "sip_uri", "updated_at")
     list_filter = ("inbound_sip_enabled", "password_auth_enabled")
+    unread = VoiceApplication.SECRETS
     search_fields = ("name", "application_id", "sip_alias")
     change_form_outer_before_template = "console/inbound_sip.html"
 

@@ -20,6 +20,12 @@ class ConsoleAdmin(ModelAdmin):  # type: ignore[misc]  # Unfold ships no types
     show_full_result_count = False
     list_fullwidth = True
     compressed_fields = True
+    unread: tuple[str, ...] = ()
+    """The encrypted fields of the rows, and of what they are listed with."""
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Return the rows without what is encrypted: one that no key opens would spoil the list."""
+        return super().get_queryset(request).defer(*self.unread)
 
 
 class ReadOnlyAdmin(ConsoleAdmin):

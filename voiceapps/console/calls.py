@@ -14,7 +14,7 @@ from django.utils.http import content_disposition_header
 from unfold.decorators import display
 
 from voiceapps.console.base import ReadOnlyAdmin
-from voiceapps.models import Call, CallEvent, MediaLeg, Recording
+from voiceapps.models import Call, CallEvent, MediaLeg, Recording, VoiceApplication
 from voiceapps.rules import pcap
 from voiceapps.selectors import call_messages, call_report
 
@@ -35,6 +35,7 @@ class CallAdmin(ReadOnlyAdmin):
     list_display = ("started_at", "application", "from_uri", "source", "state", "ended", "reason", "duration")
     list_filter = ("state", "end_class", "end_reason")
     list_select_related = ("application",)
+    unread = VoiceApplication.JOINED_SECRETS
     search_fields = ("call_id", "sip_call_id", "from_uri", "source_ip")
     date_hierarchy = "started_at"
     change_form_outer_before_template = "console/call.html"

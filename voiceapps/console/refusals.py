@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from voiceapps.console.base import ReadOnlyAdmin
-from voiceapps.models import RefusedAttempt
+from voiceapps.models import RefusedAttempt, VoiceApplication
 
 
 @admin.register(RefusedAttempt)
@@ -18,6 +18,7 @@ class RefusedAttemptAdmin(ReadOnlyAdmin):
     list_display = ("last_at", "application", "source", "why", "seen", "expected", "status", "count")
     list_filter = ("reason", "status")
     list_select_related = ("application",)
+    unread = VoiceApplication.JOINED_SECRETS
     search_fields = ("source_ip", "request_user", "sip_call_id", "application__name")
     exclude = ("key", "trace")
     readonly_fields = ("rules",)

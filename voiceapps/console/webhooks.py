@@ -43,6 +43,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     list_filter = ("event_type", "state", "synchronous")
     search_fields = ("call__call_id", "url")
     exclude = ("username", "password", "target", "host")
+    unread = WebhookDelivery.SECRETS
     inlines = (AttemptInline,)
     change_form_outer_before_template = "console/delivery.html"
 
@@ -76,7 +77,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         """Send a delivery again and return to its page."""
         if request.method != "POST" or not _may_replay(request):
             raise PermissionDenied
-        delivery = get_object_or_404(WebhookDelivery, pk=delivery_id)
+        delivery = get_object_or_404(WebhookDelivery.without_secrets(), pk=delivery_id)
         try:
             webhooks.replay(delivery.pk, actor=operator(request))
         except (NotReplayableError, DeliveryPendingError) as error:

@@ -15,18 +15,20 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+import structlog
+from cryptography.fernet import InvalidToken
 from django.db import connection
 from django.db.models import Count, Q
 
 from voiceapps.daemon.bulk import fetch_prepared
-from voiceapps.models import OpenCall, SipCredential, VoiceApplication
+from voiceapps.fields import decrypted
+from voiceapps.models import OpenCall, VoiceApplication
 from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Limits
 
 MAX_REMEMBERED = 4_096
 # A user part that is no UUID is looked up too, so that the time of an answer reveals nothing.
 _NOBODY = UUID(int=0)
 _ID = VoiceApplication._meta.get_field("application_id")  # noqa: SLF001  # Django's public API has no other name
-_SECRETS = SipCredential._meta.get_field("secrets")  # noqa: SLF001  # likewise
 _COLUMNS = (
     "application_id",
     "sip_alias",
@@ -46,6 +48,8 @@ _COLUMNS = (
     "account__max_calls_per_second",
     "credential__secrets",
 )
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ def _snapshot(row: tuple[Any, ...]) -> AdmissionSnapshot:
     application_id, alias, account_id, enabled, password, ips, regions, algorithms, *others, secrets = row
     learning, sources, headers, mask_digits, *limits = others
     users = frozenset(str(UUID(str(value))) for value in (application_id, alias) if value)
-    stored = _SECRETS.from_db_value(secrets, None, connection)
+    ha1 = _ha1(application_id, secrets)
     return AdmissionSnapshot(
         application_id=str(UUID(str(application_id))),
         account_id=account_id,
@@ -99,7 +103,7 @@ def _snapshot(row: tuple[Any, ...]) -> AdmissionSnapshot:
         allowed_source_ips=tuple(json.loads(ips)),
         allowed_regions=tuple(json.loads(regions)),
         digest_algorithms=tuple(json.loads(algorithms)),
-        ha1=tuple((username, algorithm, digest) for username, algorithm, digest in json.loads(stored)) if stored else (),
+        ha1=ha1 or (),
         application_limits=Limits(*limits[:2]),
         account_limits=Limits(*limits[2:]),
         calls_elsewhere=CallCount(),
@@ -107,7 +111,18 @@ def _snapshot(row: tuple[Any, ...]) -> AdmissionSnapshot:
         media_source_ips=tuple(json.loads(sources)),
         sip_headers=bool(headers),
         mask_digits=bool(mask_digits),
+        unreadable=ha1 is None and bool(password),
     )
+
+
+def _ha1(application_id: object, secrets: str | None) -> tuple[tuple[str, str, str], ...] | None:
+    """Return what is stored of a password, None if no key opens it: other callers of the same query have nothing to do with that."""
+    try:
+        stored = decrypted(secrets or "")
+    except InvalidToken as error:
+        log.error("credential_unreadable", application_id=str(application_id), error=str(error))
+        return None
+    return tuple((username, algorithm, digest) for username, algorithm, digest in json.loads(stored)) if stored else ()
 
 
 def _calls_elsewhere(snapshots: Sequence[AdmissionSnapshot], asking: ProxyRun | None) -> dict[str, int]:

@@ -114,7 +114,7 @@ class ReportWriter:
                 self._drop(batch, lane)
             await self._forget_older()
         except Exception as error:  # noqa: BLE001  # whatever it is, all later reports wait for this task
-            log.warning("records_wait", error=str(error), journalled=len(self._calls), queued=len(self._traces))
+            log.warning("records_wait", error=f"{type(error).__name__}: {error}", journalled=len(self._calls), queued=len(self._traces))
             await self._sync()
             self._wake.set()
             await asyncio.sleep(0 if self._closing else RETRY_SECONDS)

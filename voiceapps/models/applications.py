@@ -66,6 +66,11 @@ class VoiceApplication(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
+    SECRETS: ClassVar[tuple[str, ...]] = ("callback_password", "fallback_password")
+    """The encrypted fields."""
+    JOINED_SECRETS: ClassVar[tuple[str, ...]] = tuple(f"application__{name}" for name in SECRETS)
+    """The same for rows that are read with their applications."""
+
     class Meta:
         ordering: ClassVar[list[str]] = ["name", "application_id"]
         indexes: ClassVar[list[models.Index]] = [models.Index(fields=["account", "name", "application_id"], name="application_page")]

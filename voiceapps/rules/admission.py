@@ -92,6 +92,8 @@ class AdmissionSnapshot:
     """Whether the `initiate` webhook shows the caller's SIP headers."""
     mask_digits: bool = False
     """Whether what is stored of a call shows no digits of its caller."""
+    unreadable: bool = False
+    """Whether it has credentials that cannot be read: no caller can be told from a stranger."""
 
 
 @dataclass(frozen=True, slots=True)

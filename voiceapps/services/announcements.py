@@ -55,7 +55,7 @@ class Announcer:
             try:
                 self._send()
             except Exception as error:  # noqa: BLE001  # whatever the broker's client raises, the next announcement may pass
-                log.warning("broker_away", error=str(error))
+                log.warning("broker_away", error=f"{type(error).__name__}: {error}")
             with self._changed:
                 self._is_sending = False
                 self._changed.notify_all()

@@ -23,8 +23,6 @@ from voiceapps.services.passwords import make_password
 
 _HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 
-SECRET_FIELDS = frozenset({"callback_password", "fallback_password"})
-
 
 class TooManyApplicationsError(Exception):
     """The account has reached its limit of applications."""
@@ -135,7 +133,7 @@ def _record(actor: Actor, action: str, application: VoiceApplication, changes: d
 
 def _masked(fields: Mapping[str, Any]) -> dict[str, object]:
     urls = {name: masked_url(value) for name, value in fields.items() if name in URL_FIELDS}
-    return {name: MASK if name in SECRET_FIELDS and value else value for name, value in fields.items()} | urls
+    return {name: MASK if name in VoiceApplication.SECRETS and value else value for name, value in fields.items()} | urls
 
 
 def _apply(application: VoiceApplication, change: InboundSipPatch) -> _Applied:

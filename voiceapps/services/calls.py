@@ -76,8 +76,7 @@ def end(reports: Sequence[r.CallEnded]) -> int:
     open_calls.close(list(first))
     wanting = [call_id for call_id in changed if there[call_id].status_url]
     if wanting:
-        for call in Call.objects.select_related("application").filter(pk__in=wanting).order_by("started_at"):
-            webhooks.queue_disconnect(call)
+        webhooks.queue_disconnects(wanting)
     return len(changed)
 
 

@@ -15,7 +15,6 @@ from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection, models, transaction
-from django.db.models.functions import Cast
 
 from voiceapps import fields
 from voiceapps.models import KeyCheck
@@ -68,13 +67,13 @@ def encrypted_fields() -> Iterator[tuple[type[models.Model], str]]:
 
 def stored_tokens(model: type[models.Model], name: str) -> models.QuerySet[models.Model]:
     """Return the rows in which a field is not empty, each with what is stored of it as `stored_token`."""
-    rows = model._base_manager.annotate(stored_token=Cast(name, models.TextField()))
+    rows = model._base_manager.annotate(stored_token=fields.stored(name))
     return rows.exclude(stored_token="").order_by("pk")
 
 
 def _row() -> KeyCheck | None:
     """Return the row without its sentinel, which may be unreadable."""
-    return KeyCheck.objects.defer("sentinel").annotate(stored_token=Cast("sentinel", models.TextField())).first()
+    return KeyCheck.objects.defer("sentinel").annotate(stored_token=fields.stored("sentinel")).first()
 
 
 def _created() -> KeyCheck:

@@ -7,6 +7,7 @@ on the database alone.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -15,8 +16,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from voiceapps import fields
 from voiceapps.choices import DeliveryState
-from voiceapps.models import Call, WebhookAttempt, WebhookDelivery
+from voiceapps.models import Call, VoiceApplication, WebhookAttempt, WebhookDelivery
 from voiceapps.models.applications import URL_LENGTH
 from voiceapps.models.webhooks import HOST_LENGTH
 from voiceapps.rules import webhook_bodies
@@ -26,7 +28,7 @@ from voiceapps.services import audit
 from voiceapps.services.announcements import Announcer
 from voiceapps.services.audit import Actor
 from voiceapps.services.call_rows import ensure, storable
-from voiceapps.services.delivery.claims import MAX_STORED_BODY
+from voiceapps.services.delivery.attempts import MAX_STORED_BODY
 from voiceapps.services.delivery.pacing import host_of
 
 
@@ -38,8 +40,18 @@ class DeliveryPendingError(Exception):
     """The delivery is still being tried."""
 
 
-def queue_disconnect(call: Call) -> None:
-    """Queue the call's disconnect webhook, if its application has a status URL."""
+def queue_disconnects(call_ids: Collection[str]) -> None:
+    """Queue the disconnect webhooks of calls whose applications have a status URL.
+
+    A callback password is handed on as it is stored: where no key opens it, the call has ended all the same.
+    """
+    rows = Call.objects.select_related("application").defer(*VoiceApplication.JOINED_SECRETS)
+    rows = rows.annotate(sealed_password=fields.stored("application__callback_password"))
+    for call in rows.filter(pk__in=call_ids).order_by("started_at"):
+        _queue_disconnect(call, call.sealed_password or "")
+
+
+def _queue_disconnect(call: Call, sealed_password: str) -> None:
     application = call.application
     if application is None or not application.status_url:
         return
@@ -51,7 +63,7 @@ def queue_disconnect(call: Call) -> None:
             **_place(application.status_url),
             method=application.status_method,
             username=application.callback_username,
-            password=application.callback_password,
+            password=fields.copied(sealed_password),
             body=_disconnect_body(call),
             created_at=timezone.now(),
         )
@@ -110,7 +122,7 @@ def replay(delivery_id: UUID, *, actor: Actor) -> None:
 
     Raises NotReplayableError, DeliveryPendingError, WebhookDelivery.DoesNotExist.
     """
-    delivery = WebhookDelivery.objects.select_for_update().get(pk=delivery_id)
+    delivery = WebhookDelivery.without_secrets().select_for_update().get(pk=delivery_id)
     if delivery.synchronous:
         raise NotReplayableError("A call waited for the answer to this webhook and has gone on.")
     if delivery.state == DeliveryState.PENDING:

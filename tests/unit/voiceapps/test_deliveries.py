@@ -10,7 +10,7 @@ from django.utils import timezone
 from tests.unit.voiceapps.builders import application, ended, facts
 from voiceapps.models import FailingHost, WebhookDelivery
 from voiceapps.rules.outbound import OutboundAnswer
-from voiceapps.services.delivery import claims, failing_hosts
+from voiceapps.services.delivery import attempts, claims, failing_hosts
 from voiceapps.services.delivery.claims import Answered, Claimed
 from voiceapps.services.delivery.pacing import MAX_OF_ACCOUNT, MAX_TO_HOST, REST_AFTER, Destination, Room
 from voiceapps.services.reports import write_reports
@@ -72,7 +72,7 @@ def test_a_2xx_answer_delivers(delivery: WebhookDelivery) -> None:
 
 @pytest.mark.parametrize("status", [None, 500, 302])
 def test_any_other_answer_is_retried_until_the_retries_end(delivery: WebhookDelivery, status: int | None) -> None:
-    for seconds in claims.RETRY_SECONDS:
+    for seconds in attempts.RETRY_SECONDS:
         begin = timezone.now()
         attempt(delivery, status)
         assert delivery.state == "pending"

@@ -12,7 +12,7 @@ from tests.unit.voiceapps.builders import ACTOR, application, ended, facts
 from tests.unit.voiceapps.test_deliveries import answer, claim, delivery, due_now, store
 from voiceapps.models import AuditEntry, WebhookDelivery
 from voiceapps.services import webhooks
-from voiceapps.services.delivery import claims
+from voiceapps.services.delivery import attempts
 from voiceapps.services.reports import write_reports
 
 __all__ = ["delivery"]
@@ -51,7 +51,7 @@ def test_secrets_of_the_url_are_sent_and_not_stored_in_clear() -> None:
 
 class TestReplay:
     def test_a_replay_has_its_own_retries(self, delivery: WebhookDelivery) -> None:
-        retries = len(claims.RETRY_SECONDS)
+        retries = len(attempts.RETRY_SECONDS)
         assert [try_once(delivery, 404) for _ in range(retries + 1)] == ["pending"] * retries + ["failed"]
         webhooks.replay(delivery.pk, actor=ACTOR)
         assert [try_once(delivery, 404) for _ in range(retries + 1)] == ["pending"] * retries + ["failed"]

@@ -256,7 +256,7 @@ class VoiceApplicationViewSet(ApplicationResourceViewSet):
     def list(self, request: Request, account_id: str) -> Response:
         """List the account's voice applications by name."""
         query = parameters(request, ListQuery)
-        rows = VoiceApplication.objects.filter(account_id=account_id)
+        rows = VoiceApplication.objects.defer(*VoiceApplication.SECRETS).filter(account_id=account_id)
         if name := query.get("applicationName"):
             rows = rows.filter(name__icontains=name)
         return answer_page(request, query, BY_NAME, rows, VoiceApplicationData)

@@ -118,7 +118,7 @@ class WebhookDeliveryViewSet(AccountViewSet):
         attempts = WebhookAttempt.objects.filter(delivery=OuterRef("pk")).order_by().values("delivery")
         # A subquery runs for the rows of one page only; a join would first count the attempts of the whole account.
         counted = Subquery(attempts.annotate(number=Count("pk")).values("number"))
-        rows = WebhookDelivery.objects.filter(account_id=self.kwargs["account_id"]).defer("password", "target")
+        rows = WebhookDelivery.without_secrets().filter(account_id=self.kwargs["account_id"])
         return rows.annotate(attempt_count=Coalesce(counted, 0), application=F("call__application_id"))
 
     @operation(
@@ -132,11 +132,7 @@ class WebhookDeliveryViewSet(AccountViewSet):
     def list(self, request: Request, account_id: str) -> Response:
         """List the account's webhook deliveries, the newest first."""
         query = parameters(request, DeliveryQuery)
-        rows = (
-            self.deliveries()
-            .defer("password", "target", "body")
-            .filter(**{_FILTERS[name]: query[name] for name in _FILTERS if name in query})
-        )
+        rows = self.deliveries().defer("body").filter(**{_FILTERS[name]: query[name] for name in _FILTERS if name in query})
         return answer_page(request, query, NEWEST_FIRST, rows, WebhookDeliveryData)
 
     @operation(

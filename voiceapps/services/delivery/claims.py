@@ -1,37 +1,39 @@
 """Sending webhooks: what is due is claimed in batches, and so are answers stored.
 
 A claim lasts as long as an attempt may take; if nothing is stored by then, the delivery is due again. No request is sent inside a
-transaction.
+transaction. What is encrypted is read apart and opened row by row, so that one that no key opens stops no other one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import reduce
 from operator import or_
 from uuid import UUID
 
+import structlog
+from cryptography.fernet import InvalidToken
 from django.db import connection, transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from voiceapps import fields
 from voiceapps.choices import DeliveryState
-from voiceapps.models import FailingHost, WebhookAttempt, WebhookDelivery
-from voiceapps.rules.masking import masked_text
+from voiceapps.models import FailingHost, WebhookDelivery
 from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
-from voiceapps.services.call_rows import storable
-from voiceapps.services.delivery import failing_hosts
+from voiceapps.services.delivery import attempts, failing_hosts
 from voiceapps.services.delivery.pacing import Destination, Room
 
-RETRY_SECONDS = (5, 30, 120, 600, 3600)
-"""Waits after each failed attempt; when they are used up, the delivery has failed."""
 LEASE_SECONDS = 60
 """How long a claimed delivery is nobody else's."""
 MAX_CLAIMED = 64
 """Deliveries that one transaction claims."""
-MAX_STORED_BODY = 64 * 1024
+UNREADABLE = "Not sent: no key in SIPURI_FIELD_KEYS opens its URL or its password. Put back the key that wrote them, and send it again."
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,8 @@ def store(answers: Sequence[Answered]) -> None:
     """Store attempts with their answers: each closes its delivery, plans the next attempt, or gives up."""
     by_id = {one.claimed.delivery_id: one for one in answers}
     with transaction.atomic():
-        rows = WebhookDelivery.objects.select_for_update().filter(pk__in=by_id).order_by("pk")
-        _store([(row, by_id[row.pk].answer) for row in rows])
+        rows = WebhookDelivery.without_secrets().select_for_update().filter(pk__in=by_id).order_by("pk")
+        attempts.conclude([(row, by_id[row.pk].answer) for row in rows])
         failing_hosts.note([(one.claimed.destination, one.answer) for one in answers])
 
 
@@ -79,12 +81,14 @@ def _claim_some(room: Room) -> tuple[list[Claimed], bool]:
         claimed = [row for row in rows if row not in resting and _finds_room(row, room, hosts.get(_destination(row)))]
         until = timezone.now() + timedelta(seconds=LEASE_SECONDS)
         WebhookDelivery.objects.filter(pk__in=[row.pk for row in claimed]).update(next_attempt_at=until)
-        _store([(row, _refused(hosts[_destination(row)])) for row in resting])
-    return [Claimed(row.pk, _destination(row), _request(row)) for row in claimed], len(rows) < MAX_CLAIMED
+        attempts.conclude([(row, _refused(hosts[_destination(row)])) for row in resting])
+        requests = _requests(claimed)
+        _give_up_unreadable([row for row in claimed if row.pk not in requests])
+    return [Claimed(row.pk, _destination(row), requests[row.pk]) for row in claimed if row.pk in requests], len(rows) < MAX_CLAIMED
 
 
 def _due(room: Room) -> QuerySet[WebhookDelivery]:
-    due = WebhookDelivery.objects.filter(state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now())
+    due = WebhookDelivery.without_secrets().filter(state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now())
     if accounts := room.full_accounts():
         due = due.exclude(account__in=accounts)
     if full := room.full_destinations():
@@ -110,51 +114,31 @@ def _refused(host: FailingHost) -> OutboundAnswer:
     return OutboundAnswer(None, b"", "", 0, error)
 
 
-def _request(row: WebhookDelivery) -> OutboundRequest:
+def _requests(rows: Sequence[WebhookDelivery]) -> dict[UUID, OutboundRequest]:
+    """Return the requests of those deliveries whose encrypted fields can be read, by their ids."""
+    of_them = WebhookDelivery.objects.filter(pk__in=[row.pk for row in rows])
+    sealed = {pk: tokens for pk, *tokens in of_them.values_list("pk", fields.stored("target"), fields.stored("password"))}
+    requests = {}
+    for row in rows:
+        with suppress(InvalidToken):
+            target, password = map(fields.decrypted, sealed[row.pk])
+            requests[row.pk] = _request(row, target, password)
+    return requests
+
+
+def _request(row: WebhookDelivery, target: str, password: str) -> OutboundRequest:
     return OutboundRequest(
-        url=row.target or row.url,
+        url=target or row.url,
         method=row.method,
         body=row.body,
         username=row.username,
-        password=row.password,
+        password=password,
         account_id=row.account_id,
         message_id=f"msg_{row.pk.hex}",
     )
 
 
-def _store(answers: Sequence[tuple[WebhookDelivery, OutboundAnswer]]) -> None:
-    if not answers:
-        return
-    now = timezone.now()
-    WebhookAttempt.objects.bulk_create([_attempt(row, answer, now) for row, answer in answers])
-    attempts = _attempts_of_this_round(row.pk for row, _ in answers)
-    for row, answer in answers:
-        row.state, row.next_attempt_at = _what_follows(answer, attempts[row.pk], now)
-    WebhookDelivery.objects.bulk_update((row for row, _ in answers), ["state", "next_attempt_at"])
-
-
-def _attempt(row: WebhookDelivery, answer: OutboundAnswer, now: datetime) -> WebhookAttempt:
-    return WebhookAttempt(
-        delivery=row,
-        at=now,
-        url=row.url,
-        status=answer.status,
-        response_body=masked_text(storable(answer.text()))[:MAX_STORED_BODY],
-        latency_ms=answer.latency_ms,
-        error=answer.error or "",
-    )
-
-
-def _attempts_of_this_round(deliveries: Iterable[UUID]) -> dict[UUID, int]:
-    """Return how often each was tried since its last replay, which has its own retries."""
-    attempts = WebhookAttempt.objects.filter(delivery__in=list(deliveries)).order_by()
-    attempts = attempts.filter(Q(delivery__replayed_at=None) | Q(at__gte=F("delivery__replayed_at")))
-    return dict(attempts.values_list("delivery").annotate(count=Count("pk")))
-
-
-def _what_follows(answer: OutboundAnswer, attempts: int, now: datetime) -> tuple[DeliveryState, datetime | None]:
-    if answer.problem() is None:
-        return DeliveryState.DELIVERED, None
-    if answer.status == 410 or attempts > len(RETRY_SECONDS):
-        return DeliveryState.FAILED, None
-    return DeliveryState.PENDING, now + timedelta(seconds=RETRY_SECONDS[attempts - 1])
+def _give_up_unreadable(rows: Collection[WebhookDelivery]) -> None:
+    attempts.give_up(rows, UNREADABLE)
+    for row in rows:
+        log.error("delivery_unreadable", delivery=str(row.pk), error=UNREADABLE)
