@@ -256,6 +256,7 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "celery-beat")
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+CELERY_BEAT_SCHEDULER = "sipuri_project.schedule:SteadyScheduler"
 CELERY_BEAT_SCHEDULE = {
     "send-webhooks": {"task": "voiceapps.tasks.send_webhooks", "schedule": 5.0},
     "sweep-calls": {"task": "voiceapps.tasks.sweep_calls", "schedule": 10.0},
@@ -263,6 +264,7 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-messages": {"task": "voiceapps.tasks.sweep_messages", "schedule": 3600.0},
     "sweep-refusals": {"task": "voiceapps.tasks.sweep_refusals", "schedule": 600.0},
     "sweep-answers": {"task": "voiceapps.tasks.sweep_idempotent_answers", "schedule": 3600.0},
+    "shorten-waits": {"task": "voiceapps.tasks.shorten_waits", "schedule": 60.0},
     "sweep-failing-hosts": {"task": "voiceapps.tasks.sweep_failing_hosts", "schedule": 3600.0},
     "beat": {"task": "voiceapps.tasks.beat", "schedule": 5.0},
     "beat-webhooks": {"task": "voiceapps.tasks.beat_webhooks", "schedule": 5.0},

@@ -40,7 +40,7 @@ class NodeView:
     load: int
     boot: str
     live: bool
-    """Whether it is heard: its last heartbeat is at most `NODE_LIVE_SECONDS` old."""
+    """Whether it is heard: its last heartbeat is at most `NODE_LIVE_SECONDS` old, and no further in the future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def ended_calls(call_ids: Sequence[str]) -> frozenset[str]:
 
 def active_bans() -> tuple[SourceBanned, ...]:
     """Return at most `MAX_ACTIVE_BANS` bans that are in force, those that last longest first."""
-    rows = Ban.objects.filter(expires_at__gt=timezone.now()).order_by("-expires_at")[:MAX_ACTIVE_BANS]
+    rows = Ban.in_force(timezone.now()).order_by("-expires_at")[:MAX_ACTIVE_BANS]
     return tuple(
         SourceBanned(row.source_ip, BanReason(row.reason), row.node, row.banned_at.timestamp(), row.expires_at.timestamp()) for row in rows
     )
@@ -103,10 +103,9 @@ def call_application(application_id: str) -> CallApplication | None:
     )
 
 
-def live_nodes(role: str, *, seconds: float = NODE_LIVE_SECONDS) -> tuple[NodeView, ...]:
-    """Return the processes of a role whose last heartbeat is at most so many seconds old, by name."""
-    rows = Node.objects.filter(role=role, seen_at__gte=timezone.now() - timedelta(seconds=seconds)).exclude(state=NodeState.DOWN)
-    return tuple(map(_node_view, rows))
+def live_nodes(role: str) -> tuple[NodeView, ...]:
+    """Return the processes of a role that are heard, by name."""
+    return tuple(node for node in known_nodes(role) if node.live)
 
 
 def is_to_drain(name: str) -> bool:
@@ -126,7 +125,8 @@ def _node_view(row: Node) -> NodeView:
 
 
 def _is_silent(row: Node) -> bool:
-    return (timezone.now() - row.seen_at).total_seconds() > NODE_LIVE_SECONDS
+    # A living node beats anew within seconds after the clock was set back; a dead one seems to have beaten just now, or later.
+    return abs((timezone.now() - row.seen_at).total_seconds()) > NODE_LIVE_SECONDS
 
 
 def _transports(row: Node) -> tuple[tuple[str, int], ...]:
@@ -136,7 +136,8 @@ def _transports(row: Node) -> tuple[tuple[str, int], ...]:
 
 def known_nodes(role: str) -> tuple[NodeView, ...]:
     """Return the processes of a role that were live within `POOL_SECONDS` and have not reported their end: they may hold calls."""
-    return live_nodes(role, seconds=POOL_SECONDS)
+    rows = Node.objects.filter(role=role, seen_at__gte=timezone.now() - timedelta(seconds=POOL_SECONDS)).exclude(state=NodeState.DOWN)
+    return tuple(map(_node_view, rows))
 
 
 def pool_of(known: Sequence[NodeView]) -> tuple[NodeView, ...]:

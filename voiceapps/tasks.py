@@ -14,7 +14,7 @@ from django.utils import timezone
 from voiceapps.courier import courier
 from voiceapps.rules.reports import NodeBeat, Role
 from voiceapps.services import calls, clients, idempotency, leases, nodes, refusals
-from voiceapps.services.delivery import failing_hosts
+from voiceapps.services.delivery import failing_hosts, waits
 
 LEASED_PART = 0.9
 """Of a task's period: the schedule that has the lease comes a little late or early."""
@@ -80,6 +80,12 @@ def sweep_tokens() -> None:
 def sweep_idempotent_answers() -> None:
     """Delete the answers to Idempotency-Keys that have expired."""
     idempotency.sweep()
+
+
+@_periodic
+def shorten_waits() -> None:
+    """Make due the deliveries that wait because the clock was set back."""
+    waits.shorten()
 
 
 @_periodic

@@ -81,7 +81,7 @@ class BanAdmin(ReadOnlyAdmin):
     @display(description="State", label={"in force": "danger", "over": "success"})
     def state(self, ban: Ban) -> str:
         """Return whether the ban is in force, shown as a badge."""
-        return "in force" if ban.expires_at > timezone.now() else "over"
+        return "in force" if ban.is_in_force(timezone.now()) else "over"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return whether the operator may place bans."""

@@ -11,7 +11,6 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import URLPattern, path
-from django.utils import timezone
 from unfold.admin import TabularInline
 from unfold.decorators import display
 
@@ -19,6 +18,7 @@ from voiceapps.choices import DeliveryState
 from voiceapps.console.base import ReadOnlyAdmin, operator
 from voiceapps.models import FailingHost, WebhookAttempt, WebhookDelivery
 from voiceapps.services import webhooks
+from voiceapps.services.delivery import failing_hosts
 from voiceapps.services.webhooks import DeliveryPendingError, NotReplayableError
 
 
@@ -104,4 +104,4 @@ class FailingHostAdmin(ReadOnlyAdmin):
         """Return how it is treated, shown as a badge."""
         if host.rests_until is None:
             return "fails now and then"
-        return "left alone" if host.rests_until > timezone.now() else "asked by one request"
+        return "left alone" if failing_hosts.rests(host) else "asked by one request"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
 
 from voiceapps.choices import BanReasonChoice
+from voiceapps.models.nodes import CLOCKS_DIFFER
+from voiceapps.rules.bans import BanReason
 
 
 class Ban(models.Model):
@@ -23,3 +26,17 @@ class Ban(models.Model):
 
     def __str__(self) -> str:
         return str(self.source_ip)
+
+    @classmethod
+    def in_force(cls, now: datetime) -> models.QuerySet[Ban]:
+        """Return the bans that have not expired.
+
+        One that a proxy placed in the future is older than the clock, which was set back: it may have expired before that.
+        """
+        trusted = models.Q(reason=BanReason.OPERATOR.value) | models.Q(banned_at__lte=now + CLOCKS_DIFFER)
+        return cls.objects.filter(trusted, expires_at__gt=now)
+
+    def is_in_force(self, now: datetime) -> bool:
+        """Return whether it is one of those."""
+        trusted = self.reason == BanReason.OPERATOR.value or self.banned_at <= now + CLOCKS_DIFFER
+        return trusted and self.expires_at > now

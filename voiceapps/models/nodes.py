@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
 from django.db import models
 
 from voiceapps.choices import NodeRole, NodeState, WantedState
+
+CLOCKS_DIFFER = timedelta(seconds=60)
+"""How far apart the clocks of two nodes may be: a time that lies further in the future was stored before the clock was set back."""
 
 
 class Node(models.Model):

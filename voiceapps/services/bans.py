@@ -25,7 +25,7 @@ def ban(report: SourceBanned) -> None:
     """Store a proxy's ban, unless a longer one exists, and delete bans that expired long ago."""
     at, until = datetime.fromtimestamp(report.at, UTC), datetime.fromtimestamp(report.until, UTC)
     held = Ban.objects.select_for_update().filter(pk=report.source_ip).first()
-    if held is None or held.expires_at < until:
+    if held is None or held.expires_at < until or not held.is_in_force(at):
         values = {"reason": report.reason.value, "node": report.node, "banned_at": at, "expires_at": until}
         Ban.objects.update_or_create(source_ip=report.source_ip, defaults=values)
     Ban.objects.filter(expires_at__lt=at - KEPT).delete()

@@ -16,6 +16,7 @@ from voiceapps.choices import NodeState
 from voiceapps.daemon.bulk import BulkInsert, BulkUpdate
 from voiceapps.daemon.ledger import began_at
 from voiceapps.models import Node, OpenCall
+from voiceapps.models.nodes import CLOCKS_DIFFER
 from voiceapps.rules.reports import CallFacts, CallForwarded
 
 # After this time a call whose node is silent is lost. A new call also gets this long to reach its call-flow node.
@@ -62,13 +63,19 @@ def lost() -> list[str]:
 def _is_lost(held: OpenCall, nodes: Mapping[str, Node], now: datetime) -> bool:
     name, boot = (held.callflow_node, held.callflow_boot) if held.callflow_node else (held.proxy_node, held.proxy_boot)
     node = nodes.get(name)
-    has_later_boot = node is not None and bool(boot) and boot < node.boot
+    has_later_boot = node is not None and bool(boot) and _is_over(boot, node, now)
     if held.callflow_node and held.callflow_node == held.proxy_node:
         last_known = held.started_at if node is None else _began_at(node) if has_later_boot else node.seen_at
         return last_known < now - timedelta(seconds=UNHEARD_SECONDS)
     silent_since = now - timedelta(seconds=SILENT_NODE_SECONDS)
-    is_live = node is not None and node.state != NodeState.DOWN and node.seen_at >= silent_since
-    return has_later_boot or (not is_live and held.started_at < silent_since)
+    is_live = node is not None and node.state != NodeState.DOWN and silent_since <= node.seen_at <= now + CLOCKS_DIFFER
+    is_new = silent_since <= held.started_at <= now + CLOCKS_DIFFER
+    return has_later_boot or (not is_live and not is_new)
+
+
+def _is_over(boot: str, node: Node, now: datetime) -> bool:
+    """Return whether a boot of a node came before its present one; one from the future did, if it is another one."""
+    return boot < node.boot or (boot != node.boot and began_at(boot) > (now + CLOCKS_DIFFER).timestamp())
 
 
 def _began_at(node: Node) -> datetime:

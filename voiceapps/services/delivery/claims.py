@@ -77,7 +77,7 @@ def _claim_some(room: Room) -> tuple[list[Claimed], bool]:
         locked = _due(room).select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
         rows = list(locked.order_by("next_attempt_at")[:MAX_CLAIMED])
         hosts = failing_hosts.find(map(_destination, rows))
-        resting = [row for row in rows if _rests(hosts.get(_destination(row)))]
+        resting = [row for row in rows if failing_hosts.rests(hosts.get(_destination(row)))]
         claimed = [row for row in rows if row not in resting and _finds_room(row, room, hosts.get(_destination(row)))]
         until = timezone.now() + timedelta(seconds=LEASE_SECONDS)
         WebhookDelivery.objects.filter(pk__in=[row.pk for row in claimed]).update(next_attempt_at=until)
@@ -98,10 +98,6 @@ def _due(room: Room) -> QuerySet[WebhookDelivery]:
 
 def _destination(row: WebhookDelivery) -> Destination:
     return Destination(row.account_id, row.host)
-
-
-def _rests(host: FailingHost | None) -> bool:
-    return host is not None and host.rests_until is not None and host.rests_until > timezone.now()
 
 
 def _finds_room(row: WebhookDelivery, room: Room, host: FailingHost | None) -> bool:

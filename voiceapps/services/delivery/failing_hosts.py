@@ -26,6 +26,14 @@ def find(destinations: Iterable[Destination]) -> dict[Destination, FailingHost]:
     return {destination: by_destination[destination] for destination in wanted & by_destination.keys()}
 
 
+def rests(host: FailingHost | None) -> bool:
+    """Return whether a host is left alone now; a rest that is longer than any of ours was planned before the clock was set back."""
+    if host is None or host.rests_until is None:
+        return False
+    now = timezone.now()
+    return now < host.rests_until <= now + timedelta(seconds=2 * REST_SECONDS)
+
+
 def note(answers: Sequence[tuple[Destination, OutboundAnswer]]) -> None:
     """Count answers in their order; one that is no failure makes a host well again."""
     now = timezone.now()
