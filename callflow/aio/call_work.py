@@ -82,7 +82,7 @@ class CallWork:
 
     async def _fetch_sound(self, wanted: AudioWanted) -> None:
         try:
-            ulaw = await self._services.sounds.fetch(wanted)
+            ulaw = await self._services.sounds.fetch(wanted, account_id=self._engine.facts.account_id)
         except SoundUnavailable as error:
             self._engine.sound_failed(wanted.number, EndReason.APPLICATION_ERROR, str(error), time.monotonic())
         except NoRoomError as error:
@@ -105,7 +105,7 @@ class CallWork:
 
     async def _speak(self, wanted: SpeechWanted) -> None:
         try:
-            ulaw = await self._services.speaker.say(wanted.markup, wanted.voice)
+            ulaw = await self._services.speaker.say(wanted.markup, wanted.voice, account_id=self._engine.facts.account_id)
         except (SpeechUnavailable, NoRoomError) as error:
             self._engine.sound_failed(wanted.number, EndReason.INTERNAL_ERROR, str(error), time.monotonic())
         else:

@@ -14,6 +14,7 @@ from functools import partial
 from weakref import WeakValueDictionary
 
 from callflow.aio.convert import to_ulaw
+from callflow.aio.fair_gate import FairGate
 from callflow.aio.spool import Spool, Spooled
 from callflow.audio.wav import Wav, WavError
 from callflow.engine.effects import AudioWanted
@@ -38,14 +39,14 @@ class SoundFetcher:
 
     def __init__(self, client: WebhookClient, spool: Spool) -> None:
         self._client = client
-        self._decoders = asyncio.Semaphore(MAX_DECODERS)
+        self._decoders = FairGate(MAX_DECODERS)
         self._playing: WeakValueDictionary[bytes, Spooled] = WeakValueDictionary()
         """The sounds that calls hold, by the digest of their files."""
         self._spool = spool
         self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="sounds")
 
-    async def fetch(self, wanted: AudioWanted) -> Spooled:
-        """Return a file's audio as µ-law at 8 kHz; raises SoundUnavailable, NoRoomError."""
+    async def fetch(self, wanted: AudioWanted, *, account_id: str) -> Spooled:
+        """Return an account's file as µ-law at 8 kHz; raises SoundUnavailable, NoRoomError."""
         download = self._spool.new()
         answer = await self._client.fetch(
             wanted.url,
@@ -59,7 +60,8 @@ class SoundFetcher:
         if problem:
             raise SoundUnavailable(f"<PlayAudio> {wanted.url} could not be fetched. {problem}")
         try:
-            return await self._decoded(download, answer.coding)
+            async with self._decoders.place(account_id):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, self._shared, download, answer.coding)
         except TooLargeError as error:
             raise SoundUnavailable(f"<PlayAudio> {wanted.url} could not be fetched. {error}") from error
         except WavError as error:
@@ -72,10 +74,6 @@ class SoundFetcher:
     async def _keep(self, download: Spooled, data: bytes) -> None:
         if not download.remember(data):
             await asyncio.get_running_loop().run_in_executor(self._threads, download.append, data)
-
-    async def _decoded(self, download: Spooled, coding: str) -> Spooled:
-        async with self._decoders:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._shared, download, coding)
 
     # In a thread.
 

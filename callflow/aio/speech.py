@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 
 from callflow.aio.convert import to_ulaw
+from callflow.aio.fair_gate import FairGate
 from callflow.aio.prompt_cache import PromptCache
 from callflow.aio.spool import Spool, Spooled
 from callflow.audio.octets import Octets
@@ -51,18 +52,18 @@ class Speaker:
 
     def __init__(self, cache_dir: str, spool: Spool, program: str = PROGRAM) -> None:
         self._cache = PromptCache(Path(cache_dir))
-        self._places = asyncio.Semaphore(MAX_SPEAKERS)
+        self._places = FairGate(MAX_SPEAKERS)
         self._program = program
         self._spool = spool
 
-    async def say(self, markup: str, voice: Voice) -> Octets:
-        """Return a sentence as µ-law at 8 kHz; `markup` is SSML without its root; raises SpeechUnavailable, NoRoomError."""
+    async def say(self, markup: str, voice: Voice, *, account_id: str) -> Octets:
+        """Return an account's sentence as µ-law at 8 kHz; `markup` is SSML without its root; raises SpeechUnavailable, NoRoomError."""
         name = f"{_LANGUAGES[voice.locale]}+{_VARIANTS[voice.gender]}"
         key = hashlib.sha256(f"{self._program}\n{name}\n{markup}".encode()).hexdigest()
         kept = await asyncio.to_thread(self._cache.open, key)
         if kept is not None:
             return kept
-        async with self._places:
+        async with self._places.place(account_id):
             spoken = await self._speak(f"<speak>{markup}</speak>", name)
             await asyncio.to_thread(self._convert, key, spoken)
         return spoken

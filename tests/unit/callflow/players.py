@@ -49,7 +49,7 @@ async def main(url: str, downloads: int, folder: str) -> None:
     fetcher = SoundFetcher(client, Spool(folder))
     before = status("VmRSS")
     wanted = AudioWanted(1, url, "", "", 600.0)
-    sounds = await asyncio.gather(*(fetcher.fetch(wanted) for _ in range(downloads)))
+    sounds = await asyncio.gather(*(fetcher.fetch(wanted, account_id="1") for _ in range(downloads)))
     packets = play(sounds)
     print(status("VmHWM") - before, len(set(map(id, sounds))), packets)
     fetcher.close()

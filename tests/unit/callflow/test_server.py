@@ -68,7 +68,7 @@ async def test_a_menu_is_heard_and_answered(tmp_path: Path) -> None:
         await harness.idle()
         speaker = speaker_of(harness)
         for text in ("Welcome", "Press two digits", "Goodbye"):
-            assert (await speaker.say(text, VOICE))[:] in bytes(call.heard)
+            assert (await speaker.say(text, VOICE, account_id=""))[:] in bytes(call.heard)
         (gathered,) = harness.bodies("/choice")
         assert (gathered["digits"], gathered["terminatingDigit"], gathered["callId"]) == ("42", "", CALL_ID)
         assert harness.record(CallEnded).reason is EndReason.APPLICATION_HANGUP
@@ -315,7 +315,7 @@ async def test_many_calls_leave_nothing_behind(tmp_path: Path) -> None:
         async def one() -> None:
             call = await harness.call()
             assert await call.wait_ended(timeout=20) == "remote"
-            assert (await speaker_of(harness).say("Hi", VOICE))[:] in bytes(call.heard)
+            assert (await speaker_of(harness).say("Hi", VOICE, account_id=""))[:] in bytes(call.heard)
 
         await asyncio.gather(*(one() for _ in range(20)))
         await harness.idle()

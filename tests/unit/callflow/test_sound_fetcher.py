@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import struct
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from callflow.aio import sounds as module
 from callflow.aio import spool as spool_module
-from callflow.aio.sounds import SoundFetcher, SoundUnavailable
+from callflow.aio.sounds import SoundFetcher, SoundUnavailable, decode_sound
 from callflow.aio.spool import NoRoomError, Spool
 from callflow.engine.effects import AudioWanted
 from voiceapps.daemon.outbound import WebhookClient
@@ -47,17 +48,17 @@ class Shop:
         await self._client.close()
         await self._server.close()
 
-    async def fetch(self, *answers: web.Response) -> list[spool_module.Spooled]:
+    async def fetch(self, *answers: web.Response, account_id: str = "1") -> list[spool_module.Spooled]:
         """Have as many calls fetch the same URL at once as there are answers."""
         self.answers = list(answers)
-        tasks = [asyncio.create_task(self.fetcher.fetch(self._wanted())) for _ in answers]
+        tasks = [asyncio.create_task(self.fetcher.fetch(self._wanted(), account_id=account_id)) for _ in answers]
         return [await task for task in tasks]
 
     async def problem(self, answer: web.Response) -> str:
         """Return why an answer is no sound."""
         self.answers = [answer]
         try:
-            await self.fetcher.fetch(self._wanted())
+            await self.fetcher.fetch(self._wanted(), account_id="1")
         except (SoundUnavailable, NoRoomError) as error:
             return str(error)
         return "There is none."
@@ -146,3 +147,24 @@ async def test_a_long_file_needs_room_and_a_short_one_none(tmp_path: Path, monke
     short, long = await shop.fetch(answer(b"a" * 160), answer(b"b" * (LONG - 44)))
     assert sorted([short[:1], long[:1]]) == [b"a", b"b"]
     await shop.close()
+
+
+async def test_an_account_whose_files_take_long_keeps_no_other_one_waiting(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoding, released = threading.Event(), threading.Event()
+
+    def decode(file: spool_module.Spooled) -> None:
+        if b"slow" in file[:]:
+            decoding.set()
+            assert released.wait(10)
+        decode_sound(file)
+
+    monkeypatch.setattr(module, "decode_sound", decode)
+    files = [b"slow" + bytes([number]) * 40 for number in range(6)]
+    slow = asyncio.create_task(shop.fetch(*map(answer, files)))
+    async with asyncio.timeout(10):
+        while shop.answers or not decoding.is_set():
+            await asyncio.sleep(0)
+        (other,) = await shop.fetch(answer(b"a" * 160), account_id="2")
+        assert other[:] == b"a" * 160
+        released.set()
+        assert sorted(sound[:] for sound in await slow) == files

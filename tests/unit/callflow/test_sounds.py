@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import math
+import os
 import struct
 import wave
 from pathlib import Path
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from callflow.aio.convert import RATE
 from callflow.aio.sounds import decode_sound
-from callflow.aio.speech import PROGRAM, Speaker, SpeechUnavailable
+from callflow.aio.speech import MAX_SPEAKERS, PROGRAM, Speaker, SpeechUnavailable
 from callflow.aio.spool import Spool
 from callflow.audio.wav import MAX_CHUNKS, Encoding, Wav, WavError
 from callflow.bxml.voices import LOCALES, Voice
@@ -133,7 +135,7 @@ def test_any_bytes_decode_or_raise_wav_error(data: bytes, position: int) -> None
 
 
 async def say(markup: str, cache: Path, voice: Voice = VOICE, program: str = PROGRAM) -> bytes:
-    sound = await Speaker(str(cache), Spool(str(cache.parent)), program).say(markup, voice)
+    sound = await Speaker(str(cache), Spool(str(cache.parent)), program).say(markup, voice, account_id="1")
     return sound[:]
 
 
@@ -152,6 +154,24 @@ async def test_speech_is_reproducible_and_cached(tmp_path: Path) -> None:
 async def test_every_locale_can_be_spoken(tmp_path: Path) -> None:
     for locale in LOCALES:
         assert len(await say("1 2 3", tmp_path, Voice(locale, "male"))) > 2000
+
+
+async def test_an_account_with_many_sentences_keeps_no_other_one_waiting(tmp_path: Path) -> None:
+    started, wav, program = tmp_path / "started", tmp_path / "wav", tmp_path / "speaker"
+    os.mkfifo(tmp_path / "never")
+    wav.write_bytes(g711_file(7, b"\xff" * 80))
+    program.write_text(f"#!/bin/sh\ncd {tmp_path}\ngrep -q hangs && echo >>started && exec cat never\nexec cat wav\n")
+    program.chmod(0o700)
+    started.touch()
+    speaker = Speaker(str(tmp_path / "cache"), Spool(str(tmp_path)), str(program))
+    crowd = [asyncio.create_task(speaker.say(f"hangs {number}", VOICE, account_id="1")) for number in range(20)]
+    async with asyncio.timeout(10):
+        while len(started.read_text()) < MAX_SPEAKERS - 1:
+            await asyncio.sleep(0)
+        assert (await speaker.say("Hello", VOICE, account_id="2"))[:] == b"\xff" * 80
+    for task in crowd:
+        task.cancel()
+    await asyncio.wait(crowd)
 
 
 async def test_a_missing_program_says_what_to_install(tmp_path: Path) -> None:
