@@ -70,6 +70,7 @@ class Courier:
                 self._asked_at = time.monotonic()
                 await self._store()
                 await self._claim()
+                await self._fail_resting()
             except Exception as error:  # noqa: BLE001  # whatever the database says, later deliveries wait for this loop
                 log.warning("deliveries_wait", error=f"{type(error).__name__}: {error}", answers=len(self._answers))
                 self._woken.set()
@@ -110,6 +111,11 @@ class Courier:
                 task = asyncio.create_task(self._deliver(one))
                 self._sending.add(task)
                 task.add_done_callback(self._on_done)
+
+    async def _fail_resting(self) -> None:
+        """Fail a portion of what is due at hosts that rest; the next one comes after what can be sent, and answers that came meanwhile."""
+        if not self._is_closing and await self._database.write(claims.fail_resting):
+            self._woken.set()
 
     async def _deliver(self, claimed: Claimed) -> None:
         try:

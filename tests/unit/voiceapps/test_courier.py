@@ -31,6 +31,9 @@ class Table:
         self.stored: list[UUID] = []
         self.errors: list[Exception] = []
         self.refuses: set[UUID] = set()
+        self.portions = 0
+        """Portions of what is due at hosts that rest."""
+        self.did: list[str] = []
 
     def add(self, account: str, count: int) -> list[UUID]:
         new = [
@@ -40,9 +43,15 @@ class Table:
         return [one.delivery_id for one in new]
 
     def claim(self, room: Room) -> list[Claimed]:
+        self.did.append("claim")
         claimed = [one for one in self.due if room.take(one.destination)]
         self.due = [one for one in self.due if one not in claimed]
         return claimed
+
+    def fail_resting(self) -> bool:
+        self.did.append("fail")
+        self.portions = max(self.portions - 1, 0)
+        return self.portions > 0
 
     def store(self, answers: Sequence[Answered]) -> None:
         if self.errors:
@@ -57,6 +66,7 @@ class Table:
 def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     table = Table()
     monkeypatch.setattr(claims, "claim", table.claim)
+    monkeypatch.setattr(claims, "fail_resting", table.fail_resting)
     monkeypatch.setattr(claims, "store", table.store)
     monkeypatch.setattr(module, "RETRY_SECONDS", 0)
     return table
@@ -142,6 +152,14 @@ async def test_an_answer_that_cannot_be_stored_keeps_no_other_one_waiting(table:
         more = table.add("answers", MAX_TO_HOST)
         courier.wake()
         await until(lambda: set(more) <= set(table.stored))
+
+
+async def test_between_portions_of_what_rests_it_claims(table: Table) -> None:
+    table.portions = 3
+    async with running(Backends()) as courier:
+        courier.wake()
+        await until(lambda: table.portions == 0)
+    assert table.did[:6] == ["claim", "fail"] * 3
 
 
 async def test_a_request_that_breaks_is_an_attempt(table: Table) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from tests.unit.voiceapps.builders import application, ended, facts
-from voiceapps.models import FailingHost, WebhookDelivery
+from voiceapps.models import FailingHost, WebhookAttempt, WebhookDelivery
 from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.services.delivery import attempts, claims, failing_hosts
 from voiceapps.services.delivery.claims import Answered, Claimed
@@ -134,10 +134,30 @@ class TestFailingHosts:
         last = rows[-1]
         due_now(last)
         assert claim() == []
+        assert not last.attempts.exists()
+        assert not claims.fail_resting()
         last.refresh_from_db()
         assert last.state == "pending"
+        assert claim() == []
         assert last.attempts.get().error.startswith("Not sent: a.example:443 failed 5 times in a row, and rests until ")
         assert FailingHost.objects.get().failures == REST_AFTER
+
+    def test_many_that_wait_for_it_keep_no_other_host_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(claims, "MAX_CLAIMED", 2)
+        rows = self.rested()
+        FailingHost.objects.update(rests_until=timezone.now() + timedelta(seconds=30))
+        WebhookDelivery.objects.filter(pk=rows[-1].pk).update(host="b.example:443")
+        before = WebhookAttempt.objects.count()
+        assert [one.delivery_id for one in claim()] == [rows[-1].pk]
+        assert WebhookAttempt.objects.count() == before
+        portions = [(claims.fail_resting(), WebhookAttempt.objects.count() - before) for _ in range(3)]
+        assert portions == [(True, 2), (True, 4), (False, 4)]
+
+    def test_what_is_due_at_a_host_that_answers_is_not_failed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(claims, "MAX_CLAIMED", 1)
+        several(1)
+        assert not claims.fail_resting()
+        assert len(claim()) == 1
 
     def test_after_its_rest_it_is_asked_by_one_request(self) -> None:
         rows = self.rested()
@@ -146,6 +166,7 @@ class TestFailingHosts:
         store(probe, answer(None))
         due_now(*rows)
         assert claim() == []
+        assert not claims.fail_resting()
         assert all(row.attempts.exclude(error="").exists() for row in rows[:3])
 
     def test_what_waits_for_it_keeps_no_other_host_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,12 +54,26 @@ class Answered:
 
 
 def claim(room: Room) -> list[Claimed]:
-    """Claim what is due and finds room, the oldest first; attempts at hosts that rest have failed at once."""
+    """Claim what is due and finds room, the oldest first, but for what goes to hosts that rest."""
     while _due(room).exists():
         claimed, is_all = _claim_some(room)
         if claimed or is_all:
             return claimed
     return []
+
+
+def fail_resting() -> bool:
+    """Fail a portion of the attempts that are due at hosts that rest; return whether there may be more.
+
+    They may be thousands: whoever has them failed claims between two portions what goes to other hosts.
+    """
+    with transaction.atomic():
+        rows = _locked(_all_due().filter(failing_hosts.resting()))
+        hosts = failing_hosts.find(map(_destination, rows))
+        there = [(row, hosts[_destination(row)]) for row in rows if _destination(row) in hosts]
+        # A host may have answered since the rows were read.
+        attempts.conclude([(row, _refused(host)) for row, host in there if failing_hosts.rests(host)])
+    return len(rows) == MAX_CLAIMED
 
 
 def store(answers: Sequence[Answered]) -> None:
@@ -74,21 +88,28 @@ def store(answers: Sequence[Answered]) -> None:
 def _claim_some(room: Room) -> tuple[list[Claimed], bool]:
     """Claim of the oldest that are due what finds room; return also whether there are no others."""
     with transaction.atomic():
-        locked = _due(room).select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
-        rows = list(locked.order_by("next_attempt_at")[:MAX_CLAIMED])
+        rows = _locked(_due(room))
         hosts = failing_hosts.find(map(_destination, rows))
-        resting = [row for row in rows if failing_hosts.rests(hosts.get(_destination(row)))]
-        claimed = [row for row in rows if row not in resting and _finds_room(row, room, hosts.get(_destination(row)))]
+        claimed = [row for row in rows if _finds_room(row, room, hosts.get(_destination(row)))]
         until = timezone.now() + timedelta(seconds=LEASE_SECONDS)
         WebhookDelivery.objects.filter(pk__in=[row.pk for row in claimed]).update(next_attempt_at=until)
-        attempts.conclude([(row, _refused(hosts[_destination(row)])) for row in resting])
         requests = _requests(claimed)
         _give_up_unreadable([row for row in claimed if row.pk not in requests])
     return [Claimed(row.pk, _destination(row), requests[row.pk]) for row in claimed if row.pk in requests], len(rows) < MAX_CLAIMED
 
 
+def _all_due() -> QuerySet[WebhookDelivery]:
+    return WebhookDelivery.without_secrets().filter(state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now())
+
+
+def _locked(due: QuerySet[WebhookDelivery]) -> list[WebhookDelivery]:
+    """Lock the oldest deliveries that nobody else has locked."""
+    rows = due.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked)
+    return list(rows.order_by("next_attempt_at")[:MAX_CLAIMED])
+
+
 def _due(room: Room) -> QuerySet[WebhookDelivery]:
-    due = WebhookDelivery.without_secrets().filter(state=DeliveryState.PENDING, next_attempt_at__lte=timezone.now())
+    due = _all_due().exclude(failing_hosts.resting())
     if accounts := room.full_accounts():
         due = due.exclude(account__in=accounts)
     if full := room.full_destinations():

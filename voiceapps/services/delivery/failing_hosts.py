@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from voiceapps.models import FailingHost
@@ -26,12 +27,17 @@ def find(destinations: Iterable[Destination]) -> dict[Destination, FailingHost]:
     return {destination: by_destination[destination] for destination in wanted & by_destination.keys()}
 
 
-def rests(host: FailingHost | None) -> bool:
+def rests(host: FailingHost) -> bool:
     """Return whether a host is left alone now; a rest that is longer than any of ours was planned before the clock was set back."""
-    if host is None or host.rests_until is None:
-        return False
-    now = timezone.now()
-    return now < host.rests_until <= now + timedelta(seconds=2 * REST_SECONDS)
+    begin, end = _rests_that_last()
+    return host.rests_until is not None and begin < host.rests_until <= end
+
+
+def resting() -> Exists:
+    """Return the condition that a delivery goes to such a host."""
+    begin, end = _rests_that_last()
+    hosts = FailingHost.objects.filter(account=OuterRef("account"), host=OuterRef("host"), rests_until__gt=begin, rests_until__lte=end)
+    return Exists(hosts.order_by())
 
 
 def note(answers: Sequence[tuple[Destination, OutboundAnswer]]) -> None:
@@ -53,6 +59,11 @@ def note(answers: Sequence[tuple[Destination, OutboundAnswer]]) -> None:
 def sweep() -> int:
     """Forget the hosts to which nothing was sent for a day; return their number."""
     return FailingHost.objects.filter(last_at__lt=timezone.now() - FORGET_AFTER).delete()[0]
+
+
+def _rests_that_last() -> tuple[datetime, datetime]:
+    now = timezone.now()
+    return now, now + timedelta(seconds=2 * REST_SECONDS)
 
 
 def _failed_again(row: FailingHost | None, destination: Destination, answer: OutboundAnswer, now: datetime) -> FailingHost:
