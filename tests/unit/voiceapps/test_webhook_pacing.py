@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from voiceapps.rules.outbound import OutboundAnswer
-from voiceapps.services.delivery.pacing import MAX_OF_ACCOUNT, MAX_SENDING, MAX_TO_HOST, Destination, Room, host_of, is_failure
+from voiceapps.services.delivery.pacing import (
+    FIRST_PLACES,
+    MAX_OF_ACCOUNT,
+    MAX_SENDING,
+    MAX_TO_HOST,
+    Destination,
+    Room,
+    host_of,
+    is_failure,
+)
 
 
 def test_each_account_and_each_destination_has_its_share() -> None:
@@ -24,6 +33,27 @@ def test_there_is_room_for_so_many_in_all() -> None:
     taken = [room.take(Destination(str(account), "h")) for account in range(MAX_SENDING + 1)]
     assert taken == [True] * MAX_SENDING + [False]
     assert room.left == 0
+
+
+@pytest.mark.parametrize("accounts", [1, 6, 12, FIRST_PLACES])
+@pytest.mark.parametrize("in_turns", [True, False])
+def test_accounts_whose_hosts_hang_leave_room_to_the_next_one(accounts: int, in_turns: bool) -> None:
+    room = Room()
+    takes = [str(account) for account in range(accounts) for _ in range(MAX_OF_ACCOUNT)]
+    for account in takes[::MAX_OF_ACCOUNT] * MAX_OF_ACCOUNT if in_turns else takes:
+        for host in ("one", "two", "three"):
+            room.take(Destination(account, host))
+    assert room.take(Destination("next", "h"))
+
+
+def test_an_accounts_share_depends_on_what_is_free() -> None:
+    ours = Destination("1", "h")
+    others = {Destination(str(number), "h"): MAX_TO_HOST for number in range(2, 10)}
+    room = Room(others)
+    assert room.left == FIRST_PLACES + MAX_TO_HOST
+    assert [room.take(ours) for _ in range(MAX_TO_HOST)] == [True] * (MAX_TO_HOST // 2) + [False] * (MAX_TO_HOST // 2)
+    room.give_back(Destination("2", "h"))
+    assert room.take(ours)
 
 
 def test_a_host_may_have_to_be_asked_by_one_request_alone() -> None:

@@ -1,6 +1,9 @@
 """How many deliveries are sent at once: in all, of one account and to one host.
 
 What finds no room waits in the table. A host that has failed again and again gets one request at a time, until it answers.
+
+An account gets no more than is left to others: the fewer places are free, the smaller is its share. The last ones are for accounts that
+have none, so one whose hosts answer is served whatever those of others do.
 """
 
 from __future__ import annotations
@@ -14,6 +17,9 @@ from voiceapps.rules.target import Target
 
 MAX_SENDING = 384
 MAX_OF_ACCOUNT = 64
+"""An account's requests, while there are places enough."""
+FIRST_PLACES = 96
+"""Of all places, those that accounts get which have none."""
 MAX_TO_HOST = 32
 """An account's requests to one host; others may have the same provider."""
 REST_AFTER = 5
@@ -50,7 +56,8 @@ class Room:
         accounts: Counter[str] = Counter()
         for destination, count in self._sending.items():
             accounts[destination.account_id] += count
-        return [account for account, count in accounts.items() if count >= MAX_OF_ACCOUNT]
+        share = min(MAX_OF_ACCOUNT, self.left - FIRST_PLACES)
+        return [account for account, count in accounts.items() if count >= share]
 
     def full_destinations(self) -> list[Destination]:
         """Return the destinations to which no more may be sent."""
