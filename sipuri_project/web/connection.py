@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 
+import structlog
+
 from sipuri_project.web.connections import Connections
 from sipuri_project.web.limits import BODY_SECONDS, FILE_STEP, HEAD_SECONDS, LINGER_SECONDS, MAX_UNREAD, SEND_SECONDS
 from sipuri_project.web.replies import FilePart, Reply
 from sipuri_project.web.requests import Phase, RequestReader, WholeRequest
 
 TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+UNANSWERED = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+log = structlog.get_logger(__name__)
 
 
 class Connection(asyncio.Protocol):
@@ -125,7 +130,14 @@ class Connection(asyncio.Protocol):
 
     async def _serve(self, request: WholeRequest) -> None:
         about = self._transport.get_extra_info
-        reply = await self._connections.answer(request, about("peername"), about("sockname"))
+        try:
+            reply = await self._connections.answer(request, about("peername"), about("sockname"))
+        except Exception:  # noqa: BLE001  # such as a system without room for a thread
+            log.exception("request_unanswered")
+            self._serving = None
+            self._transport.write(UNANSWERED)
+            self._linger()
+            return
         try:
             await self._send(reply)
         except (OSError, RuntimeError):

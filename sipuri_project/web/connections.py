@@ -13,7 +13,7 @@ from sipuri_project.web.replies import Reply
 from sipuri_project.web.requests import WholeRequest
 
 Answerer = Callable[[WholeRequest, Any, Any], Awaitable[Reply]]
-"""Answers a request, given the addresses of the client and of us. It raises nothing."""
+"""Answers a request, given the addresses of the client and of us."""
 
 
 class Peer(Protocol):

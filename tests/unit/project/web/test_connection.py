@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sipuri_project.web import connection as module
-from sipuri_project.web.connection import CONTINUE, TOO_LATE, Connection
+from sipuri_project.web.connection import CONTINUE, TOO_LATE, UNANSWERED, Connection
 from sipuri_project.web.connections import Connections
 from sipuri_project.web.replies import Reply
 from sipuri_project.web.requests import WholeRequest
@@ -29,10 +29,13 @@ class Desk:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.is_last = False
+        self.error: Exception | None = None
         self.file: Path | None = None
 
     async def answer(self, request: WholeRequest, _client: Any, _server: Any) -> Reply:
         self.asked.append(request)
+        if self.error:
+            raise self.error
         await self.may_answer.wait()
         reply = Reply(is_last=self.is_last)
         reply.sendall(b"<" + request.body + b">")
@@ -72,6 +75,17 @@ async def test_requests_on_one_connection_are_answered_in_order() -> None:
         writer.write(GET)
         assert await reader.readexactly(2) == b"<>"
         writer.close()
+
+
+async def test_a_request_that_nobody_can_answer_is_told_and_its_connection_ends() -> None:
+    async with serving() as site:
+        site.desk.error = RuntimeError("can't start new thread")
+        reader, writer = await site.connect(GET)
+        assert await reader.read() == UNANSWERED
+        writer.close()
+        async with asyncio.timeout(10):
+            while len(site.connections):
+                await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nX:", GET + b"G"])
