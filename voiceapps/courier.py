@@ -143,9 +143,8 @@ class CourierThread:
     def wake(self) -> None:
         """Have what is due sent."""
         with self._lock:
-            if not self._runs():
-                self._start()
-            self._loop.call_soon_threadsafe(self._courier.wake)
+            if self._runs() or self._start():
+                self._loop.call_soon_threadsafe(self._courier.wake)
 
     def is_well(self) -> bool:
         """Return whether it runs and its database answers."""
@@ -160,17 +159,29 @@ class CourierThread:
     def _runs(self) -> bool:
         return self._process == os.getpid() and self._thread.is_alive()
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Start the thread and return whether it runs; the next task tries again."""
+        self._process = None
         started = threading.Event()
-        self._thread = threading.Thread(target=asyncio.run, args=(self._run(started),), name="courier", daemon=True)
+        self._thread = threading.Thread(target=self._work, args=(started,), name="courier", daemon=True)
         self._thread.start()
         started.wait()
-        self._process = os.getpid()
+        return self._process is not None
+
+    def _work(self, started: threading.Event) -> None:
+        try:
+            with asyncio.Runner() as runner:
+                runner.run(self._run(started))
+        except Exception:  # noqa: BLE001  # such as a process without room for one more file
+            log.exception("courier_ended")
+        finally:
+            started.set()
 
     async def _run(self, started: threading.Event) -> None:
         client = WebhookClient(allow_private=settings.WEBHOOK_ALLOW_PRIVATE, signing_key=settings.SIPURI_WEBHOOK_KEY)
         database = DatabaseExecutor(registry=CollectorRegistry(), threads=1)
         self._loop, self._courier = asyncio.get_running_loop(), Courier(client.send, database)
+        self._process = os.getpid()
         started.set()
         try:
             await self._courier.run()

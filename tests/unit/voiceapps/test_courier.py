@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -186,6 +187,21 @@ async def test_a_database_that_says_nothing_makes_it_stuck(table: Table, monkeyp
         assert courier.is_stuck()
         released.set()
         await until(lambda: not courier.is_stuck())
+
+
+def test_one_that_cannot_begin_keeps_no_task_waiting(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = CourierThread()
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio.events, "new_event_loop", _no_room)
+        thread.wake()
+        assert not thread.is_well()
+    thread.wake()
+    assert thread.is_well()
+    thread.drain()
+
+
+def _no_room() -> asyncio.AbstractEventLoop:
+    raise OSError(errno.EMFILE, "Too many open files")
 
 
 def test_the_first_task_starts_it_and_the_end_waits_for_it(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
