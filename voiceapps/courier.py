@@ -80,26 +80,31 @@ class Courier:
 
     async def _store(self) -> None:
         """Store the answers that are there; what the database cannot take now is kept. Raises errors that no answer caused."""
-        count = len(self._answers)
-        if count:
-            await self._store_some(self._answers[:count])
-            for one in self._answers[:count]:
-                self._room.give_back(one.claimed.destination)
-            del self._answers[:count]
+        if self._answers:
+            await self._store_some(tuple(self._answers))
 
     async def _store_some(self, answers: Sequence[Answered]) -> None:
-        """Store answers, but for the bad ones among them: they are halved until a bad one stands alone."""
+        """Store the first answers, but for the bad ones among them: they are halved until a bad one stands alone."""
         try:
             await self._database.write(claims.store, answers)
         except Exception as error:
             if not blames_the_rows(error):
                 raise
             if len(answers) == 1:
+                self._forget(answers)
                 log.error("answer_refused", delivery=str(answers[0].claimed.delivery_id), error=f"{type(error).__name__}: {error}")
                 return
             middle = len(answers) // 2
             await self._store_some(answers[:middle])
             await self._store_some(answers[middle:])
+        else:
+            self._forget(answers)
+
+    def _forget(self, answers: Sequence[Answered]) -> None:
+        """Forget the first answers at once: what the database refuses next would bring them into it twice."""
+        for one in answers:
+            self._room.give_back(one.claimed.destination)
+        del self._answers[: len(answers)]
 
     async def _claim(self) -> None:
         while not self._is_closing and self._room.left:

@@ -127,6 +127,21 @@ class TestDeliveries:
         plan(timedelta(minutes=10))
         assert waits.shorten() == 0
 
+    def test_one_that_was_replayed_before_the_step_and_tried_after_it_waits_as_long_as_ever(self, delivery: WebhookDelivery) -> None:
+        WebhookDelivery.objects.update(replayed_at=timezone.now() + STEP)
+        attempted(delivery, OutboundAnswer(500, b"", "", 1, None))
+        plan(timedelta(minutes=10))
+        assert waits.shorten() == 0
+        WebhookAttempt.objects.update(at=timezone.now() + STEP + timedelta(minutes=1))
+        assert waits.shorten() == 1
+
+    def test_one_that_was_replayed_before_the_step_is_due(self, delivery: WebhookDelivery) -> None:
+        attempted(delivery, OutboundAnswer(410, b"", "", 1, None))
+        later = timezone.now() + STEP
+        WebhookDelivery.objects.update(state="pending", replayed_at=later, next_attempt_at=later)
+        assert waits.shorten() == 1
+        assert len(claim()) == 1
+
     def test_one_that_is_being_sent_is_left_alone(self, delivery: WebhookDelivery) -> None:
         assert len(claim()) == 1
         assert waits.shorten() == 0

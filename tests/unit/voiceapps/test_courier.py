@@ -32,6 +32,8 @@ class Table:
         self.stored: list[UUID] = []
         self.errors: list[Exception] = []
         self.refuses: set[UUID] = set()
+        self.fails_after: int | None = None
+        """Answers after which it is away once."""
         self.portions = 0
         """Portions of what is due at hosts that rest."""
         self.did: list[str] = []
@@ -58,6 +60,9 @@ class Table:
         if self.errors:
             raise self.errors.pop()
         ids = [one.claimed.delivery_id for one in answers]
+        if self.fails_after is not None and len(self.stored) >= self.fails_after:
+            self.fails_after = None
+            raise OperationalError
         if self.refuses.intersection(ids):
             raise IntegrityError
         self.stored += ids
@@ -161,6 +166,19 @@ async def test_between_portions_of_what_rests_it_claims(table: Table) -> None:
         courier.wake()
         await until(lambda: table.portions == 0)
     assert table.did[:6] == ["claim", "fail"] * 3
+
+
+async def test_a_half_that_is_stored_is_not_stored_again(table: Table) -> None:
+    backends = Backends()
+    ids = table.add("hangs", 4)
+    table.refuses = {ids[2]}
+    async with running(backends) as courier:
+        courier.wake()
+        await until(lambda: backends.hanging == 4)
+        table.fails_after = 2
+        backends.released.set()
+        await until(lambda: len(table.stored) >= 3)
+    assert sorted(table.stored) == sorted(set(ids) - table.refuses)
 
 
 async def test_a_request_that_breaks_is_an_attempt(table: Table) -> None:

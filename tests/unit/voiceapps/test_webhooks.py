@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
 from celery import current_app
 from django.db import connection
+from django.utils import timezone
 
 from tests.unit.voiceapps.builders import ACTOR, application, ended, facts
 from tests.unit.voiceapps.test_deliveries import answer, claim, delivery, due_now, store
@@ -55,6 +57,14 @@ class TestReplay:
         assert [try_once(delivery, 404) for _ in range(retries + 1)] == ["pending"] * retries + ["failed"]
         webhooks.replay(delivery.pk, actor=ACTOR)
         assert [try_once(delivery, 404) for _ in range(retries + 1)] == ["pending"] * retries + ["failed"]
+
+    def test_an_answer_counts_although_the_clock_was_set_back_behind_the_replay(self, delivery: WebhookDelivery) -> None:
+        try_once(delivery, 404)
+        later = timezone.now() + timedelta(hours=1)
+        WebhookDelivery.objects.update(replayed_at=later)
+        assert [try_once(delivery, 404) for _ in range(len(attempts.RETRY_SECONDS) + 1)][-2:] == ["pending", "failed"]
+        WebhookDelivery.objects.update(state="pending")
+        assert try_once(delivery, 200) == "delivered"
 
     def test_it_keeps_its_message_id_and_is_due_at_once(self, delivery: WebhookDelivery) -> None:
         [first] = claim()

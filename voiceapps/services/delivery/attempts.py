@@ -44,7 +44,8 @@ def give_up(rows: Collection[WebhookDelivery], error: str) -> None:
 def _attempt(row: WebhookDelivery, answer: OutboundAnswer, now: datetime) -> WebhookAttempt:
     return WebhookAttempt(
         delivery=row,
-        at=now,
+        # Attempts are counted from the replay on, also where the clock was set back behind it.
+        at=max(now, row.replayed_at or now),
         url=row.url,
         status=answer.status,
         response_body=masked_text(storable(answer.text()))[:MAX_STORED_BODY],
