@@ -41,8 +41,7 @@ def _faults_everywhere(values: Values) -> Iterator[str]:
     for name, key in _secrets(values):
         if len(key) < MIN_KEY_CHARACTERS:
             yield f"{name} {'has a key that is' if name == ROUTE_KEYS else 'is'} shorter than {MIN_KEY_CHARACTERS} characters."
-    if not all(map(_is_fernet_key, values["SIPURI_FIELD_KEYS"])):
-        yield "SIPURI_FIELD_KEYS has a key that is not 32 bytes in URL-safe base64."
+    yield from _bad_field_keys(values["SIPURI_FIELD_KEYS"])
     try:
         token_keys.parse(values["SIPURI_TOKEN_KEYS"])
     except ValueError as error:
@@ -52,6 +51,15 @@ def _faults_everywhere(values: Values) -> Iterator[str]:
     same_address = values["MEDIA_EXTERNAL"][0] == values["MEDIA_INTERNAL"][0]
     if same_address and ranges_overlap(values["RTP_PORTS"], values["RTP_INTERNAL_PORTS"]):
         yield "SIPURI_RTP_PORTS and SIPURI_RTP_INTERNAL_PORTS overlap on one address."
+
+
+def _bad_field_keys(keys: Sequence[str]) -> Iterator[str]:
+    if not any(keys):
+        yield "SIPURI_FIELD_KEYS is empty: it holds commas and no key."
+    elif not all(keys):
+        yield "SIPURI_FIELD_KEYS has an empty key: write one comma between two keys, and none at its ends."
+    elif not all(map(_is_fernet_key, keys)):
+        yield "SIPURI_FIELD_KEYS has a key that is not 32 bytes in URL-safe base64."
 
 
 def _faults_in_production(values: Values) -> Iterator[str]:
