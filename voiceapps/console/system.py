@@ -50,11 +50,11 @@ class NodeAdmin(ReadOnlyAdmin):
 def _want(request: HttpRequest, queryset: QuerySet[Node], state: WantedState) -> None:
     for node in queryset:
         try:
-            nodes.want(node.name, state, actor=operator(request))
+            when = nodes.want(node.name, state, actor=operator(request))
         except nodes.NodeOrderError as error:
             messages.error(request, str(error))
         else:
-            messages.success(request, f"{node.name}: {state.value} within two seconds.")
+            messages.success(request, f"{node.name}: {state.value} {when}.")
 
 
 @admin.register(AuditEntry)

@@ -9,6 +9,7 @@ from django.db import transaction
 from voiceapps.choices import WantedState
 from voiceapps.models import Node
 from voiceapps.rules.reports import NodeBeat
+from voiceapps.selectors import node_health
 from voiceapps.services import audit
 from voiceapps.services.audit import Actor
 
@@ -46,9 +47,12 @@ def beat(report: NodeBeat) -> None:
     )
 
 
+_OBEYS = {"down": "as soon as it is started", "silent": "as soon as it reaches the database"}
+
+
 @transaction.atomic
-def want(name: str, state: WantedState, *, actor: Actor) -> None:
-    """Have a node drain, or take calls again: it obeys within two seconds. Raises UnknownNodeError, DisobedientNodeError."""
+def want(name: str, state: WantedState, *, actor: Actor) -> str:
+    """Have a node drain, or take calls again, and return when it obeys, in words. Raises UnknownNodeError, DisobedientNodeError."""
     node = Node.objects.select_for_update().filter(pk=name).first()
     if node is None:
         raise UnknownNodeError(f"No node is called {name}.")
@@ -58,3 +62,4 @@ def want(name: str, state: WantedState, *, actor: Actor) -> None:
         node.wanted = state
         node.save(update_fields=["wanted"])
         audit.record(actor, "node.want", name, {"wanted": state.value})
+    return _OBEYS.get(node_health(node), "within two seconds")

@@ -120,6 +120,21 @@ def test_it_has_nodes_drain_and_resume() -> None:
     assert {entry.actor for entry in AuditEntry.objects.all()} == {"command node"}
 
 
+@pytest.mark.parametrize(
+    ("state", "ago", "when"), [("down", 0, "as soon as it is started"), ("up", 60, "as soon as it reaches the database")]
+)
+def test_of_one_that_is_not_heard_it_says_so(state: str, ago: float, when: str) -> None:
+    beat("one", state=state, ago=ago)
+    assert command("one", "drain") == f"one: draining {when}\n"
+    assert f"one: up {when}." in press(console(superuser=True), "resume", "one")
+
+
+def test_a_star_that_means_only_others_is_refused_where_nothing_can_drain() -> None:
+    beat("worker-one", role="worker")
+    with pytest.raises(CommandError, match=r"take no calls \(worker-one\)\.$"):
+        command("*", "drain")
+
+
 def test_a_star_names_all_workers_of_a_node_and_a_whole_host() -> None:
     for name in ("sipproxy-one-0", "sipproxy-one-1", "sipproxy-two-0"):
         beat(name)
@@ -135,11 +150,13 @@ def test_a_star_names_all_workers_of_a_node_and_a_whole_host() -> None:
     ("words", "message"),
     [
         (["one"], "Write the names"),
+        (["list"], "`manage.py node` alone lists"),
         (["drain"], "Write the names"),
         (["one", "stop"], "Write the names"),
         (["one", "nobody", "drain"], "No node is called nobody"),
         (["one", "other-*", "drain"], r"No node is called other-\*"),
         (["one", "worker-one", "drain"], "worker-one takes no calls"),
+        (["one", "work*", "drain"], r"work\* means only nodes that take no calls \(worker-one\)\. Those that can drain are one\."),
     ],
 )
 def test_a_word_that_means_nothing_changes_nothing(words: list[str], message: str) -> None:

@@ -36,18 +36,16 @@ class Command(BaseCommand):
             return
         *names, order = words
         if order not in ORDERS or not names:
-            raise CommandError("Write the names, and then drain or resume.")
+            raise CommandError("Write the names, and then drain or resume; `manage.py node` alone lists the nodes.")
         # Each order is signed in the audit trail.
         key_check.ensure(learn=False)
         try:
             with transaction.atomic():
-                told = list(dict.fromkeys(_expanded(names)))
-                for name in told:
-                    nodes.want(name, ORDERS[order], actor=ACTOR)
+                told = {name: nodes.want(name, ORDERS[order], actor=ACTOR) for name in dict.fromkeys(_expanded(names))}
         except nodes.NodeOrderError as error:
             raise CommandError(str(error)) from error
-        for name in told:
-            self.stdout.write(f"{name}: {ORDERS[order].value} within two seconds")
+        for name, when in told.items():
+            self.stdout.write(f"{name}: {ORDERS[order].value} {when}")
 
     def _list(self) -> None:
         self.stdout.write(LINE.format("name", "role", "state", "wanted", "load"))
@@ -56,7 +54,16 @@ class Command(BaseCommand):
 
 
 def _expanded(names: Iterable[str]) -> Iterator[str]:
-    """Yield the names, and for each pattern the nodes that can be told something; one that matches none is a name that nobody has."""
-    known = list(Node.objects.filter(role__in=nodes.OBEYING_ROLES).values_list("name", flat=True))
+    """Yield the names, and for each pattern the nodes that can be told something; one that matches none is a name that nobody has.
+
+    Raises DisobedientNodeError for one that matches others only.
+    """
+    roles = dict(Node.objects.values_list("name", "role"))
+    obeying = [name for name, role in roles.items() if role in nodes.OBEYING_ROLES]
     for name in names:
-        yield from matching(known, name) or [name]
+        found = matching(obeying, name)
+        others = [] if found or name in roles else matching(roles, name)
+        if others:
+            words = f"{name} means only nodes that take no calls ({', '.join(others)})"
+            raise nodes.DisobedientNodeError(f"{words}. Those that can drain are {', '.join(obeying)}." if obeying else f"{words}.")
+        yield from found or [name]
