@@ -119,7 +119,7 @@ def test_where_packets_may_have_to_go_another_way_they_are_routed(lab: MediaLab,
         return count(lab, "sipuri_relay_kernel_flows") == 2
 
     lab.until(back, what="the kernel has them again")
-    assert obstacle in lab.log()
+    lab.until(lambda: obstacle in lab.log(), what="the log names it")
     for _ in range(20):
         calls.talk()
     assert direct(lab) == 0
@@ -159,4 +159,4 @@ def test_if_only_the_short_way_is_taken_away_calls_go_on(lab: MediaLab, calls: C
     lab.until(failed, what="the relay sees that its table is gone")
     for _ in range(20):
         calls.talk()
-    assert "media_plane_failed" in lab.log()
+    lab.until(lambda: "media_plane_failed" in lab.log(), what="the log says so")

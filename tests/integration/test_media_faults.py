@@ -188,7 +188,7 @@ def test_where_forwarding_is_dropped_calls_stay_here(lab: MediaLab) -> None:
         for _ in range(30):
             calls.talk()
         assert count(lab, "sipuri_relay_kernel_flows") == 0
-        assert "media_lost_in_kernel" in lab.log()
+        lab.until(lambda: "media_lost_in_kernel" in lab.log(), what="the log says so")
 
 
 def test_rules_that_somebody_flushed_are_missed_and_made_anew(lab: MediaLab) -> None:
@@ -205,7 +205,7 @@ def test_rules_that_somebody_flushed_are_missed_and_made_anew(lab: MediaLab) -> 
         lab.until(lab.goes_first, what="packets go before ordinary programs again, now that they pass through the relay")
         calls.talk()
         assert rtp_packets(calls.ng.delete("call-0")) > 0
-        assert "media_plane_failed" in lab.log()
+        lab.until(lambda: "media_plane_failed" in lab.log(), what="the log says so")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_what_the_kernel_lacks_is_said_in_one_sentence(lab: MediaLab, command: s
     subprocess.run(["ip", "netns", "exec", lab.hosts["relay"], *command.split()], check=True)
     lab.plane = "auto"
     lab.start()
-    assert missing in lab.log()
+    lab.until(lambda: missing in lab.log(), what="the log names it")
     assert count(lab, "sipuri_relay_kernel_on") == 0
     with ExitStack() as ends:
         Calls(lab, 1, ends).talk()

@@ -163,6 +163,7 @@ def test_item_21_a_full_disk_costs_no_call(tmp_path: Path) -> None:
                 for number in range(20):
                     ng.delete(f"more-{number}")
             calls.said += 1
+            lab.until(lambda: "journal_written_again" in lab.log(), what="the journal is written again")
             lab.kill()
             lab.start()
             assert ng_list(lab) == [b"call-0"]
