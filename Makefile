@@ -92,7 +92,7 @@ soak-media: .venv/dev  ## 100,000 short sessions through the relay, after which 
 	@deploy/need-packages iproute2 nftables
 	@$(BIN)/python -m tests.soak.media_sessions
 
-chaos: .venv/dev  ## calls while every role dies, stops, drains or starves: what each costs, on one host and on two (root; three quarters of an hour)
+chaos: .venv/dev  ## calls while every role dies, stops, drains or starves: what each costs, on one host and on two (root; half an hour)
 	@deploy/need-packages espeak-ng iproute2 nftables postgresql redis-server bind9 bind9-dnsutils
 	@$(BIN)/python -m tests.chaos
 
