@@ -11,12 +11,11 @@ from pathlib import Path
 
 from callflow.aio.octet_file import OctetFile
 from callflow.aio.spool import has_room
-from callflow.audio.octets import Octets
+from callflow.audio.octets import Octets, blocks
 
 MAX_CACHED_PROMPTS = 5_000
 MAX_CACHED_BYTES = 1024**3
 """A day and a half of speech. Beyond either, the least recently used files are deleted until a quarter of both is free."""
-_BLOCK_BYTES = 64 * 1024
 
 
 class PromptCache:
@@ -81,8 +80,7 @@ def _write_whole(path: Path, sound: Octets) -> None:
     """Write a file under another name first, of which nothing is left if the disk is full; raises OSError."""
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         try:
-            for at in range(0, len(sound), _BLOCK_BYTES):
-                file.write(sound[at : at + _BLOCK_BYTES])
+            file.writelines(blocks(sound))
             file.flush()
             os.replace(file.name, path)
         except OSError:

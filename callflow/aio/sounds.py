@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from weakref import WeakValueDictionary
@@ -16,6 +15,7 @@ from weakref import WeakValueDictionary
 from callflow.aio.convert import to_ulaw
 from callflow.aio.fair_gate import FairGate
 from callflow.aio.spool import Spool, Spooled
+from callflow.audio.octets import blocks
 from callflow.audio.wav import Wav, WavError
 from callflow.engine.effects import AudioWanted
 from voiceapps.daemon.outbound import TooLargeError, WebhookClient
@@ -27,7 +27,6 @@ MAX_DECODERS = 2
 """Files decoded at once."""
 MAX_THREADS = 2 * MAX_DECODERS
 """Those that are not decoding write downloads."""
-_BLOCK_BYTES = 64 * 1024
 
 
 class SoundUnavailable(Exception):
@@ -81,7 +80,7 @@ class SoundFetcher:
         """Return the sound of a download, which may have been made of an equal one already."""
         file = self._decompressed(download) if is_compressed(coding) else download
         digest = hashlib.blake2b(digest_size=32)
-        for block in _blocks(file):
+        for block in blocks(file):
             digest.update(block)
         known = self._playing.get(digest.digest())
         if known is not None:
@@ -93,7 +92,7 @@ class SoundFetcher:
         """Return a download without its Content-Encoding; what is not so compressed stays as it is."""
         plain = self._spool.new()
         try:
-            for part in decompressed_parts(_blocks(download), MAX_SOUND_BYTES):
+            for part in decompressed_parts(blocks(download), MAX_SOUND_BYTES):
                 plain.append(part)
         except ValueError:
             return download
@@ -108,7 +107,3 @@ def decode_sound(file: Spooled) -> None:
     if file[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0):
         raise WavError("It is an mp3 file; only wav can be played.")
     to_ulaw(file, Wav.parse(file))
-
-
-def _blocks(file: Spooled) -> Iterator[bytes]:
-    return (file[at : at + _BLOCK_BYTES] for at in range(0, len(file), _BLOCK_BYTES))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
+
+_BLOCK_OCTETS = 64 * 1024
 
 
 class Octets(Protocol):
@@ -13,3 +16,8 @@ class Octets(Protocol):
 
     def __getitem__(self, part: slice, /) -> bytes:
         """Return a part, cut where the octets end."""
+
+
+def blocks(octets: Octets) -> Iterator[bytes]:
+    """Yield octets block by block, as they need not be in memory."""
+    return (octets[at : at + _BLOCK_OCTETS] for at in range(0, len(octets), _BLOCK_OCTETS))
