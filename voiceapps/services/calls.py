@@ -35,6 +35,7 @@ SWEPT_AT_ONCE = 1_000
 
 _END_COLUMNS = ("state", "answered_at", "ended_at", "end_class", "end_reason", "sip_status", "error_message", "error_id", "tag")
 _ADMITTED = BulkInsert(Call, key=("call_id",), update=("proxy_node",))
+_ANSWERED = BulkUpdate(Call, update=("state", "answered_at", "callflow_node"))
 _ENDED = BulkUpdate(Call, update=_END_COLUMNS)
 _EVENTS = BulkInsert(CallEvent)
 _MEDIA = BulkInsert(MediaLeg, key=("call_id", "leg"), update=("node", "at", *FIGURE_NAMES, "final"))
@@ -50,13 +51,15 @@ def admit(reports: Sequence[r.CallAdmitted], boot: str = "") -> None:
 
 def answer(reports: Sequence[r.CallAnswered], boot: str = "") -> None:
     """Mark calls as answered when the caller's ACK arrived; from then on this boot of their call-flow node holds them."""
-    ensure(*(report.call for report in reports))
-    open_calls.hold_by_callflow([(report.call, report.node) for report in reports if _mark_answered(report)], boot)
+    first = {report.call.call_id: report for report in reversed(reports)}
+    there = _ensured([report.call for report in first.values()])
+    waiting = [report for call_id, report in first.items() if there[call_id].state == CallState.INITIATED]
+    _ANSWERED.write({report.call.call_id: _answer_row(report) for report in waiting})
+    open_calls.hold_by_callflow([(report.call, report.node) for report in waiting], boot)
 
 
-def _mark_answered(report: r.CallAnswered) -> bool:
-    waiting = Call.objects.filter(pk=report.call.call_id, state=CallState.INITIATED)
-    return bool(waiting.update(state=CallState.ANSWERED, answered_at=_when(report.at), callflow_node=report.node))
+def _answer_row(report: r.CallAnswered) -> dict[str, object]:
+    return {"state": CallState.ANSWERED, "answered_at": _when(report.at), "callflow_node": report.node}
 
 
 def end(reports: Sequence[r.CallEnded]) -> int:
@@ -65,11 +68,7 @@ def end(reports: Sequence[r.CallEnded]) -> int:
     A second end changes nothing, unless the first one was only the guess that the node is lost. Its webhook has gone out.
     """
     first = {report.call.call_id: report for report in reversed(reports)}
-    there = _locked(first)
-    missing = [report.call for call_id, report in first.items() if call_id not in there]
-    if missing:
-        ensure(*missing)
-        there |= _locked(call.call_id for call in missing)
+    there = _ensured([report.call for report in first.values()])
     changed = [call_id for call_id, held in there.items() if held.is_up]
     corrected = [call_id for call_id, held in there.items() if held.was_lost and first[call_id].reason is not EndReason.NODE_LOST]
     _ENDED.write({call_id: _end_row(first[call_id]) for call_id in (*changed, *corrected)})
@@ -102,15 +101,27 @@ class _Locked(NamedTuple):
         return not self.is_up and self.end_reason == EndReason.NODE_LOST
 
 
+def _ensured(calls: Sequence[r.CallFacts]) -> dict[str, _Locked]:
+    """Lock calls, of which those are created that do not exist yet, and return what is known of each."""
+    there = _locked(call.call_id for call in calls)
+    missing = [call for call in calls if call.call_id not in there]
+    if missing:
+        ensure(*missing)
+        there |= _locked(call.call_id for call in missing)
+    return there
+
+
 def _locked(call_ids: Iterable[str]) -> dict[str, _Locked]:
     """Lock the calls that exist, and return what is known of each."""
     ids = sorted(set(call_ids))
     if not ids:
         return {}
+    # Few lengths are few statements to plan: what is missing to the next power of two is the last id once more.
+    ids += ids[-1:] * ((1 << (len(ids) - 1).bit_length()) - len(ids))
     return {call_id: _Locked(*known) for call_id, *known in fetch_prepared(_lock_statement(connection.vendor, len(ids)), ids)}
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=64)
 def _lock_statement(_vendor: str, count: int) -> str:
     # Locking in one order prevents deadlocks between two processes.
     rows = Call.objects.select_for_update(of=("self",)).filter(pk__in=[str(number) for number in range(count)]).order_by("pk")

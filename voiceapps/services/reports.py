@@ -76,7 +76,7 @@ def forget_boots(node: str, living: Collection[str]) -> None:
 
 def write_reports(batch: Sequence[r.Report], boot: str = "") -> None:
     """Write reports of a boot, all or nothing; raises whatever one bad report raises."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         for kind, write in _WRITERS.items():
             alike = [report for report in batch if type(report) is kind]
             if alike:
