@@ -42,6 +42,18 @@ def test_an_existing_key_is_added_to() -> None:
     assert RefusedAttempt.objects.values_list("count", "last_at", "status").get() == (9, last, 401)
 
 
+@pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200])
+def test_rows_that_are_written_together_are_those_of_a_loop(count: int) -> None:
+    row = application()
+    # Ports of different sizes, as numbers, are one type to the database.
+    rows = [call_row(facts(row, number)) | {"source_port": 40_000 if number % 3 else 80} for number in range(count)]
+    insert = BulkInsert(Call, key=("call_id",), update=("proxy_node",))
+    insert.write(rows[::2])
+    insert.write([one | {"proxy_node": f"p{number}"} for number, one in enumerate(rows)])
+    found = Call.objects.order_by("call_id").values_list("call_id", "source_port", "proxy_node")
+    assert list(found) == [(one["call_id"], one["source_port"], f"p{number}") for number, one in enumerate(rows)]
+
+
 def test_an_update_changes_the_named_columns_of_the_named_rows() -> None:
     row = application()
     BulkInsert(Call).write([call_row(facts(row, number)) for number in range(3)])
