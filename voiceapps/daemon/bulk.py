@@ -2,7 +2,8 @@
 
 With model objects each report costs one to three queries and half a millisecond to build them. Here one statement, which PostgreSQL
 plans once, writes many rows: new ones together, `MAX_TOGETHER` at most, changes in a pipeline (psycopg's), without waiting for the
-answer to each. Columns, defaults and conversions still come from the model. Both databases know `ON CONFLICT` (PostgreSQL 9.5, SQLite 3.24).
+answer to each. Columns, defaults and conversions still come from the model. Both databases know `ON CONFLICT` (PostgreSQL 9.5,
+SQLite 3.24).
 """
 
 from __future__ import annotations

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Collection
 from dataclasses import replace
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from voiceapps.daemon.database import DatabaseExecutor, blames_the_rows
-from voiceapps.daemon.lanes import Lane, MemoryLane
+from voiceapps.daemon.lanes import MAX_BATCH, Lane, MemoryLane
 from voiceapps.daemon.ledger import Ledger
 from voiceapps.rules.reports import Batch, LadderMessage, MediaNotice, NodeBeat, RefusalSeen, Report
 
@@ -107,11 +108,18 @@ class ReportWriter:
                 return
 
     async def _flush(self) -> bool:
+        """Write what there is. What comes meanwhile waits for the next time, or batches would be as small as the database is quick."""
+        emptied: list[Lane] = []
         try:
-            while (work := self._next()) is not None:
+            while (work := self._next(emptied)) is not None:
                 batch, lane = work
                 await self._write(batch)
                 self._drop(batch, lane)
+                if lane is not None and len(batch.reports) < MAX_BATCH and not self._closing:
+                    emptied.append(lane)
+            if emptied:
+                # A lane may hold more than it showed, behind a gap between the numbers.
+                self._wake.set()
             await self._forget_older()
         except Exception as error:  # noqa: BLE001  # whatever it is, all later reports wait for this task
             log.warning("records_wait", error=f"{type(error).__name__}: {error}", journalled=len(self._calls), queued=len(self._traces))
@@ -128,8 +136,8 @@ class ReportWriter:
         except OSError as error:
             log.warning("journal_not_synced", error=str(error))
 
-    def _next(self) -> tuple[Batch, Lane | None] | None:
-        """Return what is to be written next, and the lane that it came from.
+    def _next(self, emptied: Collection[Lane] = ()) -> tuple[Batch, Lane | None] | None:
+        """Return what is to be written next, and the lane that it came from, which is none of the emptied ones.
 
         Older boots come before the beat of this one, calls before traces; and the last beat, which says that the node is down, after calls.
         """
@@ -140,11 +148,11 @@ class ReportWriter:
             if (batch := self._older[0].batch()) is not None:
                 return batch, self._older[0]
             self._older.popleft().close()
-        if (batch := self._calls.batch()) is not None:
+        if self._calls not in emptied and (batch := self._calls.batch()) is not None:
             return batch, self._calls
         if beat:
             return beat
-        batch = self._traces.batch()
+        batch = None if self._traces in emptied else self._traces.batch()
         return None if batch is None else (batch, self._traces)
 
     async def _forget_older(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,6 +134,30 @@ async def test_calls_do_not_wait_behind_messages_and_beats_behind_nothing(
     await writer.start()
     await until(lambda: len(kept.written) == 4)
     assert kept.written == [beat(2), admitted(1), message(1), message(2)]
+    await writer.close()
+
+
+async def test_what_comes_during_a_write_waits_for_the_next_one(
+    database: DatabaseExecutor, registry: CollectorRegistry, tmp_path: Path
+) -> None:
+    kept = Kept(tmp_path)
+    writer = ReportWriter(database, kept.ledger, "n", registry=registry)
+    later: Iterator[Report] = iter([admitted(2), message(3), beat(4)])
+
+    def come(_: Report) -> None:
+        for report in later:
+            writer.put(report)
+            return
+
+    kept.refuses = come
+    writer.put(admitted(0))
+    writer.put(message(1))
+    assert await writer._flush()
+    assert kept.written == [admitted(0), message(1)]
+    assert writer._wake.is_set()
+    assert await writer._flush()
+    # Beats never wait.
+    assert kept.written[2:] == [admitted(2), beat(4), message(3)]
     await writer.close()
 
 
