@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from callflow.aio.media import MediaEndpoint, agreement_of, new_session
-from callflow.aio.recorder import Recorder
+from callflow.aio.recordings.recorder import Recorder
 from callflow.aio.services import Services
 from callflow.audio.digit_method import DigitMethod, DigitMethodChoice
 from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, PlaybackFinished

@@ -8,11 +8,11 @@ from collections.abc import Callable, Coroutine
 
 import structlog
 
-from callflow.aio.recorder import Recorder, RecordingFailed
+from callflow.aio.recordings.recorder import Recorder, RecordingFailed
 from callflow.aio.services import Services
-from callflow.aio.sounds import SoundUnavailable
-from callflow.aio.speech import SpeechUnavailable
-from callflow.aio.spool import NoRoomError
+from callflow.aio.sounds.fetcher import SoundUnavailable
+from callflow.aio.sounds.speech import SpeechUnavailable
+from callflow.aio.sounds.spool import NoRoomError
 from callflow.engine.call_engine import CallEngine
 from callflow.engine.effects import ApplicationWanted, AudioWanted, FetchDocument, SpeechWanted
 from voiceapps.rules.endings import EndReason

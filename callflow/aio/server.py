@@ -11,12 +11,12 @@ from prometheus_client import CollectorRegistry
 
 from callflow.aio.call import CallShell
 from callflow.aio.metrics import CallflowMetrics
-from callflow.aio.recorder import RecorderPool
+from callflow.aio.recordings.recorder import RecorderPool
 from callflow.aio.services import FindApplication, Services, SipSide
 from callflow.aio.sip_endpoint import SipEndpoint
-from callflow.aio.sounds import SoundFetcher
-from callflow.aio.speech import Speaker
-from callflow.aio.spool import Spool
+from callflow.aio.sounds.fetcher import SoundFetcher
+from callflow.aio.sounds.speech import Speaker
+from callflow.aio.sounds.spool import Spool
 from callflow.config import CallflowConfig
 from callflow.sip.events import AgentEvent, CallArrived, StrangerRefused
 from daemonkit.address import Address

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from callflow.aio.metrics import CallflowMetrics
-from callflow.aio.recorder import RecorderPool
-from callflow.aio.sounds import SoundFetcher
-from callflow.aio.speech import Speaker
+from callflow.aio.recordings.recorder import RecorderPool
+from callflow.aio.sounds.fetcher import SoundFetcher
+from callflow.aio.sounds.speech import Speaker
 from callflow.config import Application, CallflowConfig
 from daemonkit.address import Address
 from voiceapps.daemon.outbound import WebhookClient

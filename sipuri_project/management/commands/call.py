@@ -17,8 +17,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from callflow.aio.phone import RATE, CallFailed, Phone, PhoneCall
-from callflow.aio.sounds import decode_sound
-from callflow.aio.spool import NoRoomError, Spool
+from callflow.aio.sounds.fetcher import decode_sound
+from callflow.aio.sounds.spool import NoRoomError, Spool
 from callflow.audio.wav import WavError
 from daemonkit.sockets import AddressUnavailable
 from mediarelay.rtp.g711 import pcm16_to_ulaw, ulaw_to_pcm16

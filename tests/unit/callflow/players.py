@@ -9,8 +9,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from callflow.aio.sounds import SoundFetcher
-from callflow.aio.spool import Spool, Spooled
+from callflow.aio.sounds.fetcher import SoundFetcher
+from callflow.aio.sounds.spool import Spool, Spooled
 from callflow.audio.agreement import Agreement, Codec
 from callflow.audio.session import AudioSession
 from callflow.engine.effects import AudioWanted

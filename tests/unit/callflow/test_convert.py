@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import soxr
 
-from callflow.aio import convert as module
-from callflow.aio import spool as spool_module
-from callflow.aio.convert import RATE, to_ulaw
-from callflow.aio.spool import Spool
+from callflow.aio.sounds import convert as module
+from callflow.aio.sounds import spool as spool_module
+from callflow.aio.sounds.convert import RATE, to_ulaw
+from callflow.aio.sounds.spool import Spool
 from callflow.audio.wav import Encoding, Wav
 from mediarelay.rtp.g711 import alaw_to_pcm16, pcm16_to_ulaw, ulaw_to_pcm16
 

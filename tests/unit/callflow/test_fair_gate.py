@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from callflow.aio.fair_gate import FairGate
+from callflow.aio.sounds.fair_gate import FairGate
 
 
 class Crowd:

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from callflow.aio import prompt_cache as module
-from callflow.aio.prompt_cache import MAX_CACHED_PROMPTS, PromptCache
+from callflow.aio.sounds import prompt_cache as module
+from callflow.aio.sounds.prompt_cache import MAX_CACHED_PROMPTS, PromptCache
 
 
 def names(directory: Path) -> set[str]:
@@ -61,13 +61,13 @@ def test_nothing_is_left_of_a_sound_that_the_disk_does_not_take(tmp_path: Path, 
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("callflow.aio.prompt_cache.os.replace", fail)
+    monkeypatch.setattr("callflow.aio.sounds.prompt_cache.os.replace", fail)
     PromptCache(tmp_path).write("a", b"x")
     assert names(tmp_path) == set()
 
 
 def test_a_disk_that_is_nearly_full_gets_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("callflow.aio.spool.os.statvfs", lambda _: SimpleNamespace(f_blocks=1000, f_bavail=101, f_frsize=4096))
+    monkeypatch.setattr("callflow.aio.sounds.spool.os.statvfs", lambda _: SimpleNamespace(f_blocks=1000, f_bavail=101, f_frsize=4096))
     cache = PromptCache(tmp_path)
     cache.write("fits", bytes(4096))
     cache.write("does not", bytes(4097))

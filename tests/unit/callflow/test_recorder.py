@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from callflow.aio import recorder as module
-from callflow.aio.recorder import FLUSH_BYTES, MAX_PENDING_WRITES, Recorder, RecorderPool, RecordingFailed
+from callflow.aio.recordings import recorder as module
+from callflow.aio.recordings.recorder import FLUSH_BYTES, MAX_PENDING_WRITES, Recorder, RecorderPool, RecordingFailed
 from mediarelay.rtp.g711 import ulaw_to_pcm16
 
 SECOND = bytes(FLUSH_BYTES)

@@ -15,10 +15,10 @@ import pytest
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from callflow.aio import spool as spool_module
 from callflow.aio.phone import RATE, CallFailed, PhoneCall
-from callflow.aio.speech import Speaker
-from callflow.aio.spool import Spool
+from callflow.aio.sounds import spool as spool_module
+from callflow.aio.sounds.speech import Speaker
+from callflow.aio.sounds.spool import Spool
 from callflow.audio.agreement import Agreement, Codec
 from callflow.bxml.voices import Voice
 from mediarelay.rtp.g711 import pcm16_to_ulaw, ulaw_to_pcm16

@@ -13,10 +13,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from callflow.aio import sounds as module
-from callflow.aio import spool as spool_module
-from callflow.aio.sounds import SoundFetcher, SoundUnavailable, decode_sound
-from callflow.aio.spool import NoRoomError, Spool
+from callflow.aio.sounds import fetcher as module
+from callflow.aio.sounds import spool as spool_module
+from callflow.aio.sounds.fetcher import SoundFetcher, SoundUnavailable, decode_sound
+from callflow.aio.sounds.spool import NoRoomError, Spool
 from callflow.engine.effects import AudioWanted
 from voiceapps.daemon.outbound import WebhookClient
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from callflow.aio.convert import RATE
-from callflow.aio.sounds import decode_sound
-from callflow.aio.speech import MAX_SPEAKERS, PROGRAM, Speaker, SpeechUnavailable
-from callflow.aio.spool import Spool
+from callflow.aio.sounds.convert import RATE
+from callflow.aio.sounds.fetcher import decode_sound
+from callflow.aio.sounds.speech import MAX_SPEAKERS, PROGRAM, Speaker, SpeechUnavailable
+from callflow.aio.sounds.spool import Spool
 from callflow.audio.wav import MAX_CHUNKS, Encoding, Wav, WavError
 from callflow.bxml.voices import LOCALES, Voice
 from mediarelay.rtp.g711 import pcm16_to_alaw, pcm16_to_ulaw, ulaw_to_pcm16

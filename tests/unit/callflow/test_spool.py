@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from callflow.aio import spool as module
-from callflow.aio.octet_file import OctetFile
-from callflow.aio.spool import NoRoomError, Spool, Spooled
+from callflow.aio.sounds import spool as module
+from callflow.aio.sounds.octet_file import OctetFile
+from callflow.aio.sounds.spool import NoRoomError, Spool, Spooled
 
 MEMORY, EACH, DISK = 2_000, 1_000, 5_000
 
@@ -77,7 +77,7 @@ def test_all_sounds_share_the_disk(spool: Spool) -> None:
 )
 def test_a_part_of_the_disk_stays_free(spool: Spool, monkeypatch: pytest.MonkeyPatch, blocks: int, free: int, fits: bool) -> None:
     disk = SimpleNamespace(f_blocks=blocks, f_bavail=free, f_frsize=4096)
-    monkeypatch.setattr("callflow.aio.spool.os.statvfs", lambda _: disk)
+    monkeypatch.setattr("callflow.aio.sounds.spool.os.statvfs", lambda _: disk)
     if fits:
         held(spool, bytes(EACH + 100))
         return
@@ -90,7 +90,7 @@ def test_a_disk_that_fails_says_so(spool: Spool, monkeypatch: pytest.MonkeyPatch
     def fail(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("callflow.aio.octet_file.os.pwrite", fail)
+    monkeypatch.setattr("callflow.aio.sounds.octet_file.os.pwrite", fail)
     with pytest.raises(NoRoomError, match="There is no room for sounds: No space left on device."):
         held(spool, bytes(EACH + 100))
 
@@ -108,7 +108,7 @@ def test_a_disk_that_gives_nothing_back_is_silence(tmp_path: Path, monkeypatch: 
     def fail(*_: object) -> bytes:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("callflow.aio.octet_file.os.pread", fail)
+    monkeypatch.setattr("callflow.aio.sounds.octet_file.os.pread", fail)
     assert (len(sound), sound[0:2]) == (3, b"")
 
 

@@ -12,8 +12,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from callflow.aio.budget import Budget
-from callflow.aio.octet_file import OctetFile
+from callflow.aio.sounds.budget import Budget
+from callflow.aio.sounds.octet_file import OctetFile
 
 MAX_MEMORY_EACH = 512 * 1024
 """The longest sound in memory: a minute of G.711."""

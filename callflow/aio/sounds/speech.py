@@ -9,10 +9,10 @@ import asyncio
 import hashlib
 from pathlib import Path
 
-from callflow.aio.convert import to_ulaw
-from callflow.aio.fair_gate import FairGate
-from callflow.aio.prompt_cache import PromptCache
-from callflow.aio.spool import Spool, Spooled
+from callflow.aio.sounds.convert import to_ulaw
+from callflow.aio.sounds.fair_gate import FairGate
+from callflow.aio.sounds.prompt_cache import PromptCache
+from callflow.aio.sounds.spool import Spool, Spooled
 from callflow.audio.octets import Octets
 from callflow.audio.wav import Wav, WavError
 from callflow.bxml.voices import Voice

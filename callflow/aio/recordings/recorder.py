@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from callflow.aio.budget import Budget
+from callflow.aio.sounds.budget import Budget
 from mediarelay.rtp.g711 import ulaw_to_pcm16
 
 RATE = 8_000

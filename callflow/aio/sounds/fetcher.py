@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from weakref import WeakValueDictionary
 
-from callflow.aio.convert import to_ulaw
-from callflow.aio.fair_gate import FairGate
-from callflow.aio.spool import Spool, Spooled
+from callflow.aio.sounds.convert import to_ulaw
+from callflow.aio.sounds.fair_gate import FairGate
+from callflow.aio.sounds.spool import Spool, Spooled
 from callflow.audio.octets import blocks
 from callflow.audio.wav import Wav, WavError
 from callflow.engine.effects import AudioWanted

@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from callflow.aio.octet_file import OctetFile
-from callflow.aio.spool import has_room
+from callflow.aio.sounds.octet_file import OctetFile
+from callflow.aio.sounds.spool import has_room
 from callflow.audio.octets import Octets, blocks
 
 MAX_CACHED_PROMPTS = 5_000

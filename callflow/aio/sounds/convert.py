@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from callflow.aio.spool import Spooled
+from callflow.aio.sounds.spool import Spooled
 from callflow.audio.wav import Encoding, Wav
 from mediarelay.rtp.g711 import alaw_to_pcm16, alaw_to_ulaw, pcm16_to_ulaw, ulaw_to_pcm16
 

@@ -1,0 +1,1 @@
+"""Sounds that calls play: fetched or spoken, decoded, and kept within bounds."""
