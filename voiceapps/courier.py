@@ -18,7 +18,7 @@ from prometheus_client import CollectorRegistry
 
 from voiceapps.daemon.database import DatabaseExecutor, blames_the_rows
 from voiceapps.daemon.outbound import WebhookClient
-from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.services.delivery import claims
 from voiceapps.services.delivery.claims import Answered, Claimed
 from voiceapps.services.delivery.pacing import Room

@@ -16,8 +16,8 @@ from callflow.aio.sounds.spool import NoRoomError
 from callflow.engine.call_engine import CallEngine
 from callflow.engine.effects import ApplicationWanted, AudioWanted, FetchDocument, SpeechWanted
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.masking import masked_text, masked_url
-from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.reports import CallFacts, WebhookFetched
 
 log = structlog.get_logger(__name__)

@@ -17,7 +17,7 @@ from callflow.bxml.element import ElementReader, line_of
 from callflow.bxml.errors import BxmlError
 from callflow.bxml.limits import MAX_DEPTH, MAX_DOCUMENT_BYTES
 from callflow.bxml.registry import VERBS, Verb
-from voiceapps.rules.charsets import charset_of, decoded
+from voiceapps.rules.http.charsets import charset_of, decoded
 
 ROOTS = ("Response", "Bxml")
 

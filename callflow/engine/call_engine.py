@@ -44,7 +44,7 @@ from callflow.engine.program import Program
 from callflow.engine.recordings import RecordingBook
 from callflow.engine.states import PHASES, Move, Phase
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.outbound import OutboundAnswer
+from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.rules.reports import CallAnswered, CallFacts
 from voiceapps.rules.webhook_bodies import CallerDetails, CallView
 

@@ -16,8 +16,8 @@ from callflow.engine.urls import resolve
 from callflow.engine.verbs import STEPS
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.outbound import OutboundAnswer
-from voiceapps.rules.target import joined
+from voiceapps.rules.http.outbound import OutboundAnswer
+from voiceapps.rules.http.target import joined
 from voiceapps.rules.webhook_bodies import CallView, Payload
 
 _NAMES = {verb: name for name, verb in VERBS.items()}

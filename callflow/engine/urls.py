@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from callflow.bxml import Webhook
-from voiceapps.rules.target import joined
+from voiceapps.rules.http.target import joined
 
 
 def resolve(webhook: Webhook, base_url: str) -> Webhook:

@@ -15,7 +15,7 @@ from tests.support.calls import STARTED, end, fetched, place, queued
 from tests.unit.voiceapps.builders import attempted
 from voiceapps.models import AuditEntry, WebhookAttempt, WebhookDelivery
 from voiceapps.models.webhooks import MAX_SHOWN_ATTEMPTS
-from voiceapps.rules.outbound import OutboundAnswer
+from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.services.delivery import claims
 from voiceapps.services.delivery.pacing import Room
 

@@ -25,9 +25,9 @@ from yarl import URL
 from voiceapps.daemon.outbound_failures import sentence
 from voiceapps.daemon.outbound_guard import guarded_socket, plain_socket
 from voiceapps.daemon.outbound_names import NameResolver
-from voiceapps.rules.content_coding import decompressed
-from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
-from voiceapps.rules.target import Target
+from voiceapps.rules.http.content_coding import decompressed
+from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.rules.http.target import Target
 
 MAX_RESPONSE_BYTES = 64 * 1024
 MAX_URL_LENGTH = 2048

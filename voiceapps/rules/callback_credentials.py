@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from voiceapps.rules.target import Target
+from voiceapps.rules.http.target import Target
 
 URL_FIELDS = {
     "initiated_url": ("callInitiatedCallbackUrl", "callback_username"),

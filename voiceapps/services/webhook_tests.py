@@ -22,8 +22,8 @@ from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.models import VoiceApplication
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.document_check import CheckDocument, DocumentCheck
+from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.masking import masked_text, masked_url
-from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.reports import CallFacts
 
 # A test occupies a thread of the web role until a slow backend has answered twice. This leaves threads for other requests, and an

@@ -19,7 +19,7 @@ from callflow.audio.octets import blocks
 from callflow.audio.wav import Wav, WavError
 from callflow.engine.effects import AudioWanted
 from voiceapps.daemon.outbound import TooLargeError, WebhookClient
-from voiceapps.rules.content_coding import decompressed_parts, is_compressed
+from voiceapps.rules.http.content_coding import decompressed_parts, is_compressed
 
 MAX_SOUND_BYTES = 32 * 1024 * 1024
 """Longest file that is fetched: an hour of G.711, three minutes of CD stereo."""

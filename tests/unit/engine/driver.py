@@ -11,7 +11,7 @@ from callflow.bxml import Webhook
 from callflow.config import Application, CallflowConfig
 from callflow.engine.call_engine import CallEngine
 from callflow.engine.effects import Answer, ApplicationWanted, Effect, FetchDocument, Play, SpeechWanted, WriteReport
-from voiceapps.rules.outbound import OutboundAnswer
+from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.rules.reports import CallEnded, CallFacts
 from voiceapps.rules.webhook_bodies import CallerDetails
 

@@ -27,7 +27,7 @@ from callflow.engine.limits import MAX_DOCUMENTS, MAX_ERROR_MESSAGE
 from callflow.engine.states import GATHERING, PHASES, Gathering, Phase
 from tests.unit.engine.driver import APPLICATION, EPOCH, Driver, with_fallback
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.outbound import OutboundAnswer
+from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.rules.reports import CallAnswered
 
 S = TypeVar("S")

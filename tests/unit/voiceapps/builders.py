@@ -7,8 +7,8 @@ from typing import Any
 
 from voiceapps.models import Account, VoiceApplication, WebhookDelivery
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.inbound_sip import InboundSipPatch
-from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.reports import CallEnded, CallFacts
 from voiceapps.services import applications
 from voiceapps.services.accounts import ensure_account

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voiceapps.rules.charsets import charset_of, decoded
-from voiceapps.rules.outbound import OutboundAnswer
+from voiceapps.rules.http.charsets import charset_of, decoded
+from voiceapps.rules.http.outbound import OutboundAnswer
 
 
 @pytest.mark.parametrize(

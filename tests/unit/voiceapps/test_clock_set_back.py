@@ -14,7 +14,7 @@ from tests.unit.voiceapps.test_deliveries import HERE, claim
 from voiceapps import tasks
 from voiceapps.models import FailingHost, Node, WebhookAttempt, WebhookDelivery
 from voiceapps.rules.bans import BanReason
-from voiceapps.rules.outbound import OutboundAnswer
+from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.rules.reports import CallAdmitted, NodeBeat, SourceBanned
 from voiceapps.selectors import active_bans, known_nodes, live_nodes, node_health, node_pool
 from voiceapps.services import calls

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from tests.unit.voiceapps.builders import application, attempted, ended, facts
 from voiceapps.models import AuditEntry, WebhookDelivery
-from voiceapps.rules.outbound import OutboundAnswer
+from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.services.reports import write_reports
 
 pytestmark = pytest.mark.django_db

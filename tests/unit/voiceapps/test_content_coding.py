@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voiceapps.rules.content_coding import decompressed, decompressed_parts
+from voiceapps.rules.http.content_coding import decompressed, decompressed_parts
 
 
 @given(st.binary(max_size=200))

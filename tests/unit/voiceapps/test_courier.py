@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from voiceapps import courier as module
 from voiceapps.courier import Courier, CourierThread
 from voiceapps.daemon.database import DatabaseExecutor
-from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.services.delivery import claims
 from voiceapps.services.delivery.claims import Answered, Claimed
 from voiceapps.services.delivery.pacing import MAX_TO_HOST, Destination, Room

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from tests.unit.voiceapps.builders import application, ended, facts
 from voiceapps.models import FailingHost, WebhookAttempt, WebhookDelivery
-from voiceapps.rules.outbound import OutboundAnswer
+from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.services.delivery import attempts, claims, failing_hosts
 from voiceapps.services.delivery.claims import Answered, Claimed
 from voiceapps.services.delivery.pacing import MAX_OF_ACCOUNT, MAX_TO_HOST, REST_AFTER, Destination, Room

@@ -18,8 +18,8 @@ from voiceapps import selectors
 from voiceapps.daemon.admission_reads import admission_snapshots
 from voiceapps.models import Call, VoiceApplication, WebhookDelivery
 from voiceapps.rules.admission import Reason
+from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.rules.inbound_sip import InboundSipPatch
-from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.rules.reports import CallAdmitted, RefusalSeen
 from voiceapps.services import applications, calls, webhooks
 from voiceapps.services.delivery import claims

@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from voiceapps.daemon.outbound import MAX_RESPONSE_BYTES, WebhookClient, signing_secret
 from voiceapps.daemon.outbound_guard import is_public
-from voiceapps.rules.outbound import OutboundRequest
+from voiceapps.rules.http.outbound import OutboundRequest
 
 KEY = b"k" * 32
 SECONDS = 10.0

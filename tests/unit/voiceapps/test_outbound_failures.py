@@ -15,7 +15,7 @@ from aiohttp.abc import AbstractResolver
 
 from tests.unit.voiceapps.scripted_server import OK, scripted
 from voiceapps.daemon.outbound import WebhookClient
-from voiceapps.rules.outbound import OutboundRequest
+from voiceapps.rules.http.outbound import OutboundRequest
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from tests.unit.voiceapps.scripted_server import OK, scripted
 from voiceapps.daemon.outbound import MAX_REDIRECTS, MAX_RESPONSE_BYTES, WebhookClient, signing_secret
-from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 
 KEY = b"k" * 32
 CLOSE = b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voiceapps.rules.outbound import OutboundAnswer
+from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.services.delivery.pacing import (
     FIRST_PLACES,
     MAX_OF_ACCOUNT,

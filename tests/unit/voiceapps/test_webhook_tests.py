@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.voiceapps.builders import application
-from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.services import webhook_tests
 from voiceapps.services.webhook_tests import MAX_RUNNING, MAX_SHOWN_BODY, TooManyRunningError
 

@@ -10,7 +10,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser, JSONParser
 from rest_framework.utils import json
 
-from voiceapps.rules.charsets import decoded
+from voiceapps.rules.http.charsets import decoded
 
 MAX_DEPTH = 20
 """Levels of arrays and objects in a body."""

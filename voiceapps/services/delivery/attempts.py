@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from voiceapps.choices import DeliveryState
 from voiceapps.models import WebhookAttempt, WebhookDelivery
+from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.rules.masking import masked_text
-from voiceapps.rules.outbound import OutboundAnswer
 from voiceapps.services.call_rows import storable
 
 RETRY_SECONDS = (5, 30, 120, 600, 3600)

@@ -23,7 +23,7 @@ from django.utils import timezone
 from voiceapps import fields
 from voiceapps.choices import DeliveryState
 from voiceapps.models import FailingHost, WebhookDelivery
-from voiceapps.rules.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.services.delivery import attempts, failing_hosts
 from voiceapps.services.delivery.pacing import Destination, Room
 

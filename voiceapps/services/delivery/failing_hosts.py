@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from voiceapps.models import FailingHost
-from voiceapps.rules.outbound import OutboundAnswer
+from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.services.delivery.pacing import REST_AFTER, REST_SECONDS, Destination, is_failure
 
 MAX_HOSTS = 500

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple, Self
 
-from voiceapps.rules.outbound import OutboundAnswer
-from voiceapps.rules.target import Target
+from voiceapps.rules.http.outbound import OutboundAnswer
+from voiceapps.rules.http.target import Target
 
 MAX_SENDING = 384
 MAX_OF_ACCOUNT = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from voiceapps.rules.charsets import decoded
+from voiceapps.rules.http.charsets import decoded
 
 
 @dataclass(frozen=True, slots=True)
