@@ -6,6 +6,8 @@ from django.db.models import TextChoices
 
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.bans import BanReason
+from voiceapps.rules.call_orders import OrderKind as Kind
+from voiceapps.rules.call_orders import Outcome
 from voiceapps.rules.endings import EndClass, EndReason
 from voiceapps.rules.reports import Role
 
@@ -28,6 +30,11 @@ MEDIA = "RTP"
 """Stands in the column of the transport for a relay's notice among a call's SIP messages."""
 
 
+DOCUMENT = "XML"
+"""The same for a notice of the call flow."""
+NOTICES = (MEDIA, DOCUMENT)
+
+
 class CallState(TextChoices):
     """The state of a call, as call control shows it."""
 
@@ -42,6 +49,25 @@ class DeliveryState(TextChoices):
     PENDING = "pending", "pending"
     DELIVERED = "delivered", "delivered"
     FAILED = "failed", "failed"
+
+
+class OrderKind(TextChoices):
+    """What the API orders of a call."""
+
+    COMPLETE = Kind.COMPLETE, "hang up"
+    REDIRECT = Kind.REDIRECT, "redirect"
+    DOCUMENT = Kind.DOCUMENT, "run a document"
+    RECORDING = Kind.RECORDING, "pause or resume recording"
+
+
+class OrderState(TextChoices):
+    """The state of an order for a call; those behind `TAKEN` say what came of it."""
+
+    WAITING = "waiting", "waiting"
+    TAKEN = "taken", "taken"
+    DONE = Outcome.DONE, "done"
+    OVER = Outcome.OVER, "the call was over"
+    IDLE = Outcome.IDLE, "nothing was being recorded"
 
 
 class NodeState(TextChoices):

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from voiceapps.choices import MEDIA, CallState, NodeState, WantedState
+from voiceapps.choices import NOTICES, CallState, NodeState, WantedState
 from voiceapps.models import Ban, Call, CallEvent, MediaLeg, Node, VoiceApplication, WebhookAttempt, WebhookDelivery
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.media_figures import FIGURE_NAMES, MediaFigures
@@ -242,7 +242,9 @@ def _media(call_id: str) -> Iterator[MediaFigures]:
 def call_messages(call_id: str) -> Iterator[StoredMessage]:
     """Yield the first `MAX_MESSAGES` stored messages of a call, in order, with few of them in memory at once."""
     rows = (
-        CallEvent.objects.filter(call_id=call_id).exclude(transport=MEDIA).values_list("at", "transport", "source", "destination", "text")
+        CallEvent.objects.filter(call_id=call_id)
+        .exclude(transport__in=NOTICES)
+        .values_list("at", "transport", "source", "destination", "text")
     )
     for at, transport, source, destination, text in rows[:MAX_MESSAGES].iterator(MESSAGES_AT_ONCE):
         yield StoredMessage(at, transport, source, destination, text)

@@ -11,21 +11,28 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from callflow.aio.call_media import CallMedia
+from callflow.aio.call_streams import CallStreams
 from callflow.aio.call_work import CallWork
 from callflow.aio.services import Services, SipSide
 from callflow.engine.call_engine import CallEngine
 from callflow.engine.effects import (
     Answer,
+    CloseStream,
     Effect,
     HangUp,
+    OpenStream,
+    PauseRecording,
     Play,
     ProbePeer,
+    ResumeRecording,
+    SendDigits,
     StartRecording,
     StopPlaying,
     StopRecording,
     VerbStarted,
     WriteReport,
 )
+from callflow.engine.orders import Order
 from callflow.sip.events import (
     CallAccepted,
     CallArrived,
@@ -42,6 +49,7 @@ from callflow.sip.events import (
 from callflow.sip.sdp_answer import RemoteMedia
 from daemonkit.address import Address
 from daemonkit.alarm import Alarm
+from voiceapps.rules.call_orders import Outcome
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallAnswered, CallEnded, Report
 
@@ -80,6 +88,7 @@ class CallShell:
         self._pumping = False
         self._services = services
         self._sip = sip
+        self._streams = CallStreams(self._engine, services, self._pump)
         self._work = CallWork(self._engine, services, self._pump)
 
     def handle(self, event: SipEvent) -> None:
@@ -87,6 +96,28 @@ class CallShell:
         with bound_contextvars(call_id=self._facts.call_id):
             self._handle(event)
             self._pump()
+
+    @property
+    def call_id(self) -> str:
+        """The call's id."""
+        return self._facts.call_id
+
+    def obey(self, order: Order) -> Outcome:
+        """Leave the document, as the API orders it."""
+        return self._order(lambda: self._engine.obey(order, _now()))
+
+    def set_recording(self, *, on: bool) -> Outcome:
+        """Pause or resume what is being recorded, as the API orders it."""
+        if self._engine.ended:
+            return Outcome.OVER
+        recordings = self._engine.recordings
+        return self._order(recordings.resume if on else recordings.pause, otherwise=Outcome.IDLE)
+
+    def _order(self, carry_out: Callable[[], bool], otherwise: Outcome = Outcome.OVER) -> Outcome:
+        with bound_contextvars(call_id=self._facts.call_id):
+            done = carry_out()
+            self._pump()
+        return Outcome.DONE if done else otherwise
 
     def shut_down(self) -> None:
         """End the call because the daemon stops."""
@@ -188,18 +219,39 @@ class CallShell:
                 self._write(report)
             case Answer() | ProbePeer() | HangUp():
                 self._carry_out_sip(effect)
-            case Play(number, ulaw):
-                self._media.play(number, ulaw)
-            case StopPlaying():
-                self._media.stop_playing()
-            case StartRecording(recording_id, max_seconds):
-                self._media.start_recording(recording_id, max_seconds)
-            case StopRecording(recording_id):
-                recorder = self._media.stop_recording()
-                if recorder:
-                    self._work.finish_recording(recorder, recording_id)
+            case Play() | SendDigits() | StopPlaying():
+                self._carry_out_sound(effect)
+            case StartRecording() | PauseRecording() | ResumeRecording() | StopRecording():
+                self._carry_out_recording(effect)
+            case OpenStream():
+                if self._media.session:
+                    self._streams.open(effect, self._media.session)
+            case CloseStream(stream_id):
+                self._streams.close(stream_id)
             case _:
                 self._work.start(effect)
+
+    def _carry_out_sound(self, effect: Play | SendDigits | StopPlaying) -> None:
+        match effect:
+            case Play(number, ulaw):
+                self._media.play(number, ulaw)
+            case SendDigits(number, digits, tone_ms, interval_ms):
+                self._media.send_digits(number, digits, tone_ms, interval_ms)
+            case StopPlaying():
+                self._media.stop_playing()
+
+    def _carry_out_recording(self, effect: StartRecording | PauseRecording | ResumeRecording | StopRecording) -> None:
+        match effect:
+            case StartRecording():
+                self._media.start_recording(effect)
+            case PauseRecording(recording_id):
+                self._media.pause_recording(recording_id, paused=True)
+            case ResumeRecording(recording_id):
+                self._media.pause_recording(recording_id, paused=False)
+            case StopRecording(recording_id):
+                recorder = self._media.stop_recording(recording_id)
+                if recorder:
+                    self._work.finish_recording(recorder, recording_id)
 
     def _carry_out_sip(self, effect: Answer | ProbePeer | HangUp) -> None:
         match effect:

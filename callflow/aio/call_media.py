@@ -9,10 +9,12 @@ from callflow.aio.media import MediaEndpoint, agreement_of, new_session
 from callflow.aio.recordings.recorder import Recorder
 from callflow.aio.services import Services
 from callflow.audio.digit_method import DigitMethod, DigitMethodChoice
-from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, PlaybackFinished
+from callflow.audio.events import AudioEvent, DigitReceived, PlaybackFinished
+from callflow.audio.inband import InbandDetector
 from callflow.audio.octets import Octets
 from callflow.audio.session import AudioSession
 from callflow.engine.call_engine import CallEngine
+from callflow.engine.effects import StartRecording
 from callflow.sip.sdp_answer import RemoteMedia
 from daemonkit.address import Address
 
@@ -30,9 +32,11 @@ class CallMedia:
         self._on_input = on_input
         self._playing: dict[int, int] = {}
         """The engine's number of each sound that the session plays, by the session's."""
-        self._recorder: Recorder | None = None
+        self._recorders: dict[str, Recorder] = {}
+        """The recordings that run, by their ids."""
         self._services = services
         self._session: AudioSession | None = None
+        self._tones: InbandDetector | None = None
 
     def open(self, host: str) -> Address:
         """Bind the sockets and return where RTP is received; raises OSError."""
@@ -54,13 +58,30 @@ class CallMedia:
             self._session.agree(agreement_of(media))
         elif self._endpoint is not None:
             self._session = new_session(media)
+            self._session.inbound.attach(self._hear)
             self._session.start(time.monotonic())
             self._endpoint.attach(self._session, self._on_audio)
+        self._listen_for_tones(wanted=media.event_payload_type is None)
+
+    def _listen_for_tones(self, *, wanted: bool) -> None:
+        """Have digits heard as tones, from a caller who sends no telephone events."""
+        if self._session is None:
+            return
+        if self._tones is not None:
+            self._session.inbound.detach(self._tones)
+        self._tones = InbandDetector(lambda digit: self._take_digit(digit, DigitMethod.TONE)) if wanted else None
+        if self._tones is not None:
+            self._session.inbound.attach(self._tones)
 
     def pump(self) -> None:
         """Send what is due, and hand on what has arrived."""
         if self._endpoint:
             self._endpoint.pump()
+
+    @property
+    def session(self) -> AudioSession | None:
+        """The audio of the call, from `connect` to `close`."""
+        return self._session
 
     def report_last_packet(self) -> None:
         """Tell the engine when the last packet came."""
@@ -92,25 +113,45 @@ class CallMedia:
         if self._session:
             self._playing[self._session.play(ulaw)] = number
 
+    def send_digits(self, number: int, digits: str, tone_ms: int, interval_ms: int) -> None:
+        """Queue digits; the engine hears of their end under `number`."""
+        if self._session:
+            self._playing[self._session.send_digits(digits, duration_ms=tone_ms, gap_ms=interval_ms)] = number
+
     def stop_playing(self) -> None:
         """Drop what is still to be sent."""
         self._playing.clear()
         if self._session:
             self._session.stop_playing()
 
-    def start_recording(self, recording_id: str, max_seconds: float) -> None:
-        """Start to write the caller's audio to a file."""
+    def start_recording(self, wanted: StartRecording) -> None:
+        """Start to write audio to a file."""
         self._flush()
-        self._recorder = self._services.recorders.start(self._engine.facts.call_id, recording_id, max_seconds)
+        recorder = self._services.recorders.start(
+            self._engine.facts.call_id, wanted.recording_id, wanted.max_seconds, wanted.file_format, wanted.sides
+        )
+        self._recorders[wanted.recording_id] = recorder
+        if self._session:
+            self._session.inbound.attach(recorder.hear_caller)
+            self._session.outbound.attach(recorder.hear_answer)
 
-    def stop_recording(self) -> Recorder | None:
+    def pause_recording(self, recording_id: str, *, paused: bool) -> None:
+        """Leave what is said from now on out of a file, or take it in again."""
+        self._flush()
+        if recording_id in self._recorders:
+            self._recorders[recording_id].paused = paused
+
+    def stop_recording(self, recording_id: str) -> Recorder | None:
         """Stop recording and return the recorder, whose file is to be completed; None if nothing was recorded."""
         self._flush()
-        recorder, self._recorder = self._recorder, None
+        recorder = self._recorders.pop(recording_id, None)
+        if recorder and self._session:
+            self._session.inbound.detach(recorder.hear_caller)
+            self._session.outbound.detach(recorder.hear_answer)
         return recorder
 
     def _flush(self) -> None:
-        """Have the silence up to now reported, so that a recording begins and ends on time."""
+        """Have the silence up to now heard, so that a recording begins and ends on time."""
         if self._session and self._endpoint:
             self._session.flush(time.monotonic())
             self._endpoint.pump()
@@ -118,10 +159,6 @@ class CallMedia:
     def _on_audio(self, event: AudioEvent) -> None:
         now = time.monotonic()
         match event:
-            case AudioReceived(ulaw):
-                if self._recorder:
-                    self._recorder.write(ulaw)
-                self._engine.audio_received(ulaw, now)
             case DigitReceived(digit):
                 self._take_digit(digit, DigitMethod.EVENT)
             case PlaybackFinished(played):
@@ -129,8 +166,9 @@ class CallMedia:
                 if number is not None:
                     self._engine.playback_finished(number, now)
                 self._on_input()
-            case _:
-                pass
+
+    def _hear(self, ulaw: bytes) -> None:
+        self._engine.audio_received(ulaw, time.monotonic())
 
     def _take_digit(self, digit: str, method: DigitMethod) -> None:
         """Hand a digit to the engine, unless the caller sends its digits by another method."""

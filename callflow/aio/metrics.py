@@ -25,6 +25,12 @@ class CallflowMetrics:
             "sipuri_callflow_digits_ignored", "Digits that came by another method than the caller's first", ["method"], registry=registry
         )
         self._ends = Counter("sipuri_callflow_calls_ended", "Calls by how they ended", ["class", "reason"], registry=registry)
+        self._streams = Counter(
+            "sipuri_callflow_stream_losses",
+            "What of streams was dropped or held up: slow, full, flood, fault",
+            ["reason"],
+            registry=registry,
+        )
         self._webhooks = Histogram(
             "sipuri_callflow_webhook_seconds",
             "Time until a webhook that a call waits for has answered",
@@ -52,6 +58,10 @@ class CallflowMetrics:
     def observe(self, name: str, text: str, read: Callable[[], int]) -> None:
         """Export a number that another object keeps."""
         Gauge(f"sipuri_callflow_{name}", text, registry=self._registry).set_function(read)
+
+    def stream_lost(self, reason: str) -> None:
+        """Count a frame that a slow far end did not get, audio without room, a flood that was held up, or a message that makes no sense."""
+        self._streams.labels(reason).inc()
 
     def webhook_answered(self, event_type: str, *, ok: bool, latency_ms: int) -> None:
         """Count a webhook and observe its latency."""

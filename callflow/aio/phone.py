@@ -20,7 +20,7 @@ from contextlib import suppress
 
 from callflow.aio.media import MediaEndpoint, agreement_of, new_session
 from callflow.aio.sip_endpoint import SipEndpoint
-from callflow.audio.events import AudioEvent, AudioReceived, DigitsSent, PlaybackFinished
+from callflow.audio.events import AudioEvent, PlaybackFinished
 from callflow.audio.session import AudioSession
 from callflow.audio.silence import is_loud
 from callflow.sip.events import (
@@ -147,7 +147,7 @@ class PhoneCall:
         """The audio stream and its figures: packets_sent, packets_received, lost, jitter_ms."""
         self.status = 0
         self._closed = asyncio.Event()
-        self._done: set[object] = set()
+        self._done: set[int] = set()
         self._ended_by: str | None = None
         self._hang_up = hang_up
         self._sound_at = 0.0
@@ -188,12 +188,11 @@ class PhoneCall:
             await self._wait(lambda: playing in self._done or self.ended)
 
     async def send_digits(self, digits: str) -> None:
-        """Send digits as telephone events (RFC 4733); return when they have been sent or the call has ended."""
+        """Send digits as telephone events (RFC 4733), or as tones; return when they have been sent or the call has ended."""
         if self.session and digits and not self.ended:
-            self._done.discard(DigitsSent)
-            self.session.send_digits(digits)
+            sending = self.session.send_digits(digits)
             self._media.pump()
-            await self._wait(lambda: DigitsSent in self._done or self.ended)
+            await self._wait(lambda: sending in self._done or self.ended)
 
     async def wait_ended(self, timeout: float) -> str:
         """Return who ended the call, "remote" or "local"; raises TimeoutError."""
@@ -254,6 +253,7 @@ class PhoneCall:
             self.session.agree(agreement_of(media))
             return
         self.session = new_session(media)
+        self.session.inbound.attach(self._hear)
         self.session.start(time.monotonic())
         self._media.attach(self.session, self._on_audio)
 
@@ -264,16 +264,9 @@ class PhoneCall:
             self._news.set()
 
     def _on_audio(self, event: AudioEvent) -> None:
-        match event:
-            case AudioReceived(ulaw):
-                self._hear(ulaw)
-            case DigitsSent():
-                self._done.add(DigitsSent)
-            case PlaybackFinished(number):
-                self._done.add(number)
-            case _:
-                return
-        self._news.set()
+        if isinstance(event, PlaybackFinished):
+            self._done.add(event.number)
+            self._news.set()
 
     def _hear(self, ulaw: bytes) -> None:
         if is_loud(ulaw):
@@ -281,6 +274,7 @@ class PhoneCall:
             if self._sound_from is None:
                 self._sound_from = len(self.heard)
         self.heard += ulaw
+        self._news.set()
 
     async def _wait(self, condition: Callable[[], object]) -> None:
         while not condition():

@@ -18,9 +18,11 @@ from callflow.aio.sounds.fetcher import SoundFetcher
 from callflow.aio.sounds.speech import Speaker
 from callflow.aio.sounds.spool import Spool
 from callflow.config import CallflowConfig
+from callflow.engine.orders import Order
 from callflow.sip.events import AgentEvent, CallArrived, StrangerRefused
 from daemonkit.address import Address
 from voiceapps.daemon.outbound import WebhookClient
+from voiceapps.rules.call_orders import Outcome
 from voiceapps.rules.reports import Report
 
 log = structlog.get_logger(__name__)
@@ -93,6 +95,20 @@ class CallflowServer:
     def idle(self) -> bool:
         """Return whether no call and no task is left."""
         return not self._shells and not self._tasks and len(self._sip_endpoint.agent) == 0
+
+    # What the API orders of one call.
+
+    def obey(self, call_id: str, order: Order) -> Outcome:
+        """Have a call leave its document, or end."""
+        return self._order(call_id, lambda shell: shell.obey(order))
+
+    def set_recording(self, call_id: str, *, on: bool) -> Outcome:
+        """Pause or resume what is being recorded."""
+        return self._order(call_id, lambda shell: shell.set_recording(on=on))
+
+    def _order(self, call_id: str, carry_out: Callable[[CallShell], Outcome]) -> Outcome:
+        shell = next((shell for shell in self._shells.values() if shell.call_id == call_id), None)
+        return Outcome.OVER if shell is None else carry_out(shell)
 
     async def stop(self) -> None:
         """Hang up all calls, give their tasks time to end, and close everything."""

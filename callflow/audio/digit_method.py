@@ -10,6 +10,7 @@ class DigitMethod(StrEnum):
 
     EVENT = "rfc4733"
     INFO = "info"
+    TONE = "tone"
 
 
 class DigitMethodChoice:

@@ -20,13 +20,14 @@ sender that puts the marker on every packet.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from mediarelay.rtp.telephone_event import EventStep, TelephoneEvent, digit_of, schedule
 
-PAUSE = ","
-"""Waits for half a second in a string of digits."""
-PAUSE_FRAMES = 25
+PAUSE_MS = {",": 500, "w": 500, "W": 1_000}
+"""What waits in a string of digits, and for how long."""
+FRAME_MS = 20
 END_PACKETS = 3
 REPEAT_SECONDS = 0.1
 """Within this time the end of a press is repeated."""
@@ -86,13 +87,23 @@ def _begins(packet: _EventPacket, last: _EventPacket) -> bool:
 def plan_digits(digits: str, duration_ms: int, gap_ms: int) -> list[EventStep | None]:
     """Return what each 20 ms slot carries: a packet, or None if nothing is sent; raises ValueError.
 
-    The repeated end packets fill the first slots of the gap.
+    The repeated end packets fill the first slots of the gap, in whose place a pause may stand.
     """
     slots: list[EventStep | None] = []
-    for digit in digits:
-        if digit == PAUSE:
-            slots += [None] * PAUSE_FRAMES
+    for digit, following in zip(digits, digits[1:] + " ", strict=False):
+        if digit in PAUSE_MS:
+            slots += [None] * (PAUSE_MS[digit] // FRAME_MS)
             continue
         slots += schedule(digit, duration_ms)
-        slots += [None] * max(0, -(-gap_ms // 20) - END_PACKETS)
+        if following not in PAUSE_MS:
+            slots += [None] * max(0, -(-gap_ms // FRAME_MS) - END_PACKETS)
     return slots
+
+
+def cut_short(slots: Iterable[EventStep | None]) -> list[EventStep | None]:
+    """Return what is left to be sent of planned slots if no more digits shall be: the end of the press that goes on."""
+    step = next(iter(slots), None)
+    if step is None or step.frame == 0:
+        return []
+    event = step.event if step.event.end else replace(step.event, end=True)
+    return [EventStep(step.frame + number, False, event) for number in range(END_PACKETS)]

@@ -6,14 +6,6 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class AudioReceived:
-    """Fired for each 20 ms of received audio, in order and without gaps."""
-
-    ulaw: bytes
-    """160 octets of µ-law."""
-
-
-@dataclass(frozen=True, slots=True)
 class DigitReceived:
     """Fired once for each telephone event that is a digit, on its first packet."""
 
@@ -21,16 +13,11 @@ class DigitReceived:
 
 
 @dataclass(frozen=True, slots=True)
-class DigitsSent:
-    """Fired after the last digit and its gap."""
-
-
-@dataclass(frozen=True, slots=True)
 class PlaybackFinished:
-    """Fired when the last frame of a `play` has been sent."""
+    """Fired when the last frame of a `play` has been sent, or the last digit of `send_digits` and its gap."""
 
     number: int
-    """What `play` returned."""
+    """What the command returned."""
 
 
-AudioEvent = AudioReceived | DigitReceived | DigitsSent | PlaybackFinished
+AudioEvent = DigitReceived | PlaybackFinished

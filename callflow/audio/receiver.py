@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 from callflow.audio.agreement import Agreement, Codec
 from callflow.audio.dtmf import DigitDetector
-from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived
+from callflow.audio.events import AudioEvent, DigitReceived
 from callflow.audio.frames import FrameAssembler
 from callflow.audio.reorder import ReorderBuffer
+from callflow.audio.taps import Taps
 from mediarelay.rtp.g711 import alaw_to_ulaw
 from mediarelay.rtp.packet import RtpPacket
 from mediarelay.rtp.stats import ReceiveStats
@@ -30,6 +31,8 @@ class Receiver:
 
     def __init__(self, agreement: Agreement, tell: Callable[[AudioEvent], None]) -> None:
         self.stats = ReceiveStats()
+        self.taps = Taps()
+        """Hear the caller's audio."""
         self._tell = tell
         self._kinds: dict[int, Codec | None] = {}
         self._agreed: dict[int, Codec | None] = {}
@@ -93,4 +96,4 @@ class Receiver:
 
     def _report(self, frames: list[bytes]) -> None:
         for frame in frames:
-            self._tell(AudioReceived(frame))
+            self.taps(frame)

@@ -4,6 +4,7 @@ Theory of operation. Slot n begins at `start + n * 0.020` and has the RTP timest
 drift. A slot carries an event packet while digits are sent, else the next frame that `play` queued, else silence: telephones
 and border controllers hang up on a call from which nothing comes for about half a minute. After a late wake-up at most ten
 slots of queued audio are sent at once; earlier slots are skipped, and the audio is delayed. Missed silence is never made up for.
+Live speakers are heard where nothing else is sent, all of them mixed.
 
 A new agreement changes codec, payload type and address from the next slot on. What is queued stays queued, and sequence
 numbers and timestamps continue.
@@ -12,21 +13,27 @@ numbers and timestamps continue.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import reduce
 
 from callflow.audio.agreement import Agreement, Codec
-from callflow.audio.dtmf import plan_digits
-from callflow.audio.events import AudioEvent, DigitsSent, PlaybackFinished
+from callflow.audio.dtmf import cut_short, plan_digits
+from callflow.audio.events import AudioEvent, PlaybackFinished
 from callflow.audio.frames import FRAME_OCTETS, SILENCE_FRAME
+from callflow.audio.live import LiveAudio
 from callflow.audio.octets import Octets
+from callflow.audio.taps import Taps
+from callflow.audio.tones import DigitTones
 from daemonkit.address import Address
-from mediarelay.rtp.g711 import ULAW_SILENCE, ulaw_to_alaw
+from mediarelay.rtp.g711 import ULAW_SILENCE, add_pcm16, pcm16_to_ulaw, ulaw_to_alaw, ulaw_to_pcm16
 from mediarelay.rtp.packet import RtpPacket
 from mediarelay.rtp.telephone_event import EventStep
 
 FRAME_SECONDS = 0.020
 MAX_CATCH_UP = 10
 """Slots that one wake-up may send."""
+MAX_SKIPPED = 3_000
+"""The longest silence that taps hear for slots which nobody sent, as the process stood still: a minute."""
 _SILENCE = {Codec.PCMU: SILENCE_FRAME, Codec.PCMA: ulaw_to_alaw(SILENCE_FRAME)}
 
 
@@ -38,6 +45,10 @@ class Sender:
         self.outbox: list[tuple[bytes, Address]] = []
         self.packets = 0
         self.octets = 0
+        self.live: list[LiveAudio] = []
+        """Who speaks into the session at present."""
+        self.taps = Taps()
+        """Hear what each slot carries, skipped ones as silence."""
         self._tell = tell
         self._ssrc = ssrc
         self._sequence = sequence
@@ -48,7 +59,8 @@ class Sender:
         self._talking = False
         self._plays: deque[tuple[int, Octets, int]] = deque()
         self._next_play = 1
-        self._event_slots: deque[EventStep | None] = deque()
+        self._digits: deque[tuple[int, deque[EventStep | None]]] = deque()
+        """What is left of each string of digits, with its number."""
         self._event_timestamp = 0
 
     @property
@@ -62,23 +74,32 @@ class Sender:
 
     def play(self, ulaw: Octets) -> int:
         """Queue µ-law audio and return the number that `PlaybackFinished` will carry."""
-        number = self._next_play
-        self._next_play += 1
+        number = self._new_number()
         self._plays.append((number, ulaw, 0))
         return number
 
     def stop_playing(self) -> None:
-        """Drop what is queued; no `PlaybackFinished` is fired for it."""
+        """Drop what is queued, digits too; no `PlaybackFinished` is fired for it."""
         self._plays.clear()
+        left = cut_short(self._digits[0][1]) if self._digits else []
+        self._digits.clear()
+        if left:
+            self._digits.append((self._new_number(), deque(left)))
 
-    def send_digits(self, digits: str, duration_ms: int, gap_ms: int) -> None:
-        """Queue digits; raises ValueError for what is no digit, and if telephone events are not agreed on."""
-        if self.agreement.event_payload_type is None:
-            raise ValueError("The far end takes no telephone events.")
+    def send_digits(self, digits: str, duration_ms: int, gap_ms: int) -> int:
+        """Queue digits and return the number that `PlaybackFinished` will carry; raises ValueError for what is no digit.
+
+        They are telephone events where the far end takes those, else tones.
+        """
         slots = plan_digits(digits, duration_ms, gap_ms)
-        if not slots:
-            self._tell(DigitsSent())
-        self._event_slots.extend(slots)
+        if self.agreement.event_payload_type is None:
+            return self.play(DigitTones(digits, duration_ms, gap_ms))
+        number = self._new_number()
+        if slots:
+            self._digits.append((number, deque(slots)))
+        else:
+            self._tell(PlaybackFinished(number))
+        return number
 
     def get_timer(self) -> float | None:
         """Return when the next slot begins; None before the start."""
@@ -89,44 +110,67 @@ class Sender:
         if not self.started:
             return
         current = self._slot_at(now)
-        self._slot = max(self._slot, current - MAX_CATCH_UP + 1 if self._talking else current)
+        self._skip_to(max(self._slot, current - MAX_CATCH_UP + 1 if self._talking else current))
         while self._slot <= current:
             self._send_slot()
             self._slot += 1
-        self._talking = bool(self._plays or self._event_slots)
+        self._talking = bool(self._plays or self._digits or any(self.live))
 
     def timestamp_at(self, now: float) -> int:
         """Return the RTP timestamp of a moment."""
         return self._slot_timestamp(self._slot_at(now)) if self.started else self._timestamp
 
+    def _new_number(self) -> int:
+        number = self._next_play
+        self._next_play += 1
+        return number
+
+    def _skip_to(self, slot: int) -> None:
+        if self.taps:
+            for _ in range(min(slot - self._slot, MAX_SKIPPED)):
+                self.taps(SILENCE_FRAME)
+        self._slot = slot
+
     def _send_slot(self) -> None:
         while self._plays and not self._plays[0][1]:
             self._tell(PlaybackFinished(self._plays.popleft()[0]))
-        if self._event_slots:
-            self._send_event(self._event_slots.popleft())
+        if self._digits:
+            self._send_event()
         elif self._plays:
             self._send_frame()
+            return
+        elif self.live and (frame := _mixed(self.live)) is not None:
+            self._send_audio(frame)
+            return
         else:
             self._write_audio(_SILENCE[self.agreement.codec])
+        self.taps(SILENCE_FRAME)
 
-    def _send_event(self, step: EventStep | None) -> None:
+    def _send_event(self) -> None:
+        number, slots = self._digits[0]
+        step = slots.popleft()
         self._sent_last_slot = False
         kind = self.agreement.event_payload_type
         if step is not None and kind is not None:
             if step.frame == 0:
                 self._event_timestamp = self._slot_timestamp(self._slot)
             self._write(kind, self._event_timestamp, bytes(step.event), marker=step.marker)
-        if not self._event_slots:
-            self._tell(DigitsSent())
+        if not slots:
+            self._digits.popleft()
+            self._tell(PlaybackFinished(number))
 
     def _send_frame(self) -> None:
         number, ulaw, at = self._plays.popleft()
         frame = ulaw[at : at + FRAME_OCTETS].ljust(FRAME_OCTETS, bytes((ULAW_SILENCE,)))
-        self._write_audio(frame if self.agreement.codec is Codec.PCMU else ulaw_to_alaw(frame))
+        self._send_audio(frame)
         if at + FRAME_OCTETS < len(ulaw):
             self._plays.appendleft((number, ulaw, at + FRAME_OCTETS))
         else:
             self._tell(PlaybackFinished(number))
+
+    def _send_audio(self, frame: bytes) -> None:
+        self._write_audio(frame if self.agreement.codec is Codec.PCMU else ulaw_to_alaw(frame))
+        self.taps(frame)
 
     def _write_audio(self, payload: bytes) -> None:
         self._write(self.agreement.payload_type, self._slot_timestamp(self._slot), payload, marker=not self._sent_last_slot)
@@ -153,3 +197,11 @@ class Sender:
 
     def _slot_timestamp(self, slot: int) -> int:
         return (self._timestamp + slot * FRAME_OCTETS) & 0xFFFF_FFFF
+
+
+def _mixed(speakers: Iterable[LiveAudio]) -> bytes | None:
+    """Return what live speakers say in one slot, None for silence."""
+    frames = [frame for speaker in speakers if (frame := speaker.take()) is not None]
+    if len(frames) < 2:
+        return frames[0] if frames else None
+    return pcm16_to_ulaw(reduce(add_pcm16, map(ulaw_to_pcm16, frames)))

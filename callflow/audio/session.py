@@ -15,10 +15,12 @@ from contextlib import suppress
 from callflow.audio.agreement import Agreement
 from callflow.audio.events import AudioEvent
 from callflow.audio.flow import Flow
+from callflow.audio.live import LiveAudio
 from callflow.audio.octets import Octets
 from callflow.audio.receiver import Receiver
 from callflow.audio.rtcp_reports import Reporter
 from callflow.audio.sender import Sender
+from callflow.audio.taps import Taps
 from daemonkit.address import Address
 from mediarelay.rtp.packet import Kind, RtpPacket, classify
 
@@ -35,6 +37,16 @@ class AudioSession:
         self.heard_at: float | None = None
         """When the last RTP or RTCP came."""
         self._flow = Flow()
+
+    @property
+    def inbound(self) -> Taps:
+        """Who hears the far end."""
+        return self._receiver.taps
+
+    @property
+    def outbound(self) -> Taps:
+        """Who hears what the far end hears."""
+        return self._sender.taps
 
     @property
     def packets_sent(self) -> int:
@@ -72,20 +84,31 @@ class AudioSession:
         if agreement.remote:
             self._source_host = agreement.remote[0]
 
+    def join(self, speaker: LiveAudio) -> None:
+        """Have a live speaker heard from now on."""
+        self._sender.live.append(speaker)
+
+    def leave(self, speaker: LiveAudio) -> None:
+        """Have a live speaker heard no longer; one that was not is ignored."""
+        self._sender.live = [other for other in self._sender.live if other is not speaker]
+
     def play(self, ulaw: Octets) -> int:
         """Queue µ-law audio and return the number that `PlaybackFinished` will carry."""
         return self._sender.play(ulaw)
 
     def stop_playing(self) -> None:
-        """Drop what is queued; no `PlaybackFinished` is fired for it."""
+        """Drop what is queued, digits too; no `PlaybackFinished` is fired for it."""
         self._sender.stop_playing()
 
-    def send_digits(self, digits: str, *, duration_ms: int = 100, gap_ms: int = 80) -> None:
-        """Queue digits; `,` waits for 500 ms. Raises ValueError for other characters, and if telephone events are not agreed on."""
-        self._sender.send_digits(digits, duration_ms, gap_ms)
+    def send_digits(self, digits: str, *, duration_ms: int = 100, gap_ms: int = 80) -> int:
+        """Queue digits and return the number that `PlaybackFinished` will carry; raises ValueError for other characters.
+
+        `,` and `w` wait for half a second, `W` for one.
+        """
+        return self._sender.send_digits(digits, duration_ms, gap_ms)
 
     def flush(self, now: float) -> None:
-        """Report all silence up to now, as a recording begins or ends."""
+        """Have taps hear all silence up to now, as a recording begins or ends."""
         self._receiver.flush(now)
 
     # Datagrams, timer and events.

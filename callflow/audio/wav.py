@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Self
 
 from callflow.audio.octets import Octets
+from callflow.audio.sound_error import SoundError
 
 MAX_CHUNKS = 100
 """Chunks of one file; real files have two to five before the audio."""
@@ -21,10 +22,6 @@ _EXTENSIBLE = 0xFFFE
 _EXTENSIBLE_FORMAT_AT = 24
 _FORMAT_OCTETS = _EXTENSIBLE_FORMAT_AT + 2
 """What is read of a format; files may have more."""
-
-
-class WavError(ValueError):
-    """A file that cannot be played; the text says why in one sentence."""
 
 
 class Encoding(IntEnum):
@@ -56,9 +53,9 @@ class Wav:
 
     @classmethod
     def parse(cls, data: Octets) -> Self:
-        """Read a file's chunks up to its audio; raises WavError."""
+        """Read a file's chunks up to its audio; raises SoundError."""
         if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
-            raise WavError("It is not a wav file.")
+            raise SoundError("It is not a wav file.")
         form: tuple[Encoding, int, int] | None = None
         position = 12
         for _ in range(MAX_CHUNKS):
@@ -68,14 +65,14 @@ class Wav:
                 form = _read_format(data[start : start + min(size, _FORMAT_OCTETS)])
             elif name == b"data":
                 if form is None:
-                    raise WavError("Its audio comes before its format.")
+                    raise SoundError("Its audio comes before its format.")
                 encoding, channels, rate = form
                 frame = channels * _BITS[encoding] // 8
                 whole = min(size, len(data) - start) // frame * frame
                 if not whole:
-                    raise WavError("It holds no audio.")
+                    raise SoundError("It holds no audio.")
                 return cls(encoding, channels, rate, start, whole)
-        raise WavError("It has too many chunks.")
+        raise SoundError("It has too many chunks.")
 
 
 def _find_chunk(data: Octets, position: int) -> tuple[bytes, int, int]:
@@ -85,7 +82,7 @@ def _find_chunk(data: Octets, position: int) -> tuple[bytes, int, int]:
     it goes on to the end.
     """
     if position + 8 > len(data):
-        raise WavError("It holds no audio.")
+        raise SoundError("It holds no audio.")
     start = position + 8
     name, size = struct.unpack("<4sI", data[position:start])
     covered = int.from_bytes(data[4:8], "little")
@@ -96,7 +93,7 @@ def _find_chunk(data: Octets, position: int) -> tuple[bytes, int, int]:
 
 def _read_format(chunk: bytes) -> tuple[Encoding, int, int]:
     if len(chunk) < _FORMAT.size:
-        raise WavError("Its format is cut short.")
+        raise SoundError("Its format is cut short.")
     tag, channels, rate, _, _, bits = _FORMAT.unpack_from(chunk)
     if tag == _EXTENSIBLE and len(chunk) >= _EXTENSIBLE_FORMAT_AT + 2:
         (tag,) = struct.unpack_from("<H", chunk, _EXTENSIBLE_FORMAT_AT)
@@ -104,11 +101,11 @@ def _read_format(chunk: bytes) -> tuple[Encoding, int, int]:
         encoding = Encoding(tag)
     except ValueError:
         shown = _NAMES.get(tag, f"format {tag}")
-        raise WavError(f"It holds {shown}; only 16-bit PCM, µ-law and A-law can be played.") from None
+        raise SoundError(f"It holds {shown}; only 16-bit PCM, µ-law and A-law can be played.") from None
     if bits != _BITS[encoding]:
-        raise WavError(f"It has {bits} bits a sample; PCM must have 16, µ-law and A-law 8.")
+        raise SoundError(f"It has {bits} bits a sample; PCM must have 16, µ-law and A-law 8.")
     if channels not in (1, 2):
-        raise WavError(f"It has {channels} channels; only mono and stereo can be played.")
+        raise SoundError(f"It has {channels} channels; only mono and stereo can be played.")
     if not MIN_RATE <= rate <= MAX_RATE:
-        raise WavError(f"It has {rate} samples a second; {MIN_RATE} to {MAX_RATE} can be played.")
+        raise SoundError(f"It has {rate} samples a second; {MIN_RATE} to {MAX_RATE} can be played.")
     return encoding, channels, rate

@@ -92,6 +92,10 @@ class ElementReader:
         """Return the call's new tag: None leaves it alone, the empty string clears it."""
         return None if self.optional("tag") is None else self.limited("tag", "", MAX_TAG_LENGTH)
 
+    def text(self) -> str:
+        """Return the text of an element without children, without the white space around it."""
+        return (self.element.text or "").strip()
+
     def url(self, name: str) -> str | None:
         """Return a URL, absolute or relative, or None if it is absent or empty."""
         value = self.optional(name)

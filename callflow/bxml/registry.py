@@ -5,13 +5,24 @@ from __future__ import annotations
 from typing import Protocol, Self
 
 from callflow.bxml.element import ElementReader
+from callflow.bxml.verbs.background_gather import StartGather, StopGather
+from callflow.bxml.verbs.background_recording import (
+    PauseRecordingVerb,
+    ResumeRecordingVerb,
+    StartRecordingVerb,
+    StopRecordingVerb,
+)
 from callflow.bxml.verbs.gather import Gather
 from callflow.bxml.verbs.hangup import Hangup
 from callflow.bxml.verbs.pause import Pause
 from callflow.bxml.verbs.play_audio import PlayAudio
 from callflow.bxml.verbs.record import RecordVerb
 from callflow.bxml.verbs.redirect import Redirect
+from callflow.bxml.verbs.ring import Ring
+from callflow.bxml.verbs.send_dtmf import SendDtmf
 from callflow.bxml.verbs.speak_sentence import SpeakSentence
+from callflow.bxml.verbs.streams import StartStream, StopStream
+from callflow.bxml.verbs.tag import Tag
 
 
 class Verb(Protocol):
@@ -34,5 +45,16 @@ VERBS: dict[str, type[Verb]] = {
     "Record": RecordVerb,
     "Redirect": Redirect,
     "Hangup": Hangup,
+    "Ring": Ring,
+    "SendDtmf": SendDtmf,
+    "Tag": Tag,
+    "StartGather": StartGather,
+    "StopGather": StopGather,
+    "StartRecording": StartRecordingVerb,
+    "PauseRecording": PauseRecordingVerb,
+    "ResumeRecording": ResumeRecordingVerb,
+    "StopRecording": StopRecordingVerb,
+    "StartStream": StartStream,
+    "StopStream": StopStream,
 }
 """Error messages list the verbs in this order."""

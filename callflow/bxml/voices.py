@@ -52,11 +52,40 @@ LOCALES = tuple(_FEMALE)
 _LOCALES = {locale.lower(): locale for locale in LOCALES}
 
 
-def find_voice(name: str) -> Voice | None:
-    """Return the voice of a name, or None; upper and lower case are one, as the vendor's tools write "Susan"."""
-    return VOICES.get(name.lower())
+DEFAULT_LOCALE = "en_US"
 
 
-def find_locale(name: str) -> str | None:
-    """Return a locale as the table spells it, or None; `en-us` and `en_US` are the same."""
-    return _LOCALES.get(name.replace("-", "_").lower())
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Who speaks, and one sentence if it is not who was asked for."""
+
+    voice: Voice
+    note: str = ""
+
+
+def choose_voice(name: str, locale: str, gender: Gender) -> Choice:
+    """Return the voice of a name or else of a locale and a gender; what is not in the table falls back by language, then to the default.
+
+    Upper and lower case are one, as the vendor's tools write "Susan", and so are `en-us` and `en_US`.
+    """
+    known = VOICES.get(name.lower())
+    if known is not None:
+        return Choice(known)
+    nearest = _nearest(locale)
+    voice = Voice(nearest or DEFAULT_LOCALE, gender)
+    if name:
+        return Choice(voice, f"There is no voice {name!r}: a {gender} voice of {voice.locale} speaks instead.")
+    if _LOCALES.get(_plain(locale)) is None:
+        return Choice(voice, f"There is no locale {locale!r}: a {gender} voice of {voice.locale} speaks instead.")
+    return Choice(voice)
+
+
+def _nearest(locale: str) -> str | None:
+    """Return the locale as the table spells it, or the first one of its language."""
+    wanted = _plain(locale)
+    language = wanted.partition("_")[0]
+    return _LOCALES.get(wanted) or next((known for known in LOCALES if known.partition("_")[0].lower() == language), None)
+
+
+def _plain(locale: str) -> str:
+    return locale.replace("-", "_").lower()

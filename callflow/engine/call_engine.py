@@ -35,14 +35,15 @@ from collections import deque
 from collections.abc import Callable
 
 from callflow.audio.octets import Octets
-from callflow.bxml import Webhook
 from callflow.config import Application, CallflowConfig
 from callflow.engine import reports
 from callflow.engine.effects import ApplicationWanted, Effect, HangUp, ProbePeer, WriteReport
 from callflow.engine.media_watch import MediaWatch
+from callflow.engine.orders import Order
 from callflow.engine.program import Program
-from callflow.engine.recordings import RecordingBook
+from callflow.engine.recordings import Recordings
 from callflow.engine.states import PHASES, Move, Phase
+from callflow.engine.streams import Streams
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.rules.reports import CallAnswered, CallFacts
@@ -72,7 +73,8 @@ class CallEngine:
         self._new_uuid = new_uuid
         self._phase = Phase.NEW
         self._program = Program(self)
-        self._recordings = RecordingBook(new_uuid)
+        self.recordings = Recordings(self.emit, new_uuid, epoch_offset)
+        self.streams = Streams(self.emit, new_uuid, self.view)
         self._watch = MediaWatch()
 
     # Events and timers.
@@ -85,7 +87,7 @@ class CallEngine:
     @property
     def finished(self) -> bool:
         """True if nothing more will come of this call."""
-        return self.ended and not self._recordings and not self._events
+        return self.ended and not self.recordings and not self.streams and not self._events
 
     def get_timer(self) -> float | None:
         """Return when `handle_timer` is due, None for never."""
@@ -119,6 +121,8 @@ class CallEngine:
         self._watch.start(self._application.media_timeout, now)
         self.move(Move.ACKNOWLEDGE)
         self.emit(WriteReport(CallAnswered(self.facts, self._config.name, at + self._epoch_offset)))
+        self.recordings.answered(now)
+        self.streams.answered()
         self._program.run(now)
 
     def call_arrived(self, now: float) -> None:
@@ -155,13 +159,13 @@ class CallEngine:
 
     def audio_received(self, ulaw: bytes, now: float) -> None:
         """Take a frame of the caller's audio."""
-        if self._program.step:
-            self._program.step.audio_received(ulaw, now)
+        step = self._program.step
+        if step and step.wants_audio:
+            step.audio_received(ulaw, now)
 
     def digit_received(self, digit: str, now: float) -> None:
-        """Take a digit; verbs other than Gather and Record ignore it."""
-        if self._program.step:
-            self._program.step.digit_received(digit, now)
+        """Take a digit."""
+        self._program.digit_received(digit, now)
 
     def media_heard(self, at: float) -> None:
         """Take note that RTP or RTCP came from the caller at this time."""
@@ -174,12 +178,12 @@ class CallEngine:
 
     def recording_failed(self, recording_id: str, sentence: str, now: float) -> None:
         """Fail the call: the file of a recording could not be written."""
-        if self._recordings.close(recording_id):
+        if self.recordings.close(recording_id):
             self.hang_up(EndReason.INTERNAL_ERROR, now, sentence)
 
     def recording_finished(self, recording_id: str, path: str, duration_ms: int, now: float) -> None:
         """Report a recording whose file is complete."""
-        closed = self._recordings.close(recording_id)
+        closed = self.recordings.close(recording_id)
         if closed is None:
             return
         recording = closed.complete(duration_ms)
@@ -200,6 +204,11 @@ class CallEngine:
         if step and step.wants_sound(number):
             step.sound_ready(number, ulaw)
 
+    def stream_over(self, stream_id: str, cause: str, sentence: str, now: float) -> None:
+        """Take note that a stream is over, or could not be opened: `closed`, `connection-error` or `error`, and why."""
+        if self.streams.over(stream_id, cause, sentence, now) and self._program.step:
+            self._program.step.stream_over(stream_id, now)
+
     # What the application's side reports.
 
     def application_found(self, application: Application | None, now: float) -> None:
@@ -215,6 +224,15 @@ class CallEngine:
     def document_answered(self, number: int, answer: OutboundAnswer, now: float) -> None:
         """Take the answer to a webhook: run its document, try the fallback, or fail the call."""
         self._program.document_answered(number, answer, now)
+
+    # What the API wants.
+
+    def obey(self, order: Order, now: float) -> bool:
+        """Leave the document for what the API wants; return False if the call is over."""
+        goes_on = not self.ended
+        if goes_on:
+            self._program.obey(order, now)
+        return goes_on
 
     # What the program uses (`program.Call`).
 
@@ -251,10 +269,6 @@ class CallEngine:
         """Enter the next phase."""
         self._phase = PHASES[self._phase][move]
 
-    def open_recording(self, available: Webhook | None, now: float) -> str:
-        """Return the id of a new recording; `available` hears of its file."""
-        return self._recordings.open(available, now + self._epoch_offset)
-
     def view(self, now: float) -> CallView:
         """Return what webhook bodies say of the call."""
         answered = None if self._answered_at is None else self._answered_at + self._epoch_offset
@@ -278,7 +292,9 @@ class CallEngine:
             sentence=sentence,
             error_id=self._new_uuid() if sentence else None,
         )
-        self._program.stop()
+        self._program.stop(now)
+        self.recordings.stop_background(now)
+        self.streams.stop_all()
         self._watch.stop()
         self.move(Move.END)
         self.emit(WriteReport(report))

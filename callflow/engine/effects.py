@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from callflow.audio.octets import Octets
 from callflow.bxml import Webhook
+from callflow.bxml.recording import FileFormat, Sides
+from callflow.bxml.verbs.streams import StartStream
 from callflow.bxml.voices import Voice
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import Report
@@ -83,17 +85,44 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Send digits; answered by `playback_finished` unless StopPlaying comes first."""
+
+    number: int
+    digits: str
+    """With pauses in between: `,`, `w` and `W`."""
+    tone_ms: int
+    interval_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class StopPlaying:
-    """Drop what is still to be sent."""
+    """Drop what is still to be sent, digits too."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartRecording:
-    """Write what the caller says to a file."""
+    """Write a file."""
 
     recording_id: str
     max_seconds: float
     """The file holds no more than this."""
+    file_format: FileFormat
+    sides: Sides
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRecording:
+    """Leave what is said from now on out of the file."""
+
+    recording_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRecording:
+    """Take what is said into the file again."""
+
+    recording_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +130,22 @@ class StopRecording:
     """Complete the file; answered by `recording_finished` or `recording_failed`."""
 
     recording_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """Connect to a WebSocket; answered by `stream_opened`, and by `stream_over` when it has failed or ended."""
+
+    stream_id: str
+    name: str
+    verb: StartStream
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStream:
+    """Close a WebSocket; answered by `stream_over`."""
+
+    stream_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +173,14 @@ Effect = (
     | ProbePeer
     | HangUp
     | Play
+    | SendDigits
     | StopPlaying
     | StartRecording
+    | PauseRecording
+    | ResumeRecording
     | StopRecording
+    | OpenStream
+    | CloseStream
     | VerbStarted
     | WriteReport
 )

@@ -4,5 +4,9 @@ MAX_DOCUMENTS = 500
 """Documents that one call may run faster than at `DOCUMENTS_PER_SECOND`."""
 DOCUMENTS_PER_SECOND = 20.0
 """Documents that one call may run for ever: `Pause` and `Redirect` hold a caller, a `Redirect` that points at itself is faster."""
+MAX_BACKGROUND_RECORDING_SECONDS = 86_400.0
+"""How long a recording in the background may be; 16-bit samples of two channels make a wav of 2.8 GB."""
+MAX_STREAM_TRACKS = 4
+"""Tracks of all streams of one call; the figure is Bandwidth's."""
 MAX_ERROR_MESSAGE = 500
 """Characters of an error sentence in the database and in webhooks."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from callflow.bxml import BxmlError, Verb, Webhook, parse_document
+from callflow.bxml import BxmlError, Document, Verb, Webhook, parse_document
 from callflow.bxml.registry import VERBS
 from callflow.config import Application
+from callflow.engine import reports
 from callflow.engine.document_rate import DocumentRate
-from callflow.engine.effects import Answer, Effect, FetchDocument, StartRecording, VerbStarted
+from callflow.engine.effects import Answer, Effect, FetchDocument, VerbStarted, WriteReport
 from callflow.engine.limits import DOCUMENTS_PER_SECOND, MAX_DOCUMENTS
+from callflow.engine.orders import Completion, NewDocument, Order, Redirection
+from callflow.engine.recordings import Recordings
 from callflow.engine.states import Move, Phase
 from callflow.engine.step import Stage, Step
+from callflow.engine.streams import Streams
 from callflow.engine.urls import resolve
 from callflow.engine.verbs import STEPS
+from callflow.engine.verbs.gather import GatherStep
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.http.outbound import OutboundAnswer
@@ -43,8 +48,13 @@ class Call(Protocol):
     def move(self, move: Move) -> None:
         """Enter the next phase."""
 
-    def open_recording(self, available: Webhook | None, now: float) -> str:
-        """Return the id of a new recording; `available` hears of its file."""
+    @property
+    def recordings(self) -> Recordings:
+        """The recordings of the call."""
+
+    @property
+    def streams(self) -> Streams:
+        """The streams of the call."""
 
     def view(self, now: float) -> CallView:
         """Return what webhook bodies say of the call."""
@@ -58,11 +68,15 @@ class Program(Stage):
         """What the last verb with a `tag` attribute set; later webhooks contain it."""
         self._call = call
         self._base_url = ""
+        self._digits_to: Webhook | None = None
+        """Who hears of each digit."""
         self._fetch: FetchDocument | None = None
         self._in_run = False
         self._masks_digits = False
         self._next_verb = 0
         self._number = 0
+        self._order: Order | None = None
+        """What waits until the call can do it."""
         self._rate = DocumentRate()
         self._step: Step | None = None
         self._timeout_seconds = 0.0
@@ -77,7 +91,23 @@ class Program(Stage):
         """Ask for the first document."""
         self._timeout_seconds = application.timeout_seconds
         self._masks_digits = application.mask_digits
+        if self._order is not None:
+            self._obey(now)
+            return
         self.fetch("initiate", application.initiated, webhook_bodies.initiate(self.view(now)), now)
+
+    def obey(self, order: Order, now: float) -> None:
+        """Do what the API wants in the place of what the call does, as soon as it can; the latest order counts."""
+        self._order = order
+        if self._call.phase in (Phase.RUNNING, Phase.FETCHING):
+            self._obey(now)
+
+    def digit_received(self, digit: str, now: float) -> None:
+        """Take a digit: report it, unless a `<Gather>` collects it, and hand it to the verb that runs."""
+        if self._digits_to is not None and not isinstance(self._step, GatherStep):
+            self.emit(WriteReport(reports.digit_pressed(self.view(now), digit, self._digits_to)))
+        if self._step:
+            self._step.digit_received(digit, now)
 
     def document_answered(self, number: int, answer: OutboundAnswer, now: float) -> None:
         """Run the document that a webhook answered with, or try its fallback, or fail the call."""
@@ -98,18 +128,40 @@ class Program(Stage):
         """Start verbs until one takes time. A verb that ends at once comes back here, hence the guard."""
         if self._in_run:
             return
+        if self._order is not None:
+            self._obey(now)
+            return
         self._in_run = True
         while self._call.phase is Phase.RUNNING and self._step is None:
             self._start_verb(now)
         self._in_run = False
 
-    def stop(self) -> None:
-        """Abandon the verb that runs, and ignore the answer to an open webhook: the call is over."""
-        if self._step:
-            self._step.abandon()
-        self._fetch = self._step = None
+    def stop(self, now: float) -> None:
+        """Abandon the verb that runs, and ignore the answer to an open webhook."""
+        step, self._step, self._fetch = self._step, None, None
+        if step:
+            step.abandon(now)
 
     # The stage of running verbs.
+
+    @property
+    def answered(self) -> bool:
+        """True if the caller has acknowledged our answer."""
+        return self._call.answered
+
+    @property
+    def recordings(self) -> Recordings:
+        """The recordings of the call."""
+        return self._call.recordings
+
+    @property
+    def streams(self) -> Streams:
+        """The streams of the call."""
+        return self._call.streams
+
+    def absolute(self, webhook: Webhook) -> Webhook:
+        """Return a webhook of the document with absolute URLs."""
+        return resolve(webhook, self._base_url)
 
     def emit(self, effect: Effect) -> None:
         """Queue an effect for the shell."""
@@ -123,7 +175,7 @@ class Program(Stage):
             self._call.hang_up(EndReason.APPLICATION_ERROR, now, sentence)
             return
         self._call.move(Move.FETCH)
-        self._send_fetch(event_type, resolve(webhook, self._base_url), body)
+        self._send_fetch(event_type, self.absolute(webhook), body)
 
     def hang_up_by_document(self, now: float) -> None:
         """End the call as its document says; reject it if it is not answered yet."""
@@ -134,6 +186,15 @@ class Program(Stage):
         self._number += 1
         return self._number
 
+    def note(self, sentence: str, now: float) -> None:
+        """Tell who looks at the call's messages something; an empty sentence is nothing."""
+        if sentence:
+            self.emit(WriteReport(reports.notice(self.view(now), sentence)))
+
+    def report_digits(self, webhook: Webhook | None) -> None:
+        """Have a webhook hear of each digit from now on; None ends that."""
+        self._digits_to = webhook
+
     def resolve(self, url: str) -> str:
         """Return the absolute form of a URL in the document."""
         return joined(self._base_url, url)
@@ -142,12 +203,6 @@ class Program(Stage):
         """Change the call's tag; None leaves it as it is."""
         if tag is not None:
             self.tag = tag
-
-    def start_recording(self, available: Webhook | None, max_seconds: float, now: float) -> str:
-        """Start a recording and return its id; `available` hears of its file, also after the end of the call."""
-        recording_id = self._call.open_recording(available and resolve(available, self._base_url), now)
-        self.emit(StartRecording(recording_id, max_seconds))
-        return recording_id
 
     def verb_done(self, now: float) -> None:
         """Go on with the next verb."""
@@ -173,6 +228,21 @@ class Program(Stage):
             self._call.hang_up(EndReason.INVALID_BXML, now, sentence)
             return
         self._base_url = fetch.webhook.url
+        self._replace(document, now)
+
+    def _obey(self, now: float) -> None:
+        order, self._order = self._order, None
+        self.stop(now)
+        match order:
+            case Redirection(webhook, tag):
+                self.set_tag(tag)
+                self.fetch("redirect", webhook, webhook_bodies.redirect(self.view(now)), now)
+            case NewDocument(document):
+                self._replace(document, now)
+            case Completion():
+                self.hang_up_by_document(now)
+
+    def _replace(self, document: Document, now: float) -> None:
         self._verbs, self._next_verb = document.verbs, 0
         self._call.move(Move.RUN)
         self.run(now)
@@ -188,7 +258,7 @@ class Program(Stage):
             return
         verb = self._verbs[self._next_verb]
         step = STEPS[type(verb)]
-        if step.answers_call and not self._call.answered:
+        if not self._call.answered and step.wants_answer(verb):
             self._call.move(Move.ANSWER)
             self.emit(Answer())
             return

@@ -68,8 +68,8 @@ class PromptStep(Step):
         """Ask for the verb's sound."""
         self._prompt.begin(self.make_effect)
 
-    def abandon(self) -> None:
-        """Stop the sound: the call is over."""
+    def abandon(self, now: float) -> None:
+        """Stop the sound."""
         self._prompt.stop()
 
     def playback_finished(self, number: int, now: float) -> None:

@@ -1,54 +1,122 @@
-"""The recordings of a call whose files are not complete yet."""
+"""The recordings of a call, from their start until their files are complete, which may be after the call's end.
+
+`<Record>` blocks the program and has its own recording; beside it one runs in the background, from `<StartRecording>` on. Pause and
+resume mean whatever is being recorded.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from callflow.bxml import Webhook
+from callflow.bxml.recording import RecordingForm
 from callflow.engine import reports
+from callflow.engine.effects import Effect, PauseRecording, ResumeRecording, StartRecording, StopRecording
 from voiceapps.rules.reports import RecordingStored, StatusEventQueued
 from voiceapps.rules.webhook_bodies import CallView, RecordingView
 
 
 @dataclass(frozen=True, slots=True)
 class OpenRecording:
-    """A recording whose file is being written."""
+    """A recording whose file is not complete."""
 
     recording_id: str
+    form: RecordingForm
+    """Its webhook's URL is absolute."""
     started_at: float
     """Epoch seconds."""
-    available: Webhook | None
-    """Who hears of the complete file; its URL is absolute."""
+    stopped_at: float | None = None
+    was_paused: bool = False
 
     def complete(self, duration_ms: int) -> RecordingView:
         """Return what webhook bodies say of the complete recording."""
-        return RecordingView(self.recording_id, self.started_at, self.started_at + duration_ms / 1000, duration_ms)
+        ended_at = self.started_at + duration_ms / 1000
+        if self.was_paused and self.stopped_at is not None:
+            ended_at = max(ended_at, self.stopped_at)
+        return RecordingView(
+            self.recording_id,
+            self.started_at,
+            ended_at,
+            duration_ms,
+            channels=self.form.sides.channels,
+            file_format=self.form.file_format,
+            name=self.form.name,
+        )
 
     def reports(self, view: CallView, recording: RecordingView, path: str) -> list[RecordingStored | StatusEventQueued]:
         """Return what the database hears of the complete recording."""
         stored = reports.recording_stored(view, recording, path)
-        if self.available is None:
+        if self.form.available is None:
             return [stored]
-        return [stored, reports.recording_available(view, recording, self.available)]
+        return [stored, reports.recording_available(view, recording, self.form.available)]
 
 
-class RecordingBook:
-    """The open recordings of one call; a file may be complete only after the call's end."""
+class Recordings:
+    """The recordings of one call; `emit` queues what the shell has to do."""
 
-    def __init__(self, new_uuid: Callable[[], str]) -> None:
+    def __init__(self, emit: Callable[[Effect], None], new_uuid: Callable[[], str], epoch_offset: float) -> None:
+        self._background: str | None = None
+        self._emit = emit
+        self._epoch_offset = epoch_offset
         self._new_uuid = new_uuid
         self._open: dict[str, OpenRecording] = {}
+        self._wanted: tuple[RecordingForm, float] | None = None
+        """A background recording that waits for the call's answer."""
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def open(self, available: Webhook | None, started_at: float) -> str:
-        """Enter a recording and return its id: `r-`, 47 characters in all."""
+    def start(self, form: RecordingForm, max_seconds: float, now: float) -> str:
+        """Start a recording and return its id: `r-`, 47 characters in all."""
         recording_id = f"r-{self._new_uuid()[:8]}-{self._new_uuid()}"
-        self._open[recording_id] = OpenRecording(recording_id, started_at, available)
+        self._open[recording_id] = OpenRecording(recording_id, form, now + self._epoch_offset)
+        self._emit(StartRecording(recording_id, max_seconds, form.file_format, form.sides))
         return recording_id
 
+    def start_background(self, form: RecordingForm, max_seconds: float, now: float, *, answered: bool) -> None:
+        """Start the recording in the background, at the answer at the earliest; while there is one, nothing happens."""
+        if self._background is None and self._wanted is None:
+            self._wanted = form, max_seconds
+        if answered:
+            self.answered(now)
+
+    def answered(self, now: float) -> None:
+        """Start what has waited for the answer."""
+        if self._wanted is not None:
+            self._background = self.start(*self._wanted, now)
+            self._wanted = None
+
+    def pause(self) -> bool:
+        """Leave out what is said from now on, and return whether anything is being recorded."""
+        for recording_id in self._running():
+            self._open[recording_id] = replace(self._open[recording_id], was_paused=True)
+            self._emit(PauseRecording(recording_id))
+        return bool(self._running())
+
+    def resume(self) -> bool:
+        """Go on recording, and return whether there is anything to go on with."""
+        for recording_id in self._running():
+            self._emit(ResumeRecording(recording_id))
+        return bool(self._running())
+
+    def stop(self, recording_id: str, now: float) -> None:
+        """Have a recording's file completed; one that is stopped or unknown is ignored."""
+        recording = self._open.get(recording_id)
+        if recording is not None and recording.stopped_at is None:
+            self._open[recording_id] = replace(recording, stopped_at=now + self._epoch_offset)
+            self._emit(StopRecording(recording_id))
+
+    def stop_background(self, now: float) -> None:
+        """Stop the recording in the background, if there is one."""
+        if self._background is not None:
+            self.stop(self._background, now)
+        self._background = self._wanted = None
+
     def close(self, recording_id: str) -> OpenRecording | None:
-        """Remove a recording and return it; None if it is not open (any more)."""
+        """Remove a recording whose file is complete or has failed, and return it; None if it is not open (any more)."""
+        if recording_id == self._background:
+            self._background = None
         return self._open.pop(recording_id, None)
+
+    def _running(self) -> list[str]:
+        return [recording_id for recording_id, recording in self._open.items() if recording.stopped_at is None]

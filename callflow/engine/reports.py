@@ -7,8 +7,8 @@ from callflow.engine.limits import MAX_ERROR_MESSAGE
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.masking import masked_text
-from voiceapps.rules.reports import CallEnded, RecordingStored, StatusEventQueued
-from voiceapps.rules.webhook_bodies import CallView, RecordingView
+from voiceapps.rules.reports import CallEnded, CallNotice, RecordingStored, StatusEventQueued
+from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView, StreamView
 
 OTHER_FAILURE_STATUS = 500
 _STATUSES = {
@@ -53,18 +53,25 @@ def call_ended(
     )
 
 
+def digit_pressed(view: CallView, digit: str, webhook: Webhook) -> StatusEventQueued:
+    """Return the event for the `dtmfUrl` of `<StartGather>`."""
+    return _event("dtmf", view, webhook, webhook_bodies.dtmf(view, digit))
+
+
 def recording_available(view: CallView, recording: RecordingView, webhook: Webhook) -> StatusEventQueued:
     """Return the event for a recording's `recordingAvailableUrl`."""
-    return StatusEventQueued(
-        call=view.facts,
-        event_type="recordingAvailable",
-        at=view.at,
-        url=webhook.url,
-        method=webhook.method,
-        username=webhook.username,
-        password=webhook.password,
-        body=webhook_bodies.recording_available(view, recording),
-    )
+    return _event("recordingAvailable", view, webhook, webhook_bodies.recording_available(view, recording))
+
+
+def stream_event(event_type: str, view: CallView, stream: StreamView, webhook: Webhook, cause: str, sentence: str) -> StatusEventQueued:
+    """Return an event for the `streamEventUrl` of `<StartStream>`."""
+    sentence = masked_text(sentence)[:MAX_ERROR_MESSAGE]
+    return _event(event_type, view, webhook, webhook_bodies.media_stream(event_type, view, stream, cause, sentence))
+
+
+def notice(view: CallView, sentence: str) -> CallNotice:
+    """Return what is to be read among the call's messages."""
+    return CallNotice(view.facts.call_id, view.at, sentence)
 
 
 def recording_stored(view: CallView, recording: RecordingView, path: str) -> RecordingStored:
@@ -78,4 +85,18 @@ def recording_stored(view: CallView, recording: RecordingView, path: str) -> Rec
         duration_ms=recording.duration_ms,
         channels=recording.channels,
         file_format=recording.file_format,
+        name=recording.name,
+    )
+
+
+def _event(event_type: str, view: CallView, webhook: Webhook, body: Payload) -> StatusEventQueued:
+    return StatusEventQueued(
+        call=view.facts,
+        event_type=event_type,
+        at=view.at,
+        url=webhook.url,
+        method=webhook.method,
+        username=webhook.username,
+        password=webhook.password,
+        body=body,
     )

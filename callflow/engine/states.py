@@ -33,9 +33,14 @@ class Move(Enum):
 
 PHASES: dict[Phase, dict[Move, Phase]] = {
     Phase.NEW: {Move.ARRIVE: Phase.LOOKING_UP, Move.END: Phase.ENDED},
-    Phase.LOOKING_UP: {Move.FETCH: Phase.FETCHING, Move.END: Phase.ENDED},
-    Phase.FETCHING: {Move.RUN: Phase.RUNNING, Move.END: Phase.ENDED},
-    Phase.RUNNING: {Move.ANSWER: Phase.ANSWERING, Move.FETCH: Phase.FETCHING, Move.END: Phase.ENDED},
+    Phase.LOOKING_UP: {Move.FETCH: Phase.FETCHING, Move.RUN: Phase.RUNNING, Move.END: Phase.ENDED},
+    Phase.FETCHING: {Move.FETCH: Phase.FETCHING, Move.RUN: Phase.RUNNING, Move.END: Phase.ENDED},
+    Phase.RUNNING: {
+        Move.ANSWER: Phase.ANSWERING,
+        Move.FETCH: Phase.FETCHING,
+        Move.RUN: Phase.RUNNING,
+        Move.END: Phase.ENDED,
+    },
     Phase.ANSWERING: {Move.ACKNOWLEDGE: Phase.RUNNING, Move.END: Phase.ENDED},
     Phase.ENDED: {},
 }

@@ -7,11 +7,28 @@ from typing import Any, ClassVar, Protocol
 from callflow.audio.octets import Octets
 from callflow.bxml import Webhook
 from callflow.engine.effects import Effect
+from callflow.engine.recordings import Recordings
+from callflow.engine.streams import Streams
 from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView
 
 
 class Stage(Protocol):
     """What a program offers to a running verb."""
+
+    @property
+    def answered(self) -> bool:
+        """True if the caller has acknowledged our answer."""
+
+    @property
+    def recordings(self) -> Recordings:
+        """The recordings of the call."""
+
+    @property
+    def streams(self) -> Streams:
+        """The streams of the call."""
+
+    def absolute(self, webhook: Webhook) -> Webhook:
+        """Return a webhook of the document with absolute URLs."""
 
     def emit(self, effect: Effect) -> None:
         """Ask the shell for something."""
@@ -25,14 +42,17 @@ class Stage(Protocol):
     def hang_up_by_document(self, now: float) -> None:
         """End the call as its document says; reject it if it is not answered yet."""
 
+    def note(self, sentence: str, now: float) -> None:
+        """Tell who looks at the call's messages something; an empty sentence is nothing."""
+
+    def report_digits(self, webhook: Webhook | None) -> None:
+        """Have a webhook hear of each digit from now on; None ends that."""
+
     def resolve(self, url: str) -> str:
         """Return the absolute form of a URL in the document."""
 
     def set_tag(self, tag: str | None) -> None:
         """Change the call's tag; None leaves it as it is."""
-
-    def start_recording(self, available: Webhook | None, max_seconds: float, now: float) -> str:
-        """Start a recording and return its id; `available` hears of its file, also after the end of the call."""
 
     def verb_done(self, now: float) -> None:
         """Go on with the next verb."""
@@ -49,18 +69,25 @@ class Step:
     """The running form of a verb; each kind overrides the inputs that it reacts to."""
 
     answers_call: ClassVar[bool] = True
-    """True if the call has to be answered before the verb begins."""
+    """True if the call has to be answered before a verb of this kind begins."""
+    wants_audio: bool = False
+    """True if `audio_received` is to get the caller's audio."""
     deadline: float | None = None
     """When `handle_timer` is due, None for never."""
 
     def __init__(self, stage: Stage, _verb: Any) -> None:
         self._stage = stage
 
+    @classmethod
+    def wants_answer(cls, _verb: Any) -> bool:
+        """Return whether the call has to be answered before this verb begins."""
+        return cls.answers_call
+
     def begin(self, now: float) -> None:
         """Start the verb."""
 
-    def abandon(self) -> None:
-        """Stop at once: the call is over."""
+    def abandon(self, now: float) -> None:
+        """Stop at once: the call is over, or goes on elsewhere."""
 
     def audio_received(self, ulaw: bytes, now: float) -> None:
         """Take a frame of the caller's audio."""
@@ -79,6 +106,9 @@ class Step:
 
     def sound_ready(self, number: int, ulaw: Octets) -> None:
         """Play the sound that this step asked for."""
+
+    def stream_over(self, stream_id: str, now: float) -> None:
+        """Take note that a stream is over."""
 
     def wants_sound(self, number: int) -> bool:
         """Return whether the step waits for this sound."""

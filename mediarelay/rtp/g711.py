@@ -14,6 +14,11 @@ _ULAW_TO_ALAW = audioop.lin2alaw(audioop.ulaw2lin(_EVERY_OCTET, 2), 2)
 _ALAW_TO_ULAW = audioop.lin2ulaw(audioop.alaw2lin(_EVERY_OCTET, 2), 2)
 
 
+def add_pcm16(data: bytes, other: bytes) -> bytes:
+    """Return the sums of two runs of linear samples of the same length, clipped; raises audioop.error if they differ in length."""
+    return audioop.add(data, other, 2)
+
+
 def alaw_to_pcm16(data: bytes) -> bytes:
     """Return two octets of linear sample for each A-law octet."""
     return audioop.alaw2lin(data, 2)

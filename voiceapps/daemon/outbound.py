@@ -26,14 +26,21 @@ from voiceapps.daemon.outbound_failures import sentence
 from voiceapps.daemon.outbound_guard import guarded_socket, plain_socket
 from voiceapps.daemon.outbound_names import NameResolver
 from voiceapps.rules.http.content_coding import decompressed
+from voiceapps.rules.http.freshness import fresh_seconds
 from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
-from voiceapps.rules.http.target import Target
+from voiceapps.rules.http.target import Target, as_http
 
 MAX_RESPONSE_BYTES = 64 * 1024
 MAX_URL_LENGTH = 2048
 MAX_CONNECTIONS = 500
 MAX_DOWNLOADS_PER_HOST = 100
 """Downloads at once from one host; further ones wait, so that not all connections are one customer's."""
+MAX_SOCKETS = 2_000
+"""WebSockets at once."""
+MAX_MESSAGE_BYTES = 1024 * 1024
+"""Of a message that comes by a WebSocket; a longer one ends it."""
+SOCKET_PING_SECONDS = 20.0
+"""How often the far end of a WebSocket is asked whether it is there."""
 MAX_REDIRECTS = 5
 """Redirects that a download follows."""
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -51,6 +58,10 @@ class TooLargeError(Exception):
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f"The answer is longer than {max_bytes} bytes.")
+
+
+class SocketUnavailable(Exception):
+    """A WebSocket that cannot be opened; the text says why in one sentence."""
 
 
 class TooManyRedirectsError(Exception):
@@ -102,6 +113,7 @@ class WebhookClient:
         self._downloads = _session(connector(limit_per_host=MAX_DOWNLOADS_PER_HOST))
         # Every request of this one opens a connection.
         self._fresh = _session(connector(force_close=True))
+        self._sockets = _session(connector(limit=MAX_SOCKETS), traced=False)
 
     async def send(self, request: OutboundRequest) -> OutboundAnswer:
         """Send a webhook and return its answer; never raises."""
@@ -116,9 +128,29 @@ class WebhookClient:
         progress = _Progress()
         return await _timed(self._download(url, username, password, max_bytes, keep, progress), timeout_seconds, progress)
 
+    async def open_socket(self, url: str, *, username: str, password: str, timeout_seconds: float) -> aiohttp.ClientWebSocketResponse:
+        """Connect to a WebSocket and return it; raises SocketUnavailable."""
+        progress = _Progress()
+        try:
+            target = _with_credentials(_parse(as_http(url)), username, password)
+            progress.begin(target)
+            async with asyncio.timeout(timeout_seconds):
+                return await self._sockets.ws_connect(
+                    URL.build(scheme=target.scheme, authority=target.authority, path=target.path, encoded=True),
+                    headers={"Host": target.authority, **_authorization(target)},
+                    heartbeat=SOCKET_PING_SECONDS,
+                    max_msg_size=MAX_MESSAGE_BYTES,
+                )
+        except TimeoutError:
+            raise SocketUnavailable(f"No {progress.waits_for} within {timeout_seconds:g} s.") from None
+        except aiohttp.WSServerHandshakeError as error:
+            raise SocketUnavailable(f"It answered {error.status}.") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise SocketUnavailable(sentence(error)) from error
+
     async def close(self) -> None:
         """Close the connections."""
-        for session in (self._session, self._downloads, self._fresh):
+        for session in (self._session, self._downloads, self._fresh, self._sockets):
             await session.close()
         await self._names.close()
 
@@ -174,8 +206,7 @@ def _answer_began(error: Exception) -> bool:
 
 async def _ask(session: aiohttp.ClientSession, sending: _Sending, progress: _Progress) -> tuple[OutboundAnswer, str]:
     target, headers = sending.target, {"Host": sending.target.authority, "Accept-Encoding": "identity", **sending.headers}
-    if target.username or target.password:
-        headers["Authorization"] = _basic(target.username, target.password)
+    headers |= _authorization(target)
     async with session.request(
         sending.method,
         # A URL that is parsed loses an empty query.
@@ -188,11 +219,17 @@ async def _ask(session: aiohttp.ClientSession, sending: _Sending, progress: _Pro
         progress.answered = True
         location = response.headers.get("Location", "")
         if sending.keep is None:
-            body, coding = await _read(response, sending.max_bytes), ""
+            body, coding, fresh = await _read(response, sending.max_bytes), "", 0.0
         else:
-            body, coding = b"", response.headers.get("Content-Encoding", "")
+            body, coding, fresh = b"", response.headers.get("Content-Encoding", ""), _fresh_seconds(response)
             await _pour(response, sending.keep, sending.max_bytes)
-        return OutboundAnswer(response.status, body, response.content_type, 0, None, response.charset or "", coding), location
+        answer = OutboundAnswer(response.status, body, response.content_type, 0, None, response.charset or "", coding, fresh)
+        return answer, location
+
+
+def _fresh_seconds(response: aiohttp.ClientResponse) -> float:
+    control, expires, age = (", ".join(response.headers.getall(name, ())) for name in ("Cache-Control", "Expires", "Age"))
+    return fresh_seconds(control, expires, age, time.time())
 
 
 def _traced() -> aiohttp.TraceConfig:
@@ -264,7 +301,7 @@ async def _timed(work: Coroutine[Any, Any, OutboundAnswer], timeout_seconds: flo
         return OutboundAnswer(None, b"", "", _since(began), sentence(error))
 
 
-def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+def _session(connector: aiohttp.BaseConnector, *, traced: bool = True) -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(
         connector=connector,
         read_bufsize=_READ_BYTES,
@@ -273,15 +310,17 @@ def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT},
         timeout=aiohttp.ClientTimeout(total=None),
-        trace_configs=[_traced()],
+        trace_configs=[_traced()] if traced else [],
     )
     # aiohttp would repeat a GET also where the connection was new.
     session._retry_connection = False  # noqa: SLF001  # there is no public switch
     return session
 
 
-def _basic(username: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+def _authorization(target: Target) -> dict[str, str]:
+    if not target.username and not target.password:
+        return {}
+    return {"Authorization": "Basic " + base64.b64encode(f"{target.username}:{target.password}".encode()).decode()}
 
 
 def _flat(request: OutboundRequest) -> dict[str, str]:

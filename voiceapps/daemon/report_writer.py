@@ -18,11 +18,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from voiceapps.daemon.database import DatabaseExecutor, blames_the_rows
 from voiceapps.daemon.lanes import MAX_BATCH, Lane, MemoryLane
 from voiceapps.daemon.ledger import Ledger
-from voiceapps.rules.reports import Batch, LadderMessage, MediaNotice, NodeBeat, RefusalSeen, Report
+from voiceapps.rules.reports import Batch, CallNotice, LadderMessage, MediaNotice, NodeBeat, RefusalSeen, Report
 
 FLUSH_SECONDS = 0.25
 RETRY_SECONDS = 1.0
-_TRACES = (LadderMessage, MediaNotice, RefusalSeen)
+_TRACES = (LadderMessage, MediaNotice, CallNotice, RefusalSeen)
 
 log = structlog.get_logger(__name__)
 

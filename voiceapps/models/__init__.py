@@ -7,6 +7,7 @@ from voiceapps.models.bans import Ban
 from voiceapps.models.calls import Call, CallEvent, MediaLeg, OpenCall, Recording
 from voiceapps.models.keys import KeyCheck
 from voiceapps.models.nodes import Node
+from voiceapps.models.orders import CallOrder
 from voiceapps.models.records import RecordMark
 from voiceapps.models.refusals import RefusedAttempt
 from voiceapps.models.tasks import TaskLease
@@ -20,6 +21,7 @@ __all__ = [
     "Ban",
     "Call",
     "CallEvent",
+    "CallOrder",
     "ClientSecret",
     "FailingHost",
     "IdempotentAnswer",

@@ -167,6 +167,7 @@ class Recording(models.Model):
 
     recording_id = models.CharField(primary_key=True, max_length=47)
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
+    name = models.CharField(max_length=256, blank=True, db_default="", help_text="What its verb calls it.")
     path = models.CharField(max_length=1024)
     file_format = models.CharField(max_length=4)
     channels = models.PositiveSmallIntegerField()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from voiceapps.rules.http.target import Target
+from voiceapps.rules.http.target import Target, as_http
 
 URL_FIELDS = {
     "initiated_url": ("callInitiatedCallbackUrl", "callback_username"),
@@ -27,7 +27,7 @@ def twice_given(settings: Mapping[str, str]) -> dict[str, str]:
 def has_credentials(url: str) -> bool:
     """Return whether a URL carries a user name or a password; of the relative ones, `//…` has a place for them."""
     try:
-        target = Target.parse(f"http:{url}" if url.startswith("//") else url)
+        target = Target.parse(f"http:{url}" if url.startswith("//") else as_http(url))
     except ValueError:
         return False
     return bool(target.username or target.password)

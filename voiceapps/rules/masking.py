@@ -29,8 +29,8 @@ _CHARACTERS = r"(?:[^\s\"'<>\\]++|\\(?![\"'])|'(?=[\w%@~$*+!&:=-]))*"
 _AMPERSAND = re.compile(r"(&amp;|&|\\u0026)")
 _QUERY = re.compile(rf"\?{_CHARACTERS}")
 # A document's URL may leave its scheme out.
-_URL = re.compile(rf"(?:https?:|(?<![^\s\"'>\[(]))(?:\\?/){{2}}{_CHARACTERS}", re.IGNORECASE)
-_PLACE = r"^((?:https?:)?(?:\\?/){2})"
+_URL = re.compile(rf"(?:(?:https?|wss?):|(?<![^\s\"'>\[(]))(?:\\?/){{2}}{_CHARACTERS}", re.IGNORECASE)
+_PLACE = r"^((?:(?:https?|wss?):)?(?:\\?/){2})"
 _USERINFO = re.compile(rf"{_PLACE}(?:[^/?#\\]|\\(?!/))*@", re.IGNORECASE)
 # A password with a slash, a question mark or a hash: no server gets such a URL, and the sentence that says so is shown.
 _REFERENCE = re.compile(r"&(?:#[xX]([0-9a-fA-F]{1,6})|#([0-9]{1,7})|([A-Za-z][A-Za-z0-9]{0,30}))\Z")

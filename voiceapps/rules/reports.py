@@ -128,6 +128,16 @@ class MediaNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class CallNotice:
+    """Something that the call flow noticed about a call's documents, shown among the call's SIP messages."""
+
+    call_id: str
+    at: float
+    text: str
+    """One sentence."""
+
+
+@dataclass(frozen=True, slots=True)
 class RefusalSeen:
     """The refused attempts within one second that share application, source and reason."""
 
@@ -199,6 +209,8 @@ class RecordingStored:
     duration_ms: int
     channels: int
     file_format: str
+    name: str = ""
+    """What its verb calls it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +249,7 @@ Report = (
     | LadderMessage
     | MediaReport
     | MediaNotice
+    | CallNotice
     | RefusalSeen
     | SourceBanned
     | WebhookFetched

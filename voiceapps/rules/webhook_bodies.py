@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from voiceapps.rules.masking import masked_url
 from voiceapps.rules.reports import CallFacts
 
 Payload = dict[str, object]
-_PRESSED = ("digits", "terminatingDigit")
+_PRESSED = ("digit", "digits", "terminatingDigit")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,19 @@ class RecordingView:
     duration_ms: int
     channels: int = 1
     file_format: str = "wav"
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamView:
+    """What bodies say of a stream."""
+
+    stream_id: str
+    name: str
+    destination: str
+    tracks: tuple[str, ...]
+    started_at: float | None
+    """None if it was never open."""
 
 
 def initiate(view: CallView) -> Payload:
@@ -74,6 +88,34 @@ def gather(view: CallView, digits: str, terminating_digit: str) -> Payload:
     return {**_common("gather", view), **_answer(view), **_tag(view), **collected}
 
 
+def dtmf(view: CallView, digit: str) -> Payload:
+    """Return the body that reports one digit."""
+    return {**_common("dtmf", view), **_answer(view), **_tag(view), "digit": digit}
+
+
+def media_stream(event_type: str, view: CallView, stream: StreamView, cause: str, error_message: str) -> Payload:
+    """Return the body that reports the start, the rejection or the end of a stream."""
+    facts: Payload = {
+        "destination": masked_url(stream.destination),
+        "id": stream.stream_id,
+        "name": stream.name,
+        "tracks": list(stream.tracks),
+        "type": "WebSocket",
+    }
+    if stream.started_at is not None:
+        facts["startTime"] = iso_time(stream.started_at)
+        if cause:
+            facts["duration"] = iso_duration(round((view.at - stream.started_at) * 1000))
+    why = {"cause": cause, "errorMessage": error_message}
+    return {
+        **_common(event_type, view),
+        **_answer(view),
+        **_tag(view),
+        "mediaStream": facts,
+        **{name: value for name, value in why.items() if value},
+    }
+
+
 def without_digits(body: Payload) -> Payload:
     """Return a body with each digit that the caller pressed replaced by an asterisk."""
     return {name: "*" * len(value) if name in _PRESSED and isinstance(value, str) else value for name, value in body.items()}
@@ -86,7 +128,8 @@ def record_complete(view: CallView, recording: RecordingView) -> Payload:
 
 def recording_available(view: CallView, recording: RecordingView) -> Payload:
     """Return the body that reports a recording's file; its call may be over by then."""
-    return {**_common("recordingAvailable", view), **_tag(view), **_recording(view, recording), "status": "complete"}
+    name = {"recordingName": recording.name} if recording.name else {}
+    return {**_common("recordingAvailable", view), **_tag(view), **_recording(view, recording), **name, "status": "complete"}
 
 
 def disconnect(

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
-from voiceapps.choices import MEDIA, CallState
+from voiceapps.choices import DOCUMENT, MEDIA, CallState
 from voiceapps.daemon.bulk import BulkInsert, BulkUpdate, fetch_prepared
 from voiceapps.models import Call, CallEvent, MediaLeg, Recording
 from voiceapps.rules import reports as r
@@ -181,6 +181,25 @@ def note_media(reports: Sequence[r.MediaNotice]) -> None:
     )
 
 
+def note_documents(reports: Sequence[r.CallNotice]) -> None:
+    """Add notices of call flows to the messages of their calls."""
+    _EVENTS.write(
+        [
+            {
+                "call_id": report.call_id,
+                "at": _when(report.at),
+                "leg": "callflow",
+                "transport": DOCUMENT,
+                "source": "",
+                "destination": "",
+                "first_line": storable(report.text)[:MAX_LINE],
+                "text": "",
+            }
+            for report in reports
+        ]
+    )
+
+
 def report_media(records: Sequence[r.MediaReport]) -> None:
     """Replace the figures of sides of calls."""
     _MEDIA.write([_media_row(record) for record in records])
@@ -193,6 +212,7 @@ def store_recording(report: r.RecordingStored) -> None:
         recording_id=report.recording_id,
         defaults={
             "call_id": report.call.call_id,
+            "name": report.name,
             "path": report.path,
             "file_format": report.file_format,
             "channels": report.channels,

@@ -41,6 +41,7 @@ _WRITERS: dict[type, Writer] = {
     r.LadderMessage: _all(calls.add_events),
     r.MediaReport: _all(calls.report_media),
     r.MediaNotice: _all(calls.note_media),
+    r.CallNotice: _all(calls.note_documents),
     r.RecordingStored: _each(calls.store_recording),
     r.RefusalSeen: _all(refusals.add),
     r.WebhookFetched: _each(webhooks.add_fetched),

@@ -1,20 +1,25 @@
-"""Convert a WAV into the audio of a call: µ-law, mono, 8 kHz. Slow for long files: call it in a thread."""
+"""Convert a wav or an mp3 into the audio of a call: µ-law, mono, 8 kHz. Slow for long files: call it in a thread."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import miniaudio
 import numpy as np
 import numpy.typing as npt
 import soxr
 
 from callflow.aio.sounds.spool import Spooled
+from callflow.audio.mp3 import Mp3
+from callflow.audio.sound_error import SoundError
 from callflow.audio.wav import Encoding, Wav
 from mediarelay.rtp.g711 import alaw_to_pcm16, alaw_to_ulaw, pcm16_to_ulaw, ulaw_to_pcm16
 
 RATE = 8_000
 BLOCK_FRAMES = 64 * 1024
 """What is converted at once; the result is the same whatever its size."""
+SILENT_FRAMES = 2
+"""Behind an mp3: the decoder never gives the last frames that it is shown."""
 
 
 def to_ulaw(file: Spooled, wav: Wav) -> None:
@@ -29,21 +34,67 @@ def to_ulaw(file: Spooled, wav: Wav) -> None:
     file.cut(written)
 
 
+def mp3_to_ulaw(file: Spooled, mp3: Mp3, sound: Spooled) -> None:
+    """Append the audio of an mp3 as µ-law at 8 kHz to an empty `sound`; raises SoundError, NoRoomError."""
+    resample = Resampler(mp3.rate)
+    try:
+        with _Frames(file, mp3) as frames:
+            decoded = miniaudio.stream_any(
+                frames, miniaudio.FileFormat.MP3, miniaudio.SampleFormat.SIGNED16, 1, mp3.rate, frames_to_read=BLOCK_FRAMES
+            )
+            for block in decoded:
+                sound.append(resample(np.frombuffer(block, np.int16).astype(np.float32)))
+    except miniaudio.MiniaudioError as error:
+        raise SoundError("It is an mp3 file that cannot be decoded.") from error
+    sound.append(resample(np.zeros(0, np.float32), last=True))
+    if not len(sound):
+        raise SoundError("It holds no audio.")
+
+
+class _Frames(miniaudio.StreamableSource):  # type: ignore[misc]  # miniaudio ships no types
+    """The octets of a file from its first frame on, as the decoder asks for them.
+
+    Silent ones follow the last one.
+    """
+
+    def __init__(self, file: Spooled, mp3: Mp3) -> None:
+        self._at = mp3.start
+        self._file = file
+        self._behind = mp3.silence * SILENT_FRAMES
+
+    def read(self, num_bytes: int) -> bytes:
+        """Return the next octets; none at the end. The decoder passes `num_bytes` by position."""
+        data = self._file[self._at : self._at + num_bytes]
+        self._at += len(data)
+        if not data:
+            data, self._behind = self._behind[:num_bytes], self._behind[num_bytes:]
+        return data
+
+
+class Resampler:
+    """Turns floats of one channel into µ-law at 8 kHz."""
+
+    def __init__(self, rate: int) -> None:
+        self._stream = None if rate == RATE else soxr.ResampleStream(rate, RATE, 1)
+
+    def __call__(self, samples: npt.NDArray[np.float32], *, last: bool = False) -> bytes:
+        """Return what is certain of the next samples, and with the last ones all of it."""
+        if self._stream is not None:
+            samples = self._stream.resample_chunk(samples, last=last)
+        # Clip after resampling, because its ringing may exceed full scale.
+        return pcm16_to_ulaw(np.clip(np.rint(samples), -32_768, 32_767).astype(np.int16).tobytes())
+
+
 def _converted(file: Spooled, wav: Wav) -> Iterator[bytes]:
-    resampler = None if wav.rate == RATE else soxr.ResampleStream(wav.rate, RATE, 1)
+    resample = Resampler(wav.rate)
     block = BLOCK_FRAMES * wav.frame_octets
     end = wav.start + wav.size
     for at in range(wav.start, end, block):
         frames = file[at : min(at + block, end)]
-        if resampler is None and wav.channels == 1:
+        if wav.rate == RATE and wav.channels == 1:
             yield _recode(frames, wav.encoding)
-            continue
-        samples = _samples(frames, wav)
-        if resampler is not None:
-            samples = resampler.resample_chunk(samples, last=at + block >= end)
-        # Clip after resampling, because its ringing may exceed full scale.
-        linear = np.clip(np.rint(samples), -32_768, 32_767).astype(np.int16)
-        yield pcm16_to_ulaw(linear.tobytes())
+        else:
+            yield resample(_samples(frames, wav), last=at + block >= end)
 
 
 def _linear(frames: bytes, encoding: Encoding) -> bytes:

@@ -1,22 +1,27 @@
 """Fetch and decode the sound files of `<PlayAudio>`.
 
 A download is written to the spool as it comes, and decoded there. Calls that play equal files at the same time share one of them;
-what was fetched is compared, not where from: a URL may give another file to each call.
+what was fetched is compared, not where from: a URL may give another file to each call. An answer that says how long it lasts
+(`Cache-Control`, `Expires`) serves the calls of its account for so long, without being asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from weakref import WeakValueDictionary
 
-from callflow.aio.sounds.convert import to_ulaw
+from callflow.aio.sounds.cache import SoundCache
+from callflow.aio.sounds.convert import mp3_to_ulaw, to_ulaw
 from callflow.aio.sounds.fair_gate import FairGate
 from callflow.aio.sounds.spool import Spool, Spooled
+from callflow.audio.mp3 import Mp3
 from callflow.audio.octets import blocks
-from callflow.audio.wav import Wav, WavError
+from callflow.audio.sound_error import SoundError
+from callflow.audio.wav import Wav
 from callflow.engine.effects import AudioWanted
 from voiceapps.daemon.outbound import TooLargeError, WebhookClient
 from voiceapps.rules.http.content_coding import decompressed_parts, is_compressed
@@ -37,6 +42,7 @@ class SoundFetcher:
     """Fetches URLs as µ-law audio."""
 
     def __init__(self, client: WebhookClient, spool: Spool) -> None:
+        self._cache = SoundCache()
         self._client = client
         self._decoders = FairGate(MAX_DECODERS)
         self._playing: WeakValueDictionary[bytes, Spooled] = WeakValueDictionary()
@@ -46,6 +52,10 @@ class SoundFetcher:
 
     async def fetch(self, wanted: AudioWanted, *, account_id: str) -> Spooled:
         """Return an account's file as µ-law at 8 kHz; raises SoundUnavailable, NoRoomError."""
+        key = account_id, wanted.url, wanted.username, wanted.password
+        kept = self._cache.get(key, time.monotonic())
+        if kept is not None:
+            return kept
         download = self._spool.new()
         answer = await self._client.fetch(
             wanted.url,
@@ -60,11 +70,13 @@ class SoundFetcher:
             raise SoundUnavailable(f"<PlayAudio> {wanted.url} could not be fetched. {problem}")
         try:
             async with self._decoders.place(account_id):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, self._shared, download, answer.coding)
+                sound = await asyncio.get_running_loop().run_in_executor(self._threads, self._shared, download, answer.coding)
         except TooLargeError as error:
             raise SoundUnavailable(f"<PlayAudio> {wanted.url} could not be fetched. {error}") from error
-        except WavError as error:
+        except SoundError as error:
             raise SoundUnavailable(f"<PlayAudio> {wanted.url} cannot be played. {error}") from error
+        self._cache.put(key, sound, time.monotonic(), answer.fresh_seconds)
+        return sound
 
     def close(self) -> None:
         """Let the threads end."""
@@ -85,8 +97,7 @@ class SoundFetcher:
         known = self._playing.get(digest.digest())
         if known is not None:
             return known
-        decode_sound(file)
-        return self._playing.setdefault(digest.digest(), file)
+        return self._playing.setdefault(digest.digest(), decoded_sound(file, self._spool))
 
     def _decompressed(self, download: Spooled) -> Spooled:
         """Return a download without its Content-Encoding; what is not so compressed stays as it is."""
@@ -101,9 +112,11 @@ class SoundFetcher:
         return plain
 
 
-def decode_sound(file: Spooled) -> None:
-    """Replace a file by its audio as µ-law at 8 kHz; raises WavError, NoRoomError."""
-    head = file[:2]
-    if file[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0):
-        raise WavError("It is an mp3 file; only wav can be played.")
-    to_ulaw(file, Wav.parse(file))
+def decoded_sound(file: Spooled, spool: Spool) -> Spooled:
+    """Return a file's audio as µ-law at 8 kHz, in the place of the file or in the spool; raises SoundError, NoRoomError."""
+    if file[:4] == b"RIFF":
+        to_ulaw(file, Wav.parse(file))
+        return file
+    sound = spool.new()
+    mp3_to_ulaw(file, Mp3.parse(file), sound)
+    return sound

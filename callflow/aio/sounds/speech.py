@@ -14,7 +14,8 @@ from callflow.aio.sounds.fair_gate import FairGate
 from callflow.aio.sounds.prompt_cache import PromptCache
 from callflow.aio.sounds.spool import Spool, Spooled
 from callflow.audio.octets import Octets
-from callflow.audio.wav import Wav, WavError
+from callflow.audio.sound_error import SoundError
+from callflow.audio.wav import Wav
 from callflow.bxml.voices import Voice
 
 PROGRAM = "espeak-ng"
@@ -71,7 +72,7 @@ class Speaker:
     def _convert(self, key: str, spoken: Spooled) -> None:
         try:
             to_ulaw(spoken, Wav.parse(spoken))
-        except WavError as error:
+        except SoundError as error:
             raise SpeechUnavailable(f"{self._program} wrote no audio. {error}") from error
         self._cache.write(key, spoken)
 

@@ -20,7 +20,7 @@ class PlayAudio:
     @classmethod
     def parse(cls, reader: ElementReader) -> Self:
         """Read the element; raises BxmlError."""
-        url = (reader.element.text or "").strip()
+        url = reader.text()
         username, password = reader.credentials("username", "password", url)
         reader.finish(text=True)
         if not url:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from callflow.bxml.element import ElementReader
-from callflow.bxml.limits import MAX_RECORD_SECONDS, MAX_RECORDING_NAME_LENGTH
+from callflow.bxml.limits import MAX_RECORD_SECONDS
+from callflow.bxml.recording import RecordingForm
 from callflow.bxml.webhook import Webhook
 
 
@@ -15,7 +16,7 @@ class RecordVerb:
     """What ends a recording and who hears of it; times are in seconds, and `silence_timeout` 0 sets no limit."""
 
     complete: Webhook | None
-    available: Webhook | None
+    form: RecordingForm
     tag: str | None
     terminating_digits: str
     max_duration: float
@@ -25,13 +26,9 @@ class RecordVerb:
     @classmethod
     def parse(cls, reader: ElementReader) -> Self:
         """Read the element; raises BxmlError."""
-        reader.choice("fileFormat", "wav", ("wav",))
-        _refuse_transcription(reader)
-        # Only newer webhooks than ours carry the name; it is checked and has no effect.
-        reader.limited("recordingName", "", MAX_RECORDING_NAME_LENGTH)
         record = cls(
             complete=reader.webhook("recordComplete"),
-            available=reader.webhook("recordingAvailable", fallback=False),
+            form=RecordingForm.parse(reader),
             tag=reader.tag(),
             terminating_digits=reader.digits("terminatingDigits", "#"),
             max_duration=reader.number("maxDuration", 60.0, 1, MAX_RECORD_SECONDS),
@@ -40,11 +37,3 @@ class RecordVerb:
         )
         reader.finish()
         return record
-
-
-def _refuse_transcription(reader: ElementReader) -> None:
-    """Accept the attributes of transcription only if they switch it off."""
-    for name in ("transcribe", "detectLanguage"):
-        if reader.flag(name, False):
-            reader.refuse(name, "cannot be true here: recordings are not transcribed")
-    reader.webhook("transcriptionAvailable", fallback=False)

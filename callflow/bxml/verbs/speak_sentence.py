@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Self, cast
 
 from callflow.bxml.element import ElementReader
+from callflow.bxml.limits import MAX_VOICE_NAME_LENGTH
 from callflow.bxml.ssml import read_speech
-from callflow.bxml.voices import LOCALES, VOICES, Gender, Voice, find_locale, find_voice
+from callflow.bxml.voices import DEFAULT_LOCALE, Choice, Gender, Voice, choose_voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,26 +18,22 @@ class SpeakSentence:
     markup: str
     text: str
     voice: Voice
+    note: str
+    """One sentence if the voice is not the one that was asked for, else empty."""
     line: int
 
     @classmethod
     def parse(cls, reader: ElementReader) -> Self:
         """Read the element; raises BxmlError."""
-        voice = _read_voice(reader)
+        choice = _read_voice(reader)
         reader.finish(leaf=False, text=True)
         markup, text = read_speech(reader.element)
         if not text.strip():
             reader.fail("needs a text to say")
-        return cls(markup.strip(), text.strip(), voice, reader.line)
+        return cls(markup.strip(), text.strip(), choice.voice, choice.note, reader.line)
 
 
-def _read_voice(reader: ElementReader) -> Voice:
-    name = reader.optional("voice")
+def _read_voice(reader: ElementReader) -> Choice:
+    name = reader.limited("voice", "", MAX_VOICE_NAME_LENGTH)
     gender = cast(Gender, reader.choice("gender", "female", ("female", "male")))
-    written = reader.optional("locale") or "en_US"
-    if name:
-        return find_voice(name) or reader.refuse("voice", f"must be one of {', '.join(VOICES)}, not {name!r}")
-    locale = find_locale(written)
-    if locale is None:
-        reader.refuse("locale", f"must be one of {', '.join(LOCALES)}, not {written!r}")
-    return Voice(locale, gender)
+    return choose_voice(name, reader.limited("locale", "", MAX_VOICE_NAME_LENGTH) or DEFAULT_LOCALE, gender)

@@ -37,10 +37,13 @@ class GatherStep(Step):
     def begin(self, now: float) -> None:
         """Start the first round of prompts."""
         self._stage.set_tag(self._verb.tag)
+        for prompt in self._verb.prompts:
+            if isinstance(prompt, SpeakSentence):
+                self._stage.note(prompt.note, now)
         self._begin_round(now)
 
-    def abandon(self) -> None:
-        """Stop the prompts: the call is over."""
+    def abandon(self, now: float) -> None:
+        """Stop the prompts."""
         self._prompt.stop()
 
     def digit_received(self, digit: str, now: float) -> None:

@@ -15,6 +15,11 @@ class SpeakSentenceStep(PromptStep):
         super().__init__(stage, verb)
         self._verb = verb
 
+    def begin(self, now: float) -> None:
+        """Ask for the sentence, and tell if another voice speaks it."""
+        self._stage.note(self._verb.note, now)
+        super().begin(now)
+
     def make_effect(self, number: int) -> SpeechWanted:
         """Return the effect that synthesises the sentence."""
         return speech_wanted(self._verb, number)

@@ -17,9 +17,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from callflow.aio.phone import RATE, CallFailed, Phone, PhoneCall
-from callflow.aio.sounds.fetcher import decode_sound
+from callflow.aio.sounds.fetcher import decoded_sound
 from callflow.aio.sounds.spool import NoRoomError, Spool
-from callflow.audio.wav import WavError
+from callflow.audio.sound_error import SoundError
 from daemonkit.sockets import AddressUnavailable
 from mediarelay.rtp.g711 import pcm16_to_ulaw, ulaw_to_pcm16
 
@@ -144,11 +144,11 @@ def _sound(tone: str, play: str) -> bytes:
         sound += _tone(hertz, seconds)
     if play:
         try:
-            file = Spool(tempfile.gettempdir()).new()
+            spool = Spool(tempfile.gettempdir())
+            file = spool.new()
             file.append(Path(play).read_bytes())
-            decode_sound(file)
-            sound += file[:]
-        except (OSError, WavError, NoRoomError) as error:
+            sound += decoded_sound(file, spool)[:]
+        except (OSError, SoundError, NoRoomError) as error:
             raise CommandError(f"{play} cannot be played. {error}") from error
     return sound
 

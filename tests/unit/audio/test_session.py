@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callflow.audio.agreement import Agreement, Codec
-from callflow.audio.events import AudioEvent, AudioReceived, DigitReceived, DigitsSent, PlaybackFinished
+from callflow.audio.events import AudioEvent, DigitReceived, PlaybackFinished
 from callflow.audio.frames import SILENCE_FRAME
 from callflow.audio.sender import FRAME_SECONDS, MAX_CATCH_UP
 from callflow.audio.session import AudioSession, is_rtcp
+from callflow.audio.tones import DigitTones
 from mediarelay.rtp.g711 import alaw_to_ulaw, ulaw_to_alaw
 from mediarelay.rtp.packet import RtpPacket
 from mediarelay.rtp.rtcp import ReceiverReport, SenderReport, build_compound, parse_compound
@@ -27,8 +28,19 @@ def agreement(**changes: object) -> Agreement:
     return Agreement(**fields)  # type: ignore[arg-type]  # the test names the fields
 
 
-def session(**changes: object) -> AudioSession:
-    return AudioSession(agreement(**changes), ssrc=5, sequence=65_530, timestamp=2**32 - 320)
+class Listened(AudioSession):
+    """A session whose two directions are heard."""
+
+    def __init__(self, agreed: Agreement) -> None:
+        super().__init__(agreed, ssrc=5, sequence=65_530, timestamp=2**32 - 320)
+        self.frames_in: list[bytes] = []
+        self.frames_out: list[bytes] = []
+        self.inbound.attach(self.frames_in.append)
+        self.outbound.attach(self.frames_out.append)
+
+
+def session(**changes: object) -> Listened:
+    return Listened(agreement(**changes))
 
 
 def events_of(made: AudioSession) -> list[AudioEvent]:
@@ -63,7 +75,7 @@ class Clock:
         return [(at, packet) for at, packet in self.sent if packet.payload not in (SILENCE_FRAME, ulaw_to_alaw(SILENCE_FRAME))]
 
 
-def started(**changes: object) -> tuple[AudioSession, Clock]:
+def started(**changes: object) -> tuple[Listened, Clock]:
     made = session(**changes)
     clock = Clock(made)
     made.start(clock.now)
@@ -79,8 +91,11 @@ def event(sequence: int, timestamp: int, code: int, duration: int, *, end: bool 
     return bytes(RtpPacket(payload_type, sequence, timestamp, 9, bytes(TelephoneEvent(code, end, 10, duration))))
 
 
-def heard(made: AudioSession) -> bytes:
-    return b"".join(item.ulaw for item in events_of(made) if isinstance(item, AudioReceived))
+def heard(made: Listened) -> bytes:
+    """Return what came since the last time."""
+    frames = b"".join(made.frames_in)
+    made.frames_in.clear()
+    return frames
 
 
 def test_frames_leave_on_the_slots_and_the_last_one_is_padded() -> None:
@@ -172,7 +187,7 @@ def test_stop_playing_drops_the_rest() -> None:
 def test_digits_are_sent_as_events() -> None:
     made, clock = started()
     made.play(bytes(160 * 2))
-    made.send_digits("1#", duration_ms=60, gap_ms=100)
+    number = made.send_digits("1#", duration_ms=60, gap_ms=100)
     clock.run(2.0)
     packets = [packet for _, packet in clock.said]
     assert [packet.payload_type for packet in packets] == [101] * 12 + [0] * 2
@@ -190,21 +205,59 @@ def test_digits_are_sent_as_events() -> None:
     ]
     # 60 ms of digit and 100 ms of gap are eight slots.
     assert {packet.timestamp for packet in second} == {(2**32 - 320 + 8 * 160) & 0xFFFFFFFF}
-    assert DigitsSent() in events_of(made)
+    assert PlaybackFinished(number) in events_of(made)
 
 
 def test_a_comma_waits_and_nothing_ends_at_once() -> None:
     made, clock = started()
-    made.send_digits(",1", duration_ms=20, gap_ms=0)
+    first = made.send_digits(",1", duration_ms=20, gap_ms=0)
     clock.run(2.0)
     assert clock.said[0][0] == pytest.approx(50.5)
-    made.send_digits("")
-    assert events_of(made) == [DigitsSent(), DigitsSent()]
+    second = made.send_digits("")
+    assert events_of(made) == [PlaybackFinished(first), PlaybackFinished(second)]
+
+
+@pytest.mark.parametrize(("pause", "seconds"), [(",", 0.5), ("w", 0.5), ("W", 1.0), ("wW", 1.5)])
+def test_a_pause_stands_in_the_place_of_the_gap(pause: str, seconds: float) -> None:
+    made, clock = started()
+    made.send_digits(f"1{pause}2", duration_ms=100, gap_ms=400)
+    clock.run(4.0)
+    codes = {packet.timestamp: TelephoneEvent.parse(packet.payload).event for _, packet in clock.said}
+    (one, two) = codes
+    assert list(codes.values()) == [1, 2]
+    # 100 ms of digit, three end packets, and the pause.
+    assert (two - one) & 0xFFFFFFFF == 160 * (5 + 3) + round(seconds * 8000)
+
+
+@pytest.mark.parametrize("events", [101, None])
+def test_digits_that_are_stopped_end_properly(events: int | None) -> None:
+    made, clock = started(event_payload_type=events)
+    made.send_digits("12", duration_ms=1000, gap_ms=400)
+    clock.run(0.1)
+    sent = len(clock.said)
+    made.stop_playing()
+    clock.run(2.0)
+    ends = [TelephoneEvent.parse(packet.payload) for _, packet in clock.said[sent:]] if events else []
+    assert [(event.event, event.end) for event in ends] == ([(1, True)] * 3 if events else [])
+    assert len(clock.said) == sent + len(ends)
+    made.send_digits("3", duration_ms=20)
+    made.stop_playing()
+    clock.run(1.0)
+    assert len(clock.said) == sent + len(ends)
+
+
+def test_who_takes_no_telephone_events_gets_tones() -> None:
+    made, clock = started(event_payload_type=None)
+    number = made.send_digits("5w#", duration_ms=200, gap_ms=400)
+    clock.run(3.0)
+    assert events_of(made) == [PlaybackFinished(number)]
+    sound = b"".join(packet.payload for _, packet in clock.sent)
+    assert sound.startswith(DigitTones("5w#", 200, 400)[0:1600])
+    assert sound[1600:5600] == SILENCE * 4000
+    assert sound[5600:7200] == DigitTones("#", 200, 0)[0:1600]
 
 
 def test_digits_that_cannot_be_sent() -> None:
-    with pytest.raises(ValueError, match="takes no telephone events"):
-        session(event_payload_type=None).send_digits("1")
     with pytest.raises(ValueError, match="is not a telephone digit"):
         session().send_digits("1x")
 
@@ -224,7 +277,7 @@ def test_received_audio_in_order() -> None:
     made = session()
     for number in range(1, 11):
         made.receive_datagram(audio(number), FAR, number * 0.02)
-    assert events_of(made) == [AudioReceived(bytes((number,)) * 160) for number in range(1, 11)]
+    assert made.frames_in == [bytes((number,)) * 160 for number in range(1, 11)]
     assert (made.packets_received, made.lost, made.heard_at) == (10, 0, 0.2)
     assert made.jitter_ms < 0.1
 
@@ -448,8 +501,7 @@ def test_a_number_means_what_was_agreed_on_last() -> None:
     made.receive_datagram(audio(4, timestamp=320, fill=0x54, payload_type=96), FAR, 50.08)
     events = events_of(made)
     assert [item.digit for item in events if isinstance(item, DigitReceived)] == ["7"]
-    frames = [item.ulaw for item in events if isinstance(item, AudioReceived)]
-    assert frames == [b"\1" * 160, *(alaw_to_ulaw(octet * 160) for octet in (b"\x55", b"\x54"))]
+    assert made.frames_in == [b"\1" * 160, *(alaw_to_ulaw(octet * 160) for octet in (b"\x55", b"\x54"))]
 
 
 def test_digits_come_by_the_number_agreed_on_last_and_the_one_before() -> None:

@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from callflow.aio.sounds import fetcher as module
 from callflow.aio.sounds import spool as spool_module
-from callflow.aio.sounds.fetcher import SoundFetcher, SoundUnavailable, decode_sound
+from callflow.aio.sounds.fetcher import SoundFetcher, SoundUnavailable, decoded_sound
 from callflow.aio.sounds.spool import NoRoomError, Spool
 from callflow.engine.effects import AudioWanted
 from voiceapps.daemon.outbound import WebhookClient
@@ -51,14 +51,14 @@ class Shop:
     async def fetch(self, *answers: web.Response, account_id: str = "1") -> list[spool_module.Spooled]:
         """Have as many calls fetch the same URL at once as there are answers."""
         self.answers = list(answers)
-        tasks = [asyncio.create_task(self.fetcher.fetch(self._wanted(), account_id=account_id)) for _ in answers]
+        tasks = [asyncio.create_task(self.fetcher.fetch(self.wanted(), account_id=account_id)) for _ in answers]
         return [await task for task in tasks]
 
     async def problem(self, answer: web.Response) -> str:
         """Return why an answer is no sound."""
         self.answers = [answer]
         try:
-            await self.fetcher.fetch(self._wanted(), account_id="1")
+            await self.fetcher.fetch(self.wanted(), account_id="1")
         except (SoundUnavailable, NoRoomError) as error:
             return str(error)
         return "There is none."
@@ -69,7 +69,7 @@ class Shop:
             while (self.spool.memory.held, self.spool.disk.held) != (memory, disk):
                 await asyncio.sleep(0)
 
-    def _wanted(self) -> AudioWanted:
+    def wanted(self) -> AudioWanted:
         return AudioWanted(1, str(self._server.make_url("/sound")), "", "", 10.0)
 
     async def _answer(self, _: web.Request) -> web.Response:
@@ -131,7 +131,7 @@ async def test_a_file_may_be_too_long_in_either_form(shop: Shop, monkeypatch: py
 
 async def test_an_answer_that_is_no_sound_leaves_nothing_behind(shop: Shop) -> None:
     for problem, sentence in (
-        (web.Response(body=b"OggS" * LONG), "cannot be played. It is not a wav file."),
+        (web.Response(body=b"OggS" * LONG), "cannot be played. It is neither a wav nor an mp3 file."),
         (web.Response(body=ulaw_file(bytes(LONG)), status=404), "could not be fetched. It answered 404."),
     ):
         assert (await shop.problem(problem)).endswith(sentence)
@@ -152,13 +152,13 @@ async def test_a_long_file_needs_room_and_a_short_one_none(tmp_path: Path, monke
 async def test_an_account_whose_files_take_long_keeps_no_other_one_waiting(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     decoding, released = threading.Event(), threading.Event()
 
-    def decode(file: spool_module.Spooled) -> None:
+    def decode(file: spool_module.Spooled, spool: Spool) -> spool_module.Spooled:
         if b"slow" in file[:]:
             decoding.set()
             assert released.wait(10)
-        decode_sound(file)
+        return decoded_sound(file, spool)
 
-    monkeypatch.setattr(module, "decode_sound", decode)
+    monkeypatch.setattr(module, "decoded_sound", decode)
     files = [b"slow" + bytes([number]) * 40 for number in range(6)]
     slow = asyncio.create_task(shop.fetch(*map(answer, files)))
     async with asyncio.timeout(10):
@@ -168,3 +168,33 @@ async def test_an_account_whose_files_take_long_keeps_no_other_one_waiting(shop:
         assert other[:] == b"a" * 160
         released.set()
         assert sorted(sound[:] for sound in await slow) == files
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked"),
+    [
+        ({}, 2),
+        ({"Cache-Control": "max-age=60"}, 1),
+        ({"Cache-Control": "public, Max-Age=60"}, 1),
+        ({"Cache-Control": "max-age=60", "Age": "60"}, 2),
+        ({"Cache-Control": "no-store, max-age=60"}, 2),
+        ({"Expires": "Fri, 31 Dec 2100 23:59:59 GMT"}, 1),
+        ({"Expires": "0"}, 2),
+    ],
+)
+async def test_a_sound_lasts_as_long_as_its_server_says(shop: Shop, headers: dict[str, str], asked: int) -> None:
+    answers = [answer(b"a" * 160), answer(b"b" * 160)]
+    for one in answers:
+        one.headers.update(headers)
+    shop.answers = answers
+    sounds = [await shop.fetcher.fetch(shop.wanted(), account_id="1") for _ in range(2)]
+    assert len({sound[:] for sound in sounds}) == asked
+    assert len(shop.answers) == 2 - asked
+
+
+async def test_a_kept_sound_is_its_accounts_alone(shop: Shop) -> None:
+    shop.answers = [answer(b"a" * 160), answer(b"b" * 160)]
+    for one in shop.answers:
+        one.headers["Cache-Control"] = "max-age=60"
+    sounds = [await shop.fetcher.fetch(shop.wanted(), account_id=account) for account in ("1", "2", "1")]
+    assert [sound[:1] for sound in sounds] == [b"b", b"a", b"b"]

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callflow.aio.sounds.convert import RATE
-from callflow.aio.sounds.fetcher import decode_sound
+from callflow.aio.sounds.fetcher import decoded_sound
 from callflow.aio.sounds.speech import MAX_SPEAKERS, PROGRAM, Speaker, SpeechUnavailable
 from callflow.aio.sounds.spool import Spool
-from callflow.audio.wav import MAX_CHUNKS, Encoding, Wav, WavError
+from callflow.audio.sound_error import SoundError
+from callflow.audio.wav import MAX_CHUNKS, Encoding, Wav
 from callflow.bxml.voices import LOCALES, Voice
 from mediarelay.rtp.g711 import pcm16_to_alaw, pcm16_to_ulaw, ulaw_to_pcm16
 
@@ -48,10 +49,10 @@ def g711_file(tag: int, frames: bytes, size: int | None = None, bits: int = 8, c
 
 def decoded(file: bytes) -> bytes:
     """Return what a file becomes that is short enough for the memory."""
-    sound = Spool("nowhere").new()
+    spool = Spool("nowhere")
+    sound = spool.new()
     sound.append(file)
-    decode_sound(sound)
-    return sound[:]
+    return decoded_sound(sound, spool)[:]
 
 
 def power(ulaw: bytes, hertz: float = 440.0) -> float:
@@ -90,17 +91,17 @@ def test_what_follows_audio_of_size_0_is_no_audio_if_the_file_says_so() -> None:
     head = pcm_file(8000)[:36]
     notes = b"LIST" + (400).to_bytes(4, "little") + bytes(400)
     size = (len(head) + len(notes)).to_bytes(4, "little")
-    with pytest.raises(WavError, match="It holds no audio"):
+    with pytest.raises(SoundError, match="It holds no audio"):
         decoded(head[:4] + size + head[8:] + b"data" + bytes(4) + notes)
 
 
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "It is not a wav file."),
-        (b"OggS" * 20, "It is not a wav file."),
-        (b"ID3\x04" + b"\x00" * 20, "It is an mp3 file; only wav can be played."),
-        (b"\xff\xfb\x90\x00" + b"\x00" * 20, "It is an mp3 file; only wav can be played."),
+        (b"", "It is neither a wav nor an mp3 file."),
+        (b"OggS" * 20, "It is neither a wav nor an mp3 file."),
+        (b"ID3\x04" + b"\x00" * 20, "It is neither a wav nor an mp3 file."),
+        (b"\xff\xfb\x90\x00" + b"\x00" * 20, "It is neither a wav nor an mp3 file."),
         (b"RIFF\x00\x00\x00\x00WAVE", "It holds no audio."),
         (b"RIFF\x00\x00\x00\x00WAVE" + struct.pack("<4sI", b"data", 0), "Its audio comes before its format."),
         (b"RIFF\x00\x00\x00\x00WAVE" + struct.pack("<4sIH", b"fmt ", 2, 1), "Its format is cut short."),
@@ -112,7 +113,7 @@ def test_what_follows_audio_of_size_0_is_no_audio_if_the_file_says_so() -> None:
     ],
 )
 def test_files_that_cannot_be_played(data: bytes, sentence: str) -> None:
-    with pytest.raises(WavError) as caught:
+    with pytest.raises(SoundError) as caught:
         decoded(data)
     assert str(caught.value).startswith(sentence)
 
@@ -130,7 +131,7 @@ def test_any_bytes_decode_or_raise_wav_error(data: bytes, position: int) -> None
     for candidate in (data, good[:position] + data, good[:position] + data + good[position:]):
         try:
             decoded(candidate)
-        except WavError as error:
+        except SoundError as error:
             assert str(error).endswith(".")
 
 

@@ -1,1 +1,1 @@
-"""HTTP as values: requests to backends and their answers, URLs, character sets, codings."""
+"""HTTP as values: requests to backends and their answers, URLs, character sets, codings, freshness."""

@@ -35,6 +35,8 @@ class OutboundAnswer:
     """The `charset` of the Content-Type as it was sent, empty without one."""
     coding: str = ""
     """The Content-Encoding of a download, which is handed on as it came."""
+    fresh_seconds: float = 0.0
+    """How long a download may be used again without asking."""
 
     def problem(self) -> str | None:
         """Return in one sentence why the answer cannot be used, or None. Redirects are not followed."""

@@ -74,6 +74,12 @@ class Target:
         return (found[1].lower(), int(found[2] or _DEFAULT_PORTS[self.scheme])) if found else ("", 0)
 
 
+def as_http(url: str) -> str:
+    """Return where the handshake of a WebSocket is asked for (RFC 6455 section 4.1); any other URL stays as it is."""
+    scheme, _, rest = url.strip().partition(":")
+    return {"ws": f"http:{rest}", "wss": f"https:{rest}"}.get(scheme.lower(), url)
+
+
 def joined(base: str, reference: str) -> str:
     """Return a reference in a document as an absolute URL (RFC 3986 section 5.2), of which its own part stays as it is written."""
     found = _URL.match(base)

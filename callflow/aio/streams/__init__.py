@@ -1,0 +1,1 @@
+"""Streams of calls: WebSockets that hear a leg and speak into it."""

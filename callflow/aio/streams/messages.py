@@ -1,0 +1,121 @@
+"""The messages of a stream, as JSON texts: ours (`start`, `media`, `stop`, `mark`) and those that come (`playAudio`, `clear`, `mark`).
+
+`playAudio` names its format: `audio/pcmu`, or `audio/pcm` with 8, 16 or 24 kHz and signed 16-bit samples, the low octet first. `mark`
+is our extension: it comes back when all audio that was sent before it has been heard, or was cleared.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.message import Message
+
+PCM_RATES = (8_000, 16_000, 24_000)
+PCMU_RATE = 8_000
+MAX_MARK_LENGTH = 256
+_PCM_RULES = {"channels": "1", "bit-depth": "16", "endian": "little", "encoding": "signed"}
+
+
+class MessageError(ValueError):
+    """A message that cannot be understood; the text says why in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayAudio:
+    """Audio for the caller; `rate` is None for µ-law, and else that of linear samples."""
+
+    audio: bytes
+    rate: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Drop what was not heard yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Tell when what came before has been heard."""
+
+    name: str
+
+
+Received = PlayAudio | Clear | Mark
+
+
+def start_message(metadata: Mapping[str, object], params: Mapping[str, str]) -> str:
+    """Return the first message of a stream."""
+    message: dict[str, object] = {"eventType": "start", "metadata": metadata}
+    return _text(message | {"streamParams": dict(params)} if params else message)
+
+
+def media_message(track: str, sequence: int, ulaw: bytes) -> str:
+    """Return 20 ms of a track."""
+    payload = binascii.b2a_base64(ulaw, newline=False).decode("ascii")
+    return f'{{"eventType":"media","track":"{track}","sequenceNumber":"{sequence}","payload":"{payload}"}}'
+
+
+def stop_message(metadata: Mapping[str, object]) -> str:
+    """Return the last message of a stream."""
+    return _text({"eventType": "stop", "metadata": metadata})
+
+
+def mark_message(name: str) -> str:
+    """Return the answer to a mark."""
+    return _text({"eventType": "mark", "name": name})
+
+
+def parse_message(text: str) -> Received:
+    """Read a message that came; raises MessageError."""
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MessageError("It is not JSON.") from error
+    if not isinstance(message, dict):
+        raise MessageError("It is no JSON object.")
+    match message.get("eventType"):
+        case "playAudio":
+            return _play_audio(message.get("media"))
+        case "clear":
+            return Clear()
+        case "mark":
+            name = message.get("name")
+            if not isinstance(name, str) or len(name) > MAX_MARK_LENGTH:
+                raise MessageError(f"A mark needs a name of at most {MAX_MARK_LENGTH} characters.")
+            return Mark(name)
+        case other:
+            raise MessageError(f"eventType must be playAudio, clear or mark, not {str(other)[:40]!r}.")
+
+
+def _play_audio(media: object) -> PlayAudio:
+    if not isinstance(media, dict) or not isinstance(media.get("payload"), str):
+        raise MessageError("playAudio needs media with contentType and payload.")
+    rate = _rate_of(str(media.get("contentType", "audio/pcmu")))
+    try:
+        audio = base64.b64decode(media["payload"], validate=True)
+    except ValueError as error:
+        raise MessageError("The payload is not base64.") from error
+    if rate is not None and len(audio) % 2:
+        raise MessageError("The payload ends in half a sample.")
+    return PlayAudio(audio, rate)
+
+
+def _rate_of(content_type: str) -> int | None:
+    """Return the rate of linear samples, None for µ-law; raises MessageError."""
+    header = Message()
+    header["Content-Type"] = content_type
+    kind, parameters = header.get_content_type(), dict(header.get_params() or ())
+    rate = str(parameters.get("rate", PCMU_RATE))
+    if kind == "audio/pcmu" and rate == str(PCMU_RATE):
+        return None
+    rules = all(str(parameters.get(name, wanted)).lower() == wanted for name, wanted in _PCM_RULES.items())
+    if kind == "audio/pcm" and rules and rate in map(str, PCM_RATES):
+        return int(rate)
+    raise MessageError(f"contentType must be audio/pcmu, or audio/pcm of 8, 16 or 24 kHz, not {content_type[:80]!r}.")
+
+
+def _text(message: Mapping[str, object]) -> str:
+    return json.dumps(message, separators=(",", ":"))

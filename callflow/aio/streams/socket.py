@@ -1,0 +1,244 @@
+"""One stream: the WebSocket, what it hears and what it says.
+
+Theory of operation. Two tasks share the connection. One sends what taps have left in a queue; when the far end reads too slowly,
+the oldest frames are dropped, so that what is sent is never late. The other reads: audio goes into a `LiveAudio`, from which the leg
+takes a frame every 20 ms; `clear` empties it. Whoever sends more than `MAX_OCTETS_A_SECOND` is read no further until the second
+is over, so that one stream's flood is no other call's gap.
+
+The stream ends when the far end closes it, when its connection breaks, or by `close`. However it ends, `run` returns why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import aiohttp
+import structlog
+from aiohttp import WSCloseCode
+
+from callflow.aio.streams.decimator import Decimator
+from callflow.aio.streams.messages import (
+    PCMU_RATE,
+    Clear,
+    Mark,
+    MessageError,
+    PlayAudio,
+    mark_message,
+    media_message,
+    parse_message,
+    start_message,
+    stop_message,
+)
+from callflow.audio.live import LiveAudio
+from callflow.audio.session import AudioSession
+from callflow.engine.effects import OpenStream
+from voiceapps.daemon.outbound import SocketUnavailable, WebhookClient
+from voiceapps.rules.reports import CallFacts
+
+MAX_WAITING_FRAMES = 100
+"""Frames of one stream that wait to be sent: two seconds of one track."""
+MAX_OCTETS_A_SECOND = 1024 * 1024
+"""Of messages that come: twenty times what speech of the highest quality takes."""
+CONNECT_SECONDS = 10.0
+CLOSE_SECONDS = 2.0
+"""How long the far end may take for the last message and the goodbye."""
+MAX_LOGGED_FAULTS = 5
+_FAULTS = (WSCloseCode.PROTOCOL_ERROR, WSCloseCode.UNSUPPORTED_DATA, WSCloseCode.INVALID_TEXT, WSCloseCode.MESSAGE_TOO_BIG)
+"""With what we close the connection ourselves (RFC 6455 section 7.4.1)."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """Why a stream is over: the cause for the webhook, and a sentence if something went wrong."""
+
+    cause: str
+    sentence: str = ""
+
+
+class StreamSocket:
+    """One stream of a call; `run` once, `close` to end it before the far end does."""
+
+    def __init__(
+        self, wanted: OpenStream, facts: CallFacts, session: AudioSession, client: WebhookClient, count: Callable[[str], None]
+    ) -> None:
+        self._client = client
+        self._closing = asyncio.Event()
+        self._count = count
+        """Counts what is dropped, by its reason."""
+        self._facts = facts
+        self._faults = 0
+        self._live = LiveAudio()
+        self._decimators: dict[int, Decimator] = {}
+        self._sequence = 0
+        self._session = session
+        self._taps = [
+            (session.inbound if track == "inbound" else session.outbound, partial(self._hear, track)) for track in wanted.verb.tracks
+        ]
+        self._waiting: deque[tuple[str, bytes]] = deque(maxlen=MAX_WAITING_FRAMES)
+        self._wanted = wanted
+        self._work = asyncio.Event()
+
+    def close(self) -> None:
+        """Have `run` say goodbye and return."""
+        self._closing.set()
+
+    async def run(self, on_open: Callable[[], None]) -> StreamEnd:
+        """Connect, serve the stream, and return why it is over."""
+        verb = self._wanted.verb
+        try:
+            opening = self._client.open_socket(
+                verb.destination, username=verb.username, password=verb.password, timeout_seconds=CONNECT_SECONDS
+            )
+            socket = await _unless(self._closing, opening)
+        except SocketUnavailable as error:
+            return StreamEnd("connection-error", str(error))
+        if socket is None:
+            return StreamEnd("closed")
+        try:
+            on_open()
+            return await self._serve(socket)
+        finally:
+            await _say_goodbye(socket)
+
+    async def _serve(self, socket: aiohttp.ClientWebSocketResponse) -> StreamEnd:
+        self._attach()
+        try:
+            await socket.send_str(start_message(self._metadata(), dict(self._wanted.verb.params)))
+            end = await _first(self._send(socket), self._receive(socket), self._closing.wait())
+            if self._closing.is_set():
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await socket.send_str(stop_message(self._metadata()))
+            return end if isinstance(end, StreamEnd) else StreamEnd("closed")
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            return StreamEnd("connection-error", f"The connection broke. {error}".strip())
+        finally:
+            self._detach()
+
+    # What is heard.
+
+    def _attach(self) -> None:
+        for taps, tap in self._taps:
+            taps.attach(tap)
+        if self._wanted.verb.bidirectional:
+            self._session.join(self._live)
+
+    def _detach(self) -> None:
+        for taps, tap in self._taps:
+            taps.detach(tap)
+        self._session.leave(self._live)
+
+    def _hear(self, track: str, ulaw: bytes) -> None:
+        if len(self._waiting) == MAX_WAITING_FRAMES:
+            self._count("slow")
+        self._waiting.append((track, ulaw))
+        self._work.set()
+
+    async def _send(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while self._waiting:
+                track, ulaw = self._waiting.popleft()
+                self._sequence += 1
+                await socket.send_str(media_message(track, self._sequence, ulaw))
+            reached, self._live.reached = self._live.reached, []
+            for name in reached:
+                await socket.send_str(mark_message(name))
+
+    # What is said.
+
+    async def _receive(self, socket: aiohttp.ClientWebSocketResponse) -> StreamEnd:
+        began, octets = time.monotonic(), 0
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.ERROR:
+                break
+            octets += len(message.data)
+            self._take(message)
+            if octets >= MAX_OCTETS_A_SECOND:
+                self._count("flood")
+                await asyncio.sleep(max(0.0, began + 1.0 - time.monotonic()))
+            if time.monotonic() - began >= 1.0:
+                began, octets = time.monotonic(), 0
+        if socket.close_code in _FAULTS:
+            return StreamEnd("error", f"The far end broke the protocol ({socket.close_code}).")
+        return StreamEnd("closed")
+
+    def _take(self, message: aiohttp.WSMessage) -> None:
+        try:
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                raise MessageError("It is binary: messages are texts.")
+            self._obey(parse_message(message.data))
+        except MessageError as error:
+            self._count("fault")
+            self._faults += 1
+            if self._faults <= MAX_LOGGED_FAULTS:
+                log.info("stream_message_ignored", stream=self._wanted.name, reason=str(error))
+
+    def _obey(self, received: PlayAudio | Clear | Mark) -> None:
+        if not self._wanted.verb.bidirectional:
+            raise MessageError("The stream is unidirectional: nothing is played.")
+        match received:
+            case PlayAudio(audio, rate):
+                if not self._live.write(audio if rate is None else self._decimated(audio, rate)):
+                    self._count("full")
+            case Clear():
+                self._live.clear()
+                self._decimators.clear()
+            case Mark(name):
+                if not self._live.mark(name):
+                    raise MessageError("Too many marks wait.")
+        if self._live.reached:
+            self._work.set()
+
+    def _decimated(self, audio: bytes, rate: int) -> bytes:
+        """Return linear samples as µ-law."""
+        if rate not in self._decimators:
+            self._decimators[rate] = Decimator(rate)
+        return self._decimators[rate].ulaw(audio)
+
+    def _metadata(self) -> Mapping[str, object]:
+        tracks = [{"name": track, "mediaFormat": {"encoding": "audio/PCMU", "sampleRate": PCMU_RATE}} for track in self._wanted.verb.tracks]
+        facts = self._facts
+        names = {
+            "accountId": facts.account_id,
+            "callId": facts.call_id,
+            "streamId": self._wanted.stream_id,
+            "streamName": self._wanted.name,
+        }
+        return {**names, "tracks": tracks}
+
+
+async def _unless(
+    event: asyncio.Event, work: Coroutine[Any, Any, aiohttp.ClientWebSocketResponse]
+) -> aiohttp.ClientWebSocketResponse | None:
+    """Return what comes of some work, or None if the event comes first."""
+    found = await _first(work, event.wait())
+    return found if isinstance(found, aiohttp.ClientWebSocketResponse) else None
+
+
+async def _first(*works: Coroutine[Any, Any, object]) -> object:
+    """Return what comes of the work that ends first, and cancel the others; raises what it raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(iter(done)).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _say_goodbye(socket: aiohttp.ClientWebSocketResponse) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await socket.close()
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        pass
