@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network
 
 from django.conf import settings
 
+from callflow.adapters.order_bell import Rings, postgres_rings, redis_rings
 from callflow.config import CallflowConfig
 from daemonkit.address import Address
 from daemonkit.interfaces import default_route_address, local_addresses
@@ -140,6 +143,13 @@ def callflow_config() -> CallflowConfig:
         invite_keys=_invite_keys(),
         spool_dir=str(settings.VAR_DIR),
     )
+
+
+def order_rings() -> Callable[[], Rings] | None:
+    """Return what hears that the API has an order for a call, None where nothing tells it."""
+    if settings.REDIS_URL:
+        return partial(redis_rings, settings.REDIS_URL)
+    return partial(postgres_rings, settings.DATABASE_DIRECT_URL) if settings.DATABASE_DIRECT_URL else None
 
 
 def _invite_keys() -> Keys:

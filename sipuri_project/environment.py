@@ -120,6 +120,17 @@ def database(name: str, default: str) -> DBConfig:
         raise ImproperlyConfigured(f"{name} is not valid: {error}.") from None
 
 
+def postgres_url(name: str, default: str) -> str:
+    """Return the URL of a PostgreSQL as its own clients read it; "" if the variable is empty and the default is another database."""
+    value = text(name)
+    if not value:
+        return default if default.startswith("postgres") else ""
+    if not value.startswith(("postgres://", "postgresql://")):
+        # Its value is not shown: it holds a password.
+        raise ImproperlyConfigured(f"{name} is not valid: write a URL that begins with postgres:.")
+    return value
+
+
 def endpoint(name: str) -> tuple[str, int] | None:
     """Return `host:port` as a pair, the host an IPv4 address or a name; None if the variable is empty."""
 

@@ -37,6 +37,7 @@ SIPURI_TOKEN_KEYS = e.key("SIPURI_TOKEN_KEYS", VAR_DIR, generate=not PRODUCTION,
 # Services: none needed (D15)
 REDIS_URL = e.text("SIPURI_REDIS_URL")
 DATABASES = {"default": e.database("SIPURI_DATABASE_URL", f"sqlite:///{VAR_DIR / 'sipuri.sqlite3'}")}
+DATABASE_DIRECT_URL = e.postgres_url("SIPURI_DATABASE_DIRECT_URL", e.text("SIPURI_DATABASE_URL"))
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
@@ -260,6 +261,7 @@ CELERY_BEAT_SCHEDULER = "sipuri_project.schedule:SteadyScheduler"
 CELERY_BEAT_SCHEDULE = {
     "send-webhooks": {"task": "voiceapps.tasks.send_webhooks", "schedule": 5.0},
     "sweep-calls": {"task": "voiceapps.tasks.sweep_calls", "schedule": 10.0},
+    "sweep-orders": {"task": "voiceapps.tasks.sweep_orders", "schedule": 60.0},
     "sweep-tokens": {"task": "voiceapps.tasks.sweep_tokens", "schedule": 600.0},
     "sweep-messages": {"task": "voiceapps.tasks.sweep_messages", "schedule": 3600.0},
     "sweep-refusals": {"task": "voiceapps.tasks.sweep_refusals", "schedule": 600.0},

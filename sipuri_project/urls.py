@@ -5,14 +5,16 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from callflow.api import BxmlCheckViewSet
+from callflow.api import BxmlCheckViewSet, CallDocumentViewSet
 from voiceapps.api.pages import RedocPage, SwaggerPage
 from voiceapps.api.router import Router
+from voiceapps.api.urls import CALLS
 
 admin.autodiscover()
 
 router = Router()
 router.register("v2/bxml-checks", BxmlCheckViewSet)
+router.register(f"{CALLS}/<name:call_id>/bxml", CallDocumentViewSet)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),

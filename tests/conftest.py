@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from sipuri_project.logging import flush
 from tests.support.api import ApiCustomer
+from tests.support.order_taker import OrderTaker
 from voiceapps.services import accounts, clients
 from voiceapps.services.audit import Actor
 
@@ -52,3 +53,8 @@ def customer(db: None) -> ApiCustomer:
 @pytest.fixture
 def stranger(db: None) -> ApiCustomer:
     return _customer("9911111", "client-two")
+
+
+@pytest.fixture
+def order_taker(monkeypatch: pytest.MonkeyPatch) -> OrderTaker:
+    return OrderTaker(monkeypatch)

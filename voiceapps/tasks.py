@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from voiceapps.courier import courier
 from voiceapps.rules.reports import NodeBeat, Role
-from voiceapps.services import calls, clients, idempotency, leases, nodes, refusals
+from voiceapps.services import call_orders, calls, clients, idempotency, leases, nodes, refusals
 from voiceapps.services.delivery import failing_hosts, waits
 
 LEASED_PART = 0.9
@@ -56,6 +56,12 @@ def beat_webhooks() -> None:
 def sweep_calls() -> None:
     """End the calls whose node is silent."""
     calls.sweep(SETTLE_SECONDS)
+
+
+@_periodic
+def sweep_orders() -> None:
+    """Delete the orders for calls that nobody waits for any more."""
+    call_orders.sweep()
 
 
 @_periodic

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry
 
 from callflow.adapters.applications import ApplicationReader
+from callflow.adapters.order_bell import OrderBell, Rings
+from callflow.adapters.orders import OrderReader
 from callflow.aio.server import CallflowServer
 from callflow.config import CallflowConfig
 from daemonkit.address import Address
@@ -17,13 +19,14 @@ from voiceapps.services.reports import ledger
 
 
 class CallflowNode:
-    """The service of `runcallflow`."""
+    """The service of `runcallflow`; `listen` connects to the bell that tells of the API's orders."""
 
     def __init__(
         self,
         config: CallflowConfig,
         *,
         metrics: Address | None,
+        listen: Callable[[], Rings] | None,
         new_client: Callable[[], WebhookClient],
         registry: CollectorRegistry,
     ) -> None:
@@ -43,11 +46,13 @@ class CallflowNode:
             put_record=self._reporter.put,
             registry=registry,
         )
+        self._orders = OrderReader(self._reporter.database, config.name, OrderBell(config.name, listen), self._server)
 
     async def start(self) -> None:
         """Open the socket and begin to report; raises AddressUnavailable."""
         await self._server.start()
         await self._reporter.start(self._server)
+        self._orders.start()
 
     def ready(self) -> bool:
         """Return whether the node accepts new calls."""
@@ -63,6 +68,7 @@ class CallflowNode:
 
     async def stop(self) -> None:
         """End what is left, report the end, and write what is queued."""
+        await self._orders.stop()
         await self._server.stop()
         await self._reporter.stop()
 

@@ -15,6 +15,8 @@ from voiceapps.models import AuditEntry, Call, ClientSecret, Recording, RefusedA
 from voiceapps.services import audit
 from voiceapps.services.audit import Actor
 
+pytestmark = pytest.mark.usefixtures("order_taker")
+
 # Two of these read the token and the account that it is bound to.
 BUDGETS: dict[str, int] = {
     "listCredentials": 3,
@@ -27,6 +29,11 @@ BUDGETS: dict[str, int] = {
     "deleteSecret": 10,
     "listCalls": 3,
     "getCallState": 3,
+    # The call, its node, the order, and what the node does with it.
+    "updateCall": 12,
+    "updateCallBxml": 12,
+    "updateCallRecordingState": 12,
+    "getStatistics": 4,
     "listCallRecordings": 3,
     "getCallRecording": 3,
     "downloadCallRecording": 3,

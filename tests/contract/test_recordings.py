@@ -44,6 +44,7 @@ def test_a_recording_fits_the_vendors_model(customer: ApiCustomer) -> None:
         "fileFormat": "wav",
         "status": "complete",
         "mediaUrl": f"http://127.0.0.1:8000{path}/media",
+        "recordingName": None,
         "transcription": None,
     }
     assert CallRecordingMetadata.from_dict(data).additional_properties == {}

@@ -42,7 +42,7 @@ some = settings(
     derandomize=not WHOLE,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.timeout(600), pytest.mark.usefixtures("order_taker")]
 sent: Counter[tuple[str, int]] = Counter()
 
 

@@ -22,6 +22,8 @@ from tests.support.operations import OPERATIONS, Operation, send
 from voiceapps.models import VoiceApplication, WebhookDelivery
 from voiceapps.models.accounts import SCOPES
 
+pytestmark = pytest.mark.usefixtures("order_taker")
+
 OF_ACCOUNTS = [operation for operation in OPERATIONS if "{accountId}" in operation.path]
 OF_OBJECTS = [operation for operation in OF_ACCOUNTS if operation.path.count("{") > 1]
 

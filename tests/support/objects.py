@@ -10,7 +10,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from tests.support.api import ApiCustomer
-from voiceapps.models import Account, ApiClient, Call, ClientSecret, Recording, WebhookAttempt, WebhookDelivery
+from tests.support.order_taker import NODE
+from voiceapps.models import Account, ApiClient, Call, ClientSecret, OpenCall, Recording, WebhookAttempt, WebhookDelivery
 from voiceapps.services import clients
 from voiceapps.services.audit import Actor
 
@@ -21,6 +22,7 @@ def one_of_each(customer: ApiCustomer) -> dict[str, str]:
     """Create an application, a call with recording and delivery, and a second API client of the customer's account."""
     application_id = customer.create(inboundSipCallsEnabled=True, passwordAuthEnabled=True)["applicationId"]
     call = _call(customer.account_id, application_id)
+    _hold(call)
     return {
         "accountId": customer.account_id,
         "applicationId": application_id,
@@ -36,7 +38,7 @@ def _call(account_id: str, application_id: str) -> Call:
         call_id=f"c-{uuid.uuid4()}"[:47],
         account_id=account_id,
         application_id=application_id,
-        state="disconnected",
+        state="answered",
         sip_call_id="abc@caller",
         from_uri="sip:caller@example.com",
         to_uri=f"sip:{application_id}@sip-uri.localhost",
@@ -45,11 +47,12 @@ def _call(account_id: str, application_id: str) -> Call:
         country="US",
         started_at=datetime(2026, 11, 1, 12, tzinfo=UTC),
         answered_at=datetime(2026, 11, 1, 12, 0, 2, tzinfo=UTC),
-        ended_at=datetime(2026, 11, 1, 12, 1, tzinfo=UTC),
-        end_class="success",
-        end_reason="caller_hangup",
-        sip_status=200,
     )
+
+
+def _hold(call: Call) -> None:
+    """Have a node hold a call, so that it can be changed."""
+    OpenCall.objects.create(call_id=call.call_id, account_id=call.account_id, started_at=call.started_at, callflow_node=NODE)
 
 
 def _recording(call: Call) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from drf_spectacular.contrib.django_oauth_toolkit import DjangoOAuthToolkitScheme
 from drf_spectacular.drainage import set_override
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field, inline_serializer
 from rest_framework import serializers
 
@@ -175,6 +176,17 @@ class TokenScheme(DjangoOAuthToolkitScheme):  # type: ignore[no-untyped-call]  #
         """Return the scope that the view needs for the method."""
         scope = auto_schema.view.scopes.get(auto_schema.method)
         return {self.name: [scope] if scope else []}
+
+
+class SecretScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # drf-spectacular ships no types
+    """The security scheme of a client's id and secret by HTTP Basic. drf-spectacular finds the class by itself."""
+
+    target_class = "voiceapps.api.access.authentication.BasicAuthentication"
+    name = "clientSecret"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        """Return the scheme."""
+        return {"type": "http", "scheme": "basic"}
 
 
 def camel_case_paths(result: dict[str, Any], **_options: Any) -> dict[str, Any]:

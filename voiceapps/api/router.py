@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from rest_framework.routers import Route, SimpleRouter
+from rest_framework.routers import DynamicRoute, Route, SimpleRouter
 from rest_framework.viewsets import ViewSetMixin
 
 
-class Router(SimpleRouter):
-    """A router whose prefixes may hold path parameters, such as `v2/accounts/<str:account_id>/calls`."""
+def _with_more(route: Route | DynamicRoute) -> Route | DynamicRoute:
+    if not isinstance(route, Route):
+        return route
+    if route.detail:
+        return route._replace(initkwargs={"suffix": "Detail"}, mapping={**route.mapping, "post": "modify"})
+    return route._replace(mapping={**route.mapping, "put": "replace"})
 
-    routes = [  # noqa: RUF012  # DRF reads it as it is
-        route._replace(initkwargs={"suffix": "Detail"}) if route.detail and isinstance(route, Route) else route
-        for route in SimpleRouter.routes
-    ]
+
+class Router(SimpleRouter):
+    """A router whose prefixes may hold path parameters, such as `v2/accounts/<str:account_id>/calls`.
+
+    Beside DRF's methods a viewset may have `modify`, a POST to one resource, and `replace`, a PUT to a resource without an id.
+    """
+
+    routes = [_with_more(route) for route in SimpleRouter.routes]  # noqa: RUF012  # DRF reads it as it is
 
     def __init__(self) -> None:
         super().__init__(trailing_slash=False, use_regex_path=False)

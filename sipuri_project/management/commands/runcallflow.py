@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from callflow.adapters.node import CallflowNode
 from daemonkit.address import Address
-from sipuri_project.config import callflow_config
+from sipuri_project.config import callflow_config, order_rings
 from sipuri_project.daemon import DaemonCommand
 from sipuri_project.start.begin import close_recordings
 from voiceapps.daemon.outbound import WebhookClient
@@ -23,7 +23,7 @@ class Command(DaemonCommand):
     def make_service(self, registry: CollectorRegistry, metrics: Address | None, _options: dict[str, Any]) -> CallflowNode:
         """Return the call-flow node; raises ImproperlyConfigured if other users keep rights to recordings."""
         close_recordings()
-        return CallflowNode(callflow_config(), metrics=metrics, new_client=_new_client, registry=registry)
+        return CallflowNode(callflow_config(), metrics=metrics, listen=order_rings(), new_client=_new_client, registry=registry)
 
 
 def _new_client() -> WebhookClient:

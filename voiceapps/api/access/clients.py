@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_plus
 
 from oauth2_provider.oauth2_validators import OAuth2Validator
 from oauthlib.oauth2.rfc6749.errors import InvalidRequestError, OAuth2Error
 
 from voiceapps.api.access import throttles, tokens
+from voiceapps.api.access.credentials import Credentials, basic_credentials
 from voiceapps.services import clients
 from voiceapps.services.audit import Actor
 
@@ -27,14 +25,6 @@ class SlowDownError(OAuth2Error):  # type: ignore[misc]  # oauthlib ships no typ
     def headers(self) -> dict[str, str]:
         """The header that says when to try again."""
         return {"Retry-After": str(throttles.FAILURES.remaining())}
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """A client id, and the candidates for its secret: HTTP Basic can be read in two ways."""
-
-    client_id: str
-    secrets: tuple[str, ...]
 
 
 class ClientValidator(OAuth2Validator):  # type: ignore[misc]  # django-oauth-toolkit ships no types
@@ -89,18 +79,3 @@ def credentials_of(request: Any) -> Credentials:
     if secret or client_id not in {None, credentials.client_id}:
         raise InvalidRequestError("The client is named by the Authorization header and by the body.")
     return credentials
-
-
-def basic_credentials(header: str) -> Credentials:
-    """Return the credentials in an HTTP Basic header, empty ones for a malformed header.
-
-    RFC 6749 wants both parts form-encoded, but few clients do that: the secret is accepted decoded and as it stands.
-    """
-    scheme, _, encoded = header.partition(" ")
-    try:
-        user, colon, password = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
-    except ValueError:
-        return Credentials("", ())
-    if scheme.lower() != "basic" or not colon:
-        return Credentials("", ())
-    return Credentials(unquote_plus(user), tuple(dict.fromkeys((password, unquote_plus(password)))))

@@ -7,10 +7,12 @@ from typing import Any
 
 from rest_framework import serializers
 
+from voiceapps.api.access.authentication import BasicAuthentication, TokenAuthentication
 from voiceapps.api.base import AccountViewSet
 from voiceapps.api.openapi import FLAT_TYPES
 from voiceapps.api.wire.errors import Problem, ProblemError
 
+CALLS_TAG = "Calls"
 MAX_URI = 1024
 
 
@@ -33,6 +35,7 @@ class SpanQuery(serializers.Serializer[Any]):
 class CallControlViewSet(AccountViewSet):
     """Calls or recordings."""
 
+    authentication_classes = [TokenAuthentication, BasicAuthentication]  # noqa: RUF012  # DRF reads it as it is
     render_problems = staticmethod(flat)
 
 

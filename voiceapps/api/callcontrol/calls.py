@@ -10,15 +10,16 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from voiceapps.api.callcontrol.base import CallControlViewSet, SpanQuery, not_found
+from voiceapps.api.callcontrol.base import CALLS_TAG, CallControlViewSet, SpanQuery, not_found
+from voiceapps.api.callcontrol.orders import CHANGE_ERRORS, UPDATE_EXAMPLE, UpdateCallInput, order
 from voiceapps.api.openapi import operation
 from voiceapps.api.wire.errors import ProblemError, bad
-from voiceapps.api.wire.forms import TextOrNull, Time, parameters
+from voiceapps.api.wire.forms import TextOrNull, Time, parameters, valid
 from voiceapps.api.wire.paging import MAX_CURSOR, Keyset
 from voiceapps.models import Call
+from voiceapps.rules.call_orders import OrderKind
 from voiceapps.rules.endings import EndReason
 
-TAG = "Calls"
 OLDEST_FIRST = Keyset(("started_at", "call_id"))
 DEFAULT_PAGE, MAX_PAGE = 1000, 10_000
 
@@ -82,11 +83,11 @@ class CallViewSet(CallControlViewSet):
     lookup_url_kwarg = "call_id"
     lookup_value_converter = "name"
 
-    scopes: ClassVar[dict[str, str]] = {"GET": "calls:read"}
+    scopes: ClassVar[dict[str, str]] = {"GET": "calls:read", "POST": "calls:write"}
 
     @operation(
         "listCalls",
-        tag=TAG,
+        tag=CALLS_TAG,
         answers={200: CallStateData(many=True)},
         example=EXAMPLE,
         query=CallQuery,
@@ -109,7 +110,7 @@ class CallViewSet(CallControlViewSet):
 
     @operation(
         "getCallState",
-        tag=TAG,
+        tag=CALLS_TAG,
         answers={200: CallStateData()},
         example=EXAMPLE,
         errors=(401, 403, 404, 429),
@@ -121,6 +122,22 @@ class CallViewSet(CallControlViewSet):
         if call is None:
             raise not_found("Call", call_id)
         return Response(CallStateData(call).data)
+
+    @operation(
+        "updateCall",
+        tag=CALLS_TAG,
+        request=UpdateCallInput,
+        request_example=UPDATE_EXAMPLE,
+        answers={200: None},
+        errors=CHANGE_ERRORS,
+        shape="call control",
+    )
+    def modify(self, request: Request, account_id: str, call_id: str) -> Response:
+        """Have a call leave its document for the one at `redirectUrl`, or end it; the answer comes when its node has done so."""
+        wanted = valid(UpdateCallInput(data=request.data))
+        kind = OrderKind.COMPLETE if wanted["state"] == "completed" else OrderKind.REDIRECT
+        order(account_id, call_id, kind, wanted if kind is OrderKind.REDIRECT else None)
+        return Response()
 
 
 def _conditions(query: dict[str, Any]) -> dict[str, Any]:

@@ -15,12 +15,13 @@ from rest_framework.response import Response
 
 from voiceapps.api.callcontrol.base import CallControlViewSet, SpanQuery, not_found
 from voiceapps.api.openapi import operation
-from voiceapps.api.wire.forms import Duration, Time, parameters
+from voiceapps.api.wire.forms import Duration, TextOrNull, Time, parameters
 from voiceapps.api.wire.ranges import answer_file
 from voiceapps.models import Recording
 
 TAG = "Recordings"
 MAX_LISTED = 1000
+MEDIA_TYPES = {"wav": "audio/vnd.wave", "mp3": "audio/mpeg"}
 
 EXAMPLE: dict[str, object] = {
     "applicationId": "15f99d57-f823-4718-80cc-5d95d5b83e59",
@@ -38,6 +39,7 @@ EXAMPLE: dict[str, object] = {
     "status": "complete",
     "mediaUrl": "https://voice.example.com/api/v2/accounts/9900000/calls/c-2f9d1b6a-7c1e4d5f-0a3b-4c6d-9e8f-1a2b3c4d5e6f"
     "/recordings/r-5b1e0c7d-9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d/media",
+    "recordingName": None,
     "transcription": None,
 }
 
@@ -65,6 +67,7 @@ class RecordingData(serializers.Serializer[Any]):
     fileFormat = serializers.CharField(source="file_format")
     status = serializers.CharField(help_text="`complete`: a recording is listed once its file is.")
     mediaUrl = serializers.CharField(source="media_url")
+    recordingName = TextOrNull(source="name")
     transcription = serializers.DictField(allow_null=True, help_text="Always null: recordings are not transcribed.")
 
 
@@ -140,14 +143,15 @@ class CallRecordingViewSet(RecordingViewSet):
     @operation(
         "downloadCallRecording",
         tag=TAG,
-        answers={(200, "audio/vnd.wave"): bytes, (206, "audio/vnd.wave"): bytes},
+        answers={(status, kind): bytes for kind in MEDIA_TYPES.values() for status in (200, 206)},
         errors=(401, 403, 404, 416, 429),
         shape="call control",
     )
     @action(detail=True, name="Recording Media")
     def media(self, request: Request, account_id: str, call_id: str, recording_id: str) -> HttpResponseBase:
         """Download a recording, or one range of its bytes."""
-        path = Path(self.recording().path)
+        recording = self.recording()
+        path = Path(recording.path)
         if not path.is_relative_to(settings.RECORDINGS_DIR) or not path.is_file():
             raise not_found("Recording", recording_id)
-        return answer_file(request, path, tag=f'"{recording_id}"', media_type="audio/vnd.wave")
+        return answer_file(request, path, tag=f'"{recording_id}"', media_type=MEDIA_TYPES[recording.file_format])
