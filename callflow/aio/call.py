@@ -16,6 +16,7 @@ from callflow.aio.call_work import CallWork
 from callflow.aio.services import Services, SipSide
 from callflow.engine.call_engine import CallEngine
 from callflow.engine.effects import (
+    Alert,
     Answer,
     CloseStream,
     Effect,
@@ -39,6 +40,7 @@ from callflow.sip.events import (
     CallCancelled,
     CallEstablished,
     DigitSignalled,
+    EarlyMediaOpened,
     MediaChanged,
     PeerAnswered,
     PeerHungUp,
@@ -82,6 +84,7 @@ class CallShell:
         """Where we receive audio, once the sockets are open."""
         self._alarm = Alarm(self._on_alarm)
         self._facts = arrived.facts
+        self._is_proven = arrived.is_proven
         self._leaving: asyncio.TimerHandle | None = None
         self._media = CallMedia(self._engine, services, self._pump)
         self._on_finished = on_finished
@@ -137,6 +140,9 @@ class CallShell:
             case CallAccepted():
                 self._media.listen_for_answer()
                 self._engine.accepted()
+            case EarlyMediaOpened(_, media):
+                self._connect(media)
+                self._engine.early_media_opened(_now())
             case CallCancelled():
                 self._engine.cancelled(_now())
             case CallEstablished(_, media, at):
@@ -217,10 +223,10 @@ class CallShell:
                 log.debug("verb_started", verb=name, line=line)
             case WriteReport(report):
                 self._write(report)
-            case Answer() | ProbePeer() | HangUp():
+            case Alert() | Answer() | ProbePeer() | HangUp():
                 self._carry_out_sip(effect)
             case Play() | SendDigits() | StopPlaying():
-                self._carry_out_sound(effect)
+                self._media.carry_out(effect)
             case StartRecording() | PauseRecording() | ResumeRecording() | StopRecording():
                 self._carry_out_recording(effect)
             case OpenStream():
@@ -230,15 +236,6 @@ class CallShell:
                 self._streams.close(stream_id)
             case _:
                 self._work.start(effect)
-
-    def _carry_out_sound(self, effect: Play | SendDigits | StopPlaying) -> None:
-        match effect:
-            case Play(number, ulaw):
-                self._media.play(number, ulaw)
-            case SendDigits(number, digits, tone_ms, interval_ms):
-                self._media.send_digits(number, digits, tone_ms, interval_ms)
-            case StopPlaying():
-                self._media.stop_playing()
 
     def _carry_out_recording(self, effect: StartRecording | PauseRecording | ResumeRecording | StopRecording) -> None:
         match effect:
@@ -253,14 +250,20 @@ class CallShell:
                 if recorder:
                     self._work.finish_recording(recorder, recording_id)
 
-    def _carry_out_sip(self, effect: Answer | ProbePeer | HangUp) -> None:
+    def _carry_out_sip(self, effect: Alert | Answer | ProbePeer | HangUp) -> None:
         match effect:
+            case Alert():
+                self._alert()
             case Answer():
                 self._answer()
             case ProbePeer():
                 self._sip.probe()
             case HangUp(status, reason):
                 self._hang_up(status, reason)
+
+    def _alert(self) -> None:
+        if self._is_proven and (address := self._open_media()):
+            self._sip.progress(address)
 
     def _answer(self) -> None:
         address = self._open_media()

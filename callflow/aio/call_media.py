@@ -11,10 +11,9 @@ from callflow.aio.services import Services
 from callflow.audio.digit_method import DigitMethod, DigitMethodChoice
 from callflow.audio.events import AudioEvent, DigitReceived, PlaybackFinished
 from callflow.audio.inband import InbandDetector
-from callflow.audio.octets import Octets
 from callflow.audio.session import AudioSession
 from callflow.engine.call_engine import CallEngine
-from callflow.engine.effects import StartRecording
+from callflow.engine.effects import Play, SendDigits, StartRecording, StopPlaying
 from callflow.sip.sdp_answer import RemoteMedia
 from daemonkit.address import Address
 
@@ -108,21 +107,18 @@ class CallMedia:
 
     # Effects of the engine.
 
-    def play(self, number: int, ulaw: Octets) -> None:
-        """Queue a sound; the engine hears of its end under `number`."""
-        if self._session:
-            self._playing[self._session.play(ulaw)] = number
-
-    def send_digits(self, number: int, digits: str, tone_ms: int, interval_ms: int) -> None:
-        """Queue digits; the engine hears of their end under `number`."""
-        if self._session:
-            self._playing[self._session.send_digits(digits, duration_ms=tone_ms, gap_ms=interval_ms)] = number
-
-    def stop_playing(self) -> None:
-        """Drop what is still to be sent."""
-        self._playing.clear()
-        if self._session:
-            self._session.stop_playing()
+    def carry_out(self, effect: Play | SendDigits | StopPlaying) -> None:
+        """Queue a sound or digits, of whose end the engine hears under its number, or drop what is still to be sent."""
+        if self._session is None:
+            return
+        match effect:
+            case Play(number, ulaw):
+                self._playing[self._session.play(ulaw)] = number
+            case SendDigits(number, digits, tone_ms, interval_ms):
+                self._playing[self._session.send_digits(digits, duration_ms=tone_ms, gap_ms=interval_ms)] = number
+            case StopPlaying():
+                self._playing.clear()
+                self._session.stop_playing()
 
     def start_recording(self, wanted: StartRecording) -> None:
         """Start to write audio to a file."""

@@ -51,5 +51,5 @@ class CallStreams:
         finally:
             del self._sockets[wanted.stream_id]
             log.info("stream_over", stream=wanted.name, cause=end.cause, reason=end.sentence)
-            self._engine.stream_over(wanted.stream_id, end.cause, end.sentence, time.monotonic())
+            self._engine.streams.over(wanted.stream_id, end.cause, end.sentence, time.monotonic())
             self._on_input()

@@ -169,6 +169,10 @@ class CallflowServer:
             agent.ring(call, address, time.monotonic())
             pump()
 
+        def progress(address: Address) -> None:
+            agent.progress(call, address, time.monotonic())
+            pump()
+
         def answer(address: Address, keepalive: float) -> None:
             agent.answer(call, address, time.monotonic(), keepalive)
             pump()
@@ -181,7 +185,7 @@ class CallflowServer:
             agent.hang_up(call, time.monotonic(), status)
             pump()
 
-        return SipSide(ring, answer, probe, hang_up)
+        return SipSide(ring, progress, answer, probe, hang_up)
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -40,6 +40,8 @@ class SipSide:
 
     ring: Callable[[Address], None]
     """Send the 180 of a call that waits for it."""
+    progress: Callable[[Address], None]
+    """Let the caller hear us before the answer, where that is possible."""
     answer: Callable[[Address, float], None]
     """Takes the address of our audio, and the seconds between questions to a caller that needs them."""
     probe: Callable[[], None]

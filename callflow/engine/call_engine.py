@@ -74,7 +74,7 @@ class CallEngine:
         self._phase = Phase.NEW
         self._program = Program(self)
         self.recordings = Recordings(self.emit, new_uuid, epoch_offset)
-        self.streams = Streams(self.emit, new_uuid, self.view)
+        self.streams = Streams(self.emit, new_uuid, self.view, self._program.stream_over)
         self._watch = MediaWatch()
 
     # Events and timers.
@@ -204,10 +204,9 @@ class CallEngine:
         if step and step.wants_sound(number):
             step.sound_ready(number, ulaw)
 
-    def stream_over(self, stream_id: str, cause: str, sentence: str, now: float) -> None:
-        """Take note that a stream is over, or could not be opened: `closed`, `connection-error` or `error`, and why."""
-        if self.streams.over(stream_id, cause, sentence, now) and self._program.step:
-            self._program.step.stream_over(stream_id, now)
+    def early_media_opened(self, now: float) -> None:
+        """Take note that the caller hears us although the call is not answered."""
+        self._program.early_media_opened(now)
 
     # What the application's side reports.
 

@@ -63,6 +63,11 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Alert:
+    """Let a caller whose call is not answered hear us, if it may; answered by `early_media_opened` where it does."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProbePeer:
     """Ask the caller by OPTIONS whether it is still there; answered by `peer_answered` or `peer_silent`."""
 
@@ -170,6 +175,7 @@ Effect = (
     | SpeechWanted
     | AudioWanted
     | Answer
+    | Alert
     | ProbePeer
     | HangUp
     | Play

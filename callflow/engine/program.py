@@ -68,6 +68,8 @@ class Program(Stage):
         """What the last verb with a `tag` attribute set; later webhooks contain it."""
         self._call = call
         self._base_url = ""
+        self._is_early = False
+        """True if the caller hears us although the call is not answered."""
         self._digits_to: Webhook | None = None
         """Who hears of each digit."""
         self._fetch: FetchDocument | None = None
@@ -109,6 +111,17 @@ class Program(Stage):
         if self._step:
             self._step.digit_received(digit, now)
 
+    def early_media_opened(self, now: float) -> None:
+        """Take note that the caller hears us before the answer."""
+        self._is_early = True
+        if self._step:
+            self._step.early_media_opened(now)
+
+    def stream_over(self, stream_id: str, now: float) -> None:
+        """Take note that a stream is over."""
+        if self._step:
+            self._step.stream_over(stream_id, now)
+
     def document_answered(self, number: int, answer: OutboundAnswer, now: float) -> None:
         """Run the document that a webhook answered with, or try its fallback, or fail the call."""
         fetch = self._fetch
@@ -148,6 +161,11 @@ class Program(Stage):
     def answered(self) -> bool:
         """True if the caller has acknowledged our answer."""
         return self._call.answered
+
+    @property
+    def is_heard(self) -> bool:
+        """True if the caller hears us: the call is answered, or has early media."""
+        return self._is_early or self._call.answered
 
     @property
     def recordings(self) -> Recordings:

@@ -20,6 +20,10 @@ class Stage(Protocol):
         """True if the caller has acknowledged our answer."""
 
     @property
+    def is_heard(self) -> bool:
+        """True if the caller hears us: the call is answered, or has early media."""
+
+    @property
     def recordings(self) -> Recordings:
         """The recordings of the call."""
 
@@ -106,6 +110,9 @@ class Step:
 
     def sound_ready(self, number: int, ulaw: Octets) -> None:
         """Play the sound that this step asked for."""
+
+    def early_media_opened(self, now: float) -> None:
+        """Take note that the caller hears us although the call is not answered."""
 
     def stream_over(self, stream_id: str, now: float) -> None:
         """Take note that a stream is over."""

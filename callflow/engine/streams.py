@@ -16,7 +16,7 @@ from callflow.engine.effects import CloseStream, Effect, OpenStream, WriteReport
 from callflow.engine.limits import MAX_STREAM_TRACKS
 from voiceapps.rules.webhook_bodies import CallView, StreamView
 
-VIEW = Callable[[float], CallView]
+View = Callable[[float], CallView]
 """Returns what webhooks say of the call at a moment."""
 
 
@@ -38,9 +38,13 @@ class Stream:
 class Streams:
     """The streams of one call; `emit` queues what the shell has to do."""
 
-    def __init__(self, emit: Callable[[Effect], None], new_uuid: Callable[[], str], view: VIEW) -> None:
+    def __init__(
+        self, emit: Callable[[Effect], None], new_uuid: Callable[[], str], view: View, on_over: Callable[[str, float], None]
+    ) -> None:
         self._emit = emit
         self._new_uuid = new_uuid
+        self._on_over = on_over
+        """Hears the id of each stream that is over, and when."""
         self._streams: dict[str, Stream] = {}
         self._view = view
 
@@ -96,17 +100,17 @@ class Streams:
             stream.started_at = view.at
             self._report("mediaStreamStarted", stream, view)
 
-    def over(self, stream_id: str, cause: str, sentence: str, now: float) -> bool:
-        """Take note that a stream is over, or could not be opened, and return whether it was a stream of this call."""
+    def over(self, stream_id: str, cause: str, sentence: str, now: float) -> None:
+        """Take note that a stream is over, or could not be opened: `closed`, `connection-error` or `error`, and why."""
         stream = self._streams.pop(stream_id, None)
         if stream is None:
-            return False
+            return
         view = self._view(now)
         if stream.started_at is None and not stream.closing:
             self._reject(stream, cause, sentence, now)
         else:
             self._report("mediaStreamStopped", stream, view, cause, sentence)
-        return True
+        self._on_over(stream_id, now)
 
     def _reject(self, stream: Stream, cause: str, sentence: str, now: float) -> None:
         self._report("mediaStreamRejected", stream, self._view(now), cause, sentence)

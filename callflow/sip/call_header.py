@@ -28,7 +28,7 @@ MAX_USED_SEALS = 50_000
 _CALL_ID = r"c-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _VALUE = re.compile(
     rf"(?P<call>{_CALL_ID});app=(?P<app>[0-9A-Za-z-]{{1,64}});account=(?P<account>[0-9A-Za-z-]{{1,64}})"
-    r";source=(?P<ip>[0-9.]{7,15}):(?P<port>\d{1,5});country=(?P<country>[A-Z]{2}|-);started=(?P<started>\d{1,12}(\.\d{1,6})?)"
+    r";source=(?P<ip>[0-9.]{7,15}):(?P<port>\d{1,5});country=(?P<country>[A-Z]{2}|-);started=(?P<started>\d{1,12}(\.\d{1,6})?)(?P<digest>;digest)?"
 )
 
 
@@ -90,6 +90,12 @@ def read_reach(request: Request) -> Reach:
     """Return how the proxy reaches the caller; `direct` if it does not say."""
     value = request.header(REACH_HEADER)
     return cast(Reach, value) if value in ("nat", "stream") else "direct"
+
+
+def is_proven(invite: Request) -> bool:
+    """Return whether the caller has shown its password, or answers at its address: no connection can be made from another one."""
+    match = _VALUE.fullmatch(invite.header(CALL_HEADER) or "")
+    return read_reach(invite) == "stream" or bool(match and match["digest"])
 
 
 def read_age(request: Request) -> float:

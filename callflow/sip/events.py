@@ -45,6 +45,19 @@ class CallArrived:
     """Why it cannot be accepted; such a call can only be hung up."""
     wants_ring: bool
     """True if the caller requires reliable provisional responses (RFC 3262): ours describes our audio, so it waits for `ring`."""
+    is_proven: bool = False
+    """True if the caller is where it says, by its password, a connection, or the PRACK without which it hears nothing.
+
+    Others get no audio before they acknowledge our answer.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyMediaOpened:
+    """Fired when the caller of a call that is not answered hears us, on `progress`."""
+
+    call: int
+    media: RemoteMedia
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +151,7 @@ class CallClosed:
 
 SipEvent = (
     CallArrived
+    | EarlyMediaOpened
     | CallAccepted
     | CallCancelled
     | CallEstablished

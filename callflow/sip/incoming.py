@@ -14,10 +14,10 @@ from callflow.sip.answers import make_success
 from callflow.sip.bodies import read_description
 from callflow.sip.call import SipCall
 from callflow.sip.call_context import REFUSAL_HEADERS, SDP_TYPE, CallContext, CallTimer
-from callflow.sip.call_header import read_reach
+from callflow.sip.call_header import is_proven, read_reach
 from callflow.sip.caller_details import read_caller_details
 from callflow.sip.dialogs import Dialog
-from callflow.sip.events import CallAccepted, CallArrived, CallCancelled, Problem
+from callflow.sip.events import CallAccepted, CallArrived, CallCancelled, EarlyMediaOpened, Problem
 from callflow.sip.repeater import RINGING, Repeater
 from callflow.sip.sdp_answer import RemoteSdp, SdpError
 from callflow.sip.states import CallMove, CallState
@@ -44,6 +44,8 @@ class IncomingCall(SipCall):
         """True once the shell has answered; the 2xx may still wait for a PRACK."""
         self._invite = invite
         self._offer: RemoteSdp | None = None
+        self._preview = b""
+        """Our answer to the offer, as a 183 has told it: the 2xx repeats it (RFC 6337 section 3.1.1)."""
         self._reliable = RELIABLE in (value.lower() for value in invite.values("require"))
         self._ringing = Repeater(context, number, RINGING)
         self.dialog = Dialog.of_server(invite, context.new_token(), source)
@@ -61,7 +63,15 @@ class IncomingCall(SipCall):
             self._context.respond(self.invite_key, self._make_ringing(), now)
         wants_ring = problem is None and self._reliable
         self._context.tell(
-            CallArrived(self.number, facts, read_caller_details(self._invite), read_reach(self._invite), problem, wants_ring)
+            CallArrived(
+                self.number,
+                facts,
+                read_caller_details(self._invite),
+                read_reach(self._invite),
+                problem,
+                wants_ring,
+                is_proven(self._invite) or self._reliable,
+            )
         )
 
     def ring(self, address: Address, now: float) -> None:
@@ -74,6 +84,23 @@ class IncomingCall(SipCall):
         self._negotiation.open(address)
         response.set_body(self._describe_first(), SDP_TYPE)
         self._ringing.send(self.invite_key, response, now)
+
+    def progress(self, address: Address, now: float) -> None:
+        """Let the caller hear us before the answer: by 183 with what will be our answer, or as its PRACK has agreed.
+
+        A caller without an offer hears nothing, as there is nothing to answer, and one whose PRACK is missing not yet.
+        """
+        if self.state is not CallState.INVITED or self._accepted:
+            return
+        if self._offer is not None and not self._reliable and not self._preview:
+            self._negotiation.open(address)
+            self._preview = self._describe_first()
+            response = self._make_ringing(183)
+            response.set_body(self._preview, SDP_TYPE)
+            self._context.respond(self.invite_key, response, now)
+        media = self._negotiation.media
+        if media is not None and not self._ringing.waiting:
+            self._context.tell(EarlyMediaOpened(self.number, media))
 
     def answer(self, address: Address, keepalive: float, now: float) -> None:
         """Answer with 200; we receive audio at `address`, and ask a caller behind NAT or on a stream every `keepalive` seconds."""
@@ -160,7 +187,7 @@ class IncomingCall(SipCall):
 
     def _accept_call(self, now: float) -> None:
         """Send the 2xx; it describes our audio unless the reliable 180 has done so."""
-        body = b"" if self._negotiation.complete else self._describe_first()
+        body = self._preview or (b"" if self._negotiation.complete else self._describe_first())
         self._refresh.agree(self._invite)
         self._move(CallMove.ANSWER)
         response = make_success(self._invite, self.dialog, self._refresh, body)
@@ -187,8 +214,8 @@ class IncomingCall(SipCall):
             return Problem(error.status, error.reason)
         return None
 
-    def _make_ringing(self) -> Response:
-        response = self._invite.make_response(180)
+    def _make_ringing(self, status: int = 180) -> Response:
+        response = self._invite.make_response(status)
         self._enter_dialog(response)
         if self.dialog:
             response.append("Contact", f"<{self.dialog.contact}>")

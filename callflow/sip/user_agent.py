@@ -108,6 +108,12 @@ class UserAgent:
         if isinstance(found, IncomingCall):
             found.ring(address, now)
 
+    def progress(self, call: int, address: Address, now: float) -> None:
+        """Let the caller of a call that is not answered hear us; `EarlyMediaOpened` tells that it does."""
+        found = self._calls.get(call)
+        if isinstance(found, IncomingCall):
+            found.progress(address, now)
+
     def answer(self, call: int, address: Address, now: float, keepalive: float = 0.0) -> None:
         """Answer a call that arrived; we receive its audio at `address`.
 

@@ -107,7 +107,8 @@ class CallStart:
         """Return the INVITE for the inside; what we tell of the call is for our own call flow, and no business of a static target."""
         out = edits.prepare_invite(context.request)
         if not self._shared.config.has_static_targets:
-            tell_call(out, facts, self._flow(context).reach, carried_text(context.request) if application.sip_headers else None)
+            carried = carried_text(context.request) if application.sip_headers else None
+            tell_call(out, facts, self._flow(context).reach, carried, by_digest=application.password_auth)
         return out
 
     def _offer(self, context: ResponseContext, now: float, tried: tuple[Address, ...] = ()) -> None:

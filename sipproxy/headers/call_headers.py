@@ -45,12 +45,17 @@ class SealFault(StrEnum):
     """It is right, but what it covers has a form that this release does not know."""
 
 
-def tell_call(invite: Request, facts: CallFacts, reach: str, carried: str | None) -> None:
-    """Add what the call flow has to know; `reach` is that of the caller's flow, `carried` what the application wants of its headers."""
+def tell_call(invite: Request, facts: CallFacts, reach: str, carried: str | None, *, by_digest: bool) -> None:
+    """Add what the call flow has to know.
+
+    `reach` is that of the caller's flow, `carried` what the application wants of its headers, `by_digest` says that the caller has shown
+    the password.
+    """
     invite.append(
         CALL_HEADER,
         f"{facts.call_id};app={facts.application_id};account={facts.account_id};"
-        f"source={facts.source_ip}:{facts.source_port};country={facts.country or '-'};started={facts.started_at:.3f}",
+        f"source={facts.source_ip}:{facts.source_port};country={facts.country or '-'};started={facts.started_at:.3f}"
+        f"{';digest' if by_digest else ''}",
     )
     invite.append(REACH_HEADER, reach)
     if carried is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from callflow.engine.effects import Answer, FetchDocument, Play, SendDigits, SpeechWanted, StopPlaying, WriteReport
+from callflow.engine.effects import Alert, Answer, FetchDocument, Play, SendDigits, SpeechWanted, StopPlaying, WriteReport
 from tests.unit.engine.driver import Driver
 from voiceapps.rules.reports import CallNotice
 
@@ -27,6 +27,30 @@ def test_ringing_can_leave_the_call_unanswered() -> None:
     assert "answerTime" not in driver.last(FetchDocument).body
     driver.answer_fetch("<Response><Ring/></Response>")
     assert driver.count(Answer) == 1
+
+
+def test_a_caller_that_hears_us_early_hears_the_rest_of_the_ringing() -> None:
+    driver = Driver()
+    driver.run("<Ring answerCall='false' duration='4'/><Ring answerCall='false' duration='2'/><Hangup/>")
+    assert driver.count(Alert) == 1
+    driver.wait(1)
+    driver.engine.early_media_opened(driver.now)
+    assert len(driver.last(Play).ulaw) == 24_000
+    driver.wait(3)
+    # The second one is heard from its beginning.
+    assert (driver.count(Alert), driver.count(Play), driver.count(StopPlaying)) == (1, 2, 1)
+    assert len(driver.last(Play).ulaw) == 16_000
+    driver.wait(2)
+    assert driver.ended.sip_status == 603
+
+
+def test_early_media_without_ringing_is_silent() -> None:
+    driver = Driver()
+    driver.run("<Redirect redirectUrl='/x'/>")
+    driver.engine.early_media_opened(driver.now)
+    driver.answer_fetch("<Response><Pause/></Response>")
+    driver.engine.early_media_opened(driver.now)
+    assert driver.count(Play) == 0
 
 
 def test_an_answered_call_rings_whatever_the_verb_says() -> None:

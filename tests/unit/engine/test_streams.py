@@ -34,7 +34,7 @@ def test_a_stream_goes_on_beside_the_program_until_the_call_ends() -> None:
     assert driver.engine.ended
     assert driver.last(CloseStream) == CloseStream(wanted.stream_id)
     assert not driver.engine.finished
-    driver.engine.stream_over(wanted.stream_id, "closed", "", driver.now)
+    driver.engine.streams.over(wanted.stream_id, "closed", "", driver.now)
     started, stopped = events(driver)
     assert (started.event_type, started.url, started.username) == ("mediaStreamStarted", "https://app.example.com/s", "u")
     assert started.body["mediaStream"] == {
@@ -57,9 +57,9 @@ def test_who_waits_for_a_stream_goes_on_when_it_is_over() -> None:
     stream_id = open_stream(driver)
     driver.wait(100)
     assert driver.count(SpeechWanted) == 0
-    driver.engine.stream_over("s-other", "closed", "", driver.now)
+    driver.engine.streams.over("s-other", "closed", "", driver.now)
     assert driver.count(SpeechWanted) == 0
-    driver.engine.stream_over(stream_id, "connection-error", "The connection broke.", driver.now)
+    driver.engine.streams.over(stream_id, "connection-error", "The connection broke.", driver.now)
     assert driver.last(SpeechWanted).markup == "Next"
     assert [event.body.get("errorMessage") for event in events(driver)] == [None, "The connection broke."]
 
@@ -67,7 +67,7 @@ def test_who_waits_for_a_stream_goes_on_when_it_is_over() -> None:
 def test_a_stream_that_cannot_be_opened_leaves_no_dead_air() -> None:
     driver = Driver()
     driver.run(f"{AGENT}<StopStream name='agent' wait='true'/>{NEXT}")
-    driver.engine.stream_over(driver.last(OpenStream).stream_id, "connection-error", "It answered 404.", driver.now)
+    driver.engine.streams.over(driver.last(OpenStream).stream_id, "connection-error", "It answered 404.", driver.now)
     assert driver.last(SpeechWanted).markup == "Next"
     (rejected,) = events(driver)
     assert (rejected.event_type, rejected.body["cause"], rejected.body["errorMessage"]) == (
@@ -116,7 +116,7 @@ def test_a_name_is_free_again_when_its_stream_is_over() -> None:
     driver = Driver()
     driver.run(f"<Pause/>{AGENT}<StopStream name='agent'/><Pause/>{AGENT}<Pause/>")
     driver.wait(1)
-    driver.engine.stream_over(open_stream(driver), "closed", "", driver.now)
+    driver.engine.streams.over(open_stream(driver), "closed", "", driver.now)
     driver.wait(1)
     assert driver.count(OpenStream) == 2
 
@@ -128,5 +128,5 @@ def test_without_a_name_its_id_is_the_name() -> None:
     assert wanted.name == wanted.stream_id
     driver.engine.streams.stop(wanted.stream_id)
     assert driver.last(CloseStream) == CloseStream(wanted.stream_id)
-    driver.engine.stream_over(wanted.stream_id, "closed", "", driver.now)
+    driver.engine.streams.over(wanted.stream_id, "closed", "", driver.now)
     assert events(driver) == []

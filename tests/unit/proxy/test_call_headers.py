@@ -42,7 +42,7 @@ FACTS = CallFacts(
 
 def sealed() -> Request:
     invite = make_request(branch="z9hG4bKa")
-    tell_call(invite, FACTS, "nat", "eyJ4LWEiOiIxIn0")
+    tell_call(invite, FACTS, "nat", "eyJ4LWEiOiIxIn0", by_digest=True)
     seal_invite(invite, KEY, NODE_A, WALL)
     return invite
 

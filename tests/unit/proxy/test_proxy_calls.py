@@ -55,7 +55,7 @@ def test_the_call_flow_gets_the_facts_but_no_private_headers() -> None:
     invite = service.requests[0]
     assert not {key for key in invite.keys if key.startswith("x-")}
     assert invite.headers("P-Sipuri-Call") == [
-        f"{harness.admitted[0].call.call_id};app={APP};account=9900000;source=198.51.100.7:5080;country=US;started=1700000000.030"
+        f"{harness.admitted[0].call.call_id};app={APP};account=9900000;source=198.51.100.7:5080;country=US;started=1700000000.030;digest"
     ]
     assert invite.header("Subject") == "kept"
     assert (invite.count("Route"), invite.count("Proxy-Authorization"), invite.max_forwards) == (0, 0, 69)

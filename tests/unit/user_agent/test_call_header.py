@@ -115,3 +115,9 @@ def test_no_more_seals_are_remembered_than_fit(monkeypatch: pytest.MonkeyPatch) 
         assert isinstance(tried.admit(invite(number), WALL), CallFacts)
     assert len(tried._used) == 3
     assert tried.admit(invite(4), WALL) is SealFault.USED
+
+
+@pytest.mark.parametrize(("facts", "proven"), [(FACTS, False), (f"{FACTS};digest", True), (f"{FACTS};digest=no", False)])
+def test_the_proxy_says_who_has_shown_a_password(facts: str, proven: bool) -> None:
+    assert call_header.is_proven(invite(facts=facts)) is proven
+    assert isinstance(gate().admit(invite(facts=facts), WALL), CallFacts) is not facts.endswith("no")
