@@ -107,7 +107,7 @@ class Program(Stage):
     def digit_received(self, digit: str, now: float) -> None:
         """Take a digit: report it, unless a `<Gather>` collects it, and hand it to the verb that runs."""
         if self._digits_to is not None and not isinstance(self._step, GatherStep):
-            self.emit(WriteReport(reports.digit_pressed(self.view(now), digit, self._digits_to)))
+            self.emit(WriteReport(reports.digit_pressed(self.view(now), digit, self._digits_to, masked=self._masks_digits)))
         if self._step:
             self._step.digit_received(digit, now)
 

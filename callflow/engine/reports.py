@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from callflow.bxml import Webhook
 from callflow.engine.limits import MAX_ERROR_MESSAGE
 from voiceapps.rules import webhook_bodies
@@ -53,9 +55,12 @@ def call_ended(
     )
 
 
-def digit_pressed(view: CallView, digit: str, webhook: Webhook) -> StatusEventQueued:
-    """Return the event for the `dtmfUrl` of `<StartGather>`."""
-    return _event("dtmf", view, webhook, webhook_bodies.dtmf(view, digit))
+def digit_pressed(view: CallView, digit: str, webhook: Webhook, *, masked: bool) -> StatusEventQueued:
+    """Return the event for the `dtmfUrl` of `<StartGather>`; a masked one is stored without the digit."""
+    body = webhook_bodies.dtmf(view, digit)
+    if not masked:
+        return _event("dtmf", view, webhook, body)
+    return replace(_event("dtmf", view, webhook, webhook_bodies.without_digits(body)), hidden={"digit": digit})
 
 
 def recording_available(view: CallView, recording: RecordingView, webhook: Webhook) -> StatusEventQueued:

@@ -40,12 +40,14 @@ class WebhookDelivery(models.Model):
     username = models.CharField(max_length=CREDENTIAL_LENGTH, blank=True)
     password = EncryptedTextField(blank=True)
     body = models.JSONField()
+    hidden = EncryptedTextField(blank=True, db_default="")
+    """What is sent in the place of what the body masks, as JSON; empty if nothing is, and once the delivery is over."""
     state = models.CharField(max_length=9, choices=DeliveryState, default=DeliveryState.PENDING)
     created_at = models.DateTimeField()
     next_attempt_at = models.DateTimeField(null=True)
     replayed_at = models.DateTimeField(null=True)
 
-    SECRETS: ClassVar[tuple[str, ...]] = ("target", "password")
+    SECRETS: ClassVar[tuple[str, ...]] = ("target", "password", "hidden")
     """The encrypted fields."""
 
     class Meta:

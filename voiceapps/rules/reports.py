@@ -7,7 +7,7 @@ daemons' batches arrive does not matter: the first one creates the row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from voiceapps.rules.admission import Reason, RuleResult
@@ -195,6 +195,8 @@ class StatusEventQueued:
     username: str
     password: str
     body: Mapping[str, object]
+    hidden: Mapping[str, object] = field(default_factory=dict)
+    """What is sent in the place of what the body masks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ def queue_status_event(report: StatusEventQueued) -> None:
             username=report.username,
             password=report.password,
             body=dict(report.body),
+            hidden=json.dumps(report.hidden) if report.hidden else "",
             created_at=when,
         )
     )

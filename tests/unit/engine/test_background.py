@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from callflow.bxml.recording import Sides
@@ -15,7 +17,7 @@ from callflow.engine.effects import (
     StopRecording,
     WriteReport,
 )
-from tests.unit.engine.driver import EPOCH, Driver
+from tests.unit.engine.driver import APPLICATION, EPOCH, Driver
 from voiceapps.rules.reports import RecordingStored, StatusEventQueued
 
 START_GATHER = "<StartGather dtmfUrl='/digit' dtmfMethod='GET' username='u' password='p' tag='t'/>"
@@ -36,6 +38,14 @@ def test_each_digit_is_reported_while_other_verbs_run() -> None:
     assert (first.url, first.method, first.username, first.password) == ("https://app.example.com/digit", "GET", "u", "p")
     assert [event.body["digit"] for event in (first, second)] == ["1", "#"]
     assert (first.body["eventType"], first.body["tag"], first.body["answerTime"]) == ("dtmf", "t", "2023-11-14T22:13:20.000Z")
+
+
+def test_digits_that_are_wanted_nowhere_are_sent_and_not_shown() -> None:
+    driver = Driver(replace(APPLICATION, mask_digits=True))
+    driver.run(f"{START_GATHER}<Pause duration='9'/>")
+    driver.press("7")
+    (event,) = events(driver, "dtmf")
+    assert (event.body["digit"], event.hidden) == ("*", {"digit": "7"})
 
 
 def test_a_gather_has_its_digits_for_itself() -> None:

@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from tests.unit.voiceapps.builders import application, ended, facts
+from tests.unit.voiceapps.builders import STARTED, application, ended, facts
 from voiceapps.models import FailingHost, WebhookAttempt, WebhookDelivery
 from voiceapps.rules.http.outbound import OutboundAnswer
+from voiceapps.rules.reports import StatusEventQueued
 from voiceapps.services.delivery import attempts, claims, failing_hosts
 from voiceapps.services.delivery.claims import Answered, Claimed
 from voiceapps.services.delivery.pacing import MAX_OF_ACCOUNT, MAX_TO_HOST, REST_AFTER, Destination, Room
@@ -53,6 +54,23 @@ def test_a_delivery_is_claimed_once(delivery: WebhookDelivery) -> None:
     assert (claimed.request.username, claimed.request.password, claimed.request.account_id) == ("u", "p", "9900000")
     assert claimed.destination == HERE
     assert claim() == []
+
+
+@pytest.mark.parametrize("status", [204, 410])
+def test_what_a_body_hides_is_sent_and_forgotten_once_it_is_over(status: int) -> None:
+    body = {"eventType": "dtmf", "digit": "*"}
+    call = facts(application())
+    write_reports([StatusEventQueued(call, "dtmf", STARTED, "https://a.example/digit", "POST", "", "", body, {"digit": "7"})])
+    [claimed] = claim()
+    assert claimed.request.body == {"eventType": "dtmf", "digit": "7"}
+    store(claimed, answer(500))
+    row = WebhookDelivery.objects.get()
+    assert (row.body, row.hidden) == (body, '{"digit": "7"}')
+    due_now(row)
+    FailingHost.objects.all().delete()
+    store(claim()[0], answer(status))
+    row.refresh_from_db()
+    assert (row.state, row.hidden) == ("delivered" if status == 204 else "failed", "")
 
 
 def test_a_claim_that_was_abandoned_ends(delivery: WebhookDelivery) -> None:

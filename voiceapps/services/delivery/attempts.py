@@ -30,6 +30,8 @@ def conclude(answers: Sequence[tuple[WebhookDelivery, OutboundAnswer]]) -> None:
     for row, answer in answers:
         row.state, row.next_attempt_at = _what_follows(answer, attempts[row.pk], now)
     WebhookDelivery.objects.bulk_update((row for row, _ in answers), ["state", "next_attempt_at"])
+    over = [row.pk for row, _ in answers if row.state != DeliveryState.PENDING]
+    WebhookDelivery.objects.filter(pk__in=over).exclude(hidden="").update(hidden="")
 
 
 def give_up(rows: Collection[WebhookDelivery], error: str) -> None:
@@ -38,7 +40,7 @@ def give_up(rows: Collection[WebhookDelivery], error: str) -> None:
         return
     now, answer = timezone.now(), OutboundAnswer(None, b"", "", 0, error)
     WebhookAttempt.objects.bulk_create([_attempt(row, answer, now) for row in rows])
-    WebhookDelivery.objects.filter(pk__in=[row.pk for row in rows]).update(state=DeliveryState.FAILED, next_attempt_at=None)
+    WebhookDelivery.objects.filter(pk__in=[row.pk for row in rows]).update(state=DeliveryState.FAILED, next_attempt_at=None, hidden="")
 
 
 def _attempt(row: WebhookDelivery, answer: OutboundAnswer, now: datetime) -> WebhookAttempt:

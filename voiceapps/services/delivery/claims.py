@@ -6,7 +6,8 @@ transaction. What is encrypted is read apart and opened row by row, so that one 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import json
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -134,20 +135,20 @@ def _refused(host: FailingHost) -> OutboundAnswer:
 def _requests(rows: Sequence[WebhookDelivery]) -> dict[UUID, OutboundRequest]:
     """Return the requests of those deliveries whose encrypted fields can be read, by their ids."""
     of_them = WebhookDelivery.objects.filter(pk__in=[row.pk for row in rows])
-    sealed = {pk: tokens for pk, *tokens in of_them.values_list("pk", fields.stored("target"), fields.stored("password"))}
+    sealed = {pk: tokens for pk, *tokens in of_them.values_list("pk", *map(fields.stored, WebhookDelivery.SECRETS))}
     requests = {}
     for row in rows:
         with suppress(InvalidToken):
-            target, password = map(fields.decrypted, sealed[row.pk])
-            requests[row.pk] = _request(row, target, password)
+            target, password, hidden = map(fields.decrypted, sealed[row.pk])
+            requests[row.pk] = _request(row, target, password, json.loads(hidden or "{}"))
     return requests
 
 
-def _request(row: WebhookDelivery, target: str, password: str) -> OutboundRequest:
+def _request(row: WebhookDelivery, target: str, password: str, hidden: Mapping[str, object]) -> OutboundRequest:
     return OutboundRequest(
         url=target or row.url,
         method=row.method,
-        body=row.body,
+        body=row.body | hidden,
         username=row.username,
         password=password,
         account_id=row.account_id,
