@@ -67,17 +67,17 @@ def test_parameters_are_bounded() -> None:
 
 def test_documents_of_the_vendors_sdk() -> None:
     start = vendor.StartStream(
-        "wss://agent.example.com/voice?k=1",
-        "me",
-        "secret",
-        [vendor.StreamParam("language", "en"), vendor.StreamParam("order", "")],
-        "agent",
-        "bidirectional",
-        "both",
-        "/stream",
-        "GET",
-        "u",
-        "p",
+        destination="wss://agent.example.com/voice?k=1",
+        destination_username="me",
+        destination_password="secret",
+        stream_params=[vendor.StreamParam("language", "en"), vendor.StreamParam("order", "")],
+        name="agent",
+        mode="bidirectional",
+        tracks="both",
+        stream_event_url="/stream",
+        stream_event_method="GET",
+        username="u",
+        password="p",
     )
     document = vendor.Response([start, vendor.StopStream("agent", True)]).to_bxml()
     stream, stop = parse_document(document.encode()).verbs
