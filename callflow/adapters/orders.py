@@ -46,6 +46,8 @@ class OrderReader:
         self._bell = bell
         self._calls = calls
         self._database = database
+        self._is_away = False
+        """True if the database did not answer the last time."""
         self._name = name
         self._rounds = Rounds("call_orders", self._once, lambda: 0.0)
 
@@ -61,14 +63,16 @@ class OrderReader:
 
     async def _once(self) -> None:
         """Wait for the bell, for a while, and carry out what there is."""
-        await self._bell.wait(HEARING_SECONDS if self._bell.is_heard else DEAF_SECONDS)
+        await self._bell.wait(HEARING_SECONDS if self._bell.is_heard or self._is_away else DEAF_SECONDS)
         if not self._calls.load:
             return
+        self._is_away = True
         try:
             orders = await self._database.write(call_orders.take, self._name)
             outcomes = [(order.number, self._carry_out(order)) for order in orders]
             if outcomes:
                 await self._database.write(call_orders.settle, outcomes)
+            self._is_away = False
         except (DatabaseError, DatabaseBusyError) as error:
             log.warning("orders_unreadable", error=str(error))
 
