@@ -62,18 +62,9 @@ class CallWork:
         self._on_input()
 
     async def _fetch(self, fetch: FetchDocument) -> None:
-        webhook, facts, at = fetch.webhook, self._engine.facts, time.time()
-        request = OutboundRequest(
-            url=webhook.url,
-            method=webhook.method,
-            body=fetch.body,
-            username=webhook.username,
-            password=webhook.password,
-            timeout_seconds=fetch.timeout_seconds,
-            account_id=facts.account_id,
-        )
-        log.debug("webhook_asked", event_type=fetch.event_type, url=masked_url(webhook.url))
-        answer = await self._services.client.send(request)
+        facts, at = self._engine.facts, time.time()
+        log.debug("webhook_asked", event_type=fetch.event_type, url=masked_url(fetch.webhook.url))
+        answer = await self._services.client.send(webhook_request(fetch, facts.account_id))
         log.debug("webhook_answered", event_type=fetch.event_type, status=answer.status, latency_ms=answer.latency_ms, error=answer.error)
         self._services.put_record(_webhook_record(facts, fetch, answer, at))
         ok = answer.problem() is None
@@ -110,6 +101,20 @@ class CallWork:
             self._engine.sound_failed(wanted.number, EndReason.INTERNAL_ERROR, str(error), time.monotonic())
         else:
             self._engine.sound_ready(wanted.number, ulaw, time.monotonic())
+
+
+def webhook_request(fetch: FetchDocument, account_id: str, *, simulated: bool = False) -> OutboundRequest:
+    """Return the request by which a document is fetched."""
+    return OutboundRequest(
+        url=fetch.webhook.url,
+        method=fetch.webhook.method,
+        body=fetch.body,
+        username=fetch.webhook.username,
+        password=fetch.webhook.password,
+        timeout_seconds=fetch.timeout_seconds,
+        account_id=account_id,
+        simulated=simulated,
+    )
 
 
 def _webhook_record(facts: CallFacts, fetch: FetchDocument, answer: OutboundAnswer, at: float) -> WebhookFetched:

@@ -23,6 +23,7 @@ class TestBackend:
         self.documents = documents
         self.events: list[dict[str, Any]] = []
         self.seen_at: list[float] = []
+        self.simulated = 0
         backend = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,6 +32,7 @@ class TestBackend:
                 event = json.loads(body)
                 backend.events.append(event)
                 backend.seen_at.append(time.monotonic())
+                backend.simulated += self.headers["webhook-simulated"] == "true"
                 wanted = backend.documents.get(self.path, 204)
                 status, answer = (wanted, "") if isinstance(wanted, int) else (200, wanted if isinstance(wanted, str) else wanted(event))
                 self.send_response(status)

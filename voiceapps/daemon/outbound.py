@@ -162,6 +162,8 @@ class WebhookClient:
             headers["Content-Type"] = "application/json"
         else:
             data, target = None, target.with_query(_flat(request))
+        if request.simulated:
+            headers["webhook-simulated"] = "true"
         headers |= self._signed(request, str(target).encode() if data is None else data)
         answer, _ = await self._exchange(_Sending(request.method, target, headers, data), progress)
         return answer

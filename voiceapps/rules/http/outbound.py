@@ -20,6 +20,8 @@ class OutboundRequest:
     timeout_seconds: float = 15.0
     account_id: str = ""
     message_id: str = ""
+    simulated: bool = False
+    """True for a call that nobody places; the backend is told so by the header `webhook-simulated`."""
 
 
 @dataclass(frozen=True, slots=True)

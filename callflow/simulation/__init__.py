@@ -1,0 +1,1 @@
+"""Calls without calls: the engine runs a script against real documents, by a clock of its own; pure."""

@@ -1,0 +1,92 @@
+"""What the caller of a simulated call does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+MAX_TURNS = 100
+MAX_CALLER = 1024
+MAX_WORDS = 1_000
+MAX_TURN_SECONDS = 600.0
+MAX_HANG_UP_SECONDS = 36_000.0
+_DIGITS = re.compile(r"[0-9A-D*#]{0,50}")
+_TURN_FIELDS = {"digits", "words", "seconds"}
+_SCRIPT_FIELDS = {"from", "turns", "hangUpAt"}
+
+
+class ScriptError(ValueError):
+    """A script that breaks a rule; the text names the field and the rule in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What the caller does when it is asked: speak, then press digits; neither is silence."""
+
+    words: str = ""
+    seconds: float = 0.0
+    """How long it speaks."""
+    digits: str = ""
+
+    @classmethod
+    def parse(cls, data: object, name: str) -> Self:
+        """Read one turn; raises ScriptError."""
+        fields = _object(data, name, _TURN_FIELDS)
+        words, digits = _text(fields, "words", name, MAX_WORDS), _text(fields, "digits", name, MAX_WORDS).upper()
+        if not _DIGITS.fullmatch(digits):
+            raise ScriptError(f"{name}.digits: May hold at most 50 of 0-9, A-D, * and #.")
+        spoken = fields.get("seconds", len(words.split()) * SECONDS_A_WORD if words else 0.0)
+        return cls(words, _seconds(spoken, f"{name}.seconds", MAX_TURN_SECONDS), digits)
+
+
+SECONDS_A_WORD = 0.4
+"""How long a word takes where nobody says it: a telephone's voice says two and a half of them a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One caller, and its turns in order; when they are used up, it is silent."""
+
+    caller: str
+    turns: tuple[Turn, ...]
+    hangs_up_at: float | None
+    """Seconds from the call's arrival on."""
+
+    @classmethod
+    def parse(cls, data: object) -> Self:
+        """Read a script from JSON's values; raises ScriptError."""
+        fields = _object(data, "script", _SCRIPT_FIELDS)
+        turns = fields.get("turns", [])
+        if not isinstance(turns, list) or len(turns) > MAX_TURNS:
+            raise ScriptError(f"turns: Must be an array of at most {MAX_TURNS}.")
+        hangs_up = fields.get("hangUpAt")
+        return cls(
+            caller=_text(fields, "from", "", MAX_CALLER) or "sip:caller@simulation.invalid",
+            turns=tuple(Turn.parse(turn, f"turns[{number}]") for number, turn in enumerate(turns)),
+            hangs_up_at=None if hangs_up is None else _seconds(hangs_up, "hangUpAt", MAX_HANG_UP_SECONDS),
+        )
+
+
+def _object(data: object, name: str, known: set[str]) -> Mapping[str, object]:
+    if not isinstance(data, dict):
+        raise ScriptError(f"{name}: Must be an object.")
+    unknown = sorted(str(field) for field in data if field not in known)
+    if unknown:
+        raise ScriptError(f"{name}: There is no {unknown[0][:40]!r}; it may have {', '.join(sorted(known))}.")
+    return data
+
+
+def _text(fields: Mapping[str, object], field: str, name: str, longest: int) -> str:
+    value = fields.get(field, "")
+    whole = f"{name}.{field}" if name else field
+    if not isinstance(value, str) or len(value) > longest:
+        raise ScriptError(f"{whole}: Must be a string of at most {longest} characters.")
+    return value
+
+
+def _seconds(value: object, name: str, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        raise ScriptError(f"{name}: Must be a number of seconds from 0 to {most:g}.")
+    return float(value)

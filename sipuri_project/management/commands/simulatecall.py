@@ -1,0 +1,132 @@
+"""`manage.py simulatecall`: run an application's documents for a call that nobody places."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sys
+import time
+import uuid
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+
+from callflow.adapters.applications import to_application
+from callflow.aio.simulated_call import run_simulation
+from callflow.simulation.script import Script, ScriptError
+from callflow.simulation.simulator import Entry, Simulation
+from sipuri_project.config import callflow_config
+from voiceapps.daemon.outbound import WebhookClient
+from voiceapps.rules.reports import CallFacts
+from voiceapps.selectors import CallApplication, call_application
+
+MAX_SCRIPT_BYTES = 1024 * 1024
+
+
+class Command(BaseCommand):
+    """Ask an application's real backend for documents, run them by a clock of their own, and print what a caller would have met."""
+
+    help = (
+        "Runs the documents of an application without a call. Its webhooks are fetched, with the header `webhook-simulated: true`; nothing "
+        "is stored, and status events are named, not sent. Exit code 0 when the call ended well."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Add the application and what its caller does."""
+        parser.add_argument("application", help="the id of the Voice Application")
+        parser.add_argument(
+            "--digits", action="append", default=[], help="what the caller presses at its next turn; may be repeated; '' is silence"
+        )
+        parser.add_argument("--from", dest="caller", default="", help="the caller's SIP URI")
+        parser.add_argument("--hang-up-at", type=float, default=None, help="the second of the call at which the caller hangs up")
+        parser.add_argument(
+            "--script", default="", help="a JSON file with from, turns and hangUpAt, in place of the options above; - is the input"
+        )
+        parser.add_argument("--max-seconds", type=float, default=120.0, help="how long all webhooks together may take")
+        parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Run the call and print its transcript; raises CommandError if it did not end well."""
+        row = _application(options["application"])
+        script = _script(options)
+        simulation = Simulation(script, to_application(row), _facts(row, script), callflow_config(), lambda: str(uuid.uuid4()))
+        try:
+            asyncio.run(_run(simulation, row.account_id, options["max_seconds"]))
+            problem = simulation.problem
+        except TimeoutError:
+            problem = f"Its webhooks took longer than {options['max_seconds']:g} s."
+        self._print(simulation.transcript, problem, as_json=options["json"])
+        if problem:
+            raise CommandError(problem)
+
+    def _print(self, transcript: list[Entry], problem: str | None, *, as_json: bool) -> None:
+        if as_json:
+            lines = [{"at": entry.at, "what": entry.what, "text": entry.text} for entry in transcript]
+            self.stdout.write(json.dumps({"transcript": lines, "problem": problem}))
+            return
+        for entry in transcript:
+            self.stdout.write(f"{entry.at:9.3f}  {entry.what:<16}  {entry.text}".rstrip())
+
+
+def _application(application_id: str) -> CallApplication:
+    try:
+        row = call_application(application_id)
+    except ValidationError:
+        row = None
+    if row is None:
+        raise CommandError(f"There is no application {application_id}.")
+    if not row.initiated_url:
+        raise CommandError("The application has no callInitiatedCallbackUrl: a call to it is not answered by documents.")
+    return row
+
+
+def _script(options: dict[str, Any]) -> Script:
+    try:
+        return Script.parse(_script_values(options))
+    except ScriptError as error:
+        raise CommandError(str(error)) from error
+
+
+def _script_values(options: dict[str, Any]) -> object:
+    if not options["script"]:
+        turns = [{"digits": digits} for digits in options["digits"]]
+        return {"from": options["caller"], "turns": turns, "hangUpAt": options["hang_up_at"]}
+    if options["digits"] or options["caller"] or options["hang_up_at"] is not None:
+        raise CommandError("--script holds all that the caller does: leave --digits, --from and --hang-up-at out.")
+    try:
+        with sys.stdin.buffer if options["script"] == "-" else Path(options["script"]).open("rb") as file:
+            text = file.read(MAX_SCRIPT_BYTES + 1)
+        if len(text) > MAX_SCRIPT_BYTES:
+            raise CommandError(f"{options['script']} is longer than {MAX_SCRIPT_BYTES} octets.")
+        return json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise CommandError(f"{options['script']} is no JSON file. {error}") from error
+
+
+def _facts(row: CallApplication, script: Script) -> CallFacts:
+    """Return what is known of the call, which comes from a documentation address (RFC 5737)."""
+    return CallFacts(
+        call_id=f"c-{secrets.token_hex(4)}-{uuid.uuid4()}",
+        application_id=row.application_id,
+        account_id=row.account_id,
+        sip_call_id=f"{uuid.uuid4()}@simulation",
+        from_uri=script.caller,
+        to_uri=f"sip:{row.application_id}@{settings.SIP_DOMAIN}",
+        source_ip="203.0.113.1",
+        source_port=5060,
+        country=None,
+        started_at=time.time(),
+    )
+
+
+async def _run(simulation: Simulation, account_id: str, deadline_seconds: float) -> None:
+    client = WebhookClient(allow_private=settings.WEBHOOK_ALLOW_PRIVATE, signing_key=settings.SIPURI_WEBHOOK_KEY)
+    try:
+        await run_simulation(simulation, client, account_id, deadline_seconds=deadline_seconds)
+    finally:
+        await client.close()

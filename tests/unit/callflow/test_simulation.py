@@ -1,0 +1,174 @@
+"""Calls that nobody places: the transcript of a script and of the documents that it meets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from callflow.simulation.script import MAX_TURNS, Script, ScriptError
+from callflow.simulation.simulator import MAX_ENTRIES, MAX_SECONDS, Entry, Simulation
+from tests.unit.engine.driver import APPLICATION, CONFIG, FACTS, uuids
+from voiceapps.rules.http.outbound import OutboundAnswer
+
+MENU = "<Gather gatherUrl='/choice' maxDigits='1' repeatCount='2'><SpeakSentence>Press one for sales please</SpeakSentence></Gather>"
+
+
+def simulated(script: Mapping[str, object], documents: dict[str, str]) -> list[Entry]:
+    """Run a script against documents by the path of their webhooks, and return the transcript."""
+    simulation = Simulation(Script.parse(dict(script)), APPLICATION, FACTS, CONFIG, uuids())
+    while (fetch := simulation.run()) is not None:
+        body = documents.get(fetch.webhook.url.rpartition("/")[2])
+        status = 404 if body is None else 200
+        answer = OutboundAnswer(status, f"<Response>{body}</Response>".encode(), "application/xml", 5, None)
+        simulation.document_answered(fetch.number, answer)
+    return simulation.transcript
+
+
+def told(transcript: list[Entry], *kinds: str) -> list[tuple[float, str, str]]:
+    return [(entry.at, entry.what, entry.text) for entry in transcript if not kinds or entry.what in kinds]
+
+
+def test_a_menu_from_end_to_end() -> None:
+    script = {"from": "sip:2001@pbx.example.net", "turns": [{}, {"digits": "1"}]}
+    documents = {"start": MENU, "choice": "<SpeakSentence voice='dave'>You chose sales</SpeakSentence>"}
+    assert told(simulated(script, documents)) == [
+        (0.0, "arrived", "from sip:alice@example.net"),
+        (0.0, "webhook", "initiate to https://app.example.com/start"),
+        (0.0, "answered webhook", f"200, {len(MENU) + 21} octets"),
+        (0.0, "answered", ""),
+        (0.0, "verb", "<Gather>, line 1"),
+        (0.0, "says", "Press one for sales please (female, en_US)"),
+        # Nobody presses anything for the five seconds of firstDigitTimeout.
+        (7.0, "says", "Press one for sales please (female, en_US)"),
+        (9.5, "caller presses", "1"),
+        (9.5, "webhook", "gather to https://app.example.com/choice"),
+        (9.5, "answered webhook", "200, 80 octets"),
+        (9.5, "verb", "<SpeakSentence>, line 1"),
+        (9.5, "says", "You chose sales (male, en_US)"),
+        (10.7, "hung up", ""),
+        (10.7, "ended", "hangup"),
+    ]
+
+
+def test_a_message_is_recorded_until_its_digit() -> None:
+    script = {"turns": [{"words": "please call me back", "digits": "#"}]}
+    documents = {"start": "<Record recordCompleteUrl='/kept' silenceTimeout='3'/>", "kept": "<Hangup/>"}
+    transcript = simulated(script, documents)
+    assert told(transcript, "caller says", "caller presses", "recorded") == [
+        (0.0, "caller says", "please call me back"),
+        (2.1, "caller presses", "#"),
+        (2.1, "recorded", "2.1 s"),
+    ]
+    assert told(transcript, "webhook")[-1] == (2.1, "webhook", "recordComplete to https://app.example.com/kept")
+
+
+def test_silence_ends_a_recording_and_pauses_are_left_out() -> None:
+    documents = {
+        "start": "<Pause/><StartRecording/><Pause/><PauseRecording/><Pause duration='9'/><StopRecording/><Record silenceTimeout='3'/>"
+    }
+    assert told(simulated({"turns": [{"seconds": 2}]}, documents), "recorded") == [(11.0, "recorded", "1.0 s"), (16.0, "recorded", "5.0 s")]
+
+
+def test_a_caller_hangs_up_at_its_time() -> None:
+    transcript = simulated({"hangUpAt": 3}, {"start": "<Pause duration='60'/>"})
+    assert told(transcript)[-2:] == [(3.0, "caller hangs up", ""), (3.0, "ended", "hangup")]
+
+
+def test_a_call_that_is_held_for_ever_ends_all_the_same() -> None:
+    transcript = simulated({}, {"start": "<Ring duration='86400'/>"})
+    assert transcript[-1].at == MAX_SECONDS
+
+
+def test_a_transcript_is_bounded() -> None:
+    transcript = simulated({}, {"start": MENU + "<Redirect redirectUrl='/start'/>", "choice": MENU * 10})
+    assert len(transcript) == MAX_ENTRIES
+    assert transcript[-1].what == "stopped"
+
+
+def test_what_fails_a_call_fails_a_simulation() -> None:
+    assert told(simulated({}, {"start": "<Dance/>"}))[-1][1:] == (
+        "ended",
+        "invalid-bxml: The answer to the initiate webhook is not valid BXML. Line 1: <Dance> is not a verb of this system; it knows "
+        "SpeakSentence, PlayAudio, Pause, Gather, Record, Redirect, Hangup, Ring, SendDtmf, Tag, StartGather, StopGather, StartRecording, "
+        "PauseRecording, ResumeRecording, StopRecording, StartStream, StopStream.",
+    )
+    assert "callback-error" in simulated({}, {})[-1].text
+    looping = simulated({}, {"start": "<Redirect redirectUrl='/start'/>"})
+    assert looping[-1].text.startswith("application-error: The call ran 500 documents")
+    assert looping[-1].at == 0.0
+
+
+def test_what_goes_on_behind_the_verbs_is_told() -> None:
+    documents = {
+        "start": "<StartGather dtmfUrl='/digit'/><StartStream name='agent' destination='wss://h/x' streamEventUrl='/s'/>"
+        "<SendDtmf>12</SendDtmf><StopStream name='agent' wait='true'/>"
+        "<PlayAudio>/a.wav</PlayAudio><SpeakSentence voice='hal'>Bye</SpeakSentence>"
+    }
+    transcript = simulated({}, documents)
+    assert told(transcript, "stream", "event", "sends digits", "plays", "note") == [
+        (0.0, "stream", "agent to wss://h/x"),
+        (0.0, "sends digits", "12"),
+        (0.0, "event", "mediaStreamStarted to https://app.example.com/s"),
+        (3.0, "event", "mediaStreamStopped to https://app.example.com/s"),
+        (3.0, "plays", "https://app.example.com/a.wav"),
+        (6.0, "note", "There is no voice 'hal': a female voice of en_US speaks instead."),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        ([], "script: Must be an object."),
+        ({"to": "x"}, "script: There is no 'to'; it may have from, hangUpAt, turns."),
+        ({"from": 7}, "from: Must be a string of at most 1024 characters."),
+        ({"turns": {}}, "turns: Must be an array of at most 100."),
+        ({"turns": [{}] * (MAX_TURNS + 1)}, "turns: Must be an array of at most 100."),
+        ({"turns": [{}, "1"]}, "turns[1]: Must be an object."),
+        ({"turns": [{"digits": "1x"}]}, "turns[0].digits: May hold at most 50 of 0-9, A-D, * and #."),
+        ({"turns": [{"seconds": True}]}, "turns[0].seconds: Must be a number of seconds from 0 to 600."),
+        ({"turns": [{"seconds": float("nan")}]}, "turns[0].seconds: Must be a number of seconds from 0 to 600."),
+        ({"hangUpAt": -1}, "hangUpAt: Must be a number of seconds from 0 to 36000."),
+    ],
+)
+def test_scripts_that_break_a_rule(data: object, sentence: str) -> None:
+    with pytest.raises(ScriptError) as caught:
+        Script.parse(data)
+    assert str(caught.value) == sentence
+
+
+VERBS = st.sampled_from(
+    [
+        MENU,
+        "<Gather><PlayAudio>/a.wav</PlayAudio></Gather>",
+        "<Record silenceTimeout='2'/>",
+        "<Record maxDuration='5' recordCompleteUrl='/start'/>",
+        "<Ring duration='3'/>",
+        "<Ring answerCall='false'/>",
+        "<Pause duration='100'/>",
+        "<StartRecording/>",
+        "<StopRecording/>",
+        "<SendDtmf>1w2</SendDtmf>",
+        "<StartStream name='a' destination='ws://h/'/>",
+        "<StopStream name='a' wait='true'/>",
+        "<Redirect redirectUrl='/start'/>",
+        "<Redirect redirectUrl='/nowhere'/>",
+        "<Hangup/>",
+    ]
+)
+TURNS = st.lists(
+    st.fixed_dictionaries({}, optional={"digits": st.text("0123456789*#", max_size=5), "seconds": st.floats(0, 60)}), max_size=6
+)
+
+
+@given(st.lists(VERBS, max_size=6), st.lists(VERBS, max_size=3), TURNS, st.none() | st.floats(0, 500))
+def test_any_documents_and_any_caller_come_to_an_end(
+    start: list[str], choice: list[str], turns: list[object], hangs_up: float | None
+) -> None:
+    script: dict[str, object] = {"turns": turns} | ({} if hangs_up is None else {"hangUpAt": hangs_up})
+    transcript = simulated(script, {"start": "".join(start), "choice": "".join(choice)})
+    assert transcript[-1].what in ("ended", "stopped")
+    assert [entry.what for entry in transcript].count("ended") <= 1
+    assert [entry.at for entry in transcript] == sorted(entry.at for entry in transcript)
