@@ -56,6 +56,7 @@ class CallTimer(Enum):
     REFRESH = auto()
     REPEAT_ANSWER = auto()
     REPEAT_RINGING = auto()
+    STILL_RINGING = auto()
 
 
 @dataclass(slots=True)

@@ -29,8 +29,8 @@ from voiceapps.rules.reports import CallFacts
 
 RELIABLE = "100rel"
 UNSUPPORTED_TYPE = 415
-_RSEQ = 1
-"""The number of our one reliable response."""
+STILL_RINGING_SECONDS = 60.0
+"""How often we say that a call still rings: proxies give up an INVITE of which they hear nothing for three minutes."""
 _RACK = re.compile(r"(\d{1,10})\s+(\d{1,10})\s+(\S+)", re.ASCII)
 
 
@@ -46,6 +46,11 @@ class IncomingCall(SipCall):
         self._offer: RemoteSdp | None = None
         self._preview = b""
         """Our answer to the offer, as a 183 has told it: the 2xx repeats it (RFC 6337 section 3.1.1)."""
+        self._progresses = False
+        """True once the shell wants the caller to hear us."""
+        self._told_early = False
+        self._rseq = 0
+        """The number of our last reliable response."""
         self._reliable = RELIABLE in (value.lower() for value in invite.values("require"))
         self._ringing = Repeater(context, number, RINGING)
         self.dialog = Dialog.of_server(invite, context.new_token(), source)
@@ -60,7 +65,7 @@ class IncomingCall(SipCall):
         """Report the call, and send 180 unless the body is no offer that can be accepted, or a reliable 180 has to wait for `ring`."""
         problem = self._find_problem()
         if problem is None and not self._reliable:
-            self._context.respond(self.invite_key, self._make_ringing(), now)
+            self._ring_on(now)
         wants_ring = problem is None and self._reliable
         self._context.tell(
             CallArrived(
@@ -78,12 +83,8 @@ class IncomingCall(SipCall):
         """Send the reliable 180 of a caller that requires one; we receive audio at `address`."""
         if self.state is not CallState.INVITED or not self._reliable or self._ringing.waiting:
             return
-        response = self._make_ringing()
-        response.append("Require", RELIABLE)
-        response.append("RSeq", str(_RSEQ))
         self._negotiation.open(address)
-        response.set_body(self._describe_first(), SDP_TYPE)
-        self._ringing.send(self.invite_key, response, now)
+        self._ring_reliably(self._describe_first(), now)
 
     def progress(self, address: Address, now: float) -> None:
         """Let the caller hear us before the answer: by 183 with what will be our answer, or as its PRACK has agreed.
@@ -98,8 +99,13 @@ class IncomingCall(SipCall):
             response = self._make_ringing(183)
             response.set_body(self._preview, SDP_TYPE)
             self._context.respond(self.invite_key, response, now)
+        self._progresses = True
+        self._tell_early_media()
+
+    def _tell_early_media(self) -> None:
         media = self._negotiation.media
-        if media is not None and not self._ringing.waiting:
+        if media is not None and not self._ringing.waiting and not self._told_early:
+            self._told_early = True
             self._context.tell(EarlyMediaOpened(self.number, media))
 
     def answer(self, address: Address, keepalive: float, now: float) -> None:
@@ -135,6 +141,8 @@ class IncomingCall(SipCall):
                 self._lose(EndReason.ACK_TIMEOUT)
             case CallTimer.REPEAT_RINGING:
                 self._ringing.repeat(now)
+            case CallTimer.STILL_RINGING:
+                self._ring_on(now)
             case _:
                 super().timer_fired(timer, now)
 
@@ -169,8 +177,11 @@ class IncomingCall(SipCall):
             response.set_body(body, SDP_TYPE if body else None)
             self._context.respond(key, response, now)
         self._ringing.stop()
+        self._context.timers.set((self.number, CallTimer.STILL_RINGING), now + STILL_RINGING_SECONDS)
         if self._accepted:
             self._accept_call(now)
+        elif self._progresses:
+            self._tell_early_media()
 
     def _exchange(self, description: RemoteSdp | None) -> bytes:
         """Take the answer to our late offer, or answer a further offer; raises SdpError."""
@@ -181,7 +192,7 @@ class IncomingCall(SipCall):
 
     def _is_acknowledged_by(self, prack: Request) -> bool:
         match = _RACK.fullmatch(prack.header("rack") or "")
-        return match is not None and (int(match[1]), int(match[2]), match[3]) == (_RSEQ, self._invite.cseq.number, "INVITE")
+        return match is not None and (int(match[1]), int(match[2]), match[3]) == (self._rseq, self._invite.cseq.number, "INVITE")
 
     # Our responses.
 
@@ -220,6 +231,27 @@ class IncomingCall(SipCall):
         if self.dialog:
             response.append("Contact", f"<{self.dialog.contact}>")
         return response
+
+    def _ring_on(self, now: float) -> None:
+        """Say once a minute that the call rings (RFC 3261 section 13.3.1.1)."""
+        if self.state is not CallState.INVITED or self._accepted:
+            return
+        if self._reliable:
+            self._ring_reliably(b"", now)
+            return
+        response = self._make_ringing(183 if self._preview else 180)
+        response.set_body(self._preview, SDP_TYPE if self._preview else None)
+        self._context.respond(self.invite_key, response, now)
+        self._context.timers.set((self.number, CallTimer.STILL_RINGING), now + STILL_RINGING_SECONDS)
+
+    def _ring_reliably(self, body: bytes, now: float) -> None:
+        """Send a 180 until its PRACK comes (RFC 3262 section 3)."""
+        self._rseq += 1
+        response = self._make_ringing()
+        response.append("Require", RELIABLE)
+        response.append("RSeq", str(self._rseq))
+        response.set_body(body, SDP_TYPE if body else None)
+        self._ringing.send(self.invite_key, response, now)
 
     def _refuse(self, status: int, now: float) -> None:
         response = self._invite.make_response(status, to_tag=self.dialog.local.tag if self.dialog else "")

@@ -97,9 +97,24 @@ def test_a_prack_stops_the_repetition() -> None:
     raw.wait(0.6)
     raw.out()
     prack(raw)
-    raw.wait(100)
+    raw.wait(59)
     assert raw.out() == []
     assert raw.news() == []
+
+
+def test_a_call_that_rings_long_says_so_reliably_each_minute() -> None:
+    raw, _ = ringing()
+    prack(raw)
+    raw.wait(60)
+    (second,) = raw.responses()
+    assert (second.status, second.header("require"), second.header("rseq"), second.body) == (180, "100rel", "2", b"")
+    assert answers(raw) == []
+    assert prack(raw, 3)[-1].status == 481
+    acknowledged, ok = prack(raw, 4, "2 1 INVITE")
+    assert (acknowledged.status, ok.status) == (200, 200)
+    raw.send("ACK", 1)
+    raw.wait(100)
+    assert raw.responses() == []
 
 
 @pytest.mark.parametrize("rack", ["2 1 INVITE", "1 2 INVITE", "1 1 UPDATE", "", "x", "1 1"])
