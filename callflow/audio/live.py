@@ -36,7 +36,7 @@ class LiveAudio:
 
     def mark(self, name: str) -> bool:
         """Append a mark, or return False where there are too many."""
-        if len(self._marks) >= MAX_MARKS:
+        if len(self._marks) + len(self.reached) >= MAX_MARKS:
             return False
         self._marks.append((self._read + len(self._audio), name))
         self._reach()

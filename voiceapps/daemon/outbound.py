@@ -14,7 +14,7 @@ import hmac
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -113,7 +113,7 @@ class WebhookClient:
         self._downloads = _session(connector(limit_per_host=MAX_DOWNLOADS_PER_HOST))
         # Every request of this one opens a connection.
         self._fresh = _session(connector(force_close=True))
-        self._sockets = _session(connector(limit=MAX_SOCKETS), traced=False)
+        self._sockets = _session(connector(limit=MAX_SOCKETS), [_not_redirected()])
 
     async def send(self, request: OutboundRequest) -> OutboundAnswer:
         """Send a webhook and return its answer; never raises."""
@@ -139,6 +139,7 @@ class WebhookClient:
                     URL.build(scheme=target.scheme, authority=target.authority, path=target.path, encoded=True),
                     headers={"Host": target.authority, **_authorization(target)},
                     heartbeat=SOCKET_PING_SECONDS,
+                    autoping=False,
                     max_msg_size=MAX_MESSAGE_BYTES,
                 )
         except TimeoutError:
@@ -258,6 +259,17 @@ def _traced() -> aiohttp.TraceConfig:
     return tracing
 
 
+def _not_redirected() -> aiohttp.TraceConfig:
+    """Return what refuses redirects of handshakes, which aiohttp would follow, with the Host header of the first URL."""
+
+    async def refuses(_session: object, _context: object, parameters: aiohttp.TraceRequestRedirectParams) -> None:
+        raise SocketUnavailable(f"It answered {parameters.response.status}.")
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_redirect.append(refuses)
+    return tracing
+
+
 async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     coding = response.headers.get("Content-Encoding", "")
     body = await _read_raw(response, max_bytes)
@@ -303,7 +315,7 @@ async def _timed(work: Coroutine[Any, Any, OutboundAnswer], timeout_seconds: flo
         return OutboundAnswer(None, b"", "", _since(began), sentence(error))
 
 
-def _session(connector: aiohttp.BaseConnector, *, traced: bool = True) -> aiohttp.ClientSession:
+def _session(connector: aiohttp.BaseConnector, traces: Sequence[aiohttp.TraceConfig] | None = None) -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(
         connector=connector,
         read_bufsize=_READ_BYTES,
@@ -312,7 +324,7 @@ def _session(connector: aiohttp.BaseConnector, *, traced: bool = True) -> aiohtt
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT},
         timeout=aiohttp.ClientTimeout(total=None),
-        trace_configs=[_traced()] if traced else [],
+        trace_configs=[_traced()] if traces is None else list(traces),
     )
     # aiohttp would repeat a GET also where the connection was new.
     session._retry_connection = False  # noqa: SLF001  # there is no public switch

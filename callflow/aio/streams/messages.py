@@ -16,6 +16,8 @@ from email.message import Message
 PCM_RATES = (8_000, 16_000, 24_000)
 PCMU_RATE = 8_000
 MAX_MARK_LENGTH = 256
+MAX_TYPE_LENGTH = 256
+"""Of a content type: the library that reads it takes the square of its length."""
 _PCM_RULES = {"channels": "1", "bit-depth": "16", "endian": "little", "encoding": "signed"}
 
 
@@ -105,6 +107,8 @@ def _play_audio(media: object) -> PlayAudio:
 
 def _rate_of(content_type: str) -> int | None:
     """Return the rate of linear samples, None for µ-law; raises MessageError."""
+    if len(content_type) > MAX_TYPE_LENGTH or not content_type.isascii():
+        raise MessageError("contentType is too long, or holds more than ASCII.")
     header = Message()
     header["Content-Type"] = content_type
     kind, parameters = header.get_content_type(), dict(header.get_params() or ())

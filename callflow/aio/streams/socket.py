@@ -48,6 +48,10 @@ MAX_OCTETS_A_SECOND = 1024 * 1024
 CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 """How long the far end may take for the last message and the goodbye."""
+MESSAGE_OCTETS = 128
+"""What a message counts at least, however short it is, since each costs us time."""
+MESSAGES_AT_ONCE = 100
+"""After so many, whatever else the process does gets its turn."""
 MAX_LOGGED_FAULTS = 5
 _FAULTS = (WSCloseCode.PROTOCOL_ERROR, WSCloseCode.UNSUPPORTED_DATA, WSCloseCode.INVALID_TEXT, WSCloseCode.MESSAGE_TOO_BIG)
 """With what we close the connection ourselves (RFC 6455 section 7.4.1)."""
@@ -156,17 +160,25 @@ class StreamSocket:
     # What is said.
 
     async def _receive(self, socket: aiohttp.ClientWebSocketResponse) -> StreamEnd:
-        began, octets = time.monotonic(), 0
+        began, octets, taken = time.monotonic(), 0, 0
         async for message in socket:
             if message.type is aiohttp.WSMsgType.ERROR:
                 break
-            octets += len(message.data)
-            self._take(message)
+            octets += max(len(message.data), MESSAGE_OCTETS)
+            taken += 1
+            if message.type is aiohttp.WSMsgType.PING:
+                await socket.pong(message.data)
+            elif message.type is not aiohttp.WSMsgType.PONG:
+                self._take(message)
+            if taken % MESSAGES_AT_ONCE == 0:
+                await asyncio.sleep(0)
             if octets >= MAX_OCTETS_A_SECOND:
                 self._count("flood")
                 await asyncio.sleep(max(0.0, began + 1.0 - time.monotonic()))
             if time.monotonic() - began >= 1.0:
                 began, octets = time.monotonic(), 0
+        if socket.close_code == WSCloseCode.ABNORMAL_CLOSURE:
+            return StreamEnd("connection-error", "The connection broke.")
         if socket.close_code in _FAULTS:
             return StreamEnd("error", f"The far end broke the protocol ({socket.close_code}).")
         return StreamEnd("closed")
@@ -219,9 +231,15 @@ class StreamSocket:
 async def _unless(
     event: asyncio.Event, work: Coroutine[Any, Any, aiohttp.ClientWebSocketResponse]
 ) -> aiohttp.ClientWebSocketResponse | None:
-    """Return what comes of some work, or None if the event comes first."""
-    found = await _first(work, event.wait())
-    return found if isinstance(found, aiohttp.ClientWebSocketResponse) else None
+    """Return what comes of some work, or None if the event comes first; a socket that opens in the same moment is not lost."""
+    opening, waiting = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait((opening, waiting), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        opening.cancel()
+        waiting.cancel()
+        await asyncio.gather(opening, waiting, return_exceptions=True)
+    return None if opening.cancelled() else opening.result()
 
 
 async def _first(*works: Coroutine[Any, Any, object]) -> object:

@@ -98,3 +98,10 @@ def test_prompts_come_before_speakers() -> None:
     made.play(b"\x01" * 160)
     clock.run(0.039)
     assert made.frames_out == [b"\x01" * 160, FRAME]
+
+
+def test_marks_that_nobody_fetches_are_bounded() -> None:
+    live = LiveAudio()
+    for number in range(module.MAX_MARKS + 5):
+        assert live.mark(str(number)) == (number < module.MAX_MARKS)
+    assert len(live.reached) == module.MAX_MARKS

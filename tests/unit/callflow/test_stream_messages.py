@@ -71,6 +71,8 @@ def test_the_other_messages() -> None:
         (play("audio/pcm;rate=16000;endian=big"), "contentType must be"),
         (play("audio/mpeg"), "contentType must be"),
         (play("audio/pcmu;rate=16000"), "contentType must be"),
+        (play("a/b;x=" + ";" * 500_000), "contentType is too long, or holds more than ASCII."),
+        (play("\ud800"), "contentType is too long, or holds more than ASCII."),
         ('{"eventType": "mark"}', "A mark needs a name of at most 256 characters."),
         (json.dumps({"eventType": "mark", "name": "x" * 257}), "A mark needs a name"),
     ],

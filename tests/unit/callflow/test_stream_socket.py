@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
+import aiohttp
 import numpy as np
 import pytest
 from aiohttp import WSMsgType, web
@@ -279,3 +280,77 @@ async def test_it_can_be_closed_while_it_connects(agent: Agent, monkeypatch: pyt
     assert end == StreamEnd("connection-error", f"No connection to {host}:{port} within 0.05 s.")
     agent._released.set()
     server.close()
+
+
+@pytest.mark.parametrize("frame", [b"\x81\x00", b"\x89\x00", b"\x8a\x00"])
+async def test_a_flood_of_tiny_messages_is_a_flood(agent: Agent, frame: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Empty texts, pings and pongs: each costs its time."""
+    monkeypatch.setattr(module, "MAX_OCTETS_A_SECOND", 1_000 * module.MESSAGE_OCTETS)
+    agent.call()
+    await agent.sockets.get()
+    transport = agent.requests[0].transport
+    assert transport
+    transport.write(frame * 5_000)
+    await agent.until(lambda: agent.losses["flood"])
+    assert agent.losses["fault"] <= 1_000
+
+
+async def test_whatever_else_the_process_does_gets_its_turn(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_OCTETS_A_SECOND", 10**9)
+    agent.call()
+    await agent.sockets.get()
+    transport = agent.requests[0].transport
+    assert transport
+    transport.write(b"\x81\x00" * 20_000)
+    rounds = 0
+    while agent.losses["fault"] < 20_000:
+        await asyncio.sleep(0)
+        rounds += 1
+    assert rounds > 20_000 / module.MESSAGES_AT_ONCE
+
+
+async def test_pings_are_answered(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered: asyncio.Queue[bytes] = asyncio.Queue()
+    pong = aiohttp.ClientWebSocketResponse.pong
+
+    async def noted(socket: aiohttp.ClientWebSocketResponse, message: bytes = b"") -> None:
+        await pong(socket, message)
+        answered.put_nowait(message)
+
+    monkeypatch.setattr(aiohttp.ClientWebSocketResponse, "pong", noted)
+    agent.call()
+    await (await agent.sockets.get()).ping(b"there?")
+    assert await asyncio.wait_for(answered.get(), 10) == b"there?"
+
+
+async def test_a_connection_that_breaks_is_no_goodbye(agent: Agent) -> None:
+    stream = agent.call()
+    await agent.opened.wait()
+    transport = agent.requests[0].transport
+    assert transport
+    transport.abort()
+    assert await stream == StreamEnd("connection-error", "The connection broke.")
+
+
+async def test_a_handshake_that_is_redirected_goes_nowhere(agent: Agent) -> None:
+    async def away(_request: web.Request) -> web.Response:
+        raise web.HTTPFound("/voice")
+
+    agent._server.app.router._frozen = False
+    agent._server.app.router.add_get("/away", away)
+    assert await agent.call("/away") == StreamEnd("connection-error", "It answered 302.")
+    assert agent.requests == []
+
+
+async def test_a_socket_that_opens_in_the_moment_it_is_closed_is_closed(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    sockets, open_socket = [], agent.client.open_socket
+
+    async def opened_and_closed(*arguments: object, **named: object) -> object:
+        sockets.append(await open_socket(*arguments, **named))  # type: ignore[arg-type]  # as they came
+        assert agent.socket
+        agent.socket.close()
+        return sockets[0]
+
+    monkeypatch.setattr(agent.client, "open_socket", opened_and_closed)
+    assert (await agent.call()).cause == "closed"
+    assert sockets[0].closed
