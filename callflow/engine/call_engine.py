@@ -164,8 +164,9 @@ class CallEngine:
             step.audio_received(ulaw, now)
 
     def digit_received(self, digit: str, now: float) -> None:
-        """Take a digit."""
-        self._program.digit_received(digit, now)
+        """Take a digit, unless the call is over."""
+        if not self.ended:
+            self._program.digit_received(digit, now)
 
     def media_heard(self, at: float) -> None:
         """Take note that RTP or RTCP came from the caller at this time."""

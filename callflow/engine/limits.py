@@ -4,6 +4,12 @@ MAX_DOCUMENTS = 500
 """Documents that one call may run faster than at `DOCUMENTS_PER_SECOND`."""
 DOCUMENTS_PER_SECOND = 20.0
 """Documents that one call may run for ever: `Pause` and `Redirect` hold a caller, a `Redirect` that points at itself is faster."""
+MAX_BEGUN = 50
+"""Recordings and streams that one call may begin faster than at `BEGUN_PER_SECOND`: each is a file or a connection, and a row."""
+BEGUN_PER_SECOND = 1.0
+MAX_DIGIT_EVENTS = 100
+"""Digits that one call may report faster than at `DIGIT_EVENTS_PER_SECOND`; those beyond them are heard, but not reported."""
+DIGIT_EVENTS_PER_SECOND = 20.0
 MAX_BACKGROUND_RECORDING_SECONDS = 86_400.0
 """How long a recording in the background may be; 16-bit samples of two channels make a wav of 2.8 GB."""
 MAX_STREAM_TRACKS = 4

@@ -8,10 +8,17 @@ from callflow.bxml import BxmlError, Document, Verb, Webhook, parse_document
 from callflow.bxml.registry import VERBS
 from callflow.config import Application
 from callflow.engine import reports
-from callflow.engine.document_rate import DocumentRate
 from callflow.engine.effects import Answer, Effect, FetchDocument, VerbStarted, WriteReport
-from callflow.engine.limits import DOCUMENTS_PER_SECOND, MAX_DOCUMENTS
+from callflow.engine.limits import (
+    BEGUN_PER_SECOND,
+    DIGIT_EVENTS_PER_SECOND,
+    DOCUMENTS_PER_SECOND,
+    MAX_BEGUN,
+    MAX_DIGIT_EVENTS,
+    MAX_DOCUMENTS,
+)
 from callflow.engine.orders import Completion, NewDocument, Order, Redirection
+from callflow.engine.rate import Rate
 from callflow.engine.recordings import Recordings
 from callflow.engine.states import Move, Phase
 from callflow.engine.step import Stage, Step
@@ -68,10 +75,13 @@ class Program(Stage):
         """What the last verb with a `tag` attribute set; later webhooks contain it."""
         self._call = call
         self._base_url = ""
+        self._begun = Rate(MAX_BEGUN, BEGUN_PER_SECOND)
         self._is_early = False
         """True if the caller hears us although the call is not answered."""
+        self._digit_events = Rate(MAX_DIGIT_EVENTS, DIGIT_EVENTS_PER_SECOND)
         self._digits_to: Webhook | None = None
         """Who hears of each digit."""
+        self._documents = Rate(MAX_DOCUMENTS, DOCUMENTS_PER_SECOND)
         self._fetch: FetchDocument | None = None
         self._in_run = False
         self._masks_digits = False
@@ -79,7 +89,6 @@ class Program(Stage):
         self._number = 0
         self._order: Order | None = None
         """What waits until the call can do it."""
-        self._rate = DocumentRate()
         self._step: Step | None = None
         self._timeout_seconds = 0.0
         self._verbs: tuple[Verb, ...] = ()
@@ -93,20 +102,22 @@ class Program(Stage):
         """Ask for the first document."""
         self._timeout_seconds = application.timeout_seconds
         self._masks_digits = application.mask_digits
+        self._base_url = application.initiated.url
         if self._order is not None:
             self._obey(now)
             return
         self.fetch("initiate", application.initiated, webhook_bodies.initiate(self.view(now)), now)
 
     def obey(self, order: Order, now: float) -> None:
-        """Do what the API wants in the place of what the call does, as soon as it can; the latest order counts."""
-        self._order = order
+        """Do what the API wants in the place of what the call does, as soon as it can: the latest order, or the one that ends the call."""
+        if not isinstance(self._order, Completion):
+            self._order = order
         if self._call.phase in (Phase.RUNNING, Phase.FETCHING):
             self._obey(now)
 
     def digit_received(self, digit: str, now: float) -> None:
         """Take a digit: report it, unless a `<Gather>` collects it, and hand it to the verb that runs."""
-        if self._digits_to is not None and not isinstance(self._step, GatherStep):
+        if self._digits_to is not None and not isinstance(self._step, GatherStep) and self._digit_events.admits(now):
             self.emit(WriteReport(reports.digit_pressed(self.view(now), digit, self._digits_to, masked=self._masks_digits)))
         if self._step:
             self._step.digit_received(digit, now)
@@ -188,12 +199,9 @@ class Program(Stage):
     def fetch(self, event_type: str, webhook: Webhook, body: Payload, now: float) -> None:
         """Leave this document: send a webhook, whose answer is the next one."""
         self._step = None
-        if not self._rate.admits(now):
-            sentence = f"The call ran {MAX_DOCUMENTS} documents, faster than {DOCUMENTS_PER_SECOND:g} a second: they lead to themselves."
-            self._call.hang_up(EndReason.APPLICATION_ERROR, now, sentence)
-            return
-        self._call.move(Move.FETCH)
-        self._send_fetch(event_type, self.absolute(webhook), body)
+        if self._may_leave(now):
+            self._call.move(Move.FETCH)
+            self._send_fetch(event_type, self.absolute(webhook), body)
 
     def hang_up_by_document(self, now: float) -> None:
         """End the call as its document says; reject it if it is not answered yet."""
@@ -256,9 +264,18 @@ class Program(Stage):
                 self.set_tag(tag)
                 self.fetch("redirect", webhook, webhook_bodies.redirect(self.view(now)), now)
             case NewDocument(document):
-                self._replace(document, now)
+                if self._may_leave(now):
+                    self._replace(document, now)
             case Completion():
                 self.hang_up_by_document(now)
+
+    def _may_leave(self, now: float) -> bool:
+        """Count a further document; return False, and end the call, if there are too many."""
+        admitted = self._documents.admits(now)
+        if not admitted:
+            sentence = f"The call ran {MAX_DOCUMENTS} documents, faster than {DOCUMENTS_PER_SECOND:g} a second: they lead to themselves."
+            self._call.hang_up(EndReason.APPLICATION_ERROR, now, sentence)
+        return admitted
 
     def _replace(self, document: Document, now: float) -> None:
         self._verbs, self._next_verb = document.verbs, 0
@@ -279,6 +296,10 @@ class Program(Stage):
         if not self._call.answered and step.wants_answer(verb):
             self._call.move(Move.ANSWER)
             self.emit(Answer())
+            return
+        if step.begins_lasting and not self._begun.admits(now):
+            sentence = f"The call began {MAX_BEGUN} recordings and streams, faster than {BEGUN_PER_SECOND:g} a second."
+            self._call.hang_up(EndReason.APPLICATION_ERROR, now, sentence)
             return
         self._next_verb += 1
         self.emit(VerbStarted(_NAMES[type(verb)], verb.line))

@@ -1,20 +1,19 @@
-"""Tell a call that is held by documents from a document that does nothing but lead to itself."""
+"""Tell what goes on for long from what goes on without end: a call that documents hold from one that they drive in circles."""
 
 from __future__ import annotations
 
-from callflow.engine.limits import DOCUMENTS_PER_SECOND, MAX_DOCUMENTS
 
+class Rate:
+    """A bucket of `most` things that leaks `per_second`."""
 
-class DocumentRate:
-    """A bucket of `MAX_DOCUMENTS` documents that leaks `DOCUMENTS_PER_SECOND`."""
-
-    def __init__(self) -> None:
+    def __init__(self, most: int, per_second: float) -> None:
+        self._most, self._per_second = most, per_second
         self._level = 0.0
         self._at: float | None = None
 
     def admits(self, now: float) -> bool:
-        """Count a document and return whether the call may run it."""
+        """Count a thing and return whether it may be."""
         passed = 0.0 if self._at is None else now - self._at
         self._at = now
-        self._level = max(0.0, self._level - passed * DOCUMENTS_PER_SECOND) + 1
-        return self._level <= MAX_DOCUMENTS
+        self._level = max(0.0, self._level - passed * self._per_second) + 1
+        return self._level <= self._most

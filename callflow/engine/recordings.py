@@ -62,6 +62,8 @@ class Recordings:
         self._open: dict[str, OpenRecording] = {}
         self._wanted: tuple[RecordingForm, float] | None = None
         """A background recording that waits for the call's answer."""
+        self._wanted_paused = False
+        """True if it begins with a pause."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -76,7 +78,7 @@ class Recordings:
     def start_background(self, form: RecordingForm, max_seconds: float, now: float, *, answered: bool) -> None:
         """Start the recording in the background, at the answer at the earliest; while there is one, nothing happens."""
         if self._background is None and self._wanted is None:
-            self._wanted = form, max_seconds
+            self._wanted, self._wanted_paused = (form, max_seconds), False
         if answered:
             self.answered(now)
 
@@ -85,16 +87,19 @@ class Recordings:
         if self._wanted is not None:
             self._background = self.start(*self._wanted, now)
             self._wanted = None
+            if self._wanted_paused:
+                self._pause(self._background)
 
     def pause(self) -> bool:
         """Leave out what is said from now on, and return whether anything is being recorded."""
+        self._wanted_paused = True
         for recording_id in self._running():
-            self._open[recording_id] = replace(self._open[recording_id], was_paused=True)
-            self._emit(PauseRecording(recording_id))
+            self._pause(recording_id)
         return bool(self._running())
 
     def resume(self) -> bool:
         """Go on recording, and return whether there is anything to go on with."""
+        self._wanted_paused = False
         for recording_id in self._running():
             self._emit(ResumeRecording(recording_id))
         return bool(self._running())
@@ -117,6 +122,10 @@ class Recordings:
         if recording_id == self._background:
             self._background = None
         return self._open.pop(recording_id, None)
+
+    def _pause(self, recording_id: str) -> None:
+        self._open[recording_id] = replace(self._open[recording_id], was_paused=True)
+        self._emit(PauseRecording(recording_id))
 
     def _running(self) -> list[str]:
         return [recording_id for recording_id, recording in self._open.items() if recording.stopped_at is None]

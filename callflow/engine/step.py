@@ -74,6 +74,8 @@ class Step:
 
     answers_call: ClassVar[bool] = True
     """True if the call has to be answered before a verb of this kind begins."""
+    begins_lasting: ClassVar[bool] = False
+    """True if verbs of this kind begin a file or a connection."""
     wants_audio: bool = False
     """True if `audio_received` is to get the caller's audio."""
     deadline: float | None = None

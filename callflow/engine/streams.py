@@ -45,6 +45,7 @@ class Streams:
         self._new_uuid = new_uuid
         self._on_over = on_over
         """Hears the id of each stream that is over, and when."""
+        self._is_answered = False
         self._streams: dict[str, Stream] = {}
         self._view = view
 
@@ -55,7 +56,7 @@ class Streams:
         """Start a stream, at the answer at the earliest; one that the call cannot have is told as rejected."""
         stream_id = f"s-{self._new_uuid()[:8]}-{self._new_uuid()}"
         stream = Stream(stream_id, verb.name or stream_id, verb, events)
-        tracks = sum(len(other.verb.tracks) for other in self._streams.values())
+        tracks = sum(len(other.verb.tracks) for other in self._streams.values() if not other.closing)
         if self.named(stream.name):
             self._reject(stream, "duplicate", f"The call has a stream called {stream.name} already.", now)
         elif tracks + len(verb.tracks) > MAX_STREAM_TRACKS:
@@ -67,14 +68,12 @@ class Streams:
 
     def answered(self) -> None:
         """Open what has waited for the answer."""
-        for stream in self._streams.values():
-            if not stream.opening:
-                stream.opening = True
-                self._emit(OpenStream(stream.stream_id, stream.name, stream.verb))
+        self._is_answered = True
+        self._open()
 
     def named(self, name: str) -> str | None:
-        """Return the id of a stream, None if there is none of this name."""
-        return next((stream.stream_id for stream in self._streams.values() if stream.name == name), None)
+        """Return the id of a stream, None if there is none of this name; one that is being closed gives its name away."""
+        return next((stream.stream_id for stream in self._streams.values() if stream.name == name and not stream.closing), None)
 
     def stop(self, name: str) -> None:
         """Close a stream; one that is not there is ignored."""
@@ -110,7 +109,17 @@ class Streams:
             self._reject(stream, cause, sentence, now)
         else:
             self._report("mediaStreamStopped", stream, view, cause, sentence)
+        if self._is_answered:
+            self._open()
         self._on_over(stream_id, now)
+
+    def _open(self) -> None:
+        """Open what waits, as far as those that are being closed have given their tracks back."""
+        for stream in self._streams.values():
+            held = sum(len(other.verb.tracks) for other in self._streams.values() if other.opening)
+            if not stream.opening and held + len(stream.verb.tracks) <= MAX_STREAM_TRACKS:
+                stream.opening = True
+                self._emit(OpenStream(stream.stream_id, stream.name, stream.verb))
 
     def _reject(self, stream: Stream, cause: str, sentence: str, now: float) -> None:
         self._report("mediaStreamRejected", stream, self._view(now), cause, sentence)

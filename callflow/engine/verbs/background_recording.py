@@ -14,6 +14,7 @@ class StartRecordingStep(Step):
     """The beginning of a recording in the background."""
 
     answers_call: ClassVar[bool] = False
+    begins_lasting: ClassVar[bool] = True
 
     def __init__(self, stage: Stage, verb: StartRecordingVerb) -> None:
         super().__init__(stage, verb)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 from callflow.audio.silence import is_loud
 from callflow.bxml.verbs.record import RecordVerb
@@ -16,6 +17,8 @@ class RecordStep(Step):
 
     The engine keeps the open recordings, because a file may be complete only after the end of the call.
     """
+
+    begins_lasting: ClassVar[bool] = True
 
     def __init__(self, stage: Stage, verb: RecordVerb) -> None:
         super().__init__(stage, verb)

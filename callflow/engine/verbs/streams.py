@@ -12,6 +12,7 @@ class StartStreamStep(Step):
     """The beginning of a stream, which goes on in the background."""
 
     answers_call: ClassVar[bool] = False
+    begins_lasting: ClassVar[bool] = True
 
     def __init__(self, stage: Stage, verb: StartStream) -> None:
         super().__init__(stage, verb)

@@ -17,7 +17,9 @@ from callflow.engine.effects import (
     StopRecording,
     WriteReport,
 )
+from callflow.engine.limits import MAX_BEGUN, MAX_DIGIT_EVENTS
 from tests.unit.engine.driver import APPLICATION, EPOCH, Driver
+from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import RecordingStored, StatusEventQueued
 
 START_GATHER = "<StartGather dtmfUrl='/digit' dtmfMethod='GET' username='u' password='p' tag='t'/>"
@@ -150,3 +152,47 @@ def test_a_recorded_answer_stands_beside_the_background() -> None:
     driver.speak()
     assert driver.count(Play) == 1
     assert background.recording_id != answer.recording_id
+
+
+def test_digits_that_come_too_fast_are_heard_and_not_reported() -> None:
+    driver = Driver()
+    driver.run(f"{START_GATHER}<Pause duration='9'/>")
+    driver.press("5" * (MAX_DIGIT_EVENTS + 7))
+    assert len(events(driver, "dtmf")) == MAX_DIGIT_EVENTS
+    driver.wait(1)
+    driver.press("6")
+    assert events(driver, "dtmf")[-1].body["digit"] == "6"
+
+
+def test_no_digit_is_reported_behind_the_end() -> None:
+    driver = Driver()
+    driver.run(f"{START_GATHER}<Hangup/>")
+    driver.press("5")
+    assert events(driver, "dtmf") == []
+
+
+@pytest.mark.parametrize(
+    "verbs", ["<StopRecording/><StartRecording/>", "<StartStream name='a' destination='ws://h/' streamEventUrl='/s'/>"]
+)
+def test_what_one_document_begins_is_bounded(verbs: str) -> None:
+    driver = Driver()
+    driver.run(f"<Pause/>{verbs * 900}")
+    driver.wait(1)
+    assert driver.ended.reason is EndReason.APPLICATION_ERROR
+    assert driver.count(StartRecording) + len(events(driver, "mediaStreamRejected")) in (MAX_BEGUN, MAX_BEGUN - 1)
+
+
+def test_a_pause_before_the_answer_counts() -> None:
+    driver = Driver()
+    driver.run("<StartRecording/><PauseRecording/><SpeakSentence>Your card, please</SpeakSentence>")
+    driver.collect()
+    first, second = (effect for effect in driver.seen if isinstance(effect, StartRecording | PauseRecording | ResumeRecording))
+    assert isinstance(first, StartRecording)
+    assert second == PauseRecording(first.recording_id)
+
+
+@pytest.mark.parametrize("verbs", ["<ResumeRecording/>", "<StopRecording/><StartRecording/>"])
+def test_a_pause_before_the_answer_may_end_before_it(verbs: str) -> None:
+    driver = Driver()
+    driver.run(f"<StartRecording/><PauseRecording/>{verbs}<SpeakSentence>Hi</SpeakSentence>")
+    assert (driver.count(StartRecording), driver.count(PauseRecording)) == (1, 0)

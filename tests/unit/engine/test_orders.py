@@ -16,6 +16,7 @@ from callflow.engine.effects import (
     StopPlaying,
     StopRecording,
 )
+from callflow.engine.limits import MAX_DOCUMENTS
 from callflow.engine.orders import Completion, NewDocument, Redirection
 from tests.unit.engine.driver import Driver
 from voiceapps.rules.endings import EndReason
@@ -143,3 +144,31 @@ def test_documents_by_order_are_bounded_by_rate_too() -> None:
     for _ in range(600):
         driver.engine.obey(ELSEWHERE, driver.now)
     assert driver.ended.reason is EndReason.APPLICATION_ERROR
+
+
+def test_an_order_that_ends_the_call_is_not_undone_while_the_ack_is_missing() -> None:
+    driver = Driver()
+    driver.arrive()
+    driver.answer_fetch("<Response><Pause/></Response>")
+    driver.collect()
+    driver.engine.accepted()
+    assert driver.engine.obey(Completion(), driver.now)
+    assert driver.engine.obey(document("<Pause duration='50'/>"), driver.now)
+    driver.engine.acknowledged(driver.now, driver.now)
+    assert driver.engine.ended
+
+
+def test_documents_of_the_api_are_counted_like_others() -> None:
+    driver = Driver()
+    driver.run("<Pause duration='50'/>")
+    for _ in range(MAX_DOCUMENTS):
+        driver.engine.obey(document("<Pause duration='50'/>"), driver.now)
+    assert driver.engine.ended
+    assert driver.ended.reason is EndReason.APPLICATION_ERROR
+
+
+def test_a_document_before_the_first_webhooks_answer_has_its_base() -> None:
+    driver = Driver()
+    driver.arrive()
+    driver.engine.obey(document("<Redirect redirectUrl='next'/>"), driver.now)
+    assert driver.last(FetchDocument).webhook.url == "https://app.example.com/next"

@@ -130,3 +130,28 @@ def test_without_a_name_its_id_is_the_name() -> None:
     assert driver.last(CloseStream) == CloseStream(wanted.stream_id)
     driver.engine.streams.over(wanted.stream_id, "closed", "", driver.now)
     assert events(driver) == []
+
+
+def test_a_stream_that_is_being_closed_gives_its_name_and_its_tracks_away() -> None:
+    driver = Driver()
+    both = START.format("a", "both") + START.format("b", "both")
+    driver.run(f"{both}<Pause/><StopStream name='a'/>{START.format('a', 'both')}<StopStream name='a' wait='true'/>{NEXT}")
+    driver.collect()
+    first = next(effect.stream_id for effect in driver.seen if isinstance(effect, OpenStream))
+    driver.engine.streams.opened(first, driver.now)
+    driver.wait(1)
+    # Its connection is there until the far end has said goodbye: a fifth track waits for that.
+    assert driver.count(OpenStream) == 2
+    driver.engine.streams.over(first, "closed", "", driver.now)
+    again = driver.last(OpenStream)
+    assert (driver.count(OpenStream), again.name, driver.count(SpeechWanted)) == (3, "a", 0)
+    driver.engine.streams.over(again.stream_id, "closed", "", driver.now)
+    assert driver.count(SpeechWanted) == 1
+
+
+def test_a_stream_that_follows_at_once_opens_at_once() -> None:
+    driver = Driver()
+    driver.run(f"{AGENT}<Pause/><StopStream name='agent'/>{AGENT}<Pause/>")
+    driver.wait(1)
+    assert driver.count(OpenStream) == 2
+    assert events(driver) == []
