@@ -14,7 +14,7 @@ from django.db import DatabaseError
 from callflow.adapters.order_bell import OrderBell
 from callflow.bxml import Webhook, parse_document
 from callflow.engine.orders import Completion, NewDocument, Order, Redirection
-from daemonkit.rounds import Rounds
+from daemonkit.rounds import Rounds, surviving
 from voiceapps.daemon.database import DatabaseBusyError, DatabaseExecutor
 from voiceapps.rules.call_orders import CallOrder, OrderKind, Outcome
 from voiceapps.services import call_orders
@@ -69,7 +69,10 @@ class OrderReader:
         self._is_away = True
         try:
             orders = await self._database.write(call_orders.take, self._name)
-            outcomes = [(order.number, self._carry_out(order)) for order in orders]
+            outcomes = []
+            for order in orders:
+                with surviving("call_order"):
+                    outcomes.append((order.number, self._carry_out(order)))
             if outcomes:
                 await self._database.write(call_orders.settle, outcomes)
             self._is_away = False

@@ -155,3 +155,13 @@ async def test_the_bell_hears_its_own_name_and_forgives_its_connection(monkeypat
     await until(lambda: connected == 2)
     await bell.wait(10)
     await bell.close()
+
+
+async def test_an_order_that_fails_spoils_no_other(table: Table, calls: Calls) -> None:
+    table.waiting = [
+        CallOrder(1, "c-1", OrderKind.COMPLETE, {}),
+        CallOrder(2, "c-1", OrderKind.REDIRECT, {}),
+        CallOrder(3, "c-1", OrderKind.COMPLETE, {}),
+    ]
+    await until(lambda: table.outcomes)
+    assert table.outcomes == {1: Outcome.DONE, 3: Outcome.DONE}
