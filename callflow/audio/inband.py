@@ -8,7 +8,7 @@ Theory of operation. Every 10 ms the last 25 ms are looked at. A window holds a 
 - little is left at twice the two frequencies: voices have harmonics, tones have none.
 
 One window may look so by chance, and a voice may hold a note: a digit begins with three windows in a row that say the same, which
-takes 45 ms, and ends when two in a row do not.
+takes 45 ms, and ends when four in a row do not: a frame of silence in its middle, where a packet is lost or late, is no end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from callflow.audio.tones import COLUMNS, KEYS, RATE, ROWS
 from mediarelay.rtp.g711 import ULAW_SILENCE, ulaw_to_pcm16
 
 WINDOW, HOP = 200, 80
-BEGINS, ENDS = 3, 2
+BEGINS, ENDS = 3, 4
 """Windows in a row."""
 _MIN_ENERGY = WINDOW * 150.0**2
 """Of a window: a tone 44 dB below full scale."""

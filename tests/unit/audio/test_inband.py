@@ -7,9 +7,12 @@ import subprocess
 import numpy as np
 import pytest
 
+from callflow.audio.agreement import Agreement, Codec
 from callflow.audio.inband import HOP, WINDOW, InbandDetector
+from callflow.audio.session import AudioSession
 from callflow.audio.tones import KEYS, RATE, DigitTones, digit_frequencies
 from mediarelay.rtp.g711 import pcm16_to_ulaw, ulaw_to_pcm16
+from mediarelay.rtp.packet import RtpPacket
 
 FULL = 32_767.0
 
@@ -122,3 +125,21 @@ def test_silence_costs_nothing_and_hides_nothing() -> None:
     tone = pcm16_to_ulaw(press("9").astype(np.int16).tobytes())
     assert heard(silence + tone + silence + tone) == "99"
     assert ulaw_to_pcm16(silence[:1]) == b"\0\0"
+
+
+@pytest.mark.parametrize("late", [0.000, 0.004, 0.010, 0.015, 0.019])
+def test_a_frame_of_silence_within_a_digit_makes_no_second_one(late: float) -> None:
+    """A recording that begins or ends has the frame that is due read early."""
+    session = AudioSession(Agreement(("127.0.0.1", 4000), Codec.PCMU, 0, None, True), ssrc=1, sequence=1, timestamp=0)
+    digits: list[str] = []
+    session.inbound.attach(InbandDetector(digits.append))
+    session.start(100.0)
+    sound = b"\xff" * 1_600 + DigitTones("5", 200, 100)[0:2_400] + b"\xff" * 1_600
+    for number in range(len(sound) // 160):
+        now = 100.030 + number * 0.02
+        session.handle_timer(now)
+        packet = RtpPacket(0, number, number * 160, 7, sound[number * 160 :][:160], number == 0)
+        session.receive_datagram(bytes(packet), ("127.0.0.1", 4000), now)
+        if number == 15:
+            session.flush(now + late)
+    assert digits == ["5"]
