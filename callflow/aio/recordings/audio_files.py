@@ -74,7 +74,8 @@ class Mp3File:
         """Complete the file; raises OSError."""
         with self._file:
             if not self._samples:
-                return
+                # A file without a frame is none that anything plays.
+                self.write(bytes(_SAMPLE_OCTETS * self._channels))
             self._append(bytes(self._encoder.flush()))
             self._file.seek(0)
             self._file.write(info_frame(self._first, self._octets // _MP3_FRAME_OCTETS[self._channels], self._samples))

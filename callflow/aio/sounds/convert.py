@@ -18,6 +18,8 @@ from mediarelay.rtp.g711 import alaw_to_pcm16, alaw_to_ulaw, pcm16_to_ulaw, ulaw
 RATE = 8_000
 BLOCK_FRAMES = 64 * 1024
 """What is converted at once; the result is the same whatever its size."""
+MAX_OCTETS = 3_600 * RATE
+"""Of the audio of an mp3, which may be eight times as long as its file; no wav is longer than its own."""
 SILENT_FRAMES = 2
 """Behind an mp3: the decoder never gives the last frames that it is shown."""
 
@@ -44,6 +46,8 @@ def mp3_to_ulaw(file: Spooled, mp3: Mp3, sound: Spooled) -> None:
             )
             for block in decoded:
                 sound.append(resample(np.frombuffer(block, np.int16).astype(np.float32)))
+                if len(sound) > MAX_OCTETS:
+                    raise SoundError("It is longer than an hour.")
     except miniaudio.MiniaudioError as error:
         raise SoundError("It is an mp3 file that cannot be decoded.") from error
     sound.append(resample(np.zeros(0, np.float32), last=True))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from callflow.aio.sounds import convert
 from callflow.aio.sounds.convert import RATE
 from callflow.audio.mp3 import MAX_SEARCHED, Mp3
 from callflow.audio.sound_error import SoundError
@@ -86,3 +87,9 @@ def test_damaged_files_are_played_or_refused(position: int, data: bytes) -> None
             decoded(candidate)
         except SoundError as error:
             assert str(error).endswith(".")
+
+
+def test_a_file_that_becomes_too_much_audio_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convert, "MAX_OCTETS", RATE // 2)
+    with pytest.raises(SoundError, match="It is longer than an hour"):
+        decoded(FILE)
