@@ -91,6 +91,9 @@ class CallWork:
             finished = await recorder.finish()
         except RecordingFailed as error:
             self._engine.recording_failed(recording_id, str(error), time.monotonic())
+        except Exception:  # noqa: BLE001  # whatever it is, a recording that stays open would keep its call, and a drain, for ever
+            log.exception("recording_failed", recording_id=recording_id)
+            self._engine.recording_failed(recording_id, "The recording could not be completed.", time.monotonic())
         else:
             self._engine.recording_finished(recording_id, finished.path, finished.duration_ms, time.monotonic())
 
