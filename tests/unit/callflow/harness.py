@@ -102,6 +102,8 @@ class CallflowHarness:
     config: CallflowConfig
     backend: Backend
     registry: CollectorRegistry
+    base: str
+    """Of the backend's URLs."""
     records: list[Report] = field(default_factory=list)
 
     @property
@@ -156,7 +158,7 @@ async def running_callflow(
         phone = Phone(proxy=shim.local)
         await phone.open()
         try:
-            yield CallflowHarness(server, phone, shim, config, backend, registry, records)
+            yield CallflowHarness(server, phone, shim, config, backend, registry, base, records)
         finally:
             await phone.close()
             await server.stop()
