@@ -59,10 +59,16 @@ async def test_a_datagram_tells_when_it_came() -> None:
     receiver.open()
     sender = UdpEndpoint(("127.0.0.1", 0), lambda _data, _address: None)
     sender.open()
-    sender.send(b"while the process stands still", receiver.local)
-    sent_at = time.monotonic()
-    time.sleep(0.1)  # noqa: ASYNC251  # it is the event loop that has to stand still
-    assert await asyncio.wait_for(came_at.get(), 5) - sent_at < 0.1
+    waited = 1.0
+    # The kernel begins to stamp some time after the first socket of the machine wants it.
+    for _ in range(50):
+        sender.send(b"while the process stands still", receiver.local)
+        sent_at = time.monotonic()
+        time.sleep(0.1)  # noqa: ASYNC251  # it is the event loop that has to stand still
+        waited = await asyncio.wait_for(came_at.get(), 5) - sent_at
+        if waited < 0.1:
+            break
+    assert waited < 0.1
     receiver.close()
     sender.close()
 
