@@ -57,7 +57,7 @@ class Streams:
         stream_id = f"s-{self._new_uuid()[:8]}-{self._new_uuid()}"
         stream = Stream(stream_id, verb.name or stream_id, verb, events)
         tracks = sum(len(other.verb.tracks) for other in self._streams.values() if not other.closing)
-        if self.named(stream.name):
+        if any(other.name == stream.name and not other.closing for other in self._streams.values()):
             self._reject(stream, "duplicate", f"The call has a stream called {stream.name} already.", now)
         elif tracks + len(verb.tracks) > MAX_STREAM_TRACKS:
             self._reject(stream, "track-limit", f"The call would stream more than {MAX_STREAM_TRACKS} tracks.", now)
@@ -72,24 +72,26 @@ class Streams:
         self._open()
 
     def named(self, name: str) -> str | None:
-        """Return the id of a stream, None if there is none of this name; one that is being closed gives its name away."""
-        return next((stream.stream_id for stream in self._streams.values() if stream.name == name and not stream.closing), None)
+        """Return the id of the latest stream of this name, which may be about to close; None if there is none."""
+        return next((stream.stream_id for stream in reversed(self._streams.values()) if stream.name == name), None)
 
     def stop(self, name: str) -> None:
         """Close a stream; one that is not there is ignored."""
         stream = self._streams.get(self.named(name) or "")
-        if stream is None:
-            return
-        if stream.opening:
-            stream.closing = True
-            self._emit(CloseStream(stream.stream_id))
-        else:
-            del self._streams[stream.stream_id]
+        if stream is not None:
+            self._close(stream)
 
     def stop_all(self) -> None:
         """Close all streams."""
         for stream in list(self._streams.values()):
-            self.stop(stream.name)
+            self._close(stream)
+
+    def _close(self, stream: Stream) -> None:
+        if not stream.opening:
+            del self._streams[stream.stream_id]
+        elif not stream.closing:
+            stream.closing = True
+            self._emit(CloseStream(stream.stream_id))
 
     def opened(self, stream_id: str, now: float) -> None:
         """Take note that a stream's connection is there."""

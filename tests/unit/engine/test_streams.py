@@ -155,3 +155,13 @@ def test_a_stream_that_follows_at_once_opens_at_once() -> None:
     driver.wait(1)
     assert driver.count(OpenStream) == 2
     assert events(driver) == []
+
+
+def test_a_stream_that_is_being_closed_can_be_waited_for() -> None:
+    driver = Driver()
+    driver.run(f"{AGENT}<Pause/><StopStream name='agent'/><StopStream name='agent'/><StopStream name='agent' wait='true'/>{NEXT}")
+    stream_id = open_stream(driver)
+    driver.wait(1)
+    assert (driver.count(CloseStream), driver.count(SpeechWanted)) == (1, 0)
+    driver.engine.streams.over(stream_id, "closed", "", driver.now)
+    assert driver.count(SpeechWanted) == 1
