@@ -46,9 +46,8 @@ class IncomingCall(SipCall):
         self._offer: RemoteSdp | None = None
         self._preview = b""
         """Our answer to the offer, as a 183 has told it: the 2xx repeats it (RFC 6337 section 3.1.1)."""
-        self._progresses = False
-        """True once the shell wants the caller to hear us."""
-        self._told_early = False
+        self._wants_early = False
+        """True while the caller shall hear us and does not yet."""
         self._rseq = 0
         """The number of our last reliable response."""
         self._reliable = RELIABLE in (value.lower() for value in invite.values("require"))
@@ -99,13 +98,13 @@ class IncomingCall(SipCall):
             response = self._make_ringing(183)
             response.set_body(self._preview, SDP_TYPE)
             self._context.respond(self.invite_key, response, now)
-        self._progresses = True
-        self._tell_early_media()
+        self._wants_early = True
+        self._open_early_media()
 
-    def _tell_early_media(self) -> None:
+    def _open_early_media(self) -> None:
         media = self._negotiation.media
-        if media is not None and not self._ringing.waiting and not self._told_early:
-            self._told_early = True
+        if self._wants_early and media is not None and not self._ringing.waiting:
+            self._wants_early = False
             self._context.tell(EarlyMediaOpened(self.number, media))
 
     def answer(self, address: Address, keepalive: float, now: float) -> None:
@@ -177,11 +176,11 @@ class IncomingCall(SipCall):
             response.set_body(body, SDP_TYPE if body else None)
             self._context.respond(key, response, now)
         self._ringing.stop()
-        self._context.timers.set((self.number, CallTimer.STILL_RINGING), now + STILL_RINGING_SECONDS)
         if self._accepted:
             self._accept_call(now)
-        elif self._progresses:
-            self._tell_early_media()
+            return
+        self._context.timers.set((self.number, CallTimer.STILL_RINGING), now + STILL_RINGING_SECONDS)
+        self._open_early_media()
 
     def _exchange(self, description: RemoteSdp | None) -> bytes:
         """Take the answer to our late offer, or answer a further offer; raises SdpError."""
