@@ -20,7 +20,7 @@ sender that puts the marker on every packet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from mediarelay.rtp.telephone_event import EventStep, TelephoneEvent, digit_of, schedule
@@ -90,14 +90,19 @@ def plan_digits(digits: str, duration_ms: int, gap_ms: int) -> list[EventStep | 
     The repeated end packets fill the first slots of the gap, in whose place a pause may stand.
     """
     slots: list[EventStep | None] = []
+    for digit, silence_ms in with_silences(digits, gap_ms):
+        silent = -(-silence_ms // FRAME_MS)
+        slots += [*schedule(digit, duration_ms), *[None] * (silent - END_PACKETS)] if digit else [None] * silent
+    return slots
+
+
+def with_silences(digits: str, gap_ms: int) -> Iterator[tuple[str, int]]:
+    """Yield each digit, "" for a pause, with the milliseconds of silence behind it; a pause stands in the place of the gap before it."""
     for digit, following in zip(digits, digits[1:] + " ", strict=False):
         if digit in PAUSE_MS:
-            slots += [None] * (PAUSE_MS[digit] // FRAME_MS)
-            continue
-        slots += schedule(digit, duration_ms)
-        if following not in PAUSE_MS:
-            slots += [None] * max(0, -(-gap_ms // FRAME_MS) - END_PACKETS)
-    return slots
+            yield "", PAUSE_MS[digit]
+        else:
+            yield digit, 0 if following in PAUSE_MS else gap_ms
 
 
 def cut_short(slots: Iterable[EventStep | None]) -> list[EventStep | None]:

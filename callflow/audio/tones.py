@@ -6,7 +6,7 @@ import math
 import struct
 from bisect import bisect_right
 
-from callflow.audio.dtmf import PAUSE_MS
+from callflow.audio.dtmf import with_silences
 from mediarelay.rtp.g711 import ULAW_SILENCE, pcm16_to_ulaw
 
 RATE = 8_000
@@ -63,12 +63,9 @@ class DigitTones:
         self._pieces: list[tuple[int, str]] = []
         """Where each tone and each silence begins, and the digit of a tone."""
         self._size = 0
-        for digit, following in zip(digits, digits[1:] + " ", strict=False):
-            if digit in PAUSE_MS:
-                self._append("", PAUSE_MS[digit])
-            else:
-                self._append(digit, tone_ms)
-                self._append("", 0 if following in PAUSE_MS else gap_ms)
+        for digit, silence_ms in with_silences(digits, gap_ms):
+            self._append(digit, tone_ms if digit else 0)
+            self._append("", silence_ms)
 
     def __len__(self) -> int:
         return self._size

@@ -12,6 +12,8 @@ MAX_CALLER = 1024
 MAX_WORDS = 1_000
 MAX_TURN_SECONDS = 600.0
 MAX_HANG_UP_SECONDS = 36_000.0
+SECONDS_A_WORD = 0.4
+"""How long a word takes where nobody says it: a telephone's voice says two and a half of them a second."""
 _DIGITS = re.compile(r"[0-9A-D*#]{0,50}")
 _TURN_FIELDS = {"digits", "words", "seconds"}
 _SCRIPT_FIELDS = {"from", "turns", "hangUpAt"}
@@ -39,10 +41,6 @@ class Turn:
             raise ScriptError(f"{name}.digits: May hold at most 50 of 0-9, A-D, * and #.")
         spoken = fields.get("seconds", len(words.split()) * SECONDS_A_WORD if words else 0.0)
         return cls(words, _seconds(spoken, f"{name}.seconds", MAX_TURN_SECONDS), digits)
-
-
-SECONDS_A_WORD = 0.4
-"""How long a word takes where nobody says it: a telephone's voice says two and a half of them a second."""
 
 
 @dataclass(frozen=True, slots=True)
