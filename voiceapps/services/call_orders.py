@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -22,6 +23,7 @@ from django.utils import timezone
 from redis import Redis
 from redis.exceptions import RedisError
 
+from voiceapps import fields
 from voiceapps.choices import OrderState
 from voiceapps.models import Call, OpenCall
 from voiceapps.models import CallOrder as Row
@@ -103,14 +105,19 @@ def take(node: str) -> list[CallOrder]:
     """Return the orders that wait for a node, which are its own from now on."""
     waiting = Row.objects.filter(node=node, state=OrderState.WAITING)
     numbers = list(waiting.order_by("pk").values_list("pk", flat=True)[:MAX_AT_ONCE])
-    mine = [number for number in numbers if waiting.filter(pk=number).update(state=OrderState.TAKEN)]
-    return [order for number in mine if (order := _read(number)) is not None]
+    waiting.filter(pk__in=numbers).update(state=OrderState.TAKEN)
+    # Those that were taken back meanwhile are gone.
+    rows = Row.objects.filter(pk__in=numbers).order_by("pk").values_list("pk", "call_id", "kind", fields.stored("details"))
+    return [order for row in rows if (order := _read(*row)) is not None]
 
 
 def settle(outcomes: Iterable[tuple[int, Outcome]]) -> None:
     """Store what came of orders."""
+    numbers: defaultdict[Outcome, list[int]] = defaultdict(list)
     for number, outcome in outcomes:
-        Row.objects.filter(pk=number).update(state=outcome.value)
+        numbers[outcome].append(number)
+    for outcome, alike in numbers.items():
+        Row.objects.filter(pk__in=alike).update(state=outcome.value)
 
 
 def sweep() -> None:
@@ -118,17 +125,14 @@ def sweep() -> None:
     Row.objects.filter(created_at__lt=timezone.now() - MAX_AGE).delete()
 
 
-def _read(number: int) -> CallOrder | None:
+def _read(number: int, call_id: str, kind: str, details: str) -> CallOrder | None:
     """Return an order; None if no key opens it, for which nobody shall wait."""
     try:
-        row = Row.objects.get(pk=number)
-        return CallOrder(number, row.call_id, OrderKind(row.kind), json.loads(row.details))
+        return CallOrder(number, call_id, OrderKind(kind), json.loads(fields.decrypted(details)))
     except InvalidToken:
         log.warning("order_unreadable", number=number)
         settle([(number, Outcome.OVER)])
-    except Row.DoesNotExist:
-        pass
-    return None
+        return None
 
 
 def _outcome(row: Row) -> str:
