@@ -149,7 +149,9 @@ def order_rings() -> Callable[[], Rings] | None:
     """Return what hears that the API has an order for a call, None where nothing tells it."""
     if settings.REDIS_URL:
         return partial(redis_rings, settings.REDIS_URL)
-    return partial(postgres_rings, settings.DATABASE_DIRECT_URL) if settings.DATABASE_DIRECT_URL else None
+    if settings.DATABASE_DIRECT_URL:
+        return partial(postgres_rings, settings.DATABASE_DIRECT_URL, settings.POSTGRES_LIVENESS)
+    return None
 
 
 def _invite_keys() -> Keys:

@@ -13,12 +13,11 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
-from django.conf import settings
 from prometheus_client import CollectorRegistry
 
 from voiceapps.daemon.database import DatabaseExecutor, blames_the_rows
-from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.services import webhooks
 from voiceapps.services.delivery import claims
 from voiceapps.services.delivery.claims import Answered, Claimed
 from voiceapps.services.delivery.pacing import Room
@@ -183,7 +182,7 @@ class CourierThread:
             started.set()
 
     async def _run(self, started: threading.Event) -> None:
-        client = WebhookClient(allow_private=settings.WEBHOOK_ALLOW_PRIVATE, signing_key=settings.SIPURI_WEBHOOK_KEY)
+        client = webhooks.new_client()
         database = DatabaseExecutor(registry=CollectorRegistry(), threads=1)
         self._loop, self._courier = asyncio.get_running_loop(), Courier(client.send, database)
         self._process = os.getpid()

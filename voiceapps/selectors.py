@@ -82,8 +82,11 @@ def active_bans() -> tuple[SourceBanned, ...]:
 def call_application(application_id: str) -> CallApplication | None:
     """Return an application's callback settings, None if it is gone."""
     row = VoiceApplication.objects.filter(pk=application_id).first()
-    if row is None:
-        return None
+    return None if row is None else as_call_application(row)
+
+
+def as_call_application(row: VoiceApplication) -> CallApplication:
+    """Return an application's callback settings."""
     return CallApplication(
         application_id=str(row.application_id),
         account_id=row.account_id,

@@ -6,7 +6,7 @@ A connection that is lost is made again; meanwhile nothing is heard, and who wai
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import structlog
@@ -18,14 +18,6 @@ RETRY_SECONDS = 2.0
 PING_SECONDS = 15.0
 """How long a connection may say nothing before it is tried."""
 CONNECT_SECONDS = 5.0
-_DIRECT: dict[str, Any] = {
-    "connect_timeout": 5,
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-}
-"""A connection that was cut is noticed in seconds."""
 
 Rings = AsyncIterator[str]
 """The names of nodes as they ring; "" comes first, since what was rung before the connection has not been heard."""
@@ -89,11 +81,14 @@ async def redis_rings(url: str) -> Rings:
                 yield message["data"].decode(errors="replace")
 
 
-async def postgres_rings(url: str) -> Rings:
-    """Yield the rings that come by PostgreSQL; no pooler may stand between that shares connections. Raises what psycopg raises."""
+async def postgres_rings(url: str, options: Mapping[str, int]) -> Rings:
+    """Yield the rings that come by PostgreSQL, of a connection with these options; raises what psycopg raises.
+
+    No pooler may stand between that shares connections.
+    """
     from psycopg import AsyncConnection, sql  # noqa: PLC0415  # installed where PostgreSQL is used
 
-    async with await AsyncConnection.connect(url, autocommit=True, **_DIRECT) as connection:
+    async with await AsyncConnection.connect(url, autocommit=True, **dict[str, Any](options)) as connection:
         await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(BELL)))
         yield ""
         while True:

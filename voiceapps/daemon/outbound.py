@@ -14,7 +14,7 @@ import hmac
 import json
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -109,11 +109,11 @@ class WebhookClient:
         connector = partial(
             aiohttp.TCPConnector, limit=MAX_CONNECTIONS, use_dns_cache=False, socket_factory=make_socket, resolver=self._names
         )
-        self._session = _session(connector())
-        self._downloads = _session(connector(limit_per_host=MAX_DOWNLOADS_PER_HOST))
+        self._session = _session(connector(), _traced())
+        self._downloads = _session(connector(limit_per_host=MAX_DOWNLOADS_PER_HOST), _traced())
         # Every request of this one opens a connection.
-        self._fresh = _session(connector(force_close=True))
-        self._sockets = _session(connector(limit=MAX_SOCKETS), [_not_redirected()])
+        self._fresh = _session(connector(force_close=True), _traced())
+        self._sockets = _session(connector(limit=MAX_SOCKETS), _not_redirected())
 
     async def send(self, request: OutboundRequest) -> OutboundAnswer:
         """Send a webhook and return its answer; never raises."""
@@ -315,7 +315,7 @@ async def _timed(work: Coroutine[Any, Any, OutboundAnswer], timeout_seconds: flo
         return OutboundAnswer(None, b"", "", _since(began), sentence(error))
 
 
-def _session(connector: aiohttp.BaseConnector, traces: Sequence[aiohttp.TraceConfig] | None = None) -> aiohttp.ClientSession:
+def _session(connector: aiohttp.BaseConnector, tracing: aiohttp.TraceConfig) -> aiohttp.ClientSession:
     session = aiohttp.ClientSession(
         connector=connector,
         read_bufsize=_READ_BYTES,
@@ -324,7 +324,7 @@ def _session(connector: aiohttp.BaseConnector, traces: Sequence[aiohttp.TraceCon
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT},
         timeout=aiohttp.ClientTimeout(total=None),
-        trace_configs=[_traced()] if traces is None else list(traces),
+        trace_configs=[tracing],
     )
     # aiohttp would repeat a GET also where the connection was new.
     session._retry_connection = False  # noqa: SLF001  # there is no public switch

@@ -164,40 +164,25 @@ def add_events(reports: Sequence[r.LadderMessage]) -> None:
 
 def note_media(reports: Sequence[r.MediaNotice]) -> None:
     """Add notices of relays to the messages of their calls."""
-    _EVENTS.write(
-        [
-            {
-                "call_id": report.call_id,
-                "at": _when(report.at),
-                "leg": _LEGS[report.leg],
-                "transport": MEDIA,
-                "source": report.source,
-                "destination": report.destination,
-                "first_line": report.text[:MAX_LINE],
-                "text": "",
-            }
-            for report in reports
-        ]
-    )
+    _EVENTS.write([_notice(report, _LEGS[report.leg], MEDIA, report.source, report.destination) for report in reports])
 
 
 def note_documents(reports: Sequence[r.CallNotice]) -> None:
     """Add notices of call flows to the messages of their calls."""
-    _EVENTS.write(
-        [
-            {
-                "call_id": report.call_id,
-                "at": _when(report.at),
-                "leg": "callflow",
-                "transport": DOCUMENT,
-                "source": "",
-                "destination": "",
-                "first_line": storable(report.text)[:MAX_LINE],
-                "text": "",
-            }
-            for report in reports
-        ]
-    )
+    _EVENTS.write([_notice(report, "callflow", DOCUMENT) for report in reports])
+
+
+def _notice(report: r.MediaNotice | r.CallNotice, leg: str, transport: str, source: str = "", destination: str = "") -> dict[str, object]:
+    return {
+        "call_id": report.call_id,
+        "at": _when(report.at),
+        "leg": leg,
+        "transport": transport,
+        "source": source,
+        "destination": destination,
+        "first_line": storable(report.text)[:MAX_LINE],
+        "text": "",
+    }
 
 
 def report_media(records: Sequence[r.MediaReport]) -> None:

@@ -18,13 +18,13 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.models import VoiceApplication
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.document_check import CheckDocument, DocumentCheck
 from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.masking import masked_text, masked_url
 from voiceapps.rules.reports import CallFacts
+from voiceapps.services import webhooks
 
 # A test occupies a thread of the web role until a slow backend has answered twice. This leaves threads for other requests, and an
 # account whose backend hangs takes one.
@@ -91,21 +91,24 @@ def _request(application: VoiceApplication, body: webhook_bodies.Payload, *, fal
 
 
 def _sample(application: VoiceApplication) -> webhook_bodies.Payload:
-    """Return the event of a call that does not exist, from a documentation address (RFC 5737)."""
-    now = timezone.now().timestamp()
-    facts = CallFacts(
+    facts = made_up_call(application, f"sip:webhook-test@{settings.SIP_DOMAIN}")
+    return webhook_bodies.initiate(webhook_bodies.CallView(facts, settings.PUBLIC_URL, at=facts.started_at, answered_at=None, tag=""))
+
+
+def made_up_call(application: VoiceApplication, from_uri: str) -> CallFacts:
+    """Return what is known of a call that does not exist, from a documentation address (RFC 5737)."""
+    return CallFacts(
         call_id=f"c-{secrets.token_hex(4)}-{uuid.uuid4()}",
         application_id=str(application.pk),
         account_id=application.account_id,
-        sip_call_id=f"{uuid.uuid4()}@webhook-test",
-        from_uri=f"sip:webhook-test@{settings.SIP_DOMAIN}",
+        sip_call_id=f"{uuid.uuid4()}@nobody",
+        from_uri=from_uri,
         to_uri=application.sip_uri or f"sip:{application.pk}@{settings.SIP_DOMAIN}",
         source_ip="203.0.113.1",
         source_port=5060,
         country=None,
-        started_at=now,
+        started_at=timezone.now().timestamp(),
     )
-    return webhook_bodies.initiate(webhook_bodies.CallView(facts, settings.PUBLIC_URL, at=now, answered_at=None, tag=""))
 
 
 def _try(request: OutboundRequest) -> Attempt:
@@ -128,7 +131,7 @@ def send(request: OutboundRequest) -> OutboundAnswer:
 
 
 async def _send(request: OutboundRequest) -> OutboundAnswer:
-    client = WebhookClient(allow_private=settings.WEBHOOK_ALLOW_PRIVATE, signing_key=settings.SIPURI_WEBHOOK_KEY)
+    client = webhooks.new_client()
     try:
         return await client.send(request)
     finally:

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from voiceapps import fields
 from voiceapps.choices import DeliveryState
+from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.models import Call, VoiceApplication, WebhookAttempt, WebhookDelivery
 from voiceapps.models.applications import URL_LENGTH
 from voiceapps.models.webhooks import HOST_LENGTH
@@ -38,6 +39,11 @@ class NotReplayableError(Exception):
 
 class DeliveryPendingError(Exception):
     """The delivery is still being tried."""
+
+
+def new_client() -> WebhookClient:
+    """Return the client of webhooks as the settings want it; call it on the event loop that uses it."""
+    return WebhookClient(allow_private=settings.WEBHOOK_ALLOW_PRIVATE, signing_key=settings.SIPURI_WEBHOOK_KEY)
 
 
 def queue_disconnects(call_ids: Collection[str]) -> None:

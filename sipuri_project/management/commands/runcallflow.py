@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from prometheus_client import CollectorRegistry
 
 from callflow.adapters.node import CallflowNode
@@ -12,7 +11,7 @@ from daemonkit.address import Address
 from sipuri_project.config import callflow_config, order_rings
 from sipuri_project.daemon import DaemonCommand
 from sipuri_project.start.begin import close_recordings
-from voiceapps.daemon.outbound import WebhookClient
+from voiceapps.services import webhooks
 
 
 class Command(DaemonCommand):
@@ -23,8 +22,4 @@ class Command(DaemonCommand):
     def make_service(self, registry: CollectorRegistry, metrics: Address | None, _options: dict[str, Any]) -> CallflowNode:
         """Return the call-flow node; raises ImproperlyConfigured if other users keep rights to recordings."""
         close_recordings()
-        return CallflowNode(callflow_config(), metrics=metrics, listen=order_rings(), new_client=_new_client, registry=registry)
-
-
-def _new_client() -> WebhookClient:
-    return WebhookClient(allow_private=settings.WEBHOOK_ALLOW_PRIVATE, signing_key=settings.SIPURI_WEBHOOK_KEY)
+        return CallflowNode(callflow_config(), metrics=metrics, listen=order_rings(), new_client=webhooks.new_client, registry=registry)

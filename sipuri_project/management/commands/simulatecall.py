@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import sys
-import time
 import uuid
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
@@ -21,9 +18,10 @@ from callflow.aio.simulated_call import run_simulation
 from callflow.simulation.script import Script, ScriptError
 from callflow.simulation.simulator import Entry, Simulation
 from sipuri_project.config import callflow_config
-from voiceapps.daemon.outbound import WebhookClient
-from voiceapps.rules.reports import CallFacts
-from voiceapps.selectors import CallApplication, call_application
+from voiceapps.models import VoiceApplication
+from voiceapps.selectors import as_call_application
+from voiceapps.services import webhooks
+from voiceapps.services.webhook_tests import made_up_call
 
 MAX_SCRIPT_BYTES = 1024 * 1024
 
@@ -52,9 +50,9 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run the call and print its transcript; raises CommandError if it did not end well."""
-        row = _application(options["application"])
-        script = _script(options)
-        simulation = Simulation(script, to_application(row), _facts(row, script), callflow_config(), lambda: str(uuid.uuid4()))
+        row, script = _application(options["application"]), _script(options)
+        application, facts = to_application(as_call_application(row)), made_up_call(row, script.caller)
+        simulation = Simulation(script, application, facts, callflow_config(), lambda: str(uuid.uuid4()))
         try:
             asyncio.run(_run(simulation, row.account_id, options["max_seconds"]))
             problem = simulation.problem
@@ -73,9 +71,9 @@ class Command(BaseCommand):
             self.stdout.write(f"{entry.at:9.3f}  {entry.what:<16}  {entry.text}".rstrip())
 
 
-def _application(application_id: str) -> CallApplication:
+def _application(application_id: str) -> VoiceApplication:
     try:
-        row = call_application(application_id)
+        row = VoiceApplication.objects.filter(pk=application_id).first()
     except ValidationError:
         row = None
     if row is None:
@@ -108,24 +106,8 @@ def _script_values(options: dict[str, Any]) -> object:
         raise CommandError(f"{options['script']} is no JSON file. {error}") from error
 
 
-def _facts(row: CallApplication, script: Script) -> CallFacts:
-    """Return what is known of the call, which comes from a documentation address (RFC 5737)."""
-    return CallFacts(
-        call_id=f"c-{secrets.token_hex(4)}-{uuid.uuid4()}",
-        application_id=row.application_id,
-        account_id=row.account_id,
-        sip_call_id=f"{uuid.uuid4()}@simulation",
-        from_uri=script.caller,
-        to_uri=f"sip:{row.application_id}@{settings.SIP_DOMAIN}",
-        source_ip="203.0.113.1",
-        source_port=5060,
-        country=None,
-        started_at=time.time(),
-    )
-
-
 async def _run(simulation: Simulation, account_id: str, deadline_seconds: float) -> None:
-    client = WebhookClient(allow_private=settings.WEBHOOK_ALLOW_PRIVATE, signing_key=settings.SIPURI_WEBHOOK_KEY)
+    client = webhooks.new_client()
     try:
         await run_simulation(simulation, client, account_id, deadline_seconds=deadline_seconds)
     finally:
