@@ -105,6 +105,7 @@ class Speaker:
                 await asyncio.to_thread(spoken.append, piece)
             if len(spoken) > MAX_SPEECH_SECONDS * _SPOKEN_BYTES_PER_SECOND:
                 raise SpeechUnavailable(f"The sentence is longer than {MAX_SPEECH_SECONDS} s when spoken.")
+        await process.wait()  # here, since a kill would take its end from the one who waits for it, who says so in the log
         return spoken
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import math
 import os
 import struct
-import wave
 from pathlib import Path
 
 import pytest
@@ -19,32 +17,11 @@ from callflow.aio.sounds.fetcher import decoded_sound
 from callflow.aio.sounds.speech import MAX_SPEAKERS, PROGRAM, Speaker, SpeechUnavailable
 from callflow.aio.sounds.spool import Spool
 from callflow.audio.sound_error import SoundError
-from callflow.audio.wav import MAX_CHUNKS, Encoding, Wav
 from callflow.bxml.voices import LOCALES, Voice
 from mediarelay.rtp.g711 import pcm16_to_alaw, pcm16_to_ulaw, ulaw_to_pcm16
+from tests.unit.audio.sound_files import g711_file, pcm_file, tone
 
 VOICE = Voice("en_US", "female")
-
-
-def tone(rate: int, seconds: float = 0.5, hertz: float = 440.0) -> bytes:
-    samples = (int(8000 * math.sin(2 * math.pi * hertz * n / rate)) for n in range(int(rate * seconds)))
-    return b"".join(struct.pack("<h", sample) for sample in samples)
-
-
-def pcm_file(rate: int, channels: int = 1) -> bytes:
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(channels)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        samples = tone(rate)
-        file.writeframes(b"".join(samples[n : n + 2] * channels for n in range(0, len(samples), 2)))
-    return buffer.getvalue()
-
-
-def g711_file(tag: int, frames: bytes, size: int | None = None, bits: int = 8, channels: int = 1) -> bytes:
-    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, tag, channels, 8000, 8000, 1, bits)
-    return b"RIFF\x00\x00\x00\x00WAVE" + form + struct.pack("<4sI", b"data", len(frames) if size is None else size) + frames
 
 
 def decoded(file: bytes) -> bytes:
@@ -87,42 +64,15 @@ def test_a_file_that_was_written_to_a_pipe_is_played_to_its_end(riff: int) -> No
     assert decoded(piped) == decoded(whole)
 
 
-def test_what_follows_audio_of_size_0_is_no_audio_if_the_file_says_so() -> None:
-    head = pcm_file(8000)[:36]
-    notes = b"LIST" + (400).to_bytes(4, "little") + bytes(400)
-    size = (len(head) + len(notes)).to_bytes(4, "little")
-    with pytest.raises(SoundError, match="It holds no audio"):
-        decoded(head[:4] + size + head[8:] + b"data" + bytes(4) + notes)
-
-
-@pytest.mark.parametrize(
-    ("data", "sentence"),
-    [
-        (b"", "It is neither a wav nor an mp3 file."),
-        (b"OggS" * 20, "It is neither a wav nor an mp3 file."),
-        (b"ID3\x04" + b"\x00" * 20, "It is neither a wav nor an mp3 file."),
-        (b"\xff\xfb\x90\x00" + b"\x00" * 20, "It is neither a wav nor an mp3 file."),
-        (b"RIFF\x00\x00\x00\x00WAVE", "It holds no audio."),
-        (b"RIFF\x00\x00\x00\x00WAVE" + struct.pack("<4sI", b"data", 0), "Its audio comes before its format."),
-        (b"RIFF\x00\x00\x00\x00WAVE" + struct.pack("<4sIH", b"fmt ", 2, 1), "Its format is cut short."),
-        (b"RIFF\x00\x00\x00\x00WAVE" + struct.pack("<4sI", b"junk", 0) * (MAX_CHUNKS + 1), "It has too many chunks."),
-        (g711_file(0x55, b""), "It holds mp3; only 16-bit PCM, µ-law and A-law can be played."),
-        (g711_file(1, b""), "It has 8 bits a sample; PCM must have 16, µ-law and A-law 8."),
-        (g711_file(7, b"", channels=6), "It has 6 channels; only mono and stereo can be played."),
-        (g711_file(7, b"").replace(struct.pack("<II", 8000, 8000), struct.pack("<II", 10, 10)), "It has 10 samples"),
-    ],
-)
-def test_files_that_cannot_be_played(data: bytes, sentence: str) -> None:
-    with pytest.raises(SoundError) as caught:
+@pytest.mark.parametrize("data", [b"", b"OggS" * 20, b"ID3\x04" + b"\x00" * 20, b"\xff\xfb\x90\x00" + b"\x00" * 20])
+def test_what_is_neither_cannot_be_played(data: bytes) -> None:
+    with pytest.raises(SoundError, match=r"^It is neither a wav nor an mp3 file\.$"):
         decoded(data)
-    assert str(caught.value).startswith(sentence)
 
 
-def test_the_extensible_format_is_read() -> None:
-    form = struct.pack("<4sIHHIIHHHHIH", b"fmt ", 40, 0xFFFE, 1, 8000, 16000, 2, 16, 22, 16, 0, 1) + b"\x00" * 14
-    file = b"RIFF\x00\x00\x00\x00WAVE" + form + struct.pack("<4sI", b"data", 5) + b"\x01\x00\x02\x00\x03"
-    wav = Wav.parse(file)
-    assert (wav.encoding, file[wav.start : wav.start + wav.size]) == (Encoding.PCM16, b"\x01\x00\x02\x00")
+def test_why_a_file_cannot_be_played_is_told() -> None:
+    with pytest.raises(SoundError, match="^It holds mp3; only 16-bit PCM, µ-law and A-law can be played"):
+        decoded(g711_file(0x55, b""))
 
 
 @given(st.binary(max_size=120), st.integers(0, 60))
@@ -140,11 +90,12 @@ async def say(markup: str, cache: Path, voice: Voice = VOICE, program: str = PRO
     return sound[:]
 
 
-async def test_speech_is_reproducible_and_cached(tmp_path: Path) -> None:
+async def test_speech_is_reproducible_and_cached(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sentence = 'Hello <break time="300ms"/> there &amp; you'
     spoken = await say(sentence, tmp_path / "a")
     assert len(spoken) > RATE
     assert await say(sentence, tmp_path / "b") == spoken
+    assert not caplog.records
     (file,) = (tmp_path / "a").iterdir()
     assert file.read_bytes() == spoken
     file.write_bytes(b"from the cache")
