@@ -23,6 +23,7 @@ from daemonkit.rounds import FAILED_ROUNDS
 IDLE_POLL_SECONDS = 0.05
 # Reference counting frees nearly all objects of a message before the collector runs: it need not run every 700 objects.
 YOUNG_OBJECTS = 20_000
+_NUMBERS = signal.SIGTERM, signal.SIGINT
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +79,7 @@ async def _serve(service: Service, page: ExpositionPage | None, drain_seconds: f
         if page:
             await page.stop()
     log.info("stopped")
+    signals.ignore()
     return 0
 
 
@@ -99,9 +101,15 @@ class _Signals:
     def __init__(self) -> None:
         self.first = asyncio.Event()
         self.second = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal)
+        self._loop = asyncio.get_running_loop()
+        for number in _NUMBERS:
+            self._loop.add_signal_handler(number, self._on_signal)
+
+    def ignore(self) -> None:
+        """Let no further signal change the exit code: there is nothing left to stop, and a closed loop would leave signals to Python."""
+        for number in _NUMBERS:
+            self._loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
 
     def _on_signal(self) -> None:
         (self.second if self.first.is_set() else self.first).set()
