@@ -139,8 +139,9 @@ PROMPTS_DIR = VAR_DIR / "prompts"
 JOURNAL_DIR = VAR_DIR / "journals"
 NODE_NAME = e.text("SIPURI_NODE_NAME", socket.gethostname())
 
-# The control plane knows nothing of the call flow; this names the function that judges documents as a call would.
+# The control plane knows nothing of the call flow; these name what judges documents, and what runs them, as a call would.
 DOCUMENT_CHECK = "callflow.bxml.lint.check"
+CALL_SIMULATION = "sipuri_project.simulations.simulate"
 
 INSTALLED_APPS = [
     "unfold",
@@ -160,8 +161,8 @@ INSTALLED_APPS = [
     "sipuri_project",
 ]
 MIDDLEWARE = [
-    "sipuri_project.request_id.RequestIdMiddleware",
-    "sipuri_project.client_address.ClientAddressMiddleware",
+    "sipuri_project.web.request_id.RequestIdMiddleware",
+    "sipuri_project.web.client_address.ClientAddressMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -238,7 +239,7 @@ SPECTACULAR_SETTINGS = {
     "OAUTH2_FLOWS": ["clientCredentials"],
     "OAUTH2_TOKEN_URL": "/api/v1/oauth2/token",
     "APPEND_COMPONENTS": {"securitySchemes": {"clientSecret": {"type": "http", "scheme": "basic"}}},
-    "ENUM_NAME_OVERRIDES": {"CallbackMethod": "voiceapps.choices.CallbackMethod", "DeliveryState": "voiceapps.choices.DeliveryState"},
+    "ENUM_NAME_OVERRIDES": {name: f"voiceapps.choices.{name}" for name in ("CallbackMethod", "DeliveryState", "SimulationState")},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "voiceapps.api.openapi.camel_case_paths",
@@ -267,6 +268,8 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-refusals": {"task": "voiceapps.tasks.sweep_refusals", "schedule": 600.0},
     "sweep-answers": {"task": "voiceapps.tasks.sweep_idempotent_answers", "schedule": 3600.0},
     "shorten-waits": {"task": "voiceapps.tasks.shorten_waits", "schedule": 60.0},
+    "run-simulations": {"task": "voiceapps.tasks.run_simulations", "schedule": 10.0},
+    "sweep-simulations": {"task": "voiceapps.tasks.sweep_simulations", "schedule": 60.0},
     "sweep-failing-hosts": {"task": "voiceapps.tasks.sweep_failing_hosts", "schedule": 3600.0},
     "beat": {"task": "voiceapps.tasks.beat", "schedule": 5.0},
     "beat-webhooks": {"task": "voiceapps.tasks.beat_webhooks", "schedule": 5.0},

@@ -70,6 +70,14 @@ class OrderState(TextChoices):
     IDLE = Outcome.IDLE, "nothing was being recorded"
 
 
+class SimulationState(TextChoices):
+    """The state of a simulated call."""
+
+    WAITING = "waiting", "waiting"
+    RUNNING = "running", "running"
+    ENDED = "ended", "ended"
+
+
 class NodeState(TextChoices):
     """The state that a process reports of itself."""
 

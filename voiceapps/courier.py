@@ -7,15 +7,15 @@ while it stores are the next batch. A backend that hangs costs a place of its ow
 from __future__ import annotations
 
 import asyncio
-import os
-import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from voiceapps.daemon.database import DatabaseExecutor, blames_the_rows
+from voiceapps.loop_thread import LoopThread
 from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.services import webhooks
 from voiceapps.services.delivery import claims
@@ -23,8 +23,6 @@ from voiceapps.services.delivery.claims import Answered, Claimed
 from voiceapps.services.delivery.pacing import Room
 
 RETRY_SECONDS = 1.0
-DRAIN_SECONDS = 8.0
-"""How long the last answers are waited for; `runall` gives a worker ten seconds."""
 STUCK_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
@@ -33,7 +31,7 @@ Send = Callable[[OutboundRequest], Awaitable[OutboundAnswer]]
 
 
 class Courier:
-    """Sends what is due, whenever it is woken, until it is closed. Everything but `is_stuck` is for its event loop."""
+    """Sends what is due, whenever it is woken, until it is closed."""
 
     def __init__(self, send: Send, database: DatabaseExecutor) -> None:
         self._send = send
@@ -134,64 +132,15 @@ class Courier:
         self._woken.set()
 
 
-class CourierThread:
-    """The courier of this process, in a thread that the first task starts: a process that is forked from it gets its own."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: int | None = None
-        self._thread: threading.Thread
-        self._loop: asyncio.AbstractEventLoop
-        self._courier: Courier
-
-    def wake(self) -> None:
-        """Have what is due sent."""
-        with self._lock:
-            if self._runs() or self._start():
-                self._loop.call_soon_threadsafe(self._courier.wake)
-
-    def is_well(self) -> bool:
-        """Return whether it runs and its database answers."""
-        return self._runs() and not self._courier.is_stuck()
-
-    def drain(self) -> None:
-        """Send nothing more, and wait a while for the answers of what was sent. (What is left is due again when its claim ends.)"""
-        if self._runs():
-            self._loop.call_soon_threadsafe(self._courier.close)
-            self._thread.join(DRAIN_SECONDS)
-
-    def _runs(self) -> bool:
-        return self._process == os.getpid() and self._thread.is_alive()
-
-    def _start(self) -> bool:
-        """Start the thread and return whether it runs; the next task tries again."""
-        self._process = None
-        started = threading.Event()
-        self._thread = threading.Thread(target=self._work, args=(started,), name="courier", daemon=True)
-        self._thread.start()
-        started.wait()
-        return self._process is not None
-
-    def _work(self, started: threading.Event) -> None:
-        try:
-            with asyncio.Runner() as runner:
-                runner.run(self._run(started))
-        except Exception:  # noqa: BLE001  # such as a process without room for one more file
-            log.exception("courier_ended")
-        finally:
-            started.set()
-
-    async def _run(self, started: threading.Event) -> None:
-        client = webhooks.new_client()
-        database = DatabaseExecutor(registry=CollectorRegistry(), threads=1)
-        self._loop, self._courier = asyncio.get_running_loop(), Courier(client.send, database)
-        self._process = os.getpid()
-        started.set()
-        try:
-            await self._courier.run()
-        finally:
-            await client.close()
-            await database.close()
+@asynccontextmanager
+async def _open() -> AsyncIterator[Courier]:
+    client = webhooks.new_client()
+    database = DatabaseExecutor(registry=CollectorRegistry(), threads=1)
+    try:
+        yield Courier(client.send, database)
+    finally:
+        await client.close()
+        await database.close()
 
 
-courier = CourierThread()
+courier = LoopThread("courier", _open)

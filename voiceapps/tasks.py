@@ -15,6 +15,8 @@ from voiceapps.courier import courier
 from voiceapps.rules.reports import NodeBeat, Role
 from voiceapps.services import call_orders, calls, clients, idempotency, leases, nodes, refusals
 from voiceapps.services.delivery import failing_hosts, waits
+from voiceapps.services.trials import simulations
+from voiceapps.simulation_runner import runner
 
 LEASED_PART = 0.9
 """Of a task's period: the schedule that has the lease comes a little late or early."""
@@ -50,6 +52,18 @@ def beat_webhooks() -> None:
     courier.wake()
     if courier.is_well():
         _beat("webhooks")
+
+
+@shared_task
+def run_simulations() -> None:
+    """Have the simulated calls that wait run; it returns at once."""
+    runner.wake()
+
+
+@_periodic
+def sweep_simulations() -> None:
+    """Give up the simulated calls whose worker has ended, and delete old ones."""
+    simulations.sweep()
 
 
 @_periodic

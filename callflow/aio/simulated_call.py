@@ -7,11 +7,16 @@ import asyncio
 from callflow.aio.call_work import webhook_request
 from callflow.simulation.simulator import Simulation
 from voiceapps.daemon.outbound import WebhookClient
+from voiceapps.rules.call_simulation import SimulatedCall
 
 
-async def run_simulation(simulation: Simulation, client: WebhookClient, account_id: str, *, deadline_seconds: float) -> None:
-    """Run a simulation to its end; raises TimeoutError if its webhooks take longer than the deadline."""
-    async with asyncio.timeout(deadline_seconds):
-        while (fetch := simulation.run()) is not None:
-            answer = await client.send(webhook_request(fetch, account_id, simulated=True))
-            simulation.document_answered(fetch.number, answer)
+async def run_simulation(simulation: Simulation, client: WebhookClient, account_id: str, *, deadline_seconds: float) -> SimulatedCall:
+    """Run a simulation to its end, or until its webhooks have taken longer than the deadline."""
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            while (fetch := simulation.run()) is not None:
+                answer = await client.send(webhook_request(fetch, account_id, simulated=True))
+                simulation.document_answered(fetch.number, answer)
+    except TimeoutError:
+        return simulation.result(f"Its webhooks took longer than {deadline_seconds:g} s.")
+    return simulation.result()

@@ -14,14 +14,13 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from callflow.config import Application, CallflowConfig
 from callflow.engine import effects as e
 from callflow.engine.call_engine import CallEngine
-from callflow.simulation.script import SECONDS_A_WORD, Script, Turn
 from mediarelay.rtp.g711 import pcm16_to_ulaw
+from voiceapps.rules.call_simulation import MAX_CHARACTERS, MAX_LINES, MAX_TEXT, SECONDS_A_WORD, Line, LineKind, Script, SimulatedCall, Turn
 from voiceapps.rules.endings import EndClass
 from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.rules.masking import masked_url
@@ -30,7 +29,6 @@ from voiceapps.rules.webhook_bodies import CallerDetails
 
 MAX_SECONDS = 36_000.0
 """The longest simulated call; its caller hangs up then."""
-MAX_ENTRIES = 5_000
 FILE_SECONDS = 3.0
 STREAM_SECONDS = 3.0
 THINKING_SECONDS = 0.5
@@ -40,15 +38,6 @@ FAILURES = frozenset({EndClass.UPSTREAM_ERROR, EndClass.SERVER_ERROR})
 _SPOKEN_STEP = 0.5
 _RATE = 8_000
 _LOUD = pcm16_to_ulaw(b"\x00\x20\x00\xe0" * 80)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a transcript: when it was, in seconds of the call, what it was, and its details."""
-
-    at: float
-    what: str
-    text: str = ""
 
 
 class _Length:
@@ -66,12 +55,13 @@ class _Length:
 
 
 class Simulation:
-    """One call; `transcript` holds what has happened so far."""
+    """One call."""
 
     def __init__(
         self, script: Script, application: Application, facts: CallFacts, config: CallflowConfig, new_uuid: Callable[[], str]
     ) -> None:
-        self.transcript: list[Entry] = []
+        self._transcript: list[Line] = []
+        self._characters = 0
         self._application = application
         self._asked = False
         """True once the caller had its turn in the verb that runs, since its last prompt."""
@@ -86,9 +76,8 @@ class Simulation:
         self._turns = iter(script.turns)
         self._verb = ""
         self._over = False
-        self.problem: str | None = None
-        """Why the call failed, once it has."""
-        self._note("arrived", f"from {facts.from_uri}")
+        self._problem: str | None = None
+        self._note(LineKind.ARRIVED, f"from {facts.from_uri}")
         self._at(MAX_SECONDS if script.hangs_up_at is None else script.hangs_up_at, self._hang_up)
         self._engine.call_arrived(0.0)
 
@@ -105,10 +94,14 @@ class Simulation:
             self._take_turn()
             self._advance()
 
+    def result(self, problem: str | None = None) -> SimulatedCall:
+        """Return what has happened so far, and why the call failed, if it has or if the shell says so."""
+        return SimulatedCall(tuple(self._transcript), problem or self._problem)
+
     def document_answered(self, number: int, answer: OutboundAnswer) -> None:
         """Take the answer to the webhook that `run` has returned."""
         status = answer.problem() or f"{answer.status}, {len(answer.body)} octets"
-        self._note("answered webhook", status)
+        self._note(LineKind.WEBHOOK_ANSWERED, status)
         self._engine.document_answered(number, answer, self._now)
 
     # Time.
@@ -141,7 +134,7 @@ class Simulation:
     def _speak(self, turn: Turn) -> float:
         """Have the caller speak, and return when it is done."""
         if turn.words or turn.seconds:
-            self._note("caller says", turn.words or f"something, for {turn.seconds:g} s")
+            self._note(LineKind.CALLER_SAYS, turn.words or f"something, for {turn.seconds:g} s")
         steps = int(turn.seconds / _SPOKEN_STEP)
         for step in range(steps + 1 if turn.seconds else 0):
             self._at(self._now + step * _SPOKEN_STEP, lambda: self._engine.audio_received(_LOUD, self._now))
@@ -152,11 +145,11 @@ class Simulation:
             self._at(begin + THINKING_SECONDS + number * PRESS_SECONDS, partial(self._press, digit))
 
     def _press(self, digit: str) -> None:
-        self._note("caller presses", digit)
+        self._note(LineKind.CALLER_PRESSES, digit)
         self._engine.digit_received(digit, self._now)
 
     def _hang_up(self) -> None:
-        self._note("caller hangs up")
+        self._note(LineKind.CALLER_HANGS_UP)
         self._engine.peer_hung_up(self._now)
 
     # Effects.
@@ -165,10 +158,10 @@ class Simulation:
         match effect:
             case e.FetchDocument(_, event_type, webhook):
                 self._fetch = effect
-                self._note("webhook", f"{event_type} to {masked_url(webhook.url)}")
+                self._note(LineKind.WEBHOOK, f"{event_type} to {masked_url(webhook.url)}")
             case e.VerbStarted(name, line):
                 self._verb, self._asked = name, False
-                self._note("verb", f"<{name}>, line {line}")
+                self._note(LineKind.VERB, f"<{name}>, line {line}")
             case e.WriteReport(report):
                 self._take_report(report)
             case e.StartRecording() | e.PauseRecording() | e.ResumeRecording() | e.StopRecording():
@@ -183,15 +176,15 @@ class Simulation:
             case e.ApplicationWanted():
                 self._engine.application_found(self._application, self._now)
             case e.Answer():
-                self._note("answered")
+                self._note(LineKind.ANSWERED)
                 self._engine.accepted()
                 self._engine.acknowledged(self._now, self._now)
             case e.ProbePeer():
                 self._engine.peer_answered(self._now)
             case e.HangUp(status):
-                self._note("hung up" if self._engine.answered else "rejected", "" if self._engine.answered else str(status))
+                self._note(LineKind.HUNG_UP if self._engine.answered else LineKind.REJECTED, "" if self._engine.answered else str(status))
             case e.OpenStream(stream_id, name, verb):
-                self._note("stream", f"{name} to {masked_url(verb.destination)}")
+                self._note(LineKind.STREAM, f"{name} to {masked_url(verb.destination)}")
                 self._engine.streams.opened(stream_id, self._now)
                 self._at(self._now + STREAM_SECONDS, lambda: self._engine.streams.over(stream_id, "closed", "", self._now))
             case e.CloseStream(stream_id):
@@ -202,15 +195,15 @@ class Simulation:
     def _carry_out_sound(self, effect: e.SpeechWanted | e.AudioWanted | e.Play | e.SendDigits | e.StopPlaying) -> None:
         match effect:
             case e.SpeechWanted(number, markup, voice):
-                self._note("says", f"{markup} ({voice.gender}, {voice.locale})")
+                self._note(LineKind.SAYS, f"{markup} ({voice.gender}, {voice.locale})")
                 self._engine.sound_ready(number, _Length(max(1, len(markup.split())) * SECONDS_A_WORD), self._now)
             case e.AudioWanted(number, url):
-                self._note("plays", masked_url(url))
+                self._note(LineKind.PLAYS, masked_url(url))
                 self._engine.sound_ready(number, _Length(FILE_SECONDS), self._now)
             case e.Play(number, ulaw):
                 self._play(number, len(ulaw) / _RATE)
             case e.SendDigits(number, digits, tone_ms, interval_ms):
-                self._note("sends digits", digits)
+                self._note(LineKind.SENDS_DIGITS, digits)
                 self._play(number, len(digits) * (tone_ms + interval_ms) / 1000)
             case e.StopPlaying():
                 self._playing = None
@@ -233,7 +226,7 @@ class Simulation:
             turn = next(self._turns, Turn())
             self._press_after(turn, self._speak(turn))
         elif isinstance(effect, e.StopRecording):
-            self._note("recorded", f"{seconds:.1f} s")
+            self._note(LineKind.RECORDED, f"{seconds:.1f} s")
             self._engine.recording_finished(effect.recording_id, "", round(seconds * 1000), self._now)
 
     def _take_report(self, report: Report) -> None:
@@ -241,9 +234,9 @@ class Simulation:
             case CallEnded():
                 self._end(report)
             case CallNotice():
-                self._note("note", report.text)
+                self._note(LineKind.NOTE, report.text)
             case StatusEventQueued():
-                self._note("event", f"{report.event_type} to {masked_url(report.url)}")
+                self._note(LineKind.EVENT, f"{report.event_type} to {masked_url(report.url)}")
             case _:
                 pass
 
@@ -251,13 +244,15 @@ class Simulation:
         self._over = True
         cause = report.reason.cause
         text = f"{cause}: {report.error_message}" if report.error_message else cause
-        self.problem = text if report.reason.end_class in FAILURES else None
-        self._note("ended", text)
+        self._problem = text if report.reason.end_class in FAILURES else None
+        self._note(LineKind.ENDED, text)
 
-    def _note(self, what: str, text: str = "") -> None:
-        if len(self.transcript) == MAX_ENTRIES - 1 and not self._over:
+    def _note(self, what: LineKind, text: str = "") -> None:
+        shown = text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+        self._characters += len(what) + len(shown)
+        if not self._over and (len(self._transcript) == MAX_LINES - 1 or self._characters > MAX_CHARACTERS):
             self._over = True
-            what, text = "stopped", f"A transcript holds at most {MAX_ENTRIES} lines."
-            self.problem = text
-        if len(self.transcript) < MAX_ENTRIES:
-            self.transcript.append(Entry(round(self._now, 3), what, text))
+            what, shown = LineKind.STOPPED, f"A transcript holds at most {MAX_LINES} lines and {MAX_CHARACTERS} characters."
+            self._problem = shown
+        if len(self._transcript) < MAX_LINES:
+            self._transcript.append(Line(round(self._now, 3), what, shown))

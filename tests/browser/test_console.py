@@ -30,6 +30,7 @@ MODELS = (
     "ban",
     "call",
     "callevent",
+    "callsimulation",
     "medialeg",
     "node",
     "recording",
@@ -205,6 +206,30 @@ def test_settings_change_through_the_service(page: Page, web: Fleet, application
 from voiceapps.models import AuditEntry
 result = list(AuditEntry.objects.filter(action="application.update").values_list("actor", "changes"))"""
     assert ["operator admin", {"name": "Renamed"}] in web.python(code)
+
+
+ENDED = """
+from voiceapps.models import CallSimulation
+from voiceapps.rules.call_simulation import Line, LineKind, SimulatedCall
+from voiceapps.services.trials import simulations
+(planned,) = simulations.claim(8)
+lines = Line(0.0, LineKind.ANSWERED), Line(1.2, LineKind.SAYS, {evil!r}), Line(3.1, LineKind.CALLER_PRESSES, "1")
+simulations.store(planned.simulation_id, SimulatedCall(lines, None))
+result = None"""
+
+
+def test_a_call_is_simulated_on_the_bench(page: Page, web: Fleet, application: Application) -> None:
+    page.goto(f"{web.http}/console/voiceapps/voiceapplication/{application.application_id}/change/")
+    page.fill("textarea[name=turns]", "1\ncall me back")
+    snap(page, "bench")
+    page.get_by_role("button", name="Simulate a call").click()
+    expect(page.get_by_text("looks again")).to_be_visible()
+    web.python(ENDED.format(evil=EVIL))
+    # The page looks by itself.
+    expect(page.get_by_text("ended well")).to_be_visible(timeout=10_000)
+    expect(page.get_by_text("caller presses")).to_be_visible()
+    assert page.title() != "owned"
+    snap(page, "simulation")
 
 
 def test_an_operator_limits_an_account(page: Page, web: Fleet) -> None:

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.support.api import ApiCustomer
 from tests.support.objects import one_of_each
 from tests.support.operations import OPERATIONS, Operation, send
-from voiceapps.models import AuditEntry, Call, ClientSecret, Recording, RefusedAttempt, VoiceApplication, WebhookDelivery
+from voiceapps.models import AuditEntry, Call, CallSimulation, ClientSecret, Recording, RefusedAttempt, VoiceApplication, WebhookDelivery
 from voiceapps.services import audit
 from voiceapps.services.audit import Actor
 
@@ -43,12 +43,15 @@ BUDGETS: dict[str, int] = {
     "createVoiceApplication": 10,
     "getVoiceApplication": 3,
     "updateVoiceApplication": 11,
-    "deleteVoiceApplication": 13,
+    "deleteVoiceApplication": 14,
     # Two of them count calls, as a new account has limits.
     "checkAdmission": 6,
     "listRefusedAttempts": 4,
     "getSipStatus": 6,
     "testWebhook": 3,
+    "simulateCall": 7,
+    "listCallSimulations": 4,
+    "getCallSimulation": 4,
     "listWebhookDeliveries": 3,
     "getWebhookDelivery": 4,
     "replayWebhookDelivery": 10,
@@ -100,6 +103,7 @@ def multiply(objects: dict[str, str]) -> None:
         WebhookDelivery.objects.create(
             account=account, call=calls[number], event_type="x", url="x", method="POST", body={}, created_at=delivery.created_at
         )
+        CallSimulation.objects.create(account=account, application=application, script="{}", created_at=delivery.created_at)
         RefusedAttempt.objects.create(
             application=application,
             source_ip="203.0.113.9",

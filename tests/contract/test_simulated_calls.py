@@ -47,7 +47,7 @@ def test_a_menu_is_read_line_by_line(application: str, backend: TestBackend) -> 
     assert lines[-7:] == [
         "    7.100  caller presses    1",
         f"    7.100  webhook           gather to {backend.url}/choice",
-        "    7.100  answered webhook  200, 53 octets",
+        "    7.100  webhook answered  200, 53 octets",
         "    7.100  verb              <SpeakSentence>, line 1",
         "    7.100  says              1 (female, en_US)",
         "    7.500  hung up",
@@ -70,7 +70,7 @@ def test_a_script_in_a_file_and_an_answer_in_json(application: str, tmp_path: Pa
     script.write_text(json.dumps({"turns": [{"digits": "7"}], "hangUpAt": 60}))
     answer = json.loads(simulated(application, f"--script={script}", "--json"))
     assert answer["problem"] is None
-    assert {"at": 1.3, "what": "caller presses", "text": "7"} in answer["transcript"]
+    assert {"at": 1.3, "what": "callerPresses", "text": "7"} in answer["transcript"]
 
 
 def test_a_script_from_the_input(application: str, monkeypatch: pytest.MonkeyPatch) -> None:

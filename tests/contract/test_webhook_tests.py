@@ -15,8 +15,8 @@ from tests.support.api import ApiCustomer
 from tests.support.backend import TestBackend
 from voiceapps.api.resources.webhook_tests import MAX_A_MINUTE
 from voiceapps.models import AuditEntry, WebhookDelivery
-from voiceapps.services import webhook_tests
-from voiceapps.services.webhook_tests import MAX_SHOWN_BODY
+from voiceapps.services.trials import webhook_tests
+from voiceapps.services.trials.webhook_tests import MAX_SHOWN_BODY
 
 
 @pytest.fixture

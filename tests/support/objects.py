@@ -11,9 +11,21 @@ from django.utils import timezone
 
 from tests.support.api import ApiCustomer
 from tests.support.order_taker import NODE
-from voiceapps.models import Account, ApiClient, Call, ClientSecret, OpenCall, Recording, WebhookAttempt, WebhookDelivery
+from voiceapps.models import (
+    Account,
+    ApiClient,
+    Call,
+    ClientSecret,
+    OpenCall,
+    Recording,
+    VoiceApplication,
+    WebhookAttempt,
+    WebhookDelivery,
+)
+from voiceapps.rules.call_simulation import Line, LineKind, Script, SimulatedCall
 from voiceapps.services import clients
 from voiceapps.services.audit import Actor
+from voiceapps.services.trials import simulations
 
 SECRET = "a-second-secret-of-enough-length"
 
@@ -29,6 +41,7 @@ def one_of_each(customer: ApiCustomer) -> dict[str, str]:
         "callId": call.call_id,
         "recordingId": _recording(call),
         "deliveryId": _delivery(call),
+        "simulationId": _simulation(application_id),
         **_client(customer),
     }
 
@@ -85,6 +98,13 @@ def _delivery(call: Call) -> str:
         created_at=timezone.now(),
     )
     WebhookAttempt.objects.create(delivery=row, at=timezone.now(), url=row.url, status=500, response_body="no", latency_ms=12)
+    return str(row.pk)
+
+
+def _simulation(application_id: str) -> str:
+    row = simulations.order(VoiceApplication.objects.get(pk=application_id), Script.parse({"turns": [{"digits": "1"}]}))
+    simulations.claim(1)
+    simulations.store(row.pk, SimulatedCall((Line(0.0, LineKind.ANSWERED),), None))
     return str(row.pk)
 
 

@@ -9,6 +9,7 @@ from voiceapps.api.health import healthz
 from voiceapps.api.resources import (
     admission_checks,
     audit_entries,
+    call_simulations,
     credentials,
     refused_attempts,
     sip_status,
@@ -32,6 +33,7 @@ router.register(f"{credentials.PATH}/<str:client_id>/secrets", credentials.Secre
 router.register(APPLICATIONS, voice_applications.VoiceApplicationViewSet)
 router.register(APPLICATIONS, sip_status.SipStatusViewSet)
 router.register(f"{APPLICATION}/admission-checks", admission_checks.AdmissionCheckViewSet)
+router.register(f"{APPLICATION}/call-simulations", call_simulations.CallSimulationViewSet)
 router.register(f"{APPLICATION}/refused-attempts", refused_attempts.RefusedAttemptViewSet)
 router.register(f"{APPLICATION}/webhook-tests", webhook_tests.WebhookTestViewSet)
 router.register(f"{ACCOUNT}/audit-entries", audit_entries.AuditEntryViewSet)

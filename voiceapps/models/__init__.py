@@ -10,6 +10,7 @@ from voiceapps.models.nodes import Node
 from voiceapps.models.orders import CallOrder
 from voiceapps.models.records import RecordMark
 from voiceapps.models.refusals import RefusedAttempt
+from voiceapps.models.simulations import CallSimulation
 from voiceapps.models.tasks import TaskLease
 from voiceapps.models.webhooks import FailingHost, WebhookAttempt, WebhookDelivery
 
@@ -22,6 +23,7 @@ __all__ = [
     "Call",
     "CallEvent",
     "CallOrder",
+    "CallSimulation",
     "ClientSecret",
     "FailingHost",
     "IdempotentAnswer",

@@ -13,15 +13,13 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from callflow.adapters.applications import to_application
-from callflow.aio.simulated_call import run_simulation
-from callflow.simulation.script import Script, ScriptError
-from callflow.simulation.simulator import Entry, Simulation
-from sipuri_project.config import callflow_config
+from sipuri_project.simulations import simulate
 from voiceapps.models import VoiceApplication
+from voiceapps.rules.call_simulation import Script, ScriptError, SimulatedCall
 from voiceapps.selectors import as_call_application
 from voiceapps.services import webhooks
-from voiceapps.services.webhook_tests import made_up_call
+from voiceapps.services.trials.made_up_call import made_up_call
+from voiceapps.services.trials.simulations import Planned
 
 MAX_SCRIPT_BYTES = 1024 * 1024
 
@@ -51,24 +49,19 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run the call and print its transcript; raises CommandError if it did not end well."""
         row, script = _application(options["application"]), _script(options)
-        application, facts = to_application(as_call_application(row)), made_up_call(row, script.caller)
-        simulation = Simulation(script, application, facts, callflow_config(), lambda: str(uuid.uuid4()))
-        try:
-            asyncio.run(_run(simulation, row.account_id, options["max_seconds"]))
-            problem = simulation.problem
-        except TimeoutError:
-            problem = f"Its webhooks took longer than {options['max_seconds']:g} s."
-        self._print(simulation.transcript, problem, as_json=options["json"])
-        if problem:
-            raise CommandError(problem)
+        planned = Planned(uuid.uuid4(), as_call_application(row), made_up_call(row, script.caller), script)
+        call = asyncio.run(_run(planned, options["max_seconds"]))
+        self._print(call, as_json=options["json"])
+        if call.problem:
+            raise CommandError(call.problem)
 
-    def _print(self, transcript: list[Entry], problem: str | None, *, as_json: bool) -> None:
+    def _print(self, call: SimulatedCall, *, as_json: bool) -> None:
         if as_json:
-            lines = [{"at": entry.at, "what": entry.what, "text": entry.text} for entry in transcript]
-            self.stdout.write(json.dumps({"transcript": lines, "problem": problem}))
+            lines = [{"at": line.at, "what": line.what, "text": line.text} for line in call.transcript]
+            self.stdout.write(json.dumps({"transcript": lines, "problem": call.problem}))
             return
-        for entry in transcript:
-            self.stdout.write(f"{entry.at:9.3f}  {entry.what:<16}  {entry.text}".rstrip())
+        for line in call.transcript:
+            self.stdout.write(f"{line.at:9.3f}  {line.what.words:<16}  {line.text}".rstrip())
 
 
 def _application(application_id: str) -> VoiceApplication:
@@ -106,9 +99,9 @@ def _script_values(options: dict[str, Any]) -> object:
         raise CommandError(f"{options['script']} is no JSON file. {error}") from error
 
 
-async def _run(simulation: Simulation, account_id: str, deadline_seconds: float) -> None:
+async def _run(planned: Planned, deadline_seconds: float) -> SimulatedCall:
     client = webhooks.new_client()
     try:
-        await run_simulation(simulation, client, account_id, deadline_seconds=deadline_seconds)
+        return await simulate(planned, client, deadline_seconds)
     finally:
         await client.close()

@@ -10,11 +10,11 @@ from typing import Any
 from callflow.aio.simulated_call import run_simulation
 from callflow.bxml import Webhook
 from callflow.config import Application
-from callflow.simulation.script import Script
 from callflow.simulation.simulator import Simulation
 from tests.unit.callflow.harness import CallflowHarness, running_callflow
 from tests.unit.engine.driver import FACTS
 from voiceapps.daemon.outbound import WebhookClient
+from voiceapps.rules.call_simulation import Script, SimulatedCall
 from voiceapps.rules.reports import StatusEventQueued
 
 DOCUMENTS = {
@@ -42,14 +42,14 @@ async def call(harness: CallflowHarness) -> None:
     await harness.idle()
 
 
-async def simulate(harness: CallflowHarness) -> Simulation:
+async def simulate(harness: CallflowHarness) -> SimulatedCall:
     script = Script.parse({"turns": [{"digits": "1"}, {"digits": "42#"}]})
     application = Application(Webhook(f"{harness.base}/start"), 5.0, 30.0, 25.0)
     simulation = Simulation(script, application, FACTS, harness.config, lambda: str(uuid.uuid4()))
     client = WebhookClient(allow_private=True, signing_key=b"k" * 32)
-    await run_simulation(simulation, client, "9900000", deadline_seconds=10)
+    call = await run_simulation(simulation, client, "9900000", deadline_seconds=10)
     await client.close()
-    return simulation
+    return call
 
 
 async def test_a_simulation_asks_what_a_call_asks(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from django.db import IntegrityError, OperationalError
 from prometheus_client import CollectorRegistry
 
 from voiceapps import courier as module
-from voiceapps.courier import Courier, CourierThread
+from voiceapps.courier import Courier
 from voiceapps.daemon.database import DatabaseExecutor
+from voiceapps.loop_thread import LoopThread
 from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.services.delivery import claims
 from voiceapps.services.delivery.claims import Answered, Claimed
@@ -208,7 +209,7 @@ async def test_a_database_that_says_nothing_makes_it_stuck(table: Table, monkeyp
 
 
 def test_one_that_cannot_begin_keeps_no_task_waiting(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    thread = CourierThread()
+    thread = LoopThread("courier", module._open)
     with monkeypatch.context() as patch:
         patch.setattr(asyncio.events, "new_event_loop", _no_room)
         thread.wake()
@@ -230,7 +231,7 @@ def test_the_first_task_starts_it_and_the_end_waits_for_it(table: Table, monkeyp
         return []
 
     monkeypatch.setattr(claims, "claim", claim)
-    thread = CourierThread()
+    thread = LoopThread("courier", module._open)
     assert not thread.is_well()
     thread.drain()
     thread.wake()

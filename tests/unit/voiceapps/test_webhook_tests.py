@@ -6,8 +6,8 @@ import pytest
 
 from tests.unit.voiceapps.builders import application
 from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
-from voiceapps.services import webhook_tests
-from voiceapps.services.webhook_tests import MAX_RUNNING, MAX_SHOWN_BODY, TooManyRunningError
+from voiceapps.services.trials import webhook_tests
+from voiceapps.services.trials.webhook_tests import MAX_RUNNING, MAX_SHOWN_BODY, TooManyRunningError
 
 pytestmark = pytest.mark.django_db
 

@@ -17,8 +17,8 @@ from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.forms import NoInput, valid
 from voiceapps.choices import CallbackMethod
 from voiceapps.models import VoiceApplication
-from voiceapps.services import webhook_tests
-from voiceapps.services.webhook_tests import TooManyRunningError
+from voiceapps.services.trials import webhook_tests
+from voiceapps.services.trials.webhook_tests import TooManyRunningError
 
 # The requests go wherever the customer says: too few to do harm there.
 TESTS = Counter("webhook-tests", 60)

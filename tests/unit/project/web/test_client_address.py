@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from sipuri_project.client_address import MAX_HOPS, ClientAddressMiddleware
+from sipuri_project.web.client_address import MAX_HOPS, ClientAddressMiddleware
 
 
 def seen(peer: str, forwarded: str | None) -> str:

@@ -7,15 +7,12 @@ is the engine's. Nothing is stored.
 from __future__ import annotations
 
 import asyncio
-import secrets
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 
 from django.conf import settings
-from django.utils import timezone
 from django.utils.module_loading import import_string
 
 from voiceapps.models import VoiceApplication
@@ -23,8 +20,8 @@ from voiceapps.rules import webhook_bodies
 from voiceapps.rules.document_check import CheckDocument, DocumentCheck
 from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.masking import masked_text, masked_url
-from voiceapps.rules.reports import CallFacts
 from voiceapps.services import webhooks
+from voiceapps.services.trials.made_up_call import made_up_call
 
 # A test occupies a thread of the web role until a slow backend has answered twice. This leaves threads for other requests, and an
 # account whose backend hangs takes one.
@@ -93,22 +90,6 @@ def _request(application: VoiceApplication, body: webhook_bodies.Payload, *, fal
 def _sample(application: VoiceApplication) -> webhook_bodies.Payload:
     facts = made_up_call(application, f"sip:webhook-test@{settings.SIP_DOMAIN}")
     return webhook_bodies.initiate(webhook_bodies.CallView(facts, settings.PUBLIC_URL, at=facts.started_at, answered_at=None, tag=""))
-
-
-def made_up_call(application: VoiceApplication, from_uri: str) -> CallFacts:
-    """Return what is known of a call that does not exist, from a documentation address (RFC 5737)."""
-    return CallFacts(
-        call_id=f"c-{secrets.token_hex(4)}-{uuid.uuid4()}",
-        application_id=str(application.pk),
-        account_id=application.account_id,
-        sip_call_id=f"{uuid.uuid4()}@nobody",
-        from_uri=from_uri,
-        to_uri=application.sip_uri or f"sip:{application.pk}@{settings.SIP_DOMAIN}",
-        source_ip="203.0.113.1",
-        source_port=5060,
-        country=None,
-        started_at=timezone.now().timestamp(),
-    )
 
 
 def _try(request: OutboundRequest) -> Attempt:
