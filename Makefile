@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 PIP := $(BIN)/pip install -qq --disable-pip-version-check
 # Tests of the pure packages, and of what stands close to them: no database but SQLite, no Debian package, and no root but for those that are marked.
-PURE := $(addprefix tests/unit/,admission audio bxml engine kernel ng proxy relay rtp sdp sip transactions user_agent)
+PURE := $(addprefix tests/unit/,admission audio bxml engine kernel ng proxy relay rtp sdp secure sip transactions user_agent)
 # Of the others, those that a change of rules, files or documents breaks first.
 FIRST := $(wildcard tests/unit/voiceapps/test_*rules.py) $(addprefix tests/unit/voiceapps/test_,admission.py limits.py cidr.py webhook_bodies.py) \
 	$(addprefix tests/contract/test_,references.py sizes.py migrations.py)

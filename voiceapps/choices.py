@@ -9,6 +9,7 @@ from voiceapps.rules.bans import BanReason
 from voiceapps.rules.call_orders import OrderKind as Kind
 from voiceapps.rules.call_orders import Outcome
 from voiceapps.rules.endings import EndClass, EndReason
+from voiceapps.rules.media_settings import SecureMedia as Secure
 from voiceapps.rules.reports import Role
 
 
@@ -49,6 +50,14 @@ class DeliveryState(TextChoices):
     PENDING = "pending", "pending"
     DELIVERED = "delivered", "delivered"
     FAILED = "failed", "failed"
+
+
+class SecureMedia(TextChoices):
+    """Whether an application's audio is encrypted on its way to the caller."""
+
+    OFF = Secure.OFF, "off: callers that want it are refused"
+    OPTIONAL = Secure.OPTIONAL, "optional: for callers by TLS that offer keys"
+    REQUIRED = Secure.REQUIRED, "required: all other callers are refused"
 
 
 class OrderKind(TextChoices):

@@ -23,7 +23,7 @@ _UNSPECIFIED = "0.0.0.0"  # noqa: S104  # the address by which SDP says hold; no
 def agreement_of(media: RemoteMedia) -> Agreement:
     """Return what an audio session follows after an exchange of offer and answer."""
     remote = None if media.address[0] == _UNSPECIFIED else media.address
-    return Agreement(remote, Codec(media.codec), media.payload_type, media.event_payload_type, media.listens)
+    return Agreement(remote, Codec(media.codec), media.payload_type, media.event_payload_type, media.listens, media.keys)
 
 
 def new_session(media: RemoteMedia) -> AudioSession:

@@ -53,7 +53,7 @@ class SipEndpoint:
         """Bind the socket; raises AddressUnavailable."""
         self._endpoint.open()
         config = UserAgentConfig(self._endpoint.local, session_expires, max_calls, invite_keys)
-        self._agent = UserAgent(config, new_token=lambda: secrets.token_hex(8), wall=time.time)
+        self._agent = UserAgent(config, new_token=lambda: secrets.token_hex(8), new_key=secrets.token_bytes, wall=time.time)
 
     def close(self) -> None:
         """Close the socket and stop the timer."""

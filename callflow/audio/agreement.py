@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from callflow.secure.sdes import Keys
 from daemonkit.address import Address
 
 
@@ -29,3 +30,5 @@ class Agreement:
     """The payload type of telephone events; None if the far end takes none."""
     sends: bool = True
     """Whether the far end wants audio; RTCP is sent all the same."""
+    keys: Keys | None = None
+    """What encrypts both directions; None if nothing does."""

@@ -21,6 +21,7 @@ from callflow.audio.receiver import Receiver
 from callflow.audio.rtcp_reports import Reporter
 from callflow.audio.sender import Sender
 from callflow.audio.taps import Taps
+from callflow.secure.srtp import SecureChannel
 from daemonkit.address import Address
 from mediarelay.rtp.packet import Kind, RtpPacket, classify
 
@@ -37,6 +38,7 @@ class AudioSession:
         self.heard_at: float | None = None
         """When the last RTP or RTCP came."""
         self._flow = Flow()
+        self._secure = SecureChannel(agreement.keys) if agreement.keys else None
 
     @property
     def inbound(self) -> Taps:
@@ -57,6 +59,11 @@ class AudioSession:
     def packets_received(self) -> int:
         """RTP packets received, events included."""
         return self._receiver.stats.received
+
+    @property
+    def refused(self) -> int:
+        """Packets that were forged, damaged or replayed; 0 where nothing is encrypted."""
+        return self._secure.refused if self._secure else 0
 
     @property
     def lost(self) -> int:
@@ -83,6 +90,12 @@ class AudioSession:
         self._receiver.expect(agreement)
         if agreement.remote:
             self._source_host = agreement.remote[0]
+        if agreement.keys is None:
+            self._secure = None
+        elif self._secure is None:
+            self._secure = SecureChannel(agreement.keys)
+        else:
+            self._secure.agree(agreement.keys)
 
     def join(self, speaker: LiveAudio) -> None:
         """Have a live speaker heard from now on."""
@@ -114,11 +127,14 @@ class AudioSession:
     # Datagrams, timer and events.
 
     def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
-        """Take an RTP or RTCP datagram; what is malformed or from another host is dropped."""
+        """Take an RTP or RTCP datagram; what is malformed, from another host or not the peer's is dropped."""
         if addr[0] != self._source_host:
             return
         with suppress(ValueError):
-            if is_rtcp(data):
+            reports = is_rtcp(data)
+            if self._secure is not None:
+                data = self._secure.open(data, is_rtcp=reports)
+            if reports:
                 # A report of a kind that we do not read is a sign of life all the same.
                 self.heard_at = now
                 self._reporter.receive(data, now)
@@ -134,7 +150,8 @@ class AudioSession:
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
         """Return the datagrams to be sent, each with its target, and forget them."""
         outbox, self._sender.outbox = self._sender.outbox, []
-        return outbox
+        secure = self._secure
+        return [(secure.seal(data, is_rtcp=is_rtcp(data)), to) for data, to in outbox] if secure else outbox
 
     def get_timer(self) -> float | None:
         """Return when `handle_timer` is due, or None."""

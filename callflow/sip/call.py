@@ -28,10 +28,11 @@ from callflow.sip.info_digits import read_digit
 from callflow.sip.keepalive import GONE, Keepalive
 from callflow.sip.negotiation import Negotiation
 from callflow.sip.repeater import ANSWER, Repeater
-from callflow.sip.sdp_answer import RemoteMedia
+from callflow.sip.sdp_answer import RemoteMedia, RemoteSdp
 from callflow.sip.session_refresh import SessionRefresh
 from callflow.sip.states import CALL_STATES, CallMove, CallState
-from sipproxy.sip import NameAddr, PeerError, Request, Response
+from sipproxy.headers.call_headers import MediaSecurity
+from sipproxy.sip import Message, NameAddr, PeerError, Request, Response
 from sipproxy.transactions.events import Key
 from voiceapps.rules.endings import EndReason
 
@@ -39,14 +40,14 @@ from voiceapps.rules.endings import EndReason
 class SipCall:
     """One call's dialog; `IncomingCall` and `OutgoingCall` add how it comes to be."""
 
-    def __init__(self, context: CallContext, number: int, state: CallState) -> None:
+    def __init__(self, context: CallContext, number: int, state: CallState, security: MediaSecurity) -> None:
         self.dialog: Dialog | None = None
         self.number = number
         self.state = state
         self._answer = Repeater(context, number, ANSWER)
         self._context = context
         self._keepalive = Keepalive(context, number)
-        self._negotiation = Negotiation(number)
+        self._negotiation = Negotiation(number, security, context.new_key)
         self._refresh = SessionRefresh(context, number, self._negotiation)
         self._told: RemoteMedia | None = None
         """The media that the shell knows of."""
@@ -65,7 +66,7 @@ class SipCall:
         self._answer.stop()
         try:
             if self._negotiation.offering:
-                self._negotiation.take_answer(read_description(ack))
+                self._negotiation.take_answer(self._read(ack))
         except PeerError:
             self._on_unanswered_offer()
         else:
@@ -168,7 +169,7 @@ class SipCall:
         if self.state is not CallState.CONFIRMED or self._answer.waiting:
             raise PeerError(500, "An earlier INVITE is open.")
         contact = self._check(request)
-        offer = read_description(request)
+        offer = self._read(request)
         body = self._negotiation.answer_next(offer) if offer else self._negotiation.offer()
         self._accept(request, contact, now)
         self._send_answer(key, request, body, now)
@@ -181,7 +182,7 @@ class SipCall:
 
     def _handle_update(self, key: Key, request: Request, now: float) -> None:
         contact = self._check(request)
-        offer = read_description(request)
+        offer = self._read(request)
         body = self._negotiation.answer_next(offer) if offer else b""
         self._accept(request, contact, now)
         self._context.respond(key, make_success(request, self.dialog, self._refresh, body), now)
@@ -201,6 +202,9 @@ class SipCall:
         self._keepalive.follow(read_reach(request))
         if self.state is CallState.CONFIRMED:
             self._keepalive.arm(now)
+
+    def _read(self, message: Message) -> RemoteSdp | None:
+        return read_description(message, self._negotiation.security)
 
     # Our answers.
 

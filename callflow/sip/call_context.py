@@ -66,6 +66,8 @@ class CallContext:
     config: UserAgentConfig
     layer: TransactionLayer
     new_token: Callable[[], str]
+    new_key: Callable[[int], bytes]
+    """Returns as many random octets."""
     events: deque[AgentEvent] = field(default_factory=deque)
     owners: dict[Key, int] = field(default_factory=dict)
     """Calls by the transactions that belong to them."""

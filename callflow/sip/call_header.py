@@ -14,6 +14,7 @@ from sipproxy.headers.call_headers import (
     REACH_HEADER,
     SEAL_HEADER,
     SEAL_SECONDS,
+    MediaSecurity,
     SealFault,
     seal_fault,
 )
@@ -29,6 +30,7 @@ _CALL_ID = r"c-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a
 _VALUE = re.compile(
     rf"(?P<call>{_CALL_ID});app=(?P<app>[0-9A-Za-z-]{{1,64}});account=(?P<account>[0-9A-Za-z-]{{1,64}})"
     r";source=(?P<ip>[0-9.]{7,15}):(?P<port>\d{1,5});country=(?P<country>[A-Z]{2}|-);started=(?P<started>\d{1,12}(\.\d{1,6})?)(?P<digest>;digest)?"
+    r"(;media=(?P<media>optional|required|impossible))?"
 )
 
 
@@ -96,6 +98,12 @@ def is_proven(invite: Request) -> bool:
     """Return whether the caller has shown its password, or answers at its address: no connection can be made from another one."""
     match = _VALUE.fullmatch(invite.header(CALL_HEADER) or "")
     return read_reach(invite) == "stream" or bool(match and match["digest"])
+
+
+def read_media_security(invite: Request) -> MediaSecurity:
+    """Return whether the call's audio is encrypted; it is not if the proxy does not say."""
+    match = _VALUE.fullmatch(invite.header(CALL_HEADER) or "")
+    return MediaSecurity(match["media"]) if match and match["media"] else MediaSecurity.PLAIN
 
 
 def read_age(request: Request) -> float:

@@ -11,17 +11,17 @@ from __future__ import annotations
 import re
 
 from callflow.sip.answers import make_success
-from callflow.sip.bodies import read_description
 from callflow.sip.call import SipCall
-from callflow.sip.call_context import REFUSAL_HEADERS, SDP_TYPE, CallContext, CallTimer
-from callflow.sip.call_header import is_proven, read_reach
+from callflow.sip.call_context import REFUSAL_HEADERS, SDP_TYPE, USER_AGENT, CallContext, CallTimer
+from callflow.sip.call_header import is_proven, read_media_security, read_reach
 from callflow.sip.caller_details import read_caller_details
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import CallAccepted, CallArrived, CallCancelled, EarlyMediaOpened, Problem
 from callflow.sip.repeater import RINGING, Repeater
-from callflow.sip.sdp_answer import RemoteSdp, SdpError
+from callflow.sip.sdp_answer import NEEDS_TLS, RemoteSdp, SdpError
 from callflow.sip.states import CallMove, CallState
 from daemonkit.address import Address
+from sipproxy.headers.call_headers import MediaSecurity
 from sipproxy.sip import PeerError, Request, Response
 from sipproxy.transactions.events import Key
 from voiceapps.rules.endings import EndReason
@@ -29,6 +29,9 @@ from voiceapps.rules.reports import CallFacts
 
 RELIABLE = "100rel"
 UNSUPPORTED_TYPE = 415
+NOT_ACCEPTABLE = 488
+OTHER_WARNING = 399
+"""The code of a warning without a code of its own (RFC 3261 section 20.43)."""
 STILL_RINGING_SECONDS = 60.0
 """How often we say that a call still rings: proxies give up an INVITE of which they hear nothing for three minutes."""
 _RACK = re.compile(r"(\d{1,10})\s+(\d{1,10})\s+(\S+)", re.ASCII)
@@ -38,12 +41,14 @@ class IncomingCall(SipCall):
     """A call that arrived; it rings at once, and the shell answers or refuses it."""
 
     def __init__(self, context: CallContext, number: int, key: Key, invite: Request, source: Address) -> None:
-        super().__init__(context, number, CallState.INVITED)
+        super().__init__(context, number, CallState.INVITED, read_media_security(invite))
         self.invite_key = key
         self._accepted = False
         """True once the shell has answered; the 2xx may still wait for a PRACK."""
         self._invite = invite
         self._offer: RemoteSdp | None = None
+        self._problem: Problem | None = None
+        """Why its body cannot be served."""
         self._preview = b""
         """Our answer to the offer, as a 183 has told it: the 2xx repeats it (RFC 6337 section 3.1.1)."""
         self._wants_early = False
@@ -62,7 +67,7 @@ class IncomingCall(SipCall):
 
     def arrive(self, facts: CallFacts, now: float) -> None:
         """Report the call, and send 180 unless the body is no offer that can be accepted, or a reliable 180 has to wait for `ring`."""
-        problem = self._find_problem()
+        problem = self._problem = self._find_problem()
         if problem is None and not self._reliable:
             self._ring_on(now)
         wants_ring = problem is None and self._reliable
@@ -164,7 +169,7 @@ class IncomingCall(SipCall):
             raise PeerError(481, "No provisional response waits for this PRACK.")
         late = self._negotiation.offering
         try:
-            body = self._exchange(read_description(request))
+            body = self._exchange(self._read(request))
         except SdpError as error:
             self._context.refuse(key, request, error.status, now)
             if late:
@@ -217,7 +222,9 @@ class IncomingCall(SipCall):
 
     def _find_problem(self) -> Problem | None:
         try:
-            self._offer = read_description(self._invite)
+            if self._negotiation.security is MediaSecurity.IMPOSSIBLE:
+                raise SdpError(NEEDS_TLS)
+            self._offer = self._read(self._invite)
             if self._offer:
                 self._offer.audio()
         except PeerError as error:
@@ -256,4 +263,6 @@ class IncomingCall(SipCall):
         response = self._invite.make_response(status, to_tag=self.dialog.local.tag if self.dialog else "")
         if status == UNSUPPORTED_TYPE:
             response.append(*REFUSAL_HEADERS[status])
+        if self._problem is not None and self._problem.status == status == NOT_ACCEPTABLE:
+            response.append("Warning", f'{OTHER_WARNING} {USER_AGENT} "{self._problem.sentence}"')
         self._context.respond(self.invite_key, response, now)

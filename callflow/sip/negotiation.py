@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from callflow.secure.sdes import KeyRing
 from callflow.sip.sdp_answer import LocalSession, RemoteMedia, RemoteSdp
 from callflow.sip.states import OFFER_STATES, OfferMove, OfferState
 from daemonkit.address import Address
+from sipproxy.headers.call_headers import MediaSecurity
 from sipproxy.sip import PeerError, UsageError
 
 _BUSY = {
@@ -16,10 +20,12 @@ _BUSY = {
 class Negotiation:
     """One call's exchanges of offer and answer; ours can be written once `open` has said where we receive audio."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, security: MediaSecurity, new_key: Callable[[int], bytes]) -> None:
         self.media: RemoteMedia | None = None
         """What the last complete exchange agreed on."""
+        self.security = security
         self._number = number
+        self._ring = KeyRing(new_key)
         self._session: LocalSession | None = None
         self._state = OfferState.NEW
 
@@ -36,7 +42,7 @@ class Negotiation:
     def open(self, address: Address) -> None:
         """Take the address at which we receive audio; a second one changes nothing."""
         if self._session is None:
-            self._session = LocalSession(address, self._number)
+            self._session = LocalSession(address, self._number, self.security, self._ring)
 
     def answer_first(self, offer: RemoteSdp) -> bytes:
         """Return our answer to the offer of the first INVITE; raises SdpError."""

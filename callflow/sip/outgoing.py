@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from callflow.sip.bodies import read_description
 from callflow.sip.call import SipCall
 from callflow.sip.call_context import SDP_TYPE, USER_AGENT, CallContext
 from callflow.sip.dialogs import Dialog
 from callflow.sip.events import OutgoingCallFailed
 from callflow.sip.states import CallMove, CallState
 from daemonkit.address import Address
+from sipproxy.headers.call_headers import MediaSecurity
 from sipproxy.sip import Challenge, PeerError, Request, Response, UsageError
 from sipproxy.sip.digest import answer_challenge
 from sipproxy.sip.methods import ALLOW
@@ -42,13 +42,14 @@ class Destination:
     proxy: Address
     from_user: str
     credentials: Credentials | None
+    security: MediaSecurity = MediaSecurity.PLAIN
 
 
 class OutgoingCall(SipCall):
     """A call that we place."""
 
     def __init__(self, context: CallContext, number: int, destination: Destination, media: Address) -> None:
-        super().__init__(context, number, CallState.CALLING)
+        super().__init__(context, number, CallState.CALLING, destination.security)
         host, port = context.config.local
         self._answered_challenges = 0
         self._call_id = f"{context.new_token()}@{host}"
@@ -122,7 +123,7 @@ class OutgoingCall(SipCall):
             return
         self._move(CallMove.CONFIRM)
         try:
-            self._negotiation.take_answer(read_description(response))
+            self._negotiation.take_answer(self._read(response))
         except PeerError:
             self._lose(EndReason.UNSUPPORTED_MEDIA)
         else:

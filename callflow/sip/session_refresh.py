@@ -73,7 +73,7 @@ class SessionRefresh:
             if response.status >= 300:
                 raise PeerError(response.status, response.reason)
             contact = response.contact
-            self._negotiation.take_answer(read_description(response))
+            self._negotiation.take_answer(read_description(response, self._negotiation.security))
         except PeerError as error:
             self._negotiation.withdraw()
             if error.status == 491 or (error.status == 422 and self.timer != before):

@@ -55,7 +55,9 @@ _SUPPORTED = {"timer", RELIABLE}
 class UserAgent:
     """All calls of one socket; see the module's theory of operation."""
 
-    def __init__(self, config: UserAgentConfig, *, new_token: Callable[[], str], wall: Callable[[], float]) -> None:
+    def __init__(
+        self, config: UserAgentConfig, *, new_token: Callable[[], str], new_key: Callable[[int], bytes], wall: Callable[[], float]
+    ) -> None:
         self.accepting = True
         self.gate = InviteGate(config.invite_keys, config.local)
         self.layer = TransactionLayer(new_token=new_token)
@@ -63,7 +65,7 @@ class UserAgent:
         self._index: dict[tuple[str, ...], int] = {}
         self._config = config
         self._last_number = 0
-        self._context = CallContext(config, self.layer, new_token)
+        self._context = CallContext(config, self.layer, new_token, new_key)
         self._wall = wall
         self._quiet_until = 0.0
 

@@ -107,6 +107,7 @@ def _leg(leg: Leg) -> JournalEntry:
         "rank": learner.rank,
         "locked_at": learner.locked_at,
         "last_at": learner.last_at,
+        "encrypted": leg.reports.encrypted,
         "rtcp": [leg.rtcp.advertised, leg.rtcp.source],
         "counts": [_counts(flow) for flow in leg.flows()],
         "stats": leg.rtp.stats.state() if isinstance(leg.rtp, RtpFlow) else None,
@@ -129,7 +130,7 @@ def _resume_stream(session: Session, index: int, kept: JournalEntry) -> None:
 
 def _resume_leg(leg: Leg, kept: JournalEntry) -> None:
     _resume_learner(leg.learner, kept)
-    leg.muxed = kept["muxed"]
+    leg.muxed, leg.reports.encrypted = kept["muxed"], kept["encrypted"]
     leg.rtcp.advertised, leg.rtcp.source = (_optional(_address, value) for value in kept["rtcp"])
     for flow, counts in zip(leg.flows(), kept["counts"], strict=True):
         flow.packets_in, flow.bytes_in, flow.packets_unsent = map(int, counts)

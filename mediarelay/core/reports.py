@@ -21,11 +21,13 @@ _UNITS = 65_536
 class Reports:
     """What one party has reported; `clock_rate` is that of the stream that it hears."""
 
-    __slots__ = ("_sent", "clock_rate", "jitter_ms", "last_at", "lost", "peer", "quality", "rtt_ms")
+    __slots__ = ("_sent", "clock_rate", "encrypted", "jitter_ms", "last_at", "lost", "peer", "quality", "rtt_ms")
 
     def __init__(self, clock_rate: int) -> None:
         self.clock_rate = clock_rate
         self.peer: Reports | None = None
+        self.encrypted = False
+        """Whether this party's reports are for the other one's eyes, if that one has keys, too."""
         self.last_at = 0.0
         """When RTCP last came from this party, at either port."""
         self.rtt_ms: float | None = None
@@ -40,6 +42,8 @@ class Reports:
     def receive(self, datagram: bytes, now: float) -> None:
         """Read RTCP that this party has sent; what is in datagrams that cannot be read is ignored."""
         self.last_at = now
+        if self.encrypted and self.peer is not None and self.peer.encrypted:
+            return
         try:
             packets = parse_compound(datagram)
         except ValueError:

@@ -48,6 +48,7 @@ class Leg:
     def describe(self, media: Media, place: Address | None, signalling: str | None) -> None:
         """Take over what the party's own description says of where it listens: at `place`, or as before if that is None."""
         self.learner.describe(place, signalling)
+        self.reports.encrypted = media.is_encrypted
         if place is not None:
             self.rtcp.describe((media.rtcp.address or place[0], media.rtcp.port) if media.rtcp is not None else None)
 

@@ -97,6 +97,8 @@ class Media:
     own_connections: tuple[Connection, ...]
     rtcp: RtcpAttribute | None
     rtcp_mux: bool
+    keyed: bool
+    """True if the section names keys (RFC 4568)."""
     direction: Direction
     clock_rates: Mapping[int, int]
     """Timestamp units a second by RTP payload type, in the order of the formats."""
@@ -117,6 +119,11 @@ class Media:
     def is_dtls(self) -> bool:
         """True if the ends negotiate keys by DTLS on the stream's port (RFC 5764)."""
         return "TLS/" in self.protocol.upper()
+
+    @property
+    def is_encrypted(self) -> bool:
+        """True if what this party sends is SRTP and SRTCP, or will be if the other one has keys, too (RFC 8643)."""
+        return self.keyed or "/SAVP" in self.protocol.upper()
 
     @property
     def clock_rate(self) -> int:
@@ -241,6 +248,7 @@ def _parse_media(section: _Section, head: _Section, *, served: bool) -> Media:
         own_connections=section.connections,
         rtcp=_parse_rtcp(rtcp[0]) if rtcp else None,
         rtcp_mux=b"rtcp-mux" in section.names,
+        keyed=b"crypto" in section.names,
         direction=section.direction() or head.direction() or "sendrecv",
         clock_rates=_parse_clock_rates(maps, formats),
         encodings={number: name for number, (name, _) in maps.items()},

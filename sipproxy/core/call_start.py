@@ -16,12 +16,13 @@ from sipproxy.core.responder import Responder
 from sipproxy.core.response_context import Input, Phase, ResponseContext
 from sipproxy.core.shared import ContextTimer, Shared
 from sipproxy.headers import edits
-from sipproxy.headers.call_headers import seal_invite, tell_call
+from sipproxy.headers.call_headers import MediaSecurity, seal_invite, tell_call
 from sipproxy.headers.caller_headers import carried_text
 from sipproxy.headers.flow import Flow
 from sipproxy.headers.record_route import RouteToken
 from sipproxy.sip import Request
 from sipproxy.sip.text import printable
+from sipproxy.transactions.listener import Transport
 from voiceapps.rules.admission import AdmissionSnapshot
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallAdmitted, CallFacts
@@ -108,7 +109,8 @@ class CallStart:
         out = edits.prepare_invite(context.request)
         if not self._shared.config.has_static_targets:
             carried = carried_text(context.request) if application.sip_headers else None
-            tell_call(out, facts, self._flow(context).reach, carried, by_digest=application.password_auth)
+            media = MediaSecurity.of(application.secure_media, by_tls=context.listener.transport is Transport.TLS)
+            tell_call(out, facts, self._flow(context).reach, carried, by_digest=application.password_auth, media=media)
         return out
 
     def _offer(self, context: ResponseContext, now: float, tried: tuple[Address, ...] = ()) -> None:

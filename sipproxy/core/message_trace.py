@@ -28,6 +28,8 @@ _CREDENTIAL = re.compile(rb"(?i)\n(?:proxy-)?auth(?:orization[ \t]*:(" + _VALUE 
 _OF_OPTIONS = re.compile(rb"(?i)\ncseq[ \t]*:[ \t]*\d++[ \t]++OPTIONS")
 _DIGEST = re.compile(rb"(?i)\s*digest\b")
 _PROOF = re.compile(rb'(?is)\b((?:response|rspauth)\s*=\s*)(?:"(?:[^"\\]|\\.)*+"?|[^",\s]*)')
+# Keys of encrypted media (RFC 4568, RFC 4567), up to the end of a key.
+_MEDIA_KEY = re.compile(rb"(?i)\b(inline:|key-mgmt:[a-z]++[ \t]++)[^\s|;]++")
 # Controls but for line ends, and characters that change the direction of writing on a page.
 _CONTROL_BUT_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _NO_LINE_END = re.compile(rb"[^\r\n]")
@@ -142,8 +144,13 @@ def _record(call_id: str, at: float, listener: Listener, source: Address, target
 
 
 def masked(data: bytes) -> bytes:
-    """Return a message with its secrets masked: digest responses, and the whole credentials of any other scheme."""
-    return _CREDENTIAL.sub(_mask_field, data) if b"auth" in data.lower() else data
+    """Return a message with its secrets masked: digest responses, the whole credentials of any other scheme, and keys of media."""
+    lower = data.lower()
+    if b"auth" in lower:
+        data = _CREDENTIAL.sub(_mask_field, data)
+    if b"inline:" in lower or b"key-mgmt:" in lower:
+        data = _MEDIA_KEY.sub(rb"\1***", data)
+    return data
 
 
 def without_digits(data: bytes) -> bytes:

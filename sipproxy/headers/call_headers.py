@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from typing import Self
 
 from daemonkit.address import Address
 from sipproxy.headers.caller_headers import CARRIED_HEADER
 from sipproxy.mac import Keys, is_tag, make_tag
 from sipproxy.sip import Request
+from voiceapps.rules.media_settings import SecureMedia
 from voiceapps.rules.reports import CallFacts
 
 CALL_HEADER = "P-Sipuri-Call"
@@ -30,6 +32,25 @@ _PURPOSE = b"invite"
 _TAG_BYTES = 16
 
 
+class MediaSecurity(StrEnum):
+    """Whether the audio of a call is encrypted (SDES); the value is the word in the header."""
+
+    PLAIN = "plain"
+    """It is not: nobody wants it, or the keys did not come by TLS."""
+    OPTIONAL = "optional"
+    """It is if the caller offers keys."""
+    REQUIRED = "required"
+    IMPOSSIBLE = "impossible"
+    """It has to be, and the keys could not come by TLS: whoever reads the signalling could hear the call."""
+
+    @classmethod
+    def of(cls, setting: SecureMedia, *, by_tls: bool) -> Self:
+        """Return what an application's setting means for a call."""
+        if setting is SecureMedia.REQUIRED:
+            return cls.REQUIRED if by_tls else cls.IMPOSSIBLE
+        return cls.OPTIONAL if by_tls and setting is SecureMedia.OPTIONAL else cls.PLAIN
+
+
 class SealFault(StrEnum):
     """Why an INVITE does not count as one of our proxies'; the value is the label of a metric."""
 
@@ -45,17 +66,19 @@ class SealFault(StrEnum):
     """It is right, but what it covers has a form that this release does not know."""
 
 
-def tell_call(invite: Request, facts: CallFacts, reach: str, carried: str | None, *, by_digest: bool) -> None:
+def tell_call(
+    invite: Request, facts: CallFacts, reach: str, carried: str | None, *, by_digest: bool, media: MediaSecurity = MediaSecurity.PLAIN
+) -> None:
     """Add what the call flow has to know.
 
     `reach` is that of the caller's flow, `carried` what the application wants of its headers, `by_digest` says that the caller has shown
-    the password.
+    the password, `media` whether its audio is encrypted.
     """
     invite.append(
         CALL_HEADER,
         f"{facts.call_id};app={facts.application_id};account={facts.account_id};"
         f"source={facts.source_ip}:{facts.source_port};country={facts.country or '-'};started={facts.started_at:.3f}"
-        f"{';digest' if by_digest else ''}",
+        f"{';digest' if by_digest else ''}{'' if media is MediaSecurity.PLAIN else f';media={media}'}",
     )
     invite.append(REACH_HEADER, reach)
     if carried is not None:

@@ -110,6 +110,7 @@ def test_media_settings_are_kept_and_shown(customer: ApiCustomer) -> None:
         "mediaTimeout": 3600,
         "keepalive": 0,
         "sipHeaders": True,
+        "secureMedia": "required",
         "maskDigits": True,
     }
     made = customer.create()
@@ -119,6 +120,7 @@ def test_media_settings_are_kept_and_shown(customer: ApiCustomer) -> None:
         "mediaTimeout": 30,
         "keepalive": 25,
         "sipHeaders": False,
+        "secureMedia": "optional",
         "maskDigits": False,
     }
     changed = customer.patch(made["applicationId"], wanted).json()["data"]
@@ -141,6 +143,8 @@ def test_media_settings_are_kept_and_shown(customer: ApiCustomer) -> None:
         ("keepalive", 5),
         ("keepalive", 301),
         ("sipHeaders", "true"),
+        ("secureMedia", "always"),
+        ("secureMedia", None),
         ("maskDigits", "true"),
         ("maskDigits", None),
     ],

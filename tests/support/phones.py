@@ -37,15 +37,24 @@ domain=sip-uri.localhost
 """
 
 
-def baresip_files(directory: Path, application: Application, next_hop: str) -> None:
-    """Write the files of a baresip that calls through a proxy."""
-    (directory / "config").write_text(_baresip_config())
+def baresip_files(directory: Path, application: Application, next_hop: str, *, media: str = "", sound: Path | None = None) -> None:
+    """Write the files of a baresip that calls through a proxy.
+
+    `media` is how it encrypts: `srtp` offers keys, `srtp-mand` insists on them. It plays `sound`, and then keeps what it hears in a file
+    `*-dec.wav`.
+    """
+    (directory / "config").write_text(_baresip_config() if sound is None else _with_files(directory, sound))
     account = (
         f"<sip:{application.application_id}@sip-uri.localhost>;regint=0;auth_user={application.application_id};"
-        f'auth_pass={application.password};outbound="sip:{next_hop}";audio_codecs=PCMU\n'
+        f'auth_pass={application.password};outbound="sip:{next_hop}";audio_codecs=PCMU{f";mediaenc={media}" if media else ""}\n'
     )
     (directory / "accounts").write_text(account)
     (directory / "contacts").write_text("")
+
+
+def _with_files(directory: Path, sound: Path) -> str:
+    config = _baresip_config().replace("audio_source aubridge,nil", f"audio_source aufile,{sound}")
+    return f"{config}module sndfile.so\nsnd_path {directory}\n"
 
 
 def _baresip_config() -> str:
@@ -56,6 +65,8 @@ sip_verify_server no
 audio_source aubridge,nil
 audio_player aubridge,nil
 module g711.so
+module srtp.so
+module aufile.so
 module aubridge.so
 module_app account.so
 module_app contact.so

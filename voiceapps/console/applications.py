@@ -44,6 +44,7 @@ SETTINGS_FIELDS = (
     "media_timeout",
     "keepalive",
     "sip_headers",
+    "secure_media",
     "mask_digits",
 )
 

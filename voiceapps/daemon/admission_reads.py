@@ -24,6 +24,7 @@ from voiceapps.daemon.bulk import fetch_prepared
 from voiceapps.fields import decrypted
 from voiceapps.models import OpenCall, VoiceApplication
 from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Limits
+from voiceapps.rules.media_settings import SecureMedia
 
 MAX_REMEMBERED = 4_096
 # A user part that is no UUID is looked up too, so that the time of an answer reveals nothing.
@@ -42,6 +43,7 @@ _COLUMNS = (
     "media_source_ips",
     "sip_headers",
     "mask_digits",
+    "secure_media",
     "max_calls",
     "max_calls_per_second",
     "account__max_calls",
@@ -91,7 +93,7 @@ def _statement(_vendor: str, count: int) -> str:
 @lru_cache(maxsize=MAX_REMEMBERED)
 def _snapshot(row: tuple[Any, ...]) -> AdmissionSnapshot:
     application_id, alias, account_id, enabled, password, ips, regions, algorithms, *others, secrets = row
-    learning, sources, headers, mask_digits, *limits = others
+    learning, sources, headers, mask_digits, secure_media, *limits = others
     users = frozenset(str(UUID(str(value))) for value in (application_id, alias) if value)
     ha1 = _ha1(application_id, secrets)
     return AdmissionSnapshot(
@@ -111,6 +113,7 @@ def _snapshot(row: tuple[Any, ...]) -> AdmissionSnapshot:
         media_source_ips=tuple(json.loads(sources)),
         sip_headers=bool(headers),
         mask_digits=bool(mask_digits),
+        secure_media=SecureMedia(secure_media),
         unreadable=ha1 is None and bool(password),
     )
 

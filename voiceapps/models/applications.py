@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Value
 
-from voiceapps.choices import CallbackMethod, MediaLearning
+from voiceapps.choices import CallbackMethod, MediaLearning, SecureMedia
 from voiceapps.fields import EncryptedTextField
 from voiceapps.models.accounts import Account
 
@@ -57,6 +57,9 @@ class VoiceApplication(models.Model):
     media_timeout = models.PositiveIntegerField("seconds without a sign of life", default=30, db_default=30)
     keepalive = models.PositiveIntegerField("seconds between questions to callers behind NAT", default=25, db_default=25)
     sip_headers = models.BooleanField("SIP headers in the webhook of a new call", default=False, db_default=False)
+    secure_media = models.CharField(
+        "encrypted audio", max_length=8, choices=SecureMedia, default=SecureMedia.OPTIONAL, db_default=SecureMedia.OPTIONAL
+    )
     mask_digits = models.BooleanField("digits masked in what is stored", default=False, db_default=False)
 
     max_calls = models.PositiveIntegerField("concurrent calls, at most", null=True, blank=True)

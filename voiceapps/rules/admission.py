@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Literal
 
 from voiceapps.rules import cidr, regions
+from voiceapps.rules.media_settings import SecureMedia
 
 Verdict = Literal["passed", "failed", "skipped"]
 
@@ -92,6 +93,8 @@ class AdmissionSnapshot:
     """Whether the `initiate` webhook shows the caller's SIP headers."""
     mask_digits: bool = False
     """Whether what is stored of a call shows no digits of its caller."""
+    secure_media: SecureMedia = SecureMedia.OFF
+    """Whether the audio of its callers is encrypted."""
     unreadable: bool = False
     """Whether it has credentials that cannot be read: no caller can be told from a stranger."""
 

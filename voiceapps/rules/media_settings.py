@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from ipaddress import IPv4Network
 
 from voiceapps.rules.cidr import EVERYWHERE, MAX_SOURCE_RANGES, parse_range
 from voiceapps.rules.entries import entry_errors
+
+
+class SecureMedia(StrEnum):
+    """Whether an application's audio is encrypted on its way to the caller, by keys that came by TLS."""
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
 
 MIN_MEDIA_TIMEOUT, MAX_MEDIA_TIMEOUT = 10, 3_600
 MIN_KEEPALIVE, MAX_KEEPALIVE = 10, 300

@@ -104,6 +104,23 @@ def test_what_is_no_secret_stays(field: str) -> None:
     assert masked(message) == message
 
 
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{SECRET}|2^31|1:4 WSH=64", "inline:***|2^31|1:4 WSH=64"),
+        (f"a=crypto:1 AES_CM_128_HMAC_SHA1_80 INLINE:{SECRET};inline:{SECRET}", "INLINE:***;inline:***"),
+        (f"A=Crypto: 1 X inline:{SECRET}", "inline:***"),
+        (f"a=key-mgmt:mikey {SECRET}", "mikey ***"),
+    ],
+)
+def test_keys_of_media_are_masked(line: str, shown: str) -> None:
+    body = f"v=0\r\nm=audio 4000 RTP/SAVP 0\r\n{line}\r\na=sendrecv\r\n".encode()
+    clean = masked(LINE + b"\r\n" + body)
+    assert SECRET.encode() not in clean
+    assert f"{shown}\r\na=sendrecv\r\n".encode() in clean
+    assert masked(clean) == clean
+
+
 def test_a_message_inside_a_message_is_masked_too() -> None:
     body = f'SIP/2.0 200 OK\r\nAuthorization: Digest response="{SECRET}"\r\n'.encode()
     assert SECRET not in record(drawn(body=body)).text

@@ -7,14 +7,16 @@ from dataclasses import replace
 import pytest
 
 from daemonkit.address import Address
+from sipproxy.headers.call_headers import CALL_HEADER
 from sipproxy.headers.record_route import MAX_INNER, InnerRoute
 from sipproxy.seal import DialogSeal
 from sipproxy.sip import NameAddr, Request, Response
 from sipproxy.transactions.events import Key
 from sipproxy.transactions.listener import Listener, Transport
 from tests.support.ua import Leg
-from tests.unit.proxy.harness import CALLER, CONFIG, NODE_A, NODE_B, STREAM, TCP, TLS, UDP, URI, ProxyHarness
+from tests.unit.proxy.harness import CALLER, CONFIG, NODE_A, NODE_B, STREAM, TCP, TLS, UDP, URI, ProxyHarness, application
 from voiceapps.rules.endings import EndReason
+from voiceapps.rules.media_settings import SecureMedia
 
 
 @pytest.mark.parametrize("listener", [TCP, TLS])
@@ -33,6 +35,27 @@ def test_a_call_over_a_stream_comes_back_along_its_connection(listener: Listener
     assert (entry.port, entry.param("transport")) == (listener.address[1], listener.transport.value.lower())
     harness.run(70)
     assert harness.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("listener", "setting", "word"),
+    [
+        (TLS, SecureMedia.OPTIONAL, ";media=optional"),
+        (TLS, SecureMedia.REQUIRED, ";media=required"),
+        (TCP, SecureMedia.REQUIRED, ";media=impossible"),
+        (TCP, SecureMedia.OPTIONAL, ""),
+        (TLS, SecureMedia.OFF, ""),
+    ],
+)
+def test_the_node_is_told_how_secure_the_audio_is(listener: Listener, setting: SecureMedia, word: str) -> None:
+    harness = ProxyHarness()
+    harness.applications = [application(secure_media=setting)]
+    caller, service = harness.caller(to=listener), harness.service()
+    harness.connected.add((listener, CALLER))
+    caller.call(URI, harness.now)
+    harness.run(1)
+    told = service.requests[0].header(CALL_HEADER) or ""
+    assert told.endswith(f";digest{word}")
 
 
 def test_over_a_stream_nothing_is_retransmitted() -> None:

@@ -43,6 +43,16 @@ def test_reports_without_a_matching_sender_report_give_no_round_trip() -> None:
     assert caller.rtt_ms is None
 
 
+@pytest.mark.parametrize(("first", "second", "read"), [(True, True, False), (True, False, True), (False, True, True)])
+def test_reports_that_both_ends_have_keys_for_are_not_read(first: bool, second: bool, read: bool) -> None:
+    caller, node = pair()
+    caller.encrypted, node.encrypted = first, second
+    node.receive(sender_report(1000.0), 50.0)
+    caller.receive(build_compound([ReceiverReport(7, (block(seconds=1000.0, lost=3),))]), 50.1)
+    assert (caller.rtt_ms is not None, caller.lost is not None) == (read, read)
+    assert caller.last_at == 50.1
+
+
 def test_loss_lowers_the_score() -> None:
     caller, _ = pair()
     for fraction in (0, 0, 26):

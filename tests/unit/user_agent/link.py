@@ -35,18 +35,18 @@ def tokens(prefix: str) -> Callable[[], str]:
 
 def server(max_calls: int = 500) -> UserAgent:
     config = UserAgentConfig(SERVER, session_expires=1800, max_calls=max_calls, invite_keys=(KEY,))
-    return UserAgent(config, new_token=tokens("s"), wall=lambda: WALL)
+    return UserAgent(config, new_token=tokens("s"), new_key=lambda octets: b"s" * octets, wall=lambda: WALL)
 
 
 def phone() -> UserAgent:
-    return UserAgent(UserAgentConfig(PHONE), new_token=tokens("p"), wall=lambda: WALL)
+    return UserAgent(UserAgentConfig(PHONE), new_token=tokens("p"), new_key=lambda octets: b"p" * octets, wall=lambda: WALL)
 
 
-def sealed(data: bytes, *headers: tuple[str, str], node: Address = SERVER, wall: float = WALL) -> bytes:
+def sealed(data: bytes, *headers: tuple[str, str], node: Address = SERVER, wall: float = WALL, facts: str = FACTS) -> bytes:
     """Return an INVITE as a proxy hands it to a node: with the facts of the call, these headers, and the seal over them."""
     invite = parse_message(data)
     assert isinstance(invite, Request)
-    for name, value in ((CALL_HEADER, FACTS), *headers):
+    for name, value in ((CALL_HEADER, facts), *headers):
         invite.append(name, value)
     seal_invite(invite, KEY, node, wall)
     return bytes(invite)
@@ -61,6 +61,8 @@ class Link:
         self.log: list[tuple[float, Address, bytes]] = []
         self.reach = "direct"
         """What the proxy says of the phone in each INVITE."""
+        self.facts = FACTS
+        """What it says of the call."""
         self.now = 1000.0
         self._chance = random.Random(seed)  # noqa: S311  # a test's dice
         self._lossy = seed is not None
@@ -113,7 +115,7 @@ class Link:
 
     def _send(self, data: bytes, source: Address, target: Address) -> None:
         if data.startswith(b"INVITE") and source == PHONE:
-            data = sealed(data, (REACH_HEADER, self.reach))
+            data = sealed(data, (REACH_HEADER, self.reach), facts=self.facts)
         copies = self._chance.choice((0, 1, 1, 1, 1, 2)) if self._lossy else 1
         for _ in range(copies):
             delay = self._chance.uniform(0.001, 0.4) if self._lossy else 0.001

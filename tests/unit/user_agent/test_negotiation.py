@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from callflow.sip.negotiation import Negotiation
 from callflow.sip.sdp_answer import RemoteSdp, SdpError
 from callflow.sip.states import OFFER_STATES, OfferMove, OfferState
+from sipproxy.headers.call_headers import MediaSecurity
 from sipproxy.sip import PeerError, UsageError
 from tests.unit.user_agent.raw import OFFER, VIDEO
 
@@ -16,7 +17,7 @@ GOOD, BAD = RemoteSdp.parse(OFFER.encode()), RemoteSdp.parse(VIDEO.encode())
 
 
 def negotiation() -> Negotiation:
-    made = Negotiation(1)
+    made = Negotiation(1, MediaSecurity.PLAIN, bytes)
     made.open(("127.0.0.1", 5000))
     return made
 
@@ -28,7 +29,7 @@ def test_every_state_is_reached_and_left() -> None:
 
 def test_nothing_is_written_before_the_address_is_known() -> None:
     with pytest.raises(UsageError):
-        Negotiation(1).answer_first(GOOD)
+        Negotiation(1, MediaSecurity.PLAIN, bytes).answer_first(GOOD)
 
 
 def test_the_first_address_stays() -> None:

@@ -194,7 +194,7 @@ def test_a_refresh_that_is_too_short_for_the_path_is_sent_again() -> None:
 
 def test_a_caller_who_stops_refreshing_is_lost() -> None:
     config = UserAgentConfig(SERVER, session_expires=1800, invite_keys=(KEY,))
-    raw = Raw(UserAgent(config, new_token=tokens("s"), wall=lambda: WALL))
+    raw = Raw(UserAgent(config, new_token=tokens("s"), new_key=bytes, wall=lambda: WALL))
     raw.invite(headers=("Supported: timer", "Session-Expires: 90;refresher=uac"))
     raw.agent.answer(1, SERVER_MEDIA, raw.now)
     (ok,) = raw.out()

@@ -15,6 +15,7 @@ from tests.unit.voiceapps.builders import application as make
 from voiceapps.daemon.admission_reads import ProxyRun, admission_snapshots
 from voiceapps.models import Account, Call, VoiceApplication
 from voiceapps.rules.admission import CallCount, Limits
+from voiceapps.rules.media_settings import SecureMedia
 from voiceapps.rules.reports import CallAdmitted, CallAnswered
 from voiceapps.selectors import MAX_PER_QUERY, ended_calls
 from voiceapps.services import accounts
@@ -68,10 +69,10 @@ def test_a_rate_limit_alone_reads_no_calls(django_assert_num_queries: DjangoAsse
 
 
 def test_a_snapshot_says_from_where_media_may_come() -> None:
-    row = make(media_learning="nat", media_source_ips=["198.51.100.0/24"], sip_headers=True, mask_digits=True)
+    row = make(media_learning="nat", media_source_ips=["198.51.100.0/24"], sip_headers=True, mask_digits=True, secure_media="required")
     snapshot = admission_snapshots([str(row.pk)], asking=HERE)[str(row.pk)]
     assert (snapshot.media_learning, snapshot.media_source_ips) == ("nat", ("198.51.100.0/24",))
-    assert (snapshot.sip_headers, snapshot.mask_digits) == (True, True)
+    assert (snapshot.sip_headers, snapshot.mask_digits, snapshot.secure_media) == (True, True, SecureMedia.REQUIRED)
     other = admission_snapshots([str(make(sip_headers=True).pk)], asking=HERE)
     assert [(held.sip_headers, held.mask_digits) for held in other.values()] == [(True, False)]
 

@@ -32,7 +32,7 @@ from voiceapps.api.wire.forms import (
 )
 from voiceapps.api.wire.guards import entity_tag, once, wanted_versions
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
-from voiceapps.choices import CallbackMethod, MediaLearning
+from voiceapps.choices import CallbackMethod, MediaLearning, SecureMedia
 from voiceapps.models import VoiceApplication
 from voiceapps.models.accounts import MAX_CALLS, MAX_CALLS_PER_SECOND
 from voiceapps.rules.cidr import MAX_SOURCE_RANGES
@@ -106,6 +106,7 @@ OWN_LIMIT = (
     f"a new account has {MAX_CALLS} concurrent calls and {MAX_CALLS_PER_SECOND} new calls a second."
 )
 
+SECURE = "Whether audio is encrypted by SRTP, with keys in the session description (SDES): only where the call came by TLS."
 MASKED = "Digits of callers are sent to the application's backend, and masked in all that is stored."
 
 
@@ -136,6 +137,7 @@ class VoiceApplicationInput(StrictInput):
     mediaTimeout = WholeNumber(source="media_timeout", required=False, min_value=MIN_MEDIA_TIMEOUT, max_value=MAX_MEDIA_TIMEOUT)
     keepalive = Keepalive(required=False)
     sipHeaders = StrictBoolean(source="sip_headers", required=False)
+    secureMedia = serializers.ChoiceField(SecureMedia.choices, source="secure_media", required=False, help_text=SECURE)
     maskDigits = StrictBoolean(source="mask_digits", required=False, help_text=MASKED)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -169,6 +171,7 @@ class VoiceApplicationData(serializers.Serializer[Any]):
     mediaTimeout = serializers.IntegerField(source="media_timeout")
     keepalive = serializers.IntegerField()
     sipHeaders = serializers.BooleanField(source="sip_headers")
+    secureMedia = serializers.ChoiceField(SecureMedia.choices, source="secure_media", help_text=SECURE)
     maskDigits = serializers.BooleanField(source="mask_digits", help_text=MASKED)
     callInitiatedCallbackUrl = serializers.CharField(source="initiated_url")
     callInitiatedMethod = serializers.ChoiceField(CallbackMethod.choices, source="initiated_method")
@@ -199,6 +202,7 @@ EXAMPLE: dict[str, object] = {
     "mediaTimeout": 30,
     "keepalive": 25,
     "sipHeaders": False,
+    "secureMedia": "optional",
     "maskDigits": False,
     "callInitiatedCallbackUrl": "https://backend.example.com/initiate",
     "callInitiatedMethod": "POST",
