@@ -28,6 +28,8 @@ class CallflowConfig:
     """Open the seals of the proxies' INVITEs; the same in the whole fleet."""
     spool_dir: str
     """Where sounds lie that are too long for memory, in files without names."""
+    natural_voices: bool = False
+    """Whether piper speaks where it is installed."""
     session_expires: int = 1800
     max_calls: int = 500
 

@@ -76,20 +76,25 @@ class Backend:
 
 def initiate(_event: dict[str, Any]) -> str:
     """Greet and ask for digits."""
-    question = Gather(gather_url="/gather", max_digits=3, first_digit_timeout=10, audio_verbs=[SpeakSentence(QUESTION)])
-    return bxml(SpeakSentence(GREETING), question)
+    question = Gather(gather_url="/gather", max_digits=3, first_digit_timeout=10, audio_verbs=[say(QUESTION)])
+    return bxml(say(GREETING), question)
 
 
 def gather(event: dict[str, Any]) -> str:
     """Read the digits back and take a message."""
     digits = " ".join(event["digits"])
     message = Record(record_complete_url="/recorded", max_duration=30, silence_timeout=4, terminating_digits="#", tag=event["digits"])
-    return bxml(SpeakSentence(f"You pressed {digits}. Leave a message and press pound."), message)
+    return bxml(say(f"You pressed {digits}. Leave a message and press pound."), message)
 
 
 def recorded(_event: dict[str, Any]) -> str:
     """Say goodbye."""
-    return bxml(SpeakSentence(THANKS), Hangup())
+    return bxml(say(THANKS), Hangup())
+
+
+def say(text: str) -> SpeakSentence:
+    """Return a sentence of the voice that sounds natural where piper is installed."""
+    return SpeakSentence(text, voice="paul")
 
 
 def bxml(*verbs: Any) -> str:

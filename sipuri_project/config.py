@@ -142,6 +142,7 @@ def callflow_config() -> CallflowConfig:
         prompts_dir=str(settings.PROMPTS_DIR),
         invite_keys=_invite_keys(),
         spool_dir=str(settings.VAR_DIR),
+        natural_voices=settings.SPEECH == "auto",
     )
 
 

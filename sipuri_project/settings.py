@@ -136,6 +136,7 @@ WEBHOOK_ALLOW_PRIVATE = e.boolean("SIPURI_WEBHOOK_ALLOW_PRIVATE", False)
 RECORDINGS_DIR = Path(e.text("SIPURI_RECORDINGS_DIR", str(VAR_DIR / "recordings")))
 CLOSED.append(close_directory("SIPURI_RECORDINGS_DIR", RECORDINGS_DIR, create=False))
 PROMPTS_DIR = VAR_DIR / "prompts"
+SPEECH = e.choice("SIPURI_SPEECH", "auto", ("auto", "espeak"))
 JOURNAL_DIR = VAR_DIR / "journals"
 NODE_NAME = e.text("SIPURI_NODE_NAME", socket.gethostname())
 

@@ -11,7 +11,7 @@ import structlog
 from callflow.aio.recordings.recorder import Recorder, RecordingFailed
 from callflow.aio.services import Services
 from callflow.aio.sounds.fetcher import SoundUnavailable
-from callflow.aio.sounds.speech import SpeechUnavailable
+from callflow.aio.sounds.speech_error import SpeechUnavailable
 from callflow.aio.sounds.spool import NoRoomError
 from callflow.engine.call_engine import CallEngine
 from callflow.engine.effects import ApplicationWanted, AudioWanted, FetchDocument, SpeechWanted

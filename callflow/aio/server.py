@@ -14,7 +14,9 @@ from callflow.aio.metrics import CallflowMetrics
 from callflow.aio.recordings.recorder import RecorderPool
 from callflow.aio.services import FindApplication, Services, SipSide
 from callflow.aio.sip_endpoint import SipEndpoint
+from callflow.aio.sounds.espeak import Espeak
 from callflow.aio.sounds.fetcher import SoundFetcher
+from callflow.aio.sounds.piper import find_piper
 from callflow.aio.sounds.speech import Speaker
 from callflow.aio.sounds.spool import Spool
 from callflow.config import CallflowConfig
@@ -77,6 +79,7 @@ class CallflowServer:
         self._metrics.observe("transactions", "SIP transactions that are open", lambda: len(agent.layer))
         self._metrics.count_refused(agent.gate.refused)
         self._services = self._make_services(self._new_client())
+        self._spawn(self._services.speaker.warm())
 
     def ready(self) -> bool:
         """Return whether new calls are accepted."""
@@ -123,6 +126,7 @@ class CallflowServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._services.sounds.close()
+        await self._services.speaker.close()
         await self._services.recorders.close()
         await self._services.client.close()
         self._sip_endpoint.close()
@@ -139,7 +143,7 @@ class CallflowServer:
             put_record=self._put_record,
             recorders=RecorderPool(self._config.recordings_dir),
             sounds=SoundFetcher(client, spool),
-            speaker=Speaker(self._config.prompts_dir, spool),
+            speaker=Speaker(self._config.prompts_dir, Espeak(spool), find_piper(spool) if self._config.natural_voices else None),
             spawn=self._spawn,
         )
 

@@ -1,4 +1,4 @@
-"""Octets that need not be in memory."""
+"""Octets that need not be in memory, or not all be there yet."""
 
 from __future__ import annotations
 
@@ -16,6 +16,34 @@ class Octets(Protocol):
 
     def __getitem__(self, part: slice, /) -> bytes:
         """Return a part, cut where the octets end."""
+
+
+class GrowingSound:
+    """Audio that is played while its end is still being made."""
+
+    def __init__(self, first: bytes = b"") -> None:
+        self.complete = False
+        """Whether nothing follows any more."""
+        self._sound = bytearray(first)
+
+    def __len__(self) -> int:
+        return len(self._sound)
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        return bytes(self._sound[part])
+
+    def append(self, more: bytes) -> None:
+        """Add what was made meanwhile."""
+        self._sound += more
+
+    def finish(self) -> None:
+        """Say that this is all."""
+        self.complete = True
+
+
+def is_complete(octets: Octets) -> bool:
+    """Return whether all of it is there."""
+    return not isinstance(octets, GrowingSound) or octets.complete
 
 
 def blocks(octets: Octets) -> Iterator[bytes]:

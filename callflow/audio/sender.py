@@ -21,7 +21,7 @@ from callflow.audio.dtmf import cut_short, plan_digits
 from callflow.audio.events import AudioEvent, PlaybackFinished
 from callflow.audio.frames import FRAME_OCTETS, SILENCE_FRAME
 from callflow.audio.live import LiveAudio
-from callflow.audio.octets import Octets
+from callflow.audio.octets import Octets, is_complete
 from callflow.audio.taps import Taps
 from callflow.audio.tones import DigitTones
 from daemonkit.address import Address
@@ -132,12 +132,12 @@ class Sender:
         self._slot = slot
 
     def _send_slot(self) -> None:
-        while self._plays and not self._plays[0][1]:
-            self._tell(PlaybackFinished(self._plays.popleft()[0]))
+        self._drop_ended()
         if self._digits:
             self._send_event()
-        elif self._plays:
-            self._send_frame()
+        elif self._plays and (frame := self._take_frame()) is not None:
+            self._send_audio(frame)
+            self._drop_ended()
             return
         elif self.live and (frame := _mixed(self.live)) is not None:
             self._send_audio(frame)
@@ -159,14 +159,19 @@ class Sender:
             self._digits.popleft()
             self._tell(PlaybackFinished(number))
 
-    def _send_frame(self) -> None:
-        number, ulaw, at = self._plays.popleft()
-        frame = ulaw[at : at + FRAME_OCTETS].ljust(FRAME_OCTETS, bytes((ULAW_SILENCE,)))
-        self._send_audio(frame)
-        if at + FRAME_OCTETS < len(ulaw):
-            self._plays.appendleft((number, ulaw, at + FRAME_OCTETS))
-        else:
-            self._tell(PlaybackFinished(number))
+    def _take_frame(self) -> bytes | None:
+        """Return the next frame of what plays; None if it is not there yet."""
+        number, ulaw, at = self._plays[0]
+        frame = ulaw[at : at + FRAME_OCTETS]
+        if len(frame) < FRAME_OCTETS and not is_complete(ulaw):
+            return None
+        self._plays[0] = number, ulaw, at + FRAME_OCTETS
+        return frame.ljust(FRAME_OCTETS, bytes((ULAW_SILENCE,)))
+
+    def _drop_ended(self) -> None:
+        """Leave what has been played, or holds nothing."""
+        while self._plays and self._plays[0][2] >= len(self._plays[0][1]) and is_complete(self._plays[0][1]):
+            self._tell(PlaybackFinished(self._plays.popleft()[0]))
 
     def _send_audio(self, frame: bytes) -> None:
         self._write_audio(frame if self.agreement.codec is Codec.PCMU else ulaw_to_alaw(frame))

@@ -1,6 +1,8 @@
-"""Synthesise sentences by the program espeak-ng, and cache the audio.
+"""Have sentences spoken, and cache the audio.
 
-The same markup and voice give the same audio, so a prompt is synthesised once and then read from the cache.
+Two engines: espeak-ng speaks every locale, piper one voice that sounds natural, where it is installed. The same markup and voice of one
+engine give the same audio, so a prompt is synthesised once and then read from the cache. What piper speaks is played while it is made,
+clause by clause. Where it is too busy to begin at once, or fails, espeak-ng speaks instead: a caller is never left in silence.
 """
 
 from __future__ import annotations
@@ -9,107 +11,134 @@ import asyncio
 import hashlib
 from pathlib import Path
 
-from callflow.aio.sounds.convert import to_ulaw
+import structlog
+
+from callflow.aio.sounds.espeak import Espeak
 from callflow.aio.sounds.fair_gate import FairGate
+from callflow.aio.sounds.piper import Piper
 from callflow.aio.sounds.prompt_cache import PromptCache
-from callflow.aio.sounds.spool import Spool, Spooled
-from callflow.audio.octets import Octets
-from callflow.audio.sound_error import SoundError
-from callflow.audio.wav import Wav
+from callflow.aio.sounds.speech_error import SpeechUnavailable
+from callflow.audio.octets import GrowingSound, Octets
+from callflow.bxml.spoken import Piece, pieces
 from callflow.bxml.voices import Voice
+from mediarelay.rtp.g711 import ULAW_SILENCE
 
-PROGRAM = "espeak-ng"
-MAX_SPEECH_SECONDS = 600
 MAX_SPEAKERS = 4
-"""Processes running at once."""
-TIMEOUT_SECONDS = 20.0
+"""Processes of espeak-ng running at once."""
+MAX_ASKED = 2
+"""Clauses that piper has at once: the next one waits in its pipe."""
+MAX_NATURAL = 3_000
+"""Characters of markup that piper speaks, as they are in memory: three minutes."""
+MAX_MAKING = 32
+"""Sentences of piper that are being made."""
+BEGIN_SECONDS = 2.0
+"""In which piper has to say the first clause."""
+_RATE = 8_000
 
-_BLOCK_BYTES = 64 * 1024
-_SPOKEN_BYTES_PER_SECOND = 22_050 * 2
-_LANGUAGES = {
-    "en_US": "en-us",
-    "en_UK": "en-gb",
-    "de": "de",
-    "es": "es",
-    "es_MX": "es-419",
-    "es_US": "es-419",
-    "fr": "fr-fr",
-    "fr_CA": "fr-fr",
-    "it": "it",
-    "ja": "ja",
-    "ru": "ru",
-    "arb": "ar",
-    "cmn_CN": "cmn",
-}
-_VARIANTS = {"female": "f3", "male": "m3"}
-
-
-class SpeechUnavailable(Exception):
-    """A sentence that cannot be spoken; the text says why in one sentence."""
+log = structlog.get_logger(__name__)
 
 
 class Speaker:
     """Synthesises sentences as µ-law audio."""
 
-    def __init__(self, cache_dir: str, spool: Spool, program: str = PROGRAM) -> None:
+    def __init__(self, cache_dir: str, espeak: Espeak, piper: Piper | None = None) -> None:
         self._cache = PromptCache(Path(cache_dir))
-        self._places = FairGate(MAX_SPEAKERS)
-        self._program = program
-        self._spool = spool
+        self._espeak = espeak
+        self._espeak_places = FairGate(MAX_SPEAKERS)
+        self._piper = piper
+        self._piper_places = FairGate(MAX_ASKED)
+        self._making: dict[str, _Making] = {}
 
     async def say(self, markup: str, voice: Voice, *, account_id: str) -> Octets:
         """Return an account's sentence as µ-law at 8 kHz; `markup` is SSML without its root; raises SpeechUnavailable, NoRoomError."""
-        name = f"{_LANGUAGES[voice.locale]}+{_VARIANTS[voice.gender]}"
-        key = hashlib.sha256(f"{self._program}\n{name}\n{markup}".encode()).hexdigest()
+        if self._piper is not None and self._piper.speaks(voice) and len(markup) <= MAX_NATURAL:
+            sound = await self._say_naturally(self._piper, markup, account_id)
+            if sound is not None:
+                return sound
+        key = _key(self._espeak.program, self._espeak.name_of(voice), markup)
         kept = await asyncio.to_thread(self._cache.open, key)
         if kept is not None:
             return kept
-        async with self._places.place(account_id):
-            spoken = await self._speak(f"<speak>{markup}</speak>", name)
-            await asyncio.to_thread(self._convert, key, spoken)
+        async with self._espeak_places.place(account_id):
+            spoken = await self._espeak.speak(markup, voice)
+            await asyncio.to_thread(self._cache.write, key, spoken)
         return spoken
 
-    def _convert(self, key: str, spoken: Spooled) -> None:
-        try:
-            to_ulaw(spoken, Wav.parse(spoken))
-        except SoundError as error:
-            raise SpeechUnavailable(f"{self._program} wrote no audio. {error}") from error
-        self._cache.write(key, spoken)
+    async def warm(self) -> None:
+        """Have what takes long to start ready."""
+        if self._piper is not None:
+            await self._piper.warm()
 
-    async def _speak(self, document: str, name: str) -> Spooled:
-        arguments = (self._program, "-m", "-v", name, "--stdin", "--stdout")
-        pipe = asyncio.subprocess.PIPE
+    async def close(self) -> None:
+        """End all engines; what is being made ends where it is."""
+        tasks = [making.task for making in self._making.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._piper is not None:
+            await self._piper.close()
+
+    async def _say_naturally(self, piper: Piper, markup: str, account_id: str) -> Octets | None:
+        """Return what piper says, as far as it has come; None if it does not say it, or not at once."""
+        key = _key("piper", piper.name, markup)
+        kept = await asyncio.to_thread(self._cache.open, key)
+        if kept is not None:
+            return kept
+        making = self._making.get(key) or self._make(piper, markup, key, account_id)
+        if making is None:
+            return None
         try:
-            process = await asyncio.create_subprocess_exec(*arguments, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.DEVNULL)
-        except OSError as error:
-            raise SpeechUnavailable(f"{self._program} cannot be started; install the package espeak-ng.") from error
+            async with asyncio.timeout(BEGIN_SECONDS):
+                await making.begun.wait()
+        except TimeoutError:
+            # It goes on, for the next one who wants this sentence.
+            log.info("piper_is_busy", sentences=len(self._making))
+            return None
+        return making.sound if making.spoke else None
+
+    def _make(self, piper: Piper, markup: str, key: str, account_id: str) -> _Making | None:
+        said = pieces(markup)
+        if len(self._making) >= MAX_MAKING or not any(isinstance(piece, str) for piece in said):
+            return None
+        making = self._making[key] = _Making()
+        making.task = asyncio.get_running_loop().create_task(self._grow(making, piper, said, key, account_id))
+        return making
+
+    async def _grow(self, making: _Making, piper: Piper, said: list[Piece], key: str, account_id: str) -> None:
+        """Make a sentence, and cache it; what fails cuts it short."""
         try:
-            async with asyncio.timeout(TIMEOUT_SECONDS):
-                return await self._talk_to(process, document.encode())
-        except TimeoutError as error:
-            raise SpeechUnavailable(f"{self._program} took longer than {TIMEOUT_SECONDS:g} s.") from error
+            for piece in said:
+                making.sound.append(await self._sound(piper, piece, account_id))
+                if isinstance(piece, str):
+                    making.spoke = True
+                    making.begun.set()
+            making.sound.finish()
+            await asyncio.to_thread(self._cache.write, key, making.sound[:])
+        except SpeechUnavailable as error:
+            log.warning("piper_failed", error=str(error), spoke=making.spoke)
         finally:
-            if process.returncode is None:
-                process.kill()
-            await _drain(process)
-            await process.wait()
+            making.sound.finish()
+            making.begun.set()
+            del self._making[key]
 
-    async def _talk_to(self, process: asyncio.subprocess.Process, document: bytes) -> Spooled:
-        if process.stdin is None or process.stdout is None:
-            raise SpeechUnavailable(f"{self._program} has no pipes.")
-        process.stdin.write(document)
-        process.stdin.close()
-        spoken = self._spool.new()
-        while piece := await process.stdout.read(_BLOCK_BYTES):
-            if not spoken.remember(piece):
-                await asyncio.to_thread(spoken.append, piece)
-            if len(spoken) > MAX_SPEECH_SECONDS * _SPOKEN_BYTES_PER_SECOND:
-                raise SpeechUnavailable(f"The sentence is longer than {MAX_SPEECH_SECONDS} s when spoken.")
-        await process.wait()  # here, since a kill would take its end from the one who waits for it, who says so in the log
-        return spoken
+    async def _sound(self, piper: Piper, piece: Piece, account_id: str) -> bytes:
+        if isinstance(piece, float):
+            return bytes((ULAW_SILENCE,)) * round(piece * _RATE)
+        async with self._piper_places.place(account_id):
+            return await piper.speak(piece)
 
 
-async def _drain(process: asyncio.subprocess.Process) -> None:
-    """Read what is left in the pipe: asyncio reports the end of a process only after that of its pipes, which a full buffer hides."""
-    while process.stdout is not None and await process.stdout.read(65_536):
-        pass
+class _Making:
+    """A sentence that is being made, for all who want it meanwhile."""
+
+    task: asyncio.Task[None]
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        """Set once the first clause is there, or never comes."""
+        self.sound = GrowingSound()
+        self.spoke = False
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from callflow.aio.phone import RATE, CallFailed, PhoneCall
 from callflow.aio.sounds import spool as spool_module
+from callflow.aio.sounds.espeak import Espeak
 from callflow.aio.sounds.speech import Speaker
 from callflow.aio.sounds.spool import Spool
 from callflow.audio.agreement import Agreement, Codec
@@ -50,7 +51,7 @@ def _write_wav(path: Path, ulaw: bytes) -> None:
 
 
 def speaker_of(harness: CallflowHarness) -> Speaker:
-    return Speaker(harness.config.prompts_dir, Spool(harness.config.spool_dir))
+    return Speaker(harness.config.prompts_dir, Espeak(Spool(harness.config.spool_dir)))
 
 
 async def test_a_menu_is_heard_and_answered(tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callflow.aio.sounds.convert import RATE
+from callflow.aio.sounds.espeak import PROGRAM, Espeak
 from callflow.aio.sounds.fetcher import decoded_sound
-from callflow.aio.sounds.speech import MAX_SPEAKERS, PROGRAM, Speaker, SpeechUnavailable
+from callflow.aio.sounds.speech import MAX_SPEAKERS, Speaker
+from callflow.aio.sounds.speech_error import SpeechUnavailable
 from callflow.aio.sounds.spool import Spool
 from callflow.audio.sound_error import SoundError
 from callflow.bxml.voices import LOCALES, Voice
@@ -86,7 +88,7 @@ def test_any_bytes_decode_or_raise_wav_error(data: bytes, position: int) -> None
 
 
 async def say(markup: str, cache: Path, voice: Voice = VOICE, program: str = PROGRAM) -> bytes:
-    sound = await Speaker(str(cache), Spool(str(cache.parent)), program).say(markup, voice, account_id="1")
+    sound = await Speaker(str(cache), Espeak(Spool(str(cache.parent)), program)).say(markup, voice, account_id="1")
     return sound[:]
 
 
@@ -115,7 +117,7 @@ async def test_an_account_with_many_sentences_keeps_no_other_one_waiting(tmp_pat
     program.write_text(f"#!/bin/sh\ncd {tmp_path}\ngrep -q hangs && echo >>started && exec cat never\nexec cat wav\n")
     program.chmod(0o700)
     started.touch()
-    speaker = Speaker(str(tmp_path / "cache"), Spool(str(tmp_path)), str(program))
+    speaker = Speaker(str(tmp_path / "cache"), Espeak(Spool(str(tmp_path)), str(program)))
     crowd = [asyncio.create_task(speaker.say(f"hangs {number}", VOICE, account_id="1")) for number in range(20)]
     async with asyncio.timeout(10):
         while len(started.read_text()) < MAX_SPEAKERS - 1:

@@ -1,0 +1,100 @@
+"""What of a sentence's markup is to be said, for speech engines that read no SSML: clauses of text, and silences between them.
+
+Breaks, `say-as` and `sub` are carried out here; how something is stressed or pronounced is left to the engine. The first clause is short:
+it is heard while the others are still being made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lxml import etree
+
+FIRST_CHARACTERS = 60
+MORE_CHARACTERS = 200
+PARAGRAPH_SECONDS = 0.5
+SENTENCE_SECONDS = 0.2
+_STRENGTHS = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong": 0.75, "x-strong": 1.0}
+_SPELLED = frozenset({"characters", "spell-out", "digits", "telephone", "verbatim"})
+_PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
+_BOUNDARY = re.compile(r"(?<=[.!?;:,])\s+")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_SPEAKABLE = re.compile(r"\w")
+
+Piece = str | float
+"""A clause, or the seconds of a silence."""
+
+
+def pieces(markup: str) -> list[Piece]:
+    """Return what is said, in order; `markup` is that of `read_speech`."""
+    root = etree.fromstring(f"<speak>{markup}</speak>".encode(), _PARSER)
+    found: list[Piece] = []
+    for part in _join(_read(root)):
+        if isinstance(part, float):
+            found.append(part)
+        else:
+            is_first = not any(isinstance(one, str) for one in found)
+            found += _cut(part, FIRST_CHARACTERS if is_first else MORE_CHARACTERS)
+    return found
+
+
+def _read(element: etree._Element) -> Iterator[Piece]:
+    name = str(element.tag)
+    match name:
+        case "break":
+            yield _seconds(element)
+        case "sub":
+            yield str(element.get("alias", ""))
+        case "say-as" if element.get("interpret-as") in _SPELLED:
+            yield ", ".join(re.sub(r"\s", "", "".join(map(str, element.itertext()))))
+        case _:
+            yield element.text or ""
+            for child in element:
+                yield from _read(child)
+                yield child.tail or ""
+    if name in ("p", "s"):
+        yield PARAGRAPH_SECONDS if name == "p" else SENTENCE_SECONDS
+
+
+def _seconds(element: etree._Element) -> float:
+    time = element.get("time")
+    if time is None:
+        return _STRENGTHS.get(str(element.get("strength")), _STRENGTHS["medium"])
+    text = str(time).lstrip("+")
+    return float(text[:-2]) / 1000 if text.endswith("ms") else float(text[:-1])
+
+
+def _join(parts: Iterator[Piece]) -> Iterator[Piece]:
+    """Yield the texts between two silences as one, without those that nobody can say."""
+    text = ""
+    for part in (*parts, 0.0):
+        if isinstance(part, str):
+            text += part
+            continue
+        words = " ".join(text.split())
+        text = ""
+        if _SPEAKABLE.search(words):
+            yield words
+        if part:
+            yield part
+
+
+def _cut(text: str, first: int) -> list[str]:
+    """Return a text in clauses: the first one has at most `first` characters, if words are no longer than that."""
+    clauses = []
+    most = first
+    while len(text) > most:
+        end = _end(text, most)
+        clauses.append(text[:end].rstrip())
+        text, most = text[end:].lstrip(), MORE_CHARACTERS
+    return [*clauses, text] if text else clauses
+
+
+def _end(text: str, most: int) -> int:
+    """Return where to cut: behind the last sentence that fits, else the last clause, else the last word, else in the middle of it."""
+    for boundary in (_SENTENCE, _BOUNDARY, re.compile(r"\s+")):
+        ends = [match.start() for match in boundary.finditer(text, 0, most + 1)]
+        if ends:
+            return ends[-1]
+    return most
