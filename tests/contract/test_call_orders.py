@@ -205,6 +205,8 @@ def test_http_basic_is_as_good_as_a_token(customer: ApiCustomer, stranger: ApiCu
     wrong = ask(customer, secret="wrong")
     assert problem(wrong) == (401, "authentication-error", "The credentials provided were invalid.")
     assert 'Basic realm="sipuri"' in wrong["WWW-Authenticate"]
+    challenge = customer.http.get(url(customer, call.call_id))["WWW-Authenticate"]
+    assert challenge == 'Bearer realm="sipuri", Basic realm="sipuri", charset="UTF-8"'
     for _ in range(throttles.MAX_FAILURES):
         ask(customer, secret="wrong")
     assert problem(ask(customer))[:2] == (429, "error")

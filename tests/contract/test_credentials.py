@@ -63,7 +63,7 @@ class TestCreate:
         assert data.pop("createdAt").endswith("Z")
         assert answer["Location"] == f"http://127.0.0.1:8000{PATH}/{data['clientId']}"
         assert data.pop("clientId").startswith("api-")
-        assert data == BODY | {"scopes": ["calls:read", "calls:write", "recordings:read"]}
+        assert data == BODY | {"scopes": ["calls:read", "calls:write", "recordings:read", "recordings:write"]}
         assert AuditEntry.objects.get(action="client.create").actor == f"client {customer.client_id}"
 
     def test_it_may_do_what_its_roles_allow(self, customer: ApiCustomer) -> None:

@@ -37,6 +37,8 @@ BUDGETS: dict[str, int] = {
     "listCallRecordings": 3,
     "getCallRecording": 3,
     "downloadCallRecording": 3,
+    "deleteCallRecording": 8,
+    "deleteCallRecordingMedia": 8,
     "listAccountCallRecordings": 3,
     "listAuditEntries": 3,
     "listVoiceApplications": 3,

@@ -20,12 +20,13 @@ SCOPES: dict[str, str] = {
     "calls:read": "Read calls and webhook deliveries",
     "calls:write": "Replay webhook deliveries",
     "recordings:read": "Read and download recordings",
+    "recordings:write": "Delete recordings",
     "admin": "Manage the account's API credentials and read its audit trail",
 }
 
 ROLES: dict[str, tuple[str, ...]] = {
     "HTTP Application Management": ("voice-applications:read", "voice-applications:write"),
-    "HttpVoice": ("calls:read", "calls:write", "recordings:read"),
+    "HttpVoice": ("calls:read", "calls:write", "recordings:read", "recordings:write"),
     "Credential access": ("admin",),
 }
 """The scopes of each role. The names are those of the vendor whose API this is."""

@@ -168,7 +168,8 @@ class Recording(models.Model):
     recording_id = models.CharField(primary_key=True, max_length=47)
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
     name = models.CharField(max_length=256, blank=True, db_default="", help_text="What its verb calls it.")
-    path = models.CharField(max_length=1024)
+    path = models.CharField(max_length=1024, blank=True)
+    """Empty once the audio is deleted."""
     file_format = models.CharField(max_length=4)
     channels = models.PositiveSmallIntegerField()
     duration_ms = models.PositiveIntegerField()
@@ -181,10 +182,14 @@ class Recording(models.Model):
     def __str__(self) -> str:
         return self.recording_id
 
-    status = "complete"
-    """The status of every recording: its row is written when its file is complete."""
+    @property
+    def status(self) -> str:
+        """`complete`, as its row is written when its file is, or `deleted` once its audio is."""
+        return "complete" if self.path else "deleted"
 
     @property
-    def media_url(self) -> str:
-        """The URL from which the file is downloaded."""
+    def media_url(self) -> str | None:
+        """The URL from which the file is downloaded; None once it is deleted."""
+        if not self.path:
+            return None
         return media_url(call_url(settings.PUBLIC_URL, self.call.account_id, self.call_id), self.recording_id)

@@ -89,7 +89,3 @@ class BasicAuthentication(BaseAuthentication):
             raise InvalidCredentialsError
         throttles.count_success(credentials.client_id, source)
         return None, SecretHolder(client)
-
-    def authenticate_header(self, _request: Request) -> str:
-        """Return the challenge for a request without credentials."""
-        return BASIC_CHALLENGE

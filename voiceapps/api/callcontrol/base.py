@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.request import Request
 
-from voiceapps.api.access.authentication import BasicAuthentication, TokenAuthentication
+from voiceapps.api.access.authentication import BASIC_CHALLENGE, BasicAuthentication, TokenAuthentication
 from voiceapps.api.base import AccountViewSet
 from voiceapps.api.openapi import FLAT_TYPES
 from voiceapps.api.wire.errors import Problem, ProblemError
@@ -37,6 +38,10 @@ class CallControlViewSet(AccountViewSet):
 
     authentication_classes = [TokenAuthentication, BasicAuthentication]  # noqa: RUF012  # DRF reads it as it is
     render_problems = staticmethod(flat)
+
+    def get_authenticate_header(self, _request: Request) -> str:
+        """Return both challenges: DRF asks the first way of authentication only."""
+        return BASIC_CHALLENGE
 
 
 def not_found(kind: str, name: str) -> ProblemError:

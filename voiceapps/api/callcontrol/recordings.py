@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpResponseBase
 from rest_framework import serializers
@@ -18,6 +16,7 @@ from voiceapps.api.openapi import operation
 from voiceapps.api.wire.forms import Duration, TextOrNull, Time, parameters
 from voiceapps.api.wire.ranges import answer_file
 from voiceapps.models import Recording
+from voiceapps.services import recordings
 
 TAG = "Recordings"
 MAX_LISTED = 1000
@@ -65,8 +64,10 @@ class RecordingData(serializers.Serializer[Any]):
     startTime = Time(source="started_at")
     endTime = Time(source="ended_at")
     fileFormat = serializers.CharField(source="file_format")
-    status = serializers.CharField(help_text="`complete`: a recording is listed once its file is.")
-    mediaUrl = serializers.CharField(source="media_url")
+    status = serializers.ChoiceField(
+        [("complete", "complete"), ("deleted", "deleted")], help_text="A recording is listed once its file is complete."
+    )
+    mediaUrl = serializers.CharField(source="media_url", allow_null=True, help_text="Null once the audio is deleted.")
     recordingName = TextOrNull(source="name")
     transcription = serializers.DictField(allow_null=True, help_text="Always null: recordings are not transcribed.")
 
@@ -74,7 +75,7 @@ class RecordingData(serializers.Serializer[Any]):
 class RecordingViewSet(CallControlViewSet):
     """Recordings of an account or of one call."""
 
-    scopes: ClassVar[dict[str, str]] = {"GET": "recordings:read"}
+    scopes: ClassVar[dict[str, str]] = {"GET": "recordings:read", "DELETE": "recordings:write"}
 
     def recordings(self, **conditions: Any) -> QuerySet[Recording]:
         """Return recordings of the account with their calls."""
@@ -141,6 +142,18 @@ class CallRecordingViewSet(RecordingViewSet):
         return Response(RecordingData(self.recording()).data)
 
     @operation(
+        "deleteCallRecording",
+        tag=TAG,
+        answers={204: None},
+        errors=(401, 403, 404, 429),
+        shape="call control",
+    )
+    def destroy(self, _request: Request, account_id: str, call_id: str, recording_id: str) -> Response:
+        """Delete a recording, its audio and what is known of it."""
+        recordings.delete(self.recording(), actor=self.actor)
+        return Response(status=204)
+
+    @operation(
         "downloadCallRecording",
         tag=TAG,
         answers={(status, kind): bytes for kind in MEDIA_TYPES.values() for status in (200, 206)},
@@ -151,7 +164,20 @@ class CallRecordingViewSet(RecordingViewSet):
     def media(self, request: Request, account_id: str, call_id: str, recording_id: str) -> HttpResponseBase:
         """Download a recording, or one range of its bytes."""
         recording = self.recording()
-        path = Path(recording.path)
-        if not path.is_relative_to(settings.RECORDINGS_DIR) or not path.is_file():
+        path = recordings.file_of(recording)
+        if path is None or not path.is_file():
             raise not_found("Recording", recording_id)
         return answer_file(request, path, tag=f'"{recording_id}"', media_type=MEDIA_TYPES[recording.file_format])
+
+    @operation(
+        "deleteCallRecordingMedia",
+        tag=TAG,
+        answers={204: None},
+        errors=(401, 403, 404, 429),
+        shape="call control",
+    )
+    @media.mapping.delete  # type: ignore[untyped-decorator]  # DRF's stubs say nothing of it
+    def delete_media(self, _request: Request, account_id: str, call_id: str, recording_id: str) -> Response:
+        """Delete the audio of a recording; what is known of it stays, with the status `deleted`."""
+        recordings.delete_media(self.recording(), actor=self.actor)
+        return Response(status=204)

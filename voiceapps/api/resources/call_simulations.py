@@ -75,15 +75,11 @@ class TurnInput(StrictInput):
 class CallScriptInput(StrictInput):
     """What the caller does. It is its turn when a `<Gather>` has said all, and when a `<Record>` begins."""
 
+    locals()["from"] = StrictText(required=False, allow_blank=True, max_length=MAX_CALLER, help_text="The caller's SIP URI.")  # a keyword
     turns = TurnInput(many=True, required=False, max_length=MAX_TURNS)  # type: ignore[call-arg]  # the list takes it, which the stubs do not know
     hangUpAt = Seconds(
         required=False, allow_null=True, min_value=0, max_value=MAX_HANG_UP_SECONDS, help_text="The second of the call; null: never."
     )
-
-    def get_fields(self) -> dict[str, Any]:
-        """Return the fields, with the one whose name is a word of Python."""
-        caller = StrictText(required=False, allow_blank=True, max_length=MAX_CALLER, help_text="The caller's SIP URI.")
-        return {"from": caller, **super().get_fields()}
 
 
 class CallSimulationData(serializers.Serializer[Any]):
@@ -116,12 +112,9 @@ class TurnData(serializers.Serializer[Any]):
 class CallScriptData(serializers.Serializer[Any]):
     """What the caller does."""
 
+    locals()["from"] = serializers.CharField(source="caller")  # a keyword
     turns = TurnData(many=True)
     hangUpAt = serializers.FloatField(source="hangs_up_at", allow_null=True)
-
-    def get_fields(self) -> dict[str, Any]:
-        """Return the fields, with the one whose name is a word of Python."""
-        return {"from": serializers.CharField(source="caller"), **super().get_fields()}
 
 
 class CallSimulationDetailData(CallSimulationData):
