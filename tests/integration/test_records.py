@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import miniaudio
 
 from callflow.aio.phone import Phone, PhoneCall
 from tests.support.backend import TestBackend
@@ -65,16 +68,46 @@ async def test_an_end_outlives_the_database_and_then_the_daemons(
     assert len(backend.of("disconnect")) == 1
 
 
-async def test_the_calls_of_a_killed_node_end_when_it_is_back(make_fleet: Callable[..., Fleet], backend: TestBackend) -> None:
+RECORDING = '<Response><StartRecording fileFormat="{}"/><Pause duration="600"/></Response>'
+LOST = """
+from voiceapps.models import Call, OpenCall, WebhookDelivery
+ended = list(Call.objects.values_list("state", "end_reason", "end_class"))
+result = [ended, WebhookDelivery.objects.filter(event_type="disconnect", state="delivered").count(), OpenCall.objects.count()]"""
+COUNT = 50
+
+
+async def test_fifty_calls_of_a_killed_node_end_and_what_was_recorded_can_be_played(
+    make_fleet: Callable[..., Fleet], backend: TestBackend
+) -> None:
     fleet = make_fleet(*ROLES)
     fleet.start()
-    await begin(fleet, made(fleet, backend))
-    rows_become(fleet, [[["answered", ""]], 0])
+    fleet.python("from voiceapps.models import Account\nAccount.objects.update(max_calls_per_second=None)\nresult = None")
+    application = made(fleet, backend)
+    formats = itertools.cycle(("wav", "mp3"))
+    backend.documents["/initiate"] = lambda _event: RECORDING.format(next(formats))
+    phone = Phone(proxy=fleet.sip)
+    await phone.open()
+    for _ in range(COUNT):
+        await phone.call(application.sip_uri, username=application.application_id, password=application.password)
+    until(lambda: len(recorded(fleet)) == COUNT, seconds=20, what="every recording has begun", every=0.2)
     kill(fleet, "callflow")
     fleet.spawn("callflow")
-    rows_become(fleet, [[["disconnected", "node_lost"]], 1])
-    assert backend.wait("disconnect", seconds=30)[0]["cause"] == "error"
-    assert fleet.python("from voiceapps.models import OpenCall\nresult = OpenCall.objects.count()") == 0
+    lost = [["disconnected", "node_lost", "server_error"]] * COUNT
+    until(lambda: fleet.python(LOST) == [lost, COUNT, 0], seconds=40, what="all calls have ended", every=1)
+    events = backend.of("disconnect")
+    assert len({event["callId"] for event in events}) == len(events) == COUNT
+    assert {event["cause"] for event in events} == {"error"}
+    for path in recorded(fleet):
+        played = miniaudio.decode(path.read_bytes(), nchannels=1, sample_rate=8_000)
+        assert len(played.samples) >= 8_000, path
+    await phone.close()
+
+
+def recorded(fleet: Fleet) -> list[Path]:
+    """Return the recordings that hold more than a second."""
+    return [
+        path for path in (fleet.state / "recordings").rglob("r-*") if path.stat().st_size > (16_100 if path.suffix == ".wav" else 4_400)
+    ]
 
 
 async def test_a_broker_that_is_away_costs_no_end(make_fleet: Callable[..., Fleet], backend: TestBackend, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from callflow.bxml.recording import FileFormat
 
 RATE = 8_000
 _SAMPLE_OCTETS = 2
+_PROMISED_OCTETS = 2**31 - 2**16
 _MP3_KBPS = 32
 """Of each channel."""
 _MP3_FRAME_OCTETS = {channels: 72 * _MP3_KBPS * channels * 1000 // RATE for channels in (1, 2)}
@@ -32,13 +33,14 @@ class AudioFile(Protocol):
 
 
 class WavFile:
-    """A wav of 16-bit samples."""
+    """A wav of 16-bit samples. Until it is complete its header promises more than there is: what a killed process leaves can be played."""
 
     def __init__(self, path: Path, channels: int) -> None:
         self._file = wave.open(str(path), "wb")
         self._file.setnchannels(channels)
         self._file.setsampwidth(_SAMPLE_OCTETS)
         self._file.setframerate(RATE)
+        self._file.setnframes(_PROMISED_OCTETS // (_SAMPLE_OCTETS * channels))
 
     def write(self, samples: bytes) -> None:
         """Append 16-bit samples, of two channels in turn; raises OSError."""
@@ -86,6 +88,7 @@ class Mp3File:
             self._file.write(info_frame(self._first, 0, 0))
         self._octets += len(frames)
         self._file.write(frames)
+        self._file.flush()
 
 
 def create(path: Path, file_format: FileFormat, channels: int) -> AudioFile:

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from callflow.aio.recordings import recorder as module
+from callflow.aio.recordings.audio_files import create
 from callflow.aio.recordings.recorder import FLUSH_BYTES, MAX_PENDING_WRITES, Recorder, RecorderPool, RecordingFailed
-from callflow.bxml.recording import FileFormat, Sides
+from callflow.bxml.recording import FILE_FORMATS, FileFormat, Sides
 from mediarelay.rtp.g711 import pcm16_to_ulaw, ulaw_to_pcm16
+from tests.unit.audio.sound_files import tone
 
 SECOND = bytes(FLUSH_BYTES)
 
@@ -209,3 +211,19 @@ async def test_an_empty_mp3_is_a_file_too(tmp_path: Path) -> None:
     assert finished.duration_ms == 0
     assert not any(samples)
     await pool.close()
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("file_format", FILE_FORMATS)
+def test_what_a_killed_process_leaves_can_be_played(tmp_path: Path, file_format: FileFormat, channels: int) -> None:
+    path = tmp_path / f"r.{file_format}"
+    file = create(path, file_format, channels)
+    second = tone(8_000, 1.0) if channels == 1 else b"".join(tone(8_000, 1.0)[at : at + 2] * 2 for at in range(0, 16_000, 2))
+    for _ in range(3):
+        file.write(second)
+    left = path.read_bytes()
+    decoded = miniaudio.decode(left, nchannels=channels, sample_rate=8_000)
+    assert 2.0 < len(decoded.samples) / channels / 8_000 <= 3.1
+    file.close()
+    whole = miniaudio.decode(path.read_bytes(), nchannels=channels, sample_rate=8_000)
+    assert len(whole.samples) / channels / 8_000 == pytest.approx(3.0, abs=0.15)
