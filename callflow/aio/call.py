@@ -114,7 +114,7 @@ class CallShell:
         if self._engine.ended:
             return Outcome.OVER
         recordings = self._engine.recordings
-        return self._order(recordings.resume if on else recordings.pause, otherwise=Outcome.IDLE)
+        return self._order(lambda: (recordings.resume if on else recordings.pause)(_now()), otherwise=Outcome.IDLE)
 
     def _order(self, carry_out: Callable[[], bool], otherwise: Outcome = Outcome.OVER) -> Outcome:
         with bound_contextvars(call_id=self._facts.call_id):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal, Self, cast
 
@@ -36,21 +37,26 @@ class RecordingForm:
     file_format: FileFormat = "wav"
     sides: Sides = Sides.CALLER
     name: str = ""
+    transcript: Webhook | None = None
+    """Hears what came of writing down what was said; None if nobody wants it."""
 
     @classmethod
     def parse(cls, reader: ElementReader) -> Self:
         """Read the attributes that all such verbs have; raises BxmlError."""
-        _refuse_transcription(reader)
         return cls(
+            transcript=_read_transcript(reader),
             available=reader.webhook("recordingAvailable", fallback=False),
             file_format=cast(FileFormat, reader.choice("fileFormat", "wav", FILE_FORMATS)),
             name=reader.limited("recordingName", "", MAX_RECORDING_NAME_LENGTH),
         )
 
+    def absolute(self, absolute: Callable[[Webhook], Webhook]) -> Self:
+        """Return the form with absolute URLs."""
+        available, transcript = self.available and absolute(self.available), self.transcript and absolute(self.transcript)
+        return replace(self, available=available, transcript=transcript)
 
-def _refuse_transcription(reader: ElementReader) -> None:
-    """Accept the attributes of transcription only if they switch it off."""
-    for name in ("transcribe", "detectLanguage"):
-        if reader.flag(name, False):
-            reader.refuse(name, "cannot be true here: recordings are not transcribed")
-    reader.webhook("transcriptionAvailable", fallback=False)
+
+def _read_transcript(reader: ElementReader) -> Webhook | None:
+    webhook = reader.webhook("transcriptionAvailable", fallback=False)
+    reader.flag("detectLanguage", False)
+    return webhook if reader.flag("transcribe", False) else None

@@ -23,6 +23,7 @@ from callflow.bxml.verbs.send_dtmf import SendDtmf
 from callflow.bxml.verbs.speak_sentence import SpeakSentence
 from callflow.bxml.verbs.streams import StartStream, StopStream
 from callflow.bxml.verbs.tag import Tag
+from callflow.bxml.verbs.transcription import StartTranscription, StopTranscription
 
 
 class Verb(Protocol):
@@ -56,5 +57,7 @@ VERBS: dict[str, type[Verb]] = {
     "StopRecording": StopRecordingVerb,
     "StartStream": StartStream,
     "StopStream": StopStream,
+    "StartTranscription": StartTranscription,
+    "StopTranscription": StopTranscription,
 }
 """Error messages list the verbs in this order."""

@@ -72,7 +72,7 @@ class CallEngine:
         self._events: deque[Effect] = deque()
         self._new_uuid = new_uuid
         self._phase = Phase.NEW
-        self._program = Program(self)
+        self._program = Program(self, new_uuid)
         self.recordings = Recordings(self.emit, new_uuid, epoch_offset)
         self.streams = Streams(self.emit, new_uuid, self.view, self._program.stream_over)
         self._watch = MediaWatch()

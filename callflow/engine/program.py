@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from callflow.bxml import BxmlError, Document, Verb, Webhook, parse_document
@@ -25,7 +26,6 @@ from callflow.engine.step import Stage, Step
 from callflow.engine.streams import Streams
 from callflow.engine.urls import resolve
 from callflow.engine.verbs import STEPS
-from callflow.engine.verbs.gather import GatherStep
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.http.outbound import OutboundAnswer
@@ -70,10 +70,11 @@ class Call(Protocol):
 class Program(Stage):
     """One document at a time, and the verb that runs in it; offers running verbs their `Stage`."""
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, new_uuid: Callable[[], str]) -> None:
         self.tag = ""
         """What the last verb with a `tag` attribute set; later webhooks contain it."""
         self._call = call
+        self._new_uuid = new_uuid
         self._base_url = ""
         self._begun = Rate(MAX_BEGUN, BEGUN_PER_SECOND)
         self._is_early = False
@@ -117,7 +118,7 @@ class Program(Stage):
 
     def digit_received(self, digit: str, now: float) -> None:
         """Take a digit: report it, unless a `<Gather>` collects it, and hand it to the verb that runs."""
-        if self._digits_to is not None and not isinstance(self._step, GatherStep) and self._digit_events.admits(now):
+        if self._digits_to is not None and not (self._step and self._step.collects_digits) and self._digit_events.admits(now):
             self.emit(WriteReport(reports.digit_pressed(self.view(now), digit, self._digits_to, masked=self._masks_digits)))
         if self._step:
             self._step.digit_received(digit, now)
@@ -206,6 +207,10 @@ class Program(Stage):
     def hang_up_by_document(self, now: float) -> None:
         """End the call as its document says; reject it if it is not answered yet."""
         self._call.hang_up(EndReason.APPLICATION_HANGUP if self._call.answered else EndReason.APPLICATION_REJECTED, now)
+
+    def new_uuid(self) -> str:
+        """Return an identifier that nothing else has."""
+        return self._new_uuid()
 
     def new_number(self) -> int:
         """Return a number that no other effect of this call has."""

@@ -26,7 +26,21 @@ class OpenRecording:
     started_at: float
     """Epoch seconds."""
     stopped_at: float | None = None
-    was_paused: bool = False
+    paused_at: float | None = None
+    """Since when what is said is left out, by the engine's clock."""
+    left_out: float | None = None
+    """The seconds of pauses that are over; None if there was none."""
+    transcription_id: str = ""
+    """What its transcription is called, if one is wanted."""
+
+    @property
+    def was_paused(self) -> bool:
+        """Whether anything was left out."""
+        return self.paused_at is not None or self.left_out is not None
+
+    def paused_seconds(self, now: float) -> float:
+        """Return how long it has been paused in all."""
+        return (self.left_out or 0.0) + (0.0 if self.paused_at is None else now - self.paused_at)
 
     def complete(self, duration_ms: int) -> RecordingView:
         """Return what webhook bodies say of the complete recording."""
@@ -45,10 +59,12 @@ class OpenRecording:
 
     def reports(self, view: CallView, recording: RecordingView, path: str) -> list[RecordingStored | StatusEventQueued]:
         """Return what the database hears of the complete recording."""
-        stored = reports.recording_stored(view, recording, path)
-        if self.form.available is None:
-            return [stored]
-        return [stored, reports.recording_available(view, recording, self.form.available)]
+        told: list[RecordingStored | StatusEventQueued] = [reports.recording_stored(view, recording, path)]
+        if self.form.available is not None:
+            told.append(reports.recording_available(view, recording, self.form.available))
+        if self.form.transcript is not None:
+            told.append(reports.transcription_failed(view, recording, self.transcription_id, self.form.transcript))
+        return told
 
 
 class Recordings:
@@ -71,7 +87,8 @@ class Recordings:
     def start(self, form: RecordingForm, max_seconds: float, now: float) -> str:
         """Start a recording and return its id: `r-`, 47 characters in all."""
         recording_id = f"r-{self._new_uuid()[:8]}-{self._new_uuid()}"
-        self._open[recording_id] = OpenRecording(recording_id, form, now + self._epoch_offset)
+        transcription_id = f"t-{self._new_uuid()}" if form.transcript else ""
+        self._open[recording_id] = OpenRecording(recording_id, form, now + self._epoch_offset, transcription_id=transcription_id)
         self._emit(StartRecording(recording_id, max_seconds, form.file_format, form.sides))
         return recording_id
 
@@ -88,21 +105,34 @@ class Recordings:
             self._background = self.start(*self._wanted, now)
             self._wanted = None
             if self._wanted_paused:
-                self._pause(self._background)
+                self._pause(self._background, now)
 
-    def pause(self) -> bool:
+    def pause(self, now: float) -> bool:
         """Leave out what is said from now on, and return whether anything is being recorded."""
         self._wanted_paused = True
         for recording_id in self._running():
-            self._pause(recording_id)
+            self._pause(recording_id, now)
         return bool(self._running())
 
-    def resume(self) -> bool:
+    def resume(self, now: float) -> bool:
         """Go on recording, and return whether there is anything to go on with."""
         self._wanted_paused = False
         for recording_id in self._running():
+            recording = self._open[recording_id]
+            if recording.paused_at is not None:
+                self._open[recording_id] = replace(recording, paused_at=None, left_out=recording.paused_seconds(now))
             self._emit(ResumeRecording(recording_id))
         return bool(self._running())
+
+    def recorded_seconds(self, recording_id: str, now: float) -> float:
+        """Return what a recording that goes on holds; 0 for one that is not open."""
+        recording = self._open.get(recording_id)
+        return 0.0 if recording is None else now + self._epoch_offset - recording.started_at - recording.paused_seconds(now)
+
+    def is_paused(self, recording_id: str) -> bool:
+        """Return whether what is said is left out of a recording."""
+        recording = self._open.get(recording_id)
+        return recording is not None and recording.paused_at is not None
 
     def stop(self, recording_id: str, now: float) -> None:
         """Have a recording's file completed; one that is stopped or unknown is ignored."""
@@ -123,8 +153,10 @@ class Recordings:
             self._background = None
         return self._open.pop(recording_id, None)
 
-    def _pause(self, recording_id: str) -> None:
-        self._open[recording_id] = replace(self._open[recording_id], was_paused=True)
+    def _pause(self, recording_id: str, now: float) -> None:
+        recording = self._open[recording_id]
+        if recording.paused_at is None:
+            self._open[recording_id] = replace(recording, paused_at=now)
         self._emit(PauseRecording(recording_id))
 
     def _running(self) -> list[str]:

@@ -10,7 +10,7 @@ from voiceapps.rules import webhook_bodies
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.masking import masked_text
 from voiceapps.rules.reports import CallEnded, CallNotice, RecordingStored, StatusEventQueued
-from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView, StreamView
+from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView, StreamView, TranscriptionView
 
 OTHER_FAILURE_STATUS = 500
 _STATUSES = {
@@ -66,6 +66,18 @@ def digit_pressed(view: CallView, digit: str, webhook: Webhook, *, masked: bool)
 def recording_available(view: CallView, recording: RecordingView, webhook: Webhook) -> StatusEventQueued:
     """Return the event for a recording's `recordingAvailableUrl`."""
     return _event("recordingAvailable", view, webhook, webhook_bodies.recording_available(view, recording))
+
+
+def transcription_failed(view: CallView, recording: RecordingView, transcription_id: str, webhook: Webhook) -> StatusEventQueued:
+    """Return the event for a recording's `transcriptionAvailableUrl`: nobody here recognises speech."""
+    body = webhook_bodies.transcription_available(view, recording, transcription_id, status="error")
+    return _event("transcriptionAvailable", view, webhook, body)
+
+
+def transcription_rejected(view: CallView, transcription: TranscriptionView, webhook: Webhook, sentence: str) -> StatusEventQueued:
+    """Return the event for the `transcriptionEventUrl` of `<StartTranscription>` that does not begin."""
+    body = webhook_bodies.transcription_rejected(view, transcription, "error", sentence)
+    return _event("realTimeTranscriptionRejected", view, webhook, body)
 
 
 def stream_event(event_type: str, view: CallView, stream: StreamView, webhook: Webhook, cause: str, sentence: str) -> StatusEventQueued:

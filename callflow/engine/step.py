@@ -43,6 +43,9 @@ class Stage(Protocol):
     def new_number(self) -> int:
         """Return a number that no other effect of this call has."""
 
+    def new_uuid(self) -> str:
+        """Return an identifier that nothing else has."""
+
     def hang_up_by_document(self, now: float) -> None:
         """End the call as its document says; reject it if it is not answered yet."""
 
@@ -97,6 +100,11 @@ class Step:
 
     def audio_received(self, ulaw: bytes, now: float) -> None:
         """Take a frame of the caller's audio."""
+
+    @property
+    def collects_digits(self) -> bool:
+        """Whether digits are this verb's own, and nobody else's."""
+        return False
 
     def digit_received(self, digit: str, now: float) -> None:
         """Take a digit."""

@@ -70,6 +70,17 @@ class StreamView:
     """None if it was never open."""
 
 
+@dataclass(frozen=True, slots=True)
+class TranscriptionView:
+    """What bodies say of a transcription of what is being said."""
+
+    transcription_id: str
+    name: str
+    tracks: tuple[str, ...]
+    destination: str
+    stabilized: bool
+
+
 def initiate(view: CallView) -> Payload:
     """Return the body that asks for a call's first document."""
     details = view.details
@@ -116,6 +127,20 @@ def media_stream(event_type: str, view: CallView, stream: StreamView, cause: str
     }
 
 
+def transcription_rejected(view: CallView, transcription: TranscriptionView, cause: str, error_message: str) -> Payload:
+    """Return the body that reports a transcription that does not begin."""
+    facts: Payload = {
+        "id": transcription.transcription_id,
+        "name": transcription.name,
+        "tracks": list(transcription.tracks),
+        "stabilized": transcription.stabilized,
+    }
+    if transcription.destination:
+        facts["destination"] = masked_url(transcription.destination)
+    why = {"cause": cause, "errorMessage": error_message}
+    return {**_common("realTimeTranscriptionRejected", view), **_answer(view), **_tag(view), "realTimeTranscription": facts, **why}
+
+
 def without_digits(body: Payload) -> Payload:
     """Return a body with each digit that the caller pressed replaced by an asterisk."""
     return {name: "*" * len(value) if name in _PRESSED and isinstance(value, str) else value for name, value in body.items()}
@@ -130,6 +155,18 @@ def recording_available(view: CallView, recording: RecordingView) -> Payload:
     """Return the body that reports a recording's file; its call may be over by then."""
     name = {"recordingName": recording.name} if recording.name else {}
     return {**_common("recordingAvailable", view), **_tag(view), **_recording(view, recording), **name, "status": "complete"}
+
+
+def transcription_available(view: CallView, recording: RecordingView, transcription_id: str, *, status: str) -> Payload:
+    """Return the body that reports what came of writing a recording down; its call may be over by then."""
+    facts = {name: value for name, value in _recording(view, recording).items() if name != "channels"}
+    transcription = {
+        "id": transcription_id,
+        "url": f"{view.url}/recordings/{recording.recording_id}/transcription",
+        "status": status,
+        "completedTime": iso_time(view.at),
+    }
+    return {**_common("transcriptionAvailable", view), **_tag(view), **facts, "transcription": transcription}
 
 
 def disconnect(

@@ -111,6 +111,7 @@ class Piper:
             if match := _WROTE.search(line):
                 return os.fsdecode(match[1])
             last = line
+        await process.wait()
         raise SpeechUnavailable(f"piper has ended. {last.decode(errors='replace').strip()[:200]}".rstrip())
 
     async def _start(self) -> asyncio.subprocess.Process:

@@ -16,7 +16,7 @@ from callflow.bxml.verbs.play_audio import PlayAudio
 from callflow.bxml.verbs.speak_sentence import SpeakSentence
 from callflow.bxml.webhook import Webhook
 
-# These tune speech recognition and have no effect on DTMF; the vendor's SDK may send them nevertheless.
+# These tune speech recognition, and have no effect where nobody recognises speech.
 _SPEECH_ATTRIBUTES = (
     "hints",
     "language",
@@ -32,6 +32,9 @@ _SPEECH_ATTRIBUTES = (
 class Gather:
     """Which digits end the collection, how long to wait for them and where they go; times are in seconds."""
 
+    takes_digits: bool
+    """False if only words are wanted."""
+    wants_words: bool
     webhook: Webhook | None
     tag: str | None
     terminating_digits: str
@@ -45,10 +48,12 @@ class Gather:
     @classmethod
     def parse(cls, reader: ElementReader) -> Self:
         """Read the element and the prompts in it; raises BxmlError."""
-        reader.choice("input", "dtmf", ("dtmf",))
+        wanted = reader.choice("input", "dtmf", ("dtmf", "speech", "dtmf_speech"))
         for name in _SPEECH_ATTRIBUTES:
             reader.optional(name)
         gather = cls(
+            takes_digits=wanted != "speech",
+            wants_words=wanted != "dtmf",
             webhook=reader.webhook("gather"),
             tag=reader.tag(),
             terminating_digits=reader.digits("terminatingDigits", ""),

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import urlsplit
 
 from callflow.bxml.element import ElementReader
-from callflow.bxml.limits import (
-    MAX_STREAM_NAME_LENGTH,
-    MAX_STREAM_PARAM_LENGTH,
-    MAX_STREAM_PARAM_NAME_LENGTH,
-    MAX_STREAM_PARAMS,
-    MAX_URL_LENGTH,
-)
+from callflow.bxml.limits import MAX_STREAM_NAME_LENGTH
+from callflow.bxml.socket_target import read_destination, read_params, read_tracks
 from callflow.bxml.webhook import Webhook
-
-TRACKS: dict[str, tuple[str, ...]] = {"inbound": ("inbound",), "outbound": ("outbound",), "both": ("inbound", "outbound")}
-"""What the attribute `tracks` means: inbound is what the caller says, outbound what the caller hears."""
-_SCHEMES = "ws", "wss"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +29,9 @@ class StartStream:
     @classmethod
     def parse(cls, reader: ElementReader) -> Self:
         """Read the element and the parameters in it; raises BxmlError."""
-        destination = _read_destination(reader)
+        destination = read_destination(reader)
+        if not destination:
+            reader.fail("needs the attribute 'destination'")
         username, password = reader.credentials("destinationUsername", "destinationPassword", destination)
         stream = cls(
             name=reader.limited("name", "", MAX_STREAM_NAME_LENGTH),
@@ -47,8 +39,8 @@ class StartStream:
             username=username,
             password=password,
             bidirectional=reader.choice("mode", "unidirectional", ("unidirectional", "bidirectional")) == "bidirectional",
-            tracks=TRACKS[reader.choice("tracks", "inbound", tuple(TRACKS))],
-            params=_read_params(reader),
+            tracks=read_tracks(reader),
+            params=read_params(reader, "StreamParam"),
             events=reader.webhook("streamEvent", fallback=False),
             line=reader.line,
         )
@@ -72,34 +64,3 @@ class StopStream:
         if not name:
             reader.fail("needs the attribute 'name'")
         return cls(name, wait, reader.line)
-
-
-def _read_destination(reader: ElementReader) -> str:
-    value = reader.limited("destination", "", MAX_URL_LENGTH).strip()
-    if not value:
-        reader.fail("needs the attribute 'destination'")
-    try:
-        parts = urlsplit(value)
-        valid = parts.scheme.lower() in _SCHEMES and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or any(character.isspace() or ord(character) < 32 for character in value):
-        reader.refuse("destination", "must be an absolute ws or wss URL")
-    return value
-
-
-def _read_params(reader: ElementReader) -> tuple[tuple[str, str], ...]:
-    if len(reader.element) > MAX_STREAM_PARAMS:
-        reader.fail(f"can hold at most {MAX_STREAM_PARAMS} parameters")
-    return tuple(_read_param(reader, ElementReader(child)) for child in reader.element)
-
-
-def _read_param(stream: ElementReader, child: ElementReader) -> tuple[str, str]:
-    if child.name != "StreamParam":
-        stream.fail(f"can hold only <StreamParam>, not <{child.name}>")
-    name = child.limited("name", "", MAX_STREAM_PARAM_NAME_LENGTH)
-    value = child.limited("value", "", MAX_STREAM_PARAM_LENGTH)
-    child.finish()
-    if not name:
-        child.fail("needs the attribute 'name'")
-    return name, value

@@ -21,6 +21,7 @@ from callflow.bxml.verbs.send_dtmf import SendDtmf
 from callflow.bxml.verbs.speak_sentence import SpeakSentence
 from callflow.bxml.verbs.streams import StartStream, StopStream
 from callflow.bxml.verbs.tag import Tag
+from callflow.bxml.verbs.transcription import StartTranscription, StopTranscription
 from callflow.engine.step import Step
 from callflow.engine.verbs.background_gather import StartGatherStep, StopGatherStep
 from callflow.engine.verbs.background_recording import (
@@ -40,6 +41,7 @@ from callflow.engine.verbs.send_dtmf import SendDtmfStep
 from callflow.engine.verbs.speak_sentence import SpeakSentenceStep
 from callflow.engine.verbs.streams import StartStreamStep, StopStreamStep
 from callflow.engine.verbs.tag import TagStep
+from callflow.engine.verbs.transcription import StartTranscriptionStep, StopTranscriptionStep
 
 STEPS: dict[type[Verb], type[Step]] = {
     Gather: GatherStep,
@@ -59,5 +61,7 @@ STEPS: dict[type[Verb], type[Step]] = {
     StopRecordingVerb: StopRecordingStep,
     StartStream: StartStreamStep,
     StopStream: StopStreamStep,
+    StartTranscription: StartTranscriptionStep,
+    StopTranscription: StopTranscriptionStep,
     Tag: TagStep,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 from callflow.bxml.verbs.background_recording import StartRecordingVerb
@@ -22,9 +21,8 @@ class StartRecordingStep(Step):
 
     def begin(self, now: float) -> None:
         """Start it, unless one runs already, and go on."""
-        stage, form = self._stage, self._verb.form
+        stage, form = self._stage, self._verb.form.absolute(self._stage.absolute)
         stage.set_tag(self._verb.tag)
-        form = replace(form, available=form.available and stage.absolute(form.available))
         stage.recordings.start_background(form, MAX_BACKGROUND_RECORDING_SECONDS, now, answered=stage.answered)
         stage.verb_done(now)
 
@@ -36,7 +34,7 @@ class PauseRecordingStep(Step):
 
     def begin(self, now: float) -> None:
         """Pause and go on."""
-        self._stage.recordings.pause()
+        self._stage.recordings.pause(now)
         self._stage.verb_done(now)
 
 
@@ -47,7 +45,7 @@ class ResumeRecordingStep(Step):
 
     def begin(self, now: float) -> None:
         """Resume and go on."""
-        self._stage.recordings.resume()
+        self._stage.recordings.resume(now)
         self._stage.verb_done(now)
 
 

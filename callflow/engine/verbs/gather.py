@@ -2,7 +2,7 @@
 
 It ends at a terminating digit; at `maxDigits`; when the next digit takes longer than `interDigitTimeout`; and when no digit
 comes within `firstDigitTimeout` after the last repeat of the prompts. Without a URL the digits are dropped and the next
-verb runs.
+verb runs. Nobody here recognises speech: one that wants words only hears nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from callflow.engine.states import GATHERING, Gathering, GatherMove
 from callflow.engine.step import Stage, Step
 from callflow.engine.verbs.play_audio import audio_wanted
 from callflow.engine.verbs.speak_sentence import speech_wanted
+from callflow.engine.verbs.transcription import NO_RECOGNITION
 from voiceapps.rules import webhook_bodies
 
 
@@ -37,6 +38,8 @@ class GatherStep(Step):
     def begin(self, now: float) -> None:
         """Start the first round of prompts."""
         self._stage.set_tag(self._verb.tag)
+        if self._verb.wants_words:
+            self._stage.note(f"<Gather>: {NO_RECOGNITION}", now)
         for prompt in self._verb.prompts:
             if isinstance(prompt, SpeakSentence):
                 self._stage.note(prompt.note, now)
@@ -46,8 +49,15 @@ class GatherStep(Step):
         """Stop the prompts."""
         self._prompt.stop()
 
+    @property
+    def collects_digits(self) -> bool:
+        """Whether digits are its own."""
+        return self._verb.takes_digits
+
     def digit_received(self, digit: str, now: float) -> None:
         """Stop the prompts and keep the digit; end if it is the last one."""
+        if not self._verb.takes_digits:
+            return
         if self._state is Gathering.PROMPTING:
             self._prompt.stop()
         self._move(GatherMove.DIGIT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import ClassVar
 
 from callflow.audio.silence import is_loud
@@ -10,6 +9,10 @@ from callflow.bxml.verbs.record import RecordVerb
 from callflow.engine.step import Stage, Step
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.webhook_bodies import RecordingView
+
+ROUNDING_SECONDS = 0.001
+SHORTEST_SECONDS = 0.02
+"""Between two looks at a recording that is paused just before its end."""
 
 
 class RecordStep(Step):
@@ -22,7 +25,8 @@ class RecordStep(Step):
 
     def __init__(self, stage: Stage, verb: RecordVerb) -> None:
         super().__init__(stage, verb)
-        self._end = 0.0
+        self._heard_at = 0.0
+        """When the caller last said something, in seconds of the recording."""
         self._recording_id = ""
         self._stopped = False
         self._verb = verb
@@ -30,12 +34,10 @@ class RecordStep(Step):
 
     def begin(self, now: float) -> None:
         """Start the recording and its timers."""
-        stage, form = self._stage, self._verb.form
+        stage, form = self._stage, self._verb.form.absolute(self._stage.absolute)
         stage.set_tag(self._verb.tag)
-        form = replace(form, available=form.available and stage.absolute(form.available))
         self._recording_id = stage.recordings.start(form, self._verb.max_duration, now)
-        self._end = now + self._verb.max_duration
-        self._restart_silence(now)
+        self._arm(now)
 
     def abandon(self, now: float) -> None:
         """Complete the file."""
@@ -44,7 +46,8 @@ class RecordStep(Step):
     def audio_received(self, ulaw: bytes, now: float) -> None:
         """Restart the timer of silence if the caller says something."""
         if not self._stopped and is_loud(ulaw):
-            self._restart_silence(now)
+            self._heard_at = self._recorded(now)
+            self._arm(now)
 
     def digit_received(self, digit: str, now: float) -> None:
         """Stop at a terminating digit."""
@@ -52,8 +55,11 @@ class RecordStep(Step):
             self._stop(now)
 
     def handle_timer(self, now: float) -> None:
-        """Stop: the longest duration is over, or the caller has been silent for long enough."""
-        self._stop(now)
+        """Stop if the longest duration is over, or the caller has been silent for long enough; pauses count for neither."""
+        if self._left(now) > ROUNDING_SECONDS:
+            self._arm(now)
+        else:
+            self._stop(now)
 
     def recording_over(self, recording: RecordingView, now: float) -> None:
         """Send `recordComplete` and wait for the next document; without a URL run the next verb."""
@@ -66,8 +72,17 @@ class RecordStep(Step):
         body = webhook_bodies.record_complete(self._stage.view(now), recording)
         self._stage.fetch("recordComplete", webhook, body, now)
 
-    def _restart_silence(self, now: float) -> None:
-        self.deadline = min(self._end, now + self._verb.silence_timeout) if self._verb.silence_timeout else self._end
+    def _arm(self, now: float) -> None:
+        self.deadline = now + max(self._left(now), SHORTEST_SECONDS)
+
+    def _left(self, now: float) -> float:
+        """Return how much longer it goes on unless the caller says something, in seconds of the recording."""
+        recorded = self._recorded(now)
+        left = self._verb.max_duration - recorded
+        return min(left, self._heard_at + self._verb.silence_timeout - recorded) if self._verb.silence_timeout else left
+
+    def _recorded(self, now: float) -> float:
+        return self._stage.recordings.recorded_seconds(self._recording_id, now)
 
     def _stop(self, now: float) -> None:
         if not self._stopped:

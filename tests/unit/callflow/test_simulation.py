@@ -96,7 +96,8 @@ def test_what_fails_a_call_fails_a_simulation() -> None:
         "ended",
         "invalid-bxml: The answer to the initiate webhook is not valid BXML. Line 1: <Dance> is not a verb of this system; it knows "
         "SpeakSentence, PlayAudio, Pause, Gather, Record, Redirect, Hangup, Ring, SendDtmf, Tag, StartGather, StopGather, StartRecording, "
-        "PauseRecording, ResumeRecording, StopRecording, StartStream, StopStream.",
+        "PauseRecording, ResumeRecording, StopRecording, StartStream, StopStream, "
+        "StartTranscription, StopTranscription.",
     )
     assert "callback-error" in simulated({}, {})[-1].text
     looping = simulated({}, {"start": "<Redirect redirectUrl='/start'/>"})

@@ -105,6 +105,10 @@ class Driver:
         self.engine.sound_ready(self.last(SpeechWanted).number, ulaw, self.now)
         return self.last(Play).number
 
+    def last_playback(self) -> int:
+        """Return the number of the sound that plays."""
+        return self.last(Play).number
+
     def play_out(self) -> None:
         """Deliver the speech and let it finish."""
         self.engine.playback_finished(self.speak(), self.now)

@@ -117,13 +117,13 @@ def test_a_call_that_waits_for_its_ack_is_hung_up() -> None:
 def test_a_recorded_answer_is_completed_without_its_webhook() -> None:
     driver = Driver()
     driver.run("<Record recordCompleteUrl='/c'/>")
-    assert driver.engine.recordings.pause()
+    assert driver.engine.recordings.pause(driver.now)
     assert driver.count(PauseRecording) == 1
     driver.engine.obey(document("<Pause/>"), driver.now)
     recording_id = driver.last(StopRecording).recording_id
     driver.engine.recording_finished(recording_id, "/r.wav", 1000, driver.now)
     assert driver.last(FetchDocument).event_type == "initiate"
-    assert not driver.engine.recordings.pause()
+    assert not driver.engine.recordings.pause(driver.now)
 
 
 def test_digits_on_their_way_are_stopped() -> None:

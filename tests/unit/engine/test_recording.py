@@ -122,3 +122,27 @@ def test_a_file_that_cannot_be_written_fails_the_call(hung_up: bool) -> None:
     assert driver.count(HangUp) == (0 if hung_up else 1)
     assert reports(driver) == []
     assert driver.engine.finished
+
+
+def test_what_is_left_out_counts_neither_as_duration_nor_as_silence() -> None:
+    driver = record("maxDuration='10' silenceTimeout='4'")
+    recordings = driver.engine.recordings
+    driver.wait(3)
+    recordings.pause(driver.now)
+    driver.wait(30)
+    recordings.pause(driver.now)
+    driver.wait(30)
+    assert driver.count(StopRecording) == 0
+    recordings.resume(driver.now)
+    driver.wait(0.9)
+    assert driver.count(StopRecording) == 0
+    driver.engine.audio_received(LOUD, driver.now)
+    recordings.pause(driver.now)
+    driver.wait(1)
+    recordings.resume(driver.now)
+    driver.wait(3.9)
+    driver.engine.audio_received(LOUD, driver.now)
+    driver.wait(2.1)
+    assert driver.count(StopRecording) == 0
+    driver.wait(0.2)
+    assert driver.count(StopRecording) == 1

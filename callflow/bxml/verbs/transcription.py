@@ -1,0 +1,59 @@
+"""`<StartTranscription>` and `<StopTranscription>`: have what is said written down while it is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from callflow.bxml.element import ElementReader
+from callflow.bxml.limits import MAX_STREAM_NAME_LENGTH
+from callflow.bxml.socket_target import read_destination, read_params, read_tracks
+from callflow.bxml.webhook import Webhook
+
+MAX_LANGUAGES_LENGTH = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class StartTranscription:
+    """What is to be written down; `events` hears what becomes of it."""
+
+    name: str
+    """Empty if the transcription is to be called by its id."""
+    destination: str
+    """A WebSocket that gets the words as they come; empty if none does."""
+    stabilized: bool
+    tracks: tuple[str, ...]
+    events: Webhook | None
+    line: int
+
+    @classmethod
+    def parse(cls, reader: ElementReader) -> Self:
+        """Read the element and the parameters in it; raises BxmlError."""
+        verb = cls(
+            name=reader.limited("name", "", MAX_STREAM_NAME_LENGTH),
+            destination=read_destination(reader),
+            stabilized=reader.flag("stabilized", True),
+            tracks=read_tracks(reader),
+            events=reader.webhook("transcriptionEvent", fallback=False),
+            line=reader.line,
+        )
+        # Which language is spoken, and what the far end is told, matter to who writes it down.
+        reader.flag("detectLanguage", False)
+        reader.limited("preferredLanguages", "", MAX_LANGUAGES_LENGTH)
+        read_params(reader, "CustomParam")
+        reader.finish(leaf=False)
+        return verb
+
+
+@dataclass(frozen=True, slots=True)
+class StopTranscription:
+    """The end of one transcription, or of all where it names none."""
+
+    line: int
+
+    @classmethod
+    def parse(cls, reader: ElementReader) -> Self:
+        """Read the element; raises BxmlError."""
+        reader.limited("name", "", MAX_STREAM_NAME_LENGTH)
+        reader.finish()
+        return cls(reader.line)
