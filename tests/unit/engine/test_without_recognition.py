@@ -53,7 +53,8 @@ def test_a_gather_of_words_or_digits_takes_digits() -> None:
 @pytest.mark.parametrize("verb", ["Record", "StartRecording"])
 def test_a_recording_that_is_to_be_written_down_says_that_it_was_not(verb: str) -> None:
     driver = Driver()
-    driver.run(f"<{verb} transcribe='True' detectLanguage='true' transcriptionAvailableUrl='/t' username='u' tag='x'/><Pause/>")
+    wish = "transcribe='True' detectLanguage='true' transcriptionAvailableUrl='/t' transcriptionAvailableMethod='GET'"
+    driver.run(f"<{verb} {wish} username='u' tag='x'/><Pause/>")
     recording_id = driver.last(StartRecording).recording_id
     if verb == "Record":
         driver.wait(60)
@@ -61,7 +62,7 @@ def test_a_recording_that_is_to_be_written_down_says_that_it_was_not(verb: str) 
         driver.wait(1)
     driver.engine.recording_finished(recording_id, "/r.wav", 2_000, driver.now)
     (event,) = events(driver, "transcriptionAvailable")
-    assert (event.url, event.method, event.username) == ("https://app.example.com/t", "POST", "u")
+    assert (event.url, event.method, event.username) == ("https://app.example.com/t", "GET", "u")
     transcription = event.body["transcription"]
     assert isinstance(transcription, dict)
     assert (transcription["status"], len(transcription["id"]), transcription["id"][:2]) == ("error", 38, "t-")
