@@ -23,7 +23,7 @@ from tests.support.rtpengine import CALLS, FIRST_SSRC, PACKETS, Rtpengine, Voice
 
 pytestmark = pytest.mark.daemons
 
-MAX_LOST = 3
+MAX_LOST = 10
 """Packets of a sentence that a busy machine may drop on their way to a caller."""
 COUNT = CALLS or 30
 RATE = 10
@@ -107,7 +107,9 @@ def call(fleet: Fleet, application: Application, directory: Path, calls: int) ->
     # All heard the same sentence, each from the port that it spoke to.
     heard = [sentence(packets) for packets in voice.heard.values()]
     whole = max(heard, key=len)
-    assert all(is_part(one, whole) and len(whole) - len(one) <= MAX_LOST for one in heard), sorted(map(len, heard))
+    missed = sorted(len(whole) - len(one) for one in heard)
+    assert all(is_part(one, whole) for one in heard), f"another sentence; missed {missed}"
+    assert missed[-1] <= MAX_LOST, missed
     assert Counter(frozenset(places) for places in voice.sources.values()) == Counter(frozenset([place]) for place in voice.said.values())
     return voice
 
