@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -48,6 +49,8 @@ class Speaker:
         self._piper = piper
         self._piper_places = FairGate(MAX_ASKED)
         self._making: dict[str, _Making] = {}
+        self._speaking: dict[str, asyncio.Task[Octets]] = {}
+        """What espeak-ng speaks at present."""
 
     async def say(self, markup: str, voice: Voice, *, account_id: str) -> Octets:
         """Return an account's sentence as µ-law at 8 kHz; `markup` is SSML without its root; raises SpeechUnavailable, NoRoomError."""
@@ -59,6 +62,14 @@ class Speaker:
         kept = await asyncio.to_thread(self._cache.open, key)
         if kept is not None:
             return kept
+        # All who want a sentence at the same time get the same one, which is made once.
+        task = self._speaking.get(key)
+        if task is None:
+            task = self._speaking[key] = asyncio.get_running_loop().create_task(self._speak(markup, voice, key, account_id))
+            task.add_done_callback(lambda _task: self._speaking.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def _speak(self, markup: str, voice: Voice, key: str, account_id: str) -> Octets:
         async with self._espeak_places.place(account_id):
             spoken = await self._espeak.speak(markup, voice)
             await asyncio.to_thread(self._cache.write, key, spoken)
@@ -71,7 +82,7 @@ class Speaker:
 
     async def close(self) -> None:
         """End all engines; what is being made ends where it is."""
-        tasks = [making.task for making in self._making.values()]
+        tasks: list[asyncio.Task[Any]] = [*(making.task for making in self._making.values()), *self._speaking.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -105,6 +105,22 @@ async def test_speech_is_reproducible_and_cached(tmp_path: Path, caplog: pytest.
     assert await say("Hello", tmp_path / "a", Voice("en_US", "male")) != spoken
 
 
+async def test_all_who_want_a_sentence_at_once_get_one(tmp_path: Path) -> None:
+    program = tmp_path / "speaker"
+    wav = tmp_path / "wav"
+    wav.write_bytes(g711_file(7, b"\xff" * 80))
+    program.write_text(f"#!/bin/sh\necho >>{tmp_path}/started\ncat >/dev/null\nexec cat {wav}\n")
+    program.chmod(0o700)
+    speaker = Speaker(str(tmp_path / "cache"), Espeak(Spool(str(tmp_path)), str(program)))
+    given_up = asyncio.create_task(speaker.say("Hello", VOICE, account_id="1"))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    sounds = await asyncio.gather(*(speaker.say("Hello", VOICE, account_id=str(number)) for number in range(10)))
+    assert {id(sound) for sound in sounds} == {id(sounds[0])}
+    assert len((tmp_path / "started").read_text()) == 1
+    await speaker.close()
+
+
 async def test_every_locale_can_be_spoken(tmp_path: Path) -> None:
     for locale in LOCALES:
         assert len(await say("1 2 3", tmp_path, Voice(locale, "male"))) > 2000

@@ -36,6 +36,8 @@ MAX_KEPT = 200
 MAX_OPEN = 20
 MAX_RUNNING = 2
 """Of one account, each of the three."""
+MAX_LOOKED_AT = 500
+"""Simulations that one claim looks at: those of 25 accounts at least."""
 UNREADABLE = "No key in SIPURI_FIELD_KEYS opens its script or its application's passwords."
 NO_WORKER = "The process that ran it has ended."
 
@@ -123,11 +125,10 @@ def _make_room(account_id: str) -> None:
 
 def _choose(places: int) -> list[CallSimulation]:
     running = Counter(CallSimulation.objects.filter(state=SimulationState.RUNNING).values_list("account", flat=True))
-    waiting = CallSimulation.objects.filter(state=SimulationState.WAITING).defer(*CallSimulation.SECRETS)
+    full = [account for account, number in running.items() if number >= MAX_RUNNING]
+    waiting = CallSimulation.objects.filter(state=SimulationState.WAITING).exclude(account__in=full).order_by("created_at")
     chosen: list[CallSimulation] = []
-    for row in waiting.exclude(account__in=[account for account, number in running.items() if number >= MAX_RUNNING]).order_by(
-        "created_at"
-    ):
+    for row in waiting.defer(*CallSimulation.SECRETS)[:MAX_LOOKED_AT]:
         if len(chosen) == places:
             break
         if running[row.account_id] < MAX_RUNNING:
