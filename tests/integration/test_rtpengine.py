@@ -121,8 +121,10 @@ def is_part(some: list[bytes], whole: list[bytes]) -> bool:
 
 
 def sentence(packets: list[bytes]) -> list[bytes]:
-    """Return the payloads of the packets that are more than silence."""
-    return [packet[12:] for packet in packets if packet[12:] != SILENCE_FRAME]
+    """Return the payloads of the packets that are more than silence, in the order in which they were sent: some overtake others."""
+    first = int.from_bytes(packets[0][2:4]) if packets else 0
+    sent = sorted(packets, key=lambda packet: (int.from_bytes(packet[2:4]) - first + 0x8000) & 0xFFFF)
+    return [packet[12:] for packet in sent if packet[12:] != SILENCE_FRAME]
 
 
 def has_nothing_left(engine: Rtpengine) -> bool:
