@@ -129,11 +129,6 @@ class Recordings:
         recording = self._open.get(recording_id)
         return 0.0 if recording is None else now + self._epoch_offset - recording.started_at - recording.paused_seconds(now)
 
-    def is_paused(self, recording_id: str) -> bool:
-        """Return whether what is said is left out of a recording."""
-        recording = self._open.get(recording_id)
-        return recording is not None and recording.paused_at is not None
-
     def stop(self, recording_id: str, now: float) -> None:
         """Have a recording's file completed; one that is stopped or unknown is ignored."""
         recording = self._open.get(recording_id)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Self
 
-MAX_TAG = 999_999_999
 MAX_LINES = 16
 """Lines of one stream that are looked at; telephones send two to eight."""
 _LINE = re.compile(r"(\d{1,9})\s+(\S+)\s+(\S+)((?:\s+\S+)*)\s*", re.ASCII)
@@ -39,7 +38,6 @@ class Suite(Enum):
 
 
 _OCTETS = {Suite.AES_256_GCM: 32 + 12, Suite.AES_128_GCM: 16 + 12, Suite.AES_CM_128_80: 16 + 14, Suite.AES_CM_128_32: 16 + 14}
-MAX_KEY_OCTETS = max(_OCTETS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +65,10 @@ class Crypto:
             raise ValueError(f"The parameter {unknown[:40]} is not supported.")
         return cls(int(tag), suite, _read_key(key, suite))
 
+    def encrypts_like(self, other: Crypto) -> bool:
+        """Return whether it is the same key for the same suite, whatever its tag."""
+        return (self.suite, self.key) == (other.suite, other.key)
+
     def __bytes__(self) -> bytes:
         return b"%d %b inline:%b" % (self.tag, self.suite.value.encode(), base64.b64encode(self.key))
 
@@ -91,36 +93,41 @@ def usable(values: Iterable[str]) -> tuple[Crypto, ...]:
 
 
 class KeyRing:
-    """Our own keys of one call: one for each suite, the same in all of its descriptions; `new_key` returns random octets."""
+    """Our own keys of one call; `new_key` returns random octets.
+
+    A key that is in use stays. Any other one is fresh: an old one, taken up again, could encrypt two packets alike.
+    """
 
     def __init__(self, new_key: Callable[[int], bytes]) -> None:
         self._new_key = new_key
-        self._keys: dict[Suite, bytes] = {}
-
-    def line(self, tag: int, suite: Suite) -> Crypto:
-        """Return the line by which we tell our key."""
-        if suite not in self._keys:
-            self._keys[suite] = self._new_key(suite.octets)
-        return Crypto(tag, suite, self._keys[suite])
+        self._told: tuple[Crypto, ...] = ()
+        """The lines of our last description, which an answer to it may name, also where it is an answer that is offered again."""
 
     def answer(self, offered: tuple[Crypto, ...], in_use: Keys | None) -> Keys:
         """Return the keys of an answer: the suite that is in use stays if it is still offered; `offered` is not empty."""
         alike = (line for line in offered if in_use is not None and line.suite is in_use.theirs.suite)
         theirs = next(alike, offered[0])
-        return Keys(self.line(theirs.tag, theirs.suite), theirs)
+        ours = self._line(theirs.tag, theirs.suite, in_use)
+        self._told = (ours,)
+        return Keys(ours, theirs)
 
-    def offer(self) -> tuple[Crypto, ...]:
+    def offer(self, in_use: Keys | None) -> tuple[Crypto, ...]:
         """Return the lines of an offer."""
-        return tuple(self.line(tag, suite) for tag, suite in enumerate(Suite, 1))
+        self._told = tuple(self._line(tag, suite, in_use) for tag, suite in enumerate(Suite, 1))
+        return self._told
 
     def agree(self, answered: tuple[Crypto, ...]) -> Keys | None:
-        """Return the keys of our offer's answer, None if it names none that we have offered."""
-        offered = {line.tag: line for line in self.offer()}
+        """Return the keys of the answer to our last description, None if it names none of that."""
+        told = {line.tag: line for line in self._told}
         for theirs in answered:
-            ours = offered.get(theirs.tag)
+            ours = told.get(theirs.tag)
             if ours is not None and ours.suite is theirs.suite:
                 return Keys(ours, theirs)
         return None
+
+    def _line(self, tag: int, suite: Suite, in_use: Keys | None) -> Crypto:
+        stays = in_use is not None and in_use.ours.suite is suite
+        return Crypto(tag, suite, in_use.ours.key if in_use is not None and stays else self._new_key(suite.octets))
 
 
 def _read_key(text: str, suite: Suite) -> bytes:

@@ -40,9 +40,9 @@ class SecureChannel:
 
     def agree(self, keys: Keys) -> None:
         """Follow another agreement; a direction whose key stays goes on."""
-        if keys.ours != self._keys.ours:
+        if not keys.ours.encrypts_like(self._keys.ours):
             self._sender = _session(keys.ours, Policy.SSRC_ANY_OUTBOUND)
-        if keys.theirs != self._keys.theirs:
+        if not keys.theirs.encrypts_like(self._keys.theirs):
             self._before, self._receiver = self._receiver, _session(keys.theirs, Policy.SSRC_ANY_INBOUND)
         self._keys = keys
 

@@ -159,14 +159,14 @@ class LocalSession:
         """Return our answer to an offer, and the media that it agrees on; raises SdpError."""
         media = offer.audio(self._in_use)
         if offer.crypto:
-            media = replace(media, keys=self._ring.answer(offer.crypto, self._in_use.keys if self._in_use else None))
+            media = replace(media, keys=self._ring.answer(offer.crypto, self._keys))
         self._in_use = media
         return self._write(offer.answer_lines(self.address[1], media)), media
 
     def offer(self) -> bytes:
         """Return an offer of both codecs."""
         secure = self._security in (MediaSecurity.REQUIRED, MediaSecurity.IMPOSSIBLE)
-        keys = () if self._security is MediaSecurity.PLAIN else self._ring.offer()
+        keys = () if self._security is MediaSecurity.PLAIN else self._ring.offer(self._keys)
         named = _OUR_SECURE_MEDIA if secure else _OUR_MEDIA
         return self._write(_audio_lines(self.address[1], _STATIC, EVENT_TYPE, "sendrecv", named, keys))
 
@@ -182,6 +182,10 @@ class LocalSession:
     def repeat(self) -> bytes:
         """Return our last description unchanged, for the offer of a session refresh."""
         return self._write(self._last) if self._last else self.offer()
+
+    @property
+    def _keys(self) -> Keys | None:
+        return self._in_use.keys if self._in_use else None
 
     def _write(self, media: list[str]) -> bytes:
         if media != self._last:

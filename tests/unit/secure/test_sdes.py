@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 
 import pytest
 from hypothesis import given
@@ -81,31 +82,52 @@ def test_only_so_many_lines_are_looked_at() -> None:
 
 
 def ring(seed: int = 1) -> KeyRing:
-    return KeyRing(lambda octets: bytes((seed,)) * octets)
+    """Return a ring whose keys are all different."""
+    seeds = itertools.count(seed, 10)
+    return KeyRing(lambda octets: bytes((next(seeds),)) * octets)
 
 
 def crypto(tag: int, suite: Suite, octet: int = 9) -> Crypto:
     return Crypto(tag, suite, bytes((octet,)) * suite.octets)
 
 
-def test_the_peers_first_suite_is_taken_and_stays() -> None:
+def test_the_peers_first_suite_is_taken_and_stays_with_its_key() -> None:
     ours = ring()
     first = ours.answer((crypto(4, Suite.AES_CM_128_80), crypto(5, Suite.AES_256_GCM)), None)
     assert (first.ours.tag, first.ours.suite, first.theirs.tag) == (4, Suite.AES_CM_128_80, 4)
     again = ours.answer((crypto(1, Suite.AES_256_GCM), crypto(2, Suite.AES_CM_128_80)), first)
-    assert (again.ours.tag, again.ours.suite, again.ours.key) == (2, Suite.AES_CM_128_80, first.ours.key)
-    other = ours.answer((crypto(1, Suite.AES_CM_128_32),), again)
-    assert other.ours.suite is Suite.AES_CM_128_32
+    assert again.ours.tag == 2
+    assert again.ours.encrypts_like(first.ours)
+
+
+def test_a_key_that_was_left_is_never_taken_up_again() -> None:
+    ours, keys = ring(), []
+    in_use: Keys | None = None
+    for suite in (Suite.AES_CM_128_80, Suite.AES_256_GCM, Suite.AES_CM_128_80, None, Suite.AES_CM_128_80):
+        in_use = None if suite is None else ours.answer((crypto(1, suite),), in_use)
+        keys += [] if in_use is None else [in_use.ours.key]
+    assert len(set(keys)) == len(keys) == 4
 
 
 def test_two_ends_agree_on_an_offer() -> None:
     caller, callee = ring(1), ring(2)
-    answered = callee.answer(caller.offer(), None)
+    answered = callee.answer(caller.offer(None), None)
     agreed = caller.agree((answered.ours,))
     assert agreed == Keys(answered.theirs, answered.ours)
-    assert {line.suite for line in caller.offer()} == set(Suite)
+    offered = caller.offer(agreed)
+    assert {line.suite for line in offered} == set(Suite)
+    assert any(line.encrypts_like(answered.theirs) for line in offered)
+
+
+def test_an_answer_that_is_offered_again_is_agreed_on() -> None:
+    caller, callee = ring(1), ring(2)
+    keys = callee.answer((crypto(7, Suite.AES_CM_128_32),), None)
+    refreshed = caller.answer((keys.ours,), None)
+    assert callee.agree((refreshed.ours,)) == Keys(keys.ours, refreshed.ours)
 
 
 @pytest.mark.parametrize("answer", [(), (crypto(9, Suite.AES_256_GCM),), (crypto(1, Suite.AES_CM_128_32),)])
 def test_an_answer_with_a_key_that_nobody_offered_is_none(answer: tuple[Crypto, ...]) -> None:
-    assert ring().agree(answer) is None
+    caller = ring()
+    caller.offer(None)
+    assert caller.agree(answer) is None

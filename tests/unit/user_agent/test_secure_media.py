@@ -137,6 +137,19 @@ def test_two_agents_agree_on_keys(security: MediaSecurity) -> None:
     assert (here.media.keys.ours, here.media.keys.theirs) == (there.media.keys.theirs, there.media.keys.ours)
 
 
+def test_our_own_refresh_of_an_encrypted_session_keeps_its_keys() -> None:
+    node = LocalSession(("127.0.0.1", 5000), 7, OPTIONAL, KeyRing(lambda octets: b"n" * octets))
+    phone = LocalSession(("127.0.0.1", 4000), 8, OPTIONAL, KeyRing(lambda octets: b"p" * octets))
+    first, at_node = node.answer(RemoteSdp.parse((HEAD + audio("RTP/SAVP")).encode(), OPTIONAL))
+    assert b"a=crypto:4 " in first
+    # The node repeats its description (RFC 4028 section 7.4), in which the only tag is the caller's.
+    answer, _ = phone.answer(RemoteSdp.parse(node.repeat(), OPTIONAL))
+    refreshed = node.take_answer(RemoteSdp.parse(answer, OPTIONAL))
+    assert refreshed.keys is not None
+    assert at_node.keys is not None
+    assert refreshed.keys.ours == at_node.keys.ours
+
+
 @pytest.mark.parametrize(("offers", "says"), [(PLAIN, REQUIRED), (REQUIRED, PLAIN), (REQUIRED, MediaSecurity.IMPOSSIBLE)])
 def test_a_call_that_cannot_be_as_secure_as_it_has_to_be_arrives_with_a_problem(offers: MediaSecurity, says: MediaSecurity) -> None:
     calling = Calling(offers, says)
