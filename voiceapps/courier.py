@@ -7,7 +7,6 @@ while it stores are the next batch. A backend that hangs costs a place of its ow
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -15,65 +14,36 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from voiceapps.daemon.database import DatabaseExecutor, blames_the_rows
-from voiceapps.loop_thread import LoopThread
+from voiceapps.loop_thread import LoopThread, Work
 from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.services import webhooks
 from voiceapps.services.delivery import claims
 from voiceapps.services.delivery.claims import Answered, Claimed
 from voiceapps.services.delivery.pacing import Room
 
-RETRY_SECONDS = 1.0
-STUCK_SECONDS = 30.0
-
 log = structlog.get_logger(__name__)
 
 Send = Callable[[OutboundRequest], Awaitable[OutboundAnswer]]
 
 
-class Courier:
+class Courier(Work):
     """Sends what is due, whenever it is woken, until it is closed."""
 
     def __init__(self, send: Send, database: DatabaseExecutor) -> None:
+        super().__init__()
         self._send = send
         self._database = database
         self._room = Room()
         self._sending: set[asyncio.Task[None]] = set()
         self._answers: list[Answered] = []
-        self._woken = asyncio.Event()
-        self._is_closing = False
-        self._asked_at: float | None = None
-        """When the database was asked what it has not answered yet, in monotonic seconds."""
 
-    def wake(self) -> None:
-        """Look for deliveries that are due."""
-        self._woken.set()
+    def _is_over(self) -> bool:
+        return not self._sending and not self._answers
 
-    def close(self) -> None:
-        """Claim no more; `run` ends when every answer is stored."""
-        self._is_closing = True
-        self._woken.set()
-
-    def is_stuck(self) -> bool:
-        """Return whether the database has kept it waiting for long."""
-        asked_at = self._asked_at
-        return asked_at is not None and time.monotonic() - asked_at > STUCK_SECONDS
-
-    async def run(self) -> None:
-        """Claim, send and store."""
-        while not (self._is_closing and not self._sending and not self._answers):
-            await self._woken.wait()
-            self._woken.clear()
-            try:
-                self._asked_at = time.monotonic()
-                await self._store()
-                await self._claim()
-                await self._fail_resting()
-            except Exception as error:  # noqa: BLE001  # whatever the database says, later deliveries wait for this loop
-                log.warning("deliveries_wait", error=f"{type(error).__name__}: {error}", answers=len(self._answers))
-                self._woken.set()
-                await asyncio.sleep(RETRY_SECONDS)
-            finally:
-                self._asked_at = None
+    async def _look(self) -> None:
+        await self._store()
+        await self._claim()
+        await self._fail_resting()
 
     async def _store(self) -> None:
         """Store the answers that are there; what the database cannot take now is kept. Raises errors that no answer caused."""

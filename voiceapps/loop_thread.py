@@ -5,32 +5,67 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 
 import structlog
 
 DRAIN_SECONDS = 8.0
 """How long the end of what was begun is waited for; `runall` gives a worker ten seconds."""
 
+RETRY_SECONDS = 1.0
+STUCK_SECONDS = 30.0
+
 log = structlog.get_logger(__name__)
 
 
-class Work(Protocol):
-    """What a loop does. Everything but `is_stuck` is called on the loop."""
+class Work(ABC):
+    """What a loop does, whenever it is woken, until it is closed. Everything but `is_stuck` is called on the loop."""
+
+    def __init__(self) -> None:
+        self._woken = asyncio.Event()
+        self._is_closing = False
+        self._asked_at: float | None = None
+        """When the database was asked what it has not answered yet, in monotonic seconds."""
 
     def wake(self) -> None:
         """Look for something to do."""
+        self._woken.set()
 
     def close(self) -> None:
         """Begin nothing more; `run` ends soon."""
+        self._is_closing = True
+        self._woken.set()
 
     def is_stuck(self) -> bool:
         """Return whether the database has kept it waiting for long."""
+        asked_at = self._asked_at
+        return asked_at is not None and time.monotonic() - asked_at > STUCK_SECONDS
 
     async def run(self) -> None:
-        """Do what there is to do, whenever it is woken."""
+        """Look for something to do until it is closed and over."""
+        while not (self._is_closing and self._is_over()):
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                self._asked_at = time.monotonic()
+                await self._look()
+            except Exception as error:  # noqa: BLE001  # whatever the database says, later work waits for this loop
+                log.warning("work_waits", of=type(self).__name__, error=f"{type(error).__name__}: {error}")
+                self._woken.set()
+                await asyncio.sleep(RETRY_SECONDS)
+            finally:
+                self._asked_at = None
+
+    @abstractmethod
+    def _is_over(self) -> bool:
+        """Return whether nothing is left that `run` has to wait for."""
+
+    @abstractmethod
+    async def _look(self) -> None:
+        """Begin what waits, and store what has been done; raises whatever the database says."""
 
 
 class LoopThread:

@@ -6,7 +6,6 @@ A task only wakes it. A backend that hangs costs a place of its own account, and
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -19,16 +18,14 @@ from prometheus_client import CollectorRegistry
 
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.daemon.outbound import WebhookClient
-from voiceapps.loop_thread import LoopThread
+from voiceapps.loop_thread import RETRY_SECONDS, LoopThread, Work
 from voiceapps.rules.call_simulation import SimulatedCall
 from voiceapps.services import webhooks
 from voiceapps.services.trials import simulations
 from voiceapps.services.trials.simulations import DEADLINE_SECONDS, Planned
 
 PLACES = 8
-RETRY_SECONDS = 1.0
 MAX_TRIES = 30
-STUCK_SECONDS = 30.0
 FAILED = "It could not be simulated: a fault of this system, which is in its log."
 
 log = structlog.get_logger(__name__)
@@ -37,49 +34,24 @@ Simulate = Callable[[Planned, WebhookClient, float], Awaitable[SimulatedCall]]
 """Runs a call until its end or the deadline, in seconds; what `CALL_SIMULATION` names."""
 
 
-class SimulationRunner:
-    """Runs what waits, whenever it is woken, until it is closed. Everything but `is_stuck` is for its event loop."""
+class SimulationRunner(Work):
+    """Runs what waits, whenever it is woken, until it is closed."""
 
     def __init__(self, simulate: Callable[[Planned], Awaitable[SimulatedCall]], database: DatabaseExecutor) -> None:
+        super().__init__()
         self._simulate = simulate
         self._database = database
         self._running: dict[UUID, asyncio.Task[None]] = {}
-        self._woken = asyncio.Event()
-        self._is_closing = False
-        self._asked_at: float | None = None
-        """When the database was asked what it has not answered yet, in monotonic seconds."""
-
-    def wake(self) -> None:
-        """Look for simulations that wait."""
-        self._woken.set()
-
-    def close(self) -> None:
-        """Claim no more, and leave to others what has not ended."""
-        self._is_closing = True
-        self._woken.set()
-
-    def is_stuck(self) -> bool:
-        """Return whether the database has kept it waiting for long."""
-        asked_at = self._asked_at
-        return asked_at is not None and time.monotonic() - asked_at > STUCK_SECONDS
 
     async def run(self) -> None:
-        """Claim and simulate."""
-        while not self._is_closing:
-            await self._woken.wait()
-            self._woken.clear()
-            try:
-                self._asked_at = time.monotonic()
-                await self._claim()
-            except Exception as error:  # noqa: BLE001  # whatever the database says, later simulations wait for this loop
-                log.warning("simulations_wait", error=f"{type(error).__name__}: {error}")
-                self._woken.set()
-                await asyncio.sleep(RETRY_SECONDS)
-            finally:
-                self._asked_at = None
+        """Run what waits until it is closed, and leave to others what has not ended."""
+        await super().run()
         await self._give_back()
 
-    async def _claim(self) -> None:
+    def _is_over(self) -> bool:
+        return True
+
+    async def _look(self) -> None:
         while not self._is_closing and (places := PLACES - len(self._running)):
             claimed = await self._database.write(simulations.claim, places)
             if not claimed:

@@ -46,6 +46,8 @@ class CallMedia:
 
     def close(self) -> None:
         """Close the sockets."""
+        if self._session is not None:
+            self._services.metrics.packets_refused(self._session.refused)
         if self._endpoint:
             self._endpoint.close()
         self._endpoint = self._session = None

@@ -25,6 +25,9 @@ class CallflowMetrics:
             "sipuri_callflow_digits_ignored", "Digits that came by another method than the caller's first", ["method"], registry=registry
         )
         self._ends = Counter("sipuri_callflow_calls_ended", "Calls by how they ended", ["class", "reason"], registry=registry)
+        self._refused_packets = Counter(
+            "sipuri_callflow_srtp_refused", "Encrypted packets that were forged, damaged or repeated", registry=registry
+        )
         self._streams = Counter(
             "sipuri_callflow_stream_losses",
             "What of streams was dropped or held up: slow, full, flood, fault",
@@ -54,6 +57,10 @@ class CallflowMetrics:
     def count_refused(self, counts: Mapping[SealFault, int]) -> None:
         """Export how many INVITEs were refused because no proxy of ours had sealed them."""
         self._registry.register(_Refused(counts))
+
+    def packets_refused(self, count: int) -> None:
+        """Count the encrypted packets of a call that were forged, damaged or repeated."""
+        self._refused_packets.inc(count)
 
     def observe(self, name: str, text: str, read: Callable[[], int]) -> None:
         """Export a number that another object keeps."""

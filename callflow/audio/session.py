@@ -38,6 +38,8 @@ class AudioSession:
         self.heard_at: float | None = None
         """When the last RTP or RTCP came."""
         self._flow = Flow()
+        self._refused = 0
+        """By channels that the call no longer has."""
         self._secure = SecureChannel(agreement.keys) if agreement.keys else None
 
     @property
@@ -63,7 +65,7 @@ class AudioSession:
     @property
     def refused(self) -> int:
         """Packets that were forged, damaged or replayed; 0 where nothing is encrypted."""
-        return self._secure.refused if self._secure else 0
+        return self._refused + (self._secure.refused if self._secure else 0)
 
     @property
     def lost(self) -> int:
@@ -91,7 +93,7 @@ class AudioSession:
         if agreement.remote:
             self._source_host = agreement.remote[0]
         if agreement.keys is None:
-            self._secure = None
+            self._refused, self._secure = self.refused, None
         elif self._secure is None:
             self._secure = SecureChannel(agreement.keys)
         else:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pytest_django.fixtures import Settings
 
 from sipuri_project.simulations import simulate
+from tests.contract.test_simulated_calls import MENU, backend
 from tests.support.api import ApiCustomer
 from tests.support.backend import TestBackend
 from voiceapps.api.resources import call_simulations
@@ -19,16 +18,7 @@ from voiceapps.services import webhooks
 from voiceapps.services.trials import simulations
 from voiceapps.services.trials.simulations import MAX_OPEN, Planned
 
-MENU = "<Response><Gather gatherUrl='/choice' maxDigits='1'><SpeakSentence>Press one</SpeakSentence></Gather></Response>"
-CHOSEN = "<Response><SpeakSentence>{digits}</SpeakSentence></Response>"
-
-
-@pytest.fixture
-def backend(settings: Settings) -> Iterator[TestBackend]:
-    settings.WEBHOOK_ALLOW_PRIVATE = True
-    backend = TestBackend({"/start": MENU, "/choice": lambda event: CHOSEN.format(**event)})
-    yield backend
-    backend.close()
+__all__ = ["backend"]
 
 
 @pytest.fixture

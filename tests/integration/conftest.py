@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.backend import TestBackend
-from tests.support.fleet import Fleet
+from tests.support.fleet import Fleet, until
+from tests.support.kamailio import make_certificate, tls_environment
 from tests.support.postgres_server import PostgresServer
 
 PACKAGES = {
@@ -70,6 +71,21 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     finally:
         codes = fleet.stop()
     assert set(codes.values()) == {0}, fleet.log()[-4000:]
+
+
+@pytest.fixture(scope="module")
+def secured(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """One more proxy of the system, which has a certificate."""
+    certificate = make_certificate(tmp_path_factory.mktemp("certificate"))
+    names = {"SIPURI_MEDIA_RELAYS": fleet.env["SIPURI_MEDIA_RELAYS"], "SIPURI_NODE_NAME": "secured"}
+    made = Fleet(fleet.state, ("sipproxy",), {**names, **tls_environment(certificate)})
+    try:
+        made.spawn("sipproxy")
+        until(made._ready, seconds=30, what="the second proxy", every=0.1)
+        yield made
+    finally:
+        codes = made.stop()
+    assert codes["sipproxy"] == 0, made.log("sipproxy")[-4000:]
 
 
 @pytest.fixture

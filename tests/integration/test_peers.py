@@ -14,7 +14,7 @@ import pytest
 from callflow.aio.phone import Phone
 from tests.support.backend import TestBackend
 from tests.support.fleet import Application, Fleet, free_ports, until
-from tests.support.kamailio import EVERY_TRANSPORT, kamailio, make_certificate, proxy_address, tls_environment
+from tests.support.kamailio import EVERY_TRANSPORT, kamailio, proxy_address
 from tests.support.phones import baresip_files, linphone_config
 
 SCENARIOS = Path(__file__).parents[1] / "data" / "sipp"
@@ -87,21 +87,6 @@ result = [(row.reason, row.trace) for row in RefusedAttempt.objects.filter(appli
     reason, trace = rows[0]
     assert reason == "digest_wrong"
     assert {result["rule"]: result["verdict"] for result in trace}["digest"] == "failed"
-
-
-@pytest.fixture(scope="module")
-def secured(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """One more proxy of the system, which has a certificate."""
-    certificate = make_certificate(tmp_path_factory.mktemp("certificate"))
-    names = {"SIPURI_MEDIA_RELAYS": fleet.env["SIPURI_MEDIA_RELAYS"], "SIPURI_NODE_NAME": "secured"}
-    made = Fleet(fleet.state, ("sipproxy",), {**names, **tls_environment(certificate)})
-    try:
-        made.spawn("sipproxy")
-        until(made._ready, seconds=30, what="the second proxy", every=0.1)
-        yield made
-    finally:
-        codes = made.stop()
-    assert codes["sipproxy"] == 0, made.log("sipproxy")[-4000:]
 
 
 @pytest.fixture(params=[*(TRANSPORTS if EVERY_TRANSPORT else ("udp", "tls")), "through Kamailio"])

@@ -30,20 +30,6 @@ paths = list(Recording.objects.filter(call=call).values_list("path", flat=True))
 result = [call.state if call else None, call.end_reason if call else None, texts, paths]"""
 
 
-@pytest.fixture(scope="module")
-def secured(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """One more proxy of the system, which has a certificate."""
-    certificate = make_certificate(tmp_path_factory.mktemp("certificate"))
-    names = {"SIPURI_MEDIA_RELAYS": fleet.env["SIPURI_MEDIA_RELAYS"], "SIPURI_NODE_NAME": "keys-by-tls"}
-    made = Fleet(fleet.state, ("sipproxy",), {**names, **tls_environment(certificate)})
-    try:
-        made.spawn("sipproxy")
-        until(made._ready, seconds=30, what="the second proxy", every=0.1)
-        yield made
-    finally:
-        made.stop()
-
-
 @pytest.fixture
 def sound(tmp_path: Path) -> Path:
     path = tmp_path / "tone.wav"

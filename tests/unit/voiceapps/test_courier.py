@@ -14,6 +14,7 @@ from django.db import IntegrityError, OperationalError
 from prometheus_client import CollectorRegistry
 
 from voiceapps import courier as module
+from voiceapps import loop_thread
 from voiceapps.courier import Courier
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.loop_thread import LoopThread
@@ -75,7 +76,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     monkeypatch.setattr(claims, "claim", table.claim)
     monkeypatch.setattr(claims, "fail_resting", table.fail_resting)
     monkeypatch.setattr(claims, "store", table.store)
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0)
+    monkeypatch.setattr(loop_thread, "RETRY_SECONDS", 0)
     return table
 
 
@@ -190,7 +191,7 @@ async def test_a_request_that_breaks_is_an_attempt(table: Table) -> None:
 
 
 async def test_a_database_that_says_nothing_makes_it_stuck(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "STUCK_SECONDS", 0)
+    monkeypatch.setattr(loop_thread, "STUCK_SECONDS", 0)
     asked, released = threading.Event(), threading.Event()
 
     def hang(_room: Room) -> list[Claimed]:

@@ -12,6 +12,7 @@ from django.db import OperationalError
 from prometheus_client import CollectorRegistry
 
 from tests.unit.engine.driver import FACTS
+from voiceapps import loop_thread
 from voiceapps import simulation_runner as module
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.rules.call_simulation import Script, SimulatedCall
@@ -60,7 +61,8 @@ async def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     table = Table()
     for name in ("claim", "store", "give_back"):
         monkeypatch.setattr(simulations, name, getattr(table, name))
-    monkeypatch.setattr(module, "RETRY_SECONDS", 0)
+    for place in (module, loop_thread):
+        monkeypatch.setattr(place, "RETRY_SECONDS", 0)
     return table
 
 
