@@ -263,6 +263,7 @@ CELERY_BEAT_SCHEDULER = "sipuri_project.schedule:SteadyScheduler"
 CELERY_BEAT_SCHEDULE = {
     "send-webhooks": {"task": "voiceapps.tasks.send_webhooks", "schedule": 5.0},
     "sweep-calls": {"task": "voiceapps.tasks.sweep_calls", "schedule": 10.0},
+    "sweep-recordings": {"task": "voiceapps.tasks.sweep_recordings", "schedule": 60.0},
     "sweep-orders": {"task": "voiceapps.tasks.sweep_orders", "schedule": 60.0},
     "sweep-tokens": {"task": "voiceapps.tasks.sweep_tokens", "schedule": 600.0},
     "sweep-messages": {"task": "voiceapps.tasks.sweep_messages", "schedule": 3600.0},

@@ -44,6 +44,16 @@ class CallState(TextChoices):
     DISCONNECTED = "disconnected", "disconnected"
 
 
+class RecordingStatus(TextChoices):
+    """What has become of a recording, in the words of its webhook."""
+
+    PROCESSING = "processing", "processing"
+    COMPLETE = "complete", "complete"
+    PARTIAL = "partial", "partial: its node was lost"
+    ERROR = "error", "error: nothing was written"
+    DELETED = "deleted", "deleted"
+
+
 class DeliveryState(TextChoices):
     """The state of a webhook delivery."""
 

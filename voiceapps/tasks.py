@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from voiceapps.courier import courier
 from voiceapps.rules.reports import NodeBeat, Role
-from voiceapps.services import call_orders, calls, clients, idempotency, leases, nodes, refusals
+from voiceapps.services import call_orders, calls, clients, idempotency, leases, nodes, recordings, refusals
 from voiceapps.services.delivery import failing_hosts, waits
 from voiceapps.services.trials import simulations
 from voiceapps.simulation_runner import runner
@@ -70,6 +70,12 @@ def sweep_simulations() -> None:
 def sweep_calls() -> None:
     """End the calls whose node is silent."""
     calls.sweep(SETTLE_SECONDS)
+
+
+@_periodic
+def sweep_recordings() -> None:
+    """Give up the files of recordings that nobody completes any more."""
+    recordings.sweep()
 
 
 @_periodic

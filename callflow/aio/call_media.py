@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from callflow.aio.media import MediaEndpoint, agreement_of, new_session
 from callflow.aio.recordings.recorder import Recorder
@@ -125,9 +126,7 @@ class CallMedia:
     def start_recording(self, wanted: StartRecording) -> None:
         """Start to write audio to a file."""
         self._flush()
-        recorder = self._services.recorders.start(
-            self._engine.facts.call_id, wanted.recording_id, wanted.max_seconds, wanted.file_format, wanted.sides
-        )
+        recorder = self._services.recorders.start(Path(wanted.path), wanted.max_seconds, wanted.file_format, wanted.sides)
         self._recorders[wanted.recording_id] = recorder
         if self._session:
             self._session.inbound.attach(recorder.hear_caller)

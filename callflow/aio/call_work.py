@@ -88,14 +88,14 @@ class CallWork:
 
     async def _finish(self, recorder: Recorder, recording_id: str) -> None:
         try:
-            finished = await recorder.finish()
+            duration_ms = await recorder.finish()
         except RecordingFailed as error:
             self._engine.recording_failed(recording_id, str(error), time.monotonic())
         except Exception:  # noqa: BLE001  # whatever it is, a recording that stays open would keep its call, and a drain, for ever
             log.exception("recording_failed", recording_id=recording_id)
             self._engine.recording_failed(recording_id, "The recording could not be completed.", time.monotonic())
         else:
-            self._engine.recording_finished(recording_id, finished.path, finished.duration_ms, time.monotonic())
+            self._engine.recording_finished(recording_id, duration_ms, time.monotonic())
 
     async def _speak(self, wanted: SpeechWanted) -> None:
         try:

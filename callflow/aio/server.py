@@ -141,7 +141,7 @@ class CallflowServer:
             find_application=self._find_application,
             metrics=self._metrics,
             put_record=self._put_record,
-            recorders=RecorderPool(self._config.recordings_dir),
+            recorders=RecorderPool(),
             sounds=SoundFetcher(client, spool),
             speaker=Speaker(self._config.prompts_dir, Espeak(spool), find_piper(spool) if self._config.natural_voices else None),
             spawn=self._spawn,

@@ -73,7 +73,7 @@ class CallEngine:
         self._new_uuid = new_uuid
         self._phase = Phase.NEW
         self._program = Program(self, new_uuid)
-        self.recordings = Recordings(self.emit, new_uuid, epoch_offset)
+        self.recordings = Recordings(facts, config.recordings_dir, self.emit, new_uuid, epoch_offset)
         self.streams = Streams(self.emit, new_uuid, self.view, self._program.stream_over)
         self._watch = MediaWatch()
 
@@ -182,13 +182,13 @@ class CallEngine:
         if self.recordings.close(recording_id):
             self.hang_up(EndReason.INTERNAL_ERROR, now, sentence)
 
-    def recording_finished(self, recording_id: str, path: str, duration_ms: int, now: float) -> None:
+    def recording_finished(self, recording_id: str, duration_ms: int, now: float) -> None:
         """Report a recording whose file is complete."""
         closed = self.recordings.close(recording_id)
         if closed is None:
             return
         recording = closed.complete(duration_ms)
-        for report in closed.reports(self.view(now), recording, path):
+        for report in closed.reports(self.view(now), recording):
             self.emit(WriteReport(report))
         if self._program.step:
             self._program.step.recording_over(recording, now)

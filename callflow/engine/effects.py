@@ -110,6 +110,7 @@ class StartRecording:
     """Write a file."""
 
     recording_id: str
+    path: str
     max_seconds: float
     """The file holds no more than this."""
     file_format: FileFormat

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from callflow.bxml.recording import RecordingForm
 from callflow.engine import reports
-from callflow.engine.effects import Effect, PauseRecording, ResumeRecording, StartRecording, StopRecording
-from voiceapps.rules.reports import RecordingStored, StatusEventQueued
+from callflow.engine.effects import Effect, PauseRecording, ResumeRecording, StartRecording, StopRecording, WriteReport
+from voiceapps.rules.reports import CallFacts, RecordingBegun, RecordingStored, StatusEventQueued
 from voiceapps.rules.webhook_bodies import CallView, RecordingView
 
 
@@ -23,6 +23,7 @@ class OpenRecording:
     recording_id: str
     form: RecordingForm
     """Its webhook's URL is absolute."""
+    path: str
     started_at: float
     """Epoch seconds."""
     stopped_at: float | None = None
@@ -57,9 +58,14 @@ class OpenRecording:
             name=self.form.name,
         )
 
-    def reports(self, view: CallView, recording: RecordingView, path: str) -> list[RecordingStored | StatusEventQueued]:
+    def begun(self, call: CallFacts) -> RecordingBegun:
+        """Return what the database hears of the recording as it begins."""
+        channels, name = self.form.sides.channels, self.form.name
+        return RecordingBegun(call, self.recording_id, self.path, self.started_at, channels, self.form.file_format, name)
+
+    def reports(self, view: CallView, recording: RecordingView) -> list[RecordingStored | StatusEventQueued]:
         """Return what the database hears of the complete recording."""
-        told: list[RecordingStored | StatusEventQueued] = [reports.recording_stored(view, recording, path)]
+        told: list[RecordingStored | StatusEventQueued] = [reports.recording_stored(view, recording, self.path)]
         if self.form.available is not None:
             told.append(reports.recording_available(view, recording, self.form.available))
         if self.form.transcript is not None:
@@ -68,12 +74,16 @@ class OpenRecording:
 
 
 class Recordings:
-    """The recordings of one call; `emit` queues what the shell has to do."""
+    """The recordings of one call, in its folder below `directory`; `emit` queues what the shell has to do."""
 
-    def __init__(self, emit: Callable[[Effect], None], new_uuid: Callable[[], str], epoch_offset: float) -> None:
+    def __init__(
+        self, facts: CallFacts, directory: str, emit: Callable[[Effect], None], new_uuid: Callable[[], str], epoch_offset: float
+    ) -> None:
         self._background: str | None = None
         self._emit = emit
         self._epoch_offset = epoch_offset
+        self._facts = facts
+        self._folder = f"{directory}/{facts.call_id}"
         self._new_uuid = new_uuid
         self._open: dict[str, OpenRecording] = {}
         self._wanted: tuple[RecordingForm, float] | None = None
@@ -88,8 +98,11 @@ class Recordings:
         """Start a recording and return its id: `r-`, 47 characters in all."""
         recording_id = f"r-{self._new_uuid()[:8]}-{self._new_uuid()}"
         transcription_id = f"t-{self._new_uuid()}" if form.transcript else ""
-        self._open[recording_id] = OpenRecording(recording_id, form, now + self._epoch_offset, transcription_id=transcription_id)
-        self._emit(StartRecording(recording_id, max_seconds, form.file_format, form.sides))
+        path = f"{self._folder}/{recording_id}.{form.file_format}"
+        recording = OpenRecording(recording_id, form, path, now + self._epoch_offset, transcription_id=transcription_id)
+        self._open[recording_id] = recording
+        self._emit(StartRecording(recording_id, path, max_seconds, form.file_format, form.sides))
+        self._emit(WriteReport(recording.begun(self._facts)))
         return recording_id
 
     def start_background(self, form: RecordingForm, max_seconds: float, now: float, *, answered: bool) -> None:

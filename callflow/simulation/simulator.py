@@ -227,7 +227,7 @@ class Simulation:
             self._press_after(turn, self._speak(turn))
         elif isinstance(effect, e.StopRecording):
             self._note(LineKind.RECORDED, f"{seconds:.1f} s")
-            self._engine.recording_finished(effect.recording_id, "", round(seconds * 1000), self._now)
+            self._engine.recording_finished(effect.recording_id, round(seconds * 1000), self._now)
 
     def _take_report(self, report: Report) -> None:
         match report:

@@ -53,6 +53,17 @@ def test_a_file_that_is_gone_stops_nobody(customer: ApiCustomer, objects: dict[s
     assert customer.request("DELETE", url(objects)).status_code == 204
 
 
+def test_one_that_goes_on_is_neither_deleted_nor_downloaded(customer: ApiCustomer, objects: dict[str, str]) -> None:
+    Recording.objects.update(status="processing", duration_ms=0, ended_at=None)
+    for tail in ("", "/media"):
+        answer = customer.request("DELETE", url(objects, tail))
+        assert (answer.status_code, answer.json()["description"]) == (409, f"Recording {objects['recordingId']} goes on")
+    assert file_of(objects).exists()
+    assert customer.request("GET", url(objects, "/media")).status_code == 404
+    shown = customer.request("GET", url(objects)).json()
+    assert (shown["status"], shown["mediaUrl"], shown["endTime"], shown["duration"]) == ("processing", None, None, "PT0S")
+
+
 def test_a_file_elsewhere_is_left_alone(customer: ApiCustomer, objects: dict[str, str], tmp_path: Path) -> None:
     elsewhere = tmp_path / "passwd"
     elsewhere.write_text("x")

@@ -76,6 +76,13 @@ LOST = """
 from voiceapps.models import Call, OpenCall, WebhookDelivery
 ended = list(Call.objects.values_list("state", "end_reason", "end_class"))
 result = [ended, WebhookDelivery.objects.filter(event_type="disconnect", state="delivered").count(), OpenCall.objects.count()]"""
+LEFT = """
+from datetime import timedelta
+from voiceapps.models import Recording
+from voiceapps.services import recordings
+recordings.SETTLE = timedelta(0)
+recordings.sweep()
+result = [[row.status, row.duration_ms >= 1000 and row.media_url is not None] for row in Recording.objects.all()]"""
 COUNT = int(os.environ.get("SIPURI_LOST_CALLS", "10"))
 """50 is what a thorough run asks for."""
 
@@ -101,6 +108,7 @@ async def test_the_calls_of_a_killed_node_end_and_what_was_recorded_can_be_playe
     events = backend.of("disconnect")
     assert len({event["callId"] for event in events}) == len(events) == COUNT
     assert {event["cause"] for event in events} == {"error"}
+    assert fleet.python(LEFT) == [["partial", True]] * COUNT
     for path in recorded(fleet):
         played = miniaudio.decode(path.read_bytes(), nchannels=1, sample_rate=8_000)
         assert len(played.samples) >= 8_000, path

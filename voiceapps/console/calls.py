@@ -117,5 +117,5 @@ class MediaLegAdmin(ReadOnlyAdmin):
 class RecordingAdmin(ReadOnlyAdmin):
     """The pages of recordings, with the paths of their files."""
 
-    list_display = ("started_at", "recording_id", "call", "duration_ms", "file_format", "path")
+    list_display = ("started_at", "recording_id", "call", "status", "duration_ms", "file_format", "path")
     search_fields = ("recording_id", "call__call_id")

@@ -4,10 +4,11 @@ from voiceapps.models.accounts import Account, ApiClient, ClientSecret, Idempote
 from voiceapps.models.applications import SipCredential, VoiceApplication
 from voiceapps.models.audit import AuditChain, AuditEntry
 from voiceapps.models.bans import Ban
-from voiceapps.models.calls import Call, CallEvent, MediaLeg, OpenCall, Recording
+from voiceapps.models.calls import Call, CallEvent, MediaLeg, OpenCall
 from voiceapps.models.keys import KeyCheck
 from voiceapps.models.nodes import Node
 from voiceapps.models.orders import CallOrder
+from voiceapps.models.recordings import Recording
 from voiceapps.models.records import RecordMark
 from voiceapps.models.refusals import RefusedAttempt
 from voiceapps.models.simulations import CallSimulation

@@ -1,11 +1,10 @@
-"""Calls with their SIP messages, media figures and recordings."""
+"""Calls with their SIP messages and media figures."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import ClassVar
 
-from django.conf import settings
 from django.db import models
 
 from voiceapps.choices import CallState, EndClassChoice, EndReasonChoice
@@ -13,7 +12,6 @@ from voiceapps.models.accounts import Account
 from voiceapps.models.applications import VoiceApplication
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallFacts
-from voiceapps.rules.webhook_bodies import call_url, media_url
 
 
 class Call(models.Model):
@@ -160,36 +158,3 @@ class MediaLeg(models.Model):
 
     def __str__(self) -> str:
         return f"{self.leg} media of {self.call_id}"
-
-
-class Recording(models.Model):
-    """A recording: its file, length and format."""
-
-    recording_id = models.CharField(primary_key=True, max_length=47)
-    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
-    name = models.CharField(max_length=256, blank=True, db_default="", help_text="What its verb calls it.")
-    path = models.CharField(max_length=1024, blank=True)
-    """Empty once the audio is deleted."""
-    file_format = models.CharField(max_length=4)
-    channels = models.PositiveSmallIntegerField()
-    duration_ms = models.PositiveIntegerField()
-    started_at = models.DateTimeField()
-    ended_at = models.DateTimeField()
-
-    class Meta:
-        ordering: ClassVar[list[str]] = ["-started_at"]
-
-    def __str__(self) -> str:
-        return self.recording_id
-
-    @property
-    def status(self) -> str:
-        """`complete`, as its row is written when its file is, or `deleted` once its audio is."""
-        return "complete" if self.path else "deleted"
-
-    @property
-    def media_url(self) -> str | None:
-        """The URL from which the file is downloaded; None once it is deleted."""
-        if not self.path:
-            return None
-        return media_url(call_url(settings.PUBLIC_URL, self.call.account_id, self.call_id), self.recording_id)

@@ -200,6 +200,20 @@ class StatusEventQueued:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingBegun:
+    """A recording's file is being written."""
+
+    call: CallFacts
+    recording_id: str
+    path: str
+    started_at: float
+    channels: int
+    file_format: str
+    name: str
+    """What its verb calls it."""
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingStored:
     """A recording's file is complete."""
 
@@ -256,6 +270,7 @@ Report = (
     | SourceBanned
     | WebhookFetched
     | StatusEventQueued
+    | RecordingBegun
     | RecordingStored
     | NodeBeat
 )

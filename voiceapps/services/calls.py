@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from voiceapps.choices import DOCUMENT, MEDIA, CallState
 from voiceapps.daemon.bulk import BulkInsert, BulkUpdate, fetch_prepared
-from voiceapps.models import Call, CallEvent, MediaLeg, Recording
+from voiceapps.models import Call, CallEvent, MediaLeg
 from voiceapps.rules import reports as r
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.media_figures import FIGURE_NAMES
@@ -188,24 +188,6 @@ def _notice(report: r.MediaNotice | r.CallNotice, leg: str, transport: str, sour
 def report_media(records: Sequence[r.MediaReport]) -> None:
     """Replace the figures of sides of calls."""
     _MEDIA.write([_media_row(record) for record in records])
-
-
-def store_recording(report: r.RecordingStored) -> None:
-    """Add a recording to its call."""
-    ensure(report.call)
-    Recording.objects.update_or_create(
-        recording_id=report.recording_id,
-        defaults={
-            "call_id": report.call.call_id,
-            "name": report.name,
-            "path": report.path,
-            "file_format": report.file_format,
-            "channels": report.channels,
-            "duration_ms": report.duration_ms,
-            "started_at": _when(report.started_at),
-            "ended_at": _when(report.ended_at),
-        },
-    )
 
 
 def sweep(settle_seconds: float = 0.0) -> int:

@@ -13,7 +13,7 @@ from voiceapps.daemon.ledger import Ledger
 from voiceapps.fields import field_cipher
 from voiceapps.models import RecordMark
 from voiceapps.rules import reports as r
-from voiceapps.services import bans, calls, nodes, open_calls, refusals, webhooks
+from voiceapps.services import bans, calls, nodes, open_calls, recordings, refusals, webhooks
 
 Writer = Callable[[Sequence[Any], str], object]
 """Writes reports of one kind, of the boot that is named, or of none."""
@@ -42,7 +42,8 @@ _WRITERS: dict[type, Writer] = {
     r.MediaReport: _all(calls.report_media),
     r.MediaNotice: _all(calls.note_media),
     r.CallNotice: _all(calls.note_documents),
-    r.RecordingStored: _each(calls.store_recording),
+    r.RecordingBegun: _all(recordings.begin),
+    r.RecordingStored: _all(recordings.complete),
     r.RefusalSeen: _all(refusals.add),
     r.WebhookFetched: _each(webhooks.add_fetched),
     r.StatusEventQueued: _each(webhooks.queue_status_event),

@@ -11,7 +11,6 @@ import asyncio
 import audioop
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from callflow.aio.recordings.audio_files import RATE, AudioFile, create
@@ -32,26 +31,16 @@ class RecordingFailed(Exception):
     """A recording that could not be written; the text says why in one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedRecording:
-    """The path and the length of a complete file."""
-
-    path: str
-    duration_ms: int
-
-
 class RecorderPool:
     """The thread that writes all recordings."""
 
-    def __init__(self, directory: str) -> None:
-        self._directory = Path(directory)
+    def __init__(self) -> None:
         self._pending = Budget(MAX_PENDING_BYTES)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recorder")
 
-    def start(self, call_id: str, recording_id: str, max_seconds: float, file_format: FileFormat, sides: Sides) -> Recorder:
-        """Open `<directory>/<call id>/<recording id>.<format>` and return its recorder."""
-        path = self._directory / call_id / f"{recording_id}.{file_format}"
-        return Recorder(self._thread, self._pending, path, lambda: create(path, file_format, sides.channels), sides, max_seconds)
+    def start(self, path: Path, max_seconds: float, file_format: FileFormat, sides: Sides) -> Recorder:
+        """Open a file, and the folder around it, and return its recorder."""
+        return Recorder(self._thread, self._pending, lambda: create(path, file_format, sides.channels), sides, max_seconds)
 
     async def close(self) -> None:
         """Wait until everything queued is written."""
@@ -62,14 +51,13 @@ class Recorder:
     """One recording: `hear_caller` and `hear_answer` take frames, `finish` ends it once."""
 
     def __init__(
-        self, thread: ThreadPoolExecutor, room: Budget, path: Path, new_file: Callable[[], AudioFile], sides: Sides, max_seconds: float
+        self, thread: ThreadPoolExecutor, room: Budget, new_file: Callable[[], AudioFile], sides: Sides, max_seconds: float
     ) -> None:
         self.paused = False
         self._caller, self._answer = bytearray(), bytearray()
         self._file: AudioFile | None = None
         self._left = int(max_seconds * RATE)
         self._new_file = new_file
-        self._path = path
         self._pending: list[Future[None]] = []
         self._problem: str | None = None
         self._room = room
@@ -90,15 +78,15 @@ class Recorder:
             self._answer += ulaw
             self._flush(FLUSH_BYTES)
 
-    async def finish(self) -> FinishedRecording:
-        """Complete the file; raises RecordingFailed."""
+    async def finish(self) -> int:
+        """Complete the file and return its length in milliseconds; raises RecordingFailed."""
         if self._sides is not Sides.CALLER:
             self._level()
         self._flush(1)
         await asyncio.wrap_future(self._thread.submit(self._close))
         if self._problem:
             raise RecordingFailed(self._problem)
-        return FinishedRecording(str(self._path), self._samples * 1000 // RATE)
+        return self._samples * 1000 // RATE
 
     def _level(self) -> None:
         """Make both sides equally long: what one of them lacks at the end is silence."""

@@ -84,7 +84,7 @@ def test_a_recording_in_the_background_goes_on_until_it_is_stopped() -> None:
     assert driver.count(StartRecording) == 1
     driver.wait(1)
     assert driver.count(StopRecording) == 1
-    driver.engine.recording_finished(start.recording_id, "/r.wav", 2000, driver.now)
+    driver.engine.recording_finished(start.recording_id, 2000, driver.now)
     (event,) = events(driver, "recordingAvailable")
     assert (event.url, event.body["recordingName"], event.body["channels"]) == ("https://app.example.com/a", "sale", 2)
     assert not driver.engine.ended
@@ -98,7 +98,7 @@ def test_paused_time_is_in_no_duration() -> None:
     assert driver.last(PauseRecording).recording_id == recording_id
     driver.wait(6)
     assert driver.last(ResumeRecording).recording_id == recording_id
-    driver.engine.recording_finished(recording_id, "/r.wav", 1000, driver.now)
+    driver.engine.recording_finished(recording_id, 1000, driver.now)
     driver.collect()
     (stored,) = [e.report for e in driver.seen if isinstance(e, WriteReport) and isinstance(e.report, RecordingStored)]
     assert (stored.duration_ms, stored.started_at, stored.ended_at) == (1000, EPOCH + 1, EPOCH + 7)
@@ -132,7 +132,7 @@ def test_the_end_of_the_call_ends_the_recording(hung_up: bool) -> None:
     assert driver.engine.ended
     assert driver.last(StopRecording) == StopRecording(driver.last(StartRecording).recording_id)
     assert not driver.engine.finished
-    driver.engine.recording_finished(driver.last(StopRecording).recording_id, "/r.wav", 20, driver.now)
+    driver.engine.recording_finished(driver.last(StopRecording).recording_id, 20, driver.now)
     assert len(events(driver, "recordingAvailable")) == 1
     assert driver.engine.finished
 
@@ -146,7 +146,7 @@ def test_a_recorded_answer_stands_beside_the_background() -> None:
     driver.engine.recording_failed("r-unknown", "?", driver.now)
     driver.press("#")
     assert driver.last(StopRecording).recording_id == answer.recording_id
-    driver.engine.recording_finished(answer.recording_id, "/r.wav", 20, driver.now)
+    driver.engine.recording_finished(answer.recording_id, 20, driver.now)
     assert driver.last(FetchDocument).body["recordingId"] == answer.recording_id
     driver.answer_fetch("<Response><SpeakSentence>Hi</SpeakSentence></Response>")
     driver.speak()

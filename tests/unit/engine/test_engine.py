@@ -352,5 +352,5 @@ def apply(driver: Driver, engine: CallEngine, command: str, document: str) -> No
 
 def finish_recordings(driver: Driver) -> None:
     for effect in [e for e in [*driver.seen, *driver.collect()] if isinstance(e, StopRecording)]:
-        driver.engine.recording_finished(effect.recording_id, "/r.wav", 1000, driver.now)
+        driver.engine.recording_finished(effect.recording_id, 1000, driver.now)
     driver.collect()

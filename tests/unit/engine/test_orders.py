@@ -121,7 +121,7 @@ def test_a_recorded_answer_is_completed_without_its_webhook() -> None:
     assert driver.count(PauseRecording) == 1
     driver.engine.obey(document("<Pause/>"), driver.now)
     recording_id = driver.last(StopRecording).recording_id
-    driver.engine.recording_finished(recording_id, "/r.wav", 1000, driver.now)
+    driver.engine.recording_finished(recording_id, 1000, driver.now)
     assert driver.last(FetchDocument).event_type == "initiate"
     assert not driver.engine.recordings.pause(driver.now)
 

@@ -7,9 +7,9 @@ import pytest
 from callflow.audio.silence import is_loud
 from callflow.engine.effects import FetchDocument, HangUp, SpeechWanted, StartRecording, StopRecording, WriteReport
 from mediarelay.rtp.g711 import pcm16_to_ulaw
-from tests.unit.engine.driver import EPOCH, Driver
+from tests.unit.engine.driver import EPOCH, FACTS, Driver
 from voiceapps.rules.endings import EndReason
-from voiceapps.rules.reports import RecordingStored, StatusEventQueued
+from voiceapps.rules.reports import RecordingBegun, RecordingStored, StatusEventQueued
 
 LOUD = pcm16_to_ulaw(b"\x00\x20\x00\xe0" * 80)
 QUIET = pcm16_to_ulaw(b"\x20\x00\xe0\xff" * 80)
@@ -23,7 +23,7 @@ def record(attributes: str = URLS) -> Driver:
 
 
 def finish(driver: Driver, duration_ms: int = 1500) -> None:
-    driver.engine.recording_finished(driver.last(StopRecording).recording_id, "/r.wav", duration_ms, driver.now)
+    driver.engine.recording_finished(driver.last(StopRecording).recording_id, duration_ms, driver.now)
 
 
 def reports(driver: Driver) -> list[object]:
@@ -44,6 +44,9 @@ def test_a_terminating_digit_ends_it() -> None:
     start = driver.last(StartRecording)
     assert len(start.recording_id) == 47
     assert start.recording_id.startswith("r-")
+    assert start.path == f"recordings/{FACTS.call_id}/{start.recording_id}.wav"
+    (begun,) = [effect.report for effect in driver.seen if isinstance(effect, WriteReport) and isinstance(effect.report, RecordingBegun)]
+    assert (begun.recording_id, begun.path, begun.started_at, begun.channels) == (start.recording_id, start.path, EPOCH, 1)
     assert start.max_seconds == 60.0
     driver.press("1")
     assert driver.count(StopRecording) == 0
@@ -68,7 +71,8 @@ def test_the_file_and_the_event_are_reported() -> None:
     finish(driver)
     stored, queued = reports(driver)
     assert isinstance(stored, RecordingStored)
-    assert (stored.path, stored.started_at, stored.ended_at, stored.channels) == ("/r.wav", EPOCH, EPOCH + 1.5, 1)
+    assert stored.path == driver.last(StartRecording).path
+    assert (stored.started_at, stored.ended_at, stored.channels) == (EPOCH, EPOCH + 1.5, 1)
     assert isinstance(queued, StatusEventQueued)
     assert (queued.url, queued.method, queued.username) == ("https://app.example.com/a", "GET", "u")
     assert (queued.body["status"], queued.body["tag"]) == ("complete", "t")

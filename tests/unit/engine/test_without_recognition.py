@@ -60,7 +60,7 @@ def test_a_recording_that_is_to_be_written_down_says_that_it_was_not(verb: str) 
         driver.wait(60)
     else:
         driver.wait(1)
-    driver.engine.recording_finished(recording_id, "/r.wav", 2_000, driver.now)
+    driver.engine.recording_finished(recording_id, 2_000, driver.now)
     (event,) = events(driver, "transcriptionAvailable")
     assert (event.url, event.method, event.username) == ("https://app.example.com/t", "GET", "u")
     transcription = event.body["transcription"]
@@ -80,7 +80,7 @@ def test_without_a_wish_or_a_url_nobody_is_told(attributes: str) -> None:
     driver = Driver()
     driver.run(f"<StartRecording {attributes}/><Pause/>")
     driver.wait(1)
-    driver.engine.recording_finished(driver.last(StartRecording).recording_id, "/r.wav", 1_000, driver.now)
+    driver.engine.recording_finished(driver.last(StartRecording).recording_id, 1_000, driver.now)
     assert events(driver, "transcriptionAvailable") == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -13,10 +14,13 @@ from rest_framework.response import Response
 
 from voiceapps.api.callcontrol.base import CallControlViewSet, SpanQuery, not_found
 from voiceapps.api.openapi import operation
+from voiceapps.api.wire.errors import Problem, ProblemError
 from voiceapps.api.wire.forms import Duration, TextOrNull, Time, parameters
 from voiceapps.api.wire.ranges import answer_file
+from voiceapps.choices import RecordingStatus
 from voiceapps.models import Recording
 from voiceapps.services import recordings
+from voiceapps.services.recordings import UnfinishedError
 
 TAG = "Recordings"
 MAX_LISTED = 1000
@@ -59,15 +63,13 @@ class RecordingData(serializers.Serializer[Any]):
     to = serializers.CharField(source="call.to_uri")
     locals()["from"] = serializers.CharField(source="call.from_uri")  # a keyword
     direction = serializers.ChoiceField(["inbound"], source="call.direction")
-    duration = Duration(source="duration_ms", help_text="ISO 8601.")
+    duration = Duration(source="duration_ms", help_text="ISO 8601; `PT0S` while it goes on.")
     channels = serializers.IntegerField()
     startTime = Time(source="started_at")
-    endTime = Time(source="ended_at")
+    endTime = Time(source="ended_at", allow_null=True, help_text="Null while it goes on.")
     fileFormat = serializers.CharField(source="file_format")
-    status = serializers.ChoiceField(
-        [("complete", "complete"), ("deleted", "deleted")], help_text="A recording is listed once its file is complete."
-    )
-    mediaUrl = serializers.CharField(source="media_url", allow_null=True, help_text="Null once the audio is deleted.")
+    status = serializers.ChoiceField(RecordingStatus.choices)
+    mediaUrl = serializers.CharField(source="media_url", allow_null=True, help_text="Null unless there is audio to download.")
     recordingName = TextOrNull(source="name")
     transcription = serializers.DictField(allow_null=True, help_text="Always null: recordings are not transcribed.")
 
@@ -145,12 +147,12 @@ class CallRecordingViewSet(RecordingViewSet):
         "deleteCallRecording",
         tag=TAG,
         answers={204: None},
-        errors=(401, 403, 404, 429),
+        errors=(401, 403, 404, 409, 429),
         shape="call control",
     )
     def destroy(self, _request: Request, account_id: str, call_id: str, recording_id: str) -> Response:
         """Delete a recording, its audio and what is known of it."""
-        recordings.delete(self.recording(), actor=self.actor)
+        self._delete(recordings.delete)
         return Response(status=204)
 
     @operation(
@@ -164,7 +166,7 @@ class CallRecordingViewSet(RecordingViewSet):
     def media(self, request: Request, account_id: str, call_id: str, recording_id: str) -> HttpResponseBase:
         """Download a recording, or one range of its bytes."""
         recording = self.recording()
-        path = recordings.file_of(recording)
+        path = recordings.file_of(recording) if recording.is_playable else None
         if path is None or not path.is_file():
             raise not_found("Recording", recording_id)
         return answer_file(request, path, tag=f'"{recording_id}"', media_type=MEDIA_TYPES[recording.file_format])
@@ -173,11 +175,18 @@ class CallRecordingViewSet(RecordingViewSet):
         "deleteCallRecordingMedia",
         tag=TAG,
         answers={204: None},
-        errors=(401, 403, 404, 429),
+        errors=(401, 403, 404, 409, 429),
         shape="call control",
     )
     @media.mapping.delete  # type: ignore[untyped-decorator]  # DRF's stubs say nothing of it
     def delete_media(self, _request: Request, account_id: str, call_id: str, recording_id: str) -> Response:
         """Delete the audio of a recording; what is known of it stays, with the status `deleted`."""
-        recordings.delete_media(self.recording(), actor=self.actor)
+        self._delete(recordings.delete_media)
         return Response(status=204)
+
+    def _delete(self, delete: Callable[..., None]) -> None:
+        recording = self.recording()
+        try:
+            delete(recording, actor=self.actor)
+        except UnfinishedError:
+            raise ProblemError(Problem(409, f"Recording {recording.recording_id} goes on")) from None

@@ -1,0 +1,50 @@
+"""Recordings of calls."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+from voiceapps.choices import RecordingStatus
+from voiceapps.models.calls import Call
+from voiceapps.rules.webhook_bodies import call_url, media_url
+
+
+class Recording(models.Model):
+    """A recording, from its beginning on: its file, length and format."""
+
+    recording_id = models.CharField(primary_key=True, max_length=47)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
+    status = models.CharField(max_length=10, choices=RecordingStatus, default=RecordingStatus.COMPLETE)
+    name = models.CharField(max_length=256, blank=True, db_default="", help_text="What its verb calls it.")
+    path = models.CharField(max_length=1024, blank=True)
+    """Empty once the audio is deleted."""
+    file_format = models.CharField(max_length=4)
+    channels = models.PositiveSmallIntegerField()
+    duration_ms = models.PositiveIntegerField(default=0)
+    """0 until its file is complete."""
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-started_at"]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["started_at"], name="open_recording", condition=models.Q(status=RecordingStatus.PROCESSING))
+        ]
+
+    def __str__(self) -> str:
+        return self.recording_id
+
+    @property
+    def is_playable(self) -> bool:
+        """True if there is a file that nobody writes any more."""
+        return self.status in (RecordingStatus.COMPLETE, RecordingStatus.PARTIAL)
+
+    @property
+    def media_url(self) -> str | None:
+        """The URL from which the file is downloaded; None where there is nothing to download."""
+        if not self.is_playable:
+            return None
+        return media_url(call_url(settings.PUBLIC_URL, self.call.account_id, self.call_id), self.recording_id)

@@ -1,0 +1,13 @@
+"""How long the files of recordings are, as the call flow writes them: 16-bit wav at 8 kHz, mp3 at a constant bit rate."""
+
+from __future__ import annotations
+
+OCTETS_PER_SECOND = {"wav": 16_000, "mp3": 4_000}
+"""Of each channel."""
+WAV_HEADER_OCTETS = 44
+
+
+def duration_ms(octets: int, file_format: str, channels: int) -> int:
+    """Return the milliseconds of audio in a file of so many octets that was not completed."""
+    header = WAV_HEADER_OCTETS if file_format == "wav" else 0
+    return max(0, octets - header) * 1000 // (OCTETS_PER_SECOND[file_format] * channels)
