@@ -212,7 +212,8 @@ async def test_an_empty_mp3_is_a_file_too(tmp_path: Path) -> None:
 def test_what_a_killed_process_leaves_can_be_played(tmp_path: Path, file_format: FileFormat, channels: int) -> None:
     path = tmp_path / f"r.{file_format}"
     file = create(path, file_format, channels)
-    second = tone(8_000, 1.0) if channels == 1 else b"".join(tone(8_000, 1.0)[at : at + 2] * 2 for at in range(0, 16_000, 2))
+    mono = tone(8_000, 1.0)
+    second = b"".join(mono[at : at + 2] * channels for at in range(0, len(mono), 2))
     for _ in range(3):
         file.write(second)
     left = path.read_bytes()
