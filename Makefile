@@ -68,6 +68,7 @@ unit: .venv/dev
 
 daemons: .venv/dev
 	@deploy/need-packages $(PEERS)
+	@command -v npm >/dev/null || deploy/need-packages nodejs npm
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder tests/integration tests/browser
 
 CORPUS ?= ../shared/conformance

@@ -19,6 +19,7 @@ from bandwidth.exceptions import ApiException
 from callflow.aio.phone import Phone, PhoneCall
 from tests.support.backend import TestBackend
 from tests.support.fleet import ACCOUNT, CLIENT, SECRET, Fleet
+from tests.support.node_sdk import drive
 from tests.support.postgres_server import PostgresServer
 from tests.support.redis_server import RedisServer
 
@@ -118,6 +119,16 @@ async def test_the_vendors_client_runs_its_operations_against_a_call(fleet: Flee
     assert caught.value.status == 409
     statistics = await asyncio.to_thread(bandwidth.StatisticsApi(sdk).get_statistics, ACCOUNT)
     assert statistics.current_call_queue_size == 0
+
+
+async def test_the_vendors_node_client_runs_them_too(fleet: Fleet, backend: TestBackend) -> None:
+    async with calling(fleet, backend) as (call, call_id):
+        seen = await asyncio.to_thread(drive, "live.mjs", f"{fleet.http}/api/v2", ACCOUNT, call_id, CLIENT, SECRET)
+        assert await call.wait_ended(5) == "remote"
+    assert (seen["bxml"], seen["states"], seen["state"], seen["ended"]) == (204, [200, 200], "answered", 200)
+    assert seen["statistics"] == {"currentCallQueueSize": 0, "maxCallQueueSize": 2_147_483_647}
+    assert (seen["recording"]["recordingName"], seen["recording"]["fileFormat"], seen["audio"]) == ("node", "wav", "RIFF")
+    assert (seen["again"], seen["withoutAudio"], seen["deleted"], seen["gone"]) == (409, 204, 204, 404)
 
 
 async def test_an_order_for_a_node_that_stands_still_is_taken_back(make_fleet: Callable[..., Fleet], backend: TestBackend) -> None:
