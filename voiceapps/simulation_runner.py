@@ -5,10 +5,8 @@ A task only wakes it. A backend that hangs costs a place of its own account, and
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
-from functools import partial
 from uuid import UUID
 
 import structlog
@@ -18,14 +16,14 @@ from prometheus_client import CollectorRegistry
 
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.daemon.outbound import WebhookClient
-from voiceapps.loop_thread import RETRY_SECONDS, LoopThread, Work
+from voiceapps.loop_thread import LoopThread
 from voiceapps.rules.call_simulation import SimulatedCall
 from voiceapps.services import webhooks
 from voiceapps.services.trials import simulations
 from voiceapps.services.trials.simulations import DEADLINE_SECONDS, Planned
+from voiceapps.table_work import TableWork
 
 PLACES = 8
-MAX_TRIES = 30
 FAILED = "It could not be simulated: a fault of this system, which is in its log."
 
 log = structlog.get_logger(__name__)
@@ -34,57 +32,29 @@ Simulate = Callable[[Planned, WebhookClient, float], Awaitable[SimulatedCall]]
 """Runs a call until its end or the deadline, in seconds; what `CALL_SIMULATION` names."""
 
 
-class SimulationRunner(Work):
-    """Runs what waits, whenever it is woken, until it is closed."""
+class SimulationRunner(TableWork[UUID, Planned, SimulatedCall]):
+    """Runs the simulated calls that wait."""
 
     def __init__(self, simulate: Callable[[Planned], Awaitable[SimulatedCall]], database: DatabaseExecutor) -> None:
-        super().__init__()
+        super().__init__(PLACES)
         self._simulate = simulate
         self._database = database
-        self._running: dict[UUID, asyncio.Task[None]] = {}
 
-    async def run(self) -> None:
-        """Run what waits until it is closed, and leave to others what has not ended."""
-        await super().run()
-        await self._give_back()
+    async def _claim(self, places: int) -> dict[UUID, Planned]:
+        return {planned.simulation_id: planned for planned in await self._database.write(simulations.claim, places)}
 
-    def _is_over(self) -> bool:
-        return True
-
-    async def _look(self) -> None:
-        while not self._is_closing and (places := PLACES - len(self._running)):
-            claimed = await self._database.write(simulations.claim, places)
-            if not claimed:
-                return
-            for planned in claimed:
-                task = asyncio.create_task(self._run(planned))
-                self._running[planned.simulation_id] = task
-                task.add_done_callback(partial(self._on_done, planned.simulation_id))
-
-    async def _run(self, planned: Planned) -> None:
+    async def _carry_out(self, job: Planned) -> SimulatedCall:
         try:
-            call = await self._simulate(planned)
+            return await self._simulate(job)
         except Exception:  # noqa: BLE001  # whatever it is, the customer waits for an end
-            log.exception("simulation_failed", simulation=str(planned.simulation_id))
-            call = SimulatedCall((), FAILED)
-        for _ in range(MAX_TRIES):
-            try:
-                return await self._database.write(simulations.store, planned.simulation_id, call)
-            except Exception as error:  # noqa: BLE001  # while the database is away; the sweep ends what is never stored
-                log.warning("simulation_waits", error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(RETRY_SECONDS)
+            log.exception("simulation_failed", simulation=str(job.simulation_id))
+            return SimulatedCall((), FAILED)
 
-    async def _give_back(self) -> None:
-        tasks = dict(self._running)
-        for task in tasks.values():
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks.values())
-            await self._database.write(simulations.give_back, tuple(tasks))
+    async def _store(self, key: UUID, result: SimulatedCall) -> None:
+        await self._database.write(simulations.store, key, result)
 
-    def _on_done(self, number: UUID, _task: asyncio.Task[None]) -> None:
-        del self._running[number]
-        self._woken.set()
+    async def _give_back(self, keys: Collection[UUID]) -> None:
+        await self._database.write(simulations.give_back, keys)
 
 
 @asynccontextmanager

@@ -12,8 +12,7 @@ from django.db import OperationalError
 from prometheus_client import CollectorRegistry
 
 from tests.unit.engine.driver import FACTS
-from voiceapps import loop_thread
-from voiceapps import simulation_runner as module
+from voiceapps import loop_thread, table_work
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.rules.call_simulation import Script, SimulatedCall
 from voiceapps.selectors import CallApplication
@@ -61,7 +60,7 @@ async def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     table = Table()
     for name in ("claim", "store", "give_back"):
         monkeypatch.setattr(simulations, name, getattr(table, name))
-    for place in (module, loop_thread):
+    for place in (table_work, loop_thread):
         monkeypatch.setattr(place, "RETRY_SECONDS", 0)
     return table
 
