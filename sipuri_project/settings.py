@@ -140,9 +140,11 @@ SPEECH = e.choice("SIPURI_SPEECH", "auto", ("auto", "espeak"))
 JOURNAL_DIR = VAR_DIR / "journals"
 NODE_NAME = e.text("SIPURI_NODE_NAME", socket.gethostname())
 
-# The control plane knows nothing of the call flow; these name what judges documents, and what runs them, as a call would.
+# The control plane knows nothing of the call flow; these name what judges documents, what runs them, as a call would, and what
+# writes recordings down.
 DOCUMENT_CHECK = "callflow.bxml.lint.check"
 CALL_SIMULATION = "sipuri_project.simulations.simulate"
+TRANSCRIPTION = "sipuri_project.transcriptions.transcribe"
 
 INSTALLED_APPS = [
     "unfold",
@@ -272,6 +274,8 @@ CELERY_BEAT_SCHEDULE = {
     "shorten-waits": {"task": "voiceapps.tasks.shorten_waits", "schedule": 60.0},
     "run-simulations": {"task": "voiceapps.tasks.run_simulations", "schedule": 10.0},
     "sweep-simulations": {"task": "voiceapps.tasks.sweep_simulations", "schedule": 60.0},
+    "run-transcriptions": {"task": "voiceapps.tasks.run_transcriptions", "schedule": 10.0},
+    "sweep-transcriptions": {"task": "voiceapps.tasks.sweep_transcriptions", "schedule": 60.0},
     "sweep-failing-hosts": {"task": "voiceapps.tasks.sweep_failing_hosts", "schedule": 3600.0},
     "beat": {"task": "voiceapps.tasks.beat", "schedule": 5.0},
     "beat-webhooks": {"task": "voiceapps.tasks.beat_webhooks", "schedule": 5.0},

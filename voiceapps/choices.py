@@ -54,6 +54,18 @@ class RecordingStatus(TextChoices):
     DELETED = "deleted", "deleted"
 
 
+class TranscriptionStatus(TextChoices):
+    """What has become of a recording's transcription, in the words of its webhook."""
+
+    NONE = "none", "none: it waits"
+    PROCESSING = "processing", "processing"
+    AVAILABLE = "available", "available"
+    ERROR = "error", "error"
+    TIMEOUT = "timeout", "timeout"
+    TOO_BIG = "file-size-too-big", "file-size-too-big"
+    TOO_SMALL = "file-size-too-small", "file-size-too-small"
+
+
 class DeliveryState(TextChoices):
     """The state of a webhook delivery."""
 

@@ -11,12 +11,13 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from voiceapps import simulation_runner, transcription_runner
 from voiceapps.courier import courier
 from voiceapps.rules.reports import NodeBeat, Role
 from voiceapps.services import call_orders, calls, clients, idempotency, leases, nodes, recordings, refusals
 from voiceapps.services.delivery import failing_hosts, waits
+from voiceapps.services.transcriptions import claims
 from voiceapps.services.trials import simulations
-from voiceapps.simulation_runner import runner
 
 LEASED_PART = 0.9
 """Of a task's period: the schedule that has the lease comes a little late or early."""
@@ -57,13 +58,25 @@ def beat_webhooks() -> None:
 @shared_task
 def run_simulations() -> None:
     """Have the simulated calls that wait run; it returns at once."""
-    runner.wake()
+    simulation_runner.runner.wake()
 
 
 @_periodic
 def sweep_simulations() -> None:
     """Give up the simulated calls whose worker has ended, and delete old ones."""
     simulations.sweep()
+
+
+@shared_task
+def run_transcriptions() -> None:
+    """Have the recordings that wait written down; it returns at once."""
+    transcription_runner.runner.wake()
+
+
+@_periodic
+def sweep_transcriptions() -> None:
+    """Give back the transcriptions whose worker has died, and fail those that have had their tries."""
+    claims.sweep()
 
 
 @_periodic

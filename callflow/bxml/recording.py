@@ -37,14 +37,19 @@ class RecordingForm:
     file_format: FileFormat = "wav"
     sides: Sides = Sides.CALLER
     name: str = ""
+    transcribe: bool = False
+    """Whether what is said is to be written down."""
     transcript: Webhook | None = None
-    """Hears what came of writing down what was said; None if nobody wants it."""
+    """Hears what came of that; the API shows it, too."""
 
     @classmethod
     def parse(cls, reader: ElementReader) -> Self:
         """Read the attributes that all such verbs have; raises BxmlError."""
+        transcribe, transcript = reader.flag("transcribe", False), reader.webhook("transcriptionAvailable", fallback=False)
+        reader.flag("detectLanguage", False)
         return cls(
-            transcript=_read_transcript(reader),
+            transcribe=transcribe,
+            transcript=transcript if transcribe else None,
             available=reader.webhook("recordingAvailable", fallback=False),
             file_format=cast(FileFormat, reader.choice("fileFormat", "wav", FILE_FORMATS)),
             name=reader.limited("recordingName", "", MAX_RECORDING_NAME_LENGTH),
@@ -54,9 +59,3 @@ class RecordingForm:
         """Return the form with absolute URLs."""
         available, transcript = self.available and absolute(self.available), self.transcript and absolute(self.transcript)
         return replace(self, available=available, transcript=transcript)
-
-
-def _read_transcript(reader: ElementReader) -> Webhook | None:
-    webhook = reader.webhook("transcriptionAvailable", fallback=False)
-    reader.flag("detectLanguage", False)
-    return webhook if reader.flag("transcribe", False) else None

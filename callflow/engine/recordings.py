@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from callflow.bxml.recording import RecordingForm
 from callflow.engine import reports
 from callflow.engine.effects import Effect, PauseRecording, ResumeRecording, StartRecording, StopRecording, WriteReport
-from voiceapps.rules.reports import CallFacts, RecordingBegun, RecordingStored, StatusEventQueued
+from voiceapps.rules.reports import CallFacts, RecordingBegun, RecordingStored, StatusEventQueued, TranscriptionWanted
 from voiceapps.rules.webhook_bodies import CallView, RecordingView
+
+Told = RecordingStored | StatusEventQueued | TranscriptionWanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,13 @@ class OpenRecording:
         channels, name = self.form.sides.channels, self.form.name
         return RecordingBegun(call, self.recording_id, self.path, self.started_at, channels, self.form.file_format, name)
 
-    def reports(self, view: CallView, recording: RecordingView) -> list[RecordingStored | StatusEventQueued]:
+    def reports(self, view: CallView, recording: RecordingView) -> list[Told]:
         """Return what the database hears of the complete recording."""
-        told: list[RecordingStored | StatusEventQueued] = [reports.recording_stored(view, recording, self.path)]
+        told: list[Told] = [reports.recording_stored(view, recording, self.path)]
         if self.form.available is not None:
             told.append(reports.recording_available(view, recording, self.form.available))
-        if self.form.transcript is not None:
-            told.append(reports.transcription_failed(view, recording, self.transcription_id, self.form.transcript))
+        if self.form.transcribe:
+            told.append(reports.transcription_wanted(view, recording.recording_id, self.transcription_id, self.form.transcript))
         return told
 
 
@@ -97,7 +99,7 @@ class Recordings:
     def start(self, form: RecordingForm, max_seconds: float, now: float) -> str:
         """Start a recording and return its id: `r-`, 47 characters in all."""
         recording_id = f"r-{self._new_uuid()[:8]}-{self._new_uuid()}"
-        transcription_id = f"t-{self._new_uuid()}" if form.transcript else ""
+        transcription_id = f"t-{self._new_uuid()}" if form.transcribe else ""
         path = f"{self._folder}/{recording_id}.{form.file_format}"
         recording = OpenRecording(recording_id, form, path, now + self._epoch_offset, transcription_id=transcription_id)
         self._open[recording_id] = recording

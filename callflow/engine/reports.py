@@ -9,7 +9,7 @@ from callflow.engine.limits import MAX_ERROR_MESSAGE
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.masking import masked_text
-from voiceapps.rules.reports import CallEnded, CallNotice, RecordingStored, StatusEventQueued
+from voiceapps.rules.reports import CallEnded, CallNotice, RecordingStored, StatusEventQueued, TranscriptionWanted
 from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView, StreamView, TranscriptionView
 
 OTHER_FAILURE_STATUS = 500
@@ -68,10 +68,20 @@ def recording_available(view: CallView, recording: RecordingView, webhook: Webho
     return _event("recordingAvailable", view, webhook, webhook_bodies.recording_available(view, recording))
 
 
-def transcription_failed(view: CallView, recording: RecordingView, transcription_id: str, webhook: Webhook) -> StatusEventQueued:
-    """Return the event for a recording's `transcriptionAvailableUrl`: nobody here recognises speech."""
-    body = webhook_bodies.transcription_available(view, recording, transcription_id, status="error")
-    return _event("transcriptionAvailable", view, webhook, body)
+def transcription_wanted(view: CallView, recording_id: str, transcription_id: str, webhook: Webhook | None) -> TranscriptionWanted:
+    """Return the report that has a recording written down, and what came of it told to the webhook, if there is one."""
+    webhook = webhook or Webhook("")
+    return TranscriptionWanted(
+        call=view.facts,
+        recording_id=recording_id,
+        transcription_id=transcription_id,
+        at=view.at,
+        url=webhook.url,
+        method=webhook.method,
+        username=webhook.username,
+        password=webhook.password,
+        tag=view.tag,
+    )
 
 
 def transcription_rejected(view: CallView, transcription: TranscriptionView, webhook: Webhook, sentence: str) -> StatusEventQueued:

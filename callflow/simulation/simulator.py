@@ -24,7 +24,7 @@ from voiceapps.rules.call_simulation import MAX_CHARACTERS, MAX_LINES, MAX_TEXT,
 from voiceapps.rules.endings import EndClass
 from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.rules.masking import masked_url
-from voiceapps.rules.reports import CallEnded, CallFacts, CallNotice, Report, StatusEventQueued
+from voiceapps.rules.reports import CallEnded, CallFacts, CallNotice, Report, StatusEventQueued, TranscriptionWanted
 from voiceapps.rules.webhook_bodies import CallerDetails
 
 MAX_SECONDS = 36_000.0
@@ -237,6 +237,8 @@ class Simulation:
                 self._note(LineKind.NOTE, report.text)
             case StatusEventQueued():
                 self._note(LineKind.EVENT, f"{report.event_type} to {masked_url(report.url)}")
+            case TranscriptionWanted() if report.url:
+                self._note(LineKind.EVENT, f"transcriptionAvailable to {masked_url(report.url)}")
             case _:
                 pass
 

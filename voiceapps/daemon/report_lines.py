@@ -5,14 +5,15 @@ A report with a customer's password is encrypted, as it will be in the database.
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Protocol, get_args
 
 import msgspec
 
-from voiceapps.rules.reports import Report, StatusEventQueued
+from voiceapps.rules.reports import Report
 
 _KINDS: dict[str, type] = {kind.__name__: kind for kind in get_args(Report)}
-_SECRET = StatusEventQueued.__name__
+_SECRET = {name for name, kind in _KINDS.items() if "password" in {field.name for field in fields(kind)}}
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(tuple[int, str, msgspec.Raw])
 
@@ -30,10 +31,10 @@ class Cipher(Protocol):
 def to_line(number: int, report: Report, cipher: Cipher) -> bytes:
     """Return a report and its number as one line, its end included; raises ValueError for text that is no Unicode."""
     kind = type(report).__name__
-    fields = _ENCODER.encode(report)
-    if kind == _SECRET:
-        fields = b'"' + cipher.encrypt(fields) + b'"'
-    return b'[%d,"%b",%b]\n' % (number, kind.encode(), fields)
+    octets = _ENCODER.encode(report)
+    if kind in _SECRET:
+        octets = b'"' + cipher.encrypt(octets) + b'"'
+    return b'[%d,"%b",%b]\n' % (number, kind.encode(), octets)
 
 
 def octets_of(report: Report) -> int:
@@ -43,11 +44,11 @@ def octets_of(report: Report) -> int:
 
 def from_line(line: bytes, cipher: Cipher) -> tuple[int, Report]:
     """Read a line; raises ValueError if it is none, or the report of another version, or was encrypted with another key."""
-    number, kind, fields = _DECODER.decode(line)
+    number, kind, raw = _DECODER.decode(line)
     if kind not in _KINDS:
         raise ValueError(f"There is no report of the kind {kind}.")
-    octets = bytes(fields)
-    if kind == _SECRET:
+    octets = bytes(raw)
+    if kind in _SECRET:
         octets = _decrypted(octets.strip(b'"'), cipher)
     report: Report = msgspec.json.decode(octets, type=_KINDS[kind])
     return number, report

@@ -13,6 +13,7 @@ from voiceapps.models.records import RecordMark
 from voiceapps.models.refusals import RefusedAttempt
 from voiceapps.models.simulations import CallSimulation
 from voiceapps.models.tasks import TaskLease
+from voiceapps.models.transcriptions import Transcription
 from voiceapps.models.webhooks import FailingHost, WebhookAttempt, WebhookDelivery
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "RefusedAttempt",
     "SipCredential",
     "TaskLease",
+    "Transcription",
     "VoiceApplication",
     "WebhookAttempt",
     "WebhookDelivery",

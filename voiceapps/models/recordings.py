@@ -9,7 +9,7 @@ from django.db import models
 
 from voiceapps.choices import RecordingStatus
 from voiceapps.models.calls import Call
-from voiceapps.rules.webhook_bodies import call_url, media_url
+from voiceapps.rules.webhook_bodies import RecordingView, call_url, media_url
 
 
 class Recording(models.Model):
@@ -36,6 +36,19 @@ class Recording(models.Model):
 
     def __str__(self) -> str:
         return self.recording_id
+
+    def view(self) -> RecordingView:
+        """Return what webhook bodies say of it; its file must be complete."""
+        assert self.ended_at is not None  # our own rule: it ends with its file
+        return RecordingView(
+            recording_id=self.recording_id,
+            started_at=self.started_at.timestamp(),
+            ended_at=self.ended_at.timestamp(),
+            duration_ms=self.duration_ms,
+            channels=self.channels,
+            file_format=self.file_format,
+            name=self.name,
+        )
 
     @property
     def is_playable(self) -> bool:

@@ -230,6 +230,22 @@ class RecordingStored:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptionWanted:
+    """A recording, whose file is complete, is to be written down."""
+
+    call: CallFacts
+    recording_id: str
+    transcription_id: str
+    at: float
+    url: str
+    """Hears what came of it; empty if nobody does."""
+    method: str
+    username: str
+    password: str
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeBeat:
     """A heartbeat of a process."""
 
@@ -272,6 +288,7 @@ Report = (
     | StatusEventQueued
     | RecordingBegun
     | RecordingStored
+    | TranscriptionWanted
     | NodeBeat
 )
 

@@ -162,7 +162,7 @@ def transcription_available(view: CallView, recording: RecordingView, transcript
     facts = {name: value for name, value in _recording(view, recording).items() if name != "channels"}
     transcription = {
         "id": transcription_id,
-        "url": f"{view.url}/recordings/{recording.recording_id}/transcription",
+        "url": transcription_url(view.url, recording.recording_id),
         "status": status,
         "completedTime": iso_time(view.at),
     }
@@ -197,6 +197,11 @@ def call_url(public_url: str, account_id: str, call_id: str) -> str:
 def media_url(call_url: str, recording_id: str) -> str:
     """Return the URL from which a recording of the call is downloaded."""
     return f"{call_url}/recordings/{recording_id}/media"
+
+
+def transcription_url(call_url: str, recording_id: str) -> str:
+    """Return the URL at which the transcription of a recording of the call is."""
+    return f"{call_url}/recordings/{recording_id}/transcription"
 
 
 def iso_time(seconds: float) -> str:

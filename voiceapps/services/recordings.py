@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from voiceapps.choices import CallState, RecordingStatus
 from voiceapps.daemon.bulk import BulkInsert
-from voiceapps.models import Recording
+from voiceapps.models import Recording, Transcription
 from voiceapps.rules import recording_files
 from voiceapps.rules import reports as r
 from voiceapps.services import audit
@@ -59,7 +59,7 @@ def sweep() -> int:
 
 
 def delete(recording: Recording, *, actor: Actor) -> None:
-    """Delete a recording with all that is known of it; raises UnfinishedError, and OSError if its file stays."""
+    """Delete a recording with its transcription and all that is known of it; raises UnfinishedError, and OSError if its file stays."""
     _delete_file(recording)
     with transaction.atomic():
         _record(recording, "recording.delete", actor)
@@ -73,6 +73,8 @@ def delete_media(recording: Recording, *, actor: Actor) -> None:
         recording.status, recording.path = RecordingStatus.DELETED, ""
         with transaction.atomic():
             _record(recording, "recording.delete_media", actor)
+            # What was written down stays; what is not yet will never be.
+            Transcription.objects.filter(recording=recording, status__in=Transcription.OPEN).delete()
             recording.save(update_fields=["status", "path"])
 
 

@@ -14,6 +14,7 @@ from voiceapps.fields import field_cipher
 from voiceapps.models import RecordMark
 from voiceapps.rules import reports as r
 from voiceapps.services import bans, calls, nodes, open_calls, recordings, refusals, webhooks
+from voiceapps.services.transcriptions import orders
 
 Writer = Callable[[Sequence[Any], str], object]
 """Writes reports of one kind, of the boot that is named, or of none."""
@@ -44,6 +45,7 @@ _WRITERS: dict[type, Writer] = {
     r.CallNotice: _all(calls.note_documents),
     r.RecordingBegun: _all(recordings.begin),
     r.RecordingStored: _all(recordings.complete),
+    r.TranscriptionWanted: _all(orders.order_reported),
     r.RefusalSeen: _all(refusals.add),
     r.WebhookFetched: _each(webhooks.add_fetched),
     r.StatusEventQueued: _each(webhooks.queue_status_event),

@@ -19,7 +19,7 @@ from django.utils import timezone
 from voiceapps import fields
 from voiceapps.choices import DeliveryState
 from voiceapps.daemon.outbound import WebhookClient
-from voiceapps.models import Call, VoiceApplication, WebhookAttempt, WebhookDelivery
+from voiceapps.models import Call, Transcription, VoiceApplication, WebhookAttempt, WebhookDelivery
 from voiceapps.models.applications import URL_LENGTH
 from voiceapps.models.webhooks import HOST_LENGTH
 from voiceapps.rules import webhook_bodies
@@ -66,7 +66,7 @@ def _queue_disconnect(call: Call, sealed_password: str) -> None:
             account_id=call.account_id,
             call=call,
             event_type="disconnect",
-            **_place(application.status_url),
+            **place(application.status_url),
             method=application.status_method,
             username=application.callback_username,
             password=fields.copied(sealed_password),
@@ -74,6 +74,31 @@ def _queue_disconnect(call: Call, sealed_password: str) -> None:
             created_at=timezone.now(),
         )
     )
+
+
+def queue_transcription(transcription_id: str) -> None:
+    """Queue the webhook that says what came of a transcription, if somebody is to hear it; its secrets are handed on as they are stored."""
+    rows = Transcription.objects.select_related("recording__call").defer(*Transcription.SECRETS, "clips")
+    rows = rows.annotate(sealed_target=fields.stored("callback_target"), sealed_password=fields.stored("callback_password"))
+    row = rows.get(pk=transcription_id)
+    if not row.callback_url:
+        return
+    delivery = WebhookDelivery(
+        account_id=row.account_id,
+        call=row.recording.call,
+        event_type="transcriptionAvailable",
+        url=row.callback_url,
+        host=host_of(row.callback_url)[:HOST_LENGTH],
+        method=row.callback_method,
+        username=row.callback_username,
+        password=fields.copied(row.sealed_password or ""),
+        body=_transcription_body(row),
+        created_at=timezone.now(),
+    )
+    _queue(delivery)
+    if row.sealed_target:
+        # An INSERT returns this column, as it has a default, and would open it.
+        WebhookDelivery.objects.filter(pk=delivery.pk).update(target=fields.copied(row.sealed_target))
 
 
 def queue_status_event(report: StatusEventQueued) -> None:
@@ -85,7 +110,7 @@ def queue_status_event(report: StatusEventQueued) -> None:
             account_id=report.call.account_id,
             call_id=report.call.call_id,
             event_type=report.event_type,
-            **_place(report.url),
+            **place(report.url),
             method=report.method,
             username=report.username,
             password=report.password,
@@ -123,6 +148,12 @@ def add_fetched(report: WebhookFetched) -> None:
     )
 
 
+def place(url: str) -> dict[str, str]:
+    """Return the columns of a delivery that hold its URL."""
+    shown = masked_url(url)
+    return {"url": shown[:URL_LENGTH], "target": "" if shown == url else url, "host": host_of(url)[:HOST_LENGTH]}
+
+
 @transaction.atomic
 def replay(delivery_id: UUID, *, actor: Actor) -> None:
     """Send a delivery again, now and with all its retries, under its old message id.
@@ -157,12 +188,6 @@ def _queue(delivery: WebhookDelivery) -> None:
     delivery.save(force_insert=True)
 
 
-def _place(url: str) -> dict[str, str]:
-    """Return the columns of a delivery that hold its URL."""
-    shown = masked_url(url)
-    return {"url": shown[:URL_LENGTH], "target": "" if shown == url else url, "host": host_of(url)[:HOST_LENGTH]}
-
-
 def _start_task() -> None:
     current_app.send_task("voiceapps.tasks.send_webhooks", retry=False)
 
@@ -172,11 +197,16 @@ _announcer = Announcer(_start_task)
 
 def _disconnect_body(call: Call) -> webhook_bodies.Payload:
     assert call.ended_at is not None  # noqa: S101  # our own rule: the body is written when the call has ended
-    view = webhook_bodies.CallView(
-        facts=call.facts(),
-        public_url=settings.PUBLIC_URL,
-        at=call.ended_at.timestamp(),
-        answered_at=call.answered_at.timestamp() if call.answered_at else None,
-        tag=call.tag,
-    )
+    view = _view(call, call.ended_at, call.tag)
     return webhook_bodies.disconnect(view, cause=call.cause, error_message=call.error_message or None, error_id=call.error_id or None)
+
+
+def _transcription_body(row: Transcription) -> webhook_bodies.Payload:
+    assert row.ended_at is not None  # noqa: S101  # likewise: it is written when the transcription has ended
+    view = _view(row.recording.call, row.ended_at, row.tag)
+    return webhook_bodies.transcription_available(view, row.recording.view(), row.transcription_id, status=row.status)
+
+
+def _view(call: Call, at: datetime, tag: str) -> webhook_bodies.CallView:
+    answered_at = call.answered_at.timestamp() if call.answered_at else None
+    return webhook_bodies.CallView(call.facts(), settings.PUBLIC_URL, at.timestamp(), answered_at, tag)

@@ -122,6 +122,12 @@ def test_what_goes_on_behind_the_verbs_is_told() -> None:
     ]
 
 
+def test_who_would_hear_of_a_transcription_is_named() -> None:
+    recording = "<StartRecording transcribe='true'{}/><Pause/><StopRecording/>"
+    documents = {"start": recording.format(" transcriptionAvailableUrl='/t?k=1'") + recording.format("")}
+    assert told(simulated({}, documents), "event") == [(1.0, "event", "transcriptionAvailable to https://app.example.com/t?k=***")]
+
+
 VERBS = st.sampled_from(
     [
         MENU,

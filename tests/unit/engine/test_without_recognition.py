@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-from bandwidth.models import TranscriptionAvailableCallback
-
-from callflow.engine.effects import FetchDocument, SpeechWanted, StartRecording, StopPlaying, WriteReport
+from callflow.engine.effects import FetchDocument, SpeechWanted, StopPlaying, WriteReport
 from tests.unit.engine.driver import EPOCH, Driver
 from voiceapps.rules.reports import CallNotice, Report, StatusEventQueued
 from voiceapps.rules.webhook_bodies import iso_time
@@ -48,40 +45,6 @@ def test_a_gather_of_words_or_digits_takes_digits() -> None:
     driver.press("7")
     assert driver.last(FetchDocument).body["digits"] == "7"
     assert events(driver, "dtmf") == []
-
-
-@pytest.mark.parametrize("verb", ["Record", "StartRecording"])
-def test_a_recording_that_is_to_be_written_down_says_that_it_was_not(verb: str) -> None:
-    driver = Driver()
-    wish = "transcribe='True' detectLanguage='true' transcriptionAvailableUrl='/t' transcriptionAvailableMethod='GET'"
-    driver.run(f"<{verb} {wish} username='u' tag='x'/><Pause/>")
-    recording_id = driver.last(StartRecording).recording_id
-    if verb == "Record":
-        driver.wait(60)
-    else:
-        driver.wait(1)
-    driver.engine.recording_finished(recording_id, 2_000, driver.now)
-    (event,) = events(driver, "transcriptionAvailable")
-    assert (event.url, event.method, event.username) == ("https://app.example.com/t", "GET", "u")
-    transcription = event.body["transcription"]
-    assert isinstance(transcription, dict)
-    assert (transcription["status"], len(transcription["id"]), transcription["id"][:2]) == ("error", 38, "t-")
-    assert transcription["url"].endswith(f"/recordings/{recording_id}/transcription")
-    model = TranscriptionAvailableCallback.from_dict(dict(event.body))
-    assert model is not None
-    assert model.additional_properties == {}
-    assert (model.recording_id, model.tag, model.duration) == (recording_id, "x", "PT2S")
-
-
-@pytest.mark.parametrize(
-    "attributes", ["transcriptionAvailableUrl='/t'", "transcribe='false' transcriptionAvailableUrl='/t'", "transcribe='true'"]
-)
-def test_without_a_wish_or_a_url_nobody_is_told(attributes: str) -> None:
-    driver = Driver()
-    driver.run(f"<StartRecording {attributes}/><Pause/>")
-    driver.wait(1)
-    driver.engine.recording_finished(driver.last(StartRecording).recording_id, 1_000, driver.now)
-    assert events(driver, "transcriptionAvailable") == []
 
 
 def test_a_transcription_is_rejected_and_the_document_goes_on() -> None:

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voiceapps.daemon.report_lines import from_line, to_line
-from voiceapps.rules.reports import CallFacts, LadderMessage, Report, StatusEventQueued
+from voiceapps.rules.reports import CallFacts, LadderMessage, Report, StatusEventQueued, TranscriptionWanted
 
 CIPHER = Fernet(Fernet.generate_key())
 CALL = CallFacts("c-1", "app", "9900000", "a@b", "sip:a@b", "sip:c@d", "203.0.113.9", 5060, None, 1.5)
 EVENT = StatusEventQueued(CALL, "gather", 1.0, "https://a.example/", "POST", "user", "pass-word", {"eventType": "gather", "n": [1, None]})
+WANTED = TranscriptionWanted(CALL, "r-1", "t-1", 1.0, "https://a.example/", "POST", "user", "pass-word", "")
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
@@ -42,11 +43,12 @@ def test_a_line_holds_the_whole_report(kind: type) -> None:
     check()
 
 
-def test_a_password_is_not_on_the_disk_in_clear() -> None:
-    line = to_line(1, EVENT, CIPHER)
+@pytest.mark.parametrize("report", [EVENT, WANTED], ids=lambda report: type(report).__name__)
+def test_a_password_is_not_on_the_disk_in_clear(report: Report) -> None:
+    line = to_line(1, report, CIPHER)
     assert b"pass-word" not in line
     assert b"a.example" not in line
-    assert from_line(line, CIPHER) == (1, EVENT)
+    assert from_line(line, CIPHER) == (1, report)
 
 
 @pytest.mark.parametrize(

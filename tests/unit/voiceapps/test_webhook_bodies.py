@@ -23,6 +23,7 @@ BODIES: list[tuple[webhook_bodies.Payload, Any]] = [
     (webhook_bodies.gather(VIEW, "12", "#"), vendor.GatherCallback),
     (webhook_bodies.record_complete(VIEW, RECORDING), vendor.RecordingCompleteCallback),
     (webhook_bodies.recording_available(VIEW, RECORDING), vendor.RecordingAvailableCallback),
+    (webhook_bodies.transcription_available(VIEW, RECORDING, "t-" + "0" * 36, status="available"), vendor.TranscriptionAvailableCallback),
     (webhook_bodies.disconnect(EARLY, cause="cancel"), vendor.DisconnectCallback),
     (webhook_bodies.disconnect(VIEW, cause="error", error_message="No.", error_id="e"), vendor.DisconnectCallback),
 ]

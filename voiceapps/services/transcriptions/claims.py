@@ -1,0 +1,118 @@
+"""Transcriptions at work: accounts take turns, what came of a claim is stored once, and one whose worker died is given back once.
+
+What a worker has begun is in the row. A worker that comes too late, as its row was given back, deleted or ordered anew, changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.db import transaction
+from django.db.models import Count, F, Max
+from django.utils import timezone
+
+from voiceapps.choices import TranscriptionStatus
+from voiceapps.models import Account, Transcription
+from voiceapps.rules.transcripts import Transcript
+from voiceapps.services import recordings, webhooks
+
+MAX_RUNNING = 2
+"""Of one account."""
+MAX_TRIES = 2
+MAX_LOOKED_AT = 500
+"""Accounts that one claim looks at."""
+SWEPT_AT_ONCE = 1_000
+BASE_SECONDS = 60.0
+GRACE = timedelta(seconds=60)
+"""How long a worker may take to store what came of it, before it is taken for dead."""
+REMEMBERED = timedelta(hours=1)
+"""An account that had no turn for so long comes first."""
+
+Outcome = Transcript | TranscriptionStatus
+"""What was understood, or why nothing was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A recording to be written down now."""
+
+    transcription_id: str
+    path: Path
+    seconds: float
+    """How long that may take."""
+
+
+def claim() -> Planned | None:
+    """Claim the transcription whose turn it is; None where none waits for which there is a place."""
+    while (row := _begin_next()) is not None:
+        path = recordings.file_of(row.recording)
+        if path is not None:
+            return Planned(row.transcription_id, path, _seconds(row))
+        store(row.transcription_id, TranscriptionStatus.ERROR)
+    return None
+
+
+def give_back(transcription_ids: Iterable[str]) -> None:
+    """Have transcriptions that were claimed made by another process; that counts as no try."""
+    running = Transcription.objects.filter(pk__in=list(transcription_ids), status=TranscriptionStatus.PROCESSING)
+    running.update(status=TranscriptionStatus.NONE, began_at=None, lost_at=None, tries=F("tries") - 1)
+
+
+def store(transcription_id: str, outcome: Outcome) -> None:
+    """Store what came of a transcription, and have it told, unless it has ended, waits again or is gone."""
+    status, clips = (TranscriptionStatus.AVAILABLE, str(outcome.kept())) if isinstance(outcome, Transcript) else (outcome, "")
+    running = Transcription.objects.filter(pk=transcription_id, status=TranscriptionStatus.PROCESSING)
+    with transaction.atomic():
+        if running.update(status=status, clips=clips, ended_at=timezone.now(), lost_at=None):
+            webhooks.queue_transcription(transcription_id)
+
+
+def sweep() -> None:
+    """Give back the transcriptions whose worker has died, and fail those that have had their tries."""
+    lost = Transcription.objects.filter(status=TranscriptionStatus.PROCESSING, lost_at__lt=timezone.now())
+    lost.filter(tries__lt=MAX_TRIES).update(status=TranscriptionStatus.NONE, began_at=None, lost_at=None)
+    for transcription_id in list(lost.values_list("pk", flat=True)[:SWEPT_AT_ONCE]):
+        store(transcription_id, TranscriptionStatus.ERROR)
+
+
+def _begin_next() -> Transcription | None:
+    return next((row for account_id in _turns() if (row := _begin(account_id)) is not None), None)
+
+
+def _turns() -> list[str]:
+    """Return the accounts for which something waits, the one that has waited longest for a turn first."""
+    running = Transcription.objects.filter(status=TranscriptionStatus.PROCESSING).order_by().values("account").annotate(number=Count("pk"))
+    full = [one["account"] for one in running if one["number"] >= MAX_RUNNING]
+    waiting = Transcription.objects.filter(status=TranscriptionStatus.NONE).exclude(account__in=full).order_by()
+    accounts = list(waiting.values_list("account", flat=True).distinct()[:MAX_LOOKED_AT])
+    begun = Transcription.objects.filter(account__in=accounts, began_at__gte=timezone.now() - REMEMBERED).order_by()
+    last: dict[str, datetime] = dict(begun.values_list("account").annotate(Max("began_at")))
+    return sorted(accounts, key=lambda account: last[account].timestamp() if account in last else 0.0)
+
+
+def _begin(account_id: str) -> Transcription | None:
+    """Mark the oldest transcription of an account as begun and return it; None where none waits, or too many run."""
+    with transaction.atomic():
+        # Two workers that claim for one account are counted one after the other.
+        Account.objects.select_for_update(no_key=True).get(pk=account_id)
+        rows = Transcription.objects.filter(account=account_id)
+        if rows.filter(status=TranscriptionStatus.PROCESSING).count() >= MAX_RUNNING:
+            return None
+        waiting = rows.filter(status=TranscriptionStatus.NONE).select_related("recording").defer(*Transcription.SECRETS, "clips")
+        row = waiting.order_by("ordered_at", "pk").first()
+        return row if row is not None and _turn(row, timezone.now()) else None
+
+
+def _turn(row: Transcription, now: datetime) -> bool:
+    """Mark a transcription as begun; False if it is gone by now."""
+    lost_at = now + timedelta(seconds=_seconds(row)) + GRACE
+    waiting = Transcription.objects.filter(pk=row.pk, status=TranscriptionStatus.NONE)
+    return bool(waiting.update(status=TranscriptionStatus.PROCESSING, began_at=now, lost_at=lost_at, tries=F("tries") + 1))
+
+
+def _seconds(row: Transcription) -> float:
+    return BASE_SECONDS + 2 * row.recording.duration_ms / 1000
