@@ -35,6 +35,7 @@ MODELS = (
     "node",
     "recording",
     "refusedattempt",
+    "transcription",
     "voiceapplication",
     "webhookdelivery",
 )

@@ -1,4 +1,4 @@
-"""Calls: their SIP messages, media figures, webhooks and recordings."""
+"""Calls: their SIP messages, media figures and webhooks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.utils.http import content_disposition_header
 from unfold.decorators import display
 
 from voiceapps.console.base import ReadOnlyAdmin
-from voiceapps.models import Call, CallEvent, MediaLeg, Recording, VoiceApplication
+from voiceapps.models import Call, CallEvent, MediaLeg, VoiceApplication
 from voiceapps.rules import pcap
 from voiceapps.selectors import call_messages, call_report
 
@@ -111,11 +111,3 @@ class MediaLegAdmin(ReadOnlyAdmin):
         "advertised",
     )
     search_fields = ("call_id",)
-
-
-@admin.register(Recording)
-class RecordingAdmin(ReadOnlyAdmin):
-    """The pages of recordings, with the paths of their files."""
-
-    list_display = ("started_at", "recording_id", "call", "status", "duration_ms", "file_format", "path")
-    search_fields = ("recording_id", "call__call_id")

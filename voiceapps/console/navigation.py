@@ -13,6 +13,7 @@ _GROUPS = {
         ("Webhooks", "webhook", "webhookdelivery"),
         ("Failing hosts", "link_off", "failinghost"),
         ("Recordings", "graphic_eq", "recording"),
+        ("Transcriptions", "notes", "transcription"),
         ("Simulated calls", "science", "callsimulation"),
     ),
     "Customers": (("Applications", "apps", "voiceapplication"), ("Accounts", "business", "account"), ("API clients", "key", "apiclient")),
