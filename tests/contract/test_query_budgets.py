@@ -11,7 +11,17 @@ from django.test.utils import CaptureQueriesContext
 from tests.support.api import ApiCustomer
 from tests.support.objects import one_of_each
 from tests.support.operations import OPERATIONS, Operation, send
-from voiceapps.models import AuditEntry, Call, CallSimulation, ClientSecret, Recording, RefusedAttempt, VoiceApplication, WebhookDelivery
+from voiceapps.models import (
+    AuditEntry,
+    Call,
+    CallSimulation,
+    ClientSecret,
+    Recording,
+    RefusedAttempt,
+    Transcription,
+    VoiceApplication,
+    WebhookDelivery,
+)
 from voiceapps.services import audit
 from voiceapps.services.audit import Actor
 
@@ -37,8 +47,12 @@ BUDGETS: dict[str, int] = {
     "listCallRecordings": 3,
     "getCallRecording": 3,
     "downloadCallRecording": 3,
-    "deleteCallRecording": 8,
-    "deleteCallRecordingMedia": 8,
+    "deleteCallRecording": 9,
+    "deleteCallRecordingMedia": 9,
+    "getRecordingTranscription": 3,
+    # The recording, twice, and the transcription that is replaced.
+    "transcribeCallRecording": 11,
+    "deleteRecordingTranscription": 8,
     "listAccountCallRecordings": 3,
     "listAuditEntries": 3,
     "listVoiceApplications": 3,
@@ -102,6 +116,7 @@ def multiply(objects: dict[str, str]) -> None:
     for number in range(ROWS):
         recording.pk = f"r-{number}"
         Recording.objects.bulk_create([recording])
+        Transcription.objects.create(transcription_id=f"t-{number}", recording_id=recording.pk, account=account, ordered_at=call.started_at)
         WebhookDelivery.objects.create(
             account=account, call=calls[number], event_type="x", url="x", method="POST", body={}, created_at=delivery.created_at
         )

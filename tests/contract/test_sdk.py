@@ -7,12 +7,14 @@ from typing import Any
 
 import bandwidth
 import pytest
-from bandwidth.exceptions import BadRequestException, ForbiddenException, NotFoundException, UnauthorizedException
-from bandwidth.models import CallDirectionEnum
+from bandwidth.exceptions import BadRequestException, ConflictException, ForbiddenException, NotFoundException, UnauthorizedException
+from bandwidth.models import CallDirectionEnum, TranscribeRecording
 from pytest_django.live_server_helper import LiveServer
 
 from tests.support.api import ApiCustomer
 from tests.support.calls import AUDIO, STARTED, end, place, record
+from voiceapps.rules.transcripts import Clip, Transcript
+from voiceapps.services.transcriptions import claims
 
 NOBODY = "c-00000000-00000000-0000-4000-8000-00000000dead"
 
@@ -138,3 +140,24 @@ def test_download_call_recording(recordings: Any, customer: ApiCustomer) -> None
     with pytest.raises(NotFoundException) as caught:
         recordings.download_call_recording(customer.account_id, call.call_id, "r-nothing")
     assert caught.value.data.description == "Recording r-nothing not found"
+
+
+def test_transcribe_call_recording_and_read_and_delete_what_came_of_it(recordings: Any, customer: ApiCustomer) -> None:
+    call = place(customer.account_id)
+    path = customer.account_id, call.call_id, record(call)
+    order = TranscribeRecording(callback_url="https://a.example/written", username="u", password="p", tag="t", callback_timeout=5.5)
+    recordings.transcribe_call_recording(*path, order)
+    with pytest.raises(ConflictException) as caught:
+        recordings.transcribe_call_recording(*path, TranscribeRecording())
+    assert "is being transcribed" in caught.value.body
+    planned = claims.claim()
+    assert planned is not None
+    claims.store(planned.transcription_id, Transcript((Clip(0, "yes", 0.5, 0.25, 1.0),)))
+    assert recordings.get_call_recording(*path).transcription.status == "available"
+    said = recordings.get_recording_transcription(*path)
+    (speech,), (clip,) = said.transcripts, said.clips
+    assert (speech.text, speech.confidence, clip.text, clip.start_time_seconds, clip.end_time_seconds) == ("yes", 0.5, "yes", 0.25, 1.0)
+    assert said.additional_properties == speech.additional_properties == clip.additional_properties == {}
+    recordings.delete_recording_transcription(*path)
+    with pytest.raises(NotFoundException):
+        recordings.get_recording_transcription(*path)

@@ -18,11 +18,13 @@ from voiceapps.models import (
     ClientSecret,
     OpenCall,
     Recording,
+    Transcription,
     VoiceApplication,
     WebhookAttempt,
     WebhookDelivery,
 )
 from voiceapps.rules.call_simulation import Line, LineKind, Script, SimulatedCall
+from voiceapps.rules.transcripts import Clip, Transcript
 from voiceapps.services import clients
 from voiceapps.services.audit import Actor
 from voiceapps.services.trials import simulations
@@ -31,15 +33,17 @@ SECRET = "a-second-secret-of-enough-length"
 
 
 def one_of_each(customer: ApiCustomer) -> dict[str, str]:
-    """Create an application, a call with recording and delivery, and a second API client of the customer's account."""
+    """Create an application, a call with recording, transcription and delivery, and a second API client of the customer's account."""
     application_id = customer.create(inboundSipCallsEnabled=True, passwordAuthEnabled=True)["applicationId"]
     call = _call(customer.account_id, application_id)
     _hold(call)
+    recording_id = _recording(call)
+    _transcription(recording_id, customer.account_id)
     return {
         "accountId": customer.account_id,
         "applicationId": application_id,
         "callId": call.call_id,
-        "recordingId": _recording(call),
+        "recordingId": recording_id,
         "deliveryId": _delivery(call),
         "simulationId": _simulation(application_id),
         **_client(customer),
@@ -84,6 +88,21 @@ def _recording(call: Call) -> str:
         ended_at=started + timedelta(seconds=2),
     )
     return row.recording_id
+
+
+def _transcription(recording_id: str, account_id: str) -> None:
+    said = Transcript((Clip(0, "please call me back", 0.75, 0.25, 1.5),))
+    ended = datetime(2026, 11, 1, 12, 0, 8, tzinfo=UTC)
+    Transcription.objects.create(
+        transcription_id=f"t-{uuid.uuid4()}",
+        recording_id=recording_id,
+        account_id=account_id,
+        status="available",
+        clips=str(said),
+        ordered_at=ended,
+        began_at=ended,
+        ended_at=ended,
+    )
 
 
 def _delivery(call: Call) -> str:

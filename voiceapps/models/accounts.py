@@ -20,7 +20,7 @@ SCOPES: dict[str, str] = {
     "calls:read": "Read calls and webhook deliveries",
     "calls:write": "Replay webhook deliveries",
     "recordings:read": "Read and download recordings",
-    "recordings:write": "Delete recordings",
+    "recordings:write": "Delete recordings, have them transcribed",
     "admin": "Manage the account's API credentials and read its audit trail",
 }
 

@@ -12,8 +12,12 @@ from voiceapps.api.access.authentication import BASIC_CHALLENGE, BasicAuthentica
 from voiceapps.api.base import AccountViewSet
 from voiceapps.api.openapi import FLAT_TYPES
 from voiceapps.api.wire.errors import Problem, ProblemError
+from voiceapps.api.wire.forms import StrictText
+from voiceapps.choices import CallbackMethod
+from voiceapps.models.applications import CREDENTIAL_LENGTH
 
 CALLS_TAG = "Calls"
+MAX_TAG = 4096
 MAX_URI = 1024
 
 
@@ -42,6 +46,16 @@ class CallControlViewSet(AccountViewSet):
     def get_authenticate_header(self, _request: Request) -> str:
         """Return both challenges: DRF asks the first way of authentication only."""
         return BASIC_CHALLENGE
+
+
+def callback_method() -> serializers.ChoiceField:
+    """Return the field of a webhook's method."""
+    return serializers.ChoiceField(CallbackMethod.choices, default=CallbackMethod.POST.value)
+
+
+def credential(**options: Any) -> StrictText:
+    """Return a field of a webhook's user name or password."""
+    return StrictText(max_length=CREDENTIAL_LENGTH, required=False, allow_blank=True, trim_whitespace=False, **options)
 
 
 def not_found(kind: str, name: str) -> ProblemError:

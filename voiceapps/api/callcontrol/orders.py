@@ -9,17 +9,15 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from voiceapps.api.callcontrol.base import CALLS_TAG, CallControlViewSet, not_found
+from voiceapps.api.callcontrol.base import CALLS_TAG, MAX_TAG, CallControlViewSet, callback_method, credential, not_found
 from voiceapps.api.openapi import operation
 from voiceapps.api.wire.errors import Problem, ProblemError
 from voiceapps.api.wire.forms import CallbackUrl, StrictInput, StrictText, valid
-from voiceapps.choices import CallbackMethod, CallState
-from voiceapps.models.applications import CREDENTIAL_LENGTH
+from voiceapps.choices import CallState
 from voiceapps.rules.call_orders import OrderKind
 from voiceapps.services import call_orders
 from voiceapps.services.call_orders import CallOverError, NodeSilentError, NotRecordingError
 
-MAX_TAG = 4096
 CHANGE_ERRORS = (400, 401, 403, 404, 409, 415, 429)
 
 UPDATE_EXAMPLE: dict[str, object] = {
@@ -30,26 +28,18 @@ UPDATE_EXAMPLE: dict[str, object] = {
 }
 
 
-def _method(**options: Any) -> serializers.ChoiceField:
-    return serializers.ChoiceField(CallbackMethod.choices, default=CallbackMethod.POST.value, **options)
-
-
-def _credential(**options: Any) -> StrictText:
-    return StrictText(max_length=CREDENTIAL_LENGTH, required=False, allow_blank=True, trim_whitespace=False, **options)
-
-
 class UpdateCallInput(StrictInput):
     """Take where the call goes on, or its end; methods may be there in either case, as the vendor's SDK always sends them."""
 
     state = serializers.ChoiceField(["active", "completed"], default="active")
     redirectUrl = CallbackUrl(required=False, help_text="Required unless the call is to be completed.")
-    redirectMethod = _method()
+    redirectMethod = callback_method()
     redirectFallbackUrl = CallbackUrl(required=False)
-    redirectFallbackMethod = _method()
-    username = _credential()
-    password = _credential(write_only=True)
-    fallbackUsername = _credential()
-    fallbackPassword = _credential(write_only=True)
+    redirectFallbackMethod = callback_method()
+    username = credential()
+    password = credential(write_only=True)
+    fallbackUsername = credential()
+    fallbackPassword = credential(write_only=True)
     tag = StrictText(max_length=MAX_TAG, required=False, allow_blank=True, trim_whitespace=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

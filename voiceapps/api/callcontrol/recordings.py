@@ -18,7 +18,7 @@ from voiceapps.api.wire.errors import Problem, ProblemError
 from voiceapps.api.wire.forms import Duration, TextOrNull, Time, parameters
 from voiceapps.api.wire.ranges import answer_file
 from voiceapps.choices import RecordingStatus
-from voiceapps.models import Recording
+from voiceapps.models import Recording, Transcription
 from voiceapps.services import recordings
 from voiceapps.services.recordings import UnfinishedError
 
@@ -43,7 +43,13 @@ EXAMPLE: dict[str, object] = {
     "mediaUrl": "https://voice.example.com/api/v2/accounts/9900000/calls/c-2f9d1b6a-7c1e4d5f-0a3b-4c6d-9e8f-1a2b3c4d5e6f"
     "/recordings/r-5b1e0c7d-9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d/media",
     "recordingName": None,
-    "transcription": None,
+    "transcription": {
+        "id": "t-3f1c2b4e-5d6a-4b7c-8d9e-0f1a2b3c4d5e",
+        "status": "available",
+        "completedTime": "2026-11-22T18:04:35.020Z",
+        "url": "https://voice.example.com/api/v2/accounts/9900000/calls/c-2f9d1b6a-7c1e4d5f-0a3b-4c6d-9e8f-1a2b3c4d5e6f"
+        "/recordings/r-5b1e0c7d-9a8b7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d/transcription",
+    },
 }
 
 
@@ -51,6 +57,17 @@ class RecordingQuery(SpanQuery):
     """The filters of an account's recordings; the times are those of the recordings."""
 
     maxStartTime = serializers.DateTimeField(required=False, help_text="Started before then.")
+
+
+class TranscriptionData(serializers.Serializer[Any]):
+    """What is known of a transcription."""
+
+    id = serializers.CharField(source="transcription_id")
+    status = serializers.CharField(
+        help_text="`none` while it waits, `processing`, then `available`, `error`, `timeout`, `file-size-too-big` or `file-size-too-small`."
+    )
+    completedTime = Time(source="ended_at", allow_null=True, help_text="Null until it has ended.")
+    url = serializers.CharField()
 
 
 class RecordingData(serializers.Serializer[Any]):
@@ -71,7 +88,7 @@ class RecordingData(serializers.Serializer[Any]):
     status = serializers.ChoiceField(RecordingStatus.choices)
     mediaUrl = serializers.CharField(source="media_url", allow_null=True, help_text="Null unless there is audio to download.")
     recordingName = TextOrNull(source="name")
-    transcription = serializers.DictField(allow_null=True, help_text="Always null: recordings are not transcribed.")
+    transcription = TranscriptionData(allow_null=True)
 
 
 class RecordingViewSet(CallControlViewSet):
@@ -80,8 +97,9 @@ class RecordingViewSet(CallControlViewSet):
     scopes: ClassVar[dict[str, str]] = {"GET": "recordings:read", "DELETE": "recordings:write"}
 
     def recordings(self, **conditions: Any) -> QuerySet[Recording]:
-        """Return recordings of the account with their calls."""
-        return Recording.objects.filter(call__account_id=self.kwargs["account_id"], **conditions).select_related("call")
+        """Return recordings of the account with their calls and transcriptions."""
+        rows = Recording.objects.filter(call__account_id=self.kwargs["account_id"], **conditions)
+        return rows.select_related("call", "transcription").defer(*Transcription.JOINED_UNREAD)
 
     def recording(self) -> Recording:
         """Return the recording in the path; raises ProblemError 404."""
