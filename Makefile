@@ -21,7 +21,7 @@ PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-mo
 
 .DEFAULT_GOAL := help
 .PHONY: help chaos soak demo up quick test format lint types layers pure unit daemons conformance peers simulate soak-media fuzz fuzz-media fuzz-api \
-	bench-api bench-flood bench-media bench-signalling bench-strangers openapi clean
+	bench-api bench-flood bench-media bench-signalling bench-strangers bench-voice openapi clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -125,6 +125,10 @@ bench-strangers: .venv/dev  ## what 15,000 strangers cost an SQLite database (tw
 bench-signalling: .venv/dev  ## calls beside Kamailio, rtpengine and PostgreSQL (a quarter of an hour)
 	@deploy/need-packages sip-tester postgresql kamailio kamailio-postgres-modules rtpengine-daemon
 	@$(BIN)/python -m bench.signalling
+
+bench-voice: .venv/dev  ## calls that play, record, stream and are encrypted, beside baresip (twenty minutes)
+	@deploy/need-packages baresip
+	@$(BIN)/python -m bench.voice
 
 openapi: .venv/dev  ## write openapi.json anew
 	$(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn --file openapi.json

@@ -24,6 +24,7 @@ from pathlib import Path
 from bench.flood.calls import Calls
 from bench.flood.daemons import Daemons, daemons
 from bench.machine import machine
+from bench.program import say
 from bench.signalling.processes import Program
 from tests.support.fleet import ROOT
 
@@ -147,11 +148,6 @@ def _shares(flood: Flood) -> Iterator[tuple[str, list[str]]]:
     for kind in ("INVITE", "OPTIONS"):
         for number in range(flood.senders):
             yield kind, flood.sources()[number :: flood.senders]
-
-
-def say(text: str) -> None:
-    """Print progress for the person who waits, or print the result."""
-    print(text, flush=True)  # noqa: T201  # this program's output
 
 
 def main() -> None:

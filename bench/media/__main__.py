@@ -16,7 +16,6 @@ import os
 import resource
 import signal
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -31,6 +30,7 @@ from bench.media.figures import Limit, Turn, common_rate
 from bench.media.measure import Bench, Lossy, Plan, Rounds, Start
 from bench.media.namespaces import NetworkError, network
 from bench.media.report import Figures, figures, ratios, table
+from bench.program import place_for_logs, say
 from bench.signalling.figures import spread
 
 RESULT = Path(__file__).parents[1] / "results" / "media.json"
@@ -103,11 +103,6 @@ def options(arguments: Sequence[str] | None = None) -> Options:
     return Options(given.rate or (8_000 if given.quick else math.inf), plan, modes, given.workers, given.quick, given.logs)
 
 
-def say(text: str) -> None:
-    """Print progress for the person who waits, or print a result."""
-    print(text, flush=True)  # noqa: T201  # this program's output
-
-
 def end(*_: object) -> NoReturn:
     """Remove what was made, and ignore a second signal meanwhile."""
     for number in ENDING:
@@ -126,7 +121,7 @@ def main() -> None:
     allow_files(FILES_EACH * calls + MORE_FILES)
     try:
         with ExitStack() as running:
-            directory = place_for_logs(running, asked.logs)
+            directory = place_for_logs(running, asked.logs, "media-")
             running.enter_context(network())
             bench = Bench(running.enter_context(ends()))
             starts = {name: partial(CARRIERS[name], directory, asked.workers) for name in asked.modes}
@@ -142,14 +137,6 @@ def allow_files(count: int) -> None:
     if hard < count:
         sys.exit(f"The relays need {count} open files; 'ulimit -Hn' allows {hard}.")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def place_for_logs(running: ExitStack, kept: Path | None) -> Path:
-    """Return a new directory; it is removed when the run ends, unless it is inside the one to keep."""
-    if kept is None:
-        return Path(running.enter_context(tempfile.TemporaryDirectory(prefix="sipuri-bench-")))
-    kept.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="media-", dir=kept))
 
 
 def compare(bench: Bench, starts: Mapping[str, Start], limits: Mapping[str, Limit], asked: Options) -> Comparison:

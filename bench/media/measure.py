@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from bench.child import Child
 from bench.media.carriers import FLOWS_PER_CALL, PLAIN, Carrier, Plain
 from bench.media.cpu import read_cpu
-from bench.media.ends import End, Ends
+from bench.media.ends import Ends
 from bench.media.figures import Limit, Run, Turn
 from bench.media.pacing import Delivery
 from bench.signalling.figures import knee_search
@@ -142,7 +143,7 @@ class Bench:
         deaf = {name: self._heard(end, calls).count(0) for name, end in both.items()}
         return ", ".join(f"the {name} hears nothing on {count} of {calls} calls" for name, count in deaf.items() if count)
 
-    def _heard(self, end: End, calls: int) -> list[int]:
+    def _heard(self, end: Child, calls: int) -> list[int]:
         """Return how many packets wait in each call."""
         end.ask("receive", calls=calls)
         end.tell("delays")

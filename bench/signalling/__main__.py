@@ -12,12 +12,12 @@ import os
 import signal
 import statistics
 import sys
-import tempfile
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.machine import machine
+from bench.program import place_for_logs, say
 from bench.signalling.checks import check
 from bench.signalling.figures import spread
 from bench.signalling.kamailio import kamailio
@@ -87,17 +87,12 @@ def options() -> Options:
     return Options(**vars(given))
 
 
-def say(text: str) -> None:
-    """Print progress for the person who waits, or print a result."""
-    print(text, flush=True)  # noqa: T201  # this program's output
-
-
 def main() -> None:
     """Start everything, measure, end everything, print."""
     asked = options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     with ExitStack() as running:
-        directory = place_for_logs(running, asked.logs)
+        directory = place_for_logs(running, asked.logs, "run-")
         postgres = running.enter_context(Postgres())
         our_side = running.enter_context(ours(postgres, directory / "ours", profile_dir=asked.profile_dir))
         stacks: list[Stack] = [our_side]
@@ -106,14 +101,6 @@ def main() -> None:
         bench = Bench(stacks, postgres, Load(directory))
         sides = measure(bench, our_side, asked)
     result(sides, asked)
-
-
-def place_for_logs(running: ExitStack, kept: Path | None) -> Path:
-    """Return a new directory; it is removed when the run ends, unless it is inside the one to keep."""
-    if kept is None:
-        return Path(running.enter_context(tempfile.TemporaryDirectory(prefix="sipuri-bench-")))
-    kept.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix="run-", dir=kept))
 
 
 def measure(bench: Bench, our_side: Ours, asked: Options) -> dict[str, Side]:

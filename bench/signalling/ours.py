@@ -43,7 +43,7 @@ class Daemons(Fleet):
         command = ["manage.py", f"run{role}", "--metrics-port", str(self.metrics[role]), "--drain-seconds", "3"]
         with (self.state / f"{role}.log").open("ab") as log:
             self.processes[role] = subprocess.Popen(
-                [sys.executable, *profile, *command], cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
+                [*self.prefix, sys.executable, *profile, *command], cwd=ROOT, env=self.env, stdout=log, stderr=log, start_new_session=True
             )
 
     def spawn_all(self) -> None:

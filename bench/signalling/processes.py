@@ -69,14 +69,22 @@ def memory_mib(pids: Iterable[int]) -> float:
     return sum(map(_memory_kib, pids)) / 1024
 
 
+def resident_kib(pid: int) -> int:
+    """Return the resident memory of a process in KiB, shared pages included; 0 if it has ended."""
+    return _read_kib(pid, "status", "VmRSS:") or 0
+
+
 def _memory_kib(pid: int) -> int:
-    for name, field in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
-        try:
-            lines = (PROC / str(pid) / name).read_text().splitlines()
-        except OSError:
-            continue
-        return next((int(line.split()[1]) for line in lines if line.startswith(field)), 0)
-    return 0
+    return _read_kib(pid, "smaps_rollup", "Pss:") or resident_kib(pid)
+
+
+def _read_kib(pid: int, name: str, field: str) -> int | None:
+    """Return one field of a file in /proc, None if it may not be read or the process has ended."""
+    try:
+        lines = (PROC / str(pid) / name).read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith(field)), None)
 
 
 class Program:
