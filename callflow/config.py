@@ -30,6 +30,8 @@ class CallflowConfig:
     """Where sounds lie that are too long for memory, in files without names."""
     natural_voices: bool = False
     """Whether piper speaks where it is installed."""
+    recognition: bool = False
+    """Whether speech is recognised where that is installed."""
     session_expires: int = 1800
     max_calls: int = 500
 

@@ -143,6 +143,7 @@ def callflow_config() -> CallflowConfig:
         invite_keys=_invite_keys(),
         spool_dir=str(settings.VAR_DIR),
         natural_voices=settings.SPEECH == "auto",
+        recognition=settings.RECOGNITION == "auto",
     )
 
 

@@ -137,6 +137,7 @@ RECORDINGS_DIR = Path(e.text("SIPURI_RECORDINGS_DIR", str(VAR_DIR / "recordings"
 CLOSED.append(close_directory("SIPURI_RECORDINGS_DIR", RECORDINGS_DIR, create=False))
 PROMPTS_DIR = VAR_DIR / "prompts"
 SPEECH = e.choice("SIPURI_SPEECH", "auto", ("auto", "espeak"))
+RECOGNITION = e.choice("SIPURI_RECOGNITION", "auto", ("auto", "off"))
 JOURNAL_DIR = VAR_DIR / "journals"
 NODE_NAME = e.text("SIPURI_NODE_NAME", socket.gethostname())
 

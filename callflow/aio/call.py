@@ -10,24 +10,31 @@ from collections.abc import Callable
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from callflow.aio.call_listening import CallListening
 from callflow.aio.call_media import CallMedia
 from callflow.aio.call_streams import CallStreams
+from callflow.aio.call_transcriptions import CallTranscriptions
 from callflow.aio.call_work import CallWork
+from callflow.aio.metrics import CallflowMetrics
 from callflow.aio.services import Services, SipSide
 from callflow.engine.call_engine import CallEngine
 from callflow.engine.effects import (
     Alert,
     Answer,
     CloseStream,
+    CloseTranscription,
     Effect,
     HangUp,
+    Listen,
     OpenStream,
+    OpenTranscription,
     PauseRecording,
     Play,
     ProbePeer,
     ResumeRecording,
     SendDigits,
     StartRecording,
+    StopListening,
     StopPlaying,
     StopRecording,
     VerbStarted,
@@ -86,12 +93,14 @@ class CallShell:
         self._facts = arrived.facts
         self._is_proven = arrived.is_proven
         self._leaving: asyncio.TimerHandle | None = None
+        self._listening = CallListening(self._engine, services, self._pump)
         self._media = CallMedia(self._engine, services, self._pump)
         self._on_finished = on_finished
         self._pumping = False
         self._services = services
         self._sip = sip
         self._streams = CallStreams(self._engine, services, self._pump)
+        self._transcriptions = CallTranscriptions(self._engine, services, self._pump)
         self._work = CallWork(self._engine, services, self._pump)
 
     def handle(self, event: SipEvent) -> None:
@@ -229,11 +238,12 @@ class CallShell:
                 self._media.carry_out(effect)
             case StartRecording() | PauseRecording() | ResumeRecording() | StopRecording():
                 self._carry_out_recording(effect)
-            case OpenStream():
-                if self._media.session:
-                    self._streams.open(effect, self._media.session)
-            case CloseStream(stream_id):
-                self._streams.close(stream_id)
+            case OpenStream() | CloseStream():
+                self._streams.carry_out(effect, self._media.session)
+            case Listen() | StopListening():
+                self._listening.carry_out(effect, self._media.session)
+            case OpenTranscription() | CloseTranscription():
+                self._transcriptions.carry_out(effect, self._media.session)
             case _:
                 self._work.start(effect)
 
@@ -301,18 +311,18 @@ class CallShell:
 
     def _write(self, report: Report) -> None:
         self._services.put_record(report)
-        if isinstance(report, CallAnswered):
-            log.debug("call_answered")
-            self._services.metrics.call_answered()
-        elif isinstance(report, CallEnded):
-            self._services.metrics.call_ended(report.reason)
-            log.info(
-                "call_ended",
-                end_class=report.reason.end_class.value,
-                reason=report.reason.value,
-                status=report.sip_status,
-                error=report.error_message,
-            )
+        _tell(report, self._services.metrics)
+
+
+def _tell(report: Report, metrics: CallflowMetrics) -> None:
+    """Log and count the answer and the end of a call."""
+    if isinstance(report, CallAnswered):
+        log.debug("call_answered")
+        metrics.call_answered()
+    elif isinstance(report, CallEnded):
+        reason = report.reason
+        metrics.call_ended(reason)
+        log.info("call_ended", end_class=reason.end_class.value, reason=reason.value, status=report.sip_status, error=report.error_message)
 
 
 def _now() -> float:

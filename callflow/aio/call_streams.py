@@ -8,10 +8,11 @@ from collections.abc import Callable
 import structlog
 
 from callflow.aio.services import Services
-from callflow.aio.streams.socket import StreamEnd, StreamSocket
+from callflow.aio.streams.connection import StreamEnd
+from callflow.aio.streams.socket import StreamSocket
 from callflow.audio.session import AudioSession
 from callflow.engine.call_engine import CallEngine
-from callflow.engine.effects import OpenStream
+from callflow.engine.effects import CloseStream, OpenStream
 from voiceapps.rules.masking import masked_url
 
 log = structlog.get_logger(__name__)
@@ -26,16 +27,18 @@ class CallStreams:
         self._services = services
         self._sockets: dict[str, StreamSocket] = {}
 
-    def open(self, wanted: OpenStream, session: AudioSession) -> None:
-        """Start a stream."""
+    def carry_out(self, effect: OpenStream | CloseStream, session: AudioSession | None) -> None:
+        """Start a stream of a call's audio, or end one."""
+        match effect:
+            case OpenStream() if session is not None:
+                self._open(effect, session)
+            case CloseStream(stream_id) if stream_id in self._sockets:
+                self._sockets[stream_id].close()
+
+    def _open(self, wanted: OpenStream, session: AudioSession) -> None:
         socket = StreamSocket(wanted, self._engine.facts, session, self._services.client, self._services.metrics.stream_lost)
         self._sockets[wanted.stream_id] = socket
         self._services.spawn(self._run(wanted, socket))
-
-    def close(self, stream_id: str) -> None:
-        """End a stream."""
-        if stream_id in self._sockets:
-            self._sockets[stream_id].close()
 
     async def _run(self, wanted: OpenStream, socket: StreamSocket) -> None:
         def on_open() -> None:

@@ -25,6 +25,15 @@ class CallflowMetrics:
             "sipuri_callflow_digits_ignored", "Digits that came by another method than the caller's first", ["method"], registry=registry
         )
         self._ends = Counter("sipuri_callflow_calls_ended", "Calls by how they ended", ["class", "reason"], registry=registry)
+        self._dropped_speech = Counter(
+            "sipuri_callflow_recognition_dropped_seconds", "Audio that the recogniser was too slow for", registry=registry
+        )
+        self._refused_listenings = Counter(
+            "sipuri_callflow_recognition_refused",
+            "Listenings that did not begin, or broke off: none, busy, language, failed",
+            ["reason"],
+            registry=registry,
+        )
         self._refused_packets = Counter(
             "sipuri_callflow_srtp_refused", "Encrypted packets that were forged, damaged or repeated", registry=registry
         )
@@ -58,6 +67,10 @@ class CallflowMetrics:
         """Export how many INVITEs were refused because no proxy of ours had sealed them."""
         self._registry.register(_Refused(counts))
 
+    def listening_refused(self, reason: str) -> None:
+        """Count a listening that did not begin, or broke off: there is no recogniser, it is busy, does not know the language, or failed."""
+        self._refused_listenings.labels(reason).inc()
+
     def packets_refused(self, count: int) -> None:
         """Count the encrypted packets of a call that were forged, damaged or repeated."""
         self._refused_packets.inc(count)
@@ -65,6 +78,10 @@ class CallflowMetrics:
     def observe(self, name: str, text: str, read: Callable[[], int]) -> None:
         """Export a number that another object keeps."""
         Gauge(f"sipuri_callflow_{name}", text, registry=self._registry).set_function(read)
+
+    def speech_dropped(self, seconds: float) -> None:
+        """Count audio that the recogniser was too slow for."""
+        self._dropped_speech.inc(seconds)
 
     def stream_lost(self, reason: str) -> None:
         """Count a frame that a slow far end did not get, audio without room, a flood that was held up, or a message that makes no sense."""

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from callflow.aio.call import CallShell
 from callflow.aio.metrics import CallflowMetrics
+from callflow.aio.recognition.recogniser import find_recogniser
 from callflow.aio.recordings.recorder import RecorderPool
 from callflow.aio.services import FindApplication, Services, SipSide
 from callflow.aio.sip_endpoint import SipEndpoint
@@ -80,6 +81,8 @@ class CallflowServer:
         self._metrics.count_refused(agent.gate.refused)
         self._services = self._make_services(self._new_client())
         self._spawn(self._services.speaker.warm())
+        if self._services.recogniser is not None:
+            self._services.recogniser.keep_warm()
 
     def ready(self) -> bool:
         """Return whether new calls are accepted."""
@@ -127,6 +130,8 @@ class CallflowServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._services.sounds.close()
         await self._services.speaker.close()
+        if self._services.recogniser is not None:
+            await self._services.recogniser.close()
         await self._services.recorders.close()
         await self._services.client.close()
         self._sip_endpoint.close()
@@ -135,12 +140,15 @@ class CallflowServer:
         spool = Spool(self._config.spool_dir)
         self._metrics.observe("sound_memory_octets", "Octets of sounds in memory", lambda: spool.memory.held)
         self._metrics.observe("sound_disk_octets", "Octets of sounds on the disk", lambda: spool.disk.held)
+        recogniser = find_recogniser() if self._config.recognition else None
+        self._metrics.observe("listening", "Callers that the recogniser listens to", lambda: 0 if recogniser is None else len(recogniser))
         return Services(
             config=self._config,
             client=client,
             find_application=self._find_application,
             metrics=self._metrics,
             put_record=self._put_record,
+            recogniser=recogniser,
             recorders=RecorderPool(),
             sounds=SoundFetcher(client, spool),
             speaker=Speaker(self._config.prompts_dir, Espeak(spool), find_piper(spool) if self._config.natural_voices else None),

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from callflow.aio.metrics import CallflowMetrics
+from callflow.aio.recognition.recogniser import Recogniser
 from callflow.aio.recordings.recorder import RecorderPool
 from callflow.aio.sounds.fetcher import SoundFetcher
 from callflow.aio.sounds.speech import Speaker
@@ -27,6 +28,8 @@ class Services:
     """Returns None if the application is gone or cannot be read."""
     metrics: CallflowMetrics
     put_record: Callable[[Report], None]
+    recogniser: Recogniser | None
+    """None where the extra `asr` is not installed, or not wanted."""
     recorders: RecorderPool
     sounds: SoundFetcher
     speaker: Speaker

@@ -11,6 +11,12 @@ MAX_GATHER_VERBS = 20
 MAX_GATHER_PROMPTS = 20
 MAX_GATHER_DIGITS = 50
 MAX_TERMINATING_DIGITS = 16
+# Ours: a grammar of more phrases, or of longer ones, is a text that is better heard without one.
+MAX_GATHER_HINTS = 100
+MAX_GATHER_HINT_LENGTH = 100
+# Ours: as long as names of languages get (RFC 5646 section 4.4.1).
+MAX_LANGUAGE_LENGTH = 35
+MAX_SPEECH_TIMEOUT_SECONDS = 60.0
 MAX_PAUSE_SECONDS = 86_400.0
 # Ours: longer than any voice or locale is called.
 MAX_VOICE_NAME_LENGTH = 64

@@ -38,12 +38,14 @@ from callflow.audio.octets import Octets
 from callflow.config import Application, CallflowConfig
 from callflow.engine import reports
 from callflow.engine.effects import ApplicationWanted, Effect, HangUp, ProbePeer, WriteReport
+from callflow.engine.listening import Listenings
 from callflow.engine.media_watch import MediaWatch
 from callflow.engine.orders import Order
 from callflow.engine.program import Program
 from callflow.engine.recordings import Recordings
 from callflow.engine.states import PHASES, Move, Phase
 from callflow.engine.streams import Streams
+from callflow.engine.transcriptions import Transcriptions
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.rules.reports import CallAnswered, CallFacts
@@ -73,8 +75,10 @@ class CallEngine:
         self._new_uuid = new_uuid
         self._phase = Phase.NEW
         self._program = Program(self, new_uuid)
+        self.listenings = Listenings(self.emit, self._program.new_number)
         self.recordings = Recordings(facts, config.recordings_dir, self.emit, new_uuid, epoch_offset)
         self.streams = Streams(self.emit, new_uuid, self.view, self._program.stream_over)
+        self.transcriptions = Transcriptions(self.emit, new_uuid, self.view)
         self._watch = MediaWatch()
 
     # Events and timers.
@@ -87,7 +91,7 @@ class CallEngine:
     @property
     def finished(self) -> bool:
         """True if nothing more will come of this call."""
-        return self.ended and not self.recordings and not self.streams and not self._events
+        return self.ended and not (self.recordings or self.streams or self.transcriptions or self._events)
 
     def get_timer(self) -> float | None:
         """Return when `handle_timer` is due, None for never."""
@@ -123,6 +127,7 @@ class CallEngine:
         self.emit(WriteReport(CallAnswered(self.facts, self._config.name, at + self._epoch_offset)))
         self.recordings.answered(now)
         self.streams.answered()
+        self.transcriptions.answered()
         self._program.run(now)
 
     def call_arrived(self, now: float) -> None:
@@ -195,14 +200,12 @@ class CallEngine:
 
     def sound_failed(self, number: int, reason: EndReason, sentence: str, now: float) -> None:
         """Fail the call: a sound could not be made or fetched."""
-        step = self._program.step
-        if step and step.wants_sound(number):
+        if self._program.step_wanting(number):
             self.hang_up(reason, now, sentence)
 
     def sound_ready(self, number: int, ulaw: Octets, now: float) -> None:
         """Take a sound that a verb asked for."""
-        step = self._program.step
-        if step and step.wants_sound(number):
+        if step := self._program.step_wanting(number):
             step.sound_ready(number, ulaw)
 
     def early_media_opened(self, now: float) -> None:
@@ -295,6 +298,7 @@ class CallEngine:
         self._program.stop(now)
         self.recordings.stop_background(now)
         self.streams.stop_all()
+        self.transcriptions.stop_all()
         self._watch.stop()
         self.move(Move.END)
         self.emit(WriteReport(report))

@@ -9,6 +9,7 @@ from callflow.audio.octets import Octets
 from callflow.bxml import Webhook
 from callflow.bxml.recording import FileFormat, Sides
 from callflow.bxml.verbs.streams import StartStream
+from callflow.bxml.verbs.transcription import StartTranscription
 from callflow.bxml.voices import Voice
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import Report
@@ -140,7 +141,7 @@ class StopRecording:
 
 @dataclass(frozen=True, slots=True)
 class OpenStream:
-    """Connect to a WebSocket; answered by `stream_opened`, and by `stream_over` when it has failed or ended."""
+    """Connect to a WebSocket; answered by `opened`, and by `over` when it has failed or ended."""
 
     stream_id: str
     name: str
@@ -149,9 +150,42 @@ class OpenStream:
 
 @dataclass(frozen=True, slots=True)
 class CloseStream:
-    """Close a WebSocket; answered by `stream_over`."""
+    """Close a WebSocket; answered by `over`."""
 
     stream_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTranscription:
+    """Have tracks written down; answered by `opened`, `words_heard` and, when it has failed or ended, `over`."""
+
+    transcription_id: str
+    name: str
+    verb: StartTranscription
+
+
+@dataclass(frozen=True, slots=True)
+class CloseTranscription:
+    """End a transcription; answered by `over` when its last words are there."""
+
+    transcription_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Recognise what the caller says; answered by what `listening.py` takes, and by nothing more once StopListening has come."""
+
+    number: int
+    phrases: tuple[str, ...]
+    """What may be said; whatever it is if there are none."""
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopListening:
+    """Recognise no more."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +222,10 @@ Effect = (
     | StopRecording
     | OpenStream
     | CloseStream
+    | OpenTranscription
+    | CloseTranscription
+    | Listen
+    | StopListening
     | VerbStarted
     | WriteReport
 )

@@ -12,7 +12,13 @@ MAX_DIGIT_EVENTS = 100
 DIGIT_EVENTS_PER_SECOND = 20.0
 MAX_BACKGROUND_RECORDING_SECONDS = 86_400.0
 """How long a recording in the background may be; 16-bit samples of two channels make a wav of 2.8 GB."""
-MAX_STREAM_TRACKS = 4
-"""Tracks of all streams of one call; the figure is Bandwidth's."""
+MAX_TRACKS = 4
+"""Tracks of all streams of one call, and of all its transcriptions; the figure is Bandwidth's."""
+MAX_TRANSCRIPTION = 256 * 1024
+"""Characters of one transcription: five hours of talk. What is said after them is not kept."""
 MAX_ERROR_MESSAGE = 500
 """Characters of an error sentence in the database and in webhooks."""
+MAX_SPEAKING_SECONDS = 60.0
+"""How long a verb waits for the end of what sounds like speech, in all until words come."""
+MAX_TRANSCRIPT = 4_000
+"""Characters that one verb hears: five minutes without a pause; it ends there."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 from callflow.bxml import BxmlError, Document, Verb, Webhook, parse_document
 from callflow.bxml.registry import VERBS
 from callflow.config import Application
 from callflow.engine import reports
-from callflow.engine.effects import Answer, Effect, FetchDocument, VerbStarted, WriteReport
+from callflow.engine.call_stage import Call, CallStage
+from callflow.engine.effects import Answer, FetchDocument, VerbStarted, WriteReport
 from callflow.engine.limits import (
     BEGUN_PER_SECOND,
     DIGIT_EVENTS_PER_SECOND,
@@ -20,60 +20,26 @@ from callflow.engine.limits import (
 )
 from callflow.engine.orders import Completion, NewDocument, Order, Redirection
 from callflow.engine.rate import Rate
-from callflow.engine.recordings import Recordings
 from callflow.engine.states import Move, Phase
-from callflow.engine.step import Stage, Step
-from callflow.engine.streams import Streams
+from callflow.engine.step import Step
 from callflow.engine.urls import resolve
 from callflow.engine.verbs import STEPS
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.rules.http.target import joined
-from voiceapps.rules.webhook_bodies import CallView, Payload
+from voiceapps.rules.webhook_bodies import Payload
 
 _NAMES = {verb: name for name, verb in VERBS.items()}
 
 
-class Call(Protocol):
-    """What a program asks of the call that runs it."""
-
-    @property
-    def answered(self) -> bool:
-        """True if the caller has acknowledged our answer."""
-
-    @property
-    def phase(self) -> Phase:
-        """What the call is doing."""
-
-    def emit(self, effect: Effect) -> None:
-        """Queue an effect for the shell."""
-
-    def hang_up(self, reason: EndReason, now: float, sentence: str | None = None) -> None:
-        """End the call; `sentence` says what went wrong."""
-
-    def move(self, move: Move) -> None:
-        """Enter the next phase."""
-
-    @property
-    def recordings(self) -> Recordings:
-        """The recordings of the call."""
-
-    @property
-    def streams(self) -> Streams:
-        """The streams of the call."""
-
-    def view(self, now: float) -> CallView:
-        """Return what webhook bodies say of the call."""
-
-
-class Program(Stage):
+class Program(CallStage):
     """One document at a time, and the verb that runs in it; offers running verbs their `Stage`."""
 
     def __init__(self, call: Call, new_uuid: Callable[[], str]) -> None:
+        super().__init__(call)
         self.tag = ""
         """What the last verb with a `tag` attribute set; later webhooks contain it."""
-        self._call = call
         self._new_uuid = new_uuid
         self._base_url = ""
         self._begun = Rate(MAX_BEGUN, BEGUN_PER_SECOND)
@@ -98,6 +64,10 @@ class Program(Stage):
     def step(self) -> Step | None:
         """The verb that runs, or None while a webhook or the ACK is awaited."""
         return self._step
+
+    def step_wanting(self, number: int) -> Step | None:
+        """Return the verb that runs if it waits for this sound."""
+        return self._step if self._step and self._step.wants_sound(number) else None
 
     def begin(self, application: Application, now: float) -> None:
         """Ask for the first document."""
@@ -170,32 +140,13 @@ class Program(Stage):
     # The stage of running verbs.
 
     @property
-    def answered(self) -> bool:
-        """True if the caller has acknowledged our answer."""
-        return self._call.answered
-
-    @property
     def is_heard(self) -> bool:
         """True if the caller hears us: the call is answered, or has early media."""
         return self._is_early or self._call.answered
 
-    @property
-    def recordings(self) -> Recordings:
-        """The recordings of the call."""
-        return self._call.recordings
-
-    @property
-    def streams(self) -> Streams:
-        """The streams of the call."""
-        return self._call.streams
-
     def absolute(self, webhook: Webhook) -> Webhook:
         """Return a webhook of the document with absolute URLs."""
         return resolve(webhook, self._base_url)
-
-    def emit(self, effect: Effect) -> None:
-        """Queue an effect for the shell."""
-        self._call.emit(effect)
 
     def fetch(self, event_type: str, webhook: Webhook, body: Payload, now: float) -> None:
         """Leave this document: send a webhook, whose answer is the next one."""
@@ -239,10 +190,6 @@ class Program(Stage):
         """Go on with the next verb."""
         self._step = None
         self.run(now)
-
-    def view(self, now: float) -> CallView:
-        """Return what webhook bodies say of the call."""
-        return self._call.view(now)
 
     @property
     def webhook_timeout(self) -> float:

@@ -9,7 +9,8 @@ from callflow.engine.limits import MAX_ERROR_MESSAGE
 from voiceapps.rules import webhook_bodies
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.masking import masked_text
-from voiceapps.rules.reports import CallEnded, CallNotice, RecordingStored, StatusEventQueued, TranscriptionWanted
+from voiceapps.rules.reports import CallEnded, CallNotice, RecordingStored, StatusEventQueued, TranscriptionWanted, TranscriptKept
+from voiceapps.rules.transcripts import Clip
 from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView, StreamView, TranscriptionView
 
 OTHER_FAILURE_STATUS = 500
@@ -84,10 +85,18 @@ def transcription_wanted(view: CallView, recording_id: str, transcription_id: st
     )
 
 
-def transcription_rejected(view: CallView, transcription: TranscriptionView, webhook: Webhook, sentence: str) -> StatusEventQueued:
-    """Return the event for the `transcriptionEventUrl` of `<StartTranscription>` that does not begin."""
-    body = webhook_bodies.transcription_rejected(view, transcription, "error", sentence)
-    return _event("realTimeTranscriptionRejected", view, webhook, body)
+def transcription_event(
+    event_type: str, view: CallView, transcription: TranscriptionView, webhook: Webhook, cause: str, sentence: str
+) -> StatusEventQueued:
+    """Return an event for the `transcriptionEventUrl` of `<StartTranscription>`."""
+    sentence = masked_text(sentence)[:MAX_ERROR_MESSAGE]
+    return _event(event_type, view, webhook, webhook_bodies.real_time_transcription(event_type, view, transcription, cause, sentence))
+
+
+def transcript_kept(view: CallView, transcription: TranscriptionView, language: str, clips: tuple[Clip, ...]) -> TranscriptKept:
+    """Return the report of a transcription that is over."""
+    number, name, tracks = transcription.transcription_id, transcription.name, transcription.tracks
+    return TranscriptKept(view.facts, number, name, view.at, tracks, language, clips)
 
 
 def stream_event(event_type: str, view: CallView, stream: StreamView, webhook: Webhook, cause: str, sentence: str) -> StatusEventQueued:

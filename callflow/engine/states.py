@@ -78,7 +78,10 @@ class Gathering(Enum):
     PROMPTING = auto()
     WAITING = auto()
     """The prompts are over and no digit has come."""
+    HEARD = auto()
+    """Words have come, and more of them may follow."""
     COLLECTING = auto()
+    """Digits have come, and more of them may follow."""
     DONE = auto()
 
 
@@ -87,17 +90,53 @@ class GatherMove(Enum):
 
     PROMPTS_OVER = auto()
     REPEAT = auto()
+    WORDS = auto()
     DIGIT = auto()
     FINISH = auto()
 
 
 GATHERING: dict[Gathering, dict[GatherMove, Gathering]] = {
-    Gathering.PROMPTING: {GatherMove.PROMPTS_OVER: Gathering.WAITING, GatherMove.DIGIT: Gathering.COLLECTING},
+    Gathering.PROMPTING: {
+        GatherMove.PROMPTS_OVER: Gathering.WAITING,
+        GatherMove.WORDS: Gathering.HEARD,
+        GatherMove.DIGIT: Gathering.COLLECTING,
+    },
     Gathering.WAITING: {
+        GatherMove.WORDS: Gathering.HEARD,
         GatherMove.DIGIT: Gathering.COLLECTING,
         GatherMove.REPEAT: Gathering.PROMPTING,
         GatherMove.FINISH: Gathering.DONE,
     },
+    Gathering.HEARD: {
+        GatherMove.WORDS: Gathering.HEARD,
+        GatherMove.DIGIT: Gathering.COLLECTING,
+        GatherMove.FINISH: Gathering.DONE,
+    },
     Gathering.COLLECTING: {GatherMove.DIGIT: Gathering.COLLECTING, GatherMove.FINISH: Gathering.DONE},
     Gathering.DONE: {},
+}
+
+
+class Hearing(Enum):
+    """What a listening hears."""
+
+    SILENCE = auto()
+    SPEECH = auto()
+    """Somebody speaks, and it is not known yet whether these are words."""
+    OVER = auto()
+
+
+class HearingMove(Enum):
+    """What moves a listening from state to state."""
+
+    BEGIN = auto()
+    END = auto()
+    """With words or without."""
+    STOP = auto()
+
+
+HEARING: dict[Hearing, dict[HearingMove, Hearing]] = {
+    Hearing.SILENCE: {HearingMove.BEGIN: Hearing.SPEECH, HearingMove.END: Hearing.SILENCE, HearingMove.STOP: Hearing.OVER},
+    Hearing.SPEECH: {HearingMove.END: Hearing.SILENCE, HearingMove.STOP: Hearing.OVER},
+    Hearing.OVER: {},
 }

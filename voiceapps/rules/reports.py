@@ -14,6 +14,7 @@ from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.media_figures import MediaFigures
+from voiceapps.rules.transcripts import Clip
 
 Role = Literal["worker", "webhooks", "sipproxy", "mediarelay", "callflow", "sipdns"]
 
@@ -246,6 +247,20 @@ class TranscriptionWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class TranscriptKept:
+    """What `<StartTranscription>` has written down is complete."""
+
+    call: CallFacts
+    transcription_id: str
+    name: str
+    at: float
+    tracks: tuple[str, ...]
+    language: str
+    clips: tuple[Clip, ...]
+    """A clip's speaker is the index of its track."""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeBeat:
     """A heartbeat of a process."""
 
@@ -289,6 +304,7 @@ Report = (
     | RecordingBegun
     | RecordingStored
     | TranscriptionWanted
+    | TranscriptKept
     | NodeBeat
 )
 

@@ -71,6 +71,15 @@ class StreamView:
 
 
 @dataclass(frozen=True, slots=True)
+class Speech:
+    """What bodies say of words that were heard."""
+
+    transcript: str
+    confidence: float
+    """From 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class TranscriptionView:
     """What bodies say of a transcription of what is being said."""
 
@@ -79,6 +88,8 @@ class TranscriptionView:
     tracks: tuple[str, ...]
     destination: str
     stabilized: bool
+    started_at: float | None
+    """None if it never began."""
 
 
 def initiate(view: CallView) -> Payload:
@@ -93,9 +104,11 @@ def redirect(view: CallView) -> Payload:
     return {**_common("redirect", view), **_answer(view), **_tag(view)}
 
 
-def gather(view: CallView, digits: str, terminating_digit: str) -> Payload:
-    """Return the body that reports collected digits; both are empty after a time-out."""
-    collected = {"digits": digits, "terminatingDigit": terminating_digit}
+def gather(view: CallView, digits: str, terminating_digit: str, speech: Speech | None = None) -> Payload:
+    """Return the body that reports collected digits, which are empty after a time-out, and words, if any were heard."""
+    collected: Payload = {"digits": digits, "terminatingDigit": terminating_digit}
+    if speech is not None:
+        collected["speech"] = {"transcript": speech.transcript, "confidence": round(speech.confidence, 2)}
     return {**_common("gather", view), **_answer(view), **_tag(view), **collected}
 
 
@@ -117,33 +130,38 @@ def media_stream(event_type: str, view: CallView, stream: StreamView, cause: str
         facts["startTime"] = iso_time(stream.started_at)
         if cause:
             facts["duration"] = iso_duration(round((view.at - stream.started_at) * 1000))
-    why = {"cause": cause, "errorMessage": error_message}
-    return {
-        **_common(event_type, view),
-        **_answer(view),
-        **_tag(view),
-        "mediaStream": facts,
-        **{name: value for name, value in why.items() if value},
-    }
+    return {**_common(event_type, view), **_answer(view), **_tag(view), "mediaStream": facts, **_why(cause, error_message)}
 
 
-def transcription_rejected(view: CallView, transcription: TranscriptionView, cause: str, error_message: str) -> Payload:
-    """Return the body that reports a transcription that does not begin."""
+def real_time_transcription(event_type: str, view: CallView, transcription: TranscriptionView, cause: str, error_message: str) -> Payload:
+    """Return the body that reports the start, the rejection, the end or the words of a transcription."""
+    number, started_at = transcription.transcription_id, transcription.started_at
     facts: Payload = {
-        "id": transcription.transcription_id,
+        "id": number,
         "name": transcription.name,
         "tracks": list(transcription.tracks),
         "stabilized": transcription.stabilized,
     }
     if transcription.destination:
         facts["destination"] = masked_url(transcription.destination)
-    why = {"cause": cause, "errorMessage": error_message}
-    return {**_common("realTimeTranscriptionRejected", view), **_answer(view), **_tag(view), "realTimeTranscription": facts, **why}
+    if started_at is not None:
+        facts["startTime"] = iso_time(started_at)
+    if event_type == "realTimeTranscriptionStopped" and started_at is not None:
+        facts["duration"] = iso_duration(round((view.at - started_at) * 1000))
+    if event_type == "realTimeTranscriptionAvailable":
+        facts |= {"status": "available", "url": live_transcript_url(view.url, number), "completedTime": iso_time(view.at)}
+    return {**_common(event_type, view), **_answer(view), **_tag(view), "realTimeTranscription": facts, **_why(cause, error_message)}
 
 
 def without_digits(body: Payload) -> Payload:
-    """Return a body with each digit that the caller pressed replaced by an asterisk."""
-    return {name: "*" * len(value) if name in _PRESSED and isinstance(value, str) else value for name, value in body.items()}
+    """Return a body with an asterisk for each digit that the caller pressed, and for each character that was heard."""
+    return {name: _masked(name, value) for name, value in body.items()}
+
+
+def _masked(name: str, value: object) -> object:
+    if name == "speech" and isinstance(value, dict):
+        return {**value, "transcript": "*" * len(str(value["transcript"]))}
+    return "*" * len(value) if name in _PRESSED and isinstance(value, str) else value
 
 
 def record_complete(view: CallView, recording: RecordingView) -> Payload:
@@ -204,6 +222,11 @@ def transcription_url(call_url: str, recording_id: str) -> str:
     return f"{call_url}/recordings/{recording_id}/transcription"
 
 
+def live_transcript_url(call_url: str, transcription_id: str) -> str:
+    """Return the URL at which a transcription of the call is shown."""
+    return f"{call_url}/transcriptions/{transcription_id}"
+
+
 def iso_time(seconds: float) -> str:
     """Return epoch seconds as `2022-06-17T22:19:40.375Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
@@ -237,6 +260,10 @@ def _answer(view: CallView) -> Mapping[str, object]:
 
 def _tag(view: CallView) -> Mapping[str, object]:
     return {"tag": view.tag} if view.tag else {}
+
+
+def _why(cause: str, error_message: str) -> Payload:
+    return {name: value for name, value in (("cause", cause), ("errorMessage", error_message)) if value}
 
 
 def _recording(view: CallView, recording: RecordingView) -> Payload:

@@ -14,7 +14,7 @@ from voiceapps.fields import field_cipher
 from voiceapps.models import RecordMark
 from voiceapps.rules import reports as r
 from voiceapps.services import bans, calls, nodes, open_calls, recordings, refusals, webhooks
-from voiceapps.services.transcriptions import orders
+from voiceapps.services.transcriptions import live, orders
 
 Writer = Callable[[Sequence[Any], str], object]
 """Writes reports of one kind, of the boot that is named, or of none."""
@@ -46,6 +46,7 @@ _WRITERS: dict[type, Writer] = {
     r.RecordingBegun: _all(recordings.begin),
     r.RecordingStored: _all(recordings.complete),
     r.TranscriptionWanted: _all(orders.order_reported),
+    r.TranscriptKept: _all(live.keep),
     r.RefusalSeen: _all(refusals.add),
     r.WebhookFetched: _each(webhooks.add_fetched),
     r.StatusEventQueued: _each(webhooks.queue_status_event),

@@ -1,4 +1,5 @@
-"""The messages of a stream, as JSON texts: ours (`start`, `media`, `stop`, `mark`) and those that come (`playAudio`, `clear`, `mark`).
+"""The messages of a stream, as JSON texts: ours (`start`, `media`, `transcription`, `stop`, `mark`), and those that come (`playAudio`,
+`clear`, `mark`).
 
 `playAudio` names its format: `audio/pcmu`, or `audio/pcm` with 8, 16 or 24 kHz and signed 16-bit samples, the low octet first. `mark`
 is our extension: it comes back when all audio that was sent before it has been heard, or was cleared.
@@ -12,6 +13,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
+
+from voiceapps.rules.transcripts import Clip
 
 PCM_RATES = (8_000, 16_000, 24_000)
 PCMU_RATE = 8_000
@@ -48,16 +51,24 @@ class Mark:
 Received = PlayAudio | Clear | Mark
 
 
-def start_message(metadata: Mapping[str, object], params: Mapping[str, str]) -> str:
-    """Return the first message of a stream."""
+def start_message(metadata: Mapping[str, object], params: Mapping[str, str], called: str = "streamParams") -> str:
+    """Return the first message of a stream; parameters, if there are any, are `called` so."""
     message: dict[str, object] = {"eventType": "start", "metadata": metadata}
-    return _text(message | {"streamParams": dict(params)} if params else message)
+    return _text(message | {called: dict(params)} if params else message)
 
 
 def media_message(track: str, sequence: int, ulaw: bytes) -> str:
     """Return 20 ms of a track."""
     payload = binascii.b2a_base64(ulaw, newline=False).decode("ascii")
     return f'{{"eventType":"media","track":"{track}","sequenceNumber":"{sequence}","payload":"{payload}"}}'
+
+
+def words_message(track: str, language: str, clip: Clip) -> str:
+    """Return an utterance of a track, with its times in seconds."""
+    said = {"startTime": clip.start, "endTime": clip.end}
+    item = {"content": clip.text, **said, "confidence": clip.confidence, "stable": True, "type": "PRONUNCIATION"}
+    whole = {"track": track, **said, "isPartial": False, "language": language, "transcript": clip.text, "items": [item]}
+    return _text({"eventType": "transcription", **whole})
 
 
 def stop_message(metadata: Mapping[str, object]) -> str:

@@ -2,8 +2,8 @@
 
 Theory of operation. Two tasks share the connection. One sends what taps have left in a queue; when the far end reads too slowly,
 the oldest frames are dropped, so that what is sent is never late. The other reads: audio goes into a `LiveAudio`, from which the leg
-takes a frame every 20 ms; `clear` empties it. Whoever sends more than `MAX_OCTETS_A_SECOND` is read no further until the second
-is over, so that one stream's flood is no other call's gap.
+takes a frame every 20 ms; `clear` empties it. Whoever sends too much is read no further until the second is over, so that one
+stream's flood is no other call's gap.
 
 The stream ends when the far end closes it, when its connection breaks, or by `close`. However it ends, `run` returns why.
 """
@@ -11,17 +11,14 @@ The stream ends when the far end closes it, when its connection breaks, or by `c
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
 
 import aiohttp
 import structlog
-from aiohttp import WSCloseCode
 
+from callflow.aio.streams.connection import CLOSE_SECONDS, CONNECT_SECONDS, StreamEnd, end_of, first, messages, say_goodbye, unless
 from callflow.aio.streams.decimator import Decimator
 from callflow.aio.streams.messages import (
     PCMU_RATE,
@@ -43,28 +40,9 @@ from voiceapps.rules.reports import CallFacts
 
 MAX_WAITING_FRAMES = 100
 """Frames of one stream that wait to be sent: two seconds of one track."""
-MAX_OCTETS_A_SECOND = 1024 * 1024
-"""Of messages that come: twenty times what speech of the highest quality takes."""
-CONNECT_SECONDS = 10.0
-CLOSE_SECONDS = 2.0
-"""How long the far end may take for the last message and the goodbye."""
-MESSAGE_OCTETS = 128
-"""What a message counts at least, however short it is, since each costs us time."""
-MESSAGES_AT_ONCE = 100
-"""After so many, whatever else the process does gets its turn."""
 MAX_LOGGED_FAULTS = 5
-_FAULTS = (WSCloseCode.PROTOCOL_ERROR, WSCloseCode.UNSUPPORTED_DATA, WSCloseCode.INVALID_TEXT, WSCloseCode.MESSAGE_TOO_BIG)
-"""With what we close the connection ourselves (RFC 6455 section 7.4.1)."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class StreamEnd:
-    """Why a stream is over: the cause for the webhook, and a sentence if something went wrong."""
-
-    cause: str
-    sentence: str = ""
 
 
 class StreamSocket:
@@ -101,7 +79,7 @@ class StreamSocket:
             opening = self._client.open_socket(
                 verb.destination, username=verb.username, password=verb.password, timeout_seconds=CONNECT_SECONDS
             )
-            socket = await _unless(self._closing, opening)
+            socket = await unless(self._closing, opening)
         except SocketUnavailable as error:
             return StreamEnd("connection-error", str(error))
         if socket is None:
@@ -110,13 +88,13 @@ class StreamSocket:
             on_open()
             return await self._serve(socket)
         finally:
-            await _say_goodbye(socket)
+            await say_goodbye(socket)
 
     async def _serve(self, socket: aiohttp.ClientWebSocketResponse) -> StreamEnd:
         self._attach()
         try:
             await socket.send_str(start_message(self._metadata(), dict(self._wanted.verb.params)))
-            end = await _first(self._send(socket), self._receive(socket), self._closing.wait())
+            end = await first(self._send(socket), self._receive(socket), self._closing.wait())
             if self._closing.is_set():
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await socket.send_str(stop_message(self._metadata()))
@@ -160,28 +138,9 @@ class StreamSocket:
     # What is said.
 
     async def _receive(self, socket: aiohttp.ClientWebSocketResponse) -> StreamEnd:
-        began, octets, taken = time.monotonic(), 0, 0
-        async for message in socket:
-            if message.type is aiohttp.WSMsgType.ERROR:
-                break
-            octets += max(len(message.data), MESSAGE_OCTETS)
-            taken += 1
-            if message.type is aiohttp.WSMsgType.PING:
-                await socket.pong(message.data)
-            elif message.type is not aiohttp.WSMsgType.PONG:
-                self._take(message)
-            if taken % MESSAGES_AT_ONCE == 0:
-                await asyncio.sleep(0)
-            if octets >= MAX_OCTETS_A_SECOND:
-                self._count("flood")
-                await asyncio.sleep(max(0.0, began + 1.0 - time.monotonic()))
-            if time.monotonic() - began >= 1.0:
-                began, octets = time.monotonic(), 0
-        if socket.close_code == WSCloseCode.ABNORMAL_CLOSURE:
-            return StreamEnd("connection-error", "The connection broke.")
-        if socket.close_code in _FAULTS:
-            return StreamEnd("error", f"The far end broke the protocol ({socket.close_code}).")
-        return StreamEnd("closed")
+        async for message in messages(socket, self._count):
+            self._take(message)
+        return end_of(socket)
 
     def _take(self, message: aiohttp.WSMessage) -> None:
         try:
@@ -226,37 +185,3 @@ class StreamSocket:
             "streamName": self._wanted.name,
         }
         return {**names, "tracks": tracks}
-
-
-async def _unless(
-    event: asyncio.Event, work: Coroutine[Any, Any, aiohttp.ClientWebSocketResponse]
-) -> aiohttp.ClientWebSocketResponse | None:
-    """Return what comes of some work, or None if the event comes first; a socket that opens in the same moment is not lost."""
-    opening, waiting = asyncio.ensure_future(work), asyncio.ensure_future(event.wait())
-    try:
-        await asyncio.wait((opening, waiting), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        opening.cancel()
-        waiting.cancel()
-        await asyncio.gather(opening, waiting, return_exceptions=True)
-    return None if opening.cancelled() else opening.result()
-
-
-async def _first(*works: Coroutine[Any, Any, object]) -> object:
-    """Return what comes of the work that ends first, and cancel the others; raises what it raised."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return next(iter(done)).result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _say_goodbye(socket: aiohttp.ClientWebSocketResponse) -> None:
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await socket.close()
-    except (aiohttp.ClientError, OSError, TimeoutError):
-        pass

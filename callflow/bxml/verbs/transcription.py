@@ -10,6 +10,7 @@ from callflow.bxml.limits import MAX_STREAM_NAME_LENGTH
 from callflow.bxml.socket_target import read_destination, read_params, read_tracks
 from callflow.bxml.webhook import Webhook
 
+DEFAULT_LANGUAGE = "en-US"
 MAX_LANGUAGES_LENGTH = 1_024
 
 
@@ -23,6 +24,10 @@ class StartTranscription:
     """A WebSocket that gets the words as they come; empty if none does."""
     stabilized: bool
     tracks: tuple[str, ...]
+    languages: tuple[str, ...]
+    """Which may be spoken, the likeliest first; never empty."""
+    params: tuple[tuple[str, str], ...]
+    """What the WebSocket is told at the beginning."""
     events: Webhook | None
     line: int
 
@@ -34,13 +39,13 @@ class StartTranscription:
             destination=read_destination(reader),
             stabilized=reader.flag("stabilized", True),
             tracks=read_tracks(reader),
+            languages=_languages(reader),
+            params=read_params(reader, "CustomParam"),
             events=reader.webhook("transcriptionEvent", fallback=False),
             line=reader.line,
         )
-        # Which language is spoken, and what the far end is told, matter to who writes it down.
+        # Nobody here finds out which language it is.
         reader.flag("detectLanguage", False)
-        reader.limited("preferredLanguages", "", MAX_LANGUAGES_LENGTH)
-        read_params(reader, "CustomParam")
         reader.finish(leaf=False)
         return verb
 
@@ -49,11 +54,17 @@ class StartTranscription:
 class StopTranscription:
     """The end of one transcription, or of all where it names none."""
 
+    name: str
     line: int
 
     @classmethod
     def parse(cls, reader: ElementReader) -> Self:
         """Read the element; raises BxmlError."""
-        reader.limited("name", "", MAX_STREAM_NAME_LENGTH)
+        name = reader.limited("name", "", MAX_STREAM_NAME_LENGTH)
         reader.finish()
-        return cls(reader.line)
+        return cls(name, reader.line)
+
+
+def _languages(reader: ElementReader) -> tuple[str, ...]:
+    given = reader.limited("preferredLanguages", "", MAX_LANGUAGES_LENGTH).split(",")
+    return tuple(language.strip() for language in given if language.strip()) or (DEFAULT_LANGUAGE,)

@@ -1,47 +1,43 @@
-"""Run `<StartTranscription>` and `<StopTranscription>`.
-
-Nobody here recognises speech: a transcription is rejected, which its URL is told, and the document goes on.
-"""
+"""Run `<StartTranscription>` and `<StopTranscription>`."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from callflow.bxml.verbs.transcription import StartTranscription
-from callflow.engine import reports
-from callflow.engine.effects import WriteReport
+from callflow.bxml.verbs.transcription import StartTranscription, StopTranscription
 from callflow.engine.step import Stage, Step
-from voiceapps.rules.webhook_bodies import TranscriptionView
-
-NO_RECOGNITION = "This system does not recognise speech."
 
 
 class StartTranscriptionStep(Step):
-    """A transcription that does not begin."""
+    """The beginning of a transcription, which goes on in the background."""
 
     answers_call: ClassVar[bool] = False
+    begins_lasting: ClassVar[bool] = True
 
     def __init__(self, stage: Stage, verb: StartTranscription) -> None:
         super().__init__(stage, verb)
         self._verb = verb
 
     def begin(self, now: float) -> None:
-        """Say so, and go on."""
-        verb, stage = self._verb, self._stage
-        stage.note(f"<StartTranscription>: {NO_RECOGNITION}", now)
-        if verb.events is not None:
-            number = f"t-{stage.new_uuid()}"
-            view = TranscriptionView(number, verb.name or number, verb.tracks, verb.destination, verb.stabilized)
-            events = stage.absolute(verb.events)
-            stage.emit(WriteReport(reports.transcription_rejected(stage.view(now), view, events, NO_RECOGNITION)))
+        """Start it and go on."""
+        stage, events = self._stage, self._verb.events
+        stage.transcriptions.start(self._verb, events and stage.absolute(events), now, answered=stage.answered)
         stage.verb_done(now)
 
 
 class StopTranscriptionStep(Step):
-    """The end of transcriptions that never began."""
+    """The end of one transcription, or of all."""
 
     answers_call: ClassVar[bool] = False
 
+    def __init__(self, stage: Stage, verb: StopTranscription) -> None:
+        super().__init__(stage, verb)
+        self._name = verb.name
+
     def begin(self, now: float) -> None:
-        """Go on."""
+        """Stop it and go on."""
+        if self._name:
+            self._stage.transcriptions.stop(self._name)
+        else:
+            self._stage.transcriptions.stop_all()
         self._stage.verb_done(now)

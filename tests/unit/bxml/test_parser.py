@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callflow.bxml import BxmlError, Webhook, parse_document
-from callflow.bxml.limits import MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_GATHER_VERBS
+from callflow.bxml.limits import MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_GATHER_HINT_LENGTH, MAX_GATHER_HINTS, MAX_GATHER_VERBS
 from callflow.bxml.registry import VERBS
 from callflow.bxml.verbs.gather import Gather
 from callflow.bxml.verbs.hangup import Hangup
@@ -56,6 +56,16 @@ def test_a_menu_keeps_order_and_values() -> None:
     assert pause == Pause(0.5, 9)
     assert isinstance(redirect, Redirect)
     assert redirect.webhook.url == "https://app.example.com/again"
+
+
+def test_words_and_what_they_may_be() -> None:
+    default, plain = parse_document(
+        response("<Gather/><Gather input='speech' hints=' yes ,no way,,yes' language='en-GB' speechTimeout='2'/>")
+    ).verbs
+    assert isinstance(default, Gather)
+    assert isinstance(plain, Gather)
+    assert (default.wants_words, default.phrases, default.language, default.speech_timeout) == (False, (), "en-US", 5.0)
+    assert (plain.wants_words, plain.phrases, plain.language, plain.speech_timeout) == (True, ("yes", "no way"), "en-GB", 2.0)
 
 
 def test_a_voicemail_under_the_other_root() -> None:
@@ -126,6 +136,10 @@ def test_broken_twins(name: str, sentence: str) -> None:
         ("<Gather repeatCount='21'/>", "attribute 'repeatCount' must be a whole number from 1 to 20, not '21'."),
         ("<Gather maxDigits='1.5'/>", "attribute 'maxDigits' must be a whole number"),
         ("<Gather input='voice'/>", "<Gather> attribute 'input' must be one of dtmf, speech, dtmf_speech, not 'voice'."),
+        ("<Gather speechTimeout='0.5'/>", "<Gather> attribute 'speechTimeout' must be a number from 1 to 60, not '0.5'."),
+        (f"<Gather hints='{','.join(map(str, range(MAX_GATHER_HINTS + 1)))}'/>", "attribute 'hints' holds more than 100 phrases."),
+        (f"<Gather hints='yes,{'x' * (MAX_GATHER_HINT_LENGTH + 1)}'/>", "attribute 'hints' holds a phrase of more than 100 characters."),
+        (f"<Gather language='{'x' * 36}'/>", "attribute 'language' is longer than 35 characters."),
         ("<Record maxDuration='10801'/>", "attribute 'maxDuration' must be a number from 1 to 10800"),
         ("<Conference>x</Conference>", f"<Conference> is not a verb of this system; it knows {', '.join(VERBS)}."),
         ("<Blink/>", "<Blink> is not a verb of this system"),

@@ -16,8 +16,8 @@ def parsed(inner: str) -> object:
 
 
 def test_defaults() -> None:
-    assert parsed("<StartTranscription/>") == StartTranscription("", "", True, ("inbound",), None, 1)
-    assert parsed("<StopTranscription/>") == StopTranscription(1)
+    assert parsed("<StartTranscription/>") == StartTranscription("", "", True, ("inbound",), ("en-US",), (), None, 1)
+    assert parsed("<StopTranscription/>") == StopTranscription("", 1)
 
 
 def test_documents_of_the_vendors_sdk() -> None:
@@ -37,8 +37,9 @@ def test_documents_of_the_vendors_sdk() -> None:
     verbs = parse_document(vendor.Response([start, vendor.StopTranscription("n")]).to_bxml().encode()).verbs
     assert isinstance(verbs[0], StartTranscription)
     assert (verbs[0].name, verbs[0].tracks, verbs[0].destination, verbs[0].stabilized) == ("n", ("inbound", "outbound"), "wss://h/x", False)
+    assert (verbs[0].languages, verbs[0].params) == (("en-US", "fr-FR"), (("a", "b"),))
     assert verbs[0].events == Webhook("https://h/e", "GET", "u", "p")
-    assert isinstance(verbs[1], StopTranscription)
+    assert verbs[1] == StopTranscription("n", 2)
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,12 @@ from voiceapps.rules.http.outbound import OutboundAnswer
 MENU = "<Gather gatherUrl='/choice' maxDigits='1' repeatCount='2'><SpeakSentence>Press one for sales please</SpeakSentence></Gather>"
 
 
-def simulated(script: Mapping[str, object], documents: dict[str, str]) -> tuple[Line, ...]:
-    """Run a script against documents by the path of their webhooks, and return the transcript."""
+def simulated(script: Mapping[str, object], documents: dict[str, str], asked: list[Mapping[str, object]] | None = None) -> tuple[Line, ...]:
+    """Run a script against documents by the path of their webhooks, and return the transcript; `asked` gets the webhooks' bodies."""
     simulation = Simulation(Script.parse(dict(script)), APPLICATION, FACTS, CONFIG, uuids())
     while (fetch := simulation.run()) is not None:
+        if asked is not None:
+            asked.append(fetch.body)
         body = documents.get(fetch.webhook.url.rpartition("/")[2])
         status = 404 if body is None else 200
         answer = OutboundAnswer(status, f"<Response>{body}</Response>".encode(), "application/xml", 5, None)
@@ -128,9 +130,30 @@ def test_who_would_hear_of_a_transcription_is_named() -> None:
     assert told(simulated({}, documents), "event") == [(1.0, "event", "transcriptionAvailable to https://app.example.com/t?k=***")]
 
 
+def test_words_are_understood_where_they_are_listened_for() -> None:
+    script = {"turns": [{"words": "yes please"}, {"words": "not listened for", "digits": "1"}]}
+    documents = {
+        "start": "<Gather input='speech' gatherUrl='/said' speechTimeout='2'><SpeakSentence>Shall we?</SpeakSentence></Gather>",
+        "said": MENU,
+        "choice": "<Hangup/>",
+    }
+    asked: list[Mapping[str, object]] = []
+    assert told(simulated(script, documents, asked), "says", "callerSays", "callerPresses", "webhook")[1:] == [
+        (0.0, "says", "Shall we? (female, en_US)"),
+        (0.8, "callerSays", "yes please"),
+        (3.6, "webhook", "gather to https://app.example.com/said"),
+        (3.6, "says", "Press one for sales please (female, en_US)"),
+        (5.6, "callerSays", "not listened for"),
+        (7.3, "callerPresses", "1"),
+        (7.3, "webhook", "gather to https://app.example.com/choice"),
+    ]
+    assert [body.get("speech") for body in asked] == [None, {"transcript": "yes please", "confidence": 1.0}, None]
+
+
 VERBS = st.sampled_from(
     [
         MENU,
+        "<Gather input='dtmf_speech' gatherUrl='/choice' repeatCount='2' speechTimeout='1'><PlayAudio>/a.wav</PlayAudio></Gather>",
         "<Gather><PlayAudio>/a.wav</PlayAudio></Gather>",
         "<Record silenceTimeout='2'/>",
         "<Record maxDuration='5' recordCompleteUrl='/start'/>",
@@ -148,7 +171,10 @@ VERBS = st.sampled_from(
     ]
 )
 TURNS = st.lists(
-    st.fixed_dictionaries({}, optional={"digits": st.text("0123456789*#", max_size=5), "seconds": st.floats(0, 60)}), max_size=6
+    st.fixed_dictionaries(
+        {}, optional={"digits": st.text("0123456789*#", max_size=5), "words": st.just("yes please"), "seconds": st.floats(0, 60)}
+    ),
+    max_size=6,
 )
 
 

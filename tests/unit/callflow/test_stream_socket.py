@@ -15,8 +15,10 @@ import pytest
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import TestServer
 
+from callflow.aio.streams import connection
 from callflow.aio.streams import socket as module
-from callflow.aio.streams.socket import MAX_WAITING_FRAMES, StreamEnd, StreamSocket
+from callflow.aio.streams.connection import StreamEnd
+from callflow.aio.streams.socket import MAX_WAITING_FRAMES, StreamSocket
 from callflow.audio.live import LiveAudio
 from callflow.audio.session import AudioSession
 from callflow.bxml.verbs.streams import StartStream
@@ -223,7 +225,7 @@ async def test_a_slow_far_end_misses_the_oldest(agent: Agent) -> None:
 
 
 async def test_a_flood_is_held_up_and_bounded(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_OCTETS_A_SECOND", 20_000)
+    monkeypatch.setattr(connection, "MAX_OCTETS_A_SECOND", 20_000)
     agent.call()
     for _ in range(4):
         await agent.play(bytes(10_000))
@@ -285,7 +287,7 @@ async def test_it_can_be_closed_while_it_connects(agent: Agent, monkeypatch: pyt
 @pytest.mark.parametrize("frame", [b"\x81\x00", b"\x89\x00", b"\x8a\x00"])
 async def test_a_flood_of_tiny_messages_is_a_flood(agent: Agent, frame: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty texts, pings and pongs: each costs its time."""
-    monkeypatch.setattr(module, "MAX_OCTETS_A_SECOND", 1_000 * module.MESSAGE_OCTETS)
+    monkeypatch.setattr(connection, "MAX_OCTETS_A_SECOND", 1_000 * connection.MESSAGE_OCTETS)
     agent.call()
     await agent.sockets.get()
     transport = agent.requests[0].transport
@@ -296,7 +298,7 @@ async def test_a_flood_of_tiny_messages_is_a_flood(agent: Agent, frame: bytes, m
 
 
 async def test_whatever_else_the_process_does_gets_its_turn(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_OCTETS_A_SECOND", 10**9)
+    monkeypatch.setattr(connection, "MAX_OCTETS_A_SECOND", 10**9)
     agent.call()
     await agent.sockets.get()
     transport = agent.requests[0].transport
@@ -306,7 +308,7 @@ async def test_whatever_else_the_process_does_gets_its_turn(agent: Agent, monkey
     while agent.losses["fault"] < 20_000:
         await asyncio.sleep(0)
         rounds += 1
-    assert rounds > 20_000 / module.MESSAGES_AT_ONCE
+    assert rounds > 20_000 / connection.MESSAGES_AT_ONCE
 
 
 async def test_pings_are_answered(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from callflow.engine.effects import (
     WriteReport,
 )
 from callflow.engine.limits import MAX_DOCUMENTS, MAX_ERROR_MESSAGE
-from callflow.engine.states import GATHERING, PHASES, Gathering, Phase
+from callflow.engine.states import GATHERING, HEARING, PHASES, Gathering, Hearing, Phase
 from tests.unit.engine.driver import APPLICATION, EPOCH, Driver, with_fallback
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.http.outbound import OutboundAnswer
@@ -38,8 +38,10 @@ SPEAK = "<SpeakSentence>Hello</SpeakSentence>"
 def test_tables_lead_from_start_to_end() -> None:
     assert reachable(PHASES, Phase.NEW) == set(Phase)
     assert reachable(GATHERING, Gathering.PROMPTING) == set(Gathering)
+    assert reachable(HEARING, Hearing.SILENCE) == set(Hearing)
     assert not PHASES[Phase.ENDED]
     assert not GATHERING[Gathering.DONE]
+    assert not HEARING[Hearing.OVER]
 
 
 def reachable(table: dict[S, dict[M, S]], start: S) -> set[S]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from callflow.engine.effects import FetchDocument, SpeechWanted, StopPlaying, WriteReport
-from tests.unit.engine.driver import EPOCH, Driver
+from callflow.engine.effects import FetchDocument, Listen, StopListening, StopPlaying, WriteReport
+from callflow.engine.listening import NO_RECOGNITION
+from tests.unit.engine.driver import Driver
 from voiceapps.rules.reports import CallNotice, Report, StatusEventQueued
-from voiceapps.rules.webhook_bodies import iso_time
 
 NEXT = "<SpeakSentence>Next</SpeakSentence>"
 
@@ -28,6 +28,7 @@ def test_a_gather_of_words_hears_no_digits_and_goes_on_in_its_time() -> None:
     driver.run(
         f"<StartGather dtmfUrl='/d'/><Gather input='speech' gatherUrl='/g' maxDigits='1' hints='yes,no' speechTimeout='3'>{NEXT}</Gather>"
     )
+    driver.engine.listenings.listening_over(driver.last(Listen).number, NO_RECOGNITION, driver.now)
     driver.speak()
     driver.press("1")
     assert driver.count(StopPlaying) == 0
@@ -36,6 +37,7 @@ def test_a_gather_of_words_hears_no_digits_and_goes_on_in_its_time() -> None:
     driver.wait(5)
     fetch = driver.last(FetchDocument)
     assert (fetch.event_type, fetch.body["digits"], fetch.body["terminatingDigit"]) == ("gather", "", "")
+    assert driver.count(StopListening) == 0
     assert notes(driver) == ["<Gather>: This system does not recognise speech."]
 
 
@@ -45,29 +47,3 @@ def test_a_gather_of_words_or_digits_takes_digits() -> None:
     driver.press("7")
     assert driver.last(FetchDocument).body["digits"] == "7"
     assert events(driver, "dtmf") == []
-
-
-def test_a_transcription_is_rejected_and_the_document_goes_on() -> None:
-    driver = Driver()
-    driver.run(
-        "<StartTranscription name='n' tracks='both' transcriptionEventUrl='/e' transcriptionEventMethod='GET' username='u' password='p'"
-        " destination='wss://h/x?token=1' stabilized='false' detectLanguage='true' preferredLanguages='en-US'>"
-        f"<CustomParam name='a' value='b'/></StartTranscription><StopTranscription name='n'/><StopTranscription/>{NEXT}"
-    )
-    (event,) = events(driver, "realTimeTranscriptionRejected")
-    assert (event.url, event.method, event.username, event.password) == ("https://app.example.com/e", "GET", "u", "p")
-    assert (event.body["cause"], event.body["errorMessage"]) == ("error", "This system does not recognise speech.")
-    transcription = event.body["realTimeTranscription"]
-    assert isinstance(transcription, dict)
-    assert transcription.pop("id").startswith("t-")
-    assert transcription == {"name": "n", "tracks": ["inbound", "outbound"], "stabilized": False, "destination": "wss://h/x?token=***"}
-    assert event.body["startTime"] == iso_time(EPOCH)
-    assert notes(driver) == ["<StartTranscription>: This system does not recognise speech."]
-    assert driver.count(SpeechWanted) == 1
-
-
-def test_one_without_a_url_or_a_name_goes_on_too() -> None:
-    driver = Driver()
-    driver.run(f"<StartTranscription/>{NEXT}")
-    assert events(driver, "realTimeTranscriptionRejected") == []
-    assert driver.count(SpeechWanted) == 1

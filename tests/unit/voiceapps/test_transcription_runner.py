@@ -104,8 +104,12 @@ async def until(condition: Callable[[], bool]) -> None:
 async def test_one_runs_at_a_time_and_then_the_next(table: Table) -> None:
     for name in ("a", "b", "c"):
         table.add(name)
-    async with running(table):
+    async with running(table) as runner:
         await until(lambda: bool(table.begun))
+        runner.wake()
+        # Its one thread answers after whatever else the runner has asked.
+        await runner._database.read(bool)
+        assert len(table.waiting) == 2
         table.released.set()
         await until(lambda: len(table.stored) == 3)
     assert table.stored == {"a": SAID, "b": SAID, "c": SAID}

@@ -65,3 +65,20 @@ def test_durations(milliseconds: int, text: str) -> None:
 
 def test_times() -> None:
     assert webhook_bodies.iso_time(EPOCH + 0.375) == "2023-11-14T22:13:20.375Z"
+
+
+def test_words_are_an_extension_that_the_vendors_model_passes_on() -> None:
+    body = webhook_bodies.gather(VIEW, "", "", webhook_bodies.Speech("yes please", 0.8675))
+    parsed = vendor.GatherCallback.from_dict(body)
+    assert parsed is not None
+    assert parsed.additional_properties == {"speech": {"transcript": "yes please", "confidence": 0.87}}
+
+
+def test_words_and_digits_are_masked() -> None:
+    body = webhook_bodies.gather(VIEW, "12", "#", webhook_bodies.Speech("one two", 0.5))
+    masked = webhook_bodies.without_digits(body)
+    assert (masked["digits"], masked["terminatingDigit"]) == ("**", "*")
+    assert masked["speech"] == {"transcript": "*******", "confidence": 0.5}
+    assert {name: value for name, value in masked.items() if name not in ("digits", "terminatingDigit", "speech")} == {
+        name: value for name, value in body.items() if name not in ("digits", "terminatingDigit", "speech")
+    }

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.db import transaction
-from django.db.models import Count, F, Max
+from django.db.models import F, Max
 from django.utils import timezone
 
 from voiceapps.choices import TranscriptionStatus
@@ -85,9 +85,7 @@ def _begin_next() -> Transcription | None:
 
 def _turns() -> list[str]:
     """Return the accounts for which something waits, the one that has waited longest for a turn first."""
-    running = Transcription.objects.filter(status=TranscriptionStatus.PROCESSING).order_by().values("account").annotate(number=Count("pk"))
-    full = [one["account"] for one in running if one["number"] >= MAX_RUNNING]
-    waiting = Transcription.objects.filter(status=TranscriptionStatus.NONE).exclude(account__in=full).order_by()
+    waiting = Transcription.objects.filter(status=TranscriptionStatus.NONE).order_by()
     accounts = list(waiting.values_list("account", flat=True).distinct()[:MAX_LOOKED_AT])
     begun = Transcription.objects.filter(account__in=accounts, began_at__gte=timezone.now() - REMEMBERED).order_by()
     last: dict[str, datetime] = dict(begun.values_list("account").annotate(Max("began_at")))

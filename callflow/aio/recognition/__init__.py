@@ -1,0 +1,1 @@
+"""Recognition of speech, by processes of their own."""

@@ -1,0 +1,127 @@
+"""Have speech recognised, where the extra `asr` is installed.
+
+pocketsphinx hears English. No part of it runs in our process or in our event loop: each listening has a process of its own at a low
+priority (`worker.py`), as many as there are processors. One more is kept warm: it has started and loaded what all listenings need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import ClassVar
+
+from callflow.aio.recognition.listening import Listening, OnEvent
+from callflow.aio.recognition.process import Process
+
+MAX_LISTENING = max(1, os.cpu_count() or 1)
+"""Listenings at once on a node: one keeps most of a processor busy while somebody speaks."""
+_LIBRARY, _PROGRAM = "pocketsphinx", "callflow.aio.recognition.worker"
+_KNOWN = re.compile(r"en\b|en_", re.IGNORECASE)
+
+
+class RecognitionUnavailable(Exception):
+    """Speech that is not recognised; the text says why in one sentence."""
+
+    reason: ClassVar[str]
+    """The word for it in metrics."""
+
+
+class NoRecogniser(RecognitionUnavailable):
+    """Nothing that recognises speech is installed, or wanted."""
+
+    reason: ClassVar[str] = "none"
+
+
+class RecognitionFailed(RecognitionUnavailable):
+    """What recognises speech died, hangs or makes no sense."""
+
+    reason: ClassVar[str] = "failed"
+
+
+class RecogniserBusy(RecognitionUnavailable):
+    """There are as many listenings as there may be."""
+
+    reason: ClassVar[str] = "busy"
+
+
+class UnknownLanguage(RecognitionUnavailable):
+    """Nobody here understands the language."""
+
+    reason: ClassVar[str] = "language"
+
+
+def find_recogniser(most: int = MAX_LISTENING) -> Recogniser | None:
+    """Return the recogniser, None where the extra is not installed."""
+    return None if find_spec(_LIBRARY) is None else Recogniser((sys.executable, "-m", _PROGRAM, str(os.getpid())), most)
+
+
+class Recogniser:
+    """All listenings of this process; `command` starts the one of each."""
+
+    language = "en-US"
+    """What its model was made of."""
+
+    def __init__(self, command: Sequence[str], most: int = MAX_LISTENING) -> None:
+        self._command = tuple(command)
+        self._keeps_warm = False
+        self._listenings: set[Listening] = set()
+        self._most = most
+        self._warm: asyncio.Task[Process] | None = None
+
+    def __len__(self) -> int:
+        """Return how many processes listen."""
+        return len(self._listenings)
+
+    def listen(self, language: str, phrases: Sequence[str], on_event: OnEvent) -> Listening:
+        """Begin to listen for phrases, or without any for whatever is said; raises RecogniserBusy, UnknownLanguage."""
+        if not self.knows(language):
+            raise UnknownLanguage(f"The recogniser does not know the language {language}.")
+        if len(self._listenings) >= self._most:
+            raise RecogniserBusy("The recogniser is busy with other callers.")
+        listening = Listening(self._take_warm(), phrases, on_event, self._forget)
+        self._listenings.add(listening)
+        self._warm_up()
+        return listening
+
+    def knows(self, language: str) -> bool:
+        """Return whether it understands a language, or one of its dialects."""
+        return _KNOWN.match(language) is not None
+
+    def keep_warm(self) -> None:
+        """Have a process ready for the next listening, from now on."""
+        self._keeps_warm = True
+        self._warm_up()
+
+    async def close(self) -> None:
+        """End all processes."""
+        self._keeps_warm = False
+        listenings = list(self._listenings)
+        for listening in listenings:
+            listening.close()
+        for listening in listenings:
+            await listening.closed()
+        warm, self._warm = self._warm, None
+        if warm is not None:
+            await asyncio.wait([warm])
+            if warm.exception() is None:
+                await warm.result().end()
+
+    def _start(self) -> asyncio.Task[Process]:
+        return asyncio.get_running_loop().create_task(Process.start(self._command))
+
+    def _forget(self, listening: Listening) -> None:
+        self._listenings.discard(listening)
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        if self._keeps_warm and self._warm is None and len(self._listenings) < self._most:
+            self._warm = self._start()
+
+    def _take_warm(self) -> asyncio.Task[Process]:
+        warm, self._warm = self._warm, None
+        usable = warm is not None and (not warm.done() or (warm.exception() is None and warm.result().runs))
+        return warm if warm is not None and usable else self._start()
