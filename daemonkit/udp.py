@@ -46,7 +46,12 @@ class UdpEndpoint:
         self._socket = sock
         if self._stamped:
             sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        asyncio.get_running_loop().add_reader(sock, self._drain)
+        asyncio.get_running_loop().add_reader(sock, self.read)
+
+    def stop_reading(self) -> None:
+        """Have what comes wait until `read` is called."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
 
     def send(self, data: bytes, address: Address) -> None:
         """Send one datagram; a failure is counted in `errors`, as UDP may lose it anyway."""
@@ -65,7 +70,11 @@ class UdpEndpoint:
         self._socket.close()
         self._socket = None
 
-    def _drain(self) -> None:
+    def read(self, fresh_seconds: float = 0.0) -> None:
+        """Hand on what has come, at most 64 datagrams; one that came less than `fresh_seconds` ago is taken for the last one.
+
+        Who reads regularly spares itself the question whether there are more: what is left is no longer fresh at the next reading.
+        """
         for _ in range(DATAGRAMS_PER_WAKE):
             if self._socket is None:
                 return
@@ -78,6 +87,8 @@ class UdpEndpoint:
                 self.errors += 1
                 continue
             self._on_datagram(data, address)
+            if fresh_seconds and time.monotonic() - self.came_at < fresh_seconds:
+                return
 
     def _receive_plain(self, sock: socket.socket) -> tuple[bytes, Address]:
         return sock.recvfrom(DATAGRAM_BYTES)

@@ -40,7 +40,7 @@ class CallMedia:
 
     def open(self, host: str) -> Address:
         """Bind the sockets and return where RTP is received; raises OSError."""
-        endpoint = MediaEndpoint(host)
+        endpoint = MediaEndpoint(host, self._services.clock)
         address = endpoint.open()
         self._endpoint = endpoint
         return address
@@ -61,7 +61,6 @@ class CallMedia:
         elif self._endpoint is not None:
             self._session = new_session(media)
             self._session.inbound.attach(self._hear)
-            self._session.start(time.monotonic())
             self._endpoint.attach(self._session, self._on_audio)
         self._listen_for_tones(wanted=media.event_payload_type is None)
 
@@ -150,6 +149,7 @@ class CallMedia:
     def _flush(self) -> None:
         """Have the silence up to now heard, so that a recording begins and ends on time."""
         if self._session and self._endpoint:
+            self._endpoint.read()
             self._session.flush(time.monotonic())
             self._endpoint.pump()
 

@@ -1,4 +1,4 @@
-"""The sockets and the timer of an audio session."""
+"""The sockets of an audio session, and its turns."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import secrets
 import time
 from collections.abc import Callable
 
+from callflow.aio.media_clock import MediaClock
 from callflow.audio.agreement import Agreement, Codec
 from callflow.audio.events import AudioEvent
+from callflow.audio.sender import FRAME_SECONDS
 from callflow.audio.session import AudioSession, is_rtcp, is_rtp
 from callflow.sip.sdp_answer import RemoteMedia
 from daemonkit.address import Address
-from daemonkit.alarm import Alarm
 from daemonkit.sockets import AddressUnavailable
 from daemonkit.udp import UdpEndpoint
 
@@ -32,15 +33,16 @@ def new_session(media: RemoteMedia) -> AudioSession:
 
 
 class MediaEndpoint:
-    """An even RTP port, the odd RTCP port above it, and one timer.
+    """An even RTP port, and the odd RTCP port above it.
 
-    Call `pump` after `play`, `send_digits` and the other commands of the session.
+    Once a session is attached, its packets are read and sent at its turns, which its slots follow. Call `pump` after commands of the
+    session that have events.
     """
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, clock: MediaClock) -> None:
         self.early_at: float | None = None
         """When the first packet came that had no session yet; who sets it to None hears of the next one."""
-        self._alarm = Alarm(self._on_alarm)
+        self._clock = clock
         self._host = host
         self._on_event: Callable[[AudioEvent], None] | None = None
         self._pumping = False
@@ -57,12 +59,21 @@ class MediaEndpoint:
         return self._sockets[0].local
 
     def attach(self, session: AudioSession, on_event: Callable[[AudioEvent], None]) -> None:
-        """Run `session` from now on; its events go to `on_event`."""
+        """Start `session` and run it from now on; its events go to `on_event`. Raises RuntimeError unless the ports are open."""
+        if self._sockets is None:
+            raise RuntimeError("A session needs open ports.")
         self._session, self._on_event = session, on_event
+        self._sockets[0].stop_reading()
+        session.start(time.monotonic(), self._clock.join(self._turn))
         self.pump()
 
+    def read(self) -> None:
+        """Hand the session what has come since its last turn."""
+        if self._sockets is not None:
+            self._sockets[0].read()
+
     def pump(self) -> None:
-        """Deliver events, send datagrams and re-arm the timer; may be called from inside `on_event`."""
+        """Deliver events and send datagrams; may be called from inside `on_event`."""
         if self._pumping:
             return
         self._pumping = True
@@ -73,21 +84,20 @@ class MediaEndpoint:
             self._pumping = False
         if self._session is not None:
             self._transmit(self._session)
-            self._alarm.set(self._session.get_timer())
 
     def close(self) -> None:
         """Close the sockets and detach the session."""
-        self._alarm.stop()
+        self._clock.leave(self._turn)
         self._session = self._on_event = None
         for endpoint in self._sockets or ():
             endpoint.close()
         self._sockets = None
 
     def _open_pair(self) -> tuple[UdpEndpoint, UdpEndpoint]:
-        media = UdpEndpoint((self._host, 0), self._on_datagram)
+        media = UdpEndpoint((self._host, 0), lambda data, address: self._on_datagram(data, address, media.came_at), stamped=True)
         media.open()
         port = media.local[1]
-        reports = UdpEndpoint((self._host, port + 1), self._on_datagram)
+        reports = UdpEndpoint((self._host, port + 1), lambda data, address: self._on_datagram(data, address, time.monotonic()))
         try:
             if port % 2:
                 raise AddressUnavailable("UDP", media.local, OSError(0, "an odd port cannot carry RTP"))
@@ -97,17 +107,18 @@ class MediaEndpoint:
             raise
         return media, reports
 
-    def _on_alarm(self, now: float) -> None:
+    def _turn(self, now: float) -> None:
+        if self._sockets is not None:
+            self._sockets[0].read(FRAME_SECONDS)
         if self._session is not None:
             self._session.handle_timer(now)
             self.pump()
 
-    def _on_datagram(self, data: bytes, address: Address) -> None:
+    def _on_datagram(self, data: bytes, address: Address, came_at: float) -> None:
         if self._session is not None:
-            self._session.receive_datagram(data, address, time.monotonic())
-            self.pump()
+            self._session.receive_datagram(data, address, came_at)
         elif self.early_at is None and is_rtp(data):
-            self.early_at = time.monotonic()
+            self.early_at = came_at
 
     def _transmit(self, session: AudioSession) -> None:
         if self._sockets is None:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from callflow.aio.media import MediaEndpoint, agreement_of, new_session
+from callflow.aio.media_clock import MediaClock
 from callflow.aio.sip_endpoint import SipEndpoint
 from callflow.audio.events import AudioEvent, PlaybackFinished
 from callflow.audio.session import AudioSession
@@ -66,6 +67,7 @@ class Phone:
         self._on_message = on_message
         self._opened_at = 0.0
         self._proxy = proxy
+        self._clock = MediaClock()
         self._sip_endpoint = SipEndpoint((local_host, 0), self._on_event, self._trace)
 
     @property
@@ -104,7 +106,7 @@ class Phone:
         A challenge is answered only for `realm`, which is the URI's host unless given; an empty user name answers none.
         """
         credentials = Credentials(username, password, realm or _host_of(uri)) if username else None
-        media = MediaEndpoint(self._host)
+        media = MediaEndpoint(self._host, self._clock)
         address = media.open()
         destination = Destination(uri, self._proxy, from_user, credentials)
         number = self._sip_endpoint.agent.place(destination, address, time.monotonic())
@@ -254,7 +256,6 @@ class PhoneCall:
             return
         self.session = new_session(media)
         self.session.inbound.attach(self._hear)
-        self.session.start(time.monotonic())
         self._media.attach(self.session, self._on_audio)
 
     def _end(self, by: str) -> None:

@@ -10,6 +10,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from callflow.aio.call import CallShell
+from callflow.aio.media_clock import MediaClock
 from callflow.aio.metrics import CallflowMetrics
 from callflow.aio.recognition.recogniser import find_recogniser
 from callflow.aio.recordings.recorder import RecorderPool
@@ -144,6 +145,7 @@ class CallflowServer:
         self._metrics.observe("listening", "Callers that the recogniser listens to", lambda: 0 if recogniser is None else len(recogniser))
         return Services(
             config=self._config,
+            clock=MediaClock(),
             client=client,
             find_application=self._find_application,
             metrics=self._metrics,

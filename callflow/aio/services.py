@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
+from callflow.aio.media_clock import MediaClock
 from callflow.aio.metrics import CallflowMetrics
 from callflow.aio.recognition.recogniser import Recogniser
 from callflow.aio.recordings.recorder import RecorderPool
@@ -23,6 +24,7 @@ class Services:
     """What all calls share."""
 
     config: CallflowConfig
+    clock: MediaClock
     client: WebhookClient
     find_application: FindApplication
     """Returns None if the application is gone or cannot be read."""

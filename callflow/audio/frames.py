@@ -59,11 +59,17 @@ class FrameAssembler:
         """Add a packet's audio and return the frames that are complete."""
         self.start(now)
         # Whole frames: then a frame of a sender of 20 ms packets is a packet.
-        due = _whole(self._behind(now) - len(ulaw))
+        behind = self._behind(now)
+        due = _whole(behind - len(ulaw))
         missing = max(0, self._missing(ssrc, timestamp, due, marker=marker))
         self._ssrc, self._next, self._filled = ssrc, (timestamp + len(ulaw)) & 0xFFFF_FFFF, 0
         if missing - due > MAX_AHEAD_SAMPLES:
             return []
+        is_frame = not missing and not self._buffer and len(ulaw) == FRAME_OCTETS
+        if is_frame and behind - FRAME_OCTETS <= SLACK_SAMPLES:
+            self._made += FRAME_OCTETS
+            self._behind_since = None
+            return [ulaw]
         self._append(missing, ulaw)
         self._watch_lag(now)
         return self._take_frames()

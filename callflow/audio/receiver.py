@@ -20,6 +20,8 @@ from mediarelay.rtp.packet import RtpPacket
 from mediarelay.rtp.stats import ReceiveStats
 from mediarelay.rtp.telephone_event import TelephoneEvent
 
+FILL_SECONDS = 0.1
+"""How often silence that is certain is looked for: it is seconds old by then."""
 OWN_EVENT_TYPE = 101
 """The payload type that our own offers name for telephone events: who answers one may send by it, whatever the answer names."""
 _OWN: dict[int, Codec | None] = {OWN_EVENT_TYPE: None, **{codec.value: codec for codec in Codec}}
@@ -40,6 +42,8 @@ class Receiver:
         self._reorder = ReorderBuffer()
         self._assembler = FrameAssembler()
         self._detector = DigitDetector()
+        self._fill_at = 0.0
+        """When silence that is certain is looked for again."""
         self.expect(agreement)
 
     def expect(self, agreement: Agreement) -> None:
@@ -73,7 +77,9 @@ class Receiver:
         """Take missing packets as lost, and what has not come for long as silence."""
         for packet in self._reorder.handle_timer(now):
             self._on_ordered(packet, now)
-        self._report(self._assembler.fill(now))
+        if now >= self._fill_at:
+            self._fill_at = now + FILL_SECONDS
+            self._report(self._assembler.fill(now))
 
     def _on_ordered(self, packet: RtpPacket, now: float) -> None:
         if packet.payload_type not in self._kinds:

@@ -25,6 +25,9 @@ class ReorderBuffer:
         if packet.ssrc != self._ssrc or self._next is None:
             return self._restart(packet)
         ahead = (packet.sequence - self._next) & 0xFFFF
+        if not ahead and not self._held:
+            self._next = (self._next + 1) & 0xFFFF
+            return [packet]
         if ahead >= 0x10000 - MAX_STEP:
             return []
         if ahead > MAX_STEP:

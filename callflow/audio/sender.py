@@ -26,7 +26,7 @@ from callflow.audio.taps import Taps
 from callflow.audio.tones import DigitTones
 from daemonkit.address import Address
 from mediarelay.rtp.g711 import ULAW_SILENCE, add_pcm16, pcm16_to_ulaw, ulaw_to_alaw, ulaw_to_pcm16
-from mediarelay.rtp.packet import RtpPacket
+from mediarelay.rtp.packet import plain_packet
 from mediarelay.rtp.telephone_event import EventStep
 
 FRAME_SECONDS = 0.020
@@ -34,7 +34,44 @@ MAX_CATCH_UP = 10
 """Slots that one wake-up may send."""
 MAX_SKIPPED = 3_000
 """The longest silence that taps hear for slots which nobody sent, as the process stood still: a minute."""
+READ_OCTETS = 25 * FRAME_OCTETS
+"""Half a second of a sound, which is read at once: it may lie in a file."""
+_SILENT_OCTET = bytes((ULAW_SILENCE,))
 _SILENCE = {Codec.PCMU: SILENCE_FRAME, Codec.PCMA: ulaw_to_alaw(SILENCE_FRAME)}
+
+
+class Playback:
+    """One sound, and how much of it has been played."""
+
+    def __init__(self, number: int, ulaw: Octets) -> None:
+        self.number = number
+        self._at = 0
+        self._end: int | None = len(ulaw) if is_complete(ulaw) else None
+        """None while the sound still grows."""
+        self._part = b""
+        self._part_at = 0
+        self._ulaw = ulaw
+
+    @property
+    def is_over(self) -> bool:
+        """True if all of it has been played."""
+        if self._end is None and is_complete(self._ulaw):
+            self._end = len(self._ulaw)
+        return self._end is not None and self._at >= self._end
+
+    def take(self) -> bytes | None:
+        """Return the next frame, the last one filled up with silence; None if it is not there yet."""
+        at = self._at - self._part_at
+        frame = self._part[at : at + FRAME_OCTETS]
+        if len(frame) < FRAME_OCTETS:
+            self._part, self._part_at = self._ulaw[self._at : self._at + READ_OCTETS], self._at
+            frame = self._part[:FRAME_OCTETS]
+            if len(frame) < FRAME_OCTETS:
+                if not is_complete(self._ulaw):
+                    return None
+                frame = frame.ljust(FRAME_OCTETS, _SILENT_OCTET)
+        self._at += FRAME_OCTETS
+        return frame
 
 
 class Sender:
@@ -57,7 +94,7 @@ class Sender:
         self._slot = 0
         self._sent_last_slot = False
         self._talking = False
-        self._plays: deque[tuple[int, Octets, int]] = deque()
+        self._plays: deque[Playback] = deque()
         self._next_play = 1
         self._digits: deque[tuple[int, deque[EventStep | None]]] = deque()
         """What is left of each string of digits, with its number."""
@@ -75,7 +112,7 @@ class Sender:
     def play(self, ulaw: Octets) -> int:
         """Queue µ-law audio and return the number that `PlaybackFinished` will carry."""
         number = self._new_number()
-        self._plays.append((number, ulaw, 0))
+        self._plays.append(Playback(number, ulaw))
         return number
 
     def stop_playing(self) -> None:
@@ -107,7 +144,7 @@ class Sender:
 
     def handle_timer(self, now: float) -> None:
         """Send the slots that are due."""
-        if not self.started:
+        if self._started_at is None or now < self._started_at:
             return
         current = self._slot_at(now)
         self._skip_to(max(self._slot, current - MAX_CATCH_UP + 1 if self._talking else current))
@@ -135,7 +172,7 @@ class Sender:
         self._drop_ended()
         if self._digits:
             self._send_event()
-        elif self._plays and (frame := self._take_frame()) is not None:
+        elif self._plays and (frame := self._plays[0].take()) is not None:
             self._send_audio(frame)
             self._drop_ended()
             return
@@ -159,19 +196,10 @@ class Sender:
             self._digits.popleft()
             self._tell(PlaybackFinished(number))
 
-    def _take_frame(self) -> bytes | None:
-        """Return the next frame of what plays; None if it is not there yet."""
-        number, ulaw, at = self._plays[0]
-        frame = ulaw[at : at + FRAME_OCTETS]
-        if len(frame) < FRAME_OCTETS and not is_complete(ulaw):
-            return None
-        self._plays[0] = number, ulaw, at + FRAME_OCTETS
-        return frame.ljust(FRAME_OCTETS, bytes((ULAW_SILENCE,)))
-
     def _drop_ended(self) -> None:
         """Leave what has been played, or holds nothing."""
-        while self._plays and self._plays[0][2] >= len(self._plays[0][1]) and is_complete(self._plays[0][1]):
-            self._tell(PlaybackFinished(self._plays.popleft()[0]))
+        while self._plays and self._plays[0].is_over:
+            self._tell(PlaybackFinished(self._plays.popleft().number))
 
     def _send_audio(self, frame: bytes) -> None:
         self._write_audio(frame if self.agreement.codec is Codec.PCMU else ulaw_to_alaw(frame))
@@ -185,12 +213,11 @@ class Sender:
         if remote is None or not self.agreement.sends:
             self._sent_last_slot = False
             return
-        packet = RtpPacket(payload_type, self._sequence, timestamp, self._ssrc, payload, marker)
+        self.outbox.append((plain_packet(payload_type, self._sequence, timestamp, self._ssrc, payload, marker=marker), remote))
         self._sequence = (self._sequence + 1) & 0xFFFF
         self._sent_last_slot = payload_type == self.agreement.payload_type
         self.packets += 1
         self.octets += len(payload)
-        self.outbox.append((bytes(packet), remote))
 
     def _slot_at(self, now: float) -> int:
         """Return the current slot, also at the very time at which it begins, whatever the rounding."""

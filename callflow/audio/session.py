@@ -10,7 +10,6 @@ A new agreement (`agree`) changes what it names and nothing else: what plays goe
 from __future__ import annotations
 
 from collections import deque
-from contextlib import suppress
 
 from callflow.audio.agreement import Agreement
 from callflow.audio.events import AudioEvent
@@ -23,7 +22,7 @@ from callflow.audio.sender import Sender
 from callflow.audio.taps import Taps
 from callflow.secure.srtp import SecureChannel
 from daemonkit.address import Address
-from mediarelay.rtp.packet import Kind, RtpPacket, classify
+from mediarelay.rtp.packet import Kind, RtpPacket, classify, is_report
 
 
 class AudioSession:
@@ -79,10 +78,10 @@ class AudioSession:
 
     # Commands.
 
-    def start(self, now: float) -> None:
-        """Start sending, and the clock of both directions. A second start changes nothing."""
+    def start(self, now: float, first_slot: float | None = None) -> None:
+        """Start the clock of both directions, and sending, with the first slot if that is not now. A second start changes nothing."""
         if not self._sender.started:
-            self._sender.start(now)
+            self._sender.start(now if first_slot is None else first_slot)
             self._receiver.start(now)
             self._reporter.start(now)
 
@@ -132,18 +131,25 @@ class AudioSession:
         """Take an RTP or RTCP datagram; what is malformed, from another host or not the peer's is dropped."""
         if addr[0] != self._source_host:
             return
-        with suppress(ValueError):
-            reports = is_rtcp(data)
-            if self._secure is not None:
-                data = self._secure.open(data, is_rtcp=reports)
-            if reports:
-                # A report of a kind that we do not read is a sign of life all the same.
-                self.heard_at = now
-                self._reporter.receive(data, now)
-            else:
-                self._receiver.receive(RtpPacket.parse(data), now)
-                self.heard_at = now
-                self._flow.receive(now)
+        # Not `contextlib.suppress`: this runs for each packet.
+        try:
+            self._receive(data, now)
+        except ValueError:
+            return
+
+    def _receive(self, data: bytes, now: float) -> None:
+        """Take what came from the far end; raises ValueError."""
+        reports = is_rtcp(data)
+        if self._secure is not None:
+            data = self._secure.open(data, is_rtcp=reports)
+        if reports:
+            # A report of a kind that we do not read is a sign of life all the same.
+            self.heard_at = now
+            self._reporter.receive(data, now)
+        else:
+            self._receiver.receive(RtpPacket.parse(data), now)
+            self.heard_at = now
+            self._flow.receive(now)
 
     def heard_until(self, now: float) -> float:
         """Return when a steady stream of the far end broke off; now, if it goes on, or was none."""
@@ -164,6 +170,10 @@ class AudioSession:
         """Send the slots that are due, take missing packets as lost, and send RTCP every five seconds."""
         self._sender.handle_timer(now)
         self._receiver.handle_timer(now)
+        if self._reporter.due_at is not None and self._reporter.due_at <= now:
+            self._send_report(now)
+
+    def _send_report(self, now: float) -> None:
         report = self._reporter.handle_timer(now, self._sender.timestamp_at(now), self._sender.packets, self._sender.octets)
         remote = self._sender.agreement.remote
         if report is not None and remote is not None:
@@ -181,4 +191,4 @@ def is_rtp(data: bytes) -> bool:
 
 def is_rtcp(data: bytes) -> bool:
     """Return whether a datagram is RTCP, which has a socket of its own."""
-    return classify(data, len(data)) is Kind.RTCP
+    return len(data) > 1 and 128 <= data[0] <= 191 and is_report(data)

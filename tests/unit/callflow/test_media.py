@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from callflow.aio.media import MediaEndpoint
+from callflow.aio.media_clock import MediaClock
 from callflow.audio.agreement import Agreement, Codec
 from callflow.audio.events import AudioEvent, DigitReceived, PlaybackFinished
 from callflow.audio.frames import SILENCE_FRAME
@@ -17,7 +17,7 @@ def _session(remote: tuple[str, int], ssrc: int) -> AudioSession:
 
 
 async def test_audio_and_digits_arrive_and_close_frees_the_ports() -> None:
-    near, far = MediaEndpoint("127.0.0.1"), MediaEndpoint("127.0.0.1")
+    near, far = (MediaEndpoint("127.0.0.1", MediaClock()) for _ in range(2))
     near_address, far_address = near.open(), far.open()
     assert near_address[1] % 2 == far_address[1] % 2 == 0
     speaker, listener = _session(far_address, 1), _session(near_address, 2)
@@ -39,7 +39,6 @@ async def test_audio_and_digits_arrive_and_close_frees_the_ports() -> None:
 
     far.attach(listener, on_heard)
     near.attach(speaker, on_said)
-    speaker.start(time.monotonic())
     sound = speaker.play(bytes(range(1, 161)) * 3)
     near.pump()
     await asyncio.wait_for(done.wait(), 5)
@@ -48,13 +47,13 @@ async def test_audio_and_digits_arrive_and_close_frees_the_ports() -> None:
     near.close()
     far.close()
     near.close()
-    again = MediaEndpoint("127.0.0.1")
+    again = MediaEndpoint("127.0.0.1", MediaClock())
     again.open()
     again.close()
 
 
 async def test_closing_from_inside_a_callback() -> None:
-    endpoint = MediaEndpoint("127.0.0.1")
+    endpoint = MediaEndpoint("127.0.0.1", MediaClock())
     session = _session(endpoint.open(), 1)
     closed = asyncio.Event()
 
@@ -63,7 +62,6 @@ async def test_closing_from_inside_a_callback() -> None:
         endpoint.close()
         closed.set()
 
-    session.start(time.monotonic())
     session.send_digits(",")
     endpoint.attach(session, on_event)
     await asyncio.wait_for(closed.wait(), 5)
