@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -18,9 +22,11 @@ from callflow.aio.sounds.espeak import Espeak
 from callflow.aio.sounds.spool import Spool
 from callflow.bxml.voices import Voice
 from mediarelay.rtp.g711 import ulaw_to_pcm16
+from tests.support.fleet import until
 from tests.unit.callflow.test_recogniser import Heard
 
-DATA = Path(__file__).parents[2] / "data" / "speech"
+ROOT = Path(__file__).parents[3]
+DATA = ROOT / "tests" / "data" / "speech"
 SILENCE = b"\xff" * 4_000
 
 
@@ -128,3 +134,27 @@ async def test_what_is_said_without_a_pause_is_cut(tmp_path: Path, monkeypatch: 
     assert [event["text"] for event in words[:3]] == ["0.60"] * 3
     assert [event["end"] for event in words[:-1]] == [event["start"] for event in words[1:]]
     assert [event["event"] for event in told] == ["began", "words"] * len(words)
+
+
+PARENT = """
+import asyncio
+from callflow.aio.recognition.recogniser import find_recogniser
+async def main():
+    recogniser = find_recogniser()
+    listening = recogniser.listen("en", ["yes"], print)
+    print((await listening._starting)._process.pid, flush=True)
+    await asyncio.sleep(60)
+asyncio.run(main())
+"""
+
+
+def test_a_process_that_hangs_ends_with_one_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        line = Path(f"/proc/{pid}/cmdline")
+        until(lambda: b"sendump" in Path(f"/proc/{pid}/maps").read_bytes(), seconds=20, what="it has loaded its model")
+        os.kill(pid, signal.SIGSTOP)
+        parent.kill()
+    # What has ended has no command line, whether somebody has taken note of that or not.
+    until(lambda: not line.exists() or not line.read_bytes(), seconds=20, what="it is gone")
