@@ -34,6 +34,29 @@ async def test_datagrams_arrive_whole_and_empty_ones_too() -> None:
     sender.close()
 
 
+async def test_who_reads_regularly_takes_a_fresh_datagram_for_the_last_one() -> None:
+    seen: list[bytes] = []
+    receiver = UdpEndpoint(("127.0.0.1", 0), lambda data, _address: seen.append(data), stamped=True)
+    sender = UdpEndpoint(("127.0.0.1", 0), lambda _data, _address: None)
+    receiver.open()
+    sender.open()
+    receiver.stop_reading()
+    for data in (b"1", b"2", b"3"):
+        sender.send(data, receiver.local)
+    await asyncio.sleep(0)
+    assert seen == [], "nobody reads it"
+    receiver.read(fresh_seconds=60)
+    assert seen == [b"1"]
+    # What waits is old by now: the rest is asked for.
+    receiver.read(fresh_seconds=1e-9)
+    assert seen == [b"1", b"2", b"3"]
+    sender.send(b"4", receiver.local)
+    receiver.read()
+    assert seen[-1] == b"4"
+    receiver.close()
+    sender.close()
+
+
 async def test_a_port_in_use_is_one_sentence() -> None:
     first = UdpEndpoint(("127.0.0.1", 0), lambda _data, _address: None)
     first.open()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mediarelay.rtp.packet import HeaderExtension, Kind, RtpPacket, classify, is_silence, is_well_formed
+from mediarelay.rtp.packet import HeaderExtension, Kind, RtpPacket, classify, is_silence, is_well_formed, plain_packet
 
 DATA = Path(__file__).parents[2] / "data" / "rtp"
 
@@ -78,6 +78,14 @@ def test_round_trip(packet: RtpPacket) -> None:
     raw = bytes(packet)
     assert RtpPacket.parse(raw) == packet
     assert is_well_formed(raw, len(raw))
+
+
+@given(PACKETS)
+def test_a_plain_packet_is_what_the_long_way_makes(packet: RtpPacket) -> None:
+    plain = RtpPacket(packet.payload_type, packet.sequence, packet.timestamp, packet.ssrc, packet.payload, packet.marker)
+    made = plain_packet(packet.payload_type, packet.sequence, packet.timestamp, packet.ssrc, packet.payload, marker=packet.marker)
+    assert made == bytes(plain)
+    assert RtpPacket.parse(made) == plain
 
 
 @given(st.binary(max_size=80) | PACKETS.map(bytes).flatmap(lambda raw: st.integers(0, len(raw)).map(lambda n: raw[:n])))
