@@ -6,7 +6,6 @@ from pathlib import Path
 
 from callflow.aio.recognition.file import recognise_file
 from callflow.aio.recognition.recogniser import RecognitionUnavailable
-
 from callflow.audio.sound_error import SoundError
 from voiceapps.rules.transcripts import NotTranscribedError, Transcript
 
