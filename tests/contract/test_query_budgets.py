@@ -16,6 +16,7 @@ from voiceapps.models import (
     Call,
     CallSimulation,
     ClientSecret,
+    LiveTranscript,
     Recording,
     RefusedAttempt,
     Transcription,
@@ -53,6 +54,9 @@ BUDGETS: dict[str, int] = {
     # The recording, twice, and the transcription that is replaced.
     "transcribeCallRecording": 11,
     "deleteRecordingTranscription": 8,
+    "listRealTimeTranscriptions": 3,
+    "getRealTimeTranscription": 3,
+    "deleteRealTimeTranscription": 8,
     "listAccountCallRecordings": 3,
     "listAuditEntries": 3,
     "listVoiceApplications": 3,
@@ -117,6 +121,9 @@ def multiply(objects: dict[str, str]) -> None:
         recording.pk = f"r-{number}"
         Recording.objects.bulk_create([recording])
         Transcription.objects.create(transcription_id=f"t-{number}", recording_id=recording.pk, account=account, ordered_at=call.started_at)
+        LiveTranscript.objects.create(
+            transcription_id=f"t-{number}", call_id=objects["callId"], name="n", tracks="inbound", clips="[]", ended_at=call.started_at
+        )
         WebhookDelivery.objects.create(
             account=account, call=calls[number], event_type="x", url="x", method="POST", body={}, created_at=delivery.created_at
         )

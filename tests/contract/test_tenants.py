@@ -85,6 +85,7 @@ def test_a_foreign_object_looks_like_a_missing_one(
         "applicationId": str(uuid.uuid4()),
         "callId": f"c-{uuid.uuid4()}",
         "recordingId": f"r-{uuid.uuid4()}",
+        "transcriptionId": f"t-{uuid.uuid4()}",
         "deliveryId": str(uuid.uuid4()),
     }
     under_ones_own = {"accountId": stranger.account_id}

@@ -16,6 +16,7 @@ from voiceapps.models import (
     ApiClient,
     Call,
     ClientSecret,
+    LiveTranscript,
     OpenCall,
     Recording,
     Transcription,
@@ -33,7 +34,7 @@ SECRET = "a-second-secret-of-enough-length"
 
 
 def one_of_each(customer: ApiCustomer) -> dict[str, str]:
-    """Create an application, a call with recording, transcription and delivery, and a second API client of the customer's account."""
+    """Create an application, a call with recording, transcriptions and delivery, and a second API client of the customer's account."""
     application_id = customer.create(inboundSipCallsEnabled=True, passwordAuthEnabled=True)["applicationId"]
     call = _call(customer.account_id, application_id)
     _hold(call)
@@ -44,6 +45,7 @@ def one_of_each(customer: ApiCustomer) -> dict[str, str]:
         "applicationId": application_id,
         "callId": call.call_id,
         "recordingId": recording_id,
+        "transcriptionId": _live_transcript(call),
         "deliveryId": _delivery(call),
         "simulationId": _simulation(application_id),
         **_client(customer),
@@ -103,6 +105,15 @@ def _transcription(recording_id: str, account_id: str) -> None:
         began_at=ended,
         ended_at=ended,
     )
+
+
+def _live_transcript(call: Call) -> str:
+    said = Transcript((Clip(0, "my line is dead", 0.75, 0.25, 1.5),))
+    number = f"t-{uuid.uuid4()}"
+    LiveTranscript.objects.create(
+        transcription_id=number, call=call, name="desk", tracks="inbound", language="en-US", clips=str(said), ended_at=call.started_at
+    )
+    return number
 
 
 def _delivery(call: Call) -> str:
