@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
@@ -40,6 +41,9 @@ class CallTranscriptions:
         end = StreamEnd("error", "An unexpected error ended the transcription.")
         try:
             end = await transcriber.run(partial(self._on_open, number), partial(self._engine.transcriptions.words_heard, number))
+        except asyncio.CancelledError:
+            end = StreamEnd("closed", "The node that held the call was stopped.")
+            raise
         except Exception:  # whatever it is, the transcription is over, and the call goes on
             log.exception("transcription_failed")
         finally:

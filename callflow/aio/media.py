@@ -108,8 +108,9 @@ class MediaEndpoint:
         return media, reports
 
     def _turn(self, now: float) -> None:
-        if self._sockets is not None:
-            self._sockets[0].read(FRAME_SECONDS)
+        if self._sockets is not None and self._session is not None:
+            # What is missing may stand behind what is fresh.
+            self._sockets[0].read(0.0 if self._session.lacks_packets else FRAME_SECONDS)
         if self._session is not None:
             self._session.handle_timer(now)
             self.pump()

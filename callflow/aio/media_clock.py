@@ -38,12 +38,13 @@ class MediaClock:
     def join(self, turn: Turn) -> float:
         """Give a call its turns from now on, and return when the first one begins, in monotonic seconds."""
         if not any(self._phases):
-            self._began, self._tick = time.monotonic(), 0
-        self._tick = max(self._tick, self._tick_at(time.monotonic()) + 1)
+            self._began, self._tick = time.monotonic(), 1
+        # What is due already stays due: the others have their turns at once.
+        ahead = max(self._tick, self._tick_at(time.monotonic()) + 1)
         phase = min(range(PHASES), key=lambda number: len(self._phases[number]))
         self._phases[phase][turn] = None
         self._arm()
-        return self._time_of(self._tick + (phase - self._tick) % PHASES)
+        return self._time_of(ahead + (phase - ahead) % PHASES)
 
     def leave(self, turn: Turn) -> None:
         """Give a call no more turns; one that has none is ignored."""

@@ -151,6 +151,11 @@ class AudioSession:
             self.heard_at = now
             self._flow.receive(now)
 
+    @property
+    def lacks_packets(self) -> bool:
+        """True while packets wait for one that is missing."""
+        return self._receiver.get_timer() is not None
+
     def heard_until(self, now: float) -> float:
         """Return when a steady stream of the far end broke off; now, if it goes on, or was none."""
         return self._flow.broke_off(now)

@@ -249,8 +249,8 @@ class Program(CallStage):
             self._call.move(Move.ANSWER)
             self.emit(Answer())
             return
-        if step.begins_lasting and not self._begun.admits(now):
-            sentence = f"The call began {MAX_BEGUN} recordings and streams, faster than {BEGUN_PER_SECOND:g} a second."
+        if step.is_costly(verb) and not self._begun.admits(now):
+            sentence = f"The call began {MAX_BEGUN} recordings, streams and listenings, faster than {BEGUN_PER_SECOND:g} a second."
             self._call.hang_up(EndReason.APPLICATION_ERROR, now, sentence)
             return
         self._next_verb += 1

@@ -88,7 +88,7 @@ class Step:
     answers_call: ClassVar[bool] = True
     """True if the call has to be answered before a verb of this kind begins."""
     begins_lasting: ClassVar[bool] = False
-    """True if verbs of this kind begin a file or a connection."""
+    """True if verbs of this kind begin a file, a connection or a process."""
     wants_audio: bool = False
     """True if `audio_received` is to get the caller's audio."""
     deadline: float | None = None
@@ -101,6 +101,11 @@ class Step:
     def wants_answer(cls, _verb: Any) -> bool:
         """Return whether the call has to be answered before this verb begins."""
         return cls.answers_call
+
+    @classmethod
+    def is_costly(cls, _verb: Any) -> bool:
+        """Return whether this verb begins a file, a connection or a process, of which a call has a few a second at most."""
+        return cls.begins_lasting
 
     def begin(self, now: float) -> None:
         """Start the verb."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -44,8 +45,14 @@ def rotate(fleet: Fleet, application_id: str) -> tuple[str, str]:
     url = f"{fleet.http}/v2/accounts/{ACCOUNT}/voice-applications/{application_id}"
     headers = {"Authorization": f"Bearer {fleet._token}", "Content-Type": "application/json"}
     request = urllib.request.Request(url, b'{"passwordAuthEnabled": true}', headers, method="PATCH")
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return answer.headers["X-Request-Id"], json.load(answer)["data"]["sipAuthPassword"]
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.headers["X-Request-Id"], json.load(answer)["data"]["sipAuthPassword"]
+        except urllib.error.HTTPError as error:
+            # Where SQLite's one writer is busy for long, as on a slow machine, all others are told to come again.
+            if error.code != 503:
+                raise
 
 
 def statuses(fleet: Fleet, application: Application, password: str) -> list[int]:

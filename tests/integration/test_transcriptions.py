@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,18 @@ from tests.support.fleet import ACCOUNT, Fleet
 DOCUMENT = """<Response>
 <Record maxDuration="10" recordCompleteUrl="/recorded" transcribe="true" transcriptionAvailableUrl="/written" tag="t1"/>
 </Response>"""
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Every role, with a recogniser."""
+    fleet = Fleet(tmp_path_factory.mktemp("written"), environment={"SIPURI_RECOGNITION": "auto"})
+    try:
+        fleet.start()
+        yield fleet
+    finally:
+        codes = fleet.stop()
+    assert set(codes.values()) == {0}, fleet.log()[-4000:]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ class Recording(models.Model):
 
     recording_id = models.CharField(primary_key=True, max_length=47)
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
-    status = models.CharField(max_length=10, choices=RecordingStatus, default=RecordingStatus.COMPLETE)
+    status = models.CharField(max_length=10, choices=RecordingStatus, default=RecordingStatus.COMPLETE, db_default=RecordingStatus.COMPLETE)
     name = models.CharField(max_length=256, blank=True, db_default="", help_text="What its verb calls it.")
     path = models.CharField(max_length=1024, blank=True)
     """Empty once the audio is deleted."""

@@ -43,12 +43,11 @@ def begin(reports: Sequence[r.RecordingBegun]) -> None:
 
 
 def complete(reports: Sequence[r.RecordingStored]) -> None:
-    """Note that files are complete."""
+    """Note that files are complete, but for those whose audio was deleted, as their node was taken for lost."""
     ensure(*(report.call for report in reports))
-    ends = {"status": RecordingStatus.COMPLETE}
-    _COMPLETE.write(
-        [_row(report) | ends | {"duration_ms": report.duration_ms, "ended_at": _when(report.ended_at)} for report in reports],
-    )
+    ids = [report.recording_id for report in reports]
+    deleted = set(Recording.objects.filter(pk__in=ids, status=RecordingStatus.DELETED).values_list("pk", flat=True))
+    _COMPLETE.write([_complete_row(report) for report in reports if report.recording_id not in deleted])
 
 
 def sweep() -> int:
@@ -106,6 +105,11 @@ def _delete_file(recording: Recording) -> None:
 
 def _record(recording: Recording, action: str, actor: Actor) -> None:
     audit.record(actor, action, recording.recording_id, {"call": recording.call_id}, account=recording.call.account_id)
+
+
+def _complete_row(report: r.RecordingStored) -> dict[str, object]:
+    ends = {"status": RecordingStatus.COMPLETE, "duration_ms": report.duration_ms, "ended_at": _when(report.ended_at)}
+    return _row(report) | ends
 
 
 def _row(report: r.RecordingBegun | r.RecordingStored) -> dict[str, object]:

@@ -62,6 +62,19 @@ def end_of(socket: aiohttp.ClientWebSocketResponse) -> StreamEnd:
     return StreamEnd("closed")
 
 
+async def broken(socket: aiohttp.ClientWebSocketResponse, error: BaseException) -> StreamEnd:
+    """Return why a socket is over to which nothing can be sent any more: its far end may have closed it in the same moment."""
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            async for _ in socket:
+                pass
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        pass
+    end = end_of(socket)
+    was_closed = socket.close_code is not None and end.cause == "closed"
+    return end if was_closed else StreamEnd("connection-error", f"The connection broke. {error}".strip())
+
+
 async def unless(
     event: asyncio.Event, work: Coroutine[Any, Any, aiohttp.ClientWebSocketResponse]
 ) -> aiohttp.ClientWebSocketResponse | None:

@@ -18,7 +18,7 @@ from functools import partial
 import aiohttp
 import structlog
 
-from callflow.aio.streams.connection import CLOSE_SECONDS, CONNECT_SECONDS, StreamEnd, end_of, first, messages, say_goodbye, unless
+from callflow.aio.streams.connection import CLOSE_SECONDS, CONNECT_SECONDS, StreamEnd, broken, end_of, first, messages, say_goodbye, unless
 from callflow.aio.streams.decimator import Decimator
 from callflow.aio.streams.messages import (
     PCMU_RATE,
@@ -100,7 +100,7 @@ class StreamSocket:
                     await socket.send_str(stop_message(self._metadata()))
             return end if isinstance(end, StreamEnd) else StreamEnd("closed")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            return StreamEnd("connection-error", f"The connection broke. {error}".strip())
+            return await broken(socket, error)
         finally:
             self._detach()
 

@@ -15,10 +15,10 @@ import aiohttp
 import structlog
 
 from callflow.aio.recognition.events import Event, Over, WordsHeard
-from callflow.aio.recognition.listening import Listening
-from callflow.aio.recognition.recogniser import NoRecogniser, RecognitionUnavailable
+from callflow.aio.recognition.listening import RATE, Listening
+from callflow.aio.recognition.recogniser import NoRecogniser, RecognitionFailed, RecognitionUnavailable
 from callflow.aio.services import Services
-from callflow.aio.streams.connection import CLOSE_SECONDS, CONNECT_SECONDS, StreamEnd, end_of, first, messages, say_goodbye, unless
+from callflow.aio.streams.connection import CLOSE_SECONDS, CONNECT_SECONDS, StreamEnd, broken, end_of, first, messages, say_goodbye, unless
 from callflow.aio.streams.messages import start_message, stop_message, words_message
 from callflow.audio.session import AudioSession
 from callflow.audio.taps import Taps
@@ -74,11 +74,14 @@ class Transcriber:
         try:
             return await self._transcribe(socket, on_open, on_words)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            return StreamEnd("connection-error", f"The connection broke. {error}".strip())
+            return await broken(socket, error)
         finally:
             await say_goodbye(socket)
 
     async def _transcribe(self, socket: aiohttp.ClientWebSocketResponse | None, on_open: OnOpen, on_words: OnWords) -> StreamEnd:
+        if self._closing.is_set():
+            # Nobody would end a recogniser that begins now.
+            return StreamEnd("closed")
         try:
             self._listen(on_words)
         except RecognitionUnavailable as error:
@@ -113,6 +116,7 @@ class Transcriber:
     def _detach(self, index: int) -> Listening:
         taps, listening = self._listenings.pop(index)
         taps.detach(listening.hear)
+        self._services.metrics.speech_dropped(listening.dropped / RATE)
         return listening
 
     def _on_event(self, index: int, on_words: OnWords, event: Event) -> None:
@@ -122,6 +126,8 @@ class Transcriber:
                 on_words(clip)
                 self._send_later(words_message(self._wanted.verb.tracks[index], self._language, clip))
             case Over(sentence):
+                if sentence:
+                    self._services.metrics.listening_refused(RecognitionFailed.reason)
                 self._problem = self._problem or sentence or ""
                 if index in self._listenings:
                     self._detach(index)

@@ -37,6 +37,11 @@ class GatherStep(Step):
         self._state = Gathering.PROMPTING
         self._verb = verb
 
+    @classmethod
+    def is_costly(cls, verb: Gather) -> bool:
+        """Return whether it listens, which takes a process."""
+        return verb.wants_words
+
     def begin(self, now: float) -> None:
         """Start the first round of prompts."""
         self._stage.set_tag(self._verb.tag)

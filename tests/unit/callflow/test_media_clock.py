@@ -40,6 +40,20 @@ async def test_turns_come_by_absolute_times_and_never_early() -> None:
     clock.leave(call)
 
 
+async def test_who_joins_takes_nobodys_turn() -> None:
+    clock = MediaClock()
+    call = Call(clock)
+    time.sleep(max(0.0, call.first + PHASE_SECONDS / 2 - time.monotonic()))  # its turn is due
+    joined_at = time.monotonic()
+    other = Call(clock)
+    while not call.turns:
+        await asyncio.sleep(0)
+    assert call.turns[0] - joined_at < FRAME_SECONDS / 2 or time.monotonic() - joined_at > FRAME_SECONDS, "not a frame later"
+    assert int((call.turns[0] - call.first) / FRAME_SECONDS) == int((joined_at - call.first) / FRAME_SECONDS)
+    for one in (call, other):
+        clock.leave(one)
+
+
 async def test_calls_are_spread_over_the_phases() -> None:
     clock = MediaClock()
     calls = [Call(clock) for _ in range(3 * PHASES)]

@@ -186,6 +186,27 @@ async def test_a_recogniser_that_dies_ends_it_with_its_words(tmp_path: Path, mon
         assert (events[1].body["cause"], events[1].body["errorMessage"]) == ("error", "The recogniser has ended. no more memory")
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        "<Pause duration='0.2'/><StartTranscription tracks='both'/>",
+        "<StartTranscription/><StopTranscription/><Pause duration='0.3'/>",
+        "<StartTranscription destination='{}'/><StopTranscription/><Pause duration='0.3'/>",
+    ],
+)
+async def test_one_that_is_stopped_before_it_began_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: Desk, document: str
+) -> None:
+    made = recogniser(monkeypatch)
+    async with running_callflow(tmp_path, recognition=True) as harness:
+        harness.documents["/start"] = f"<Response>{document.format(desk.url)}</Response>"
+        call = await harness.call()
+        await call.wait_ended(20)
+        await harness.idle()
+        assert len(made) == 0
+        assert not [record for record in harness.records if isinstance(record, TranscriptKept)]
+
+
 async def test_words_for_a_far_end_that_does_not_read_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: Desk) -> None:
     recogniser(monkeypatch)
     monkeypatch.setattr(transcriber, "MAX_WAITING_WORDS", 1)

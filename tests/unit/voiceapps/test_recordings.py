@@ -64,6 +64,14 @@ def test_one_batch_may_hold_both_and_a_late_beginning_changes_nothing(call: Call
     assert state() == ("complete", 4_000)
 
 
+def test_what_a_customer_has_deleted_does_not_come_back(call: CallFacts, tmp_path: Path) -> None:
+    path = tmp_path / "r.wav"
+    write_reports([begun(call, path)])
+    Recording.objects.update(status="deleted", path="")
+    write_reports([stored(call, path)])
+    assert (state(), Recording.objects.get().path) == (("deleted", 0), "")
+
+
 @pytest.mark.parametrize("file_format", FILE_FORMATS)
 def test_what_a_lost_node_wrote_is_partial_until_its_end_comes_after_all(
     call: CallFacts, tmp_path: Path, settings: Settings, file_format: FileFormat

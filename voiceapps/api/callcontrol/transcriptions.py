@@ -132,7 +132,7 @@ class TranscriptionViewSet(RecordingViewSet):
     )
     @transcription.mapping.delete  # type: ignore[untyped-decorator]  # likewise
     def delete_transcription(self, _request: Request, account_id: str, call_id: str, recording_id: str) -> Response:
-        """Delete what a recording was written down as, or stop its being written down: then nothing tells the end."""
+        """Delete what a recording was written down as, or the order to do so: then nothing tells the end."""
         if not orders.delete(self.recording(), actor=self.actor):
             raise _not_found(recording_id)
         return Response(status=204)
