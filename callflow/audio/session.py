@@ -22,7 +22,8 @@ from callflow.audio.sender import Sender
 from callflow.audio.taps import Taps
 from callflow.secure.srtp import SecureChannel
 from daemonkit.address import Address
-from mediarelay.rtp.packet import Kind, RtpPacket, classify, is_report
+from mediarelay.rtp import packet
+from mediarelay.rtp.packet import Kind, RtpPacket, classify
 
 
 class AudioSession:
@@ -196,4 +197,4 @@ def is_rtp(data: bytes) -> bool:
 
 def is_rtcp(data: bytes) -> bool:
     """Return whether a datagram is RTCP, which has a socket of its own."""
-    return len(data) > 1 and 128 <= data[0] <= 191 and is_report(data)
+    return packet.is_rtcp(data, len(data))

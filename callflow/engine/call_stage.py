@@ -8,51 +8,25 @@ from callflow.engine.effects import Effect
 from callflow.engine.listening import Listenings
 from callflow.engine.recordings import Recordings
 from callflow.engine.states import Move, Phase
-from callflow.engine.step import Stage
+from callflow.engine.step import CallParts, Stage
 from callflow.engine.streams import Streams
 from callflow.engine.transcriptions import Transcriptions
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.webhook_bodies import CallView
 
 
-class Call(Protocol):
+class Call(CallParts, Protocol):
     """What a program asks of the call that runs it."""
-
-    @property
-    def answered(self) -> bool:
-        """True if the caller has acknowledged our answer."""
 
     @property
     def phase(self) -> Phase:
         """What the call is doing."""
-
-    def emit(self, effect: Effect) -> None:
-        """Queue an effect for the shell."""
 
     def hang_up(self, reason: EndReason, now: float, sentence: str | None = None) -> None:
         """End the call; `sentence` says what went wrong."""
 
     def move(self, move: Move) -> None:
         """Enter the next phase."""
-
-    @property
-    def listenings(self) -> Listenings:
-        """What the call listens for."""
-
-    @property
-    def recordings(self) -> Recordings:
-        """The recordings of the call."""
-
-    @property
-    def streams(self) -> Streams:
-        """The streams of the call."""
-
-    @property
-    def transcriptions(self) -> Transcriptions:
-        """What is written down of the call."""
-
-    def view(self, now: float) -> CallView:
-        """Return what webhook bodies say of the call."""
 
 
 class CallStage(Stage):

@@ -14,16 +14,12 @@ from callflow.engine.transcriptions import Transcriptions
 from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView
 
 
-class Stage(Protocol):
-    """What a program offers to a running verb."""
+class CallParts(Protocol):
+    """What a call offers to its program, and its program to running verbs."""
 
     @property
     def answered(self) -> bool:
         """True if the caller has acknowledged our answer."""
-
-    @property
-    def is_heard(self) -> bool:
-        """True if the caller hears us: the call is answered, or has early media."""
 
     @property
     def listenings(self) -> Listenings:
@@ -41,11 +37,22 @@ class Stage(Protocol):
     def transcriptions(self) -> Transcriptions:
         """What is written down of the call."""
 
+    def emit(self, effect: Effect) -> None:
+        """Queue an effect for the shell."""
+
+    def view(self, now: float) -> CallView:
+        """Return what webhook bodies say of the call."""
+
+
+class Stage(CallParts, Protocol):
+    """What a program offers to a running verb."""
+
+    @property
+    def is_heard(self) -> bool:
+        """True if the caller hears us: the call is answered, or has early media."""
+
     def absolute(self, webhook: Webhook) -> Webhook:
         """Return a webhook of the document with absolute URLs."""
-
-    def emit(self, effect: Effect) -> None:
-        """Ask the shell for something."""
 
     def fetch(self, event_type: str, webhook: Webhook, body: Payload, now: float) -> None:
         """Leave this document: send a webhook, whose answer is the next one."""
@@ -73,9 +80,6 @@ class Stage(Protocol):
 
     def verb_done(self, now: float) -> None:
         """Go on with the next verb."""
-
-    def view(self, now: float) -> CallView:
-        """Return what webhook bodies say of the call."""
 
     @property
     def webhook_timeout(self) -> float:

@@ -98,15 +98,15 @@ def classify(data: bytes | bytearray | memoryview, size: int) -> Kind:
         return Kind.OTHER
     first = data[0]
     if 128 <= first <= 191:
-        return Kind.RTCP if is_report(data) else Kind.RTP
+        return Kind.RTCP if is_rtcp(data, size) else Kind.RTP
     if first <= 3:
         return Kind.STUN
     return Kind.DTLS if 20 <= first <= 63 else Kind.OTHER
 
 
-def is_report(data: bytes | bytearray | memoryview) -> bool:
-    """Return whether what is RTP or RTCP is RTCP, by its second octet."""
-    return 192 <= data[1] <= 223
+def is_rtcp(data: bytes | bytearray | memoryview, size: int) -> bool:
+    """Return whether the first `size` octets of `data` are RTCP, at less cost than `classify`."""
+    return size > 1 and 128 <= data[0] <= 191 and 192 <= data[1] <= 223
 
 
 def is_well_formed(data: bytes | bytearray | memoryview, size: int) -> bool:

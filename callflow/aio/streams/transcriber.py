@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import aiohttp
-import structlog
 
 from callflow.aio.recognition.events import Event, Over, WordsHeard
 from callflow.aio.recognition.listening import RATE, Listening
@@ -34,8 +33,6 @@ MAX_WAITING_WORDS = 100
 OnOpen = Callable[[str], None]
 """Takes the language that is recognised."""
 OnWords = Callable[[Clip], None]
-
-log = structlog.get_logger(__name__)
 
 
 class Transcriber:
