@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from callflow.aio.leg_figures import leg_report
 from callflow.aio.media import MediaEndpoint, agreement_of, new_session
 from callflow.aio.recordings.recorder import Recorder
 from callflow.aio.services import Services
@@ -46,9 +47,11 @@ class CallMedia:
         return address
 
     def close(self) -> None:
-        """Close the sockets."""
+        """Close the sockets, and report what the relay cannot know."""
         if self._session is not None:
             self._services.metrics.packets_refused(self._session.refused)
+            if self._session.agreement.keys is not None:
+                self._services.put_record(leg_report(self._engine.facts.call_id, self._services.config.name, self._session))
         if self._endpoint:
             self._endpoint.close()
         self._endpoint = self._session = None

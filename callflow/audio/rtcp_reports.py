@@ -16,6 +16,9 @@ from mediarelay.rtp.rtcp import (
 from mediarelay.rtp.stats import ReceiveStats
 
 REPORT_SECONDS = 5.0
+MAX_RTT_SECONDS = 10.0
+_UNITS = 65_536
+"""Units per second of the times in reports."""
 
 
 class Reporter:
@@ -27,6 +30,8 @@ class Reporter:
         self._reported_packets = 0
         self._last_sr: tuple[int, float] | None = None
         self.due_at: float | None = None
+        self.rtt_ms: float | None = None
+        """To the far end and back, by the last of its reports that tells."""
 
     def start(self, now: float) -> None:
         """Start the interval of reports."""
@@ -36,7 +41,18 @@ class Reporter:
         """Take the far end's RTCP, and keep its last sender report; raises ValueError."""
         for packet in parse_compound(data):
             if isinstance(packet, SenderReport):
-                self._last_sr = (packet.ntp >> 16 & 0xFFFF_FFFF, now)
+                self._last_sr = (_middle(packet.ntp), now)
+            if isinstance(packet, SenderReport | ReceiverReport):
+                for block in packet.blocks:
+                    self._note_round_trip(block, now)
+
+    def _note_round_trip(self, block: ReportBlock, now: float) -> None:
+        """Take the round trip of a block that answers a sender report of ours (RFC 3550 section 6.4.1)."""
+        if block.ssrc != self._ssrc or not block.last_sr:
+            return
+        seconds = ((_middle(ntp_from_seconds(now)) - block.last_sr - block.delay_since_last_sr) & 0xFFFF_FFFF) / _UNITS
+        if seconds <= MAX_RTT_SECONDS:
+            self.rtt_ms = 1000 * seconds
 
     def handle_timer(self, now: float, rtp_timestamp: int, packets: int, octets: int) -> bytes | None:
         """Return the report that is due, or None."""
@@ -58,3 +74,8 @@ class Reporter:
         last_sr, at = self._last_sr or (0, now)
         delay = int((now - at) * 65_536) & 0xFFFF_FFFF
         return (ReportBlock(stats.ssrc, stats.fraction_lost(), stats.lost, stats.highest_sequence, stats.jitter, last_sr, delay),)
+
+
+def _middle(ntp: int) -> int:
+    """Return the middle 32 bits of a 64-bit timestamp."""
+    return ntp >> 16 & 0xFFFF_FFFF

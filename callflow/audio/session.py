@@ -37,10 +37,17 @@ class AudioSession:
         self._source_host = agreement.remote[0] if agreement.remote else None
         self.heard_at: float | None = None
         """When the last RTP or RTCP came."""
+        self.octets_received = 0
+        """Of RTP, as it came."""
         self._flow = Flow()
         self._refused = 0
         """By channels that the call no longer has."""
         self._secure = SecureChannel(agreement.keys) if agreement.keys else None
+
+    @property
+    def agreement(self) -> Agreement:
+        """What it follows."""
+        return self._sender.agreement
 
     @property
     def inbound(self) -> Taps:
@@ -76,6 +83,16 @@ class AudioSession:
     def jitter_ms(self) -> float:
         """The interarrival jitter of RFC 3550 in milliseconds."""
         return self._receiver.stats.jitter_ms
+
+    @property
+    def rtt_ms(self) -> float | None:
+        """The round trip to the far end in milliseconds, where its RTCP tells."""
+        return self._reporter.rtt_ms
+
+    @property
+    def source_changes(self) -> int:
+        """How often the far end's audio went on under another SSRC."""
+        return self._receiver.stats.ssrc_changes
 
     # Commands.
 
@@ -140,7 +157,7 @@ class AudioSession:
 
     def _receive(self, data: bytes, now: float) -> None:
         """Take what came from the far end; raises ValueError."""
-        reports = is_rtcp(data)
+        octets, reports = len(data), is_rtcp(data)
         if self._secure is not None:
             data = self._secure.open(data, is_rtcp=reports)
         if reports:
@@ -150,6 +167,7 @@ class AudioSession:
         else:
             self._receiver.receive(RtpPacket.parse(data), now)
             self.heard_at = now
+            self.octets_received += octets
             self._flow.receive(now)
 
     @property
@@ -181,7 +199,7 @@ class AudioSession:
 
     def _send_report(self, now: float) -> None:
         report = self._reporter.handle_timer(now, self._sender.timestamp_at(now), self._sender.packets, self._sender.octets)
-        remote = self._sender.agreement.remote
+        remote = self.agreement.remote
         if report is not None and remote is not None:
             self._sender.outbox.append((report, (remote[0], remote[1] + 1)))
 

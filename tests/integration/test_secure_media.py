@@ -28,6 +28,10 @@ call = Call.objects.filter(application_id={application!r}).order_by("started_at"
 texts = list(CallEvent.objects.filter(call_id=call.pk).values_list("text", flat=True)) if call else []
 paths = list(Recording.objects.filter(call=call).values_list("path", flat=True))
 result = [call.state if call else None, call.end_reason if call else None, texts, paths]"""
+FIGURES = """
+from voiceapps.models import Call, MediaLeg
+call = Call.objects.filter(application_id={application!r}).order_by("started_at").last()
+result = list(MediaLeg.objects.filter(call_id=call.pk, leg="callflow").values("packets_in", "packets_out", "mos", "lost"))"""
 
 
 @pytest.fixture
@@ -71,6 +75,15 @@ def check_heard(fleet: Fleet, application: Application, profile: str) -> None:
     assert keys == []
 
 
+def check_figures(fleet: Fleet, application: Application) -> None:
+    """Check that the end of the audio has reported it."""
+    code = FIGURES.format(application=application.application_id)
+    until(lambda: fleet.python(code), seconds=10, what="the call flow's figures", every=0.5)
+    (figures,) = fleet.python(code)
+    assert min(figures["packets_in"], figures["packets_out"]) > HEARD_SECONDS * 50 - 10
+    assert (figures["lost"], figures["mos"]) == (0, pytest.approx(4.4, abs=0.1))
+
+
 def check_played(path: Path) -> None:
     """Check that the telephone heard speech, and no noise."""
     with wave.open(str(path), "rb") as file:
@@ -88,6 +101,7 @@ def test_baresip_talks(
     said = talk(["baresip", "-f", str(tmp_path), "-e", f"/dial {application.sip_uri}"], tmp_path, until="session closed")
     assert "Call established" in said, said[-3000:]
     check_heard(fleet, application, profile)
+    check_figures(fleet, application)
     (heard,) = tmp_path.glob("*-dec.wav")
     check_played(heard)
 

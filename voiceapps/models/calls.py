@@ -130,7 +130,7 @@ class CallEvent(models.Model):
 
 
 class MediaLeg(models.Model):
-    """The figures that the relay counted on one side of a call."""
+    """The figures of one side of a call: the relay's, and the call flow's where the audio is encrypted."""
 
     call_id = models.CharField(max_length=47)
     leg = models.CharField(max_length=8)

@@ -10,20 +10,21 @@ from typing import Literal
 class MediaFigures:
     """The figures of one side, over all of its streams."""
 
-    side: Literal["external", "internal"]
+    side: Literal["external", "internal", "callflow"]
+    """The relay's sides; `callflow` is the caller of an encrypted call as the call flow sees it, which alone can read its reports."""
     packets_in: int
     bytes_in: int
     packets_out: int
     lost: int
-    """Packets that this side sent and the relay did not get."""
+    """Packets that this side sent and the observer (the relay, or the call flow) did not get."""
     jitter_ms: float
     rtt_ms: float | None
-    """From the relay to this side and back, where its RTCP tells."""
+    """From the observer to this side and back, where its RTCP tells."""
     mos: float | None
-    """How what this side sends sounds at the relay (E-model), from 1 to 4.4; None before there is enough of it."""
+    """How what this side sends sounds there (E-model), from 1 to 4.4; None before there is enough of it."""
     ssrc_changes: int
     plane: str
-    """Who forwards: `userspace`, or `kernel` where it carries all streams."""
+    """Who forwards: `userspace`, or `kernel` where it carries all streams; empty at the call flow, where nobody does."""
     payload_type: int | None
     advertised: str
     """`address:port` of the session description, or empty."""
