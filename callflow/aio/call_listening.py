@@ -10,7 +10,7 @@ import structlog
 
 from callflow.aio.recognition.events import Event, Over, SpeechBegan, SpeechEnded, WordsHeard, WordsLacking
 from callflow.aio.recognition.listening import RATE, Listening
-from callflow.aio.recognition.recogniser import NoRecogniser, RecognitionFailed, RecognitionUnavailable
+from callflow.aio.recognition.recogniser import NoRecogniser, PlaceTaken, RecognitionFailed, RecognitionUnavailable
 from callflow.aio.services import Services
 from callflow.audio.session import AudioSession
 from callflow.engine.call_engine import CallEngine
@@ -46,7 +46,9 @@ class CallListening:
         recogniser = self._services.recogniser
         if recogniser is None:
             raise NoRecogniser(NO_RECOGNITION)
-        listening = recogniser.listen(wanted.language, wanted.phrases, partial(self._on_event, wanted.number))
+        listening = recogniser.listen(
+            self._engine.facts.account_id, wanted.language, wanted.phrases, partial(self._on_event, wanted.number)
+        )
         self._listenings[wanted.number] = listening, session
         session.inbound.attach(listening.hear)
         log.debug("listening_began", language=wanted.language, phrases=len(wanted.phrases))
@@ -62,16 +64,16 @@ class CallListening:
                 listenings.words_heard(number, text, confidence, now)
             case WordsLacking(words):
                 listenings.words_lacking(number, words, now)
-            case Over(sentence):
-                self._over(number, sentence)
+            case Over():
+                self._over(number, event)
         self._on_input()
 
-    def _over(self, number: int, sentence: str | None) -> None:
+    def _over(self, number: int, over: Over) -> None:
         self._detach(number)
-        if sentence is None:
+        if over.sentence is None:
             self._engine.listenings.listening_over(number, None, time.monotonic())
         else:
-            self._refuse(number, RecognitionFailed(sentence))
+            self._refuse(number, (PlaceTaken if over.is_taken else RecognitionFailed)(over.sentence))
 
     def _refuse(self, number: int, error: RecognitionUnavailable) -> None:
         log.info("listening_refused", reason=error.reason, error=str(error))

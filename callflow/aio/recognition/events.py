@@ -45,6 +45,8 @@ class Over:
 
     sentence: str | None
     """What went wrong, None if nothing did."""
+    is_taken: bool = False
+    """Whether another account needed its place."""
 
 
 Event = SpeechBegan | SpeechEnded | WordsHeard | WordsLacking | Over

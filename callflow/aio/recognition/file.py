@@ -20,6 +20,8 @@ from callflow.audio.wav import Encoding, Wav
 from mediarelay.rtp.g711 import pcm16_to_ulaw
 from voiceapps.rules.transcripts import Clip, Transcript
 
+_ANYBODY = ""
+"""Each file has a recogniser of its own, so that nobody shares it."""
 _LANGUAGE = "en"
 
 
@@ -56,7 +58,7 @@ def parts_of(path: Path, channel: int) -> Iterator[bytes]:
 async def _recognise(recogniser: Recogniser, channel: int, path: Path, phrases: Sequence[str]) -> list[Clip]:
     clips: list[Clip] = []
     over: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-    listening = recogniser.listen(_LANGUAGE, phrases, partial(_take, clips, over, channel))
+    listening = recogniser.listen(_ANYBODY, _LANGUAGE, phrases, partial(_take, clips, over, channel))
     try:
         parts = parts_of(path, channel)
         while not over.done() and (part := await asyncio.to_thread(next, parts, b"")):

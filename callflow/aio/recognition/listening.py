@@ -8,6 +8,7 @@ Whatever happens, `Over` comes once, and last; only `close` ends all of it in si
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -46,6 +47,8 @@ class Listening:
         self.dropped = 0
         """Octets of audio that were dropped."""
         self._closed = False
+        # What is done for another call is logged under this one's id all the same.
+        self._context = contextvars.copy_context()
         self._finished = False
         self._heard = 0
         self._news, self._taken = asyncio.Event(), asyncio.Event()
@@ -78,6 +81,10 @@ class Listening:
         self._closed = True
         # Not at once: a task that is cancelled before its first step never runs, and so would not end its process.
         asyncio.get_running_loop().call_soon(self._task.cancel)
+
+    def give_up(self, sentence: str) -> None:
+        """End it for others, and say so soon, not before this returns."""
+        asyncio.get_running_loop().call_soon(self._give_up, sentence, context=self._context)
 
     async def closed(self) -> None:
         """Wait until its process is gone."""
@@ -154,6 +161,10 @@ class Listening:
         except ValueError:
             return f"The recogniser says what makes no sense: {line[:_SHOWN]!r}."
         return f"The recogniser has ended. {await process.complaint()}".rstrip()
+
+    def _give_up(self, sentence: str) -> None:
+        self._tell(Over(sentence, is_taken=True))
+        self.close()
 
     def _tell(self, event: Event) -> None:
         if not self._closed:

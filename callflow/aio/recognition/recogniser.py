@@ -2,6 +2,9 @@
 
 pocketsphinx hears English. No part of it runs in our process or in our event loop: each listening has a process of its own at a low
 priority (`worker.py`), as many as there are processors. One more is kept warm: it has started and loaded what all listenings need.
+
+Accounts share the places: each may have all that are free. Where none is, the account that has the most gives one up to whoever has at
+least two fewer, the one that it has had for longest. So the places become equal, and none is taken back again.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import asyncio
 import os
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import ClassVar
@@ -48,6 +52,12 @@ class RecogniserBusy(RecognitionUnavailable):
     reason: ClassVar[str] = "busy"
 
 
+class PlaceTaken(RecognitionUnavailable):
+    """Another account needed the place."""
+
+    reason: ClassVar[str] = "taken"
+
+
 class UnknownLanguage(RecognitionUnavailable):
     """Nobody here understands the language."""
 
@@ -70,20 +80,23 @@ class Recogniser:
         self._keeps_warm = False
         self._listenings: set[Listening] = set()
         self._most = most
+        self._places: dict[Listening, str] = {}
+        """The account of each that counts, the oldest first: those that were given up are only still ending."""
         self._warm: asyncio.Task[Process] | None = None
 
     def __len__(self) -> int:
         """Return how many processes listen."""
         return len(self._listenings)
 
-    def listen(self, language: str, phrases: Sequence[str], on_event: OnEvent) -> Listening:
+    def listen(self, account_id: str, language: str, phrases: Sequence[str], on_event: OnEvent) -> Listening:
         """Begin to listen for phrases, or without any for whatever is said; raises RecogniserBusy, UnknownLanguage."""
         if not self.knows(language):
             raise UnknownLanguage(f"The recogniser does not know the language {language}.")
-        if len(self._listenings) >= self._most:
-            raise RecogniserBusy("The recogniser is busy with other callers.")
+        if len(self._places) >= self._most:
+            self._make_room(account_id)
         listening = Listening(self._take_warm(), phrases, on_event, self._forget)
         self._listenings.add(listening)
+        self._places[listening] = account_id
         self._warm_up()
         return listening
 
@@ -110,15 +123,26 @@ class Recogniser:
             if warm.exception() is None:
                 await warm.result().end()
 
+    def _make_room(self, account_id: str) -> None:
+        """Take a place from the account that has the most; raises RecogniserBusy where that would make nobody more equal."""
+        held = Counter(self._places.values())
+        richest = max(held, key=lambda account: held[account])
+        if held[richest] < held[account_id] + 2:
+            raise RecogniserBusy("The recogniser is busy with other callers.")
+        oldest = next(listening for listening, account in self._places.items() if account == richest)
+        del self._places[oldest]
+        oldest.give_up("Another account needed the recogniser, of whose places this one had the most.")
+
     def _start(self) -> asyncio.Task[Process]:
         return asyncio.get_running_loop().create_task(Process.start(self._command))
 
     def _forget(self, listening: Listening) -> None:
         self._listenings.discard(listening)
+        self._places.pop(listening, None)
         self._warm_up()
 
     def _warm_up(self) -> None:
-        if self._keeps_warm and self._warm is None and len(self._listenings) < self._most:
+        if self._keeps_warm and self._warm is None and len(self._places) < self._most:
             self._warm = self._start()
 
     def _take_warm(self) -> asyncio.Task[Process]:

@@ -15,7 +15,7 @@ import aiohttp
 
 from callflow.aio.recognition.events import Event, Over, WordsHeard
 from callflow.aio.recognition.listening import RATE, Listening
-from callflow.aio.recognition.recogniser import NoRecogniser, RecognitionFailed, RecognitionUnavailable
+from callflow.aio.recognition.recogniser import NoRecogniser, PlaceTaken, RecognitionFailed, RecognitionUnavailable
 from callflow.aio.services import Services
 from callflow.aio.streams.connection import CLOSE_SECONDS, CONNECT_SECONDS, StreamEnd, broken, end_of, first, messages, say_goodbye, unless
 from callflow.aio.streams.messages import start_message, stop_message, words_message
@@ -102,7 +102,7 @@ class Transcriber:
         self._language = recogniser.language
         for index, track in enumerate(self._wanted.verb.tracks):
             taps = self._session.inbound if track == "inbound" else self._session.outbound
-            listening = recogniser.listen(wanted, (), partial(self._on_event, index, on_words))
+            listening = recogniser.listen(self._facts.account_id, wanted, (), partial(self._on_event, index, on_words))
             self._listenings[index] = taps, listening
             taps.attach(listening.hear)
 
@@ -122,9 +122,9 @@ class Transcriber:
                 clip = Clip(index, text, confidence, start, end)
                 on_words(clip)
                 self._send_later(words_message(self._wanted.verb.tracks[index], self._language, clip))
-            case Over(sentence):
+            case Over(sentence, is_taken):
                 if sentence:
-                    self._services.metrics.listening_refused(RecognitionFailed.reason)
+                    self._services.metrics.listening_refused((PlaceTaken if is_taken else RecognitionFailed).reason)
                 self._problem = self._problem or sentence or ""
                 if index in self._listenings:
                     self._detach(index)

@@ -122,6 +122,25 @@ async def test_a_second_caller_is_told_that_the_recogniser_is_busy(recogniser: R
         await call.hang_up()
 
 
+async def test_a_caller_whose_place_another_account_needs_is_told(
+    recogniser: Recogniser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recogniser, "_most", 2)
+    async with running_callflow(tmp_path, recognition=True) as harness:
+        calls = [await listening(recogniser, harness)]
+        calls.append(await harness.call())
+        await until(lambda: len(recogniser) == 2)
+        other = recogniser.listen("another", "en", ["yes"], print)
+        await until(lambda: any(isinstance(record, CallNotice) for record in harness.records))
+        sentence = "Another account needed the recogniser, of whose places this one had the most."
+        assert harness.record(CallNotice).text == f"<Gather>: {sentence}"
+        assert harness.registry.get_sample_value("sipuri_callflow_recognition_refused_total", {"reason": "taken"}) == 1
+        other.close()
+        await other.closed()
+        for call in calls:
+            await call.hang_up()
+
+
 async def test_a_caller_who_hangs_up_is_listened_to_no_longer(recogniser: Recogniser, tmp_path: Path) -> None:
     async with running_callflow(tmp_path, recognition=True) as harness:
         call = await listening(recogniser, harness)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,7 @@ def is_gone(pid: int) -> bool:
 
 async def test_audio_goes_to_a_process_in_parts_of_a_tenth_of_a_second(make: Make) -> None:
     heard = Heard()
-    listening = make().listen("en-US", ["yes"], heard)
+    listening = make().listen("a-1", "en-US", ["yes"], heard)
     for _ in range(12):
         listening.hear(FRAME)
     listening.finish()
@@ -116,7 +117,7 @@ async def test_audio_goes_to_a_process_in_parts_of_a_tenth_of_a_second(make: Mak
 
 async def test_what_comes_before_the_process_has_started_is_heard_up_to_a_bound(make: Make) -> None:
     heard = Heard()
-    listening = make().listen("en", ["yes"], heard)
+    listening = make().listen("a-1", "en", ["yes"], heard)
     for _ in range((MAX_WAITING_SECONDS + 1) * 50):
         listening.hear(FRAME)
     assert listening.dropped == RATE
@@ -138,7 +139,7 @@ async def test_what_comes_before_the_process_has_started_is_heard_up_to_a_bound(
 )
 async def test_one_that_goes_wrong_is_told_in_a_sentence_and_ended(make: Make, tmp_path: Path, wish: str, sentence: str) -> None:
     recogniser, heard = make(most=1), Heard()
-    listening = recogniser.listen("en", [wish], heard)
+    listening = recogniser.listen("a-1", "en", [wish], heard)
     if wish == "leaves":
         listening.finish()
     assert await heard.over() == sentence
@@ -150,7 +151,7 @@ async def test_one_that_goes_wrong_is_told_in_a_sentence_and_ended(make: Make, t
 async def test_one_that_hangs_is_ended(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: str) -> None:
     monkeypatch.setattr(module, "FINISH_SECONDS", 0.5)
     heard = Heard()
-    listening = make(most=1).listen("en", [wish], heard)
+    listening = make(most=1).listen("a-1", "en", [wish], heard)
     for _ in range(5 * 50):
         listening.hear(FRAME)
     if wish == "hangs at the end":
@@ -162,14 +163,14 @@ async def test_one_that_hangs_is_ended(make: Make, tmp_path: Path, monkeypatch: 
 
 async def test_one_that_cannot_be_started_is_told(make: Make) -> None:
     heard = Heard()
-    make(("/nowhere/recogniser",)).listen("en", [], heard)
+    make(("/nowhere/recogniser",)).listen("a-1", "en", [], heard)
     assert await heard.over() == "The recogniser cannot be started: No such file or directory."
 
 
 @pytest.mark.parametrize("started", [False, True])
 async def test_one_that_is_closed_tells_nothing_more_and_is_gone(make: Make, tmp_path: Path, started: bool) -> None:
     recogniser, heard = make(most=1), Heard()
-    listening = recogniser.listen("en", ["yes"], heard)
+    listening = recogniser.listen("a-1", "en", ["yes"], heard)
     if started:
         await heard.until(lambda: heard.events == [SpeechBegan()])
     listening.close()
@@ -188,7 +189,7 @@ async def test_one_that_is_closed_by_what_it_says_tells_nothing_more(make: Make)
         told.append(event)
         listening.close()
 
-    listening: Listening = make().listen("en", ["leaves"], take)
+    listening: Listening = make().listen("a-1", "en", ["leaves"], take)
     listening.finish()
     await listening.closed()
     assert told == [SpeechBegan()]
@@ -196,26 +197,63 @@ async def test_one_that_is_closed_by_what_it_says_tells_nothing_more(make: Make)
 
 async def test_there_are_only_so_many_at_once(make: Make) -> None:
     recogniser = make(most=2)
-    first = recogniser.listen("en", ["yes"], Heard())
-    recogniser.listen("en", ["yes"], Heard())
+    first = recogniser.listen("a-1", "en", ["yes"], Heard())
+    recogniser.listen("a-1", "en", ["yes"], Heard())
     with pytest.raises(RecogniserBusy, match=r"^The recogniser is busy with other callers\.$"):
-        recogniser.listen("en", ["yes"], Heard())
+        recogniser.listen("a-1", "en", ["yes"], Heard())
     first.close()
     await first.closed()
-    recogniser.listen("en", ["yes"], Heard())
+    recogniser.listen("a-1", "en", ["yes"], Heard())
     assert len(recogniser) == 2
     assert MAX_LISTENING >= 1
+
+
+async def test_an_account_that_has_the_most_places_gives_one_up(make: Make, tmp_path: Path) -> None:
+    recogniser, heard = make(most=3), [Heard() for _ in range(5)]
+    for number in range(3):
+        recogniser.listen("a-1", "en", ["yes"], heard[number])
+    recogniser.listen("a-2", "en", ["yes"], heard[3])
+    assert heard[0].events == []
+    assert await heard[0].over() == "Another account needed the recogniser, of whose places this one had the most."
+    assert isinstance(over := heard[0].events[-1], Over)
+    assert over.is_taken
+    for account in ("a-1", "a-2"):
+        with pytest.raises(RecogniserBusy):
+            recogniser.listen(account, "en", ["yes"], Heard())
+    recogniser.listen("a-3", "en", ["yes"], heard[4])
+    await heard[1].over()
+    for account in ("a-1", "a-2", "a-3", "a-4"):
+        with pytest.raises(RecogniserBusy):
+            recogniser.listen(account, "en", ["yes"], Heard())
+    for other in heard[2:5]:
+        await other.until(partial(bool, other.events))
+        assert other.events == [SpeechBegan()]
+    await recogniser.close()
+    assert len(recogniser) == 0
+    assert all(is_gone(pid) for pid in pids(tmp_path))
+
+
+async def test_one_that_was_given_up_counts_no_more_but_is_ended_all_the_same(make: Make, tmp_path: Path) -> None:
+    recogniser, heard = make(most=2), Heard()
+    first = recogniser.listen("a-1", "en", ["hangs"], heard)
+    recogniser.listen("a-1", "en", ["hangs"], Heard())
+    while not (tmp_path / "seen").exists() or len(pids(tmp_path)) < 2:
+        await asyncio.sleep(0)
+    recogniser.listen("a-2", "en", ["yes"], Heard())
+    await recogniser.close()
+    await first.closed()
+    assert all(is_gone(pid) for pid in pids(tmp_path))
 
 
 @pytest.mark.parametrize("language", ["de-DE", "", "eng", "de-en"])
 async def test_other_languages_are_refused(make: Make, language: str) -> None:
     with pytest.raises(UnknownLanguage):
-        make().listen(language, [], Heard())
+        make().listen("a-1", language, [], Heard())
 
 
 @pytest.mark.parametrize("language", ["en", "en-US", "EN-gb", "en_UK"])
 async def test_english_is_known_by_all_its_names(make: Make, language: str) -> None:
-    make().listen(language, ["yes"], Heard())
+    make().listen("a-1", language, ["yes"], Heard())
 
 
 async def test_a_process_is_kept_warm_and_taken(make: Make, tmp_path: Path) -> None:
@@ -225,7 +263,7 @@ async def test_a_process_is_kept_warm_and_taken(make: Make, tmp_path: Path) -> N
     async with asyncio.timeout(20):
         while not (tmp_path / "seen").exists() or not pids(tmp_path):
             await asyncio.sleep(0)
-    listening = recogniser.listen("en", ["yes"], heard)
+    listening = recogniser.listen("a-1", "en", ["yes"], heard)
     listening.finish()
     assert await heard.over() is None
     assert len(pids(tmp_path)) == 1 or pids(tmp_path)[0] != pids(tmp_path)[-1]
@@ -238,13 +276,13 @@ async def test_a_warm_process_that_has_died_is_not_taken(make: Make, tmp_path: P
     process = await recogniser._warm
     process._process.kill()
     await process._process.wait()
-    recogniser.listen("en", ["yes"], heard).finish()
+    recogniser.listen("a-1", "en", ["yes"], heard).finish()
     assert await heard.over() is None
 
 
 async def test_all_are_gone_when_it_is_closed(make: Make, tmp_path: Path) -> None:
     recogniser, heard = make(most=2), Heard()
-    recogniser.listen("en", ["yes"], heard)
+    recogniser.listen("a-1", "en", ["yes"], heard)
     await heard.until(lambda: heard.events != [])
     await recogniser.close()
     assert all(is_gone(pid) for pid in pids(tmp_path))

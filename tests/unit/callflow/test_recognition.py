@@ -45,7 +45,7 @@ async def espeak(folder: Path, text: str) -> bytes:
 async def understood(recogniser: Recogniser, phrases: Sequence[str], *sounds: bytes) -> list[Event]:
     """Return what is told of sounds with silence around each."""
     heard = Heard()
-    listening = recogniser.listen("en-US", phrases, heard)
+    listening = recogniser.listen("a-1", "en-US", phrases, heard)
     audio = SILENCE + b"".join(sound + SILENCE for sound in sounds)
     for at in range(0, len(audio), 160):
         listening.hear(audio[at : at + 160])
@@ -141,7 +141,7 @@ import asyncio
 from callflow.aio.recognition.recogniser import find_recogniser
 async def main():
     recogniser = find_recogniser()
-    listening = recogniser.listen("en", ["yes"], print)
+    listening = recogniser.listen("a-1", "en", ["yes"], print)
     print((await listening._starting)._process.pid, flush=True)
     await asyncio.sleep(60)
 asyncio.run(main())

@@ -120,6 +120,24 @@ async def test_both_tracks_are_followed_each_by_itself(tmp_path: Path, monkeypat
         assert {clip.speaker for clip in kept.clips if clip.text == "word1"} == {0, 1}
 
 
+async def test_a_track_whose_recogniser_another_account_needs_ends_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = recogniser(monkeypatch)
+    async with running_callflow(tmp_path, recognition=True) as harness:
+        harness.documents["/start"] = FOLLOWED.format("tracks='both'", 1.5)
+        call = await harness.call()
+        while len(made) < 2:
+            await asyncio.sleep(0)
+        other = made.listen("another", "en", [], print)
+        await call.wait_ended(30)
+        await harness.idle()
+        other.close()
+        await other.closed()
+        kept = harness.record(TranscriptKept)
+        assert kept.clips
+        assert {clip.speaker for clip in kept.clips} == {1}
+        assert harness.registry.get_sample_value("sipuri_callflow_recognition_refused_total", {"reason": "taken"}) == 1
+
+
 async def test_a_websocket_hears_each_utterance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desk: Desk) -> None:
     recogniser(monkeypatch)
     async with running_callflow(tmp_path, recognition=True) as harness:
