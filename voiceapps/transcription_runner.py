@@ -31,7 +31,7 @@ Transcribe = Callable[[Path], Awaitable[Transcript]]
 """Returns what is understood of a recording; raises NotTranscribedError. What `TRANSCRIPTION` names."""
 
 
-class TranscriptionRunner(TableWork[str, Planned, Outcome]):
+class TranscriptionRunner(TableWork[Planned, Planned, Outcome]):
     """Has the recordings that wait written down."""
 
     def __init__(self, transcribe: Transcribe, database: DatabaseExecutor) -> None:
@@ -39,9 +39,9 @@ class TranscriptionRunner(TableWork[str, Planned, Outcome]):
         self._transcribe = transcribe
         self._database = database
 
-    async def _claim(self, places: int) -> dict[str, Planned]:
+    async def _claim(self, places: int) -> dict[Planned, Planned]:
         planned = await self._database.write(claims.claim)
-        return {} if planned is None else {planned.transcription_id: planned}
+        return {} if planned is None else {planned: planned}
 
     async def _carry_out(self, job: Planned) -> Outcome:
         try:
@@ -55,10 +55,10 @@ class TranscriptionRunner(TableWork[str, Planned, Outcome]):
             log.exception("transcription_failed", transcription=job.transcription_id)
         return TranscriptionStatus.ERROR
 
-    async def _store(self, key: str, result: Outcome) -> None:
+    async def _store(self, key: Planned, result: Outcome) -> None:
         await self._database.write(claims.store, key, result)
 
-    async def _give_back(self, keys: Collection[str]) -> None:
+    async def _give_back(self, keys: Collection[Planned]) -> None:
         await self._database.write(claims.give_back, keys)
 
 

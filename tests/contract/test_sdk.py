@@ -152,7 +152,7 @@ def test_transcribe_call_recording_and_read_and_delete_what_came_of_it(recording
     assert "is being transcribed" in caught.value.body
     planned = claims.claim()
     assert planned is not None
-    claims.store(planned.transcription_id, Transcript((Clip(0, "yes", 0.5, 0.25, 1.0),)))
+    claims.store(planned, Transcript((Clip(0, "yes", 0.5, 0.25, 1.0),)))
     assert recordings.get_call_recording(*path).transcription.status == "available"
     said = recordings.get_recording_transcription(*path)
     (speech,), (clip,) = said.transcripts, said.clips

@@ -45,7 +45,7 @@ def shown(customer: ApiCustomer, recording: str) -> Any:
 def carry_out() -> None:
     """Make what waits, as a worker does."""
     while (planned := claims.claim()) is not None:
-        claims.store(planned.transcription_id, SAID)
+        claims.store(planned, SAID)
 
 
 def test_a_recording_is_written_down_and_read(customer: ApiCustomer, recording: str) -> None:
@@ -189,8 +189,8 @@ def test_the_workers_runner_makes_it(customer: ApiCustomer, recording: str, sett
     settings.TRANSCRIPTION = f"{__name__}.transcribe"
     stored, store = threading.Event(), claims.store
 
-    def store_and_tell(transcription_id: str, outcome: claims.Outcome) -> None:
-        store(transcription_id, outcome)
+    def store_and_tell(planned: claims.Planned, outcome: claims.Outcome) -> None:
+        store(planned, outcome)
         stored.set()
 
     # Two connections to a database in memory disturb each other: nothing is read before the runner has ended.

@@ -26,7 +26,7 @@ def pages() -> list[str]:
 
 def test_its_state_is_shown_and_neither_words_nor_secrets() -> None:
     recording_id = recorded(wanted="https://user:url-secret@a.example/written")
-    claims.store(claimed().transcription_id, SAID)
+    claims.store(claimed(), SAID)
     for page in pages():
         assert recording_id in page
         assert "available" in page

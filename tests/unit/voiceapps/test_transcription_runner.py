@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -36,18 +37,18 @@ class Table:
         self.released = asyncio.Event()
 
     def add(self, name: str, seconds: float = 60.0) -> None:
-        self.waiting.append(Planned(name, Path(name), seconds))
+        self.waiting.append(Planned(name, datetime.now(UTC), Path(name), seconds))
 
     def claim(self) -> Planned | None:
         return self.waiting.pop(0) if self.waiting else None
 
-    def store(self, number: str, outcome: Outcome) -> None:
+    def store(self, planned: Planned, outcome: Outcome) -> None:
         if self.errors:
             raise self.errors.pop()
-        self.stored[number] = outcome
+        self.stored[planned.transcription_id] = outcome
 
-    def give_back(self, numbers: tuple[str, ...]) -> None:
-        self.given_back |= set(numbers) - set(self.stored)
+    def give_back(self, claimed: tuple[Planned, ...]) -> None:
+        self.given_back |= {planned.transcription_id for planned in claimed} - set(self.stored)
 
     async def transcribe(self, path: Path) -> Transcript:
         self.begun.append(path)

@@ -110,7 +110,7 @@ class TestOrders:
 
     def test_a_new_order_takes_the_place_of_one_that_has_ended(self) -> None:
         recording_id = recorded(wanted="")
-        claims.store(claimed().transcription_id, SAID)
+        claims.store(claimed(), SAID)
         before = row()
         order(recording_id)
         after = row()
@@ -152,7 +152,7 @@ class TestEnds:
         planned = claimed()
         assert (planned.path, planned.seconds) == (Path(settings.RECORDINGS_DIR) / f"{recording_id}.wav", 66.0)
         assert row().status == "processing"
-        claims.store(planned.transcription_id, SAID)
+        claims.store(planned, SAID)
         stored = row()
         assert (stored.status, Transcript.parse(stored.clips)) == ("available", SAID)
         assert stored.ended_at is not None
@@ -166,7 +166,7 @@ class TestEnds:
 
     def test_its_webhook_goes_where_the_document_said(self) -> None:
         recorded(wanted=URL)
-        claims.store(claimed().transcription_id, SAID)
+        claims.store(claimed(), SAID)
         delivery = WebhookDelivery.objects.get()
         assert (delivery.url, delivery.target, delivery.host) == ("https://***@a.example/written?key=***", URL, "a.example:443")
         assert (delivery.method, delivery.username, delivery.password) == ("GET", "user", "pw")
@@ -174,28 +174,31 @@ class TestEnds:
     @pytest.mark.parametrize("status", [ERROR, TIMEOUT])
     def test_that_nothing_was_understood_is_told_too(self, status: TranscriptionStatus) -> None:
         recorded(wanted=URL)
-        claims.store(claimed().transcription_id, status)
+        claims.store(claimed(), status)
         assert (row().status, row().clips, statuses()) == (status.value, "", [status.value])
 
     def test_without_a_url_nobody_is_told(self) -> None:
         recorded(wanted="")
-        claims.store(claimed().transcription_id, SAID)
+        claims.store(claimed(), SAID)
         assert row().status == "available"
         assert not WebhookDelivery.objects.exists()
 
     def test_only_the_first_end_counts_and_only_of_what_was_claimed(self) -> None:
         recorded(wanted=URL)
-        number = row().pk
-        claims.store(number, SAID)
+        planned = claimed()
+        claims.give_back([planned])
+        claims.store(planned, SAID)
         assert row().status == "none"
-        claimed()
-        claims.store(number, ERROR)
-        claims.store(number, SAID)
+        again = claimed()
+        claims.store(planned, SAID)
+        assert row().status == "processing"
+        claims.store(again, ERROR)
+        claims.store(again, SAID)
         assert (row().status, statuses()) == ("error", ["error"])
 
     def test_silence_is_a_transcript_without_clips(self) -> None:
         recorded(wanted=URL)
-        claims.store(claimed().transcription_id, Transcript(()))
+        claims.store(claimed(), Transcript(()))
         assert (row().status, row().clips) == ("available", "[]")
 
     def test_a_file_that_lies_elsewhere_is_an_error_and_stops_no_other(self) -> None:
@@ -208,7 +211,7 @@ class TestEnds:
     def test_a_webhook_that_no_key_opens_fails_alone(self) -> None:
         with override_settings(SIPURI_FIELD_KEYS=(Fernet.generate_key().decode(),)):
             recording_id = recorded(wanted=URL)
-        claims.store(claimed().transcription_id, SAID)
+        claims.store(claimed(), SAID)
         stored = Transcription.objects.defer(*Transcription.SECRETS).get(recording=recording_id)
         assert stored.status == "available"
         assert WebhookDelivery.without_secrets().get().event_type == "transcriptionAvailable"
@@ -222,7 +225,7 @@ class TestTurns:
         assert claims.claim() is None
         other = recorded("9900001", wanted="")
         assert claimed().transcription_id == row(other).pk
-        claims.store(running[0].transcription_id, SAID)
+        claims.store(running[0], SAID)
         assert claims.claim() is not None
 
     def test_accounts_take_turns_and_each_has_its_oldest_first(self) -> None:
@@ -231,14 +234,14 @@ class TestTurns:
         served = []
         while (planned := claims.claim()) is not None:
             served.append(Transcription.objects.get(pk=planned.transcription_id).recording_id)
-            claims.store(planned.transcription_id, SAID)
+            claims.store(planned, SAID)
         assert sorted(served) == sorted(many + few)
         assert served.index(few[0]) <= 1
         assert [recording_id for recording_id in served if recording_id in many] == many
 
     def test_many_that_had_their_turns_long_ago_come_as_if_they_never_had(self) -> None:
         recorded(wanted="")
-        claims.store(claimed().transcription_id, SAID)
+        claims.store(claimed(), SAID)
         Transcription.objects.update(began_at=timezone.now() - timedelta(hours=2))
         recorded(number=2, wanted="")
         assert claims.claim() is not None
@@ -252,11 +255,14 @@ class TestLostWorkers:
         assert row().status == "processing"
         lose_worker()
         assert (row().status, row().began_at, row().tries) == ("none", None, 1)
-        assert claimed() == first
-        assert row().tries == MAX_TRIES
+        second = claimed()
+        assert (second.transcription_id, row().tries) == (first.transcription_id, MAX_TRIES)
+        claims.give_back([first])
+        claims.store(first, SAID)
+        assert (row().status, row().tries) == ("processing", MAX_TRIES), "who comes too late disturbs nobody"
         lose_worker()
         assert (row().status, statuses()) == ("error", ["error"])
-        claims.store(first.transcription_id, SAID)
+        claims.store(first, SAID)
         assert (row().status, statuses()) == ("error", ["error"])
 
     def test_the_worker_has_the_deadline_and_a_while_to_store_it(self) -> None:
@@ -270,14 +276,14 @@ class TestLostWorkers:
     def test_what_a_worker_gives_back_has_cost_no_try(self) -> None:
         recorded(wanted="")
         for _ in range(MAX_TRIES + 1):
-            claims.give_back([claimed().transcription_id])
+            claims.give_back([claimed()])
         assert (row().status, row().tries) == ("none", 0)
 
     def test_what_has_ended_is_not_given_back(self) -> None:
         recorded(wanted="")
         planned = claimed()
-        claims.store(planned.transcription_id, SAID)
-        claims.give_back([planned.transcription_id])
+        claims.store(planned, SAID)
+        claims.give_back([planned])
         assert (row().status, row().tries) == ("available", 1)
 
 
@@ -286,7 +292,7 @@ class TestDeletion:
         recorded(wanted=URL)
         planned = claimed()
         recordings.delete(Recording.objects.get(), actor=ACTOR)
-        claims.store(planned.transcription_id, SAID)
+        claims.store(planned, SAID)
         assert not Transcription.objects.exists()
         assert told() == []
 
@@ -294,13 +300,13 @@ class TestDeletion:
         recorded(wanted=URL)
         planned = claimed()
         recordings.delete_media(Recording.objects.get(), actor=ACTOR)
-        claims.store(planned.transcription_id, SAID)
+        claims.store(planned, SAID)
         assert not Transcription.objects.exists()
         assert told() == []
 
     def test_what_is_written_down_outlives_the_audio(self) -> None:
         recorded(wanted=URL)
-        claims.store(claimed().transcription_id, SAID)
+        claims.store(claimed(), SAID)
         recordings.delete_media(Recording.objects.get(), actor=ACTOR)
         assert row().status == "available"
 
@@ -317,9 +323,9 @@ class TestDeletion:
 STEPS = ("order", "claim", "understood", "error", "give back", "lose", "delete")
 
 
-def take(step: str, recording_id: str, known: list[str]) -> None:
+def take(step: str, recording_id: str, known: list[Planned]) -> None:
     """Do one thing; what is not possible now is refused or changes nothing."""
-    newest = known[-1] if known else "t-nobody"
+    newest = known[-1] if known else Planned("t-nobody", timezone.now(), Path(), 1.0)
     match step:
         case "order":
             try:
@@ -328,7 +334,7 @@ def take(step: str, recording_id: str, known: list[str]) -> None:
                 return
         case "claim":
             if (planned := claims.claim()) is not None:
-                known.append(planned.transcription_id)
+                known.append(planned)
         case "understood" | "error":
             claims.store(newest, SAID if step == "understood" else ERROR)
         case "give back":
@@ -351,7 +357,7 @@ def check(stored: Transcription) -> None:
 def test_in_any_order_of_events_each_transcription_ends_and_is_told_once(steps: list[str]) -> None:
     with transaction.atomic():
         recording_id = recorded()
-        known: list[str] = []
+        known: list[Planned] = []
         for step in steps:
             take(step, recording_id, known)
             for stored in Transcription.objects.all():

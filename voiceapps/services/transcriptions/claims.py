@@ -1,7 +1,7 @@
 """Transcriptions at work: accounts take turns, what came of a claim is stored once, and one whose worker died is given back once.
 
-What a worker has begun is in the row. A worker that comes too late, as its row was given back, deleted or ordered anew, changes
-nothing.
+What a worker has begun is in the row, and when: that tells its claim from others' of the same row. A worker that comes too late, as its
+row was given back, begun by another one, deleted or ordered anew, changes nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.db import transaction
-from django.db.models import F, Max
+from django.db.models import F, Max, QuerySet
 from django.utils import timezone
 
 from voiceapps.choices import TranscriptionStatus
@@ -41,6 +41,7 @@ class Planned:
     """A recording to be written down now."""
 
     transcription_id: str
+    began_at: datetime
     path: Path
     seconds: float
     """How long that may take."""
@@ -50,25 +51,22 @@ def claim() -> Planned | None:
     """Claim the transcription whose turn it is; None where none waits for which there is a place."""
     while (row := _begin_next()) is not None:
         path = recordings.file_of(row.recording)
+        planned = Planned(row.transcription_id, row.began_at or timezone.now(), path or Path(), _seconds(row))
         if path is not None:
-            return Planned(row.transcription_id, path, _seconds(row))
-        store(row.transcription_id, TranscriptionStatus.ERROR)
+            return planned
+        store(planned, TranscriptionStatus.ERROR)
     return None
 
 
-def give_back(transcription_ids: Iterable[str]) -> None:
+def give_back(claimed: Iterable[Planned]) -> None:
     """Have transcriptions that were claimed made by another process; that counts as no try."""
-    running = Transcription.objects.filter(pk__in=list(transcription_ids), status=TranscriptionStatus.PROCESSING)
-    running.update(status=TranscriptionStatus.NONE, began_at=None, lost_at=None, tries=F("tries") - 1)
+    for planned in claimed:
+        _running(planned).update(status=TranscriptionStatus.NONE, began_at=None, lost_at=None, tries=F("tries") - 1)
 
 
-def store(transcription_id: str, outcome: Outcome) -> None:
-    """Store what came of a transcription, and have it told, unless it has ended, waits again or is gone."""
-    status, clips = (TranscriptionStatus.AVAILABLE, str(outcome.kept())) if isinstance(outcome, Transcript) else (outcome, "")
-    running = Transcription.objects.filter(pk=transcription_id, status=TranscriptionStatus.PROCESSING)
-    with transaction.atomic():
-        if running.update(status=status, clips=clips, ended_at=timezone.now(), lost_at=None):
-            webhooks.queue_transcription(transcription_id)
+def store(planned: Planned, outcome: Outcome) -> None:
+    """Store what came of a claim, and have it told, unless the transcription has ended, waits again, is another's or is gone."""
+    _end(_running(planned), planned.transcription_id, outcome)
 
 
 def sweep() -> None:
@@ -76,7 +74,21 @@ def sweep() -> None:
     lost = Transcription.objects.filter(status=TranscriptionStatus.PROCESSING, lost_at__lt=timezone.now())
     lost.filter(tries__lt=MAX_TRIES).update(status=TranscriptionStatus.NONE, began_at=None, lost_at=None)
     for transcription_id in list(lost.values_list("pk", flat=True)[:SWEPT_AT_ONCE]):
-        store(transcription_id, TranscriptionStatus.ERROR)
+        _end(lost.filter(pk=transcription_id), transcription_id, TranscriptionStatus.ERROR)
+
+
+def _running(planned: Planned) -> QuerySet[Transcription]:
+    """Return the row of a claim, none if that is no longer its own."""
+    rows = Transcription.objects.filter(pk=planned.transcription_id, status=TranscriptionStatus.PROCESSING)
+    return rows.filter(began_at=planned.began_at)
+
+
+def _end(running: QuerySet[Transcription], transcription_id: str, outcome: Outcome) -> None:
+    """End a transcription that is among the running ones, and have that told."""
+    status, clips = (TranscriptionStatus.AVAILABLE, str(outcome.kept())) if isinstance(outcome, Transcript) else (outcome, "")
+    with transaction.atomic():
+        if running.update(status=status, clips=clips, ended_at=timezone.now(), lost_at=None):
+            webhooks.queue_transcription(transcription_id)
 
 
 def _begin_next() -> Transcription | None:
@@ -109,6 +121,7 @@ def _turn(row: Transcription, now: datetime) -> bool:
     """Mark a transcription as begun; False if it is gone by now."""
     lost_at = now + timedelta(seconds=_seconds(row)) + GRACE
     waiting = Transcription.objects.filter(pk=row.pk, status=TranscriptionStatus.NONE)
+    row.began_at = now
     return bool(waiting.update(status=TranscriptionStatus.PROCESSING, began_at=now, lost_at=lost_at, tries=F("tries") + 1))
 
 
