@@ -36,11 +36,18 @@ class Attempt:
     """Whether somebody else ended it."""
     proxy: Address | None = None
     """The one that took it, to which its BYE goes."""
+    asked: int = 0
+    """How many proxies it has asked: each of them may make a record."""
 
     @property
     def user(self) -> str:
-        """The user part of its From, by which records name it."""
+        """What records name it by."""
         return f"{users_of(self.number)}{self.number % CALLS_EACH:04d}"
+
+    @property
+    def from_user(self) -> str:
+        """The user part of its From at the proxy that it has asked last."""
+        return f"{self.user}-{self.asked}"
 
 
 def users_of(first: int) -> str:
@@ -114,12 +121,13 @@ class Callers:
         self._dice.shuffle(order)
         for proxy in order:
             is_last = proxy is order[-1]
+            attempt.asked += 1
             try:
                 call = await self._phones[proxy].call(
                     self._application.sip_uri,
                     username=self._application.application_id,
                     password=self._application.password,
-                    from_user=attempt.user,
+                    from_user=attempt.from_user,
                     timeout=LAST_TARGET_SECONDS if is_last else NEXT_TARGET_SECONDS,
                 )
             except CallFailed as failed:

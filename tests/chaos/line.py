@@ -88,9 +88,15 @@ def _settled(system: System, backend: TestBackend, callers: Callers, fault: tupl
         time.sleep(0.5)
 
 
+def _who(uri: str) -> tuple[str, int]:
+    """Return the name of the attempt that a From stands for, and which of its proxies it asked."""
+    user, _, asked = uri.partition("sip:")[2].partition("@")[0].partition("-")
+    return user, int(asked)
+
+
 def _seen(system: System, backend: TestBackend, callers: Callers, fault: tuple[float, float], is_well: bool) -> Seen:
     found = system.machine.fleet.python(ROWS.format(users=users_of(callers.attempts[0].number)))
-    rows = [Row(uri.partition("sip:")[2].partition("@")[0], *rest) for uri, *rest in found["rows"]]
+    rows = [Row(*_who(uri), *rest) for uri, *rest in found["rows"]]
     events = list(backend.events)
     return Seen(
         attempts=callers.attempts,

@@ -23,6 +23,8 @@ class Row:
     """A call as the database has it; times are epoch seconds."""
 
     user: str
+    asked: int
+    """The place of its proxy among those that were asked."""
     call_id: str
     is_open: bool
     answered_at: float | None
@@ -144,10 +146,8 @@ def _is_excused(attempt: Attempt, seen: Seen, allowed: Allowed) -> bool:
 
 
 def _row_of(attempt: Attempt, seen: Seen) -> Row | None:
-    """Return the record of an attempt: each proxy that was asked may have made one; that counts which was answered when the caller was."""
-    rows = [row for row in seen.rows if row.user == attempt.user]
-    answered_at = attempt.answered_at or 0.0
-    return min(rows, key=lambda row: abs((row.answered_at or 0.0) - answered_at), default=None)
+    """Return the record of an attempt: each proxy that was asked may have made one; that of the last one counts."""
+    return next((row for row in seen.rows if (row.user, row.asked) == (attempt.user, attempt.asked)), None)
 
 
 def _hung_up_unheard(attempt: Attempt, ended_at: float, seen: Seen, allowed: Allowed) -> bool:

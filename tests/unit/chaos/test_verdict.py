@@ -9,8 +9,8 @@ from tests.chaos.verdict import Allowed, Row, Seen, cost
 
 NOTHING = Allowed()
 SOLE = Allowed(refusals=True, back_off=2.0)
-GOOD = Attempt(1, begun_at=100.0, answered_at=101.0, ended_at=106.0)
-ROW = Row(GOOD.user, "c-1", is_open=False, answered_at=101.0, ended_at=106.4, reason="caller_hangup")
+GOOD = Attempt(1, begun_at=100.0, answered_at=101.0, ended_at=106.0, asked=2)
+ROW = Row(GOOD.user, 2, "c-1", is_open=False, answered_at=101.0, ended_at=106.4, reason="caller_hangup")
 SEEN = Seen([GOOD], [ROW], 0, ["c-1"], ["c-1"], began_at=110.0, ended_at=120.0, is_well=True)
 
 
@@ -84,8 +84,8 @@ def test_a_bye_to_a_host_that_is_away_may_be_heard_late() -> None:
     assert cost(replace(seen, rows=[replace(ROW, ended_at=128.0)]), host).faults == ("a record is 16.0 s off",)
 
 
-def test_of_several_records_the_one_of_the_answer_counts() -> None:
-    first = replace(ROW, call_id="c-0", answered_at=108.0, ended_at=108.0)
+def test_of_several_records_the_one_of_the_last_proxy_counts() -> None:
+    first = replace(ROW, asked=1, call_id="c-0", answered_at=101.0, ended_at=101.0)
     seen = replace(SEEN, rows=[ROW, first], disconnected=["c-1", "c-0"])
     assert round(cost(seen, NOTHING).seconds_off, 3) == 0.4
 
