@@ -21,7 +21,7 @@ PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-mo
 
 .DEFAULT_GOAL := help
 .PHONY: help chaos soak demo up quick test format lint types layers pure unit daemons conformance peers simulate soak-media fuzz fuzz-media fuzz-api \
-	bench-api bench-flood bench-media bench-signalling bench-strangers bench-voice openapi clean
+	bench-api bench-flood bench-media bench-orders bench-signalling bench-speech bench-strangers bench-voice openapi clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,6 +118,13 @@ bench-flood: .venv/dev  ## strangers by the thousand beside a few callers (some 
 bench-media: .venv/dev  ## packets beside plain forwarding and rtpengine (root; half an hour)
 	@deploy/need-packages iproute2 nftables rtpengine-daemon
 	@$(BIN)/python -m bench.media
+
+bench-orders: .venv/dev  ## how soon a call does what the API orders (a minute)
+	@deploy/need-packages espeak-ng postgresql redis-server
+	@$(BIN)/python -m bench.orders
+
+bench-speech: .venv/dev  ## the first words of a natural voice (half a minute)
+	@$(BIN)/python -m bench.speech
 
 bench-strangers: .venv/dev  ## what 15,000 strangers cost an SQLite database (two minutes)
 	@$(BIN)/python -m bench.strangers

@@ -1,7 +1,7 @@
 """What of a sentence's markup is to be said, for speech engines that read no SSML: clauses of text, and silences between them.
 
-Breaks, `say-as` and `sub` are carried out here; how something is stressed or pronounced is left to the engine. The first clause is short:
-it is heard while the others are still being made.
+Breaks, `say-as` and `sub` are carried out here; how something is stressed or pronounced is left to the engine. The first clause is short,
+as the caller waits for it: it is heard while the others are still being made.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from lxml import etree
 
 FIRST_CHARACTERS = 60
+LEAST_CHARACTERS = 10
+"""Of the first clause, if there is more to say: the next one has to be made while it is heard."""
 MORE_CHARACTERS = 200
 PARAGRAPH_SECONDS = 0.5
 SENTENCE_SECONDS = 0.2
@@ -19,6 +21,8 @@ _STRENGTHS = {"none": 0.0, "x-weak": 0.1, "weak": 0.25, "medium": 0.5, "strong":
 _SPELLED = frozenset({"characters", "spell-out", "digits", "telephone", "verbatim"})
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 _BOUNDARY = re.compile(r"(?<=[.!?;:,])\s+")
+_AFTER_A_WORD = re.compile(r"(?<=\w\w[.!?;:,])\s+")
+"""A boundary that is none between characters that are spelled."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _SPEAKABLE = re.compile(r"\w")
 
@@ -35,7 +39,7 @@ def pieces(markup: str) -> list[Piece]:
             found.append(part)
         else:
             is_first = not any(isinstance(one, str) for one in found)
-            found += _cut(part, FIRST_CHARACTERS if is_first else MORE_CHARACTERS)
+            found += _begin(part) if is_first else _cut(part)
     return found
 
 
@@ -80,14 +84,20 @@ def _join(parts: Iterator[Piece]) -> Iterator[Piece]:
             yield part
 
 
-def _cut(text: str, first: int) -> list[str]:
-    """Return a text in clauses: the first one has at most `first` characters, if words are no longer than that."""
+def _begin(text: str) -> list[str]:
+    """Return a text in clauses, the first one as short as its own boundaries allow."""
+    ends = (match.start() for match in _AFTER_A_WORD.finditer(text, LEAST_CHARACTERS, FIRST_CHARACTERS + 1))
+    end = next(ends, len(text) if len(text) <= FIRST_CHARACTERS else _end(text, FIRST_CHARACTERS))
+    return [text[:end].rstrip(), *_cut(text[end:].lstrip())]
+
+
+def _cut(text: str) -> list[str]:
+    """Return a text in clauses of at most `MORE_CHARACTERS`, if words are no longer than that."""
     clauses = []
-    most = first
-    while len(text) > most:
-        end = _end(text, most)
+    while len(text) > MORE_CHARACTERS:
+        end = _end(text, MORE_CHARACTERS)
         clauses.append(text[:end].rstrip())
-        text, most = text[end:].lstrip(), MORE_CHARACTERS
+        text = text[end:].lstrip()
     return [*clauses, text] if text else clauses
 
 

@@ -45,6 +45,20 @@ def test_the_first_clause_is_short_and_nothing_is_lost() -> None:
     assert " ".join(clauses) == LONG.strip()
 
 
+@pytest.mark.parametrize(
+    ("text", "clauses"),
+    [
+        ("Welcome back. You have 20 new messages.", ["Welcome back.", "You have 20 new messages."]),
+        ("Yes, we have: hold on, please.", ["Yes, we have:", "hold on, please."]),
+        ("Please hold the line, or call again: we are here until six.", ["Please hold the line,", "or call again: we are here until six."]),
+        ("Please hold the line.", ["Please hold the line."]),
+        ("Hello.", ["Hello."]),
+    ],
+)
+def test_the_first_clause_ends_as_soon_as_it_may(text: str, clauses: list[str]) -> None:
+    assert pieces(text) == clauses
+
+
 def test_a_text_without_boundaries_is_cut_all_the_same() -> None:
     words = pieces("word " * 100)
     assert len(str(words[0])) <= FIRST_CHARACTERS
