@@ -21,6 +21,7 @@ MAX_WAITED = 60.0
 """Longer than a process can stand still before its peers give it up; a clock that was set meanwhile says anything."""
 _SO_TIMESTAMPNS = 35
 _TIMESPEC = struct.Struct("=qq")
+_ANCILLARY_BYTES = socket.CMSG_SPACE(_TIMESPEC.size)
 
 
 class UdpEndpoint:
@@ -37,6 +38,8 @@ class UdpEndpoint:
         self._on_datagram = on_datagram
         self._receive = self._receive_stamped if stamped else self._receive_plain
         self._stamped = stamped
+        self._waited = 0.0
+        """The seconds between the coming of the last datagram and its reading."""
         self._socket: socket.socket | None = None
 
     def open(self, sock: socket.socket | None = None) -> None:
@@ -87,23 +90,24 @@ class UdpEndpoint:
                 self.errors += 1
                 continue
             self._on_datagram(data, address)
-            if fresh_seconds and time.monotonic() - self.came_at < fresh_seconds:
+            if self._waited < fresh_seconds:
                 return
 
     def _receive_plain(self, sock: socket.socket) -> tuple[bytes, Address]:
         return sock.recvfrom(DATAGRAM_BYTES)
 
     def _receive_stamped(self, sock: socket.socket) -> tuple[bytes, Address]:
-        data, ancillary, _, address = sock.recvmsg(DATAGRAM_BYTES, socket.CMSG_SPACE(_TIMESPEC.size))
-        self.came_at = time.monotonic() - _waited(ancillary)
+        data, ancillary, _, address = sock.recvmsg(DATAGRAM_BYTES, _ANCILLARY_BYTES)
+        self._waited = _waited(ancillary)
+        self.came_at = time.monotonic() - self._waited
         return data, address
 
 
 def _waited(ancillary: list[tuple[int, int, bytes]]) -> float:
     """Return the seconds since the kernel took a datagram; 0 if it does not say when."""
-    for level, kind, stamp in ancillary:
-        if (level, kind, len(stamp)) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS, _TIMESPEC.size):
-            seconds, nanoseconds = _TIMESPEC.unpack(stamp)
-            waited: float = time.time() - seconds - nanoseconds / 1e9
-            return waited if 0.0 < waited <= MAX_WAITED else 0.0
-    return 0.0
+    # Nothing else is asked for, and there is room for nothing else.
+    if len(ancillary) != 1 or len(ancillary[0][2]) != _TIMESPEC.size:
+        return 0.0
+    seconds, nanoseconds = _TIMESPEC.unpack(ancillary[0][2])
+    waited: float = time.time() - seconds - nanoseconds / 1e9
+    return waited if 0.0 < waited <= MAX_WAITED else 0.0

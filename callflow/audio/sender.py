@@ -147,7 +147,9 @@ class Sender:
         if self._started_at is None or now < self._started_at:
             return
         current = self._slot_at(now)
-        self._skip_to(max(self._slot, current - MAX_CATCH_UP + 1 if self._talking else current))
+        first = current - MAX_CATCH_UP + 1 if self._talking else current
+        if first > self._slot:
+            self._skip_to(first)
         while self._slot <= current:
             self._send_slot()
             self._slot += 1
