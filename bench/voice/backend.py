@@ -18,6 +18,7 @@ from collections import defaultdict
 from aiohttp import WSMsgType, web
 
 from bench.program import say
+from bench.voice import hostile
 from bench.voice.documents import TONE_SECONDS, document_for, next_document
 from bench.voice.tally import TICKS_A_SECOND
 
@@ -58,6 +59,8 @@ class Backend:
                 web.get("/tone.wav", self._sound),
                 web.get("/stream", self._hear),
                 web.get("/figures", self._figures),
+                web.route("*", "/hostile/{name}", hostile.answer),
+                web.get("/hostile/socket/{name}", hostile.open_socket),
             ]
         )
         return made

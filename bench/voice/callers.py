@@ -38,6 +38,8 @@ class Callers:
     def __init__(self) -> None:
         self._callers: dict[str, Caller] = {}
         self._chance = random.Random(SEED)
+        self._counted: list[Caller] = []
+        """The calls that were up at the beginning of the measurement."""
         self._late = array("d")
         self._leaving: deque[Caller] = deque()
         self._look_at = 0.0
@@ -65,10 +67,11 @@ class Callers:
         return {state.value: counted[state.value] for state in State}
 
     def begin(self) -> None:
-        """Count from now on."""
+        """Count from now on, for the calls that are up."""
         self._late = array("d")
         now = time.time()
-        for caller in self._callers.values():
+        self._counted = [caller for caller in self._callers.values() if caller.state is State.UP]
+        for caller in self._counted:
             caller.refused = 0
             caller.tally.begin(now)
 
@@ -76,11 +79,12 @@ class Callers:
         """Return what was heard since `begin`, by how many milliseconds we spoke late, and what we failed to do."""
         late = [seconds * 1000 for seconds in self._late]
         now = time.time()
-        callers = list(self._callers.values())
+        callers = self._counted
         for caller in callers:
             caller.listen()
             caller.tally.end(now)
         figures = heard([caller.tally for caller in callers])
+        figures["cut"] = sum(caller.state is not State.UP for caller in callers)
         figures["spoken_late_p99_ms"] = round(percentile(late, 99), 3)
         figures["unsent"] = sum(caller.refused for caller in callers)
         figures["unencrypted"] = sum(not caller.is_secret for caller in callers)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bench.voice import hostile
 from sipproxy.headers.call_headers import MediaSecurity
 
 TONE_SECONDS, PLAYED = 60, 30
 """How long the sound is, and how often a call plays it: longer than any run."""
 REDIRECTS = 300
 """Documents of a call that only fetches, each by a webhook of its own: fewer than the engine takes for a circle."""
-STREAM_MESSAGES_A_SECOND = 100
-"""Of each call that streams both of its tracks."""
+MESSAGES_A_SECOND = 50
+"""Of each track that a call streams."""
 LONGEST_SECONDS = TONE_SECONDS * PLAYED
 
 
@@ -21,22 +22,27 @@ class Scenario:
 
     document: str
     security: MediaSecurity = MediaSecurity.PLAIN
+    tracks: int = 0
+    """How many of them each call streams."""
     recorded: bool = False
     """Whether each call leaves a file."""
     crowd: bool = False
     """Whether there are as many calls as the engine has to bear, instead of as many as it is measured with."""
+    besieged: bool = False
+    """Whether calls of hostile servers come and go beside the measured ones."""
 
 
 _PLAY = "<PlayAudio>http://{0}/tone.wav</PlayAudio>" * PLAYED
 _HANG_UP = "<Response><Hangup/></Response>"
-STREAM = "stream"
 SCENARIOS = {
     "play": Scenario(f"<Response>{_PLAY}</Response>"),
     "record": Scenario(f'<Response><Record maxDuration="{LONGEST_SECONDS}"/></Response>', recorded=True),
     "play and record": Scenario(f'<Response><StartRecording multiChannel="true"/>{_PLAY}</Response>', recorded=True),
-    STREAM: Scenario(f'<Response><StartStream destination="ws://{{0}}/stream" tracks="both"/>{_PLAY}</Response>'),
+    "stream": Scenario(f'<Response><StartStream destination="ws://{{0}}/stream"/>{_PLAY}</Response>', tracks=1),
+    "stream both": Scenario(f'<Response><StartStream destination="ws://{{0}}/stream" tracks="both"/>{_PLAY}</Response>', tracks=2),
     "play, encrypted": Scenario(f"<Response>{_PLAY}</Response>", MediaSecurity.REQUIRED),
     "crowd": Scenario(f"<Response>{_PLAY}</Response>", crowd=True),
+    "besieged": Scenario(f"<Response>{_PLAY}</Response>", besieged=True),
 }
 FETCHING = "fetch"
 """The user of a call that fetches one document after the other."""
@@ -52,8 +58,8 @@ def document_for(uri: str, place: str) -> str:
     user = uri.partition(":")[2].partition("@")[0]
     if user == FETCHING:
         return next_document(REDIRECTS)
-    documents = {user_of(name): scenario.document for name, scenario in SCENARIOS.items()}
-    return documents[user].format(place)
+    documents = hostile.DOCUMENTS | {name: scenario.document for name, scenario in SCENARIOS.items()}
+    return {user_of(name): document for name, document in documents.items()}[user].format(place)
 
 
 def next_document(left: int) -> str:

@@ -40,8 +40,9 @@ class Verdict:
         return words if self.kept else f"{words}  MISSED"
 
 
-_MEASURED = ("play", "record", "play and record", "stream", "play, encrypted")
-_ALL = (*_MEASURED, "crowd")
+_STREAMED = ("stream", "stream both")
+_MEASURED = ("play", "record", "play and record", *_STREAMED, "play, encrypted")
+_ALL = (*_MEASURED, "crowd", "besieged")
 _RECORDED = ("record", "play and record")
 LIMITS = (
     Limit(("play",), "cpu_percent", 0.2, goal=0.12),
@@ -51,13 +52,13 @@ LIMITS = (
     Limit(("webhook",), "overhead_ms", 3.0),
     Limit(_MEASURED, "pacing_p99_ms", 5.0),
     Limit(_MEASURED, "kb_a_call", 250.0),
-    *(Limit(_ALL, figure, 0, in_each_round=True) for figure in ("lost", "gaps")),
+    *(Limit(_ALL, figure, 0, in_each_round=True) for figure in ("lost", "gaps", "cut")),
     # Silence that could not be sent in time is never made up for, and "record" sends nothing else.
     Limit(tuple(name for name in _ALL if name != "record"), "skipped", 0, in_each_round=True),
     Limit(("play, encrypted",), "unencrypted", 0, in_each_round=True),
     *(Limit(_RECORDED, figure, 0, in_each_round=True) for figure in ("recordings_missing", "recorded_holes")),
-    Limit(("stream",), "stream_drops", 0, in_each_round=True),
-    Limit(("stream",), "unstreamed_percent", 1.0),
+    Limit(_STREAMED, "stream_drops", 0, in_each_round=True),
+    Limit(_STREAMED, "unstreamed_percent", 1.0),
 )
 
 

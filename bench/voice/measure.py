@@ -17,8 +17,9 @@ from bench.child import Child
 from bench.media.cpu import read_cpu
 from bench.signalling.figures import percentile
 from bench.signalling.processes import resident_kib, trees
+from bench.voice import hostile
 from bench.voice.backend import RAW
-from bench.voice.documents import FETCHING, SCENARIOS, STREAM, STREAM_MESSAGES_A_SECOND
+from bench.voice.documents import FETCHING, MESSAGES_A_SECOND, SCENARIOS
 from bench.voice.engines import Engine, Start, on_core
 from bench.voice.recordings import read_recordings
 from tests.support.fleet import ROOT, until
@@ -105,19 +106,21 @@ class Bench:
         self._place(engine, scenario, calls)
         self._await({"up": calls}, calls / CALLS_A_SECOND + PATIENCE_SECONDS)
         time.sleep(SETTLE_SECONDS)
-        figures = self._observe(engine, calls) | {"idle_cpu_percent": idle, "kb_a_call": (_memory_kb(engine) - before) / calls}
-        if scenario == STREAM:
-            figures |= {"stream_drops": engine.dropped(), "unstreamed_percent": max(0.0, 100 - figures["streamed_percent"])}
-        self._await({"up": calls}, 0)
+        figures = self._observe(engine, scenario, calls) | {"idle_cpu_percent": idle, "kb_a_call": (_memory_kb(engine) - before) / calls}
+        if tracks := SCENARIOS[scenario].tracks:
+            streamed = figures["messages_a_call"] / tracks / MESSAGES_A_SECOND * 100
+            figures |= {"stream_drops": engine.dropped(), "unstreamed_percent": max(0.0, 100 - streamed)}
         self._end_calls(calls)
         return figures
 
-    def _observe(self, engine: Engine, calls: int) -> Figures:
+    def _observe(self, engine: Engine, scenario: str, calls: int) -> Figures:
         """Return what the calls cost, and what was heard, in the seconds of the plan."""
         streamed, machine = self._figures(), read_cpu()
         self._generator.ask("begin")
         began, cpu = time.monotonic(), _cpu(engine)
-        time.sleep(self._plan.seconds)
+        if SCENARIOS[scenario].besieged:
+            self._besiege(engine)
+        time.sleep(max(0.0, began + self._plan.seconds - time.monotonic()))
         cpu, seconds = _cpu(engine) - cpu, time.monotonic() - began
         heard: Figures = self._generator.ask("end")
         stolen, streamed_after = machine.stolen_until(read_cpu()), self._figures()
@@ -127,9 +130,15 @@ class Bench:
             "cpu_percent": cpu / seconds / calls * 100,
             "generator_cpu_percent": heard.pop("cpu_seconds") / seconds * 100,
             **heard,
-            "streamed_percent": messages / calls / STREAM_MESSAGES_A_SECOND * 100,
+            "messages_a_call": messages / calls,
             "stolen_percent": stolen * 100,
         }
+
+    def _besiege(self, engine: Engine) -> None:
+        """Place hostile calls for half of the time."""
+        for kind in hostile.CALLS:
+            self._place(engine, kind, 1)
+            time.sleep(self._plan.seconds / 2 / len(hostile.CALLS))
 
     def _place(self, engine: Engine, scenario: str, count: int) -> None:
         target = engine.target
@@ -137,15 +146,15 @@ class Bench:
         self._generator.ask("place", target=told, scenario=scenario, count=count, rate=CALLS_A_SECOND)
 
     def _end_calls(self, calls: int) -> None:
-        self._generator.ask("hang_up")
-        self._await({"over": calls}, calls / CALLS_A_SECOND + PATIENCE_SECONDS)
+        self._await({"up": 0, "leaving": 0}, calls / CALLS_A_SECOND + PATIENCE_SECONDS, first="hang_up")
         self._generator.ask("forget")
 
-    def _await(self, wanted: dict[str, int], seconds: float) -> None:
-        """Wait until the calls are in their states; raises CallsFailed if they are not in time."""
+    def _await(self, wanted: dict[str, int], seconds: float, first: str = "states") -> None:
+        """Wait until the calls are in their states; raises CallsFailed if they are not in time. Each look asks for `first` before."""
         states: dict[str, int] = {}
 
         def reached() -> bool:
+            self._generator.ask(first)
             states.update(self._generator.ask("states"))
             return all(states[name] == count for name, count in wanted.items())
 

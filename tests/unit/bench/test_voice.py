@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.voice import hostile
 from bench.voice.__main__ import MEASURABLE, Found, options, take_turn
 from bench.voice.backend import tone
 from bench.voice.dialog import Dialog, Target, offer
@@ -44,7 +45,7 @@ def invite(target: Target = TARGET, security: MediaSecurity = MediaSecurity.PLAI
 # What the calls do.
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *hostile.DOCUMENTS])
 def test_the_engine_takes_each_document(scenario: str) -> None:
     document = document_for(f"sip:{user_of(scenario)}@bench.example", "127.0.0.1:8000")
     assert parse_document(document.encode()).verbs

@@ -68,6 +68,20 @@ async def test_a_call_flow_that_stands_still_leaves_a_gap_in_each_call(callers: 
         assert callers.end()["gaps"] >= CALLS
 
 
+async def test_those_that_were_up_at_the_beginning_are_counted_alone(callers: Callers, tmp_path: Path) -> None:
+    async with running_callflow(tmp_path) as flow:
+        await calls_up(callers, flow, "play")
+        flow.documents["/start"] = "<Response><Pause duration='0.2'/></Response>"
+        callers.place(Target(*flow.server.address, application_id="app-1", key=KEY.hex()), "play", 1, rate=100)
+        await until(callers, lambda: callers.states()["cut"] == 1)
+        assert callers.end()["cut"] == 0
+        callers.begin()
+        callers.hang_up()
+        await until(callers, lambda: callers.states()["over"] == CALLS)
+        assert callers.end()["cut"] == CALLS
+        await flow.idle()
+
+
 async def test_a_call_that_is_refused_or_ended_is_not_up(callers: Callers, tmp_path: Path) -> None:
     async with running_callflow(tmp_path) as flow:
         target = Target(*flow.server.address, application_id="app-1", key=KEY.hex())
