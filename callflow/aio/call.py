@@ -215,6 +215,7 @@ class CallShell:
                 self._carry_out(effect)
         finally:
             self._pumping = False
+        self._media.hear_for_engine(wanted=self._engine.wants_audio)
         self._alarm.set(self._engine.get_timer())
         self._clean_up()
 

@@ -30,6 +30,7 @@ class CallMedia:
         self._digits = DigitMethodChoice()
         self._endpoint: MediaEndpoint | None = None
         self._engine = engine
+        self._hears_for_engine = False
         self._on_input = on_input
         self._playing: dict[int, int] = {}
         """The engine's number of each sound that the session plays, by the session's."""
@@ -63,7 +64,6 @@ class CallMedia:
             self._session.agree(agreement_of(media))
         elif self._endpoint is not None:
             self._session = new_session(media)
-            self._session.inbound.attach(self._hear)
             self._endpoint.attach(self._session, self._on_audio)
         self._listen_for_tones(wanted=media.event_payload_type is None)
 
@@ -81,6 +81,12 @@ class CallMedia:
         """Send what is due, and hand on what has arrived."""
         if self._endpoint:
             self._endpoint.pump()
+
+    def hear_for_engine(self, *, wanted: bool) -> None:
+        """Hand the caller's audio to the engine from now on, or no longer: few verbs want it, and each frame costs."""
+        if self._session is not None and wanted is not self._hears_for_engine:
+            self._hears_for_engine = wanted
+            (self._session.inbound.attach if wanted else self._session.inbound.detach)(self._hear)
 
     @property
     def session(self) -> AudioSession | None:

@@ -157,7 +157,8 @@ class AudioSession:
 
     def _receive(self, data: bytes, now: float) -> None:
         """Take what came from the far end; raises ValueError."""
-        octets, reports = len(data), is_rtcp(data)
+        octets = len(data)
+        reports = packet.is_rtcp(data, octets)
         if self._secure is not None:
             data = self._secure.open(data, is_rtcp=reports)
         if reports:

@@ -56,13 +56,7 @@ class CallEngine:
     """One call; see the module's theory of operation."""
 
     def __init__(
-        self,
-        facts: CallFacts,
-        details: CallerDetails,
-        config: CallflowConfig,
-        *,
-        new_uuid: Callable[[], str],
-        epoch_offset: float,
+        self, facts: CallFacts, details: CallerDetails, config: CallflowConfig, *, new_uuid: Callable[[], str], epoch_offset: float
     ) -> None:
         self.facts = facts
         self._accepted = False
@@ -162,11 +156,15 @@ class CallEngine:
 
     # What the media side reports.
 
+    @property
+    def wants_audio(self) -> bool:
+        """True if `audio_received` is to get the caller's audio."""
+        return self._program.step is not None and self._program.step.wants_audio
+
     def audio_received(self, ulaw: bytes, now: float) -> None:
         """Take a frame of the caller's audio."""
-        step = self._program.step
-        if step and step.wants_audio:
-            step.audio_received(ulaw, now)
+        if self._program.step:
+            self._program.step.audio_received(ulaw, now)
 
     def digit_received(self, digit: str, now: float) -> None:
         """Take a digit, unless the call is over."""

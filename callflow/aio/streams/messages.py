@@ -57,10 +57,10 @@ def start_message(metadata: Mapping[str, object], params: Mapping[str, str], cal
     return _text(message | {called: dict(params)} if params else message)
 
 
-def media_message(track: str, sequence: int, ulaw: bytes) -> str:
-    """Return 20 ms of a track."""
-    payload = binascii.b2a_base64(ulaw, newline=False).decode("ascii")
-    return f'{{"eventType":"media","track":"{track}","sequenceNumber":"{sequence}","payload":"{payload}"}}'
+def media_message(track: str, sequence: int, ulaw: bytes) -> bytes:
+    """Return 20 ms of a track, as the octets of its text: there are many of them."""
+    payload = binascii.b2a_base64(ulaw, newline=False)
+    return b'{"eventType":"media","track":"%b","sequenceNumber":"%d","payload":"%b"}' % (track.encode(), sequence, payload)
 
 
 def words_message(track: str, language: str, clip: Clip) -> str:

@@ -130,7 +130,7 @@ class StreamSocket:
             while self._waiting:
                 track, ulaw = self._waiting.popleft()
                 self._sequence += 1
-                await socket.send_str(media_message(track, self._sequence, ulaw))
+                await socket.send_frame(media_message(track, self._sequence, ulaw), aiohttp.WSMsgType.TEXT)
             reached, self._live.reached = self._live.reached, []
             for name in reached:
                 await socket.send_str(mark_message(name))

@@ -45,7 +45,7 @@ class RecordStep(Step):
 
     def audio_received(self, ulaw: bytes, now: float) -> None:
         """Restart the timer of silence if the caller says something."""
-        if not self._stopped and is_loud(ulaw):
+        if self.wants_audio and not self._stopped and is_loud(ulaw):
             self._heard_at = self._recorded(now)
             self._arm(now)
 

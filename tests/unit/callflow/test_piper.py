@@ -142,7 +142,7 @@ async def test_a_long_sentence_is_heard_while_it_is_made(speaker: Speaker, tmp_p
     assert 0 < len(sound)
     whole = await complete(sound)
     assert len(whole) > 4_000
-    await until(lambda: len(list((tmp_path / "cache").glob("*"))) == 1)
+    await until(lambda: len(list((tmp_path / "cache").glob("*.ulaw"))) == 1)
     kept = await speaker.say(LONG, VOICE, account_id="2")
     assert kept[:] == whole
     assert not isinstance(kept, GrowingSound)

@@ -138,6 +138,16 @@ async def test_a_caller_leaves_a_recording(tmp_path: Path) -> None:
         assert Path(stored.path).is_relative_to(harness.config.recordings_dir)
 
 
+async def test_who_speaks_is_recorded_until_the_silence_behind_it(tmp_path: Path) -> None:
+    async with running_callflow(tmp_path) as harness:
+        harness.documents["/start"] = "<Response><Pause duration='0.2'/><Record silenceTimeout='1'/></Response>"
+        call = await harness.call()
+        await call.play(tone(1.6))
+        assert await call.wait_ended(timeout=10) == "remote"
+        await harness.idle()
+        assert 2_000 < harness.record(RecordingStored).duration_ms < 4_000
+
+
 @pytest.mark.parametrize("in_memory", [spool_module.MAX_MEMORY_EACH, 0])
 async def test_a_sound_file_is_played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int) -> None:
     monkeypatch.setattr(spool_module, "MAX_MEMORY_EACH", in_memory)
