@@ -95,7 +95,7 @@ class MediaEndpoint:
         self._sockets = None
 
     def _open_pair(self) -> tuple[UdpEndpoint, UdpEndpoint]:
-        media = UdpEndpoint((self._host, 0), lambda data, address: self._on_datagram(data, address, media.came_at), stamped=True)
+        media = UdpEndpoint((self._host, 0), self._on_media, stamped=True)
         media.open()
         port = media.local[1]
         reports = UdpEndpoint((self._host, port + 1), lambda data, address: self._on_datagram(data, address, time.monotonic()))
@@ -114,7 +114,14 @@ class MediaEndpoint:
             self._sockets[0].read(0.0 if self._session.lacks_packets else FRAME_SECONDS)
         if self._session is not None:
             self._session.handle_timer(now)
-            self.pump()
+            if self._session.has_events:
+                self.pump()
+            else:
+                self._transmit(self._session)
+
+    def _on_media(self, data: bytes, address: Address) -> None:
+        if self._sockets is not None:
+            self._on_datagram(data, address, self._sockets[0].came_at)
 
     def _on_datagram(self, data: bytes, address: Address, came_at: float) -> None:
         if self._session is not None:

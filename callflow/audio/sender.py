@@ -171,12 +171,14 @@ class Sender:
         self._slot = slot
 
     def _send_slot(self) -> None:
-        self._drop_ended()
+        if self._plays and self._plays[0].is_over:
+            self._drop_ended()
         if self._digits:
             self._send_event()
         elif self._plays and (frame := self._plays[0].take()) is not None:
             self._send_audio(frame)
-            self._drop_ended()
+            if self._plays[0].is_over:
+                self._drop_ended()
             return
         elif self.live and (frame := _mixed(self.live)) is not None:
             self._send_audio(frame)

@@ -149,27 +149,23 @@ class AudioSession:
         """Take an RTP or RTCP datagram; what is malformed, from another host or not the peer's is dropped."""
         if addr[0] != self._source_host:
             return
-        # Not `contextlib.suppress`: this runs for each packet.
-        try:
-            self._receive(data, now)
-        except ValueError:
-            return
-
-    def _receive(self, data: bytes, now: float) -> None:
-        """Take what came from the far end; raises ValueError."""
         octets = len(data)
         reports = packet.is_rtcp(data, octets)
-        if self._secure is not None:
-            data = self._secure.open(data, is_rtcp=reports)
-        if reports:
-            # A report of a kind that we do not read is a sign of life all the same.
-            self.heard_at = now
-            self._reporter.receive(data, now)
-        else:
+        # Not `contextlib.suppress`: this runs for each packet.
+        try:
+            if self._secure is not None:
+                data = self._secure.open(data, is_rtcp=reports)
+            if reports:
+                # A report of a kind that we do not read is a sign of life all the same.
+                self.heard_at = now
+                self._reporter.receive(data, now)
+                return
             self._receiver.receive(RtpPacket.parse(data), now)
-            self.heard_at = now
-            self.octets_received += octets
-            self._flow.receive(now)
+        except ValueError:
+            return
+        self.heard_at = now
+        self.octets_received += octets
+        self._flow.receive(now)
 
     @property
     def lacks_packets(self) -> bool:
@@ -203,6 +199,11 @@ class AudioSession:
         remote = self.agreement.remote
         if report is not None and remote is not None:
             self._sender.outbox.append((report, (remote[0], remote[1] + 1)))
+
+    @property
+    def has_events(self) -> bool:
+        """True if `next_event` has one."""
+        return bool(self._events)
 
     def next_event(self) -> AudioEvent | None:
         """Return the next event, or None."""
