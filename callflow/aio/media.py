@@ -29,8 +29,12 @@ def agreement_of(media: RemoteMedia) -> Agreement:
 
 
 def new_session(media: RemoteMedia) -> AudioSession:
-    """Return a session with random beginnings (RFC 3550 section 5.1)."""
-    return AudioSession(agreement_of(media), ssrc=secrets.randbits(32), sequence=secrets.randbits(16), timestamp=secrets.randbits(32))
+    """Return a session with random beginnings (RFC 3550 section 5.1).
+
+    The numbers begin in the lower half: who misses the first packets and sees the numbers begin anew would take what is encrypted for
+    forged, as it would count one round too few (RFC 3711 section 3.3.1).
+    """
+    return AudioSession(agreement_of(media), ssrc=secrets.randbits(32), sequence=secrets.randbits(15), timestamp=secrets.randbits(32))
 
 
 class MediaEndpoint:

@@ -50,9 +50,11 @@ class Reporter:
         """Take the round trip of a block that answers a sender report of ours (RFC 3550 section 6.4.1)."""
         if block.ssrc != self._ssrc or not block.last_sr:
             return
-        seconds = ((_middle(ntp_from_seconds(now)) - block.last_sr - block.delay_since_last_sr) & 0xFFFF_FFFF) / _UNITS
-        if seconds <= MAX_RTT_SECONDS:
-            self.rtt_ms = 1000 * seconds
+        since = _middle(ntp_from_seconds(now)) - block.last_sr - block.delay_since_last_sr
+        seconds = ((since + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000) / _UNITS
+        # Who rounds its delay up on a fast network seems to have answered before it was asked.
+        if -1.0 <= seconds <= MAX_RTT_SECONDS:
+            self.rtt_ms = max(0.0, 1000 * seconds)
 
     def handle_timer(self, now: float, rtp_timestamp: int, packets: int, octets: int) -> bytes | None:
         """Return the report that is due, or None."""

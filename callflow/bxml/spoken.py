@@ -23,6 +23,8 @@ _PARSER = etree.XMLParser(resolve_entities=False, no_network=True)
 _BOUNDARY = re.compile(r"(?<=[.!?;:,])\s+")
 _AFTER_A_WORD = re.compile(r"(?<=\w\w[.!?;:,])\s+")
 """A boundary that is none between characters that are spelled."""
+_ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|No|Nos|Ave|Blvd|Rd|Jr|Sr|Inc|Ltd|Co|vs|etc|approx|ext|a\.m|p\.m)\.$", re.IGNORECASE)
+"""Its point ends no clause."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _SPEAKABLE = re.compile(r"\w")
 
@@ -39,7 +41,7 @@ def pieces(markup: str) -> list[Piece]:
             found.append(part)
         else:
             is_first = not any(isinstance(one, str) for one in found)
-            found += _begin(part) if is_first else _cut(part)
+            found += _begin(part) if is_first else _spoken(_cut(part))
     return found
 
 
@@ -87,8 +89,20 @@ def _join(parts: Iterator[Piece]) -> Iterator[Piece]:
 def _begin(text: str) -> list[str]:
     """Return a text in clauses, the first one as short as its own boundaries allow."""
     ends = (match.start() for match in _AFTER_A_WORD.finditer(text, LEAST_CHARACTERS, FIRST_CHARACTERS + 1))
-    end = next(ends, len(text) if len(text) <= FIRST_CHARACTERS else _end(text, FIRST_CHARACTERS))
-    return [text[:end].rstrip(), *_cut(text[end:].lstrip())]
+    own = (end for end in ends if not _ABBREVIATION.search(text, 0, end) and _SPEAKABLE.search(text, end))
+    end = next(own, len(text) if len(text) <= FIRST_CHARACTERS else _end(text, FIRST_CHARACTERS))
+    return _spoken([text[:end].rstrip(), *_cut(text[end:].lstrip())])
+
+
+def _spoken(clauses: list[str]) -> list[str]:
+    """Return clauses of which each holds a word: an engine may fail at one that has none."""
+    joined: list[str] = []
+    for clause in clauses:
+        if joined and not (_SPEAKABLE.search(clause) and _SPEAKABLE.search(joined[-1])):
+            joined[-1] = f"{joined[-1]} {clause}"
+        else:
+            joined.append(clause)
+    return joined
 
 
 def _cut(text: str) -> list[str]:

@@ -61,7 +61,9 @@ class Listening:
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def hear(self, ulaw: bytes) -> None:
-        """Take audio, µ-law at 8 kHz; never blocks, never raises."""
+        """Take audio, µ-law at 8 kHz, but none after `finish`; never blocks, never raises."""
+        if self._finished:
+            return
         self._waiting += ulaw
         excess = len(self._waiting) - _MAX_WAITING
         if excess > 0:

@@ -123,12 +123,17 @@ class Recogniser:
             if warm.exception() is None:
                 await warm.result().end()
 
-    def _make_room(self, account_id: str) -> None:
-        """Take a place from the account that has the most; raises RecogniserBusy where that would make nobody more equal."""
+    def check_room(self, account_id: str, places: int) -> None:
+        """Raise RecogniserBusy unless an account can have so many places now: who needs all of them takes none from others in vain."""
         held = Counter(self._places.values())
-        richest = max(held, key=lambda account: held[account])
-        if held[richest] < held[account_id] + 2:
-            raise RecogniserBusy("The recogniser is busy with other callers.")
+        for _ in range(places):
+            if held.total() >= self._most:
+                held[_richest(held, account_id)] -= 1
+            held[account_id] += 1
+
+    def _make_room(self, account_id: str) -> None:
+        """Take a place from the account that has the most; raises RecogniserBusy."""
+        richest = _richest(Counter(self._places.values()), account_id)
         oldest = next(listening for listening, account in self._places.items() if account == richest)
         del self._places[oldest]
         oldest.give_up("Another account needed the recogniser, of whose places this one had the most.")
@@ -149,3 +154,11 @@ class Recogniser:
         warm, self._warm = self._warm, None
         usable = warm is not None and (not warm.done() or (warm.exception() is None and warm.result().runs))
         return warm if warm is not None and usable else self._start()
+
+
+def _richest(held: Counter[str], account_id: str) -> str:
+    """Return the account that has the most places; raises RecogniserBusy where a place of its own would make nobody more equal."""
+    richest = max(held, key=lambda account: held[account])
+    if held[richest] < held[account_id] + 2:
+        raise RecogniserBusy("The recogniser is busy with other callers.")
+    return richest

@@ -18,6 +18,10 @@ CLOSE_SECONDS = 2.0
 """How long the far end may take for the last message and the goodbye."""
 MESSAGE_OCTETS = 128
 """What a message counts at least, however short it is, since each costs us time."""
+MAX_BUSY_SECONDS = 0.25
+"""Of processor time for what a far end sends, more than which no honest one needs at once: ten seconds of speech take a tenth of it."""
+BUSY_SHARE = 0.01
+"""Of a processor, which a far end may take for ever."""
 MESSAGES_AT_ONCE = 100
 """After so many, whatever else the process does gets its turn."""
 _FAULTS = (WSCloseCode.PROTOCOL_ERROR, WSCloseCode.UNSUPPORTED_DATA, WSCloseCode.INVALID_TEXT, WSCloseCode.MESSAGE_TOO_BIG)
@@ -30,6 +34,21 @@ class StreamEnd:
 
     cause: str
     sentence: str = ""
+
+
+class BusyBudget:
+    """What a far end may cost: a bucket of `MAX_BUSY_SECONDS` that leaks `BUSY_SHARE` seconds a second."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+        self._level = 0.0
+
+    def charge(self, seconds: float) -> float:
+        """Take processor time into account, and return for how many seconds nothing more is to be taken."""
+        now = time.monotonic()
+        self._level = max(0.0, self._level - (now - self._at) * BUSY_SHARE) + seconds
+        self._at = now
+        return max(0.0, (self._level - MAX_BUSY_SECONDS) / BUSY_SHARE)
 
 
 async def messages(socket: aiohttp.ClientWebSocketResponse, count: Callable[[str], None]) -> AsyncIterator[aiohttp.WSMessage]:

@@ -1,9 +1,9 @@
 """One stream: the WebSocket, what it hears and what it says.
 
 Theory of operation. Two tasks share the connection. One sends what taps have left in a queue; when the far end reads too slowly,
-the oldest frames are dropped, so that what is sent is never late. The other reads: audio goes into a `LiveAudio`, from which the leg
-takes a frame every 20 ms; `clear` empties it. Whoever sends too much is read no further until the second is over, so that one
-stream's flood is no other call's gap.
+the oldest frames are dropped, so that little waits here (what the connection has taken is out of our hands). The other reads: audio
+goes into a `LiveAudio`, from which the leg takes a frame every 20 ms; `clear` empties it. Whoever sends too much, or what costs too
+much, is read no further for a while, so that one stream's flood is no other call's gap.
 
 The stream ends when the far end closes it, when its connection breaks, or by `close`. However it ends, `run` returns why.
 """
@@ -11,6 +11,7 @@ The stream ends when the far end closes it, when its connection breaks, or by `c
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,7 +19,18 @@ from functools import partial
 import aiohttp
 import structlog
 
-from callflow.aio.streams.connection import CLOSE_SECONDS, CONNECT_SECONDS, StreamEnd, broken, end_of, first, messages, say_goodbye, unless
+from callflow.aio.streams.connection import (
+    CLOSE_SECONDS,
+    CONNECT_SECONDS,
+    BusyBudget,
+    StreamEnd,
+    broken,
+    end_of,
+    first,
+    messages,
+    say_goodbye,
+    unless,
+)
 from callflow.aio.streams.decimator import Decimator
 from callflow.aio.streams.messages import (
     PCMU_RATE,
@@ -41,6 +53,8 @@ from voiceapps.rules.reports import CallFacts
 MAX_WAITING_FRAMES = 100
 """Frames of one stream that wait to be sent: two seconds of one track."""
 MAX_LOGGED_FAULTS = 5
+READ_AT_ONCE = 16 * 1024
+"""Octets of a message that are read at once: a longer one would keep all calls waiting for milliseconds."""
 
 log = structlog.get_logger(__name__)
 
@@ -143,27 +157,48 @@ class StreamSocket:
     # What is said.
 
     async def _receive(self, socket: aiohttp.ClientWebSocketResponse) -> StreamEnd:
+        budget = BusyBudget()
         async for message in messages(socket, self._count):
-            self._take(message)
+            delay = budget.charge(await self._take(message))
+            if delay:
+                self._count("flood")
+                await asyncio.sleep(delay)
         return end_of(socket)
 
-    def _take(self, message: aiohttp.WSMessage) -> None:
+    async def _take(self, message: aiohttp.WSMessage) -> float:
+        """Do what a message says, and return what that has cost in processor time; a long one is read in a thread."""
+        began, elsewhere = time.thread_time(), 0.0
         try:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 raise MessageError("It is binary: messages are texts.")
-            self._obey(parse_message(message.data))
+            if len(message.data) > READ_AT_ONCE:
+                received, elsewhere = await asyncio.to_thread(_timed, self._read, message.data)
+                began = time.thread_time()
+                if isinstance(received, MessageError):
+                    raise received
+            else:
+                received = self._read(message.data)
+            self._obey(received)
         except MessageError as error:
             self._count("fault")
             self._faults += 1
             if self._faults <= MAX_LOGGED_FAULTS:
                 log.info("stream_message_ignored", stream=self._wanted.name, reason=str(error))
+        return elsewhere + time.thread_time() - began
 
-    def _obey(self, received: PlayAudio | Clear | Mark) -> None:
+    def _read(self, text: str) -> PlayAudio | Clear | Mark:
+        """Return what a message says, its audio as µ-law; raises MessageError."""
         if not self._wanted.verb.bidirectional:
             raise MessageError("The stream is unidirectional: nothing is played.")
+        received = parse_message(text)
+        if isinstance(received, PlayAudio) and received.rate is not None:
+            return PlayAudio(self._decimated(received.audio, received.rate), None)
+        return received
+
+    def _obey(self, received: PlayAudio | Clear | Mark) -> None:
         match received:
-            case PlayAudio(audio, rate):
-                if not self._live.write(audio if rate is None else self._decimated(audio, rate)):
+            case PlayAudio(ulaw):
+                if not self._live.write(ulaw):
                     self._count("full")
             case Clear():
                 self._live.clear()
@@ -190,3 +225,13 @@ class StreamSocket:
             "streamName": self._wanted.name,
         }
         return {**names, "tracks": tracks}
+
+
+def _timed(read: Callable[[str], PlayAudio | Clear | Mark], text: str) -> tuple[PlayAudio | Clear | Mark | MessageError, float]:
+    """Return what a message says, or what is wrong with it, and what reading it has cost this thread."""
+    began = time.thread_time()
+    try:
+        found: PlayAudio | Clear | Mark | MessageError = read(text)
+    except MessageError as error:
+        found = error
+    return found, time.thread_time() - began

@@ -100,6 +100,8 @@ class Transcriber:
         languages = self._wanted.verb.languages
         wanted = next(filter(recogniser.knows, languages), languages[0])
         self._language = recogniser.language
+        if recogniser.knows(wanted):
+            recogniser.check_room(self._facts.account_id, len(self._wanted.verb.tracks))
         for index, track in enumerate(self._wanted.verb.tracks):
             taps = self._session.inbound if track == "inbound" else self._session.outbound
             listening = recogniser.listen(self._facts.account_id, wanted, (), partial(self._on_event, index, on_words))

@@ -11,7 +11,7 @@ from callflow.audio.agreement import Agreement, Codec
 from callflow.audio.events import DigitReceived
 from callflow.audio.session import AudioSession, is_rtcp
 from callflow.secure.sdes import Crypto, Keys, Suite
-from mediarelay.rtp.rtcp import ReceiverReport, ReportBlock, build_compound
+from mediarelay.rtp.rtcp import ReceiverReport, ReportBlock, build_compound, ntp_from_seconds
 
 HERE, THERE = ("127.0.0.1", 4000), ("127.0.0.1", 4002)
 SOUND = bytes(range(160)) * 5
@@ -90,10 +90,20 @@ def test_too_little_audio_has_no_score() -> None:
     assert leg_report("c-1", "callflow-1", first).figures.mos is None
 
 
+def test_a_delay_that_is_rounded_up_makes_no_round_trip_negative() -> None:
+    first, _ = pair()
+    first.agree(replace(first.agreement, keys=None))
+    sent_at, now = ntp_from_seconds(100.0) >> 16 & 0xFFFF_FFFF, 100.5
+    for delay, found in ((32_768 + 65, 0.0), (32_768 - 655, 10.0)):
+        block = ReportBlock(1, 0, 0, 1, 0, sent_at, delay)
+        first.receive_datagram(build_compound((ReceiverReport(2, (block,)),)), THERE, now)
+        assert first.rtt_ms == pytest.approx(found, abs=0.1)
+
+
 def test_reports_of_other_sources_and_impossible_ones_tell_no_round_trip() -> None:
     first, _ = pair()
     first.agree(replace(first.agreement, keys=None))
-    for ssrc, last_sr, delay in ((2, 1, 0), (1, 0, 0), (1, 1, 2**31)):
+    for ssrc, last_sr, delay in ((2, 1, 0), (1, 0, 0), (1, 1, 2**30)):
         block = ReportBlock(ssrc, 0, 0, 1, 0, last_sr, delay)
         first.receive_datagram(build_compound((ReceiverReport(2, (block,)),)), THERE, 101.0)
         assert first.heard_at == 101.0

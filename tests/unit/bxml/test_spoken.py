@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +55,10 @@ def test_the_first_clause_is_short_and_nothing_is_lost() -> None:
         ("Please hold the line, or call again: we are here until six.", ["Please hold the line,", "or call again: we are here until six."]),
         ("Please hold the line.", ["Please hold the line."]),
         ("Hello.", ["Hello."]),
+        ("Please ask Dr. Smith about it, he knows.", ["Please ask Dr. Smith about it,", "he knows."]),
+        ("Thank you very much. —", ["Thank you very much. —"]),
+        ("Please wait here. … ? !", ["Please wait here. … ? !"]),
+        ("! ! ! ! ! ! Hello there, friend of mine.", ["! ! ! ! ! ! Hello there,", "friend of mine."]),
     ],
 )
 def test_the_first_clause_ends_as_soon_as_it_may(text: str, clauses: list[str]) -> None:
@@ -71,5 +77,6 @@ def test_any_text_comes_whole(text: str) -> None:
     element = etree.Element("SpeakSentence")
     element.text = text
     found = pieces(read_speech(element)[0])
+    assert all(re.search(r"\w", piece) for piece in found if isinstance(piece, str))
     words = "".join("".join(map(str, found)).split())
     assert words in ("", "".join(text.split()))

@@ -182,6 +182,16 @@ async def test_one_that_is_closed_tells_nothing_more_and_is_gone(make: Make, tmp
     listening.finish()
 
 
+async def test_what_is_said_after_the_end_is_not_heard(make: Make) -> None:
+    heard = Heard()
+    listening = make().listen("a-1", "en", ["yes"], heard)
+    listening.hear(FRAME * 50)
+    listening.finish()
+    listening.hear(FRAME * 50)
+    assert await heard.over() is None
+    assert heard.events[-2] == WordsHeard("16000 in 10", 0.5, 0.0, 1.0)
+
+
 async def test_one_that_is_closed_by_what_it_says_tells_nothing_more(make: Make) -> None:
     told: list[Event] = []
 
@@ -217,6 +227,9 @@ async def test_an_account_that_has_the_most_places_gives_one_up(make: Make, tmp_
     assert await heard[0].over() == "Another account needed the recogniser, of whose places this one had the most."
     assert isinstance(over := heard[0].events[-1], Over)
     assert over.is_taken
+    async with asyncio.timeout(20):
+        while len(recogniser) > 3:
+            await asyncio.sleep(0)
     for account in ("a-1", "a-2"):
         with pytest.raises(RecogniserBusy):
             recogniser.listen(account, "en", ["yes"], Heard())
@@ -231,6 +244,24 @@ async def test_an_account_that_has_the_most_places_gives_one_up(make: Make, tmp_
     await recogniser.close()
     assert len(recogniser) == 0
     assert all(is_gone(pid) for pid in pids(tmp_path))
+
+
+async def test_who_needs_two_places_takes_none_in_vain(make: Make) -> None:
+    recogniser, heard = make(most=2), [Heard(), Heard()]
+    for one in heard:
+        recogniser.listen("a-1", "en", ["yes"], one)
+    with pytest.raises(RecogniserBusy):
+        recogniser.check_room("a-2", 2)
+    recogniser.check_room("a-2", 1)
+    for one in heard:
+        await one.until(partial(bool, one.events))
+        assert one.events == [SpeechBegan()]
+    with pytest.raises(RecogniserBusy):
+        recogniser.check_room("a-1", 1)
+    alone = make(most=2)
+    alone.check_room("a-1", 2)
+    with pytest.raises(RecogniserBusy):
+        alone.check_room("a-1", 3)
 
 
 async def test_one_that_was_given_up_counts_no_more_but_is_ended_all_the_same(make: Make, tmp_path: Path) -> None:

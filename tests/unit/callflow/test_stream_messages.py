@@ -41,6 +41,8 @@ def play(content_type: str | None = "audio/pcmu", payload: object = PAYLOAD) -> 
         ("audio/pcm;rate=24000;channels=1;bit-depth=16;endian=little;encoding=signed", 24_000),
         ("audio/pcm;rate=24000", 24_000),
         ("audio/pcm", 8_000),
+        ('Audio/PCM ; Rate="16000"', 16_000),
+        ("audio/pcm; rate*=a; rate*0=b", 8_000),
     ],
 )
 def test_audio_of_each_format(content_type: str | None, rate: int | None) -> None:
@@ -56,9 +58,9 @@ def test_the_other_messages() -> None:
     ("text", "sentence"),
     [
         ("", "It is not JSON."),
-        ("[" * 100_000, "It is not JSON."),
+        ("[" * 100_000, "It has more than 100 parts."),
         ("[1]", "It is no JSON object."),
-        ("{}", "eventType must be playAudio, clear or mark, not 'None'."),
+        ("{}", "eventType must be playAudio, clear or mark."),
         ('{"eventType": {"a": 1}}', "eventType must be playAudio"),
         ('{"eventType": "playAudio"}', "playAudio needs media with contentType and payload."),
         ('{"eventType": "playAudio", "media": []}', "playAudio needs media"),
@@ -71,6 +73,10 @@ def test_the_other_messages() -> None:
         (play("audio/pcm;rate=16000;endian=big"), "contentType must be"),
         (play("audio/mpeg"), "contentType must be"),
         (play("audio/pcmu;rate=16000"), "contentType must be"),
+        (play(";;;=;" * 50), "contentType must be"),
+        ('{"eventType": [' + "0," * 200 + "0]}", "It has more than 100 parts."),
+        ("[" * 200, "It has more than 100 parts."),
+        ('{"eventType": [0, 0]}', "eventType must be playAudio, clear or mark."),
         (play("a/b;x=" + ";" * 500_000), "contentType is too long, or holds more than ASCII."),
         (play("\ud800"), "contentType is too long, or holds more than ASCII."),
         ('{"eventType": "mark"}', "A mark needs a name of at most 256 characters."),

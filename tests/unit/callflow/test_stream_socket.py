@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from callflow.aio.streams import connection
 from callflow.aio.streams import socket as module
-from callflow.aio.streams.connection import StreamEnd
+from callflow.aio.streams.connection import BusyBudget, StreamEnd
 from callflow.aio.streams.socket import MAX_WAITING_FRAMES, StreamSocket
 from callflow.audio.live import LiveAudio
 from callflow.audio.session import AudioSession
@@ -234,6 +234,32 @@ async def test_a_flood_is_held_up_and_bounded(agent: Agent, monkeypatch: pytest.
     await agent.until(lambda: agent.waiting == 40_000)
 
 
+@pytest.mark.parametrize("message", ['{"eventType":[' + "0," * 200_000 + "0]}", '{"eventType":"clear"' + " " * 500_000 + "}"])
+async def test_who_costs_much_is_read_no_further_for_a_while(agent: Agent, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "MAX_BUSY_SECONDS", 0.0001)
+    monkeypatch.setattr(connection, "BUSY_SHARE", 0.1)
+    agent.call()
+    await agent.play(FRAME * 10)
+    await agent.until(lambda: agent.waiting)
+    agent.losses.clear()
+    socket = await agent.sockets.get()
+    await socket.send_str(message)
+    await agent.until(lambda: agent.losses["flood"])
+
+
+def test_a_far_end_has_so_much_processor_time_and_then_its_share() -> None:
+    budget = BusyBudget()
+    assert [budget.charge(connection.MAX_BUSY_SECONDS / 2) for _ in range(2)] == [0.0, 0.0]
+    assert budget.charge(0.01) == pytest.approx(0.01 / connection.BUSY_SHARE, rel=0.2)
+
+
+async def test_a_long_message_is_audio_as_any_other(agent: Agent) -> None:
+    agent.call()
+    await agent.play(bytes(240_000), PCM_24)
+    await agent.until(lambda: agent.waiting > 39_000)
+    assert agent.losses["fault"] == 0
+
+
 async def test_a_message_that_is_too_long_ends_the_stream(agent: Agent) -> None:
     stream = agent.call()
     await agent.play(bytes(2 * 1024 * 1024))
@@ -299,6 +325,7 @@ async def test_a_flood_of_tiny_messages_is_a_flood(agent: Agent, frame: bytes, m
 
 async def test_whatever_else_the_process_does_gets_its_turn(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "MAX_OCTETS_A_SECOND", 10**9)
+    monkeypatch.setattr(connection, "MAX_BUSY_SECONDS", 10**9)
     agent.call()
     await agent.sockets.get()
     transport = agent.requests[0].transport
