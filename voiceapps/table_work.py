@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -57,6 +57,15 @@ class TableWork(Work, Generic[Key, Job, Result]):
     @abstractmethod
     async def _give_back(self, keys: Collection[Key]) -> None:
         """Leave rows to others; raises whatever the database says."""
+
+    def _drop(self, keys: Iterable[Key]) -> None:
+        """End the work of rows that are gone; what came of it is not stored."""
+        for key in keys:
+            task = self._running.get(key)
+            # One that is ending already is not disturbed in that.
+            if task is not None and not task.cancelling():
+                log.info("work_dropped", of=type(self).__name__)
+                task.cancel()
 
     def _is_over(self) -> bool:
         return True

@@ -1,6 +1,7 @@
 """The runner of transcriptions in a worker's process: one recording at a time, as recognising speech takes a processor.
 
-A task only wakes it. What recognises speech runs elsewhere; here its end is awaited, or its deadline.
+A task only wakes it. What recognises speech runs elsewhere; here its end is awaited, or its deadline. Where the row is gone, nobody waits
+for it any more: its work is ended soon, so that what is deleted and ordered anew again and again keeps no workers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from prometheus_client import CollectorRegistry
 
+from daemonkit.rounds import Rounds
 from voiceapps.choices import TranscriptionStatus
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.loop_thread import LoopThread
@@ -24,6 +26,8 @@ from voiceapps.services.transcriptions.claims import Outcome, Planned
 from voiceapps.table_work import TableWork
 
 PLACES = 1
+CHECK_SECONDS = 2.0
+"""How long work goes on whose row is gone."""
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +42,20 @@ class TranscriptionRunner(TableWork[Planned, Planned, Outcome]):
         super().__init__(PLACES)
         self._transcribe = transcribe
         self._database = database
+        self._checks = Rounds("transcription claims", self._check, lambda: CHECK_SECONDS)
+
+    async def run(self) -> None:
+        """Write down what waits until it is closed, and end what nobody waits for any more."""
+        self._checks.start()
+        try:
+            await super().run()
+        finally:
+            self._checks.stop()
+
+    async def _check(self) -> None:
+        if claimed := tuple(self._running):
+            still_mine = await self._database.read(claims.still_mine, claimed)
+            self._drop(key for key in claimed if key not in still_mine)
 
     async def _claim(self, places: int) -> dict[Planned, Planned]:
         planned = await self._database.write(claims.claim)

@@ -12,7 +12,7 @@ import pytest
 from django.db import OperationalError
 from prometheus_client import CollectorRegistry
 
-from voiceapps import loop_thread, table_work
+from voiceapps import loop_thread, table_work, transcription_runner
 from voiceapps.choices import TranscriptionStatus
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.rules.transcripts import Clip, NotTranscribedError, Transcript
@@ -30,6 +30,10 @@ class Table:
         self.waiting: list[Planned] = []
         self.stored: dict[str, Outcome] = {}
         self.given_back: set[str] = set()
+        self.gone: set[str] = set()
+        """Rows that somebody has deleted."""
+        self.checks = 0
+        self.ended_well = 0
         self.begun: list[Path] = []
         self.at_once = 0
         self.most_at_once = 0
@@ -50,6 +54,12 @@ class Table:
     def give_back(self, claimed: tuple[Planned, ...]) -> None:
         self.given_back |= {planned.transcription_id for planned in claimed} - set(self.stored)
 
+    def still_mine(self, claimed: tuple[Planned, ...]) -> set[Planned]:
+        self.checks += 1
+        if self.errors:
+            raise self.errors.pop()
+        return {planned for planned in claimed if planned.transcription_id not in self.gone}
+
     async def transcribe(self, path: Path) -> Transcript:
         self.begun.append(path)
         self.at_once += 1
@@ -63,6 +73,12 @@ class Table:
         match path.name:
             case "silent":
                 await asyncio.Event().wait()
+            case "slow to end":
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    await self.released.wait()
+                    self.ended_well += 1
             case "broken":
                 raise RuntimeError("a fault of ours")
             case "slow peer":
@@ -76,7 +92,7 @@ class Table:
 @pytest.fixture
 async def table(monkeypatch: pytest.MonkeyPatch) -> Table:
     table = Table()
-    for name in ("claim", "store", "give_back"):
+    for name in ("claim", "store", "give_back", "still_mine"):
         monkeypatch.setattr(claims, name, getattr(table, name))
     for place in (table_work, loop_thread):
         monkeypatch.setattr(place, "RETRY_SECONDS", 0)
@@ -143,6 +159,44 @@ async def test_what_runs_when_the_worker_ends_is_given_back(table: Table) -> Non
     assert table.given_back == {"a"}
     assert not table.stored
     assert table.at_once == 0
+
+
+@pytest.mark.parametrize("errors", [0, 3])
+async def test_work_whose_row_is_gone_is_ended_and_the_next_one_runs(table: Table, monkeypatch: pytest.MonkeyPatch, errors: int) -> None:
+    monkeypatch.setattr(transcription_runner, "CHECK_SECONDS", 0)
+    table.add("silent")
+    table.add("b")
+    async with running(table):
+        await until(lambda: bool(table.begun))
+        table.errors = [OperationalError("away")] * errors
+        table.gone.add("silent")
+        await until(lambda: table.begun == [Path("silent"), Path("b")])
+        table.released.set()
+        await until(lambda: table.stored == {"b": SAID})
+    assert table.most_at_once == 1
+    assert not table.given_back
+
+
+async def test_work_whose_row_is_there_goes_on(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcription_runner, "CHECK_SECONDS", 0)
+    table.add("a")
+    table.gone.add("another")
+    async with running(table):
+        await until(lambda: table.checks > 3)
+        assert table.at_once == 1
+        table.released.set()
+        await until(lambda: table.stored == {"a": SAID})
+
+
+async def test_work_that_is_ending_is_not_disturbed_in_that(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcription_runner, "CHECK_SECONDS", 0)
+    table.add("slow to end")
+    table.gone.add("slow to end")
+    async with running(table):
+        await until(lambda: table.checks > 3)
+        table.released.set()
+        await until(lambda: not table.at_once)
+    assert (table.ended_well, table.stored) == (1, {})
 
 
 async def test_a_database_that_is_away_loses_no_end(table: Table) -> None:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from pytest_django import DjangoAssertNumQueries
 
 from tests.unit.voiceapps.builders import ACTOR, STARTED, application, facts
 from voiceapps import tasks
@@ -257,6 +258,7 @@ class TestLostWorkers:
         assert (row().status, row().began_at, row().tries) == ("none", None, 1)
         second = claimed()
         assert (second.transcription_id, row().tries) == (first.transcription_id, MAX_TRIES)
+        assert claims.still_mine([first, second]) == {second}
         claims.give_back([first])
         claims.store(first, SAID)
         assert (row().status, row().tries) == ("processing", MAX_TRIES), "who comes too late disturbs nobody"
@@ -288,6 +290,32 @@ class TestLostWorkers:
 
 
 class TestDeletion:
+    def test_a_claim_stands_until_its_row_is_gone(self) -> None:
+        for number in range(MAX_RUNNING):
+            recorded(number=number, wanted=URL)
+        first, second = claimed(), claimed()
+        assert claims.still_mine([first, second]) == {first, second}
+        assert orders.delete(Recording.objects.get(transcription=first.transcription_id), actor=ACTOR)
+        assert claims.still_mine([first, second]) == {second}
+        recordings.delete(Recording.objects.get(transcription=second.transcription_id), actor=ACTOR)
+        assert claims.still_mine([first, second]) == set()
+
+    def test_what_is_ordered_anew_is_no_claim_of_the_worker_before(self) -> None:
+        recording_id = recorded(wanted=URL)
+        before = claimed()
+        orders.delete(Recording.objects.get(), actor=ACTOR)
+        order(recording_id)
+        assert claims.still_mine([before]) == set()
+        after = claimed()
+        assert claims.still_mine([before, after]) == {after}
+
+    def test_one_query_asks_for_all_claims(self, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+        for number in range(MAX_RUNNING):
+            recorded(number=number, wanted=URL)
+        both = [claimed(), claimed()]
+        with django_assert_num_queries(1):
+            claims.still_mine(both)
+
     def test_a_deleted_recording_takes_its_transcription_along(self) -> None:
         recorded(wanted=URL)
         planned = claimed()

@@ -6,7 +6,7 @@ row was given back, begun by another one, deleted or ordered anew, changes nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -62,6 +62,13 @@ def give_back(claimed: Iterable[Planned]) -> None:
     """Have transcriptions that were claimed made by another process; that counts as no try."""
     for planned in claimed:
         _running(planned).update(status=TranscriptionStatus.NONE, began_at=None, lost_at=None, tries=F("tries") - 1)
+
+
+def still_mine(claimed: Collection[Planned]) -> set[Planned]:
+    """Return which claims stand: their rows are neither deleted, ended nor begun anew by others."""
+    rows = Transcription.objects.filter(pk__in=[planned.transcription_id for planned in claimed], status=TranscriptionStatus.PROCESSING)
+    began_at = dict(rows.values_list("pk", "began_at"))
+    return {planned for planned in claimed if began_at.get(planned.transcription_id) == planned.began_at}
 
 
 def store(planned: Planned, outcome: Outcome) -> None:
