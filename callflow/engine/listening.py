@@ -7,6 +7,7 @@ comes of a listening that was stopped is dropped, as its number is no longer kno
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,6 +16,17 @@ from callflow.engine.limits import MAX_SPEAKING_SECONDS, MAX_TRANSCRIPT
 from callflow.engine.states import HEARING, Hearing, HearingMove
 
 NO_RECOGNITION = "This system does not recognise speech."
+_KNOWN = re.compile(r"en\b|en_", re.IGNORECASE)
+
+
+def knows(language: str) -> bool:
+    """Return whether a language, or a dialect, is understood here: English is."""
+    return _KNOWN.match(language) is not None
+
+
+def unknown_language(language: str) -> str:
+    """Return the sentence that refuses a language."""
+    return f"The recogniser does not know the language {language}."
 
 
 class Listener(Protocol):

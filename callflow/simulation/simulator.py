@@ -5,9 +5,9 @@ the next thing that happens, be it the end of a sound, a timer of the engine, or
 come from outside: `run` returns when the engine wants one, and goes on when `document_answered` has brought it. A webhook takes no
 time of the call.
 
-Sentences last as long as their words take, files three seconds: nobody fetches them. What the caller says is understood word for
-word. It is the caller's turn when a `<Gather>` has said all, and when a `<Record>` begins. Streams are closed after three seconds by
-the far end that is not there.
+Sentences last as long as their words take, files three seconds: nobody fetches them. What the caller says is understood word for word, in
+the languages of a real call; where there are hints, if it is one of them. It is the caller's turn when a `<Gather>` has said all, and
+when a `<Record>` begins. Streams are closed after three seconds by the far end that is not there.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from functools import partial
 from callflow.config import Application, CallflowConfig
 from callflow.engine import effects as e
 from callflow.engine.call_engine import CallEngine
+from callflow.engine.listening import knows, unknown_language
 from mediarelay.rtp.g711 import pcm16_to_ulaw
 from voiceapps.rules.call_simulation import MAX_CHARACTERS, MAX_LINES, MAX_TEXT, SECONDS_A_WORD, Line, LineKind, Script, SimulatedCall, Turn
 from voiceapps.rules.endings import EndClass
@@ -38,6 +39,8 @@ PRESS_SECONDS = 0.3
 FAILURES = frozenset({EndClass.UPSTREAM_ERROR, EndClass.SERVER_ERROR})
 _SPOKEN_STEP = 0.5
 _RATE = 8_000
+_MARKS = '.,;:!?"()'
+"""What nobody speaks."""
 _LOUD = pcm16_to_ulaw(b"\x00\x20\x00\xe0" * 80)
 
 
@@ -68,8 +71,8 @@ class Simulation:
         """True once the caller had its turn in the verb that runs, since its last prompt."""
         self._engine = CallEngine(facts, CallerDetails(), config, new_uuid=new_uuid, epoch_offset=facts.started_at)
         self._fetch: e.FetchDocument | None = None
-        self._listening: int | None = None
-        """The number of what is listened for."""
+        self._listening: e.Listen | None = None
+        """What is listened for."""
         self._later: list[tuple[float, int, Callable[[], None]]] = []
         self._now = 0.0
         self._numbers = itertools.count()
@@ -140,14 +143,18 @@ class Simulation:
             self._note(LineKind.CALLER_SAYS, turn.words or f"something, for {turn.seconds:g} s")
         if turn.words and self._listening is not None:
             self._at(self._now + turn.seconds, partial(self._hear, self._listening, turn.words))
-            self._engine.listenings.speech_began(self._listening, self._now)
+            self._engine.listenings.speech_began(self._listening.number, self._now)
         steps = int(turn.seconds / _SPOKEN_STEP)
         for step in range(steps + 1 if turn.seconds else 0):
             self._at(self._now + step * _SPOKEN_STEP, lambda: self._engine.audio_received(_LOUD, self._now))
         return self._now + turn.seconds
 
-    def _hear(self, number: int, words: str) -> None:
-        self._engine.listenings.words_heard(number, words, 1.0, self._now)
+    def _hear(self, wanted: e.Listen, words: str) -> None:
+        if not wanted.phrases or _spoken(words) in map(_spoken, wanted.phrases):
+            self._engine.listenings.words_heard(wanted.number, words, 1.0, self._now)
+        elif wanted is self._listening:
+            self._note(LineKind.NOTE, "<Gather>: What the caller said is none of the hints, and is not understood.")
+            self._engine.listenings.speech_ended(wanted.number, self._now)
 
     def _press_after(self, turn: Turn, begin: float) -> None:
         for number, digit in enumerate(turn.digits):
@@ -190,8 +197,10 @@ class Simulation:
                 self._note(LineKind.ANSWERED)
                 self._engine.accepted()
                 self._engine.acknowledged(self._now, self._now)
-            case e.Listen(number):
-                self._listening = number
+            case e.Listen(number, _, language) if not knows(language):
+                self._engine.listenings.listening_over(number, unknown_language(language), self._now)
+            case e.Listen():
+                self._listening = effect
             case e.StopListening():
                 self._listening = None
             case e.ProbePeer():
@@ -209,6 +218,8 @@ class Simulation:
                 self._at(self._now + STREAM_SECONDS, lambda: self._engine.streams.over(stream_id, "closed", "", self._now))
             case e.CloseStream(stream_id):
                 self._engine.streams.over(stream_id, "closed", "", self._now)
+            case e.OpenTranscription(number, _, verb) if not any(map(knows, verb.languages)):
+                self._engine.transcriptions.over(number, "error", unknown_language(verb.languages[0]), self._now)
             case e.OpenTranscription(number):
                 self._engine.transcriptions.opened(number, self._now)
             case e.CloseTranscription(number):
@@ -280,3 +291,8 @@ class Simulation:
             self._problem = shown
         if len(self._transcript) < MAX_LINES:
             self._transcript.append(Line(round(self._now, 3), what, shown))
+
+
+def _spoken(phrase: str) -> str:
+    """Return the words of a phrase as they sound."""
+    return " ".join(filter(None, (word.strip(_MARKS) for word in phrase.casefold().split())))

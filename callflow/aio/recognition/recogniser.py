@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -20,11 +19,11 @@ from typing import ClassVar
 
 from callflow.aio.recognition.listening import Listening, OnEvent
 from callflow.aio.recognition.process import Process
+from callflow.engine.listening import knows, unknown_language
 
 MAX_LISTENING = max(1, os.cpu_count() or 1)
 """Listenings at once on a node: one keeps most of a processor busy while somebody speaks."""
 _LIBRARY, _PROGRAM = "pocketsphinx", "callflow.aio.recognition.worker"
-_KNOWN = re.compile(r"en\b|en_", re.IGNORECASE)
 
 
 class RecognitionUnavailable(Exception):
@@ -91,7 +90,7 @@ class Recogniser:
     def listen(self, account_id: str, language: str, phrases: Sequence[str], on_event: OnEvent) -> Listening:
         """Begin to listen for phrases, or without any for whatever is said; raises RecogniserBusy, UnknownLanguage."""
         if not self.knows(language):
-            raise UnknownLanguage(f"The recogniser does not know the language {language}.")
+            raise UnknownLanguage(unknown_language(language))
         if len(self._places) >= self._most:
             self._make_room(account_id)
         listening = Listening(self._take_warm(), phrases, on_event, self._forget)
@@ -102,7 +101,7 @@ class Recogniser:
 
     def knows(self, language: str) -> bool:
         """Return whether it understands a language, or one of its dialects."""
-        return _KNOWN.match(language) is not None
+        return knows(language)
 
     def keep_warm(self) -> None:
         """Have a process ready for the next listening, from now on."""

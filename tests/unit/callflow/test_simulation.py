@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -150,10 +151,59 @@ def test_words_are_understood_where_they_are_listened_for() -> None:
     assert [body.get("speech") for body in asked] == [None, {"transcript": "yes please", "confidence": 1.0}, None]
 
 
+@pytest.mark.parametrize(
+    ("words", "heard"), [("yes", True), ("No, thanks!", True), ("no thanks", True), ("maybe", False), ("yes yes", False), ("no", False)]
+)
+def test_where_there_are_hints_only_they_are_understood(words: str, heard: bool) -> None:
+    script = {"turns": [{"words": words}]}
+    gather = "<Gather input='speech' hints='Yes, No thanks.' gatherUrl='/said' speechTimeout='2' firstDigitTimeout='3'/>"
+    asked: list[Mapping[str, object]] = []
+    transcript = simulated(script, {"start": gather, "said": "<Hangup/>"}, asked)
+    notes = told(transcript, "note")
+    spoken = 0.4 * len(words.split())
+    assert [text for _, _, text in notes] == (
+        [] if heard else ["<Gather>: What the caller said is none of the hints, and is not understood."]
+    )
+    assert all(at == round(spoken, 3) for at, _, _ in notes)
+    assert asked[-1].get("speech") == ({"transcript": words, "confidence": 1.0} if heard else None)
+    assert told(transcript, "ended")[0][2] == "hangup"
+
+
+def test_words_that_come_too_late_are_no_matter_of_the_hints() -> None:
+    script = {"turns": [{"words": "good day", "seconds": 300}, {}]}
+    documents = {"start": "<Gather input='speech' hints='yes'/>" + "<Gather input='speech' hints='good day'/>" + "<Pause duration='600'/>"}
+    assert told(simulated(script, documents), "note") == []
+
+
+@pytest.mark.parametrize(("language", "known"), [("de-DE", False), ("eng", False), ("en-GB", True), ("EN_us", True)])
+def test_a_language_is_refused_as_in_a_call(language: str, known: bool) -> None:
+    asked: list[Mapping[str, object]] = []
+    gather = f"<Gather input='speech' language='{language}' gatherUrl='/said'/>"
+    transcript = simulated({"turns": [{"words": "ja"}]}, {"start": gather, "said": "<Hangup/>"}, asked)
+    sentence = f"<Gather>: The recogniser does not know the language {language}."
+    assert told(transcript, "note") == ([] if known else [(0.0, "note", sentence)])
+    assert asked[-1].get("speech") == ({"transcript": "ja", "confidence": 1.0} if known else None)
+
+
+@pytest.mark.parametrize(("languages", "known"), [("de-DE", False), ("de-DE, fr-FR", False), ("de-DE, en-GB", True), ("", True)])
+def test_a_transcription_that_nobody_understands_is_rejected(languages: str, known: bool) -> None:
+    documents = {"start": f"<StartTranscription preferredLanguages='{languages}' transcriptionEventUrl='/t'/><Pause/>"}
+    transcript = simulated({}, documents)
+    sentence = "<StartTranscription>: The recogniser does not know the language de-DE."
+    assert told(transcript, "note") == ([] if known else [(0.0, "note", sentence)])
+    events = ("Started", "Stopped", "Available") if known else ("Rejected",)
+    assert [text for _, _, text in told(transcript, "event")] == [
+        f"realTimeTranscription{event} to https://app.example.com/t" for event in events
+    ]
+
+
 VERBS = st.sampled_from(
     [
         MENU,
         "<Gather input='dtmf_speech' gatherUrl='/choice' repeatCount='2' speechTimeout='1'><PlayAudio>/a.wav</PlayAudio></Gather>",
+        "<Gather input='speech' hints='no' gatherUrl='/choice'/>",
+        "<Gather input='speech' language='de-DE'/>",
+        "<StartTranscription preferredLanguages='de-DE'/>",
         "<Gather><PlayAudio>/a.wav</PlayAudio></Gather>",
         "<Record silenceTimeout='2'/>",
         "<Record maxDuration='5' recordCompleteUrl='/start'/>",
