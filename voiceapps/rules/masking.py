@@ -1,7 +1,8 @@
 """Mask the secrets in URLs and in documents, wherever they are stored, logged or shown.
 
 The name of a query parameter does not say whether its value is a secret (`sig`, `code`, `X-Amz-Signature`, `k`), so every value is
-masked and the names stay. A masked text masks to itself. Texts come from strangers: no expression here looks at a character twice.
+masked and the names stay. A masked text masks to itself. Texts come from strangers: no expression here looks at a character twice,
+and of a text with more than `MAX_MARKS` places where a URL, a query or a reference may begin, the beginning is kept.
 
 XML may write any character as a reference (`&#64;`, `&#x40;`). A text keeps its references, unless they hide a secret: then it is masked
 and shown as it reads.
@@ -13,23 +14,32 @@ import re
 import sys
 from collections.abc import Mapping
 from html.entities import html5
+from itertools import islice
 
 MASK = "***"
+MAX_MARKS = 500
+"""Places of one text where something to mask may begin: a millisecond or two of a daemon's time, and more than a document has."""
 
-_NAME = r"(?:user_?name|user_?id|pass_?word|passwd|secret)[\"']?"
-_CREDENTIAL = re.compile(rf"{_NAME}$", re.IGNORECASE)
+_MARK = re.compile(r"[&?/u](?:(?<=[&?])|(?<=/)\\?/|(?<=\\u)0026)")
+# What no URL holds, and no reference stands for.
+_BREAKS = ' \t\r\n"<>'
+
+# A search for a few letters is faster than one for words; ſ is an s of another case.
+_NAME = r"[UuPpSs\u017f](?i:(?<=u)ser_?(?:name|id)|(?<=p)ass(?:_?word|wd)|(?<=s)ecret)[\"']?"
+_CREDENTIAL = re.compile(rf"{_NAME}$")
 # JSON writes a quote in a value as `\"`; in XML a backslash is a character like any other. Forms and numbers have no quotes.
 _GIVEN = re.compile(
     rf"({_NAME}\s*)(?:(:\s*)(\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?|[0-9]+)|(=\s*)(\"[^\"]*\"?|'[^']*'?|[^\s\"'<>&;,]+))",
-    re.IGNORECASE | re.DOTALL,
+    re.DOTALL,
 )
 # JSON may write a slash as `\/` and an ampersand as `\u0026`; XML writes `&amp;`. What may follow an apostrophe here does not follow one
 # that ends an attribute.
 _CHARACTERS = r"(?:[^\s\"'<>\\]++|\\(?![\"'])|'(?=[\w%@~$*+!&:=-]))*"
 _AMPERSAND = re.compile(r"(&amp;|&|\\u0026)")
 _QUERY = re.compile(rf"\?{_CHARACTERS}")
-# A document's URL may leave its scheme out.
-_URL = re.compile(rf"(?:(?:https?|wss?):|(?<![^\s\"'>\[(]))(?:\\?/){{2}}{_CHARACTERS}", re.IGNORECASE)
+# A document's URL may leave its scheme out. A search for slashes is faster than one for schemes.
+_BEFORE = "|".join(rf"(?<={scheme}:[/\\])" for scheme in ("http", "https", "ws", "wss"))
+_URL = re.compile(rf"[/\\](?i:{_BEFORE}|(?<![^\s\"'>\[(][/\\]))(?:(?<=/)|/)\\?/{_CHARACTERS}")
 _PLACE = r"^((?:(?:https?|wss?):)?(?:\\?/){2})"
 _USERINFO = re.compile(rf"{_PLACE}(?:[^/?#\\]|\\(?!/))*@", re.IGNORECASE)
 # A password with a slash, a question mark or a hash: no server gets such a URL, and the sentence that says so is shown.
@@ -42,18 +52,31 @@ _BROKEN_USERINFO = re.compile(rf"{_PLACE}[^/?#@\[\]:]*:(?![0-9]*(?:\\?[/?#]|$))[
 
 def masked_url(url: str) -> str:
     """Return an absolute or relative URL without user name, password, query values and fragment."""
-    whole = _BROKEN_USERINFO.sub(rf"\g<1>{MASK}@", url)
-    path, mark, query = _USERINFO.sub(rf"\g<1>{MASK}@", whole.partition("#")[0]).partition("?")
+    if "@" in url:
+        url = _BROKEN_USERINFO.sub(rf"\g<1>{MASK}@", url)
+    path, mark, query = _USERINFO.sub(rf"\g<1>{MASK}@", url.partition("#")[0]).partition("?")
     return path + mark + "".join(_masked_part(part, lone=True) for part in _AMPERSAND.split(query))
 
 
 def masked_text(text: str) -> str:
     """Return a document, a body or a sentence with the URLs and the credentials in it masked."""
+    text, end = _bounded(text)
     masked = _masked(text)
-    if "&" not in text:
-        return masked
-    plain = _masked(_without_references(text))
-    return masked if _without_references(masked) == plain else plain
+    written_out = _without_references(text)
+    if written_out == text:
+        return masked + end
+    plain = _masked(written_out)
+    return (masked if _without_references(masked) == plain else plain) + end
+
+
+def _bounded(text: str) -> tuple[str, str]:
+    """Return what is kept of a text, and what is shown in place of the rest."""
+    beyond = next(islice(_MARK.finditer(text), MAX_MARKS, None), None)
+    if beyond is None:
+        return text, ""
+    # Half a URL could hide which part of it is the password.
+    kept = max(0, *(text.rfind(character, 0, beyond.start()) for character in _BREAKS))
+    return text[:kept], f" {MASK}"
 
 
 def _masked(text: str) -> str:
@@ -70,11 +93,19 @@ def masked_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
 
 def _without_references(text: str) -> str:
     """Return a text with the characters that references stand for; where one makes another, as in `&#3&#53;;`, that one is read, too."""
-    *parts, last = text.split(";")
     found: list[str] = []
-    end = ""
-    for part in parts:
-        end += part
+    end, at = "", 0
+    while (stop := text.find(";", at)) >= 0:
+        if "&" not in end:
+            # Nothing is to be read before the next reference.
+            start = text.find("&", at)
+            if start < 0:
+                break
+            found += (end, text[at:start])
+            end, at, stop = "", start, text.find(";", start)
+            if stop < 0:
+                break
+        end, at = end + text[at:stop], stop + 1
         while (reference := _REFERENCE.search(end, max(len(end) - _LONGEST_REFERENCE, 0))) and (character := _character(reference)):
             end = end[: reference.start()] + character
             if character != ";":
@@ -85,7 +116,7 @@ def _without_references(text: str) -> str:
         # What is far from the end is no part of a reference.
         found.append(end[:-_LONGEST_REFERENCE])
         end = end[-_LONGEST_REFERENCE:]
-    return "".join((*found, end, last))
+    return "".join((*found, end, text[at:]))
 
 
 def _character(reference: re.Match[str]) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voiceapps.rules.masking import masked_attributes, masked_text, masked_url
+from voiceapps.rules.masking import MASK, MAX_MARKS, masked_attributes, masked_text, masked_url
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,23 @@ PIECES = st.sampled_from(
         *("&#58;", "&#64;", "&#47;", "&#38;", "&#35;", "&#59;", "&#5", "8", ";", "&commat;"),
     ]
 )
+
+
+@pytest.mark.parametrize("mark", ["&a;", "http://", "http:\\/\\/", "//", "?", "&", "\\u0026", "&#64;"])
+def test_of_a_text_with_too_much_to_mask_the_beginning_is_kept(mark: str) -> None:
+    """One that is masked whole takes a daemon's time from its calls."""
+    kept = f"{mark} " * MAX_MARKS
+    assert masked_text(kept + "word") == f"{masked_text(kept)}word"
+    assert masked_text(f"{kept}word {mark} rest") == f"{masked_text(kept)}word {MASK}"
+
+
+@pytest.mark.parametrize("url", ["http://u:se?cret@h/", "http://u:se//cret@h/", "http://u:se'c?ret@h/", "http&#58;//u:secret@h/"])
+def test_the_end_of_what_is_kept_is_not_half_a_url(url: str) -> None:
+    for marks in range(MAX_MARKS - 4, MAX_MARKS + 1):
+        for before in ' "<>\n':
+            masked = masked_text("? " * marks + before + url)
+            assert not any(part in masked for part in ("u:", "se?", "se/", "se'", "cret"))
+            assert masked_text(masked) == masked
 
 
 @given(st.lists(PIECES).map("".join))
