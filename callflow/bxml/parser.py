@@ -2,7 +2,8 @@
 
 Documents come from customers' servers and are not trusted. Size is checked before the parser sees a byte;
 the parser loads no DTD, resolves no entity and opens no network; a document type is refused outright, so
-there is nothing to expand; depth is bounded twice, by libxml2 at 256 and by our own limit.
+there is nothing to expand; depth is bounded twice, by libxml2 at 256 and by our own limit, and so is the number of elements,
+before one of them is read.
 
 A byte order mark names the character set, else the Content-Type does, else the XML declaration (RFC 7303 section 3.2).
 """
@@ -10,12 +11,13 @@ A byte order mark names the character set, else the Content-Type does, else the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from lxml.etree import XMLParser, XMLSyntaxError, _Element, fromstring
 
 from callflow.bxml.element import ElementReader, line_of
 from callflow.bxml.errors import BxmlError
-from callflow.bxml.limits import MAX_DEPTH, MAX_DOCUMENT_BYTES
+from callflow.bxml.limits import MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_ELEMENTS
 from callflow.bxml.registry import VERBS, Verb
 from voiceapps.rules.http.charsets import charset_of, decoded
 
@@ -27,11 +29,13 @@ class Document:
     """The verbs of one document in order; none means hang up."""
 
     verbs: tuple[Verb, ...]
+    octets: int
+    """How long the document is."""
 
 
 def parse_document(data: bytes, charset: str = "") -> Document:
     """Parse one document; `charset` is that of its Content-Type. Raises BxmlError with the line and the broken rule."""
-    return Document(tuple(read_verb(child) for child in read_root(data, charset)))
+    return Document(tuple(read_verb(child) for child in read_root(data, charset)), len(data))
 
 
 def read_root(data: bytes, charset: str = "") -> _Element:
@@ -41,6 +45,7 @@ def read_root(data: bytes, charset: str = "") -> _Element:
     if not data.strip():
         raise BxmlError("The document is empty; a document that only hangs up is <Response/>.")
     root = _parse_xml(data, charset)
+    _check_number(root)
     _check_depth(root)
     reader = ElementReader(root)
     if reader.name not in ROOTS:
@@ -91,6 +96,12 @@ def _parse_xml(data: bytes, charset: str) -> _Element:
     if getattr(root.getroottree().docinfo, "doctype", ""):  # lxml-stubs do not know it
         raise BxmlError("A document type (<!DOCTYPE>) is not allowed.", 1)
     return root
+
+
+def _check_number(root: _Element) -> None:
+    beyond = next(islice(root.iter(), MAX_ELEMENTS, None), None)
+    if beyond is not None:
+        raise BxmlError(f"The document has more than {MAX_ELEMENTS} elements.", line_of(beyond))
 
 
 def _check_depth(root: _Element) -> None:

@@ -17,6 +17,7 @@ from callflow.engine.limits import (
     MAX_BEGUN,
     MAX_DIGIT_EVENTS,
     MAX_DOCUMENTS,
+    OCTETS_PER_DOCUMENT,
 )
 from callflow.engine.orders import Completion, NewDocument, Order, Redirection
 from callflow.engine.rate import Rate
@@ -151,7 +152,8 @@ class Program(CallStage):
     def fetch(self, event_type: str, webhook: Webhook, body: Payload, now: float) -> None:
         """Leave this document: send a webhook, whose answer is the next one."""
         self._step = None
-        if self._may_leave(now):
+        # How large the document is, its answer tells.
+        if self._admit(1, now):
             self._call.move(Move.FETCH)
             self._send_fetch(event_type, self.absolute(webhook), body)
 
@@ -198,7 +200,17 @@ class Program(CallStage):
 
     # Documents.
 
+    def _admit(self, documents: int, now: float) -> bool:
+        """Count further documents; return False, and end the call, if there are too many."""
+        admitted = self._documents.admits(now, documents)
+        if not admitted:
+            rate = f"{MAX_DOCUMENTS} documents of {OCTETS_PER_DOCUMENT} octets, faster than {DOCUMENTS_PER_SECOND:g} a second"
+            self._call.hang_up(EndReason.APPLICATION_ERROR, now, f"The call ran {rate}: they lead to themselves.")
+        return admitted
+
     def _load(self, fetch: FetchDocument, answer: OutboundAnswer, now: float) -> None:
+        if not self._admit(len(answer.body) // OCTETS_PER_DOCUMENT, now):
+            return
         try:
             document = parse_document(answer.body, answer.charset)
         except BxmlError as error:
@@ -216,18 +228,10 @@ class Program(CallStage):
                 self.set_tag(tag)
                 self.fetch("redirect", webhook, webhook_bodies.redirect(self.view(now)), now)
             case NewDocument(document):
-                if self._may_leave(now):
+                if self._admit(1 + document.octets // OCTETS_PER_DOCUMENT, now):
                     self._replace(document, now)
             case Completion():
                 self.hang_up_by_document(now)
-
-    def _may_leave(self, now: float) -> bool:
-        """Count a further document; return False, and end the call, if there are too many."""
-        admitted = self._documents.admits(now)
-        if not admitted:
-            sentence = f"The call ran {MAX_DOCUMENTS} documents, faster than {DOCUMENTS_PER_SECOND:g} a second: they lead to themselves."
-            self._call.hang_up(EndReason.APPLICATION_ERROR, now, sentence)
-        return admitted
 
     def _replace(self, document: Document, now: float) -> None:
         self._verbs, self._next_verb = document.verbs, 0

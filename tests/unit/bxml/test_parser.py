@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callflow.bxml import BxmlError, Webhook, parse_document
-from callflow.bxml.limits import MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_GATHER_HINT_LENGTH, MAX_GATHER_HINTS, MAX_GATHER_VERBS
+from callflow.bxml.limits import MAX_DEPTH, MAX_DOCUMENT_BYTES, MAX_ELEMENTS, MAX_GATHER_HINT_LENGTH, MAX_GATHER_HINTS, MAX_GATHER_VERBS
 from callflow.bxml.registry import VERBS
 from callflow.bxml.verbs.gather import Gather
 from callflow.bxml.verbs.hangup import Hangup
@@ -181,6 +181,15 @@ def test_depth_is_bounded() -> None:
     assert parse_document(nested(MAX_DEPTH - 2)).verbs
     assert f"more than {MAX_DEPTH} deep" in refusal(nested(MAX_DEPTH - 1))
     assert "Excessive depth" in refusal(nested(300))
+
+
+def test_the_number_of_elements_is_bounded() -> None:
+    """The root is one, and so is each element of another, whatever it is: what is too much is refused before a verb is read."""
+    pauses = "<Pause/>" * (MAX_ELEMENTS - 3)
+    assert len(parse_document(response(f"{pauses}<SpeakSentence><p>a</p></SpeakSentence>")).verbs) == MAX_ELEMENTS - 2
+    rule = f"The document has more than {MAX_ELEMENTS} elements."
+    assert refusal(response(f"<Unknown/>{pauses}\n<SpeakSentence>\n<p>a</p></SpeakSentence>")) == f"Line 3: {rule}"
+    assert rule in refusal(response("<Gather/>" * 7_200))
 
 
 def test_gather_bounds_its_prompts() -> None:

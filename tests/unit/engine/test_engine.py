@@ -23,7 +23,7 @@ from callflow.engine.effects import (
     VerbStarted,
     WriteReport,
 )
-from callflow.engine.limits import MAX_DOCUMENTS, MAX_ERROR_MESSAGE
+from callflow.engine.limits import MAX_DOCUMENTS, MAX_ERROR_MESSAGE, OCTETS_PER_DOCUMENT
 from callflow.engine.states import GATHERING, HEARING, PHASES, Gathering, Hearing, Phase
 from tests.unit.engine.driver import APPLICATION, EPOCH, Driver, with_fallback
 from voiceapps.rules.endings import EndReason
@@ -193,6 +193,25 @@ def test_endless_redirects_end() -> None:
     assert driver.count(FetchDocument) == MAX_DOCUMENTS
     assert driver.ended.reason is EndReason.APPLICATION_ERROR
     assert "they lead to themselves" in (driver.ended.error_message or "")
+
+
+@pytest.mark.parametrize(("octets", "places"), [(OCTETS_PER_DOCUMENT - 1, 1), (OCTETS_PER_DOCUMENT, 2), (64 * 1024, 17)])
+def test_a_large_document_counts_as_several(octets: int, places: int) -> None:
+    driver = Driver()
+    driver.arrive()
+    answered = 0
+    while not driver.engine.ended:
+        answered += 1
+        driver.answer_fetch("<Response><Redirect redirectUrl='/again'/></Response>".ljust(octets))
+    assert answered == -(-MAX_DOCUMENTS // places)
+    assert driver.ended.reason is EndReason.APPLICATION_ERROR
+
+
+def test_a_large_document_that_is_not_valid_counts_before_it_is_read() -> None:
+    driver = Driver()
+    driver.arrive()
+    driver.answer_fetch("<" * OCTETS_PER_DOCUMENT * (MAX_DOCUMENTS + 1))
+    assert driver.ended.reason is EndReason.APPLICATION_ERROR
 
 
 @pytest.mark.parametrize("pause", [0.1, 1, 30])

@@ -16,7 +16,7 @@ from callflow.engine.effects import (
     StopPlaying,
     StopRecording,
 )
-from callflow.engine.limits import MAX_DOCUMENTS
+from callflow.engine.limits import MAX_DOCUMENTS, OCTETS_PER_DOCUMENT
 from callflow.engine.orders import Completion, NewDocument, Redirection
 from tests.unit.engine.driver import Driver
 from voiceapps.rules.endings import EndReason
@@ -165,6 +165,15 @@ def test_documents_of_the_api_are_counted_like_others() -> None:
         driver.engine.obey(document("<Pause duration='50'/>"), driver.now)
     assert driver.engine.ended
     assert driver.ended.reason is EndReason.APPLICATION_ERROR
+
+
+def test_a_large_document_of_the_api_counts_as_several() -> None:
+    driver = Driver()
+    driver.run("<Pause duration='50'/>")
+    for _ in range(MAX_DOCUMENTS // 2):
+        assert not driver.engine.ended
+        driver.engine.obey(document("<Pause duration='50'/>" + " " * OCTETS_PER_DOCUMENT), driver.now)
+    assert driver.engine.ended
 
 
 def test_a_document_before_the_first_webhooks_answer_has_its_base() -> None:
