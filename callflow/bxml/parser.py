@@ -30,12 +30,13 @@ class Document:
 
     verbs: tuple[Verb, ...]
     octets: int
-    """How long the document is."""
+    elements: int
 
 
 def parse_document(data: bytes, charset: str = "") -> Document:
     """Parse one document; `charset` is that of its Content-Type. Raises BxmlError with the line and the broken rule."""
-    return Document(tuple(read_verb(child) for child in read_root(data, charset)), len(data))
+    root = read_root(data, charset)
+    return Document(tuple(read_verb(child) for child in root), len(data), sum(1 for _ in root.iter()))
 
 
 def read_root(data: bytes, charset: str = "") -> _Element:

@@ -14,6 +14,7 @@ from callflow.engine.limits import (
     BEGUN_PER_SECOND,
     DIGIT_EVENTS_PER_SECOND,
     DOCUMENTS_PER_SECOND,
+    ELEMENTS_PER_DOCUMENT,
     MAX_BEGUN,
     MAX_DIGIT_EVENTS,
     MAX_DOCUMENTS,
@@ -204,7 +205,8 @@ class Program(CallStage):
         """Count further documents; return False, and end the call, if there are too many."""
         admitted = self._documents.admits(now, documents)
         if not admitted:
-            rate = f"{MAX_DOCUMENTS} documents of {OCTETS_PER_DOCUMENT} octets, faster than {DOCUMENTS_PER_SECOND:g} a second"
+            size = f"{OCTETS_PER_DOCUMENT} octets or {ELEMENTS_PER_DOCUMENT} elements"
+            rate = f"{MAX_DOCUMENTS} documents of {size}, faster than {DOCUMENTS_PER_SECOND:g} a second"
             self._call.hang_up(EndReason.APPLICATION_ERROR, now, f"The call ran {rate}: they lead to themselves.")
         return admitted
 
@@ -218,7 +220,8 @@ class Program(CallStage):
             self._call.hang_up(EndReason.INVALID_BXML, now, sentence)
             return
         self._base_url = fetch.webhook.url
-        self._replace(document, now)
+        if self._admit(document.elements // ELEMENTS_PER_DOCUMENT, now):
+            self._replace(document, now)
 
     def _obey(self, now: float) -> None:
         order, self._order = self._order, None
@@ -228,7 +231,7 @@ class Program(CallStage):
                 self.set_tag(tag)
                 self.fetch("redirect", webhook, webhook_bodies.redirect(self.view(now)), now)
             case NewDocument(document):
-                if self._admit(1 + document.octets // OCTETS_PER_DOCUMENT, now):
+                if self._admit(1 + document.octets // OCTETS_PER_DOCUMENT + document.elements // ELEMENTS_PER_DOCUMENT, now):
                     self._replace(document, now)
             case Completion():
                 self.hang_up_by_document(now)

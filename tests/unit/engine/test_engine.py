@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from callflow.bxml import Webhook
+from callflow.bxml.limits import MAX_ELEMENTS
 from callflow.engine.call_engine import CallEngine
 from callflow.engine.effects import (
     Answer,
@@ -23,7 +24,7 @@ from callflow.engine.effects import (
     VerbStarted,
     WriteReport,
 )
-from callflow.engine.limits import MAX_DOCUMENTS, MAX_ERROR_MESSAGE, OCTETS_PER_DOCUMENT
+from callflow.engine.limits import ELEMENTS_PER_DOCUMENT, MAX_DOCUMENTS, MAX_ERROR_MESSAGE, OCTETS_PER_DOCUMENT
 from callflow.engine.states import GATHERING, HEARING, PHASES, Gathering, Hearing, Phase
 from tests.unit.engine.driver import APPLICATION, EPOCH, Driver, with_fallback
 from voiceapps.rules.endings import EndReason
@@ -203,6 +204,18 @@ def test_a_large_document_counts_as_several(octets: int, places: int) -> None:
     while not driver.engine.ended:
         answered += 1
         driver.answer_fetch("<Response><Redirect redirectUrl='/again'/></Response>".ljust(octets))
+    assert answered == -(-MAX_DOCUMENTS // places)
+    assert driver.ended.reason is EndReason.APPLICATION_ERROR
+
+
+@pytest.mark.parametrize(("elements", "places"), [(ELEMENTS_PER_DOCUMENT - 1, 1), (ELEMENTS_PER_DOCUMENT, 2), (MAX_ELEMENTS, 11)])
+def test_a_document_of_many_elements_counts_as_several(elements: int, places: int) -> None:
+    driver = Driver()
+    driver.arrive()
+    answered = 0
+    while not driver.engine.ended:
+        answered += 1
+        driver.answer_fetch(f"<Response><Redirect redirectUrl='/again'/>{'<Ring/>' * (elements - 2)}</Response>")
     assert answered == -(-MAX_DOCUMENTS // places)
     assert driver.ended.reason is EndReason.APPLICATION_ERROR
 

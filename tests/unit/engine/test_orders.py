@@ -16,7 +16,7 @@ from callflow.engine.effects import (
     StopPlaying,
     StopRecording,
 )
-from callflow.engine.limits import MAX_DOCUMENTS, OCTETS_PER_DOCUMENT
+from callflow.engine.limits import ELEMENTS_PER_DOCUMENT, MAX_DOCUMENTS, OCTETS_PER_DOCUMENT
 from callflow.engine.orders import Completion, NewDocument, Redirection
 from tests.unit.engine.driver import Driver
 from voiceapps.rules.endings import EndReason
@@ -167,12 +167,13 @@ def test_documents_of_the_api_are_counted_like_others() -> None:
     assert driver.ended.reason is EndReason.APPLICATION_ERROR
 
 
-def test_a_large_document_of_the_api_counts_as_several() -> None:
+@pytest.mark.parametrize("more", [" " * OCTETS_PER_DOCUMENT, "<Ring/>" * ELEMENTS_PER_DOCUMENT])
+def test_a_large_document_of_the_api_counts_as_several(more: str) -> None:
     driver = Driver()
     driver.run("<Pause duration='50'/>")
     for _ in range(MAX_DOCUMENTS // 2):
         assert not driver.engine.ended
-        driver.engine.obey(document("<Pause duration='50'/>" + " " * OCTETS_PER_DOCUMENT), driver.now)
+        driver.engine.obey(document("<Pause duration='50'/>" + more), driver.now)
     assert driver.engine.ended
 
 
