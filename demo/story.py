@@ -18,8 +18,8 @@ from demo.backend import Backend, Webhook
 from demo.lab import Lab, LabError
 from demo.narrator import Narrator
 from mediarelay.rtp import g711
+from voiceapps.call_report import CallReport, call_report
 from voiceapps.daemon.outbound import signing_secret
-from voiceapps.selectors import CallReport, call_report
 
 BACKEND = ("127.0.0.1", 8089)
 DIGITS = "123"
@@ -165,9 +165,11 @@ class _Story:
 
     def _print_report(self, report: CallReport) -> None:
         tell = self.narrator
-        tell.say(f"call       {report.call_id}")
-        tell.say(f"end        {report.end_class} / {report.end_reason} (cause {report.cause})")
-        tell.say(f"duration   {report.duration_seconds or 0:.3f} s, answered after {report.setup_seconds or 0:.3f} s")
+        head = report.head
+        tell.say(f"call       {head.call_id}")
+        tell.say(f"verdict    {report.verdict.title}. {report.verdict.cause}")
+        tell.say(f"end        {head.end_class} / {head.end_reason} (cause {head.cause})")
+        tell.say(f"duration   {head.duration_seconds or 0:.3f} s, answered after {head.setup_seconds or 0:.3f} s")
         for leg in report.media:
             figures = f"{leg.packets_in} packets in, {leg.packets_out} out, {leg.lost} lost, jitter {leg.jitter_ms:.1f} ms"
             tell.say(f"RTP        {leg.side:<9} {figures}; SDP said {leg.advertised}, packets came from {leg.observed}")
@@ -188,7 +190,7 @@ class _Story:
             "the digits reached the backend": digits == DIGITS,
             "the recording is there": bool(report.recordings) and Path(report.recordings[0].path).is_file(),
             "audio flowed on both sides": all(leg.packets_in > 0 and leg.packets_out > 0 for leg in report.media),
-            "the call ended well": report.end_class == "success",
+            "the call ended well": report.head.end_class == "success",
         }
         for claim, holds in claims.items():
             (self.narrator.success if holds else self.narrator.failure)(claim)
@@ -198,7 +200,7 @@ class _Story:
     def _print_console(self, call_id: str) -> None:
         tell = self.narrator
         tell.say(f"\nConsole    {settings.PUBLIC_URL}/console/  (admin / {self.lab.admin_password})")
-        tell.say(f"This call  {settings.PUBLIC_URL}/console/voiceapps/call/{call_id}/change/")
+        tell.say(f"This call  {settings.PUBLIC_URL}/console/calls/{call_id}/")
         tell.say(f"API        {settings.PUBLIC_URL}/docs/api  (client {self.lab.client_id} / {self.lab.client_secret})")
         application = self._application
         proxy = "{}:{}".format(*settings.SIP_BIND)

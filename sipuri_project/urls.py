@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("", include("voiceapps.api.urls")),
     path("", include(router.urls)),
+    path("console/", include("voiceapps.console.urls")),
     path("console/", admin.site.urls),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="schema"),
     path("docs/api", SwaggerPage.as_view()),

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.utils import timezone
 
-from voiceapps.choices import NOTICES, CallState, NodeState, WantedState
-from voiceapps.models import Ban, Call, CallEvent, MediaLeg, Node, VoiceApplication, WebhookAttempt, WebhookDelivery
+from voiceapps.choices import CallState, NodeState, WantedState
+from voiceapps.models import Ban, Call, Node, VoiceApplication
 from voiceapps.rules.bans import BanReason
-from voiceapps.rules.media_figures import FIGURE_NAMES, MediaFigures
-from voiceapps.rules.pcap import StoredMessage
 from voiceapps.rules.reports import SourceBanned
 
 NODE_LIVE_SECONDS = 10.0
 POOL_SECONDS = 120.0
 MAX_PER_QUERY = 500
 MAX_ACTIVE_BANS = 10_000
-MAX_LADDER = 500  # messages on the page of one call
-MAX_MESSAGES = 10_000  # messages of one call in a capture file: a caller can send any number
-MESSAGES_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,118 +149,3 @@ def pool_of(known: Sequence[NodeView]) -> tuple[NodeView, ...]:
 def node_pool(role: str) -> tuple[NodeView, ...]:
     """Return the processes of a role that take part in its work."""
     return pool_of(known_nodes(role))
-
-
-@dataclass(frozen=True, slots=True)
-class LadderLine:
-    """One SIP message of a call."""
-
-    seconds: float
-    leg: str
-    source: str
-    destination: str
-    first_line: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookLine:
-    """One request of a webhook with its answer."""
-
-    event_type: str
-    seconds: float
-    state: str
-    url: str
-    status: int | None
-    latency_ms: int | None
-    error: str
-    request: str
-    response: str
-
-
-@dataclass(frozen=True, slots=True)
-class RecordingLine:
-    """One recording of a call."""
-
-    recording_id: str
-    path: str
-    duration_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class CallReport:
-    """A call as its page and the demo show it; times are seconds since its first INVITE."""
-
-    call_id: str
-    state: str
-    end_class: str
-    end_reason: str
-    cause: str
-    duration_seconds: float | None
-    setup_seconds: float | None
-    ladder: tuple[LadderLine, ...]
-    media: tuple[MediaFigures, ...]
-    webhooks: tuple[WebhookLine, ...]
-    recordings: tuple[RecordingLine, ...]
-
-
-def call_report(call_id: str) -> CallReport | None:
-    """Return everything stored about a call, None if it is unknown."""
-    call = Call.objects.filter(pk=call_id).first()
-    if call is None:
-        return None
-    start = call.started_at
-    return CallReport(
-        call_id=call.call_id,
-        state=call.state,
-        end_class=call.end_class,
-        end_reason=call.end_reason,
-        cause=call.cause,
-        duration_seconds=call.duration_seconds,
-        setup_seconds=(call.answered_at - start).total_seconds() if call.answered_at else None,
-        ladder=tuple(_ladder(call_id, start)),
-        media=tuple(_media(call_id)),
-        webhooks=tuple(_webhooks(call, start)),
-        recordings=tuple(RecordingLine(row.recording_id, row.path, row.duration_ms) for row in call.recordings.all()),
-    )
-
-
-def _ladder(call_id: str, start: datetime) -> Iterator[LadderLine]:
-    for event in CallEvent.objects.filter(call_id=call_id)[:MAX_LADDER]:
-        seconds = (event.at - start).total_seconds()
-        yield LadderLine(seconds, event.leg, event.source, event.destination, event.first_line, event.text)
-
-
-def _media(call_id: str) -> Iterator[MediaFigures]:
-    for leg in MediaLeg.objects.filter(call_id=call_id).values("leg", *FIGURE_NAMES):
-        yield MediaFigures(side=leg.pop("leg"), **leg)
-
-
-def call_messages(call_id: str) -> Iterator[StoredMessage]:
-    """Yield the first `MAX_MESSAGES` stored messages of a call, in order, with few of them in memory at once."""
-    rows = (
-        CallEvent.objects.filter(call_id=call_id)
-        .exclude(transport__in=NOTICES)
-        .values_list("at", "transport", "source", "destination", "text")
-    )
-    for at, transport, source, destination, text in rows[:MAX_MESSAGES].iterator(MESSAGES_AT_ONCE):
-        yield StoredMessage(at, transport, source, destination, text)
-
-
-def _webhooks(call: Call, start: datetime) -> Iterator[WebhookLine]:
-    for delivery in WebhookDelivery.without_secrets().filter(call=call).order_by("created_at").prefetch_related("attempts"):
-        request = json.dumps(delivery.body, indent=2)
-        attempts: Sequence[WebhookAttempt | None] = list(delivery.attempts.all()) or [None]
-        for attempt in attempts:
-            seconds = ((attempt.at if attempt else delivery.created_at) - start).total_seconds()
-            yield WebhookLine(
-                event_type=delivery.event_type,
-                seconds=seconds,
-                state=delivery.state,
-                url=delivery.url,
-                status=attempt.status if attempt else None,
-                latency_ms=attempt.latency_ms if attempt else None,
-                error=attempt.error if attempt else "",
-                request=request,
-                response=attempt.response_body if attempt else "",
-            )

@@ -149,12 +149,19 @@ def test_every_list_opens(page: Page, web: Fleet, call_id: str, model: str) -> N
 
 def test_the_call_page_shows_ladder_media_and_webhooks(page: Page, web: Fleet, call_id: str) -> None:
     page.goto(f"{web.http}/console/voiceapps/call/{call_id}/change/")
-    for text in ("INVITE sip:x SIP/2.0", "203.0.113.9:47", "10.0.0.5:4000", "initiate", "caller hangup"):
-        expect(page.get_by_text(text).first).to_be_attached()
-    page.get_by_text("INVITE sip:x SIP/2.0").click()
+    expect(page.get_by_role("heading", name="Answered, and both sides were heard")).to_be_visible()
+    page.get_by_role("link", name="0.000 s: INVITE from caller to proxy").click()
     expect(page.get_by_text(f"User-Agent: {EVIL}")).to_be_visible()
-    assert page.title() != "owned"
+    page.get_by_role("link", name=re.compile("200 OK from proxy to caller")).press("Enter")
+    expect(page.locator("#message article")).to_have_count(2)
     snap(page, "call")
+    for tab, text in (("Media", "203.0.113.9:47"), ("Webhooks & BXML", "https://backend.example/initiate"), ("Related", "the first one")):
+        page.get_by_role("navigation", name="What is known of the call").get_by_role("link", name=tab).click()
+        expect(page.get_by_text(text).first).to_be_visible()
+        snap(page, f"call-{tab.split()[0].lower()}")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.title() != "owned"
+    page.get_by_role("link", name="Ladder").click()
     with page.expect_download() as download:
         page.get_by_role("link", name="Download PCAP").click()
     assert download.value.suggested_filename == f"{call_id}.pcap"

@@ -116,7 +116,7 @@ async def test_the_record_of_a_call_tells_everything(fleet: Fleet, backend: Test
     call_id = backend.wait("disconnect")[0]["callId"]
     assert len(call_id) == 47
     report = until(lambda: _report(fleet, call_id), seconds=20, what="the call's media figures") or {}
-    assert (report["state"], report["end_class"], report["end_reason"]) == ("disconnected", "success", "application_hangup")
+    assert (report["head"]["state"], report["head"]["end_class"], report["verdict"]["code"]) == ("disconnected", "success", "heard")
     sides = {figures["side"]: figures for figures in report["media"]}
     assert sides["internal"]["packets_in"] == sides["external"]["packets_out"] > 40
     assert {line["event_type"] for line in report["webhooks"]} == {"initiate", "disconnect"}
@@ -130,7 +130,7 @@ async def test_the_record_of_a_call_tells_everything(fleet: Fleet, backend: Test
 def _report(fleet: Fleet, call_id: str) -> dict[str, Any] | None:
     code = f"""
 from dataclasses import asdict
-from voiceapps.selectors import call_report
+from voiceapps.call_report import call_report
 report = call_report({call_id!r})
 result = report and asdict(report)"""
     report: dict[str, Any] | None = fleet.python(code)

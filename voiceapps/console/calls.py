@@ -1,22 +1,17 @@
-"""Calls: their SIP messages, media figures and webhooks."""
+"""The lists of calls, of their SIP messages and of their media figures."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path
-from django.utils.http import content_disposition_header
+from django.contrib.admin.utils import unquote
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from unfold.decorators import display
 
 from voiceapps.console.base import ReadOnlyAdmin
 from voiceapps.models import Call, CallEvent, MediaLeg, VoiceApplication
-from voiceapps.rules import pcap
-from voiceapps.selectors import call_messages, call_report
 
 _CLASS_COLOURS = {
     "success": "success",
@@ -30,7 +25,7 @@ _CLASS_COLOURS = {
 
 @admin.register(Call)
 class CallAdmin(ReadOnlyAdmin):
-    """The pages of calls; that of one call shows ladder, media and webhooks."""
+    """The list of calls; each has a page of its own."""
 
     list_display = ("started_at", "application", "from_uri", "source", "state", "ended", "reason", "duration")
     list_filter = ("state", "end_class", "end_reason")
@@ -38,7 +33,6 @@ class CallAdmin(ReadOnlyAdmin):
     unread = VoiceApplication.JOINED_SECRETS
     search_fields = ("call_id", "sip_call_id", "from_uri", "source_ip")
     date_hierarchy = "started_at"
-    change_form_outer_before_template = "console/call.html"
 
     @admin.display(description="Source")
     def source(self, call: Call) -> str:
@@ -61,27 +55,10 @@ class CallAdmin(ReadOnlyAdmin):
         return "" if call.duration_seconds is None else f"{call.duration_seconds:.1f} s"
 
     def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self, _request: HttpRequest, object_id: str, _form_url: str = "", _extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Return the page with the report of the call."""
-        context = {"report": call_report(object_id), **(extra_context or {})}
-        response: HttpResponse = super().change_view(request, object_id, form_url, context)
-        return response
-
-    def get_urls(self) -> list[URLPattern]:
-        """Return the URLs, with that of the capture file."""
-        own = [path("<path:call_id>/pcap/", self.admin_site.admin_view(self.capture), name="voiceapps_call_pcap")]
-        urls: list[URLPattern] = own + super().get_urls()
-        return urls
-
-    def capture(self, request: HttpRequest, call_id: str) -> HttpResponseBase:
-        """Return the stored messages as a capture file, to operators who may see the call."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        call = get_object_or_404(Call, pk=call_id)
-        response = StreamingHttpResponse(pcap.capture(call_messages(call.call_id)), content_type=pcap.CONTENT_TYPE)
-        response["Content-Disposition"] = content_disposition_header(True, f"{call.call_id}.pcap")
-        return response
+        """Go to the call's own page."""
+        return redirect("console:call", unquote(object_id))
 
 
 @admin.register(CallEvent)

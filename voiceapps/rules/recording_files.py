@@ -1,7 +1,8 @@
-"""How long the files of recordings are, as the call flow writes them: 16-bit wav at 8 kHz, mp3 at a constant bit rate."""
+"""The files of recordings, and how long they are, as the call flow writes them: 16-bit wav at 8 kHz, mp3 at a constant bit rate."""
 
 from __future__ import annotations
 
+MEDIA_TYPES = {"wav": "audio/vnd.wave", "mp3": "audio/mpeg"}
 OCTETS_PER_SECOND = {"wav": 16_000, "mp3": 4_000}
 """Of each channel."""
 WAV_HEADER_OCTETS = 44

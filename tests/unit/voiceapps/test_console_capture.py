@@ -37,11 +37,11 @@ def console(*permissions: str) -> Client:
 
 
 def address(call: CallFacts) -> str:
-    return reverse("admin:voiceapps_call_pcap", args=[call.call_id])
+    return reverse("console:call_pcap", args=[call.call_id])
 
 
 def page(client: Client, call: CallFacts) -> str:
-    return client.get(reverse("admin:voiceapps_call_change", args=[call.call_id])).content.decode()
+    return client.get(reverse("console:call", args=[call.call_id])).content.decode()
 
 
 def test_view_permission_allows_the_download(call: CallFacts) -> None:
@@ -71,4 +71,4 @@ def test_a_call_without_messages_has_no_download(call: CallFacts) -> None:
 
 
 def test_an_unknown_call_is_not_found() -> None:
-    assert console("view_call").get("/console/voiceapps/call/c-404/pcap/").status_code == 404
+    assert console("view_call").get("/console/calls/c-404/pcap").status_code == 404

@@ -16,6 +16,7 @@ from lxml import etree
 
 from tests.support.sip import Network
 from tests.unit.proxy.harness import URI, ProxyHarness
+from voiceapps.call_report import LadderLine, WebhookLine
 from voiceapps.console.ladder import (
     GAP_SECONDS,
     MAX_LABEL,
@@ -36,7 +37,6 @@ from voiceapps.console.ladder import (
     svg,
     webhook_step,
 )
-from voiceapps.selectors import LadderLine, WebhookLine
 
 CALLER, OUTSIDE, INSIDE, NODE = "203.0.113.9:5060", "198.51.100.1:6160", "10.0.0.1:6170", "10.0.0.2:7000"
 ENDS = {"caller": (CALLER, OUTSIDE), "callflow": (NODE, INSIDE)}

@@ -14,7 +14,7 @@ from django.urls import reverse
 from sipuri_project.checks import credentials_of_another_realm
 from tests.support.api import ApiCustomer
 from tests.unit.voiceapps.builders import ACTOR, STARTED, application, attempted, ended, facts
-from voiceapps import selectors
+from voiceapps.call_report import call_report
 from voiceapps.daemon.admission_reads import admission_snapshots
 from voiceapps.models import Call, VoiceApplication, WebhookDelivery
 from voiceapps.rules.admission import Reason
@@ -109,7 +109,7 @@ class TestCalls:
         assert WebhookDelivery.objects.get().password == ""
 
     def test_the_report_of_its_call_is_shown(self, deliveries: tuple[WebhookDelivery, WebhookDelivery]) -> None:
-        report = selectors.call_report(deliveries[0].call_id)
+        report = call_report(deliveries[0].call_id)
         assert report is not None
         assert [line.event_type for line in report.webhooks] == ["disconnect"]
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.support.pcap import Captured, read_capture
 from tests.unit.voiceapps.builders import STARTED, application, facts
-from voiceapps import selectors
-from voiceapps.rules.pcap import StoredMessage, capture
+from voiceapps import call_report as module
+from voiceapps.rules.diagnosis.pcap import StoredMessage, capture
 from voiceapps.rules.reports import CallAdmitted, LadderMessage
 from voiceapps.services.reports import write_reports
 
@@ -80,9 +80,9 @@ def test_the_longest_message_fits() -> None:
 
 @pytest.mark.django_db
 def test_a_capture_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selectors, "MAX_MESSAGES", 3)
+    monkeypatch.setattr(module, "MAX_MESSAGES", 3)
     call = facts(application())
     texts = [LadderMessage(call.call_id, STARTED + number, "caller", CALLER, OURS, "OPTIONS", f"OPTIONS {number}") for number in range(5)]
     write_reports([CallAdmitted(call, "p"), *reversed(texts)])
-    packets = read_capture(b"".join(capture(selectors.call_messages(call.call_id))))
+    packets = read_capture(b"".join(capture(module.call_messages(call.call_id))))
     assert [packet.payload for packet in packets] == [b"OPTIONS 0", b"OPTIONS 1", b"OPTIONS 2"]

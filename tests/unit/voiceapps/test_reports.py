@@ -13,7 +13,9 @@ from django.db import IntegrityError
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from tests.unit.voiceapps.builders import STARTED, application, ended, facts
-from voiceapps import selectors, tasks
+from voiceapps import call_report as module
+from voiceapps import tasks
+from voiceapps.call_report import call_report
 from voiceapps.models import Call, CallEvent, MediaLeg, Node, OpenCall, RefusedAttempt, TaskLease, VoiceApplication, WebhookDelivery
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.endings import EndReason
@@ -31,7 +33,7 @@ from voiceapps.rules.reports import (
     RefusalSeen,
     WebhookFetched,
 )
-from voiceapps.selectors import call_report, node_pool
+from voiceapps.selectors import node_pool
 from voiceapps.services import calls, open_calls
 from voiceapps.services.reports import write_reports
 
@@ -104,14 +106,16 @@ def test_text_from_strangers_fits_the_columns() -> None:
     assert report.ladder[0].text == "a\\0b"
 
 
-def test_the_page_of_a_call_shows_a_bounded_ladder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selectors, "MAX_LADDER", 2)
+@pytest.mark.parametrize(("messages", "shown"), [(1, [0]), (2, [0, 1]), (3, [0, 1, 2]), (9, [0, 1, 7, 8])])
+def test_the_page_of_a_call_shows_its_beginning_and_its_end(monkeypatch: pytest.MonkeyPatch, messages: int, shown: list[int]) -> None:
+    monkeypatch.setattr(module, "FIRST_MESSAGES", 2)
+    monkeypatch.setattr(module, "LAST_MESSAGES", 2)
     call = facts(application())
-    messages = [LadderMessage(call.call_id, STARTED + number, "caller", "a:1", "b:2", f"line {number}", "") for number in range(3)]
-    write_reports([CallAdmitted(call, "p"), *messages])
+    lines = [LadderMessage(call.call_id, STARTED + number, "caller", "a:1", "b:2", f"line {number}", "") for number in range(messages)]
+    write_reports([CallAdmitted(call, "p"), *lines])
     report = call_report(call.call_id)
     assert report is not None
-    assert [line.first_line for line in report.ladder] == ["line 0", "line 1"]
+    assert [line.first_line for line in report.ladder] == [f"line {number}" for number in shown]
 
 
 def test_media_figures_are_replaced_by_later_ones() -> None:
@@ -132,7 +136,7 @@ def test_a_relays_notice_is_in_the_ladder_but_not_in_the_capture() -> None:
         ("caller", "a:1", "INVITE", "INVITE sip:x SIP/2.0"),
         ("caller", "192.168.1.5:4000", "No audio comes from the caller.", ""),
     ]
-    assert [stored.text for stored in selectors.call_messages(call.call_id)] == ["INVITE sip:x SIP/2.0"]
+    assert [stored.text for stored in module.call_messages(call.call_id)] == ["INVITE sip:x SIP/2.0"]
 
 
 def test_a_burst_of_refusals_is_one_row_with_the_first_trace() -> None:

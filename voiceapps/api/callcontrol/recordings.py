@@ -19,12 +19,12 @@ from voiceapps.api.wire.forms import Duration, TextOrNull, Time, parameters
 from voiceapps.api.wire.ranges import answer_file
 from voiceapps.choices import RecordingStatus
 from voiceapps.models import Recording, Transcription
+from voiceapps.rules.recording_files import MEDIA_TYPES
 from voiceapps.services import recordings
 from voiceapps.services.recordings import UnfinishedError
 
 TAG = "Recordings"
 MAX_LISTED = 1000
-MEDIA_TYPES = {"wav": "audio/vnd.wave", "mp3": "audio/mpeg"}
 
 EXAMPLE: dict[str, object] = {
     "applicationId": "15f99d57-f823-4718-80cc-5d95d5b83e59",

@@ -13,7 +13,8 @@ from django.utils.safestring import SafeString
 
 from voiceapps.console.ladder.folding import Folded, Gap, Row
 from voiceapps.console.ladder.reading import Kind, Lane, Step
-from voiceapps.console.ladder.text import cut, visible
+from voiceapps.console.ladder.text import cut
+from voiceapps.rules.diagnosis.visible import visible_line
 
 MAX_ROWS = 400
 _LAST_ROWS = 100
@@ -85,8 +86,8 @@ def _entry(row: _Drawn, titles: Titles, link: Link) -> SafeString:
     way = note = ""
     words = _sentence(row)
     if not _is_box(row):
-        way, words = f"{_name(first.source, titles)} → {_name(first.target, titles)} · ", cut(visible(row.label))
-        note = f" · {visible(row.note)}" if row.note else ""
+        way, words = f"{_name(first.source, titles)} → {_name(first.target, titles)} · ", cut(visible_line(row.label))
+        note = f" · {visible_line(row.note)}" if row.note else ""
     return format_html(
         '<li class="sipuri-ladder-{}"><a href="{}" data-step="{}">{} s · {}<bdi>{}</bdi>{}</a></li>',
         first.kind.value,
@@ -145,18 +146,18 @@ def _is_box(row: Step | Folded) -> bool:
 def _sentence(row: Step | Folded) -> str:
     """Return what stands in a box."""
     sign, note = "⚠ " if row.first.kind is Kind.NOTICE else "", f", {row.note}" if row.note else ""
-    return visible(f"{sign}{row.label}{note}")
+    return visible_line(f"{sign}{row.label}{note}")
 
 
 def _name(lane: Lane, titles: Titles) -> str:
     """Return a lane's name as it stands in a sentence."""
-    return visible(titles.get(lane, (lane.value, ""))[0].lower())
+    return visible_line(titles.get(lane, (lane.value, ""))[0].lower())
 
 
 def _words(row: Step | Folded, titles: Titles) -> str:
     first = row.first
     way = "" if _is_box(row) else f" from {_name(first.source, titles)} to {_name(first.target, titles)}"
-    return visible(f"{first.seconds:.3f} s: {row.label}{way}{', ' if row.note else ''}{row.note}")
+    return visible_line(f"{first.seconds:.3f} s: {row.label}{way}{', ' if row.note else ''}{row.note}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ class _Painter:
 
     def _lane(self, lane: Lane, x: int, height: int) -> SafeString:
         name, address = self.titles.get(lane, (lane.value, ""))
-        title = _text("name", x, 14, cut(visible(name), _MAX_TITLE)) + _text("address", x, 29, cut(visible(address), _MAX_TITLE))
+        title = _text("name", x, 14, cut(visible_line(name), _MAX_TITLE)) + _text("address", x, 29, cut(visible_line(address), _MAX_TITLE))
         return format_html('{}<line class="sipuri-ladder-lane" x1="{}" y1="38" x2="{}" y2="{}"/>', title, x, x, height)
 
     def row(self, row: _Drawn, y: int) -> SafeString:
@@ -209,8 +210,8 @@ class _Painter:
             " sipuri-ladder-dashed" if first.target is Lane.WEBHOOK else "",
             line,
             _HEADS.get(first.kind, "request"),
-            _text("label", middle, y - 5, cut(visible(row.label))),
-            _text("note", middle, y + 11, cut(visible(row.note))),
+            _text("label", middle, y - 5, cut(visible_line(row.label))),
+            _text("note", middle, y + 11, cut(visible_line(row.note))),
         )
 
     def _box(self, row: Step | Folded, y: int) -> SafeString:

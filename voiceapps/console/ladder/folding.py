@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from voiceapps.console.ladder.reading import Kind, Lane, Step
-from voiceapps.console.ladder.text import MAX_LABEL, cut, visible
+from voiceapps.console.ladder.text import MAX_LABEL, cut
+from voiceapps.rules.diagnosis.visible import visible_line
 
 GAP_SECONDS = 1.0
 """A longer pause is a row of its own."""
@@ -121,7 +122,7 @@ def _repeated(copies: Sequence[Step]) -> str:
     # What one proxy passes on to another is stored by both.
     why = "between proxies" if first.source is first.target else "retransmitted"
     count = f" × {len(copies)} ({why})"
-    return cut(visible(first.label), MAX_LABEL - len(count)) + count
+    return cut(visible_line(first.label), MAX_LABEL - len(count)) + count
 
 
 def _with_gaps(folded: Iterable[Step | Folded]) -> Iterator[Row]:

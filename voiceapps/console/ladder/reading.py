@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from voiceapps.selectors import LadderLine, WebhookLine
+    from voiceapps.call_report import LadderLine, WebhookLine
 
 _RESPONSE = re.compile(r"(?i)SIP/2\.0 ++(\d{3})(?!\d) ?(.*)")
 _REQUEST = re.compile(r"(?i).* SIP/2\.0")
