@@ -83,7 +83,6 @@ class Story:
     """The last figures of each side."""
     notice: str = ""
     """What the relay said last of audio that does not come."""
-    source_ip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
