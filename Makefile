@@ -15,13 +15,15 @@ PURE := $(addprefix tests/unit/,admission audio bxml engine kernel ng proxy rela
 # Of the others, those that a change of rules, files or documents breaks first.
 FIRST := $(wildcard tests/unit/voiceapps/test_*rules.py) $(addprefix tests/unit/voiceapps/test_,admission.py limits.py cidr.py webhook_bodies.py) \
 	$(addprefix tests/contract/test_,references.py sizes.py migrations.py)
+# The tests that `make test` leaves to `make test-all`.
+MARKED = $(if $(SIPURI_LONG),,-m "not long")
 # What `make quick` checks the types of: files that differ from this commit, and what they import.
 BASE ?= HEAD
 PEERS := curl espeak-ng sip-tester baresip linphone-cli kamailio kamailio-tls-modules rtpengine-daemon bind9-dnsutils iproute2 nftables postgresql redis-server chromium
 
 .DEFAULT_GOAL := help
-.PHONY: help chaos soak demo up quick test format lint types layers pure unit daemons conformance peers simulate soak-media fuzz fuzz-media fuzz-api \
-	bench-api bench-flood bench-media bench-orders bench-signalling bench-speech bench-strangers bench-voice openapi clean
+.PHONY: help chaos soak demo up quick test test-all format lint types layers pure unit daemons conformance peers simulate soak-media fuzz fuzz-media fuzz-api \
+	bench-api bench-console bench-flood bench-media bench-orders bench-signalling bench-speech bench-strangers bench-voice pictures openapi clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,9 +40,12 @@ up: .venv/demo  ## run every role in the foreground until Ctrl-C
 quick: .venv/dev lint layers  ## within a minute: lint, layers, types of what changed since BASE=HEAD, pure tests
 	@changed=$$(git diff --name-only --diff-filter=d $(BASE) -- '*.py'; git ls-files --others --exclude-standard -- '*.py'); \
 		[ -z "$$changed" ] || $(BIN)/mypy $$changed
-	$(BIN)/pytest -n 2 -m "not root" $(PURE) $(FIRST)
+	$(BIN)/pytest -n 2 -m "not root and not long" $(PURE) $(FIRST)
 
-test: .venv/dev lint types layers pure unit daemons  ## everything that has to pass
+test: .venv/dev lint types layers pure unit daemons  ## everything that has to pass (a quarter of an hour)
+
+test-all: export SIPURI_LONG := 1
+test-all: test  ## the same with the tests that are marked as long
 
 format: .venv/dev  ## put code into its form and imports into their order
 	$(BIN)/ruff check --select I,RUF022,UP --fix .
@@ -59,17 +64,17 @@ layers: .venv/dev
 
 pure: .venv/dev
 	@deploy/need-packages iproute2 nftables
-	$(BIN)/pytest -n 2 --cov --cov-report=term $(PURE)
+	$(BIN)/pytest -n 2 $(MARKED) --cov --cov-report=term $(PURE)
 
 unit: .venv/dev
 	@deploy/need-packages espeak-ng curl iproute2 nftables
 	@command -v npm >/dev/null || deploy/need-packages nodejs npm
-	$(BIN)/pytest -n 2 tests/unit tests/contract $(addprefix --ignore=,$(PURE))
+	$(BIN)/pytest -n 2 $(MARKED) tests/unit tests/contract $(addprefix --ignore=,$(PURE))
 
 daemons: .venv/dev
 	@deploy/need-packages $(PEERS)
 	@command -v npm >/dev/null || deploy/need-packages nodejs npm
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder tests/integration tests/browser
+	$(BIN)/pytest -n 3 $(MARKED) --dist loadfile --no-loadscope-reorder tests/integration tests/browser
 
 CORPUS ?= ../shared/conformance
 
@@ -123,6 +128,10 @@ bench-orders: .venv/dev  ## how soon a call does what the API orders (a minute)
 	@deploy/need-packages espeak-ng postgresql redis-server
 	@$(BIN)/python -m bench.orders
 
+bench-console: .venv/dev  ## the console's pages over a million calls, on SQLite and PostgreSQL (some minutes, 10 GB of disk)
+	@deploy/need-packages postgresql
+	@$(BIN)/python -m bench.console
+
 bench-speech: .venv/dev  ## the first words of a natural voice (half a minute)
 	@$(BIN)/python -m bench.speech
 
@@ -136,6 +145,11 @@ bench-signalling: .venv/dev  ## calls beside Kamailio, rtpengine and PostgreSQL 
 bench-voice: .venv/dev  ## calls that play, record, stream and are encrypted, beside baresip (twenty minutes)
 	@deploy/need-packages baresip
 	@$(BIN)/python -m bench.voice
+
+pictures: .venv/dev  ## the pictures of docs/console.md, of a system with made-up customers and real calls (root; two minutes)
+	@deploy/need-packages chromium espeak-ng iproute2
+	@mkdir -p docs/images
+	SIPURI_SCREENSHOTS=$(CURDIR)/docs/images $(BIN)/pytest -n 0 tests/browser/test_tasks.py
 
 openapi: .venv/dev  ## write openapi.json anew
 	$(BIN)/python manage.py spectacular --format openapi-json --validate --fail-on-warn --file openapi.json

@@ -7,6 +7,8 @@ import fcntl
 import socket
 import struct
 
+from daemonkit.address import Address
+
 _SIOCGIFCONF = 0x8912
 _NAME_BYTES = 16
 _ENTRY_BYTES = 40  # struct ifreq of 64-bit Linux: a name and a sockaddr in a union of 24
@@ -28,9 +30,14 @@ def local_addresses() -> tuple[str, ...]:
 
 def default_route_address() -> str:
     """Return the local address that the default route uses, 127.0.0.1 where there is no route."""
+    return address_towards(ELSEWHERE)
+
+
+def address_towards(peer: Address) -> str:
+    """Return the local address from which datagrams go to a peer, 127.0.0.1 where there is no route."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(ELSEWHERE)
+            probe.connect(peer)
         except OSError:
             return "127.0.0.1"
         address: str = probe.getsockname()[0]

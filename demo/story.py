@@ -18,8 +18,8 @@ from demo.backend import Backend, Webhook
 from demo.lab import Lab, LabError
 from demo.narrator import Narrator
 from mediarelay.rtp import g711
-from voiceapps.call_report import CallReport, call_report
 from voiceapps.daemon.outbound import signing_secret
+from voiceapps.reads.call_report import CallReport, call_report
 
 BACKEND = ("127.0.0.1", 8089)
 DIGITS = "123"

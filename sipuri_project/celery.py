@@ -69,10 +69,8 @@ def _on_ready(**_event: object) -> None:
 @worker_process_shutdown.connect
 @worker_shutdown.connect
 def _on_shutdown(**_event: object) -> None:
-    """Wait for the answers of the webhooks that this process has sent, and leave its simulations and transcriptions to others."""
-    from voiceapps import simulation_runner, transcription_runner  # noqa: PLC0415  # they need the models
-    from voiceapps.courier import courier  # noqa: PLC0415
+    """Wait for the answers of the webhooks that this process has sent, and leave its other work to others."""
+    from voiceapps.runners import courier, exports, placed_calls, simulations, transcriptions  # noqa: PLC0415  # they need the models
 
-    simulation_runner.runner.drain()
-    transcription_runner.runner.drain()
-    courier.drain()
+    for runner in (placed_calls.runner, simulations.runner, transcriptions.runner, exports.runner, courier.courier):
+        runner.drain()

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import secrets
+import sys
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -19,6 +20,8 @@ from django.core.exceptions import ImproperlyConfigured
 from daemonkit.address import Address
 
 MAX_WEIGHT = 1_000
+MAX_PROGRAM = 63
+"""Octets of a name in that list."""
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 
@@ -191,6 +194,15 @@ def key(name: str, state: Path, *, generate: bool, make: Callable[[], str] = lam
     if not generate:
         raise ImproperlyConfigured(f"{name} is required when SIPURI_ENV=production.")
     return _stored_key(state / "keys" / name.lower(), make)
+
+
+def program() -> str:
+    """Return what this process is called in the database's list of connections: `sipuri runsipproxy`, `sipuri gunicorn`."""
+    first, *words = sys.argv or ["python"]
+    path = Path(first)
+    command = next((word for word in words if not word.startswith("-")), "") if path.name == "manage.py" else ""
+    # `python -m celery` is called by the path of its package.
+    return f"sipuri {command or (path.parent.name if path.stem == '__main__' else path.name)}"[:MAX_PROGRAM]
 
 
 def fernet_key() -> str:

@@ -18,8 +18,8 @@ _SHARED: list[structlog.typing.Processor] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
-# At DEBUG oauthlib writes the tokens that it issues, and axes the names that were tried.
-_NEVER_BELOW_WARNING = ("amqp", "axes", "celery", "kombu", "oauthlib")
+# At DEBUG oauthlib writes the tokens that it issues.
+_NEVER_BELOW_WARNING = ("amqp", "celery", "kombu", "oauthlib")
 # These log at INFO or above: their details drown ours.
 _NEVER_BELOW_INFO = ("aiohttp", "asyncio", "django")
 

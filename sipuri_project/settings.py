@@ -15,7 +15,7 @@ from sipuri_project import folder_queue
 from sipuri_project.start.private_files import UMASK, close_directory
 from sipuri_project.start.safety import refuse_unsafe
 from voiceapps.api.access import token_keys
-from voiceapps.console.navigation import navigation
+from voiceapps.console.navigation import account_links, navigation
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(e.text("SIPURI_VAR_DIR", str(BASE_DIR / "var")))
@@ -54,7 +54,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
 else:
     DATABASES["default"]["CONN_MAX_AGE"] = 60
-    DATABASES["default"]["OPTIONS"] = {**POSTGRES_LIVENESS, **DATABASES["default"].get("OPTIONS", {})}
+    DATABASES["default"]["OPTIONS"] = {"application_name": e.program(), **POSTGRES_LIVENESS, **DATABASES["default"].get("OPTIONS", {})}
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 CACHES = {
     "default": {
@@ -76,6 +76,8 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+CSRF_FAILURE_VIEW = "sipuri_project.web.fallback.csrf_failure"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
 APPEND_SLASH = False
 ROOT_URLCONF = "sipuri_project.urls"
@@ -108,6 +110,7 @@ HEP_ID = e.whole("SIPURI_HEP_ID", 2001, most=2**32 - 1)
 HEP_KEY = e.text("SIPURI_HEP_KEY")
 MESSAGE_STORE_DAYS = e.whole("SIPURI_MESSAGE_STORE_DAYS", 7, most=365)
 REFUSAL_STORE_DAYS = e.whole("SIPURI_REFUSAL_STORE_DAYS", 30, least=1, most=365)
+FIGURE_STORE_DAYS = e.whole("SIPURI_FIGURE_STORE_DAYS", 90, least=2, most=3650)
 REGION_OVERRIDES = e.region_overrides("SIPURI_REGION_OVERRIDES")
 DNS_BIND = e.address("SIPURI_DNS_BIND", "127.0.0.1:10053")
 
@@ -136,16 +139,19 @@ WEBHOOK_ALLOW_PRIVATE = e.boolean("SIPURI_WEBHOOK_ALLOW_PRIVATE", False)
 RECORDINGS_DIR = Path(e.text("SIPURI_RECORDINGS_DIR", str(VAR_DIR / "recordings")))
 CLOSED.append(close_directory("SIPURI_RECORDINGS_DIR", RECORDINGS_DIR, create=False))
 PROMPTS_DIR = VAR_DIR / "prompts"
+EXPORTS_DIR = VAR_DIR / "exports"
 SPEECH = e.choice("SIPURI_SPEECH", "auto", ("auto", "espeak"))
 RECOGNITION = e.choice("SIPURI_RECOGNITION", "auto", ("auto", "off"))
 JOURNAL_DIR = VAR_DIR / "journals"
 NODE_NAME = e.text("SIPURI_NODE_NAME", socket.gethostname())
 
-# The control plane knows nothing of the call flow; these name what judges documents, what runs them, as a call would, and what
-# writes recordings down.
+# The control plane knows nothing of the call flow and of the root; these name what judges documents, what runs them, as a call would,
+# what places calls, what writes recordings down, and what examines the installation.
 DOCUMENT_CHECK = "callflow.bxml.lint.check"
-CALL_SIMULATION = "sipuri_project.simulations.simulate"
-TRANSCRIPTION = "sipuri_project.transcriptions.transcribe"
+CALL_SIMULATION = "sipuri_project.supplied.simulations.simulate"
+CALL_PLACING = "sipuri_project.supplied.placed_calls.place"
+TRANSCRIPTION = "sipuri_project.supplied.transcriptions.transcribe"
+EXAMINATION = "sipuri_project.doctor.examine"
 
 INSTALLED_APPS = [
     "unfold",
@@ -160,23 +166,25 @@ INSTALLED_APPS = [
     "oauth2_provider",
     "drf_spectacular",
     "drf_spectacular_sidecar",
-    "axes",
     "voiceapps",
     "sipuri_project",
 ]
 MIDDLEWARE = [
     "sipuri_project.web.request_id.RequestIdMiddleware",
     "sipuri_project.web.client_address.ClientAddressMiddleware",
+    "sipuri_project.web.page_headers.PageHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "sipuri_project.web.body_middleware.BodyMiddleware",
+    "voiceapps.console.refusing.RefusingMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "voiceapps.console.access.sessions.OperatorSessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "axes.middleware.AxesMiddleware",
+    "voiceapps.console.zones.ZoneMiddleware",
 ]
 TEMPLATES = [
     {
@@ -193,18 +201,36 @@ TEMPLATES = [
     }
 ]
 STATIC_URL = "/static/"
-WHITENOISE_USE_FINDERS = True
+# The web role gathers them there when it starts; each name holds a digest of its content, so that browsers keep them for ever.
+STATIC_ROOT = VAR_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+FILE_UPLOAD_PERMISSIONS = None  # Those that the umask leaves, as all files in SIPURI_VAR_DIR; Django's default lets everybody read.
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = "voiceapps.console.formats"
 
 # Operators
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
-AXES_FAILURE_LIMIT = 5
-AXES_COOLOFF_TIME = 0.25
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_VERBOSE = False
+AUTHENTICATION_BACKENDS = ["voiceapps.console.access.backend.OperatorBackend"]
+CONSOLE_TOTP_REQUIRED = e.choice("SIPURI_CONSOLE_TOTP", "auto", ("auto", "required", "optional")) in (
+    ("auto", "required") if PRODUCTION else ("required",)
+)
+CONSOLE_IDLE_MINUTES = e.whole("SIPURI_CONSOLE_IDLE_MINUTES", 30, least=1, most=12 * 60)
+SESSION_COOKIE_AGE = 12 * 3600  # from the login on, however much it is used
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        ("UserAttributeSimilarityValidator", {}),
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
+    )
+]
 
 # Customers
 OAUTH2_PROVIDER_APPLICATION_MODEL = "voiceapps.ApiClient"
@@ -243,7 +269,11 @@ SPECTACULAR_SETTINGS = {
     "OAUTH2_FLOWS": ["clientCredentials"],
     "OAUTH2_TOKEN_URL": "/api/v1/oauth2/token",
     "APPEND_COMPONENTS": {"securitySchemes": {"clientSecret": {"type": "http", "scheme": "basic"}}},
-    "ENUM_NAME_OVERRIDES": {name: f"voiceapps.choices.{name}" for name in ("CallbackMethod", "DeliveryState", "SimulationState")},
+    "ENUM_NAME_OVERRIDES": {
+        "CallbackMethod": "voiceapps.choices.CallbackMethod",
+        "DeliveryState": "voiceapps.choices.DeliveryState",
+        "SimulationState": "voiceapps.choices.TrialState",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "voiceapps.api.openapi.camel_case_paths",
@@ -269,12 +299,19 @@ CELERY_BEAT_SCHEDULE = {
     "sweep-recordings": {"task": "voiceapps.tasks.sweep_recordings", "schedule": 60.0},
     "sweep-orders": {"task": "voiceapps.tasks.sweep_orders", "schedule": 60.0},
     "sweep-tokens": {"task": "voiceapps.tasks.sweep_tokens", "schedule": 600.0},
+    "sweep-sessions": {"task": "voiceapps.tasks.sweep_sessions", "schedule": 3600.0},
     "sweep-messages": {"task": "voiceapps.tasks.sweep_messages", "schedule": 3600.0},
     "sweep-refusals": {"task": "voiceapps.tasks.sweep_refusals", "schedule": 600.0},
+    "roll-up": {"task": "voiceapps.tasks.roll_up", "schedule": 5.0},
+    "sweep-figures": {"task": "voiceapps.tasks.sweep_figures", "schedule": 3600.0},
     "sweep-answers": {"task": "voiceapps.tasks.sweep_idempotent_answers", "schedule": 3600.0},
     "shorten-waits": {"task": "voiceapps.tasks.shorten_waits", "schedule": 60.0},
     "run-simulations": {"task": "voiceapps.tasks.run_simulations", "schedule": 10.0},
     "sweep-simulations": {"task": "voiceapps.tasks.sweep_simulations", "schedule": 60.0},
+    "run-placed-calls": {"task": "voiceapps.tasks.run_placed_calls", "schedule": 10.0},
+    "sweep-placed-calls": {"task": "voiceapps.tasks.sweep_placed_calls", "schedule": 60.0},
+    "run-exports": {"task": "voiceapps.tasks.run_exports", "schedule": 10.0},
+    "sweep-exports": {"task": "voiceapps.tasks.sweep_exports", "schedule": 600.0},
     "run-transcriptions": {"task": "voiceapps.tasks.run_transcriptions", "schedule": 10.0},
     "sweep-transcriptions": {"task": "voiceapps.tasks.sweep_transcriptions", "schedule": 60.0},
     "sweep-failing-hosts": {"task": "voiceapps.tasks.sweep_failing_hosts", "schedule": 3600.0},
@@ -310,7 +347,8 @@ UNFOLD = {
     "SITE_SUBHEADER": SIP_DOMAIN,
     "SITE_SYMBOL": "call",
     "STYLES": [lambda _request: static("voiceapps/console.css")],
-    "SHOW_HISTORY": True,
+    "SHOW_HISTORY": False,
+    "ACCOUNT": {"navigation": account_links},
     "SIDEBAR": {"show_search": True, "navigation": navigation},
 }
 

@@ -28,5 +28,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 
 handler400 = "voiceapps.api.fallback.bad_request"
-handler404 = "voiceapps.api.fallback.not_found"
-handler500 = "voiceapps.api.fallback.server_error"
+handler403 = "sipuri_project.web.fallback.forbidden"
+handler404 = "sipuri_project.web.fallback.not_found"
+handler500 = "sipuri_project.web.fallback.server_error"

@@ -16,8 +16,10 @@ try:
     django.setup(set_prefix=False)
 
     from sipuri_project.start.begin import begin
+    from sipuri_project.start.static_files import gather
 
     begin()
+    gather()
 except ImproperlyConfigured as error:
     print(f"Configuration error: {error}", file=sys.stderr)  # noqa: T201  # logging is not configured
     sys.exit(CANNOT_START)

@@ -16,3 +16,8 @@ from sipuri_project.settings import *  # noqa: E402, F403  # the environment com
 WHITENOISE_AUTOREFRESH = True
 # Tests see the line of each decision; the daemons that they start do not write them.
 LOGGING["level"] = "debug"  # noqa: F405  # of the settings above
+
+# Without a run of collectstatic there are no names with digests; whitenoise finds the files where they lie.
+STATIC_ROOT = None  # type: ignore[assignment]  # a path in the settings above
+STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}  # noqa: F405
+WHITENOISE_USE_FINDERS = True

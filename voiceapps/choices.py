@@ -8,6 +8,7 @@ from voiceapps.rules.admission import Reason
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.call_orders import OrderKind as Kind
 from voiceapps.rules.call_orders import Outcome
+from voiceapps.rules.diagnosis.verdicts import VerdictCode
 from voiceapps.rules.endings import EndClass, EndReason
 from voiceapps.rules.media_settings import SecureMedia as Secure
 from voiceapps.rules.reports import Role
@@ -25,15 +26,6 @@ class MediaLearning(TextChoices):
 
     STRICT = "strict", "strict: as described, or from the SIP address"
     NAT = "nat", "nat: also from another public address, if the caller is behind NAT"
-
-
-MEDIA = "RTP"
-"""Stands in the column of the transport for a relay's notice among a call's SIP messages."""
-
-
-DOCUMENT = "XML"
-"""The same for a notice of the call flow."""
-NOTICES = (MEDIA, DOCUMENT)
 
 
 class CallState(TextChoices):
@@ -101,12 +93,28 @@ class OrderState(TextChoices):
     IDLE = Outcome.IDLE, "nothing was being recorded"
 
 
-class SimulationState(TextChoices):
-    """The state of a simulated call."""
+class TrialState(TextChoices):
+    """The state of a trial: a simulated call, or one that we place ourselves."""
 
     WAITING = "waiting", "waiting"
     RUNNING = "running", "running"
     ENDED = "ended", "ended"
+
+
+class ExportFormat(TextChoices):
+    """The form of a file of calls."""
+
+    CSV = "csv", "CSV"
+    JSON_LINES = "jsonl", "JSON lines"
+
+
+class ExportState(TextChoices):
+    """The state of a file of calls that a worker writes."""
+
+    WAITING = "waiting", "waiting"
+    RUNNING = "running", "running"
+    ENDED = "ended", "ended"
+    FAILED = "failed", "failed"
 
 
 class NodeState(TextChoices):
@@ -117,6 +125,14 @@ class NodeState(TextChoices):
     DOWN = "down", "down"
 
 
+class FigureKind(TextChoices):
+    """What is counted by the minute."""
+
+    CALLS = "calls", "calls"
+    REFUSALS = "refusals", "refusals"
+    WEBHOOKS = "webhooks", "webhooks"
+
+
 class WantedState(TextChoices):
     """The state that an operator wants of a process."""
 
@@ -124,7 +140,7 @@ class WantedState(TextChoices):
     DRAINING = "draining", "draining"
 
 
-def _labels(names: type[Reason | EndClass | EndReason | BanReason]) -> list[tuple[str, str]]:
+def _labels(names: type[Reason | EndClass | EndReason | BanReason | VerdictCode]) -> list[tuple[str, str]]:
     return [(name.value, name.value.replace("_", " ")) for name in names]
 
 
@@ -132,4 +148,6 @@ BanReasonChoice = _labels(BanReason)
 RefusalReason = _labels(Reason)
 EndClassChoice = _labels(EndClass)
 EndReasonChoice = _labels(EndReason)
+VerdictChoice = [pair for pair in _labels(VerdictCode) if pair[0] != VerdictCode.GOING_ON]
+"""The verdicts on calls that have ended."""
 NodeRole = [(role, role) for role in Role.__args__]  # type: ignore[attr-defined]  # a Literal's words are its arguments

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -9,7 +10,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from voiceapps.choices import CallState, NodeState, WantedState
-from voiceapps.models import Ban, Call, Node, VoiceApplication
+from voiceapps.models import Ban, Call, Node, RefusedAttempt, TrustedRange, VoiceApplication
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.reports import SourceBanned
 
@@ -71,6 +72,25 @@ def active_bans() -> tuple[SourceBanned, ...]:
     return tuple(
         SourceBanned(row.source_ip, BanReason(row.reason), row.node, row.banned_at.timestamp(), row.expires_at.timestamp()) for row in rows
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRules:
+    """What proxies learn of source addresses from the database."""
+
+    bans: tuple[SourceBanned, ...]
+    trusted: tuple[str, ...]
+    """Ranges that operators trust."""
+
+
+def source_rules() -> SourceRules:
+    """Return the bans that are in force, and the trusted ranges."""
+    return SourceRules(active_bans(), trusted_ranges())
+
+
+def trusted_ranges() -> tuple[str, ...]:
+    """Return the ranges that operators trust; those of the environment are not among them."""
+    return tuple(TrustedRange.objects.order_by("network").values_list("network", flat=True))
 
 
 def call_application(application_id: str) -> CallApplication | None:
@@ -144,6 +164,13 @@ def pool_of(known: Sequence[NodeView]) -> tuple[NodeView, ...]:
     pool, and a caller of a dead node notices within a second.
     """
     return tuple(node for node in known if node.live) or tuple(known)
+
+
+def newest_sources(most: int) -> dict[str, int]:
+    """Return how often each address was the source of the newest calls, and of the newest rows of refused attempts: `most` of each."""
+    calls = Call.objects.order_by("-started_at").values_list("source_ip", flat=True)[:most]
+    refused = RefusedAttempt.objects.order_by("-last_at").values_list("source_ip", flat=True)[:most]
+    return dict(Counter(address for address in (*calls, *refused) if address))
 
 
 def node_pool(role: str) -> tuple[NodeView, ...]:

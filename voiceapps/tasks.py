@@ -11,13 +11,19 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from voiceapps import simulation_runner, transcription_runner
-from voiceapps.courier import courier
 from voiceapps.rules.reports import NodeBeat, Role
+from voiceapps.runners.courier import courier
+from voiceapps.runners.exports import runner as export_runner
+from voiceapps.runners.placed_calls import runner as phone_runner
+from voiceapps.runners.simulations import runner as simulation_runner
+from voiceapps.runners.transcriptions import runner as transcription_runner
 from voiceapps.services import call_orders, calls, clients, idempotency, leases, nodes, recordings, refusals
 from voiceapps.services.delivery import failing_hosts, waits
+from voiceapps.services.diagnosis import exports
+from voiceapps.services.figures import minutes
+from voiceapps.services.people import operators
 from voiceapps.services.transcriptions import claims
-from voiceapps.services.trials import simulations
+from voiceapps.services.trials import placed_calls, simulations
 
 LEASED_PART = 0.9
 """Of a task's period: the schedule that has the lease comes a little late or early."""
@@ -58,7 +64,7 @@ def beat_webhooks() -> None:
 @shared_task
 def run_simulations() -> None:
     """Have the simulated calls that wait run; it returns at once."""
-    simulation_runner.runner.wake()
+    simulation_runner.wake()
 
 
 @_periodic
@@ -68,9 +74,33 @@ def sweep_simulations() -> None:
 
 
 @shared_task
+def run_placed_calls() -> None:
+    """Have the calls that our own phone is to place placed; it returns at once."""
+    phone_runner.wake()
+
+
+@_periodic
+def sweep_placed_calls() -> None:
+    """Give up the placed calls whose worker has ended, and delete old ones."""
+    placed_calls.sweep()
+
+
+@shared_task
+def run_exports() -> None:
+    """Have the files of calls that wait written; it returns at once."""
+    export_runner.wake()
+
+
+@_periodic
+def sweep_exports() -> None:
+    """Delete files of calls that are older than a day."""
+    exports.sweep()
+
+
+@shared_task
 def run_transcriptions() -> None:
     """Have the recordings that wait written down; it returns at once."""
-    transcription_runner.runner.wake()
+    transcription_runner.wake()
 
 
 @_periodic
@@ -110,9 +140,27 @@ def sweep_refusals() -> None:
 
 
 @_periodic
+def roll_up() -> None:
+    """Compute the figures of the minutes of which something was written."""
+    minutes.roll_up()
+
+
+@_periodic
+def sweep_figures() -> None:
+    """Delete the figures of minutes that are older than `SIPURI_FIGURE_STORE_DAYS`."""
+    minutes.sweep(timedelta(days=settings.FIGURE_STORE_DAYS))
+
+
+@_periodic
 def sweep_tokens() -> None:
     """Delete the access tokens that have expired."""
     clients.sweep_tokens()
+
+
+@_periodic
+def sweep_sessions() -> None:
+    """Delete the operators' sessions that have ended by themselves."""
+    operators.sweep_sessions()
 
 
 @_periodic

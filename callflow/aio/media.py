@@ -11,12 +11,11 @@ from callflow.aio.media_clock import MediaClock
 from callflow.audio.agreement import Agreement, Codec
 from callflow.audio.events import AudioEvent
 from callflow.audio.sender import FRAME_SECONDS
-from callflow.audio.session import AudioSession, is_rtp
+from callflow.audio.session import AudioSession, is_rtcp, is_rtp
 from callflow.sip.sdp_answer import RemoteMedia
 from daemonkit.address import Address
 from daemonkit.sockets import AddressUnavailable
 from daemonkit.udp import UdpEndpoint
-from mediarelay.rtp.packet import is_rtcp
 
 PAIR_TRIES = 50
 _UNSPECIFIED = "0.0.0.0"  # noqa: S104  # the address by which SDP says hold; nothing binds it
@@ -138,4 +137,4 @@ class MediaEndpoint:
             return
         media, reports = self._sockets
         for data, address in session.datagrams_to_send():
-            (reports if is_rtcp(data, len(data)) else media).send(data, address)
+            (reports if is_rtcp(data) else media).send(data, address)

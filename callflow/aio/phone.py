@@ -105,10 +105,13 @@ class Phone:
 
         A challenge is answered only for `realm`, which is the URI's host unless given; an empty user name answers none.
         """
-        credentials = Credentials(username, password, realm or _host_of(uri)) if username else None
+        credentials = Credentials.of_password(username, password, realm or _host_of(uri)) if username else None
+        return await self.dial(Destination(uri, self._proxy, from_user, credentials), timeout)
+
+    async def dial(self, destination: Destination, timeout: float) -> PhoneCall:
+        """Place a call as a destination describes it, and return it answered; raises CallFailed."""
         media = MediaEndpoint(self._host, self._clock)
         address = media.open()
-        destination = Destination(uri, self._proxy, from_user, credentials)
         number = self._sip_endpoint.agent.place(destination, address, time.monotonic())
         call = self._calls[number] = PhoneCall(media, address, lambda: self._hang_up(number))
         self._sip_endpoint.pump()
@@ -140,6 +143,10 @@ class PhoneCall:
     def __init__(self, media: MediaEndpoint, local: Address, hang_up: Callable[[], None]) -> None:
         self.answered_at = 0.0
         """When the answer came, by the monotonic clock."""
+        self.ended_at = 0.0
+        """When the call ended, by the same clock; 0 until then."""
+        self.ended_by = ""
+        """Who ended it, `remote` or `local`; empty until then."""
         self.heard = bytearray()
         """All audio received, in order: µ-law at 8 kHz, gaps filled with silence."""
         self.local = local
@@ -150,7 +157,6 @@ class PhoneCall:
         self.status = 0
         self._closed = asyncio.Event()
         self._done: set[int] = set()
-        self._ended_by: str | None = None
         self._hang_up = hang_up
         self._sound_at = 0.0
         """When the last sound came, that is more than silence."""
@@ -163,7 +169,7 @@ class PhoneCall:
     @property
     def ended(self) -> bool:
         """True if the call is over."""
-        return self._ended_by is not None
+        return bool(self.ended_by)
 
     @property
     def heard_seconds(self) -> float:
@@ -199,7 +205,7 @@ class PhoneCall:
     async def wait_ended(self, timeout: float) -> str:
         """Return who ended the call, "remote" or "local"; raises TimeoutError."""
         await asyncio.wait_for(self._wait(lambda: self.ended), timeout)
-        return self._ended_by or ""
+        return self.ended_by
 
     async def wait_heard(self, seconds: float, timeout: float) -> None:
         """Wait until `seconds` have been received since the first sound; raises TimeoutError."""
@@ -259,8 +265,8 @@ class PhoneCall:
         self._media.attach(self.session, self._on_audio)
 
     def _end(self, by: str) -> None:
-        if self._ended_by is None:
-            self._ended_by = by
+        if not self.ended:
+            self.ended_by, self.ended_at = by, time.monotonic()
             self._media.close()
             self._news.set()
 

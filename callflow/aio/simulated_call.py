@@ -7,7 +7,7 @@ import asyncio
 from callflow.aio.call_work import webhook_request
 from callflow.simulation.simulator import Simulation
 from voiceapps.daemon.outbound import WebhookClient
-from voiceapps.rules.call_simulation import SimulatedCall
+from voiceapps.rules.trials.call_simulation import SimulatedCall
 
 
 async def run_simulation(simulation: Simulation, client: WebhookClient, account_id: str, *, deadline_seconds: float) -> SimulatedCall:

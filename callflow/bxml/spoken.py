@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-FIRST_CHARACTERS = 60
+FIRST_CHARACTERS = 45
 LEAST_CHARACTERS = 10
 """Of the first clause, if there is more to say: the next one has to be made while it is heard."""
 MORE_CHARACTERS = 200

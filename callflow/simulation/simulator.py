@@ -22,11 +22,21 @@ from callflow.engine import effects as e
 from callflow.engine.call_engine import CallEngine
 from callflow.engine.listening import knows, unknown_language
 from mediarelay.rtp.g711 import pcm16_to_ulaw
-from voiceapps.rules.call_simulation import MAX_CHARACTERS, MAX_LINES, MAX_TEXT, SECONDS_A_WORD, Line, LineKind, Script, SimulatedCall, Turn
 from voiceapps.rules.endings import EndClass
 from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.rules.masking import masked_url
 from voiceapps.rules.reports import CallEnded, CallFacts, CallNotice, Report, StatusEventQueued, TranscriptionWanted
+from voiceapps.rules.trials.call_simulation import (
+    MAX_CHARACTERS,
+    MAX_LINES,
+    MAX_TEXT,
+    SECONDS_A_WORD,
+    Line,
+    LineKind,
+    Script,
+    SimulatedCall,
+    Turn,
+)
 from voiceapps.rules.webhook_bodies import CallerDetails
 
 MAX_SECONDS = 36_000.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from callflow.sip.call import SipCall
 from callflow.sip.call_context import SDP_TYPE, USER_AGENT, CallContext
@@ -12,7 +14,7 @@ from callflow.sip.states import CallMove, CallState
 from daemonkit.address import Address
 from sipproxy.headers.call_headers import MediaSecurity
 from sipproxy.sip import Challenge, PeerError, Request, Response, UsageError
-from sipproxy.sip.digest import answer_challenge
+from sipproxy.sip.digest import ALGORITHMS, answer_challenge, make_ha1
 from sipproxy.sip.methods import ALLOW
 from sipproxy.transactions.events import Key
 from voiceapps.rules.endings import EndReason
@@ -27,11 +29,17 @@ MAX_CHALLENGES = 2
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A name and password for one realm; a challenge of another realm gets no answer."""
+    """A name and what is known of its password for one realm; a challenge of another realm, or of another algorithm, gets no answer."""
 
     username: str
-    password: str = field(repr=False)
     realm: str
+    ha1: Mapping[str, str] = field(repr=False)
+    """By base algorithm."""
+
+    @classmethod
+    def of_password(cls, username: str, password: str, realm: str) -> Self:
+        """Return the credentials of who knows the password itself."""
+        return cls(username, realm, {algorithm: make_ha1(username, realm, password, algorithm) for algorithm in ALGORITHMS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class Destination:
     from_user: str
     credentials: Credentials | None
     security: MediaSecurity = MediaSecurity.PLAIN
+    call_id: str | None = None
+    """One that the caller has chosen; None if any will do."""
 
 
 class OutgoingCall(SipCall):
@@ -52,7 +62,7 @@ class OutgoingCall(SipCall):
         super().__init__(context, number, CallState.CALLING, destination.security)
         host, port = context.config.local
         self._answered_challenges = 0
-        self._call_id = f"{context.new_token()}@{host}"
+        self._call_id = destination.call_id or f"{context.new_token()}@{host}"
         self._contact = f"sip:{destination.from_user}@{host}:{port}"
         self._cseq = 0
         self._destination = destination
@@ -149,12 +159,13 @@ class OutgoingCall(SipCall):
         for text in response.headers(names[0]):
             try:
                 challenge = Challenge.parse(text)
-                if challenge.realm != credentials.realm or (self._answered_challenges and not challenge.stale):
+                ha1 = credentials.ha1.get(challenge.base_algorithm)
+                if ha1 is None or challenge.realm != credentials.realm or (self._answered_challenges and not challenge.stale):
                     continue
                 answer = answer_challenge(
                     challenge,
                     username=credentials.username,
-                    password=credentials.password,
+                    ha1=ha1,
                     method="INVITE",
                     uri=request.uri_text,
                     cnonce=self._context.new_token(),

@@ -85,7 +85,7 @@ class ReportingRelay:
 
     def _describe(self) -> NodeState:
         external = self._config.external.advertised, self._config.external_ports[0]
-        return NodeState(load=self._server.session_count, public=external, internal=self._server.ng_address)
+        return NodeState(load=self._server.session_count, public=external, internal=self._server.ng_address, ports=self._server.ports)
 
     def _on_ended(self, event: SessionEnded) -> None:
         self._report(event.call_id, event.figures, final=True)

@@ -77,6 +77,11 @@ class RelayServer:
         """The number of sessions."""
         return len(self._relay.table)
 
+    @property
+    def ports(self) -> tuple[int, int]:
+        """How many pairs of media ports are in use, and of how many, on the side that is fuller."""
+        return self._relay.table.allocator.use()
+
     def calls(self) -> list[str]:
         """Return the ids of all live sessions."""
         return [session.call_id for session in self._relay.table]

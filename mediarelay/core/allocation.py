@@ -37,6 +37,10 @@ class Allocator:
         self._events = events
         self._waiting: dict[tuple[Side, int], Allocation] = {}
 
+    def use(self) -> tuple[int, int]:
+        """Return how many pairs are in use, and of how many, on the side that is fuller."""
+        return max(((pool.in_use, pool.size) for pool in self.pools.values()), key=lambda pair: pair[0] / max(pair[1], 1))
+
     def begin(self, allocation: Allocation, now: float) -> None:
         """Ask for the first pair, or finish at once if none is wanted."""
         if not allocation.wanted:

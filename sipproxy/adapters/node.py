@@ -17,8 +17,9 @@ from sipproxy.adapters.directory import Directory
 from sipproxy.adapters.ended_calls import EndedCalls
 from sipproxy.adapters.nodes import LiveNodes
 from sipproxy.admission.bans import BanChange
+from sipproxy.admission.source_limits import TrustedSources
 from sipproxy.aio.kernel_set import KernelSet
-from sipproxy.aio.server import ProxyServer
+from sipproxy.aio.server import ProxyServer, Surroundings
 from sipproxy.config import SipProxyConfig
 from sipproxy.core.events import NodeChosen
 from voiceapps.daemon.node_reporter import NodeReporter, NodeState
@@ -52,17 +53,18 @@ class ProxyNode:
         )
         database = self._reporter.database
         self._refusals = RefusalLog(self._reporter.put, registry=registry)
-        self._server = ProxyServer(
-            config,
+        trusted = TrustedSources(config.trusted)
+        around = Surroundings(
             ask_directory=Directory(database, node=config.name, registry=registry).ask,
             country_of=country_of,
+            is_trusted=trusted,
             on_record=self._reporter.put,
             on_refusal=self._refusals.add,
             on_node=self._on_node,
             on_bans=self._on_bans,
-            registry=registry,
         )
-        self._bans = FleetBans(database, self._server.replace_bans)
+        self._server = ProxyServer(config, around, registry=registry)
+        self._bans = FleetBans(database, self._server.replace_bans, trusted.replace)
         # One worker writes to the kernel for all: it gets the bans of the others from the database.
         self._kernel = KernelSet(config.external, registry=registry) if config.guard_kernel and config.worker == 0 else None
         self._nodes = None if config.callflow_targets else LiveNodes(database, "callflow", self._server.replace_nodes, keeps_silent=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network
@@ -57,22 +57,42 @@ class TokenBuckets:
         self._levels.pop(key, None)
 
 
-def trusted_sources(networks: tuple[str, ...]) -> Callable[[str], bool]:
-    """Return a function that says whether a source is trusted. It is called several times per datagram, so it caches."""
-    trusted = tuple(IPv4Network(text) for text in networks)
+class TrustedSources:
+    """The ranges that are neither limited nor banned: those of the configuration, and those that operators name while the proxy runs."""
+
+    def __init__(self, configured: Iterable[str]) -> None:
+        self._configured = tuple(configured)
+        self._named: tuple[str, ...] = ()
+        self._is_trusted = _test_of(self._configured)
+
+    def __call__(self, source_ip: str) -> bool:
+        """Return whether a source is trusted."""
+        return self._is_trusted(source_ip)
+
+    def replace(self, named: Iterable[str]) -> None:
+        """Take the ranges that operators name now."""
+        ranges = tuple(named)
+        if ranges != self._named:
+            self._named = ranges
+            self._is_trusted = _test_of((*self._configured, *ranges))
+
+
+def _test_of(ranges: tuple[str, ...]) -> Callable[[str], bool]:
+    """Return a function that says whether an address lies in one of the ranges. It is called several times per datagram, so it caches."""
+    networks = tuple(IPv4Network(text) for text in ranges)
 
     @lru_cache(maxsize=MAX_REMEMBERED)
     def is_trusted(source_ip: str) -> bool:
-        return any(IPv4Address(source_ip) in network for network in trusted)
+        return any(IPv4Address(source_ip) in network for network in networks)
 
-    return is_trusted if trusted else lambda _source_ip: False
+    return is_trusted if networks else lambda _source_ip: False
 
 
 class SourceLimits:
     """The rate limits of sources: on unauthenticated requests and on failed digests. Trusted sources have none."""
 
-    def __init__(self, trusted: tuple[str, ...]) -> None:
-        self.is_trusted = trusted_sources(trusted)
+    def __init__(self, is_trusted: Callable[[str], bool]) -> None:
+        self.is_trusted = is_trusted
         self._requests = TokenBuckets()
         self._failures = TokenBuckets()
         self._told: OrderedDict[str, None] = OrderedDict()

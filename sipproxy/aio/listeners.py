@@ -13,7 +13,6 @@ from daemonkit.rounds import Rounds
 from daemonkit.sockets import open_tcp, open_udp
 from daemonkit.udp import UdpEndpoint
 from sipproxy.admission.nonces import Claim
-from sipproxy.admission.source_limits import trusted_sources
 from sipproxy.aio.certificates import Certificates
 from sipproxy.aio.handover import Handover, OnGranted
 from sipproxy.aio.streams import StreamCounters, StreamEndpoint, mark
@@ -34,13 +33,14 @@ class Listeners:
         *,
         on_message: OnMessage,
         on_lost: Callable[[Listener, Address], None],
+        is_trusted: Callable[[str], bool],
         is_banned: Callable[[str], bool],
         on_claim: Callable[[Claim], bool],
     ) -> None:
         """Read the certificate; raises CannotStart if it is unusable."""
         self._certificates = None if config.tls is None else Certificates(config.tls)
         self._renewals = Rounds("certificate", self._renew, lambda: CERTIFICATE_SECONDS)
-        self._is_trusted = trusted_sources(config.trusted)
+        self._is_trusted = is_trusted
         self._on_message = on_message
         self._on_lost = on_lost
         self._is_banned = is_banned

@@ -8,6 +8,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -55,34 +56,40 @@ AskDirectory = Callable[[Sequence[str], Callable[[Snapshots | None], None]], Non
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the proxy asks of others, and whom it tells what it has done."""
+
+    ask_directory: AskDirectory
+    """Has a function called with the applications of users, or with None."""
+    country_of: Callable[[str], str | None]
+    is_trusted: Callable[[str], bool]
+    """Whether a source address is neither limited nor banned."""
+    on_record: Callable[[Report], None]
+    on_refusal: Callable[[InviteRefused], None]
+    on_node: Callable[[NodeChosen], None]
+    on_bans: Callable[[BanChange], None]
+
+
 class ProxyServer:
     """The core with its sockets: it is fed, its messages and events are taken, its timer is armed."""
 
-    def __init__(  # noqa: PLR0913  # the services that the core asks for, each by its name
-        self,
-        config: SipProxyConfig,
-        *,
-        ask_directory: AskDirectory,
-        country_of: Callable[[str], str | None],
-        on_record: Callable[[Report], None],
-        on_refusal: Callable[[InviteRefused], None],
-        on_node: Callable[[NodeChosen], None],
-        on_bans: Callable[[BanChange], None],
-        registry: CollectorRegistry,
-    ) -> None:
-        self._ask_directory = ask_directory
+    def __init__(self, config: SipProxyConfig, around: Surroundings, *, registry: CollectorRegistry) -> None:
+        self._around = around
         self._epoch = time.time() - time.monotonic()
-        self._on_record = on_record
-        self._on_refusal = on_refusal
-        self._on_node = on_node
-        self._on_bans = on_bans
         self._relays = RelayClient(config.media_relays, bind_host=config.internal.bind[0], registry=registry)
         self._exporter = HepExporter(config.hep, registry) if config.hep else None
         self._listeners = Listeners(
-            config, on_message=self._on_message, on_lost=self._on_lost, is_banned=self._is_banned, on_claim=self._on_claim
+            config,
+            on_message=self._on_message,
+            on_lost=self._on_lost,
+            is_trusted=around.is_trusted,
+            is_banned=self._is_banned,
+            on_claim=self._on_claim,
         )
-        self._presence = clock = PresenceClock()
-        self._core = ProxyCore(config, _hooks(self._relays, self._listeners, clock, country_of, wall=lambda at: at + self._epoch))
+        self._presence = PresenceClock()
+        hooks = _hooks(around, self._relays, self._listeners, self._presence, wall=lambda at: at + self._epoch)
+        self._core = ProxyCore(config, hooks)
         self._claims = ClaimDesk(
             config.claims_url,
             ask_worker=self._listeners.ask_worker,
@@ -257,14 +264,14 @@ class ProxyServer:
             self._debug("call_admitted", call_id=call.call_id, application_id=call.application_id, source=call.source_ip)
         elif isinstance(record, CallEnded):
             self._debug("call_ended", call_id=record.call.call_id, reason=record.reason.value, status=record.sip_status)
-        self._on_record(record)
+        self._around.on_record(record)
 
     def _on_message_seen(self, event: MessageSeen) -> None:
         if self._exporter:
             self._exporter.send(event)
 
     def _on_directory_wanted(self, event: DirectoryWanted) -> None:
-        self._ask_directory(event.users, partial(self._on_directory, event.key))
+        self._around.ask_directory(event.users, partial(self._on_directory, event.key))
 
     def _on_relay_wanted(self, event: RelayWanted) -> None:
         self._debug("relay_asked", call_id=event.command["call-id"], relay=event.relay, command=event.command["command"])
@@ -277,11 +284,11 @@ class ProxyServer:
     def _on_refused(self, event: InviteRefused) -> None:
         self._debug("invite_refused", reason=event.reason.value, status=event.status, source=event.source_ip, sip_call_id=event.sip_call_id)
         self._metrics.refused(event)
-        self._on_refusal(event)
+        self._around.on_refusal(event)
 
     def _on_node_chosen(self, event: NodeChosen) -> None:
         self._debug("node_chosen", call_id=event.call_id, node=event.node)
-        self._on_node(event)
+        self._around.on_node(event)
 
     def _on_offer_stands(self, event: OfferStands) -> None:
         self._debug("offer_not_taken_back", call_id=event.call_id)
@@ -290,7 +297,7 @@ class ProxyServer:
     def _on_bans_changed(self, event: BansChanged) -> None:
         for ban in event.change.banned:
             self._debug("source_banned", source=ban.source_ip, reason=ban.reason.value)
-        self._on_bans(event.change)
+        self._around.on_bans(event.change)
 
     # Answers of others, and what they ask.
 
@@ -308,17 +315,14 @@ class ProxyServer:
 
 
 def _hooks(
-    relays: RelayClient,
-    listeners: Listeners,
-    presence: Presence,
-    country_of: Callable[[str], str | None],
-    wall: Callable[[float], float],
+    around: Surroundings, relays: RelayClient, listeners: Listeners, presence: Presence, wall: Callable[[float], float]
 ) -> CoreHooks:
     return CoreHooks(
         new_token=lambda: os.urandom(10).hex(),
         new_call_id=lambda: f"c-{secrets.token_hex(4)}-{uuid.uuid4()}",
         wall=wall,
-        country_of=country_of,
+        country_of=around.country_of,
+        is_trusted=around.is_trusted,
         choose_relay=relays.choose,
         is_late=presence.is_late,
         is_connected=listeners.is_connected,

@@ -8,7 +8,7 @@ from daemonkit.address import Address
 from sipproxy.core.call_end import NO_RELAY, CallEnd
 from sipproxy.core.events import NodeChosen, ReportMade
 from sipproxy.core.forward import RequestSender
-from sipproxy.core.guard import PendingInvite
+from sipproxy.core.guard import Admission, PendingInvite
 from sipproxy.core.limits import FAILOVER_SECONDS
 from sipproxy.core.message_trace import MessageTrace
 from sipproxy.core.relay_broker import MediaTerms, Refusal, RelayBroker, SdpTransit, has_description
@@ -43,11 +43,11 @@ class CallStart:
         self._sender = sender
         self._ends = ends
 
-    def start_call(self, invite: PendingInvite, application: AdmissionSnapshot, country: str | None, now: float) -> None:
+    def start_call(self, invite: PendingInvite, application: AdmissionSnapshot, admission: Admission, now: float) -> None:
         """Take an admitted INVITE: choose a relay, send the offer there, then the INVITE to a node."""
         shared, request = self._shared, invite.request
-        facts = self._facts(invite, application, country, now)
-        shared.events.tell(ReportMade(CallAdmitted(facts, shared.config.name)))
+        facts = self._facts(invite, application, admission.country, now)
+        shared.events.tell(ReportMade(CallAdmitted(facts, shared.config.name, admission.trace)))
         shared.calls.add(facts, capped=not application.password_auth, now=now, shows_digits=not application.mask_digits)
         self._trace.trace(facts.call_id, invite.listener, request, now, came_from=invite.source)
         relay = shared.hooks.choose_relay(())

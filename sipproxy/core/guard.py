@@ -51,8 +51,17 @@ class PendingInvite:
     to_user: str
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What an INVITE was admitted by."""
+
+    country: str | None
+    """Of its source."""
+    trace: tuple[RuleResult, ...]
+
+
 Snapshots = Mapping[str, AdmissionSnapshot]
-OnAdmitted = Callable[[PendingInvite, AdmissionSnapshot, str | None, float], None]
+OnAdmitted = Callable[[PendingInvite, AdmissionSnapshot, Admission, float], None]
 
 
 class Guard:
@@ -182,7 +191,7 @@ class Guard:
         if decision.outcome is Outcome.ADMIT:
             self._quotas.count(application, now)
             self._gate.welcome(facts.source_ip, now, by_password=application.password_auth)
-            self._on_admitted(invite, application, facts.country, now)
+            self._on_admitted(invite, application, Admission(facts.country, decision.trace), now)
             return
         self._finish(invite, decision.status, is_passing=True)
         reason = decision.reason or Reason.CAPACITY

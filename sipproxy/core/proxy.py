@@ -102,7 +102,7 @@ class ProxyCore:
         tell = shared.events.tell
         trace = self._trace = MessageTrace(config, wall=hooks.wall, tell=tell, shows_digits=shared.calls.shows_digits)
         broker = self._broker = RelayBroker(tell)
-        gate = self._gate = SourceGate(config, wall=hooks.wall, drops=shared.drops, tell=tell)
+        gate = self._gate = SourceGate(config, wall=hooks.wall, is_trusted=hooks.is_trusted, drops=shared.drops, tell=tell)
         responder = self._responder = Responder(shared.layers, trace, new_token=hooks.new_token, tell=tell)
         sender = RequestSender(shared, trace)
         ends = self._ends = CallEnd(shared, responder=responder, trace=trace, broker=broker)

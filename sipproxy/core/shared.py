@@ -30,6 +30,8 @@ class CoreHooks:
     """Monotonic seconds to seconds since the epoch."""
     country_of: Callable[[str], str | None]
     """The country of an address."""
+    is_trusted: Callable[[str], bool]
+    """Whether a source is neither limited nor banned."""
     choose_relay: Callable[[Collection[Address]], Address | None]
     """The ng address of the relay for a new call, but for those that it has tried; None where no other takes it."""
     is_late: Callable[[float], bool]

@@ -27,13 +27,21 @@ _OUT_OF_DIALOG = tuple(
 class SourceGate:
     """The limits and bans of source addresses."""
 
-    def __init__(self, config: SipProxyConfig, *, wall: Callable[[float], float], drops: Drops, tell: Callable[[ProxyEvent], None]) -> None:
+    def __init__(
+        self,
+        config: SipProxyConfig,
+        *,
+        wall: Callable[[float], float],
+        is_trusted: Callable[[str], bool],
+        drops: Drops,
+        tell: Callable[[ProxyEvent], None],
+    ) -> None:
         self._config = config
         self._wall = wall
         self._drops = drops
         self._tell = tell
-        self._limits = SourceLimits(config.trusted)
-        self._bans = BanBook(is_trusted=self._limits.is_trusted)
+        self._limits = SourceLimits(is_trusted)
+        self._bans = BanBook(is_trusted=is_trusted)
         self.revision = 0
         """Grows whenever a source may have become banned or silenced: a message that `drops_unread` let pass before may not pass now."""
 

@@ -58,6 +58,11 @@ class Challenge:
             opaque=fields.get("opaque", ""),
         )
 
+    @property
+    def base_algorithm(self) -> str:
+        """The hash behind the algorithm: MD5 or SHA-256."""
+        return _BASES[self.algorithm]
+
     def __str__(self) -> str:
         parts = [f"realm={quote(self.realm)}", f"nonce={quote(self.nonce)}"]
         if self.opaque:
@@ -172,10 +177,11 @@ def expected_response(credentials: Credentials, *, ha1: str, method: str) -> str
     return _digest(credentials.algorithm, f"{ha1}:{middle}:{ha2}")
 
 
-def answer_challenge(
-    challenge: Challenge, *, username: str, password: str, method: str, uri: str, cnonce: str, count: int = 1
-) -> Credentials:
-    """Return the credentials that answer a challenge; UsageError where it offers only qop values other than auth."""
+def answer_challenge(challenge: Challenge, *, username: str, ha1: str, method: str, uri: str, cnonce: str, count: int = 1) -> Credentials:
+    """Return the credentials that answer a challenge, given the HA1 of its realm and base algorithm.
+
+    UsageError where it offers only qop values other than auth.
+    """
     if challenge.qop and "auth" not in challenge.qop:
         raise UsageError("The challenge offers no qop that we speak.")
     blank = Credentials(
@@ -190,7 +196,6 @@ def answer_challenge(
         cnonce=cnonce if challenge.qop or challenge.algorithm not in ALGORITHMS else "",
         opaque=challenge.opaque,
     )
-    ha1 = make_ha1(username, challenge.realm, password, challenge.algorithm)
     response = expected_response(blank, ha1=ha1, method=method)
     return replace(blank, response=response)
 

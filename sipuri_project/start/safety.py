@@ -17,12 +17,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 from mediarelay.config import ranges_overlap
 from voiceapps.api.access import token_keys
+from voiceapps.rules.bans import WIDEST_TRUST
 
 MIN_KEY_CHARACTERS = 32
 ROUTE_KEYS = "SIPURI_ROUTE_KEY"
 MIN_DIFFERENT_CHARACTERS = 10
-WIDEST_TRUST = 8
-"""The shortest prefix of a range that may be trusted: 10.0.0.0/8 is the largest network that somebody can own."""
 PLACEHOLDERS = ("changeme", "change-me", "change_me", "default", "example", "insecure", "password", "replace", "secret")
 
 Values = Mapping[str, Any]

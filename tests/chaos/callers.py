@@ -32,6 +32,8 @@ class Attempt:
     """Final responses that were no answer."""
     answered_at: float | None = None
     ended_at: float | None = None
+    packets_sent: int = 0
+    """Of audio: fewer than 50 a second where this process was late, as a telephone makes up for no silence."""
     is_cut: bool = False
     """Whether somebody else ended it."""
     proxy: Address | None = None
@@ -112,6 +114,7 @@ class Callers:
             pass
         attempt.ended_at = time.time()
         await call.hang_up()
+        attempt.packets_sent = call.session.packets_sent if call.session else 0
 
     async def _answered(self, attempt: Attempt) -> PhoneCall | None:
         """Ask one proxy after the other."""

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.support.api import ApiCustomer
 from tests.support.calls import STARTED, end, place
-from voiceapps.models import Call
+from voiceapps.models import Call, CallVerdict
 from voiceapps.rules.endings import EndReason
 
 
@@ -64,6 +64,25 @@ def test_a_call_that_failed_says_when_and_why(customer: ApiCustomer) -> None:
     assert (state["answerTime"], state["endTime"]) == ("2023-11-14T22:13:22.250Z", "2023-11-14T22:13:30.250Z")
     assert state["lastUpdate"] == state["endTime"]
     assert state["applicationId"] is None
+
+
+def test_the_verdict_is_shown_where_it_is_asked_for(customer: ApiCustomer) -> None:
+    up, failed, old = (place(customer.account_id, number) for number in (1, 2, 3))
+    end(failed, EndReason.MEDIA_TIMEOUT)
+    end(old)
+    CallVerdict.objects.filter(pk=old.call_id).delete()
+    assert customer.token
+    with CaptureQueriesContext(connection) as plain:
+        listed(customer)
+    with CaptureQueriesContext(connection) as included:
+        calls = customer.request("GET", f"{base(customer)}?include=verdict").json()
+    assert [call["verdict"] for call in calls] == ["going_on", "media_lost", None]
+    assert len(included) == len(plain)
+    shown = {call.call_id: customer.request("GET", f"{base(customer)}/{call.call_id}?include=verdict").json() for call in (up, failed)}
+    assert (shown[up.call_id]["verdict"], shown[failed.call_id]["verdict"]) == ("going_on", "media_lost")
+    assert "verdict" not in customer.request("GET", f"{base(customer)}/{failed.call_id}").json()
+    error = flat(customer.request("GET", f"{base(customer)}/{failed.call_id}?include=secrets"), 400)
+    assert error["description"].startswith("Invalid include: ")
 
 
 @pytest.mark.parametrize("reason", list(EndReason))

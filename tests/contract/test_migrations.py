@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,12 +12,28 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import StateApps
+from django.utils import timezone
 
-from voiceapps.models import Call, IdempotentAnswer, KeyCheck, OpenCall, RefusedAttempt, VoiceApplication, WebhookAttempt, WebhookDelivery
+from voiceapps.models import (
+    Call,
+    CallMinute,
+    CallVerdict,
+    IdempotentAnswer,
+    KeyCheck,
+    OpenCall,
+    Recording,
+    RefusedAttempt,
+    TouchedMinute,
+    VoiceApplication,
+    WebhookAttempt,
+    WebhookDelivery,
+)
+from voiceapps.models.figures import NO_APPLICATION
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.reports import RefusalSeen
 from voiceapps.services import audit, key_check
 from voiceapps.services.audit import Actor
+from voiceapps.services.figures import minutes
 from voiceapps.services.reports import write_reports
 
 FIRST = Path(__file__).parents[2] / "voiceapps" / "migrations" / "0001_initial.py"
@@ -93,6 +109,7 @@ def old_refusals(apps: StateApps) -> None:
     model.objects.bulk_create(model(application=owners[n % 2], trace=TRACE, **fields) for n in range(1_200))
 
 
+@pytest.mark.long
 def test_refused_attempts_live_on_and_new_ones_join_them(first_release: StateApps) -> None:
     old_rows(first_release)
     old_refusals(first_release)
@@ -100,6 +117,8 @@ def test_refused_attempts_live_on_and_new_ones_join_them(first_release: StateApp
     application = VoiceApplication.objects.get()
     assert RefusedAttempt.objects.filter(application=application, key=None, count=3).count() == 600
     assert all(row.trace == TRACE for row in RefusedAttempt.objects.all())
+    owned = RefusedAttempt.objects.filter(account_id="9900000").values_list("application", flat=True)
+    assert list(owned) == [application.pk] * 600
     seen = RefusalSeen(
         str(application.pk), "198.51.100.1", Reason.IP_NOT_ALLOWED, 401, 3, NOW.timestamp(), NOW.timestamp(), None, "", "", "", ()
     )
@@ -117,12 +136,14 @@ def old_audit(apps: StateApps) -> None:
             entry = apps.get_model("voiceapps", "AuditEntry")(
                 chain=chain, number=number, at=NOW, actor="test", action="x", subject="y", changes={}, previous_digest=end.digest
             )
+            entry.before = {}
             entry.digest = audit.digest_of(entry)
             entry.save()
             end.number, end.digest = number, entry.digest
         end.save()
 
 
+@pytest.mark.long
 def test_audit_chains_of_the_first_release_are_signed(first_release: StateApps) -> None:
     old_audit(first_release)
     migrate(None)
@@ -134,6 +155,36 @@ def test_audit_chains_of_the_first_release_are_signed(first_release: StateApps) 
     migrate(None)
     assert list(audit.faults()) == []
     assert audit.names() == ["", "9900000", "9900001"]
+
+
+def old_calls(apps: StateApps) -> None:
+    """Write calls as the first release did, more than one batch of the migration: even ones were not heard, every third goes on."""
+    model, legs = apps.get_model("voiceapps", "Call"), apps.get_model("voiceapps", "MediaLeg")
+    numbers = range(10_000, 11_100)
+    fields = {"account_id": "9900000", "source_ip": "203.0.113.9", "source_port": 5060, "started_at": NOW}
+    end = {"end_reason": "caller_hangup", "answered_at": NOW, "ended_at": NOW + timedelta(seconds=9)}
+    model.objects.bulk_create(
+        model(call_id=f"c-{n}", from_uri=f"sip:+1 {n}@x", **fields, **(end if n % 3 else {"end_reason": ""})) for n in numbers
+    )
+    figures = {"node": "n", "at": NOW, "bytes_in": 0, "packets_out": 1, "lost": 0, "jitter_ms": 0, "ssrc_changes": 0, "final": True}
+    sides = (("external", 0), ("internal", 9))
+    legs.objects.bulk_create(
+        legs(call_id=f"c-{n}", leg=leg, packets_in=packets, **figures) for n in numbers for leg, packets in sides if n % 2 == 0
+    )
+
+
+@pytest.mark.long
+def test_calls_of_the_first_release_get_their_numbers_and_verdicts(first_release: StateApps) -> None:
+    old_rows(first_release)
+    old_calls(first_release)
+    migrate(None)
+    found = dict(CallVerdict.objects.values_list("call_id", "code"))
+    wanted = {f"c-{n}": "unmeasured" if n % 2 else "caller_unheard" for n in range(10_000, 11_100) if n % 3}
+    assert found == wanted
+    assert Call.objects.exclude(from_number="").count() == 1_100
+    assert Call.objects.get(pk="c-10500").from_number == "110500"
+    row = CallVerdict.objects.get(pk="c-11098")
+    assert (row.account_id, row.application_id, row.started_at) == ("9900000", None, NOW)
 
 
 def stored_text(*tables: str) -> str:
@@ -168,3 +219,33 @@ def test_rows_of_the_first_release_live_on(first_release: StateApps) -> None:
     assert [(held.call_id, held.account_id, held.application_id) for held in OpenCall.objects.all()] == [("c-1", "9900000", application.pk)]
     attempt = WebhookAttempt.objects.all()[0]
     assert (attempt.url, attempt.response_body) == (first.url, DOCUMENT.replace("secret-3", "***"))
+
+
+@pytest.mark.long
+def test_the_last_day_of_an_installation_is_counted(transactional_db: None) -> None:
+    before = migrate("0023_capabilities")
+    account = before.get_model("voiceapps", "Account").objects.create(account_id="9900000")
+    for number, hours in enumerate((1, 30)):
+        started_at = timezone.now() - timedelta(hours=hours)
+        before.get_model("voiceapps", "Call").objects.create(
+            call_id=f"c-{number}", account=account, source_ip="203.0.113.9", source_port=5060, started_at=started_at
+        )
+    migrate(None)
+    while minutes.roll_up():
+        pass
+    assert CallMinute.objects.get(account_id="9900000", application_id=NO_APPLICATION).calls == 1
+    assert not TouchedMinute.objects.exists()
+
+
+def test_recordings_get_the_account_of_their_call(transactional_db: None) -> None:
+    before = migrate("0034_placed_calls")
+    for number, account_id in enumerate(("9900000", "9900001")):
+        account = before.get_model("voiceapps", "Account").objects.create(account_id=account_id)
+        call = before.get_model("voiceapps", "Call").objects.create(
+            call_id=f"c-{number}", account=account, source_ip="203.0.113.9", source_port=5060, started_at=NOW
+        )
+        before.get_model("voiceapps", "Recording").objects.create(
+            recording_id=f"r-{number}", call=call, file_format="wav", channels=1, started_at=NOW
+        )
+    migrate(None)
+    assert list(Recording.objects.order_by("pk").values_list("account_id", flat=True)) == ["9900000", "9900001"]

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.support.api import ApiCustomer
 from tests.support.calls import AUDIO, STARTED, place, record
+from tests.support.plans import query_plans
 from voiceapps.api.callcontrol import recordings
 from voiceapps.models import Recording
 
@@ -108,6 +109,16 @@ def test_a_longer_list_costs_no_more_queries(customer: ApiCustomer) -> None:
             assert len(listed(customer)) == number
         counts.append(len(seen))
     assert counts[2] == counts[1]
+
+
+@pytest.mark.parametrize("query", ["", "?minStartTime=2026-01-01T00:00:00Z", "?maxStartTime=2030-01-01T00:00:00Z"])
+def test_the_accounts_list_is_read_along_an_index(customer: ApiCustomer, query: str) -> None:
+    record(place(customer.account_id), 1)
+    with query_plans() as plans:
+        listed(customer, f"/recordings{query}")
+    (plan,) = [plan for plan in plans if "recording" in plan]
+    assert "recording_of_account" in plan
+    assert "TEMP B-TREE" not in plan
 
 
 def test_an_unknown_parameter_is_a_flat_error(customer: ApiCustomer) -> None:

@@ -16,6 +16,7 @@ DECISIONS = ROOT / "docs" / "decisions"
 _DECISION = re.compile(r"\bD([1-9]\d?)\b")
 _DOCUMENT = re.compile(r"(?<![\w/.:-])((?:[\w-]+/)*[\w-]+\.md)\b")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+_PICTURE = re.compile(r'\bsrc(?:set)?="([^"]+)"')
 _ROOMS = (
     "bench",
     "callflow",
@@ -33,6 +34,7 @@ _ROOMS = (
 _MODULE = re.compile(rf"(?<![\w/.-])((?:{'|'.join(_ROOMS)})/(?:[\w-]+/)*(?:[\w-]+\.\w+)?)(?![\w*<{{])")
 _SETTING = re.compile(r"\bSIPURI_[A-Z0-9]+(?:_[A-Z0-9]+)*\b")
 _TARGET = re.compile(r"`make ([a-z][a-z-]*)")
+MAX_PICTURE = 250 * 1024
 _ELSEWHERE = ("http:", "https:", "mailto:")
 _TEXTS = {".py", ".md", ".toml", ".html", ""}
 
@@ -71,8 +73,16 @@ def test_each_document_that_is_named_is_there() -> None:
 
 def test_each_link_of_a_document_leads_somewhere() -> None:
     documents = ((name, text) for name, text in texts() if name.endswith(".md"))
-    links = ((name, found) for name, text in documents for found in _LINK.findall(text) if not found.startswith(_ELSEWHERE))
-    assert [(name, found) for name, found in links if not (ROOT / Path(name).parent / found).exists()] == []
+    links = ((name, found) for name, text in documents for found in _LINK.findall(text) + _PICTURE.findall(text))
+    lost = [(name, found) for name, found in links if not found.startswith(_ELSEWHERE) and not (ROOT / Path(name).parent / found).exists()]
+    assert lost == []
+
+
+def test_each_picture_is_shown_and_small() -> None:
+    pictures = {path.name: path.stat().st_size for path in (ROOT / "docs" / "images").iterdir()}
+    shown = {Path(found).name for name, text in texts() if name.endswith(".md") for found in _PICTURE.findall(text)}
+    assert set(pictures) == shown
+    assert {name: size for name, size in pictures.items() if size > MAX_PICTURE} == {}
 
 
 def test_each_module_that_is_named_by_its_path_is_there() -> None:

@@ -13,10 +13,10 @@ from pytest_django.fixtures import Settings
 
 from tests.support.api import ApiCustomer
 from tests.support.calls import AUDIO, end, place, record
-from voiceapps import transcription_runner
-from voiceapps.loop_thread import LoopThread
 from voiceapps.models import Recording, Transcription, WebhookDelivery
 from voiceapps.rules.transcripts import Clip, Transcript
+from voiceapps.runners.loop_thread import LoopThread
+from voiceapps.runners.transcriptions import _open as runner_opened
 from voiceapps.services.transcriptions import claims
 
 CALLBACK = {"callbackUrl": "https://user:p-secret@backend.example.com/written", "username": "me", "password": "pass-word", "tag": "t1"}
@@ -196,7 +196,7 @@ def test_the_workers_runner_makes_it(customer: ApiCustomer, recording: str, sett
     # Two connections to a database in memory disturb each other: nothing is read before the runner has ended.
     monkeypatch.setattr(claims, "store", store_and_tell)
     customer.request("POST", f"{recording}/transcription", CALLBACK)
-    worker = LoopThread("transcriptions", transcription_runner._open)
+    worker = LoopThread("transcriptions", runner_opened)
     worker.wake()
     assert stored.wait(20)
     worker.drain()

@@ -9,7 +9,7 @@ import pytest
 from tests.support.api import CALLBACK, ApiCustomer
 from voiceapps.api.resources.voice_applications import EXAMPLE, VoiceApplicationData, VoiceApplicationInput
 from voiceapps.api.wire.forms import ShownOnce
-from voiceapps.console.applications import SETTINGS_FIELDS
+from voiceapps.console.pages.apps.form import SETTINGS_FIELDS
 from voiceapps.models import AuditEntry, SipCredential, VoiceApplication
 
 SIP = {"inboundSipCallsEnabled": True, "passwordAuthEnabled": True}

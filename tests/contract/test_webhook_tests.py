@@ -98,10 +98,11 @@ def test_a_long_answer_is_cut(customer: ApiCustomer, backend: TestBackend) -> No
     assert len(attempt["body"]) == MAX_SHOWN_BODY
 
 
-def test_nothing_is_stored(customer: ApiCustomer, backend: TestBackend) -> None:
+def test_nothing_is_stored_but_that_it_was_ordered(customer: ApiCustomer, backend: TestBackend) -> None:
     attempts(customer, backend)
     assert not WebhookDelivery.objects.exists()
-    assert not AuditEntry.objects.filter(action__startswith="webhook").exists()
+    entry = AuditEntry.objects.latest("number")
+    assert (entry.chain, entry.action, entry.changes) == (customer.account_id, "application.test_callback", {})
 
 
 def test_a_body_with_fields_is_refused(customer: ApiCustomer) -> None:
@@ -132,7 +133,7 @@ def test_ten_a_minute_are_the_limit_of_one_application(
 
 
 def test_too_many_concurrent_tests_are_refused(customer: ApiCustomer, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_application: object) -> None:
+    def full(_application: object, *, actor: object) -> None:
         raise webhook_tests.TooManyRunningError
 
     monkeypatch.setattr(webhook_tests, "run", full)

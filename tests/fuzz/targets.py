@@ -29,13 +29,14 @@ from sipproxy.sip import (
     parse_message,
 )
 from sipproxy.sip.body import find_description
-from sipproxy.sip.digest import answer_challenge, expected_response
+from sipproxy.sip.digest import expected_response
 from sipproxy.sip.framing import PING, StreamFraming
 from sipproxy.sip.grammar import Params, format_params, parse_params, split_values
 from sipproxy.sip.limits import MAX_HEADERS, MAX_VIAS
 from tests.fuzz.calls import fuzz_core, seeds_of_a_call
 from tests.fuzz.lines import foreign_lines, lines_of
 from tests.fuzz.media import fuzz_ng, fuzz_rtcp, fuzz_rtp, fuzz_sdp, ng_seeds, rtcp_seeds, rtp_seeds, sdp_seeds
+from tests.support.digest import answer_challenge
 
 DATA = Path(__file__).parents[1] / "data"
 _T = TypeVar("_T")

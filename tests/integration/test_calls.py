@@ -130,7 +130,7 @@ async def test_the_record_of_a_call_tells_everything(fleet: Fleet, backend: Test
 def _report(fleet: Fleet, call_id: str) -> dict[str, Any] | None:
     code = f"""
 from dataclasses import asdict
-from voiceapps.call_report import call_report
+from voiceapps.reads.call_report import call_report
 report = call_report({call_id!r})
 result = report and asdict(report)"""
     report: dict[str, Any] | None = fleet.python(code)

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from sipproxy.sip import Challenge
-from sipproxy.sip.digest import answer_challenge
 from sipproxy.sip.parser import parse_message
+from tests.support.digest import answer_challenge
 from tests.support.fleet import ACCOUNT, Application, Fleet, until
 
 ROTATIONS = 200
@@ -89,6 +89,7 @@ def test_one_password_is_left_and_it_is_the_last_ones(proxies: tuple[Fleet, Flee
         answers = dict(pool.map(lambda _: rotate(fleet, application.application_id), range(ROTATIONS)))
     assert len(answers) == len(set(answers.values())) == ROTATIONS
     code = f"""
+import json
 from voiceapps.models import AuditEntry, SipCredential
 from voiceapps.services import audit
 entries = AuditEntry.objects.filter(subject={application.application_id!r}, action="application.update").order_by("number")

@@ -18,7 +18,8 @@ from callflow.aio.phone import CallFailed, Phone
 from tests.support.backend import TestBackend
 from tests.support.fleet import ACCOUNT, CLIENT, SECRET, Fleet
 
-PAGES = ("call", "refusedattempt", "webhookdelivery", "recording", "voiceapplication", "account", "apiclient", "node", "auditentry")
+PAGES = ("call", "recording", "account", "apiclient")
+OWN_PAGES = ("webhooks/", "refused/?since=7d", "audit/", "nodes/", "security/", "health/", "apps/")
 CALLBACK_PASSWORD = "callback-password-4711"
 URL_PASSWORD = "url-password-4711"
 NEXT = f'<Redirect redirectUrl="http://voice:{URL_PASSWORD}&#64;127.0.0.1:9/"/>'
@@ -140,12 +141,17 @@ def console_pages(fleet: Fleet) -> dict[str, str]:
     assert token
     form = {"username": "admin", "password": "operator", "csrfmiddlewaretoken": token[1], "next": "/console/"}
     get("/console/login/", urllib.parse.urlencode(form).encode())
-    pages = {}
+    pages = {path: get(f"/console/{path}") for path in OWN_PAGES}
     for name in PAGES:
         path = f"/console/voiceapps/{name}/"
         pages[path] = get(path)
         for row in set(re.findall(rf'href="({path}[^"]+/change/)[^"]*"', pages[path])):
             pages[row] = get(row)
+    for row in set(re.findall(r'href="/console/(apps/[0-9a-f-]{36}/)"', pages["apps/"])):
+        pages |= {f"{row}?tab={tab}": get(f"/console/{row}?tab={tab}") for tab in ("settings", "setup", "trials", "log")}
+    for row in set(re.findall(r'href="(/console/webhooks/[0-9a-f-]{36}/)"', pages["webhooks/"])):
+        pages[row] = get(row)
+        assert "What we send" in pages[row]
     assert len(pages) > 2 * len(PAGES)
     return pages
 

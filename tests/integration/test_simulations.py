@@ -12,12 +12,12 @@ from tests.support.hanging import HangingBackend
 
 COUNT = 4
 ORDER = """
-from tests.unit.voiceapps.builders import application
-from voiceapps.rules.call_simulation import Script
+from tests.unit.voiceapps.builders import ACTOR, application
+from voiceapps.rules.trials.call_simulation import Script
 from voiceapps.services.trials import simulations
 row = application({account!r}, initiated_url={url!r}, callback_timeout=25)
 for _ in range({count}):
-    simulations.order(row, Script.parse({{"turns": [{{"digits": "1"}}]}}))
+    simulations.order(row, Script.parse({{"turns": [{{"digits": "1"}}]}}), actor=ACTOR)
 simulations.announcer.flush()
 result = None"""
 STATES = """

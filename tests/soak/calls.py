@@ -1,8 +1,9 @@
 """`make soak`: calls in both directions for an hour, after which nothing has grown and every record is right.
 
-Each minute the memory, descriptors and threads of every role are noted. At the end, when all calls are over, descriptors are what they
-were before the first one, memory is what it was in the first half, the log holds no warning, and the seconds of each record are those
-in which the relay heard the caller.
+A minute of calls warms up: roles open some descriptors with their first work. Then the memory, descriptors and threads of every role
+are noted each minute. At the end, when all calls are over, descriptors are what they were when those of the warming up were over, memory
+is what it was in the first half, the log holds no warning, the seconds of each record are those of its caller's clock, and the relay has
+heard what the caller has sent.
 """
 
 from __future__ import annotations
@@ -14,23 +15,26 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from tests.chaos.callers import Callers, CallPlace
+from tests.chaos.callers import CALLS_EACH, Attempt, Callers, CallPlace
 from tests.chaos.machine import COMMANDS, Machine
 from tests.support.backend import TestBackend
 from tests.support.fleet import Fleet, until
 
 MINUTES = 60
+WARM_MINUTES = 1.0
 RATE, SECONDS = 1.5, (5.0, 25.0)
 DOCUMENT = '<Response><Record maxDuration="3" terminatingDigits=""/><Pause duration="600"/></Response>'
 MAX_GROWTH, GROWTH_SLACK = 1.10, 8 * 1024 * 1024
 """By how much memory may grow from the first half to the end: a part of it, and some octets."""
 MAX_SECONDS_OFF = 1.0
-PACKETS_A_SECOND = 50
+MAX_PACKETS_OFF = 50
+"""A second of audio."""
+PORTS_REST_SECONDS = 30
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 RECORDS = """
 from voiceapps.models import Call, MediaLeg, OpenCall
@@ -39,8 +43,8 @@ rows = Call.objects.exclude(answered_at=None).exclude(ended_at=None)
 result = {
     "open": OpenCall.objects.count() + Call.objects.exclude(state="disconnected").count(),
     "calls": [
-        [call_id, (ended_at - answered_at).total_seconds(), packets.get(call_id)]
-        for call_id, answered_at, ended_at in rows.values_list("call_id", "answered_at", "ended_at")
+        [call_id, from_uri, (ended_at - answered_at).total_seconds(), packets.get(call_id)]
+        for call_id, from_uri, answered_at, ended_at in rows.values_list("call_id", "from_uri", "answered_at", "ended_at")
     ],
 }"""
 
@@ -76,7 +80,7 @@ def grown(samples: list[dict[str, Sample]], before: Mapping[str, Sample], after:
     """Return what is larger than it should be, a sentence each."""
     found = []
     for role in COMMANDS:
-        half = samples[len(samples) // 4 : len(samples) // 2]
+        half = samples[len(samples) // 4 : len(samples) // 2] or samples[:1]
         first, last = mean(one[role].octets for one in half), mean(one[role].octets for one in samples[-3:])
         if last > first * MAX_GROWTH + GROWTH_SLACK:
             found.append(f"{role} has grown from {first / 2**20:.0f} to {last / 2**20:.0f} MiB")
@@ -85,19 +89,26 @@ def grown(samples: list[dict[str, Sample]], before: Mapping[str, Sample], after:
     return found
 
 
-def wrong_records(fleet: Fleet) -> list[str]:
+def wrong_records(fleet: Fleet, attempts: Iterable[Attempt]) -> list[str]:
     """Return which records are wrong, a sentence each."""
     found = fleet.python(RECORDS)
-    off = [(call_id, seconds, packets) for call_id, seconds, packets in found["calls"] if _is_off(seconds, packets)]
-    wrong = [f"{call_id}: {seconds:.2f} s, and the relay heard {packets} packets" for call_id, seconds, packets in off[:10]]
-    if found["open"]:
-        wrong.append(f"{found['open']} rows are open")
-    print(f"{len(found['calls'])} records, {len(off)} of them off")
-    return wrong
+    callers = {attempt.from_user: attempt for attempt in attempts}
+    faults = (_fault(callers.get(from_uri.removeprefix("sip:").partition("@")[0]), *told) for _, from_uri, *told in found["calls"])
+    wrong = [f"{call_id}: {fault}" for (call_id, *_), fault in zip(found["calls"], faults, strict=True) if fault]
+    print(f"{len(found['calls'])} records, {len(wrong)} of them off")
+    return [*wrong[:10], *([f"{found['open']} rows are open"] if found["open"] else [])]
 
 
-def _is_off(seconds: float, packets: int | None) -> bool:
-    return packets is None or abs(packets / PACKETS_A_SECOND - seconds) > MAX_SECONDS_OFF
+def _fault(caller: Attempt | None, seconds: float, packets: int | None) -> str:
+    """Return what is wrong with a record, empty if it tells what its caller did."""
+    if caller is None or caller.answered_at is None or caller.ended_at is None:
+        return "nobody placed this call"
+    spoke = caller.ended_at - caller.answered_at
+    if abs(seconds - spoke) > MAX_SECONDS_OFF:
+        return f"{seconds:.2f} s, and its caller was there for {spoke:.2f} s"
+    if packets is None or abs(packets - caller.packets_sent) > MAX_PACKETS_OFF:
+        return f"the relay heard {packets} packets, and its caller sent {caller.packets_sent}"
+    return ""
 
 
 def complaints(log: str) -> list[str]:
@@ -140,16 +151,28 @@ def main() -> int:
 def _soak(fleet: Fleet, backend: TestBackend, minutes: float) -> list[str]:
     application = fleet.application(callback=f"{backend.url}/initiate", status=f"{backend.url}/status")
     machine = Machine(fleet)
-    before = sample(machine)
-    callers = Callers(application, CallPlace("127.0.0.1", [fleet.sip], lambda: [fleet.sip]), rate=RATE, seconds=SECONDS, first=0)
-    samples = asyncio.run(run(machine, callers, minutes))
-    failed = [one for one in callers.attempts if one.answered_at is None or one.is_cut]
-    ends = len(callers.attempts) - len(failed)
+    place = CallPlace("127.0.0.1", [fleet.sip], lambda: [fleet.sip])
+    attempts: list[Attempt] = []
+    rested: list[dict[str, Sample]] = []
+    for first, length in ((CALLS_EACH, WARM_MINUTES), (0, minutes)):
+        callers = Callers(application, place, rate=RATE, seconds=SECONDS, first=first)
+        samples = asyncio.run(run(machine, callers, length))
+        attempts += callers.attempts
+        _settle(backend, sum(not _has_failed(one) for one in attempts))
+        rested.append(sample(machine))
+    failed = sum(map(_has_failed, attempts))
+    faults = [f"{failed} calls failed"] if failed else []
+    return faults + grown(samples, *rested) + wrong_records(fleet, attempts)
+
+
+def _has_failed(attempt: Attempt) -> bool:
+    return attempt.answered_at is None or attempt.is_cut
+
+
+def _settle(backend: TestBackend, ends: int) -> None:
+    """Wait until every end was told, and until ports that rest are free again."""
     until(lambda: len(backend.of("disconnect")) >= ends, seconds=60, what=f"{ends} webhooks of ends", every=1)
-    # Ports rest for a while before they are used again.
-    time.sleep(30)
-    faults = [f"{len(failed)} calls failed"] if failed else []
-    return faults + grown(samples, before, sample(machine)) + wrong_records(fleet)
+    time.sleep(PORTS_REST_SECONDS)
 
 
 if __name__ == "__main__":

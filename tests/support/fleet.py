@@ -22,6 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.support.interpreter import Interpreter
+
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "9900000"
 CLIENT = "fleet-client"
@@ -71,7 +73,23 @@ def until(condition: Callable[[], T | None], *, seconds: float, what: str, every
 
 def copy_state(directory: Path) -> None:
     """Give a directory a migrated and bootstrapped SQLite database and its keys."""
-    shutil.copytree(_template(), directory, dirs_exist_ok=True)
+    shutil.copytree(_template(), directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns("static"))
+
+
+def link_pages(directory: Path) -> None:
+    """Give it the static files of a web role: they are many and never change, so they are linked."""
+    shutil.copytree(_template() / "static", directory / "static", dirs_exist_ok=True, copy_function=_link)
+
+
+def _link(source: str, target: str) -> str:
+    """Link a file, or copy it to another file system; one that is there already is the same."""
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        pass
+    except OSError:
+        shutil.copy2(source, target)
+    return target
 
 
 @cache
@@ -81,6 +99,8 @@ def _template() -> Path:
     maker = Fleet(state)
     maker.manage("migrate", "--verbosity", "0")
     maker.manage(*BOOTSTRAP)
+    maker.python("from sipuri_project.start.static_files import gather\ngather()\nresult = None")
+    maker.stop()
     atexit.register(shutil.rmtree, state)
     return state
 
@@ -142,12 +162,17 @@ class Fleet:
             **self.environment,
         }
         self._token = ""
+        self._interpreter: Interpreter | None = None
 
     def start(self) -> None:
         """Migrate, bootstrap and start; returns when every role is there."""
         self.prepare()
         for role in self.roles:
             self.spawn(role)
+        self.wait_ready()
+
+    def wait_ready(self) -> None:
+        """Return when every role that was started is there."""
         until(self._ready, seconds=START_SECONDS, what=f"all roles ready, see {self.state}", every=0.3)
 
     def prepare(self) -> None:
@@ -157,6 +182,7 @@ class Fleet:
             self.manage(*BOOTSTRAP)
         else:
             copy_state(self.state)
+            link_pages(self.state)
 
     def spawn(self, role: str) -> None:
         """Start one role as a process."""
@@ -175,6 +201,7 @@ class Fleet:
 
     def stop(self) -> dict[str, int]:
         """Drain every role and return the exit codes."""
+        self._close_interpreter()
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
         codes = {}
@@ -197,12 +224,11 @@ class Fleet:
 
     def python(self, code: str) -> Any:
         """Run code beside the fleet's database; the code leaves its answer in `result`."""
-        program = f"import django; django.setup()\nimport json\n{code}\nprint(json.dumps(result, default=str))"
-        ran = subprocess.run(
-            [sys.executable, "-c", program], cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert ran.returncode == 0, ran.stderr
-        return json.loads(ran.stdout.splitlines()[-1])
+        if self._interpreter is not None and self._interpreter.environment != self.env:
+            self._close_interpreter()
+        if self._interpreter is None:
+            self._interpreter = Interpreter(ROOT, self.env)
+        return self._interpreter.run(code)
 
     def api(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         """Send one API request as the account's client."""
@@ -236,6 +262,11 @@ class Fleet:
     def log(self, role: str = "all") -> str:
         """Return a role's log."""
         return (self.state / f"{role}.log").read_text(encoding="utf-8", errors="replace")
+
+    def _close_interpreter(self) -> None:
+        if self._interpreter is not None:
+            self._interpreter.close()
+            self._interpreter = None
 
     def _ready(self) -> bool:
         for role, process in self.processes.items():

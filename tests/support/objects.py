@@ -24,8 +24,8 @@ from voiceapps.models import (
     WebhookAttempt,
     WebhookDelivery,
 )
-from voiceapps.rules.call_simulation import Line, LineKind, Script, SimulatedCall
 from voiceapps.rules.transcripts import Clip, Transcript
+from voiceapps.rules.trials.call_simulation import Line, LineKind, Script, SimulatedCall
 from voiceapps.services import clients
 from voiceapps.services.audit import Actor
 from voiceapps.services.trials import simulations
@@ -82,6 +82,7 @@ def _recording(call: Call) -> str:
     row = Recording.objects.create(
         recording_id=f"r-{uuid.uuid4()}",
         call=call,
+        account_id=call.account_id,
         path=str(path),
         file_format="wav",
         channels=1,
@@ -132,7 +133,9 @@ def _delivery(call: Call) -> str:
 
 
 def _simulation(application_id: str) -> str:
-    row = simulations.order(VoiceApplication.objects.get(pk=application_id), Script.parse({"turns": [{"digits": "1"}]}))
+    row = simulations.order(
+        VoiceApplication.objects.get(pk=application_id), Script.parse({"turns": [{"digits": "1"}]}), actor=Actor("test")
+    )
     simulations.claim(1)
     simulations.store(row.pk, SimulatedCall((Line(0.0, LineKind.ANSWERED),), None))
     return str(row.pk)

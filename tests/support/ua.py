@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from daemonkit.address import Address
 from sipproxy.sip import Challenge, Request, Response
-from sipproxy.sip.digest import answer_challenge
 from sipproxy.transactions.events import AckReceived, Cancelled, Key, NewRequest, RequestTimedOut, ResponseReceived
 from sipproxy.transactions.tables import T1, T2, TIMEOUT
 from sipproxy.transactions.timers import Timers
+from tests.support.digest import answer_challenge
 from tests.support.sip import make_layer
 
 PASSWORD = "secret"  # noqa: S105  # of no value

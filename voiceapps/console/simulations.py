@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
+from uuid import UUID
 
 from cryptography.fernet import InvalidToken
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from unfold.decorators import display
 
-from voiceapps.choices import SimulationState
-from voiceapps.console.base import ReadOnlyAdmin
+from voiceapps.choices import TrialState
+from voiceapps.console.access.sessions import is_poll
+from voiceapps.console.base import of_account, operator
+from voiceapps.console.newest import NewestAdmin
+from voiceapps.console.pages.fragments import fragment
+from voiceapps.console.roles import Capability, may
 from voiceapps.models import CallSimulation, VoiceApplication
-from voiceapps.rules.call_simulation import DIGITS, Script, ScriptError
+from voiceapps.rules.trials.call_simulation import DIGITS, Script, ScriptError
 from voiceapps.services.trials import simulations
-from voiceapps.services.trials.simulations import MAX_OPEN, UNREADABLE, TooManyOpenError
+from voiceapps.services.trials.simulations import MAX_OPEN, UNREADABLE
+from voiceapps.services.trials.trial_table import TooManyOpenError
+from voiceapps.templatetags.console_text import wire
 
-REFRESH_SECONDS = 1
+PART = "console/simulation/call.html"
 
 
 class ScriptForm(forms.Form):
@@ -45,32 +55,51 @@ def _turn(line: str) -> dict[str, str]:
 
 
 @admin.register(CallSimulation)
-class CallSimulationAdmin(ReadOnlyAdmin):
+class CallSimulationAdmin(NewestAdmin):
     """The pages of simulated calls, which are kept for a day."""
 
-    list_display = ("created_at", "application", "progress", "problem")
+    sees = Capability.TRY_OUT
+    account = "account_id"
+    newest = ("created_at", "simulation_id")
+    ids: ClassVar[Mapping[str, str]] = {"": "pk"}
+    list_display = ("created_at", "application", "progress", "what_failed")
     list_filter = ("state",)
     list_select_related = ("application",)
-    exclude = CallSimulation.SECRETS
+    # Its live part tells how far the call is: what the page below it said of that would grow old.
+    exclude = (*CallSimulation.SECRETS, "state", "began_at", "ended_at", "problem")
     unread = (*CallSimulation.SECRETS, *VoiceApplication.JOINED_SECRETS)
     change_form_outer_before_template = "console/simulation.html"
 
     @display(description="State", label={"waiting": "warning", "running": "warning", "well": "success", "failed": "danger"})
     def progress(self, simulation: CallSimulation) -> str:
         """Return the state, and how the call ended, shown as a badge."""
-        if simulation.state != SimulationState.ENDED:
+        if simulation.state != TrialState.ENDED:
             return simulation.state
         return "well" if simulation.problem is None else "failed"
+
+    @admin.display(description="Problem")
+    def what_failed(self, simulation: CallSimulation) -> str:
+        """Return why the call failed, cut with a way to the whole."""
+        return wire(simulation.problem or "")
+
+    def found_by(self, term: str) -> Q:
+        """Return the condition that a simulation has an id, or is one of an application."""
+        try:
+            wanted = UUID(term)
+        except ValueError:
+            return Q(pk__in=[])
+        return Q(pk=wanted) | Q(application=wanted)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Return the page with the transcript; it looks again until the call has ended."""
+        """Return the page with the transcript; it lives until the call has ended."""
         simulation = self.get_object(request, unquote(object_id))
-        context = {**_story(simulation), **(extra_context or {})}
+        is_open = simulation is not None and simulation.state != TrialState.ENDED
+        if simulation is not None and is_poll(request) and self.has_view_permission(request, simulation):
+            return fragment(request, PART, {"original": simulation, **_story(simulation)}, has_ended=not is_open)
+        context = {**_story(simulation), "is_open": is_open, "part": PART, "now": timezone.now(), **(extra_context or {})}
         response: HttpResponse = super().change_view(request, object_id, form_url, context)
-        if simulation is not None and simulation.state != SimulationState.ENDED:
-            response["Refresh"] = str(REFRESH_SECONDS)
         return response
 
     def get_urls(self) -> list[URLPattern]:
@@ -81,18 +110,18 @@ class CallSimulationAdmin(ReadOnlyAdmin):
 
     def order(self, request: HttpRequest, application_id: object) -> HttpResponse:
         """Have a call simulated, and go to its page."""
-        if request.method != "POST" or not request.user.has_perm("voiceapps.change_voiceapplication"):
+        if request.method != "POST" or not may(request, Capability.TRY_OUT):
             raise PermissionDenied
-        application = get_object_or_404(VoiceApplication, pk=application_id)
+        application = get_object_or_404(of_account(request, VoiceApplication.objects.all(), "account_id"), pk=application_id)
         try:
-            row = simulations.order(application, ScriptForm(request.POST).script())
+            row = simulations.order(application, ScriptForm(request.POST).script(), actor=operator(request))
         except ScriptError as error:
             messages.error(request, str(error))
         except TooManyOpenError:
             messages.error(request, f"{MAX_OPEN} simulated calls of this account have not ended yet.")
         else:
             return redirect("admin:voiceapps_callsimulation_change", row.pk)
-        return redirect("admin:voiceapps_voiceapplication_change", application_id)
+        return redirect(f"{reverse('console:app', args=[application_id])}?tab=trials")
 
 
 def _story(simulation: CallSimulation | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ SQLite 3.24).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -133,6 +133,12 @@ def fetch_prepared(statement: str, parameters: Sequence[Any]) -> list[tuple[Any,
     connection.ensure_connection()
     with connection.wrap_database_errors, Cursor(connection.connection) as prepared:
         return prepared.execute(statement, parameters, prepare=True).fetchall()
+
+
+def padded(keys: Iterable[str]) -> list[str]:
+    """Return different keys, sorted; what is missing to the next power of two is the last one once more: few lengths are few statements."""
+    ids = sorted(set(keys))
+    return ids + ids[-1:] * ((1 << max(0, len(ids) - 1).bit_length()) - len(ids))
 
 
 def _prepared(field: Field[Any, Any], row: Row) -> Any:

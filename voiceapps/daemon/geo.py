@@ -5,7 +5,12 @@ The built-in data are those of the registries: the country that an address block
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import metadata
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 import iptocc
 import maxminddb
@@ -30,3 +35,29 @@ class CountryLookup:
         country = record.get("country") if isinstance(record, dict) else None
         code = country.get("iso_code") if isinstance(country, dict) else None
         return code if isinstance(code, str) else None
+
+
+def country_data_time(database: str) -> datetime | None:
+    """Return when the operator's database, or else the built-in one, was made; None if that cannot be told."""
+    if not database:
+        return _built_in_time()
+    try:
+        return _database_time(database, Path(database).stat().st_mtime_ns)
+    except (OSError, maxminddb.InvalidDatabaseError):
+        return None
+
+
+@lru_cache(maxsize=2)
+def _database_time(database: str, _changed_at: int) -> datetime:
+    with maxminddb.open_database(database) as reader:
+        return datetime.fromtimestamp(reader.metadata().build_epoch, UTC)
+
+
+@lru_cache(maxsize=1)
+def _built_in_time() -> datetime | None:
+    """Return when the package was built, and the data of that day into it: its list of parts says so, and nothing else does."""
+    for path in metadata.files("iptocc") or ():
+        if path.name.endswith(".cyclonedx.json"):
+            made = json.loads(path.read_text("utf-8")).get("metadata", {}).get("timestamp", "")
+            return datetime.fromisoformat(made) if made else None
+    return None

@@ -46,6 +46,8 @@ class NodeState:
     """Where the other daemons reach it."""
     transports: str = ""
     """What a proxy speaks outside: `udp:6160,tcp:6160`."""
+    ports: tuple[int, int] = (0, 0)
+    """Pairs of media ports of a relay: in use, and all of them."""
 
 
 class Work(Protocol):
@@ -154,6 +156,8 @@ class NodeReporter:
             metrics_address=self._metrics_address,
             transports=state.transports,
             boot=self._writer.boot,
+            ports_used=state.ports[0],
+            ports_total=state.ports[1],
         )
 
 

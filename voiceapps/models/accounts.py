@@ -11,6 +11,7 @@ from django.db import models
 from oauth2_provider.models import AbstractApplication
 
 from voiceapps.fields import EncryptedTextField
+from voiceapps.rules.diagnosis.visible import visible_line
 
 ACCOUNT_ID = re.compile(r"\A[0-9]{1,16}\Z")
 
@@ -59,7 +60,7 @@ class Account(models.Model):
         ordering: ClassVar[list[str]] = ["account_id"]
 
     def __str__(self) -> str:
-        return f"{self.account_id} {self.name}".strip()
+        return visible_line(f"{self.account_id} {self.name}".strip())
 
 
 class ApiClient(AbstractApplication):  # type: ignore[misc]  # django-oauth-toolkit ships no types
@@ -75,6 +76,9 @@ class ApiClient(AbstractApplication):  # type: ignore[misc]  # django-oauth-tool
     class Meta:
         verbose_name = "API client"
         ordering: ClassVar[list[str]] = ["name"]
+
+    def __str__(self) -> str:
+        return visible_line(self.name or self.client_id)
 
     account_scope = "ACCOUNT"
     """Every client is limited to its accounts; none sees the whole system."""

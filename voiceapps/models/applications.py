@@ -12,7 +12,9 @@ from django.db.models import Value
 from voiceapps.choices import CallbackMethod, MediaLearning, SecureMedia
 from voiceapps.fields import EncryptedTextField
 from voiceapps.models.accounts import Account
+from voiceapps.rules.diagnosis.visible import visible_line
 
+NAME_LENGTH = 200
 URL_LENGTH = 2048
 CREDENTIAL_LENGTH = 1024
 
@@ -27,7 +29,7 @@ class VoiceApplication(models.Model):
 
     application_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="applications")
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=NAME_LENGTH)
 
     initiated_url = models.CharField("callback URL for new calls", max_length=URL_LENGTH)
     initiated_method = models.CharField("its method", max_length=4, choices=CallbackMethod, default=CallbackMethod.POST)
@@ -76,10 +78,13 @@ class VoiceApplication(models.Model):
 
     class Meta:
         ordering: ClassVar[list[str]] = ["name", "application_id"]
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["account", "name", "application_id"], name="application_page")]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["account", "name", "application_id"], name="application_page"),
+            models.Index(fields=["name", "application_id"], name="application_by_name"),
+        ]
 
     def __str__(self) -> str:
-        return self.name
+        return visible_line(self.name)
 
     @property
     def sip_user(self) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Value
 
 
 class AuditChain(models.Model):
@@ -32,6 +33,9 @@ class AuditEntry(models.Model):
     action = models.CharField(max_length=64)
     subject = models.CharField(max_length=200)
     changes = models.JSONField()
+    """What things are now."""
+    before = models.JSONField(default=dict, db_default=Value({}, models.JSONField()), blank=True)
+    """What those of them were that had a value; empty in entries of an older release."""
     previous_digest = models.CharField(max_length=64, blank=True)
     digest = models.CharField(max_length=64)
 
@@ -40,6 +44,9 @@ class AuditEntry(models.Model):
         ordering: ClassVar[list[str]] = ["-at", "-id"]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["chain", "number"], name="one_entry_per_chain_and_number")
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=[name, "id"], name=f"audit_by_{name}") for name in ("chain", "subject", "actor", "action")
         ]
 
     def __str__(self) -> str:

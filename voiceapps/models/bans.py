@@ -1,4 +1,4 @@
-"""Banned source addresses."""
+"""Banned source addresses, and trusted ones."""
 
 from __future__ import annotations
 
@@ -40,3 +40,17 @@ class Ban(models.Model):
         """Return whether it is one of those."""
         trusted = self.reason == BanReason.OPERATOR.value or self.banned_at <= now + CLOCKS_DIFFER
         return trusted and self.expires_at > now
+
+
+class TrustedRange(models.Model):
+    """A range of source addresses that proxies neither limit nor ban, beside those of SIPURI_GUARD_TRUSTED."""
+
+    network = models.CharField(primary_key=True, max_length=18)
+    note = models.CharField(max_length=200, blank=True, help_text="Whose it is.")
+    added_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["network"]
+
+    def __str__(self) -> str:
+        return self.network

@@ -6,10 +6,13 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
+from django.db.models import Value
 
 from voiceapps.choices import CallState, EndClassChoice, EndReasonChoice
+from voiceapps.fields import TraceField
 from voiceapps.models.accounts import Account
 from voiceapps.models.applications import VoiceApplication
+from voiceapps.rules.diagnosis.numbers import MAX_NUMBER
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallFacts
 
@@ -24,13 +27,15 @@ class Call(models.Model):
     state = models.CharField(max_length=12, choices=CallState, default=CallState.INITIATED)
     sip_call_id = models.CharField("SIP Call-ID", max_length=512)
     from_uri = models.CharField("from", max_length=1024)
+    from_number = models.CharField("number", max_length=MAX_NUMBER, blank=True, default="", db_default="")
+    """The number in `from_uri`, empty if there is none. Written when the row is made and never changed, as it is indexed."""
     to_uri = models.CharField("to", max_length=1024)
     source_ip = models.GenericIPAddressField("source address", protocol="IPv4")
     source_port = models.PositiveIntegerField()
     country = models.CharField(max_length=2, blank=True)
     proxy_node = models.CharField(max_length=200, blank=True)
     callflow_node = models.CharField(max_length=200, blank=True)
-    started_at = models.DateTimeField(db_index=True)
+    started_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     end_class = models.CharField("end", max_length=16, choices=EndClassChoice, blank=True)
@@ -39,13 +44,25 @@ class Call(models.Model):
     error_message = models.TextField(blank=True)
     error_id = models.CharField(max_length=36, blank=True)
     tag = models.TextField(blank=True)
+    policy = TraceField(default=list, db_default=Value("[]", models.TextField()), blank=True)
+    """What each rule of admission expected and saw; empty where another report came before the admission, or in an older release."""
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-started_at"]
+        permissions = (
+            ("see_personal", "Can see numbers and addresses of callers"),
+            ("see_traces", "Can see SIP messages and what webhooks carried"),
+            ("export_calls", "Can export calls"),
+            ("end_calls", "Can end calls"),
+            ("reveal", "Can reveal secrets"),
+        )
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["account", "started_at", "call_id"], name="call_page"),
-            models.Index(fields=["application", "started_at"], name="call_of_application"),
-            models.Index(fields=["sip_call_id"], name="call_by_sip_call_id"),
+            models.Index(fields=["application", "started_at", "call_id"], name="call_of_application"),
+            models.Index(fields=["sip_call_id", "started_at", "call_id"], name="call_by_sip_call_id"),
+            models.Index(fields=["from_number", "started_at", "call_id"], name="call_by_number"),
+            models.Index(fields=["source_ip", "started_at", "call_id"], name="call_by_source"),
+            models.Index(fields=["started_at", "call_id"], name="call_by_time"),
         ]
 
     def __str__(self) -> str:

@@ -32,6 +32,8 @@ class Node(models.Model):
     metrics_address = models.CharField(max_length=64, blank=True)
     boot = models.CharField(max_length=32, blank=True, default="", db_default="", help_text="Its present life; another one has ended.")
     load = models.PositiveIntegerField(default=0)
+    ports_used = models.PositiveIntegerField(default=0, db_default=0)
+    ports_total = models.PositiveIntegerField(default=0, db_default=0, help_text="Pairs of media ports of a relay; of others 0.")
     seen_at = models.DateTimeField()
 
     class Meta:

@@ -17,6 +17,8 @@ class Recording(models.Model):
 
     recording_id = models.CharField(primary_key=True, max_length=47)
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="recordings")
+    account_id = models.CharField(max_length=16, blank=True, default="", db_default="", editable=False)
+    """Of the call, as an index covers one table."""
     status = models.CharField(max_length=10, choices=RecordingStatus, default=RecordingStatus.COMPLETE, db_default=RecordingStatus.COMPLETE)
     name = models.CharField(max_length=256, blank=True, db_default="", help_text="What its verb calls it.")
     path = models.CharField(max_length=1024, blank=True)
@@ -31,7 +33,9 @@ class Recording(models.Model):
     class Meta:
         ordering: ClassVar[list[str]] = ["-started_at"]
         indexes: ClassVar[list[models.Index]] = [
-            models.Index(fields=["started_at"], name="open_recording", condition=models.Q(status=RecordingStatus.PROCESSING))
+            models.Index(fields=["started_at"], name="open_recording", condition=models.Q(status=RecordingStatus.PROCESSING)),
+            models.Index(fields=["started_at", "recording_id"], name="recording_by_time"),
+            models.Index(fields=["account_id", "started_at", "recording_id"], name="recording_of_account"),
         ]
 
     def __str__(self) -> str:

@@ -53,6 +53,8 @@ class Transcription(models.Model):
             models.Index(fields=["account", "ordered_at"], condition=models.Q(status="none"), name="transcription_waiting"),
             models.Index(fields=["account", "lost_at"], condition=models.Q(status="processing"), name="transcription_running"),
             models.Index(fields=["began_at"], name="transcription_begun"),
+            models.Index(fields=["ordered_at", "transcription_id"], name="transcription_by_time"),
+            models.Index(fields=["account", "ordered_at", "transcription_id"], name="transcription_page"),
         ]
 
     def __str__(self) -> str:

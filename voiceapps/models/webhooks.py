@@ -26,8 +26,9 @@ class WebhookDelivery(models.Model):
     """
 
     delivery_id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    account = models.ForeignKey(Account, on_delete=models.PROTECT)
-    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="webhooks")
+    # A row is written twice at least, so no index is kept that no query uses. Two below begin with these columns.
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="webhooks", db_index=False)
     event_type = models.CharField(max_length=32)
     synchronous = models.BooleanField(default=False)
     url = models.CharField(max_length=URL_LENGTH)
@@ -57,8 +58,13 @@ class WebhookDelivery(models.Model):
             models.UniqueConstraint(fields=["call"], condition=models.Q(event_type="disconnect"), name="one_disconnect_per_call")
         ]
         indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["call", "created_at", "delivery_id"], name="delivery_of_call"),
             models.Index(fields=["account", "created_at", "delivery_id"], name="delivery_page"),
+            models.Index(fields=["created_at", "delivery_id"], name="delivery_by_time"),
             models.Index(fields=["next_attempt_at"], condition=models.Q(state="pending"), name="delivery_due"),
+            models.Index(fields=["created_at", "delivery_id"], condition=models.Q(state="pending"), name="delivery_pending"),
+            models.Index(fields=["created_at", "delivery_id"], condition=models.Q(state="failed"), name="delivery_failed"),
+            models.Index(fields=["account", "created_at", "delivery_id"], condition=models.Q(state="failed"), name="delivery_failed_of"),
         ]
 
     def __str__(self) -> str:
@@ -87,6 +93,7 @@ class WebhookAttempt(models.Model):
 
     class Meta:
         ordering: ClassVar[list[str]] = ["at", "id"]
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["at"], name="attempt_at")]
 
     def __str__(self) -> str:
         return f"{self.status or self.error}"

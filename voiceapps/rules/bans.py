@@ -1,8 +1,11 @@
-"""The reasons for banning a source address."""
+"""The reasons for banning a source address, and how wide a range may be that is never banned."""
 
 from __future__ import annotations
 
 from enum import Enum
+
+WIDEST_TRUST = 8
+"""The shortest prefix of a range that may be trusted: 10.0.0.0/8 is the largest network that somebody can own."""
 
 
 class BanReason(Enum):

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Decision, Outcome, Reason, RuleResult
 
+MIN_LIMIT, MAX_LIMIT = 1, 2**31 - 1
+"""What a limit may be; its column holds no more."""
 LIMITED = 480
 """The status of a reached limit; by a 503 an SBC would rest the whole trunk (RFC 3261 21.5.4)."""
 

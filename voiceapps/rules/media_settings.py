@@ -23,7 +23,7 @@ MIN_KEEPALIVE, MAX_KEEPALIVE = 10, 300
 
 def check_media_sources(ranges: tuple[str, ...]) -> None:
     """Raise ValueError unless each entry is a public range from which an application's media may come."""
-    errors = entry_errors(ranges, MAX_SOURCE_RANGES, _parse_media_source)
+    errors = entry_errors(ranges, MAX_SOURCE_RANGES, parse_media_source)
     if errors:
         raise ValueError(" ".join(errors))
 
@@ -34,7 +34,8 @@ def check_keepalive(seconds: int) -> None:
         raise ValueError(f"Must be 0 (never) or within {MIN_KEEPALIVE}-{MAX_KEEPALIVE} seconds.")
 
 
-def _parse_media_source(text: str) -> IPv4Network:
+def parse_media_source(text: str) -> IPv4Network:
+    """Return the range that a text denotes; raises ValueError with the rule that it breaks."""
     network = parse_range(text)
     if network == EVERYWHERE:
         # The relay sends first to an address in these ranges: everywhere would let a caller aim it at anybody.

@@ -41,6 +41,8 @@ class CallAdmitted:
 
     call: CallFacts
     node: str
+    trace: tuple[RuleResult, ...] = ()
+    """What each rule of admission expected and saw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +278,9 @@ class NodeBeat:
     """The external transports of a proxy: `udp:6160,tcp:6160`."""
     boot: str = ""
     """The present life of the process."""
+    ports_used: int = 0
+    ports_total: int = 0
+    """Pairs of media ports of a relay, on the side that has fewer left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,9 +46,10 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class _Applied:
-    """The changes for the audit trail, and the password if one was made."""
+    """The changes for the audit trail with what was before them, and the password if one was made."""
 
     changes: dict[str, object]
+    before: dict[str, object]
     password: str | None
 
 
@@ -82,6 +83,7 @@ def update(
     """
     application = _locked(application, versions)
     changed = {name: value for name, value in fields.items() if getattr(application, name) != value}
+    before = _masked({name: getattr(application, name) for name in changed})
     for name, value in changed.items():
         setattr(application, name, value)
     _check_credentials(application, fields)
@@ -90,7 +92,7 @@ def update(
     if changes:
         application.version += 1
         application.save()
-        _record(actor, "application.update", application, changes)
+        _record(actor, "application.update", application, changes, before | applied.before)
     return Changed(application, applied.password)
 
 
@@ -127,8 +129,10 @@ def _locked(application: VoiceApplication, versions: Collection[int] | None) -> 
     return fresh
 
 
-def _record(actor: Actor, action: str, application: VoiceApplication, changes: dict[str, object]) -> None:
-    audit.record(actor, action, str(application.pk), changes, account=application.account_id)
+def _record(
+    actor: Actor, action: str, application: VoiceApplication, changes: dict[str, object], before: dict[str, object] | None = None
+) -> None:
+    audit.record(actor, action, str(application.pk), changes, account=application.account_id, before=before)
 
 
 def _masked(fields: Mapping[str, Any]) -> dict[str, object]:
@@ -139,7 +143,7 @@ def _masked(fields: Mapping[str, Any]) -> dict[str, object]:
 def _apply(application: VoiceApplication, change: InboundSipPatch) -> _Applied:
     """Set the application's fields, which the caller saves, and store its credential; raises InvalidFields."""
     if change == InboundSipPatch():
-        return _Applied({}, None)
+        return _Applied({}, {}, None)
     before = _current(application)
     transition = rules.apply(before, change)
     _set(application, transition)
@@ -147,7 +151,8 @@ def _apply(application: VoiceApplication, change: InboundSipPatch) -> _Applied:
         SipCredential.objects.filter(application=application).delete()
     password = _rotate(application) if transition.new_password else None
     changes: dict[str, object] = {name: value for name, value in asdict(transition.after).items() if value != getattr(before, name)}
-    return _Applied(changes | ({"password": "rotated"} if password else {}), password)
+    replaced: dict[str, object] = {name: getattr(before, name) for name in changes}
+    return _Applied(changes | ({"password": "rotated"} if password else {}), replaced, password)
 
 
 def _current(application: VoiceApplication) -> InboundSip:

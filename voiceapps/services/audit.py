@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -45,8 +45,16 @@ class Actor:
 
 
 @transaction.atomic
-def record(actor: Actor, action: str, subject: str, changes: dict[str, object], *, account: str = SYSTEM) -> None:
-    """Add an entry to an account's chain in the caller's transaction; `changes` must hold no secret."""
+def record(
+    actor: Actor,
+    action: str,
+    subject: str,
+    changes: dict[str, object],
+    *,
+    account: str = SYSTEM,
+    before: Mapping[str, object] | None = None,
+) -> None:
+    """Add an entry to an account's chain in the caller's transaction; neither `changes` nor what was `before` them may hold a secret."""
     chain = _locked(account)
     if not chain.number:
         register = _locked(REGISTER)
@@ -61,6 +69,7 @@ def record(actor: Actor, action: str, subject: str, changes: dict[str, object], 
         action=action,
         subject=subject,
         changes=changes,
+        before=dict(before or {}),
         previous_digest=chain.digest,
     )
     entry.digest = digest_of(entry)
@@ -70,6 +79,7 @@ def record(actor: Actor, action: str, subject: str, changes: dict[str, object], 
 
 def as_json(entry: AuditEntry) -> dict[str, object]:
     """Return the content of an entry that its digest covers."""
+    before = {"before": entry.before} if entry.before else {}
     return {
         "number": entry.number,
         "time": entry.at.isoformat(),
@@ -79,6 +89,7 @@ def as_json(entry: AuditEntry) -> dict[str, object]:
         "action": entry.action,
         "subject": entry.subject,
         "changes": entry.changes,
+        **before,
         "previousDigest": entry.previous_digest,
     }
 

@@ -28,6 +28,8 @@ from voiceapps.choices import OrderState
 from voiceapps.models import Call, OpenCall
 from voiceapps.models import CallOrder as Row
 from voiceapps.rules.call_orders import CallOrder, OrderKind, Outcome
+from voiceapps.services import audit
+from voiceapps.services.audit import Actor
 
 BELL = "sipuri_call_orders"
 """The channel on which the name of a node rings its bell, in Redis or in PostgreSQL."""
@@ -99,6 +101,15 @@ def give(call_id: str, kind: OrderKind, details: Mapping[str, object] | None = N
     row.delete()
     if outcome in _ERRORS:
         raise _ERRORS[outcome](call_id)
+
+
+def end(call_id: str, *, account_id: str, actor: Actor) -> None:
+    """Have the node of an account's call hang up, and return when it has; that it was ordered is on record whatever comes of it.
+
+    Raises CallOverError, NodeSilentError.
+    """
+    audit.record(actor, "call.end", call_id, {}, account=account_id)
+    give(call_id, OrderKind.COMPLETE)
 
 
 def take(node: str) -> list[CallOrder]:

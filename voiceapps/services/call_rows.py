@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from voiceapps.daemon.bulk import BulkInsert
 from voiceapps.models import Call
+from voiceapps.rules.diagnosis.numbers import MAX_URI, number_of
 from voiceapps.rules.reports import CallFacts
 
-MAX_URI = 1024
 MAX_CALL_ID = 512
 
 
@@ -28,6 +28,7 @@ def call_row(call: CallFacts) -> dict[str, object]:
         "application_id": call.application_id or None,
         "sip_call_id": storable(call.sip_call_id)[:MAX_CALL_ID],
         "from_uri": storable(call.from_uri)[:MAX_URI],
+        "from_number": number_of(call.from_uri),
         "to_uri": storable(call.to_uri)[:MAX_URI],
         "source_ip": call.source_ip,
         "source_port": call.source_port,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -15,14 +16,17 @@ from typing import NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
-from voiceapps.choices import DOCUMENT, MEDIA, CallState
-from voiceapps.daemon.bulk import BulkInsert, BulkUpdate, fetch_prepared
+from voiceapps.choices import CallState, FigureKind
+from voiceapps.daemon.bulk import BulkInsert, BulkUpdate, fetch_prepared, padded
 from voiceapps.models import Call, CallEvent, MediaLeg
 from voiceapps.rules import reports as r
+from voiceapps.rules.diagnosis.notices import DOCUMENT, MEDIA
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.media_figures import FIGURE_NAMES
 from voiceapps.services import open_calls, webhooks
 from voiceapps.services.call_rows import call_row, ensure, storable
+from voiceapps.services.diagnosis import verdicts
+from voiceapps.services.figures import marks
 
 MAX_LINE = 512
 HUNG_UP = 200
@@ -34,7 +38,7 @@ SWEPT_AT_ONCE = 1_000
 
 
 _END_COLUMNS = ("state", "answered_at", "ended_at", "end_class", "end_reason", "sip_status", "error_message", "error_id", "tag")
-_ADMITTED = BulkInsert(Call, key=("call_id",), update=("proxy_node",))
+_ADMITTED = BulkInsert(Call, key=("call_id",), update=("proxy_node", "policy"))
 _ANSWERED = BulkUpdate(Call, update=("state", "answered_at", "callflow_node"))
 _ENDED = BulkUpdate(Call, update=_END_COLUMNS)
 _EVENTS = BulkInsert(CallEvent)
@@ -43,10 +47,15 @@ _MEDIA = BulkInsert(MediaLeg, key=("call_id", "leg"), update=("node", "at", *FIG
 
 def admit(reports: Sequence[r.CallAdmitted], boot: str = "") -> None:
     """Create calls that a boot of a proxy admitted, or set the proxy of those that exist; those that have not ended are open then."""
-    _ADMITTED.write([call_row(report.call) | {"proxy_node": report.node} for report in reports])
+    _ADMITTED.write([_admitted_row(report) for report in reports])
     there = _locked(report.call.call_id for report in reports)
     up = [(report.call, report.node) for report in reports if there[report.call.call_id].is_up]
     open_calls.hold_by_proxy(up, boot)
+    _count_again(reports)
+
+
+def _admitted_row(report: r.CallAdmitted) -> dict[str, object]:
+    return call_row(report.call) | {"proxy_node": report.node, "policy": [asdict(rule) for rule in report.trace]}
 
 
 def answer(reports: Sequence[r.CallAnswered], boot: str = "") -> None:
@@ -56,6 +65,7 @@ def answer(reports: Sequence[r.CallAnswered], boot: str = "") -> None:
     waiting = [report for call_id, report in first.items() if there[call_id].state == CallState.INITIATED]
     _ANSWERED.write({report.call.call_id: _answer_row(report) for report in waiting})
     open_calls.hold_by_callflow([(report.call, report.node) for report in waiting], boot)
+    _count_again(waiting)
 
 
 def _answer_row(report: r.CallAnswered) -> dict[str, object]:
@@ -63,7 +73,7 @@ def _answer_row(report: r.CallAnswered) -> dict[str, object]:
 
 
 def end(reports: Sequence[r.CallEnded]) -> int:
-    """End calls, queue their disconnect webhooks and return the number of calls that ended.
+    """End calls, judge them, queue their disconnect webhooks and return the number of calls that ended.
 
     A second end changes nothing, unless the first one was only the guess that the node is lost. Its webhook has gone out.
     """
@@ -72,7 +82,9 @@ def end(reports: Sequence[r.CallEnded]) -> int:
     changed = [call_id for call_id, held in there.items() if held.is_up]
     corrected = [call_id for call_id, held in there.items() if held.was_lost and first[call_id].reason is not EndReason.NODE_LOST]
     _ENDED.write({call_id: _end_row(first[call_id]) for call_id in (*changed, *corrected)})
+    verdicts.write([first[call_id] for call_id in (*changed, *corrected)])
     open_calls.close(list(first))
+    _count_again([first[call_id] for call_id in (*changed, *corrected)])
     wanting = [call_id for call_id in changed if there[call_id].status_url]
     if wanting:
         webhooks.queue_disconnects(wanting)
@@ -83,6 +95,11 @@ def hang_up(reports: Sequence[r.CallHungUp]) -> None:
     """End calls of which their reporter knows only the id."""
     first = {report.call_id: report for report in reversed(reports)}
     end([_hung_up(call, first[call.call_id]) for call in Call.objects.filter(pk__in=first)])
+
+
+def _count_again(reports: Iterable[r.CallAdmitted | r.CallAnswered | r.CallEnded]) -> None:
+    """Have the minutes in which calls began counted again."""
+    marks.touch(FigureKind.CALLS, [report.call.started_at for report in reports])
 
 
 class _Locked(NamedTuple):
@@ -113,11 +130,9 @@ def _ensured(calls: Sequence[r.CallFacts]) -> dict[str, _Locked]:
 
 def _locked(call_ids: Iterable[str]) -> dict[str, _Locked]:
     """Lock the calls that exist, and return what is known of each."""
-    ids = sorted(set(call_ids))
+    ids = padded(call_ids)
     if not ids:
         return {}
-    # Few lengths are few statements to plan: what is missing to the next power of two is the last id once more.
-    ids += ids[-1:] * ((1 << (len(ids) - 1).bit_length()) - len(ids))
     return {call_id: _Locked(*known) for call_id, *known in fetch_prepared(_lock_statement(connection.vendor, len(ids)), ids)}
 
 
@@ -186,8 +201,9 @@ def _notice(report: r.MediaNotice | r.CallNotice, leg: str, transport: str, sour
 
 
 def report_media(records: Sequence[r.MediaReport]) -> None:
-    """Replace the figures of sides of calls."""
+    """Replace the figures of sides of calls, and with the last ones of a call that has ended its verdict."""
     _MEDIA.write([_media_row(record) for record in records])
+    verdicts.write_anew(records)
 
 
 def sweep(settle_seconds: float = 0.0) -> int:

@@ -93,17 +93,20 @@ def update(
     """Change what is given, also for tokens that exist already; raises TooManyClientsError, ApiClient.DoesNotExist."""
     client = ApiClient.objects.select_for_update().get(pk=client.pk)
     changes: dict[str, object] = {}
+    before: dict[str, object] = {}
     if description is not None and description != client.name:
-        changes["description"] = client.name = description
+        before["description"], changes["description"] = client.name, description
+        client.name = description
     if scopes is not None and (wanted := list(scopes)) != client.scopes:
-        changes["scopes"] = client.scopes = wanted
-    if accounts is not None and _ids(accounts) != _ids(client.accounts.all()):
-        changes["accounts"] = _ids(accounts)
+        before["scopes"], changes["scopes"] = client.scopes, wanted
+        client.scopes = wanted
+    if accounts is not None and _ids(accounts) != (bound := _ids(client.accounts.all())):
+        before["accounts"], changes["accounts"] = bound, _ids(accounts)
         _make_room([account for account in accounts if account not in client.accounts.all()])
         client.accounts.set(accounts)
     if changes:
         client.save()
-        _record(actor, "client.update", client, changes)
+        _record(actor, "client.update", client, changes, before)
     return client
 
 
@@ -195,7 +198,7 @@ def _ids(accounts: Iterable[Account]) -> list[str]:
     return sorted(account.pk for account in accounts)
 
 
-def _record(actor: Actor, action: str, client: ApiClient, changes: dict[str, object]) -> None:
+def _record(actor: Actor, action: str, client: ApiClient, changes: dict[str, object], before: dict[str, object] | None = None) -> None:
     """Add an entry to the chain of the client's first account, or of the installation if it has none."""
     account = next(iter(_ids(client.accounts.all())), audit.SYSTEM)
-    audit.record(actor, action, client.client_id, changes, account=account)
+    audit.record(actor, action, client.client_id, changes, account=account, before=before)

@@ -41,6 +41,8 @@ def beat(report: NodeBeat) -> None:
             "transports": report.transports,
             "metrics_address": report.metrics_address,
             "load": report.load,
+            "ports_used": report.ports_used,
+            "ports_total": report.ports_total,
             "boot": report.boot,
             "seen_at": datetime.fromtimestamp(report.at, UTC),
         },
@@ -59,7 +61,7 @@ def want(name: str, state: WantedState, *, actor: Actor) -> str:
     if node.role not in OBEYING_ROLES:
         raise DisobedientNodeError(f"{name} takes no calls: a {node.role} is stopped by SIGTERM at any time.")
     if node.wanted != state:
-        node.wanted = state
+        before, node.wanted = node.wanted, state
         node.save(update_fields=["wanted"])
-        audit.record(actor, "node.want", name, {"wanted": state.value})
+        audit.record(actor, "node.want", name, {"wanted": state.value}, before={"wanted": before})
     return _OBEYS.get(node_health(node), "within two seconds")

@@ -116,6 +116,7 @@ def _row(report: r.RecordingBegun | r.RecordingStored) -> dict[str, object]:
     return {
         "recording_id": report.recording_id,
         "call_id": report.call.call_id,
+        "account_id": report.call.account_id,
         "name": report.name,
         "path": report.path,
         "file_format": report.file_format,

@@ -7,7 +7,7 @@ all further sources.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import reduce
@@ -18,10 +18,12 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
+from voiceapps.choices import FigureKind
 from voiceapps.daemon.bulk import BulkInsert
-from voiceapps.models import RefusedAttempt
+from voiceapps.models import RefusedAttempt, VoiceApplication
 from voiceapps.rules.reports import RefusalSeen
 from voiceapps.services.call_rows import storable
+from voiceapps.services.figures import marks
 
 MINUTE_SECONDS = 60
 MAX_SOURCES = 100
@@ -41,15 +43,16 @@ _UPSERT = BulkInsert(RefusedAttempt, key=("key",), update=("last_at",), add=("co
 def add(reports: Sequence[RefusalSeen]) -> None:
     """Add attempts to the rows of their minutes; a report without a source is about one of many."""
     groups = [_group(report) for report in reports]
-    named = _named(groups)
+    named, accounts = _named(groups), _accounts(reports)
     rows: dict[bytes, dict[str, Any]] = {}
     for report, group in zip(reports, groups, strict=True):
         key = _key(report, group, named[group])
-        row = rows[key] if key in rows else rows.setdefault(key, _row(report, key))
+        row = rows[key] if key in rows else rows.setdefault(key, _row(report, key, accounts))
         row["count"] += report.count
         row["last_at"] = max(row["last_at"], _when(report.last_at))
     # Sorted: two writers that lock rows in one order never wait for each other.
     _UPSERT.write([rows[key] for key in sorted(rows)])
+    marks.touch(FigureKind.REFUSALS, [report.first_at for report in reports])
 
 
 def sweep(keep: timedelta) -> int:
@@ -92,6 +95,13 @@ def _named(groups: Iterable[bytes]) -> dict[bytes, set[bytes]]:
     return named
 
 
+def _accounts(reports: Sequence[RefusalSeen]) -> Mapping[str, str]:
+    """Return the accounts of the applications that were called."""
+    called = {report.application_id for report in reports if report.application_id}
+    rows = VoiceApplication.objects.filter(pk__in=called).order_by().values_list("pk", "account_id") if called else ()
+    return {str(pk): account for pk, account in rows}
+
+
 def _key(report: RefusalSeen, group: bytes, named: set[bytes]) -> bytes:
     """Return the key of a report's row; a new source is added to those that are named while there is room."""
     key = group + (IPv4Address(report.source_ip).packed if report.source_ip else _FURTHER)
@@ -103,12 +113,13 @@ def _key(report: RefusalSeen, group: bytes, named: set[bytes]) -> bytes:
     return key
 
 
-def _row(report: RefusalSeen, key: bytes) -> dict[str, Any]:
+def _row(report: RefusalSeen, key: bytes, accounts: Mapping[str, str]) -> dict[str, Any]:
     """Return the columns of a row that its first report determines, with nothing counted yet."""
     is_named = not key.endswith(_FURTHER)
     return {
         "key": key,
         "application_id": report.application_id,
+        "account_id": accounts.get(report.application_id or "", ""),
         "source_ip": report.source_ip if is_named else None,
         "country": (report.country or "") if is_named else "",
         "reason": report.reason.value,

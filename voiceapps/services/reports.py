@@ -48,7 +48,7 @@ _WRITERS: dict[type, Writer] = {
     r.TranscriptionWanted: _all(orders.order_reported),
     r.TranscriptKept: _all(live.keep),
     r.RefusalSeen: _all(refusals.add),
-    r.WebhookFetched: _each(webhooks.add_fetched),
+    r.WebhookFetched: _all(webhooks.add_fetched),
     r.StatusEventQueued: _each(webhooks.queue_status_event),
     r.NodeBeat: _each(nodes.beat),
     r.SourceBanned: _each(bans.ban),

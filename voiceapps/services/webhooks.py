@@ -7,17 +7,16 @@ on the database alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from voiceapps import fields
-from voiceapps.choices import DeliveryState
+from voiceapps.choices import DeliveryState, FigureKind
 from voiceapps.daemon.outbound import WebhookClient
 from voiceapps.models import Call, Transcription, VoiceApplication, WebhookAttempt, WebhookDelivery
 from voiceapps.models.applications import URL_LENGTH
@@ -26,11 +25,13 @@ from voiceapps.rules import webhook_bodies
 from voiceapps.rules.masking import masked_url
 from voiceapps.rules.reports import StatusEventQueued, WebhookFetched
 from voiceapps.services import audit
-from voiceapps.services.announcements import Announcer
 from voiceapps.services.audit import Actor
 from voiceapps.services.call_rows import ensure, storable
+from voiceapps.services.delivery import attempts, failing_hosts
 from voiceapps.services.delivery.attempts import MAX_STORED_BODY
+from voiceapps.services.delivery.due import make_due
 from voiceapps.services.delivery.pacing import host_of
+from voiceapps.services.figures import marks
 
 
 class NotReplayableError(Exception):
@@ -39,6 +40,10 @@ class NotReplayableError(Exception):
 
 class DeliveryPendingError(Exception):
     """The delivery is still being tried."""
+
+
+class NotHurriedError(Exception):
+    """The delivery is not one that waits, or what it waits for cannot be hurried."""
 
 
 def new_client() -> WebhookClient:
@@ -121,8 +126,14 @@ def queue_status_event(report: StatusEventQueued) -> None:
     )
 
 
-def add_fetched(report: WebhookFetched) -> None:
-    """Store a webhook that the call flow has sent already, with its answer."""
+def add_fetched(reports: Sequence[WebhookFetched]) -> None:
+    """Store webhooks that call flows have sent already, with their answers."""
+    for report in reports:
+        _add_fetched(report)
+    marks.touch(FigureKind.WEBHOOKS, [report.at for report in reports])
+
+
+def _add_fetched(report: WebhookFetched) -> None:
     ensure(report.call)
     when = datetime.fromtimestamp(report.at, UTC)
     answered = report.status is not None and 200 <= report.status < 300
@@ -132,6 +143,7 @@ def add_fetched(report: WebhookFetched) -> None:
         event_type=report.event_type,
         synchronous=True,
         url=report.url,
+        host=host_of(report.url)[:HOST_LENGTH],
         method=report.method,
         body=json.loads(report.request_body),
         state=DeliveryState.DELIVERED if answered else DeliveryState.FAILED,
@@ -173,26 +185,33 @@ def replay(delivery_id: UUID, *, actor: Actor) -> None:
         account=delivery.account_id,
     )
     delivery.state, delivery.replayed_at = DeliveryState.PENDING, timezone.now()
-    _announce_now(delivery)
+    make_due(delivery)
     delivery.save(update_fields=["state", "replayed_at", "next_attempt_at"])
 
 
-def _announce_now(delivery: WebhookDelivery) -> None:
-    """Make a delivery due and announce it when the transaction commits; the caller saves it."""
-    delivery.next_attempt_at = timezone.now()
-    transaction.on_commit(_announcer.put)
+@transaction.atomic
+def hurry(delivery_id: UUID, *, actor: Actor) -> None:
+    """Make a delivery due at once that waits for its next try; its retries stay as they are.
+
+    Raises NotHurriedError, WebhookDelivery.DoesNotExist.
+    """
+    delivery = WebhookDelivery.without_secrets().select_for_update().get(pk=delivery_id)
+    if delivery.state != DeliveryState.PENDING:
+        raise NotHurriedError("The delivery is over. It can only be sent again.")
+    if attempts.is_sending(delivery, timezone.now()):
+        raise NotHurriedError("The delivery is being sent right now.")
+    host = failing_hosts.of(delivery)
+    if host is not None and failing_hosts.rests(host):
+        raise NotHurriedError(f"Nothing is sent to {delivery.host} while it rests: ask the host first.")
+    facts: dict[str, object] = {"event_type": delivery.event_type, "call": delivery.call_id}
+    audit.record(actor, "webhook.hurry", str(delivery.pk), facts, account=delivery.account_id)
+    make_due(delivery)
+    delivery.save(update_fields=["next_attempt_at"])
 
 
 def _queue(delivery: WebhookDelivery) -> None:
-    _announce_now(delivery)
+    make_due(delivery)
     delivery.save(force_insert=True)
-
-
-def _start_task() -> None:
-    current_app.send_task("voiceapps.tasks.send_webhooks", retry=False)
-
-
-_announcer = Announcer(_start_task)
 
 
 def _disconnect_body(call: Call) -> webhook_bodies.Payload:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django import template
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from voiceapps.rules.diagnosis.visible import visible
+from voiceapps.rules.diagnosis.visible import visible, visible_line
 
 MAX_SHOWN = 120
 """Characters; a longer text opens on demand."""
@@ -33,9 +34,16 @@ def whole(value: object) -> SafeString:
 
 
 @register.filter
+def line(value: object, most: int = MAX_SHOWN) -> str:
+    """Return text from a stranger for an attribute: on one line, its control characters visible, and cut."""
+    text = visible_line(str(value))
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+@register.filter
 def moment(value: datetime | None) -> str:
-    """Return a time as date, seconds and zone."""
-    return "" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    """Return a time as date, seconds and zone: the one that the operator has chosen."""
+    return "" if value is None else f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S %Z}"
 
 
 @register.filter
@@ -49,3 +57,18 @@ def span(seconds: float | None) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+_SIDES = {"external": "The caller", "internal": "The call flow", "callflow": "The caller, end to end"}
+
+
+@register.filter
+def side(name: str) -> str:
+    """Return whose media a side of the relay is."""
+    return _SIDES[name]
+
+
+@register.filter
+def words(name: str) -> str:
+    """Return a name of ours as words: `caller hangup`."""
+    return name.replace("_", " ")

@@ -13,9 +13,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from sipuri_project.simulations import simulate
+from sipuri_project.supplied.simulations import simulate
 from voiceapps.models import VoiceApplication
-from voiceapps.rules.call_simulation import Script, ScriptError, SimulatedCall
+from voiceapps.rules.trials.call_simulation import Script, ScriptError, SimulatedCall
 from voiceapps.selectors import as_call_application
 from voiceapps.services import webhooks
 from voiceapps.services.trials.made_up_call import made_up_call

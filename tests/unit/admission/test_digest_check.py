@@ -12,8 +12,9 @@ from sipproxy.admission.digest_check import DigestCheck
 from sipproxy.admission.limits import MAX_NONCES, NONCE_SECONDS
 from sipproxy.admission.nonces import NonceBook
 from sipproxy.sip import Challenge, Credentials, Request
-from sipproxy.sip.digest import MD5, MD5_SESS, SHA256, SHA256_SESS, answer_challenge, make_ha1
+from sipproxy.sip.digest import MD5, MD5_SESS, SHA256, SHA256_SESS, make_ha1
 from sipproxy.sip.limits import MAX_AUTH_FIELD, MAX_CREDENTIALS
+from tests.support.digest import answer_challenge
 from tests.support.sip import make_request
 from tests.unit.proxy.harness import APP, DOMAIN, application
 from voiceapps.rules.admission import AdmissionSnapshot, DigestState

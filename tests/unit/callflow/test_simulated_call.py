@@ -14,8 +14,8 @@ from callflow.simulation.simulator import Simulation
 from tests.unit.callflow.harness import CallflowHarness, running_callflow
 from tests.unit.engine.driver import FACTS
 from voiceapps.daemon.outbound import WebhookClient
-from voiceapps.rules.call_simulation import Script, SimulatedCall
 from voiceapps.rules.reports import StatusEventQueued
+from voiceapps.rules.trials.call_simulation import Script, SimulatedCall
 
 DOCUMENTS = {
     "/start": "<Gather gatherUrl='/choice' maxDigits='1'><SpeakSentence>Press one</SpeakSentence></Gather>",

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from callflow.simulation.simulator import MAX_SECONDS, Simulation
 from tests.unit.engine.driver import APPLICATION, CONFIG, FACTS, uuids
-from voiceapps.rules.call_simulation import MAX_CHARACTERS, MAX_LINES, MAX_TEXT, Line, Script
 from voiceapps.rules.http.outbound import OutboundAnswer
+from voiceapps.rules.trials.call_simulation import MAX_CHARACTERS, MAX_LINES, MAX_TEXT, Line, Script
 
 MENU = "<Gather gatherUrl='/choice' maxDigits='1' repeatCount='2'><SpeakSentence>Press one for sales please</SpeakSentence></Gather>"
 

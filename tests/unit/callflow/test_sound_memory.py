@@ -46,7 +46,7 @@ class Shop:
 @pytest.mark.parametrize(
     ("downloads", "mib", "equal"),
     # All 500 at once with 31 MiB each are 15 GB through loopback: these are enough to exceed the bound many times without the spool.
-    [(40, 31, True), (40, 31, False), (CALLS, 2, False)],
+    [(40, 31, True), pytest.param(40, 31, False, marks=pytest.mark.long), pytest.param(CALLS, 2, False, marks=pytest.mark.long)],
 )
 async def test_500_calls_that_play_long_files_add_less_than_300_mb(tmp_path: Path, downloads: int, mib: int, equal: bool) -> None:
     shop = Shop(mib * MIB, equal=equal)

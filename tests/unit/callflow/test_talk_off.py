@@ -25,7 +25,7 @@ Samples = npt.NDArray[np.float64]
 
 
 @pytest.mark.parametrize("voice", VOICES)
-@pytest.mark.parametrize("pitch", [30, 90])
+@pytest.mark.parametrize("pitch", [30, pytest.param(90, marks=pytest.mark.long)])
 def test_speech_holds_no_digits(voice: str, pitch: int) -> None:
     text = " ".join(SAID[number % len(SAID)].format(number) for number in range(40))
     command = ["espeak-ng", "-v", voice, "-p", str(pitch), "-s", "130", "--stdout", text]

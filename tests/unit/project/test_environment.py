@@ -101,3 +101,19 @@ def test_a_database_that_is_none_of_ours_is_refused_by_name(monkeypatch: pytest.
     with pytest.raises(ImproperlyConfigured, match="SIPURI_X") as refused:
         e.database("SIPURI_X", "")
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["manage.py", "runsipproxy", "--metrics-port", "1"], "sipuri runsipproxy"),
+        (["/srv/manage.py", "--version"], "sipuri manage.py"),
+        (["/venv/bin/gunicorn", "-c", "x"], "sipuri gunicorn"),
+        (["/venv/lib/celery/__main__.py", "worker"], "sipuri celery"),
+        (["/srv/" + "x" * 100], "sipuri " + "x" * 56),
+        ([], "sipuri python"),
+    ],
+)
+def test_a_process_is_named_in_the_databases_list_of_connections(arguments: list[str], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", arguments)
+    assert e.program() == name

@@ -10,6 +10,7 @@ from typing import Any
 from daemonkit.address import Address
 from daemonkit.presence import Presence
 from mediarelay.ng import bencode
+from sipproxy.admission.source_limits import TrustedSources
 from sipproxy.config import Relay, SipProxyConfig
 from sipproxy.core.events import ClaimWanted, DirectoryWanted, InviteRefused, OfferStands, ProxyEvent, RelayWanted, ReportMade
 from sipproxy.core.proxy import ProxyCore
@@ -77,11 +78,13 @@ class ProxyHarness:
         numbers = count(1)
         self.seed = count(1)
         self.presence = Presence()
+        self.trusted = TrustedSources(config.trusted)
         self.sources = CoreHooks(
             new_token=lambda: hashlib.sha256(str(next(self.seed)).encode()).hexdigest()[:32],
             new_call_id=lambda: f"c-95ac8d6e-1a31c52e-b38f-4198-93c1-{next(numbers):012x}",
             wall=lambda now: 1_700_000_000 + now,
             country_of=lambda address: "US" if address.startswith("198.") else None,
+            is_trusted=self.trusted,
             choose_relay=lambda tried: next((relay for relay in self.relays if relay not in tried), None) if self.relay_lives else None,
             is_late=self.presence.is_late,
             is_connected=lambda listener, address: (listener, address) in self.connected,

@@ -15,9 +15,9 @@ from random import Random
 
 from daemonkit.address import Address
 from sipproxy.sip import Challenge, NameAddr, Request, Response
-from sipproxy.sip.digest import answer_challenge
 from sipproxy.transactions.events import Key, NewRequest, RequestTimedOut, ResponseReceived
 from sipproxy.transactions.tables import T1, T2, TIMEOUT
+from tests.support.digest import answer_challenge
 from tests.support.ua import PASSWORD, Agent, Leg, sdp
 from tests.unit.proxy.harness import URI
 

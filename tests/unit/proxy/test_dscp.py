@@ -37,6 +37,7 @@ async def listeners() -> AsyncIterator[tuple[SipProxyConfig, Listeners, asyncio.
         config,
         on_message=lambda _listener, _data, address: heard.put_nowait(address),
         on_lost=lambda _listener, _address: None,
+        is_trusted=lambda _host: False,
         is_banned=lambda _host: False,
         on_claim=lambda _claim: False,
     )

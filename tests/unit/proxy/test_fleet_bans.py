@@ -19,6 +19,7 @@ from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.models import Ban
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.reports import SourceBanned
+from voiceapps.selectors import SourceRules
 from voiceapps.services import bans
 from voiceapps.services.audit import Actor
 from voiceapps.services.reports import write_reports
@@ -44,7 +45,7 @@ def proxy(database: DatabaseExecutor) -> tuple[ProxyHarness, FleetBans]:
         shifted = [SourceBanned(ban.source_ip, ban.reason, ban.node, ban.at - offset, ban.until - offset) for ban in found]
         harness.core.replace_bans(shifted, harness.now)
 
-    return harness, FleetBans(database, take)
+    return harness, FleetBans(database, take, harness.trusted.replace)
 
 
 def learned() -> SourceBanned:
@@ -68,6 +69,24 @@ async def test_a_ban_reaches_the_other_proxy_and_is_lifted_at_both(database: Dat
 
 
 @pytest.mark.django_db(transaction=True)
+async def test_a_range_that_an_operator_trusts_is_trusted_by_every_proxy(database: DatabaseExecutor) -> None:
+    proxies = [proxy(database), proxy(database)]
+    await database.write(write_reports, [learned()])
+    for harness, fleet in proxies:
+        await fleet.refresh()
+        assert harness.core.is_banned(SOURCE, harness.now)
+    row = await database.write(lambda: bans.trust(f"{SOURCE}/32", "the trunk", actor=OPERATOR))
+    for harness, fleet in proxies:
+        await fleet.refresh()
+        assert harness.trusted(SOURCE)
+        assert not harness.core.is_banned(SOURCE, harness.now)
+    await database.write(lambda: bans.distrust(row, actor=OPERATOR))
+    for harness, fleet in proxies:
+        await fleet.refresh()
+        assert not harness.trusted(SOURCE)
+
+
+@pytest.mark.django_db(transaction=True)
 async def test_a_proxy_that_starts_knows_the_bans_at_once(database: DatabaseExecutor) -> None:
     await database.write(lambda: bans.place(SOURCE, 5, actor=OPERATOR))
     harness, fleet = proxy(database)
@@ -78,13 +97,13 @@ async def test_a_proxy_that_starts_knows_the_bans_at_once(database: DatabaseExec
 
 
 async def test_an_unavailable_database_lifts_no_ban(database: DatabaseExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken() -> tuple[SourceBanned, ...]:
+    def broken() -> SourceRules:
         raise OperationalError("the server went away")
 
     harness, fleet = proxy(database)
     at = 1_700_000_000 + harness.now
     harness.core.replace_bans([SourceBanned(SOURCE, BanReason.OPERATOR, "", at, at + 60)], harness.now)
-    monkeypatch.setattr(adapter, "active_bans", broken)
+    monkeypatch.setattr(adapter, "source_rules", broken)
     await fleet.refresh()
     assert harness.core.is_banned(SOURCE, harness.now)
 
@@ -98,9 +117,9 @@ async def test_it_reads_by_itself_until_it_is_stopped(database: DatabaseExecutor
         if len(told) > 1:
             twice.set()
 
-    monkeypatch.setattr(adapter, "active_bans", tuple)
+    monkeypatch.setattr(adapter, "source_rules", lambda: SourceRules((), ()))
     monkeypatch.setattr(adapter, "REFRESH_SECONDS", 0)
-    fleet = FleetBans(database, take)
+    fleet = FleetBans(database, take, lambda _ranges: None)
     await fleet.start()
     async with asyncio.timeout(10):
         await twice.wait()

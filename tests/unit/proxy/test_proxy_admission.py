@@ -10,7 +10,8 @@ from daemonkit.address import Address
 from sipproxy.admission.limits import BAN_SCORE, REQUEST_BURST
 from sipproxy.core.limits import LOOKUP_SECONDS, MAX_LOOKUPS
 from sipproxy.sip import Challenge, Credentials, Request, parse_message
-from sipproxy.sip.digest import MD5, SHA256, answer_challenge
+from sipproxy.sip.digest import MD5, SHA256
+from tests.support.digest import answer_challenge
 from tests.support.ua import PASSWORD
 from tests.unit.proxy.harness import ALIAS, APP, CALLER, CONFIG, DOMAIN, INTERNAL, NODE_A, OUTSIDE, UDP, URI, ProxyHarness, application
 from tests.unit.sip.wire import DATA
@@ -287,6 +288,17 @@ def test_ip_only_calls_without_ack_are_capped_per_source() -> None:
 
 
 # Digest.
+
+
+def test_what_a_call_was_admitted_by_is_told(harness: ProxyHarness, stranger: Stranger) -> None:
+    harness.applications = [application(allowed_source_ips=("198.51.100.0/24",))]
+    assert stranger.try_digest(stranger.answer(stranger.challenge())) == 100
+    (admitted,) = harness.admitted
+    told = {result.rule: (result.verdict, result.seen) for result in admitted.trace}
+    assert told["source_ip"] == ("passed", CALLER[0])
+    assert told["digest"] == ("passed", "valid")
+    assert told["region"] == ("skipped", "")
+    assert "application_calls" in told
 
 
 def test_a_correct_digest_is_admitted(harness: ProxyHarness, stranger: Stranger) -> None:

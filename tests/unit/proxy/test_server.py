@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from daemonkit.address import Address
 from sipproxy.admission.bans import Ban, BanChange
-from sipproxy.aio.server import ProxyServer
+from sipproxy.aio.server import ProxyServer, Surroundings
 from sipproxy.core.events import (
     BansChanged,
     InviteChallenged,
@@ -44,16 +44,16 @@ class Shell:
         self.chosen: list[NodeChosen] = []
         self.changes: list[BanChange] = []
         self.registry = CollectorRegistry()
-        self.server = ProxyServer(
-            replace(CONFIG, external=(UDP,)),
+        around = Surroundings(
             ask_directory=lambda users, on_answer: None,
             country_of=lambda address: None,
+            is_trusted=lambda address: False,
             on_record=self.records.append,
             on_refusal=self.refusals.append,
             on_node=self.chosen.append,
             on_bans=self.changes.append,
-            registry=self.registry,
         )
+        self.server = ProxyServer(replace(CONFIG, external=(UDP,)), around, registry=self.registry)
 
     def log_of(self, event: ProxyEvent) -> list[dict[str, object]]:
         with capture_logs() as lines:

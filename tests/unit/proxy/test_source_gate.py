@@ -15,7 +15,7 @@ OPTIONS = b"OPTIONS sip:a SIP/2.0\r\nFrom: <sip:a>;tag=f\r\n\r\n"
 def gate() -> tuple[SourceGate, Drops, list[ProxyEvent]]:
     drops = Drops()
     told: list[ProxyEvent] = []
-    return SourceGate(CONFIG, wall=lambda at: at + 1_000, drops=drops, tell=told.append), drops, told
+    return SourceGate(CONFIG, wall=lambda at: at + 1_000, is_trusted=lambda _ip: False, drops=drops, tell=told.append), drops, told
 
 
 def silenced() -> tuple[SourceGate, Drops]:

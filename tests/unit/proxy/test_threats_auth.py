@@ -9,7 +9,8 @@ from itertools import count
 import pytest
 
 from sipproxy.sip import Challenge, Credentials, Request, Response, parse_message
-from sipproxy.sip.digest import MD5, MD5_SESS, SHA256, SHA256_SESS, answer_challenge
+from sipproxy.sip.digest import MD5, MD5_SESS, SHA256, SHA256_SESS
+from tests.support.digest import answer_challenge
 from tests.support.ua import PASSWORD
 from tests.unit.proxy.harness import ALIAS, APP, CALLER, CONFIG, DOMAIN, OUTSIDE, URI, ProxyHarness, application
 from voiceapps.rules.admission import Reason

@@ -20,8 +20,8 @@ from sipproxy.admission.limits import (
 from sipproxy.config import SipProxyConfig
 from sipproxy.core.events import BansChanged, ProxyEvent, ReportMade
 from sipproxy.sip import Challenge, Request, Response, parse_message
-from sipproxy.sip.digest import answer_challenge
 from sipproxy.transactions.listener import Listener
+from tests.support.digest import answer_challenge
 from tests.support.ua import PASSWORD
 from tests.unit.proxy.harness import ALIAS, CALLER, CONFIG, DOMAIN, TCP, UDP, URI, ProxyHarness, application
 from voiceapps.rules.admission import Reason

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mediarelay.core.addresses import Side
+from mediarelay.core.allocation import Allocator
 from mediarelay.core.ports import QUARANTINE_SECONDS, QUIET_SECONDS, PortPool
 
 
@@ -104,3 +107,12 @@ def test_no_pair_is_ever_lost(steps: list[tuple[str, int]]) -> None:
         ports.release(port, now)
     ports.expire(now + QUARANTINE_SECONDS)
     assert ports.free == ports.size
+
+
+def test_the_fuller_side_tells_how_many_are_in_use() -> None:
+    small, large = pool(30000, 30009), pool(40000, 40199)
+    allocator = Allocator({Side.EXTERNAL: large, Side.INTERNAL: small}, deque())
+    assert allocator.use() == (0, 100)
+    for ports in (small, small, large, large, large):
+        ports.take()
+    assert allocator.use() == (2, 5)

@@ -310,7 +310,7 @@ def challenge(raw: Raw, realm: str) -> Request | None:
 
 def placed(realm: str) -> Raw:
     raw = Raw(phone())
-    credentials = Credentials("user", "secret", realm)
+    credentials = Credentials.of_password("user", "secret", realm)
     raw.agent.place(Destination("sip:app-1@sip.example.com", SERVER, "alice", credentials), PHONE_MEDIA, raw.now)
     return raw
 

@@ -10,7 +10,10 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from tests.unit.voiceapps.builders import ACTOR
+from tests.unit.voiceapps.forms import form_of
+from tests.unit.voiceapps.people import logged_in, made
 from voiceapps.models import Account, AuditEntry
+from voiceapps.rules.people.roles import Role
 from voiceapps.services import accounts
 
 pytestmark = pytest.mark.django_db
@@ -107,3 +110,12 @@ def test_the_page_shows_limits_and_reports_an_invalid_one(account: Account, admi
     answer = admin_client.post(PAGE, {"name": "After", **NO_LIMITS, "max_calls": "-1"})
     assert answer.status_code == 200
     assert (Account.objects.get().name, limits()) == ("Before", (100, 5, None))
+
+
+def test_the_second_who_edits_an_account_undoes_nothing(account: Account) -> None:
+    one, two = logged_in(made("one", Role.ADMIN)), logged_in(made("two", Role.ADMIN))
+    opened = form_of(two.get(PAGE).content.decode(), "Save")
+    one.post(PAGE, {"name": "Before", **NO_LIMITS, "max_calls": "5"})
+    two.post(PAGE, {**opened, "name": "After", "max_calls_per_second": "3"})
+    assert Account.objects.get(pk="9900000").name == "After"
+    assert limits()[:2] == (5, 3)

@@ -46,7 +46,15 @@ def test_each_account_has_its_own_chain(chain: str) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("actor", "client two"), ("changes", {"name": "x"}), ("source_ip", None), ("request_id", ""), ("subject", "b"), ("action", "x")],
+    [
+        ("actor", "client two"),
+        ("changes", {"name": "x"}),
+        ("before", {"name": "x"}),
+        ("source_ip", None),
+        ("request_id", ""),
+        ("subject", "b"),
+        ("action", "x"),
+    ],
 )
 def test_an_altered_entry_is_detected(chain: str, field: str, value: Any) -> None:
     AuditEntry.objects.filter(number=2).update(**{field: value})

@@ -1,4 +1,4 @@
-"""Bans in the database, and in the console."""
+"""Bans and trusted ranges in the database."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.core.exceptions import ValidationError
-from django.test import Client, override_settings
-from django.urls import reverse
+from django.test import override_settings
 from django.utils import timezone
 
-from voiceapps.models import AuditEntry, Ban
+from voiceapps.models import AuditEntry, Ban, TrustedRange
 from voiceapps.rules.bans import BanReason
 from voiceapps.rules.reports import SourceBanned
-from voiceapps.selectors import active_bans
+from voiceapps.selectors import active_bans, source_rules
 from voiceapps.services import bans
 from voiceapps.services.audit import Actor
 from voiceapps.services.reports import write_reports
@@ -24,7 +22,6 @@ pytestmark = pytest.mark.django_db
 
 SOURCE = "203.0.113.9"
 ACTOR = Actor("test")
-LIST = "admin:voiceapps_ban_changelist"
 
 
 def reported(seconds: float, *, source_ip: str = SOURCE, reason: BanReason = BanReason.WRONG_PASSWORD, ago: float = 0.0) -> SourceBanned:
@@ -95,73 +92,52 @@ def test_a_trusted_source_cannot_be_banned() -> None:
         bans.place(SOURCE, 1, actor=ACTOR)
 
 
-# The console.
+def test_a_range_that_an_operator_trusts_cannot_be_banned_and_its_bans_are_lifted() -> None:
+    write_reports([reported(600.0), reported(600.0, source_ip="198.51.100.1")])
+    row = bans.trust("203.0.113.0/24", "the trunk", actor=ACTOR)
+    found = source_rules()
+    assert found.trusted == ("203.0.113.0/24",)
+    assert [ban.source_ip for ban in found.bans] == ["198.51.100.1"]
+    with pytest.raises(ValidationError, match="list of trusted ranges"):
+        bans.place(SOURCE, 1, actor=ACTOR)
+    bans.distrust(row, actor=ACTOR)
+    bans.distrust(row, actor=ACTOR)
+    assert source_rules().trusted == ()
+    bans.place(SOURCE, 1, actor=ACTOR)
+    entries = AuditEntry.objects.filter(action__startswith="source.").order_by("number").values_list("action", "subject", "changes")
+    assert list(entries) == [
+        ("source.trust", "203.0.113.0/24", {"note": "the trunk", "lifted": [SOURCE]}),
+        ("source.distrust", "203.0.113.0/24", {"note": "the trunk"}),
+    ]
 
 
-def console(*permissions: str, superuser: bool = False) -> Client:
-    user = User.objects.create(username="op", is_staff=True, is_superuser=superuser)
-    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
+def test_trusting_a_range_again_changes_whose_it_is() -> None:
+    bans.trust("203.0.113.9", "one", actor=ACTOR)
+    bans.trust("203.0.113.9/32", "two", actor=ACTOR)
+    assert [(row.network, row.note) for row in TrustedRange.objects.all()] == [("203.0.113.9/32", "two")]
 
 
-def lift(client: Client, *sources: str) -> int:
-    return client.post(reverse(LIST), {"action": "lift", "_selected_action": sources}).status_code
+@pytest.mark.parametrize(
+    ("network", "note", "field"),
+    [
+        ("", "", "network"),
+        ("0.0.0.0/0", "", "network"),
+        ("8.0.0.0/7", "", "network"),
+        ("203.0.113.1/24", "", "network"),
+        ("203.0.113.0/24", "x" * 201, "note"),
+    ],
+)
+def test_a_range_that_cannot_be_trusted_names_the_field(network: str, note: str, field: str) -> None:
+    with pytest.raises(ValidationError) as error:
+        bans.trust(network, note, actor=ACTOR)
+    assert set(error.value.message_dict) == {field}
+    assert not TrustedRange.objects.exists()
 
 
-def place(client: Client, source_ip: str = SOURCE, minutes: str = "15") -> int:
-    return client.post(reverse("admin:voiceapps_ban_add"), {"source_ip": source_ip, "minutes": minutes}).status_code
-
-
-def test_the_list_shows_source_reason_node_and_time() -> None:
-    write_reports([reported(600.0), reported(30.0, source_ip="203.0.113.2", reason=BanReason.FLOOD, ago=60.0)])
-    client = console("view_ban")
-    text = client.get(reverse(LIST)).content.decode()
-    for part in (SOURCE, "203.0.113.2", "wrong password", "flood", "sipproxy-one", "in force", "over"):
-        assert part in text, part
-    filtered = client.get(reverse(LIST), {"reason__exact": "flood"}).content.decode()
-    assert "203.0.113.2" in filtered
-    assert SOURCE not in filtered
-
-
-def test_an_operator_lifts_a_ban() -> None:
-    write_reports([reported(600.0)])
-    assert lift(console(superuser=True), SOURCE) == 302
-    assert active_bans() == ()
-    assert AuditEntry.objects.get(action="ban.lift").actor == "operator op"
-
-
-def test_an_operator_places_a_ban_and_replaces_it() -> None:
-    client = console(superuser=True)
-    assert [place(client), place(client, minutes="30")] == [302, 302]
-    (ban,) = active_bans()
-    assert (ban.reason, ban.node, round((ban.until - ban.at) / 60)) == (BanReason.OPERATOR, "", 30)
-    assert [entry.actor for entry in AuditEntry.objects.filter(action="ban.place")] == ["operator op"] * 2
-
-
-@pytest.mark.parametrize(("source_ip", "minutes"), [("nowhere", "5"), (SOURCE, "0"), (SOURCE, ""), ("", "5")])
-def test_an_invalid_form_is_shown_again(source_ip: str, minutes: str) -> None:
-    assert place(console(superuser=True), source_ip, minutes) == 200
-    assert not Ban.objects.exists()
-
-
-def test_view_permission_alone_allows_no_change() -> None:
-    write_reports([reported(600.0)])
-    client = console("view_ban")
-    assert "Lift" not in client.get(reverse(LIST)).content.decode()
-    lift(client, SOURCE)
-    assert place(client, "203.0.113.10") == 403
-    page = reverse("admin:voiceapps_ban_change", args=[SOURCE])
-    assert client.get(page).status_code == 200
-    assert client.post(page, {"source_ip": SOURCE, "minutes": "1"}).status_code == 403
-    assert client.post(reverse("admin:voiceapps_ban_delete", args=[SOURCE]), {"post": "yes"}).status_code == 403
-    assert len(active_bans()) == 1
-
-
-def test_a_ban_cannot_be_deleted_without_an_audit_entry() -> None:
-    write_reports([reported(600.0)])
-    client = console(superuser=True)
-    client.post(reverse(LIST), {"action": "delete_selected", "_selected_action": [SOURCE], "post": "yes"})
-    assert client.post(reverse("admin:voiceapps_ban_delete", args=[SOURCE]), {"post": "yes"}).status_code == 403
-    assert len(active_bans()) == 1
+def test_the_number_of_trusted_ranges_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bans, "MAX_TRUSTED", 2)
+    for number in (1, 2):
+        bans.trust(f"203.0.113.{number}", "", actor=ACTOR)
+    bans.trust("203.0.113.2", "again", actor=ACTOR)
+    with pytest.raises(ValidationError, match="At most 2 ranges"):
+        bans.trust("203.0.113.3", "", actor=ACTOR)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voiceapps.rules.call_simulation import MAX_TURNS, Script, ScriptError
+from voiceapps.rules.trials.call_simulation import MAX_TURNS, Script, ScriptError
 
 
 @pytest.mark.parametrize(

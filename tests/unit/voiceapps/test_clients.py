@@ -139,7 +139,7 @@ def test_the_console_shows_the_times_of_secrets_only(client: ApiClient) -> None:
     made = clients.add_secret(client, None, actor=ACTOR)
     http = Client()
     operator = User.objects.create(username="operator", is_staff=True, is_superuser=True)
-    http.force_login(operator, backend="django.contrib.auth.backends.ModelBackend")
+    http.force_login(operator)
     answer = http.get(f"/console/voiceapps/apiclient/{client.pk}/change/")
     html = answer.content.decode()
     assert answer.status_code == 200

@@ -1,6 +1,8 @@
-"""The call page's download of the stored messages."""
+"""The text of a call's messages: opened by an audited action, then read and downloaded."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 from django.contrib.auth.models import Permission, User
@@ -9,6 +11,8 @@ from django.urls import reverse
 
 from tests.support.pcap import read_capture
 from tests.unit.voiceapps.builders import STARTED, application, facts
+from voiceapps.console.access.revealed import MAX_CALLS
+from voiceapps.models import AuditEntry
 from voiceapps.rules.reports import CallAdmitted, CallFacts, LadderMessage
 from voiceapps.services.reports import write_reports
 
@@ -32,7 +36,7 @@ def console(*permissions: str) -> Client:
     user = User.objects.create(username="op", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(user)
     return client
 
 
@@ -44,9 +48,18 @@ def page(client: Client, call: CallFacts) -> str:
     return client.get(reverse("console:call", args=[call.call_id])).content.decode()
 
 
-def test_view_permission_allows_the_download(call: CallFacts) -> None:
+def reveal(client: Client, call: CallFacts) -> int:
+    return client.post(reverse("console:reveal_messages", args=[call.call_id])).status_code
+
+
+def test_who_may_see_traces_has_the_download_after_an_audited_action(call: CallFacts) -> None:
     store(call, INVITE)
-    client = console("view_call")
+    client = console("view_call", "see_traces")
+    assert address(call) not in page(client, call)
+    assert client.get(address(call)).status_code == 403
+    assert reveal(client, call) == 302
+    entry = AuditEntry.objects.get(action="call.reveal_messages")
+    assert (entry.actor, entry.subject, entry.chain) == ("operator op", call.call_id, call.account_id)
     assert address(call) in page(client, call)
     answer = client.get(address(call))
     assert answer.streaming
@@ -58,17 +71,35 @@ def test_view_permission_allows_the_download(call: CallFacts) -> None:
     assert "no-store" in answer["Cache-Control"]
 
 
-def test_without_view_permission_the_download_is_forbidden(call: CallFacts) -> None:
+def test_without_permission_the_download_is_forbidden(call: CallFacts) -> None:
     store(call, INVITE)
+    viewer = console("view_call")
+    assert address(call) not in page(viewer, call)
+    assert (viewer.get(address(call)).status_code, reveal(viewer, call)) == (403, 403)
+    User.objects.all().delete()
     assert console("view_voiceapplication").get(address(call)).status_code == 403
     assert Client().get(address(call)).status_code == 302
 
 
 def test_a_call_without_messages_has_no_download(call: CallFacts) -> None:
     store(call)
-    client = console("view_call")
+    client = console("view_call", "see_traces")
     assert address(call) not in page(client, call)
 
 
 def test_an_unknown_call_is_not_found() -> None:
-    assert console("view_call").get("/console/calls/c-404/pcap").status_code == 404
+    client = console("view_call", "see_traces")
+    assert client.get("/console/calls/c-404/pcap").status_code == 404
+    assert client.post("/console/calls/c-404/reveal").status_code == 404
+    assert not AuditEntry.objects.filter(action="call.reveal_messages").exists()
+
+
+def test_a_session_holds_a_few_calls_open(call: CallFacts) -> None:
+    store(call, INVITE)
+    client = console("view_call", "see_traces")
+    for number in range(MAX_CALLS + 1):
+        one = replace(call, call_id=f"c-{number:08x}-00000000-0000-4000-8000-0000000000ff")
+        store(one, INVITE)
+        reveal(client, one)
+    assert client.get(address(one)).status_code == 200
+    assert client.get(address(replace(one, call_id="c-00000000-00000000-0000-4000-8000-0000000000ff"))).status_code == 403

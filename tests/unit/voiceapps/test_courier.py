@@ -13,12 +13,12 @@ import pytest
 from django.db import IntegrityError, OperationalError
 from prometheus_client import CollectorRegistry
 
-from voiceapps import courier as module
-from voiceapps import loop_thread
-from voiceapps.courier import Courier
 from voiceapps.daemon.database import DatabaseExecutor
-from voiceapps.loop_thread import LoopThread
 from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
+from voiceapps.runners import courier as module
+from voiceapps.runners import loop_thread
+from voiceapps.runners.courier import Courier
+from voiceapps.runners.loop_thread import LoopThread
 from voiceapps.services.delivery import claims
 from voiceapps.services.delivery.claims import Answered, Claimed
 from voiceapps.services.delivery.pacing import MAX_TO_HOST, Destination, Room

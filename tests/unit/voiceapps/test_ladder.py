@@ -16,7 +16,6 @@ from lxml import etree
 
 from tests.support.sip import Network
 from tests.unit.proxy.harness import URI, ProxyHarness
-from voiceapps.call_report import LadderLine, WebhookLine
 from voiceapps.console.ladder import (
     GAP_SECONDS,
     MAX_LABEL,
@@ -37,6 +36,8 @@ from voiceapps.console.ladder import (
     svg,
     webhook_step,
 )
+from voiceapps.reads.call_report import LadderLine, WebhookLine
+from voiceapps.rules.diagnosis.notices import MEDIA
 
 CALLER, OUTSIDE, INSIDE, NODE = "203.0.113.9:5060", "198.51.100.1:6160", "10.0.0.1:6170", "10.0.0.2:7000"
 ENDS = {"caller": (CALLER, OUTSIDE), "callflow": (NODE, INSIDE)}
@@ -65,7 +66,7 @@ def webhook(seconds: float = 0.004, **fields: Any) -> WebhookLine:
 
 
 def notice(seconds: float, sentence: str, leg: str = "caller") -> LadderLine:
-    return LadderLine(seconds, leg, "", "", sentence, "")
+    return LadderLine(seconds, leg, "", "", sentence, "", MEDIA)
 
 
 def a_call() -> list[LadderLine]:
@@ -308,7 +309,9 @@ def test_what_a_proxy_stores_of_a_call_whose_packets_get_lost_is_read(seed: int)
     harness.service()
     harness.caller().call(URI, 0.0)
     harness.run(60)
-    stored = [LadderLine(said.at, said.leg, said.source, said.destination, said.first_line, said.text) for said in harness.ladder]
+    stored = [
+        LadderLine(said.at, said.leg, said.source, said.destination, said.first_line, said.text, said.transport) for said in harness.ladder
+    ]
     found = rows(steps(stored, []))
     ours = {"{}:{}".format(*listener.address) for listener in harness.listeners.values()}
     assert proxy_addresses(stored) < ours
@@ -354,9 +357,8 @@ def test_each_step_is_a_link_that_says_what_it_is() -> None:
     links = named(drawing(whole()), "step")
     assert [link.get("data-step") for link in links] == [str(number) for number in range(1, 17)]
     assert {(link.get("href"), link.get("tabindex")) for link in links} == {(f"?step={number}&x", "0") for number in range(1, 17)}
-    assert links[7].get("aria-label") == "0.023 s: 200 OK from proxy to caller"
-    assert links[3].get("aria-label") == "0.004 s: initiate from call flow to webhook, 200 in 9 ms"
-    assert [link.get("aria-label") for link in links] == [link.findtext("{*}title") for link in links]
+    assert links[7].findtext("{*}title") == "0.023 s: 200 OK from proxy to caller"
+    assert links[3].findtext("{*}title") == "0.004 s: initiate from call flow to webhook, 200 in 9 ms"
 
 
 def test_arrows_point_where_the_message_went() -> None:
@@ -402,7 +404,7 @@ def test_text_of_strangers_is_escaped_and_seen() -> None:
     evil = '<script>&"\u202eko\x00\ud800\ufffe\u2028\t\xad'
     step = Step(1, 0.0, Lane.CALLER, Lane.PROXY, evil, Kind.REQUEST, note=evil)
     sights = '<script>&"⟨U+202E⟩ko⟨U+0000⟩⟨U+D800⟩⟨U+FFFE⟩⟨U+2028⟩⟨U+0009⟩⟨U+00AD⟩'
-    assert drawing([step])[-1].get("aria-label") == f"0.000 s: {sights} from caller to proxy, {sights}"
+    assert drawing([step])[-1].findtext("{*}title") == f"0.000 s: {sights} from caller to proxy, {sights}"
     titles = dict.fromkeys(Lane, (evil, evil))
     for markup in (svg([step], titles, link=str), as_list([step], titles, str)):
         assert "<script>" not in markup

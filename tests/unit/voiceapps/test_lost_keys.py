@@ -14,9 +14,9 @@ from django.urls import reverse
 from sipuri_project.checks import credentials_of_another_realm
 from tests.support.api import ApiCustomer
 from tests.unit.voiceapps.builders import ACTOR, STARTED, application, attempted, ended, facts
-from voiceapps.call_report import call_report
 from voiceapps.daemon.admission_reads import admission_snapshots
 from voiceapps.models import Call, VoiceApplication, WebhookDelivery
+from voiceapps.reads.call_report import call_report
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.http.outbound import OutboundAnswer
 from voiceapps.rules.inbound_sip import InboundSipPatch
@@ -133,12 +133,10 @@ class TestLists:
             [RefusalSeen(str(row.pk), "198.51.100.1", Reason.DIGEST_WRONG, 403, 1, STARTED, STARTED, "US", "user", "call@pbx", "PBX", ())]
         )
         client = Client()
-        client.force_login(
-            User.objects.create(username="op", is_staff=True, is_superuser=True), backend="django.contrib.auth.backends.ModelBackend"
-        )
-        for model in ("call", "refusedattempt", "voiceapplication", "webhookdelivery"):
-            assert client.get(reverse(f"admin:voiceapps_{model}_changelist")).status_code == 200
-        assert client.get(reverse("admin:voiceapps_webhookdelivery_change", args=[deliveries[0].pk])).status_code == 200
+        client.force_login(User.objects.create(username="op", is_staff=True, is_superuser=True))
+        for name in ("console:apps", "console:webhooks", "console:calls", "console:refused"):
+            assert client.get(reverse(name)).status_code == 200
+        assert client.get(reverse("console:webhook", args=[deliveries[0].pk])).status_code == 200
 
     def test_an_account_sees_its_applications(self, customer: ApiCustomer) -> None:
         unreadable_application(customer.account_id)

@@ -15,7 +15,7 @@ from voiceapps.daemon.node_reporter import NodeReporter, NodeState
 from voiceapps.rules.reports import Batch, MediaNotice, NodeBeat, Report
 
 NOTICE = MediaNotice(call_id="c-1", at=1.0, leg="external", source="", destination="", text="text")
-UP = NodeState(load=3, public=("203.0.113.5", 6160), internal=("10.0.0.1", 6162), transports="udp:6160")
+UP = NodeState(load=3, public=("203.0.113.5", 6160), internal=("10.0.0.1", 6162), transports="udp:6160", ports=(40, 5000))
 
 
 class Database:
@@ -64,6 +64,7 @@ async def test_a_beat_holds_all_that_the_daemon_says(tmp_path: Path) -> None:
     assert (first.role, first.name, first.state, first.load) == ("sipproxy", "n", "up", 3)
     assert (first.public_address, first.internal_address) == ("203.0.113.5:6160", "10.0.0.1:6162")
     assert (first.metrics_address, first.transports) == ("127.0.0.1:9100", "udp:6160")
+    assert (first.ports_used, first.ports_total) == (40, 5000)
 
 
 async def test_addresses_that_a_daemon_has_not_are_empty(tmp_path: Path) -> None:

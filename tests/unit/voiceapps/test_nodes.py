@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 import time
 
 import pytest
@@ -11,8 +12,10 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import Client
 from django.urls import reverse
+from pytest_django.fixtures import Settings
 
 from voiceapps.choices import WantedState
+from voiceapps.console.pages import nodes as pages
 from voiceapps.models import AuditEntry, Node
 from voiceapps.rules.reports import NodeBeat, Role
 from voiceapps.selectors import is_to_drain, live_nodes
@@ -24,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 ACTOR = Actor("test")
 UP, DRAINING = WantedState.UP, WantedState.DRAINING
-LIST = "admin:voiceapps_node_changelist"
+LIST = "console:nodes"
 
 
 def beat(name: str, *, role: Role = "sipproxy", state: str = "up", ago: float = 0.0) -> None:
@@ -51,6 +54,11 @@ def test_beats_of_any_boot_leave_what_is_wanted() -> None:
     assert Node.objects.get().state == "up"
     nodes.want("one", UP, actor=ACTOR)
     assert not is_to_drain("one")
+
+
+def test_a_relay_tells_how_many_of_its_ports_are_in_use() -> None:
+    write_reports([NodeBeat("mediarelay", "relay", time.time(), "up", "", "", 7, "", ports_used=40, ports_total=5000)])
+    assert Node.objects.values_list("ports_used", "ports_total").get() == (40, 5000)
 
 
 def test_others_see_it_drain_before_the_process_knows() -> None:
@@ -175,12 +183,12 @@ def console(*permissions: str, superuser: bool = False) -> Client:
     user = User.objects.create(username="op", is_staff=True, is_superuser=superuser)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(user)
     return client
 
 
 def press(client: Client, button: str, *names: str) -> str:
-    return client.post(reverse(LIST), {"action": button, "_selected_action": names}, follow=True).content.decode()
+    return client.post(reverse("console:node_order"), {"order": button, "name": names}, follow=True).content.decode()
 
 
 @pytest.mark.parametrize("permissions", [(), ("view_node", "change_node")])
@@ -189,8 +197,8 @@ def test_an_operator_has_nodes_drain_and_take_calls_again(permissions: tuple[str
         beat(name)
     client = console(*permissions, superuser=not permissions)
     page = client.get(reverse(LIST)).content.decode()
-    assert "Drain" in page
-    assert "Take calls again" in page
+    assert 'value="drain three"' in page
+    assert "Drain the chosen" in page
     assert "two: draining within two seconds." in press(client, "drain", "one", "two")
     assert wanted() == {"one": "draining", "two": "draining", "three": "up"}
     assert "one: up within two seconds." in press(client, "resume", "one", "three")
@@ -198,6 +206,33 @@ def test_an_operator_has_nodes_drain_and_take_calls_again(permissions: tuple[str
     entries = AuditEntry.objects.order_by("number").values_list("actor", "subject")
     assert set(entries) == {("operator op", "one"), ("operator op", "two")}
     assert len(entries) == 3
+
+
+def test_a_button_of_one_node_orders_that_one_whatever_is_chosen() -> None:
+    beat("one")
+    beat("two")
+    client = console("view_node", "change_node")
+    page = client.get(reverse(LIST)).content.decode()
+    assert 'form="orders" name="order" value="drain two"' in page
+    assert "two: draining within two seconds." in press(client, "drain two", "one")
+    assert wanted() == {"one": "up", "two": "draining"}
+
+
+def test_a_page_that_is_left_open_follows_its_nodes() -> None:
+    beat("one")
+    client = console("view_node", "change_node")
+    client.get(reverse(LIST))
+
+    def poll(etag: str) -> tuple[int, str, str]:
+        answer = client.get(reverse(LIST), {"live": "1"}, headers={"HX-Request": "true", "If-None-Match": etag})
+        return answer.status_code, answer.headers.get("ETag", ""), answer.content.decode()
+
+    _, etag, part = poll("")
+    assert "csrfmiddlewaretoken" not in part
+    beat("one")
+    assert poll(etag)[0] == 304
+    nodes.want("one", DRAINING, actor=ACTOR)
+    assert 'value="resume one"' in poll(etag)[2]
 
 
 def test_a_node_that_obeys_nobody_is_named_and_the_others_drain() -> None:
@@ -208,21 +243,47 @@ def test_a_node_that_obeys_nobody_is_named_and_the_others_drain() -> None:
     assert wanted() == {"one": "draining", "worker-one": "up"}
 
 
-def test_view_permission_alone_allows_no_order() -> None:
+def test_who_may_only_look_gives_no_order() -> None:
     beat("one")
     client = console("view_node")
     page = client.get(reverse(LIST)).content.decode()
     assert "one" in page
-    assert "Take calls again" not in page
-    press(client, "drain", "one")
-    change = reverse("admin:voiceapps_node_change", args=["one"])
-    assert client.get(change).status_code == 200
-    assert client.post(change, {"wanted": "draining"}).status_code == 403
+    assert "drain one" not in page
+    assert client.post(reverse("console:node_order"), {"order": "drain", "name": "one"}).status_code == 403
     assert wanted() == {"one": "up"}
 
 
-def test_no_operator_edits_the_row_itself() -> None:
+@pytest.mark.parametrize(("button", "names"), [("stop", ["one"]), ("", ["one"]), ("drain", [])])
+def test_an_order_that_means_nothing_is_told(button: str, names: list[str]) -> None:
     beat("one")
-    client = console(superuser=True)
-    assert client.post(reverse("admin:voiceapps_node_change", args=["one"]), {"wanted": "draining"}).status_code == 403
+    assert "Choose nodes" in press(console(superuser=True), button, *names)
     assert wanted() == {"one": "up"}
+
+
+def test_an_unknown_node_is_named() -> None:
+    assert "No node is called nobody." in press(console(superuser=True), "drain", "nobody")
+
+
+def test_without_any_process_the_page_says_how_to_start_them() -> None:
+    page = console("view_node").get(reverse(LIST)).content.decode()
+    assert "manage.py runall" in page
+    assert "No DNS server of ours is up" in page
+
+
+def test_a_dns_server_that_does_not_answer_is_told(settings: Settings) -> None:
+    beat("dns-one", role="sipdns")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        free = taken.getsockname()
+    settings.DNS_BIND = free
+    # Once: each question that nobody answers would take two seconds.
+    assert console("view_node").get(reverse(LIST)).content.decode().count(f"No answer from 127.0.0.1:{free[1]}") == 1
+
+
+def test_what_dns_answers_now_is_asked_of_the_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    beat("dns-one", role="sipdns")
+    answers = {"A": ("203.0.113.5",), "SRV": ("10 10 6160 p.example.",)}
+    monkeypatch.setattr(pages._dns, "ask", lambda _server, _name, kind: answers[kind])
+    page = console("view_node").get(reverse(LIST)).content.decode()
+    assert "203.0.113.5" in page
+    assert page.count("10 10 6160 p.example.") == 2

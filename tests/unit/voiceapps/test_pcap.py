@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.support.pcap import Captured, read_capture
 from tests.unit.voiceapps.builders import STARTED, application, facts
-from voiceapps import call_report as module
+from voiceapps.reads import call_report as module
 from voiceapps.rules.diagnosis.pcap import StoredMessage, capture
 from voiceapps.rules.reports import CallAdmitted, LadderMessage
 from voiceapps.services.reports import write_reports

@@ -50,6 +50,7 @@ def test_it_has_a_row_while_it_is_written_and_then_its_length(call: CallFacts, t
     write_reports([begun(call, tmp_path / "r.wav")])
     row = Recording.objects.get()
     assert (row.status, row.ended_at, row.media_url, row.name) == ("processing", None, None, "greeting")
+    assert row.account_id == row.call.account_id
     write_reports([stored(call, tmp_path / "r.wav")])
     row.refresh_from_db()
     assert (row.status, row.duration_ms, row.ended_at) == ("complete", 4_000, datetime.fromtimestamp(STARTED + 5, UTC))

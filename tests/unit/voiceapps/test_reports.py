@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
@@ -13,10 +13,21 @@ from django.db import IntegrityError
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from tests.unit.voiceapps.builders import STARTED, application, ended, facts
-from voiceapps import call_report as module
 from voiceapps import tasks
-from voiceapps.call_report import call_report
-from voiceapps.models import Call, CallEvent, MediaLeg, Node, OpenCall, RefusedAttempt, TaskLease, VoiceApplication, WebhookDelivery
+from voiceapps.models import (
+    Call,
+    CallEvent,
+    MediaLeg,
+    Node,
+    OpenCall,
+    RefusedAttempt,
+    TaskLease,
+    VoiceApplication,
+    WebhookAttempt,
+    WebhookDelivery,
+)
+from voiceapps.reads import call_report as module
+from voiceapps.reads.call_report import call_report
 from voiceapps.rules.admission import Reason, RuleResult
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.media_figures import MediaFigures
@@ -63,8 +74,9 @@ def test_answers_in_bulk_count_once_and_reach_no_call_that_has_ended(django_asse
     write_reports([CallAdmitted(call, "proxy-1") for call in (rings, up, over, *others)])
     write_reports([CallAnswered(up, "callflow-1", STARTED + 1), ended(over)])
     answers = [CallAnswered(call, "callflow-2", STARTED + 2) for call in (new, rings, rings, up, over, *others)]
-    # Locking, creating what is missing and locking it, the answers, their holders: whatever the number of calls.
-    with django_assert_max_num_queries(5):
+    # Locking, creating what is missing and locking it, the answers, their holders, and the minutes that are to be counted again: whatever
+    # the number of calls.
+    with django_assert_max_num_queries(6):
         write_reports(answers)
     rows = {row.call_id: row for row in Call.objects.all()}
     assert [rows[call.call_id].callflow_node for call in (new, rings, up, over)] == ["callflow-2", "callflow-2", "callflow-1", ""]
@@ -118,6 +130,28 @@ def test_the_page_of_a_call_shows_its_beginning_and_its_end(monkeypatch: pytest.
     assert [line.first_line for line in report.ladder] == [f"line {number}" for number in shown]
 
 
+@pytest.mark.parametrize(("webhooks", "shown"), [(3, [0, 1, 2]), (4, [0, 1, 2, 3]), (9, [0, 1, 7, 8])])
+def test_the_page_of_a_call_shows_its_first_webhooks_and_its_last_ones(
+    monkeypatch: pytest.MonkeyPatch, webhooks: int, shown: list[int]
+) -> None:
+    monkeypatch.setattr(module, "FIRST_WEBHOOKS", 2)
+    monkeypatch.setattr(module, "LAST_WEBHOOKS", 2)
+    monkeypatch.setattr(module, "MAX_SHOWN_ATTEMPTS", 2)
+    call = facts(application())
+    write_reports([CallAdmitted(call, "p")])
+    for number in range(webhooks):
+        at = datetime.fromtimestamp(STARTED + number, UTC)
+        row = WebhookDelivery.objects.create(
+            account_id=call.account_id, call_id=call.call_id, event_type=f"e{number}", url="x", method="POST", body={}, created_at=at
+        )
+        for status in (500, 503, 200):
+            WebhookAttempt.objects.create(delivery=row, at=at, url="x", status=status, latency_ms=1)
+    report = call_report(call.call_id)
+    assert report is not None
+    assert [(line.event_type, line.status) for line in report.webhooks] == [(f"e{one}", status) for one in shown for status in (503, 200)]
+    assert report.has_more_webhooks == (webhooks == 9)
+
+
 def test_media_figures_are_replaced_by_later_ones() -> None:
     figures = MediaFigures("external", 10, 1600, 9, 0, 1.5, None, 4.3, 0, "userspace", 0, "a:1", "b:2")
     report = MediaReport("c-1", "relay", STARTED, figures, final=False)
@@ -153,7 +187,8 @@ def test_a_burst_of_refusals_is_one_row_with_the_first_trace() -> None:
 def test_a_fetched_webhook_is_stored_with_its_answer() -> None:
     call = facts(application())
     fetched = WebhookFetched(call, "initiate", STARTED, "https://a.example", "POST", '{"a": 1}', 200, "<Response/>", 12, None)
-    write_reports([CallAdmitted(call, "p"), fetched, replace(fetched, status=None, error="No answer within 15 s.", response_body="")])
+    again = replace(fetched, at=STARTED + 1, status=None, error="No answer within 15 s.", response_body="")
+    write_reports([CallAdmitted(call, "p"), fetched, again])
     report = call_report(call.call_id)
     assert report is not None
     assert [(line.state, line.status, line.error) for line in report.webhooks] == [

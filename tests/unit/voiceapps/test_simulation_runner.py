@@ -12,13 +12,13 @@ from django.db import OperationalError
 from prometheus_client import CollectorRegistry
 
 from tests.unit.engine.driver import FACTS
-from voiceapps import loop_thread, table_work
 from voiceapps.daemon.database import DatabaseExecutor
-from voiceapps.rules.call_simulation import Script, SimulatedCall
+from voiceapps.rules.trials.call_simulation import Script, SimulatedCall
+from voiceapps.runners import loop_thread, table_work
+from voiceapps.runners.simulations import FAILED, PLACES, SimulationRunner
 from voiceapps.selectors import CallApplication
 from voiceapps.services.trials import simulations
 from voiceapps.services.trials.simulations import Planned
-from voiceapps.simulation_runner import FAILED, PLACES, SimulationRunner
 
 APPLICATION = CallApplication("a", "9900000", "http://h/", "POST", "", "POST", "", "", "", "", "", 5.0, 30, 25, False)
 WELL = SimulatedCall((), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,11 +11,12 @@ from cryptography.fernet import Fernet
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from tests.unit.voiceapps.builders import application
+from tests.unit.voiceapps.builders import ACTOR, application
 from voiceapps.models import CallSimulation, VoiceApplication
-from voiceapps.rules.call_simulation import Line, LineKind, Script, SimulatedCall
+from voiceapps.rules.trials.call_simulation import Line, LineKind, Script, SimulatedCall
 from voiceapps.services.trials import simulations
-from voiceapps.services.trials.simulations import MAX_KEPT, MAX_OPEN, MAX_RUNNING, NO_WORKER, UNREADABLE, TooManyOpenError
+from voiceapps.services.trials.simulations import MAX_KEPT, MAX_OPEN, MAX_RUNNING, UNREADABLE
+from voiceapps.services.trials.trial_table import NO_WORKER, TooManyOpenError
 
 pytestmark = pytest.mark.django_db
 SCRIPT = Script.parse({"from": "sip:bob@example.org", "turns": [{"digits": "7"}, {"words": "call me"}], "hangUpAt": 9})
@@ -27,7 +29,7 @@ def row() -> VoiceApplication:
 
 
 def ordered(row: VoiceApplication, count: int = 1) -> list[UUID]:
-    return [simulations.order(row, SCRIPT).pk for _ in range(count)]
+    return [simulations.order(row, SCRIPT, actor=ACTOR).pk for _ in range(count)]
 
 
 def shift(**since: object) -> None:
@@ -84,7 +86,7 @@ def test_an_account_may_order_only_so_many(row: VoiceApplication) -> None:
 
 
 def test_the_oldest_of_an_account_make_room(row: VoiceApplication, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulations, "MAX_KEPT", MAX_OPEN + 3)
+    monkeypatch.setattr(simulations, "TABLE", replace(simulations.TABLE, max_kept=MAX_OPEN + 3))
     numbers = []
     for _ in range(5):
         numbers += ordered(row)

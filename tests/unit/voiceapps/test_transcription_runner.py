@@ -12,13 +12,13 @@ import pytest
 from django.db import OperationalError
 from prometheus_client import CollectorRegistry
 
-from voiceapps import loop_thread, table_work, transcription_runner
 from voiceapps.choices import TranscriptionStatus
 from voiceapps.daemon.database import DatabaseExecutor
 from voiceapps.rules.transcripts import Clip, NotTranscribedError, Transcript
+from voiceapps.runners import loop_thread, table_work, transcriptions
+from voiceapps.runners.transcriptions import TranscriptionRunner
 from voiceapps.services.transcriptions import claims
 from voiceapps.services.transcriptions.claims import Outcome, Planned
-from voiceapps.transcription_runner import TranscriptionRunner
 
 SAID = Transcript((Clip(0, "yes", 1.0, 0.0, 0.5),))
 
@@ -163,7 +163,7 @@ async def test_what_runs_when_the_worker_ends_is_given_back(table: Table) -> Non
 
 @pytest.mark.parametrize("errors", [0, 3])
 async def test_work_whose_row_is_gone_is_ended_and_the_next_one_runs(table: Table, monkeypatch: pytest.MonkeyPatch, errors: int) -> None:
-    monkeypatch.setattr(transcription_runner, "CHECK_SECONDS", 0)
+    monkeypatch.setattr(transcriptions, "CHECK_SECONDS", 0)
     table.add("silent")
     table.add("b")
     async with running(table):
@@ -178,7 +178,7 @@ async def test_work_whose_row_is_gone_is_ended_and_the_next_one_runs(table: Tabl
 
 
 async def test_work_whose_row_is_there_goes_on(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transcription_runner, "CHECK_SECONDS", 0)
+    monkeypatch.setattr(transcriptions, "CHECK_SECONDS", 0)
     table.add("a")
     table.gone.add("another")
     async with running(table):
@@ -189,7 +189,7 @@ async def test_work_whose_row_is_there_goes_on(table: Table, monkeypatch: pytest
 
 
 async def test_work_that_is_ending_is_not_disturbed_in_that(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transcription_runner, "CHECK_SECONDS", 0)
+    monkeypatch.setattr(transcriptions, "CHECK_SECONDS", 0)
     table.add("slow to end")
     table.gone.add("slow to end")
     async with running(table):

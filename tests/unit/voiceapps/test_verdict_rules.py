@@ -14,7 +14,7 @@ from voiceapps.rules.media_figures import MediaFigures
 
 OUTSIDE = MediaFigures("external", 250, 43_000, 250, 0, 1.0, 20.0, 4.3, 0, "kernel", 0, "203.0.113.5:4000", "203.0.113.5:4000")
 INSIDE = replace(OUTSIDE, side="internal", advertised="10.0.0.2:5000")
-TALK = Story(EndReason.CALLER_HANGUP, answered=True, seconds=5.0, sip_status=200, media=(OUTSIDE, INSIDE))
+TALK = Story(EndReason.CALLER_HANGUP, seconds=5.0, sip_status=200, media=(OUTSIDE, INSIDE))
 
 
 def heard(outside: int, inside: int, **changes: object) -> Story:

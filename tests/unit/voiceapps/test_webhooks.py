@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from tests.unit.voiceapps.builders import ACTOR, application, ended, facts
 from tests.unit.voiceapps.test_deliveries import answer, claim, delivery, due_now, store
-from voiceapps.models import AuditEntry, WebhookDelivery
+from voiceapps.models import AuditEntry, FailingHost, WebhookDelivery
+from voiceapps.rules.reports import WebhookFetched
 from voiceapps.services import webhooks
 from voiceapps.services.delivery import attempts
 from voiceapps.services.reports import write_reports
@@ -80,6 +81,56 @@ class TestReplay:
         with pytest.raises(webhooks.NotReplayableError):
             webhooks.replay(delivery.pk, actor=ACTOR)
         assert not AuditEntry.objects.filter(action="webhook.replay").exists()
+
+
+class TestHurry:
+    def test_what_waits_is_due_at_once_and_keeps_its_retries(self, delivery: WebhookDelivery) -> None:
+        retries = len(attempts.RETRY_SECONDS)
+        assert [try_once(delivery, 404) for _ in range(retries)] == ["pending"] * retries
+        assert claim() == []
+        webhooks.hurry(delivery.pk, actor=ACTOR)
+        [claimed] = claim()
+        store(claimed, answer(404))
+        delivery.refresh_from_db()
+        assert delivery.state == "failed"
+        entry = AuditEntry.objects.get(action="webhook.hurry")
+        assert (entry.subject, entry.chain, entry.changes) == (
+            str(delivery.pk),
+            "9900000",
+            {"call": delivery.call_id, "event_type": "disconnect"},
+        )
+
+    def test_what_a_worker_has_is_not_sent_twice(self, delivery: WebhookDelivery) -> None:
+        assert len(claim()) == 1
+        self.assert_refused(delivery, "being sent")
+        assert claim() == []
+        try_once(delivery, 500)
+        due_now(delivery)
+        assert len(claim()) == 1
+        self.assert_refused(delivery, "being sent")
+
+    def test_what_is_over_is_refused(self, delivery: WebhookDelivery) -> None:
+        try_once(delivery, 204)
+        self.assert_refused(delivery, "It can only be sent again")
+
+    def test_what_goes_to_a_host_that_rests_waits_for_it(self, delivery: WebhookDelivery) -> None:
+        try_once(delivery, 500)
+        soon = timezone.now() + timedelta(seconds=20)
+        FailingHost.objects.update(rests_until=soon)
+        self.assert_refused(delivery, "ask the host first")
+        FailingHost.objects.update(rests_until=timezone.now())
+        webhooks.hurry(delivery.pk, actor=ACTOR)
+        assert len(claim()) == 1
+
+    def test_a_request_of_a_call_names_its_host(self) -> None:
+        call = facts(application())
+        write_reports([WebhookFetched(call, "initiate", 1.0, "https://A.example/x", "POST", "{}", 200, "", 1, None)])
+        assert WebhookDelivery.objects.get().host == "a.example:443"
+
+    def assert_refused(self, delivery: WebhookDelivery, sentence: str) -> None:
+        with pytest.raises(webhooks.NotHurriedError, match=sentence):
+            webhooks.hurry(delivery.pk, actor=ACTOR)
+        assert not AuditEntry.objects.filter(action="webhook.hurry").exists()
 
 
 def try_once(delivery: WebhookDelivery, status: int) -> str:

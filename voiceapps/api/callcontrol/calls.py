@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
+from django.db.models import QuerySet
 from rest_framework import serializers
+from rest_framework.fields import SkipField
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,8 +18,10 @@ from voiceapps.api.openapi import operation
 from voiceapps.api.wire.errors import ProblemError, bad
 from voiceapps.api.wire.forms import TextOrNull, Time, parameters, valid
 from voiceapps.api.wire.paging import MAX_CURSOR, Keyset
+from voiceapps.choices import CallState
 from voiceapps.models import Call
 from voiceapps.rules.call_orders import OrderKind
+from voiceapps.rules.diagnosis.verdicts import VerdictCode
 from voiceapps.rules.endings import EndReason
 
 OLDEST_FIRST = Keyset(("started_at", "call_id"))
@@ -45,13 +49,32 @@ EXAMPLE: dict[str, object] = {
 }
 
 
-class CallQuery(SpanQuery):
+class CallStateQuery(serializers.Serializer[Any]):
+    """What of ours is shown beside the fields of Programmable Voice."""
+
+    include = serializers.ChoiceField(["verdict"], required=False, help_text="Also show this field, which is ours.")
+
+
+class CallQuery(CallStateQuery, SpanQuery):
     """The filters and pages of the list of calls."""
 
     maxStartTime = serializers.DateTimeField(required=False, help_text="Started then or earlier.")
     disconnectCause = serializers.CharField(required=False, max_length=64, help_text="Ended so; a cause that never occurs finds nothing.")
     pageSize = serializers.IntegerField(required=False, default=DEFAULT_PAGE, min_value=1, max_value=MAX_PAGE)
     pageToken = serializers.CharField(required=False, max_length=MAX_CURSOR, help_text="Taken from the `Link` header.")
+
+
+class VerdictField(serializers.CharField):
+    """The verdict on a call, where it was asked for."""
+
+    def get_attribute(self, instance: Call) -> str | None:
+        """Return the code, None where a call that has ended was not judged; raises SkipField unless the context includes it."""
+        if not self.context.get("verdict"):
+            raise SkipField
+        verdict = getattr(instance, "verdict", None)
+        if verdict is None and instance.state != CallState.DISCONNECTED:
+            return VerdictCode.GOING_ON.value
+        return None if verdict is None else str(verdict.code)
 
 
 class CallStateData(serializers.Serializer[Any]):
@@ -75,6 +98,11 @@ class CallStateData(serializers.Serializer[Any]):
     errorMessage = TextOrNull(source="error_message")
     errorId = TextOrNull(source="error_id")
     lastUpdate = Time(source="last_update")
+    verdict = VerdictField(
+        required=False,
+        allow_null=True,
+        help_text="What became of the call, such as `caller_unheard`, where `include=verdict` asks for it; null if nobody has judged it.",
+    )
 
 
 class CallViewSet(CallControlViewSet):
@@ -100,28 +128,30 @@ class CallViewSet(CallControlViewSet):
         Ended calls do not go after the seven days that Programmable Voice keeps them.
         """
         query = parameters(request, CallQuery)
-        rows = Call.objects.filter(account_id=account_id, **_conditions(query))
+        rows = _rows(query).filter(account_id=account_id, **_conditions(query))
         try:
             page = OLDEST_FIRST.page(rows, limit=query["pageSize"], cursor=query.get("pageToken"))
         except ProblemError:
             raise bad("parameter", "pageToken", "Not a token of this list.") from None
         headers = {"Link": _next_link(request, page.next_cursor)} if page.next_cursor else {}
-        return Response(CallStateData(page.rows, many=True).data, headers=headers)
+        return Response(CallStateData(page.rows, many=True, context=_context(query)).data, headers=headers)
 
     @operation(
         "getCallState",
         tag=CALLS_TAG,
         answers={200: CallStateData()},
         example=EXAMPLE,
-        errors=(401, 403, 404, 429),
+        query=CallStateQuery,
+        errors=(400, 401, 403, 404, 429),
         shape="call control",
     )
-    def retrieve(self, _request: Request, account_id: str, call_id: str) -> Response:
+    def retrieve(self, request: Request, account_id: str, call_id: str) -> Response:
         """Show where a call stands or how it ended."""
-        call = Call.objects.filter(pk=call_id, account_id=account_id).first()
+        query = parameters(request, CallStateQuery)
+        call = _rows(query).filter(pk=call_id, account_id=account_id).first()
         if call is None:
             raise not_found("Call", call_id)
-        return Response(CallStateData(call).data)
+        return Response(CallStateData(call, context=_context(query)).data)
 
     @operation(
         "updateCall",
@@ -138,6 +168,14 @@ class CallViewSet(CallControlViewSet):
         kind = OrderKind.COMPLETE if wanted["state"] == "completed" else OrderKind.REDIRECT
         order(account_id, call_id, kind, wanted if kind is OrderKind.REDIRECT else None)
         return Response()
+
+
+def _rows(query: dict[str, Any]) -> QuerySet[Call]:
+    return Call.objects.select_related("verdict") if "include" in query else Call.objects.all()
+
+
+def _context(query: dict[str, Any]) -> dict[str, Any]:
+    return {query["include"]: True} if "include" in query else {}
 
 
 def _conditions(query: dict[str, Any]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class RecordingViewSet(CallControlViewSet):
 
     def recordings(self, **conditions: Any) -> QuerySet[Recording]:
         """Return recordings of the account with their calls and transcriptions."""
-        rows = Recording.objects.filter(call__account_id=self.kwargs["account_id"], **conditions)
+        rows = Recording.objects.filter(account_id=self.kwargs["account_id"], **conditions)
         return rows.select_related("call", "transcription").defer(*Transcription.JOINED_UNREAD)
 
     def recording(self) -> Recording:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.conf import settings
-from django.db.models import Count, Q
 from django.http import Http404
-from django.utils import timezone
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,12 +15,10 @@ from voiceapps.api.resources.voice_applications import TAG, ApplicationResourceV
 from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.forms import Ipv4Text, NumberOrNull, StrictInput, StrictText, valid
 from voiceapps.choices import RefusalReason
-from voiceapps.daemon.admission_reads import admission_snapshots
-from voiceapps.daemon.geo import CountryLookup
-from voiceapps.models import Call, VoiceApplication
-from voiceapps.rules.admission import AdmissionSnapshot, CallCount, Decision, DigestState, Outcome, RequestFacts, decide
-from voiceapps.rules.limits import Usage, apply_limits
+from voiceapps.models import VoiceApplication
+from voiceapps.rules.admission import DigestState, Outcome
 from voiceapps.rules.regions import COUNTRIES
+from voiceapps.services.trials.admission_checks import ImaginedCall, check, country_of
 
 DIGEST_STATES = [(state.value, state.value.replace("_", " ")) for state in DigestState]
 OUTCOMES = [(outcome.value, outcome.value) for outcome in Outcome]
@@ -101,39 +94,9 @@ class AdmissionCheckViewSet(ApplicationResourceViewSet):
         application = self.application()
         wanted = valid(AdmissionCheckInput(data=request.data))
         source_ip = wanted["sourceIp"]
-        country = wanted["country"] if "country" in wanted else _countries().country_of(source_ip)
-        decision = _check(application, source_ip, country, DigestState(wanted["digest"]))
+        country = wanted["country"] if "country" in wanted else country_of(source_ip)
+        try:
+            decision = check(application, ImaginedCall(source_ip, country, DigestState(wanted["digest"])))
+        except VoiceApplication.DoesNotExist:
+            raise Http404 from None
         return ok(AdmissionCheckData({"decision": decision, "country": country}).data)
-
-
-@cache
-def _countries() -> CountryLookup:
-    return CountryLookup(settings.GEOIP_DB, settings.REGION_OVERRIDES)
-
-
-def _check(application: VoiceApplication, source_ip: str, country: str | None, digest: DigestState) -> Decision:
-    """Return the decision about a call to the application's own SIP URI; raises Http404 if the application is gone."""
-    user = application.sip_user or str(application.pk)
-    snapshot = admission_snapshots([user], asking=None).get(user)
-    if snapshot is None:
-        raise Http404
-    facts = RequestFacts(
-        host=settings.SIP_DOMAIN,
-        host_is_ours=True,
-        request_user=user,
-        to_user=user,
-        source_ip=source_ip,
-        country=country,
-        digest=digest,
-        source_limited=False,
-    )
-    decision = decide(facts, request_application=snapshot, to_application=snapshot)
-    return apply_limits(decision, snapshot, Usage(up=snapshot.calls_elsewhere, recent=_recent(snapshot)))
-
-
-def _recent(snapshot: AdmissionSnapshot) -> CallCount:
-    """Return the new calls of the last second at all proxies, zeros if no limit needs them."""
-    if snapshot.application_limits.max_calls_per_second is None and snapshot.account_limits.max_calls_per_second is None:
-        return CallCount()
-    calls = Call.objects.filter(account_id=snapshot.account_id, started_at__gt=timezone.now() - timedelta(seconds=1))
-    return CallCount(**calls.aggregate(application=Count("pk", filter=Q(application_id=snapshot.application_id)), account=Count("pk")))

@@ -24,7 +24,8 @@ EXAMPLE: dict[str, object] = {
     "requestId": "6f0f4e0e-4b4e-4a43-9f4c-6b1f5c1a9d10",
     "action": "application.update",
     "subject": "15f99d57-f823-4718-80cc-5d95d5b83e59",
-    "changes": {"password": "rotated"},
+    "changes": {"name": "Switchboard", "password": "rotated"},
+    "before": {"name": "Front desk"},
     "previousDigest": "0b2f6f1f0c7b1a0f5e2a5d9f4a9d4f4f3d7c5c8f8c8e2e5b4a7d6c3b2a190807",
     "digest": "9d1e8f3a6b5c4d2e1f0a9b8c7d6e5f4a3b2c1d0e9f8a7b6c5d4e3f2a1b0c9d8e",
 }
@@ -40,7 +41,8 @@ class AuditEntryData(serializers.Serializer[Any]):
     requestId = serializers.CharField(source="request_id", allow_blank=True)
     action = serializers.CharField()
     subject = serializers.CharField()
-    changes = serializers.DictField()
+    changes = serializers.DictField(help_text="What things are now.")
+    before = serializers.DictField(help_text="What those were that had a value. The digest covers it unless it is empty.")
     previousDigest = serializers.CharField(source="previous_digest", allow_blank=True)
     digest = serializers.CharField()
 

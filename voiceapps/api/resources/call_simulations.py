@@ -20,9 +20,9 @@ from voiceapps.api.wire.envelope import ok
 from voiceapps.api.wire.forms import Seconds, StrictInput, StrictText, Time, parameters, valid
 from voiceapps.api.wire.guards import once
 from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
-from voiceapps.choices import SimulationState
+from voiceapps.choices import TrialState
 from voiceapps.models import CallSimulation
-from voiceapps.rules.call_simulation import (
+from voiceapps.rules.trials.call_simulation import (
     MAX_CALLER,
     MAX_DIGITS,
     MAX_HANG_UP_SECONDS,
@@ -33,7 +33,7 @@ from voiceapps.rules.call_simulation import (
     Script,
 )
 from voiceapps.services.trials import simulations
-from voiceapps.services.trials.simulations import TooManyOpenError
+from voiceapps.services.trials.trial_table import TooManyOpenError
 
 # The requests go wherever the customer says: too few to do harm there.
 ORDERS = Counter("call-simulations", 60)
@@ -86,7 +86,7 @@ class CallSimulationData(serializers.Serializer[Any]):
     """A simulated call; `problem` says why it failed, and is null if it did not, or has not ended yet."""
 
     simulationId = serializers.UUIDField(source="simulation_id")
-    state = serializers.ChoiceField(SimulationState.choices)
+    state = serializers.ChoiceField(TrialState.choices)
     problem = serializers.CharField(allow_null=True)
     createdTime = Time(source="created_at")
     startedTime = Time(source="began_at", allow_null=True)
@@ -164,7 +164,7 @@ class CallSimulationViewSet(ApplicationResourceViewSet):
         def order() -> Response:
             _count(account_id)
             try:
-                row = simulations.order(application, script)
+                row = simulations.order(application, script, actor=self.actor)
             except TooManyOpenError:
                 raise Throttled(BUSY_SECONDS) from None
             return ok(CallSimulationData(row).data, status=202)

@@ -35,8 +35,11 @@ from voiceapps.api.wire.paging import Keyset, PageQuery, answer_page
 from voiceapps.choices import CallbackMethod, MediaLearning, SecureMedia
 from voiceapps.models import VoiceApplication
 from voiceapps.models.accounts import MAX_CALLS, MAX_CALLS_PER_SECOND
+from voiceapps.models.applications import NAME_LENGTH
 from voiceapps.rules.cidr import MAX_SOURCE_RANGES
+from voiceapps.rules.http.callback import MAX_TIMEOUT, MIN_TIMEOUT, check_timeout
 from voiceapps.rules.inbound_sip import DIGEST_ALGORITHMS, InboundSipPatch
+from voiceapps.rules.limits import MAX_LIMIT, MIN_LIMIT
 from voiceapps.rules.media_settings import (
     MAX_KEEPALIVE,
     MAX_MEDIA_TIMEOUT,
@@ -50,7 +53,6 @@ from voiceapps.services.applications import CallsInProgressError, Changed
 
 TAG = "Voice applications"
 BY_NAME = Keyset(("name", "application_id"))
-MIN_TIMEOUT, MAX_TIMEOUT = 1, 25
 RANGE = r"^[0-9]{1,3}(\.[0-9]{1,3}){3}/[0-9]{1,2}$"
 
 
@@ -85,6 +87,22 @@ class MediaRanges(StrictTexts):
         return list(ranges)
 
 
+class CallbackTimeout(Seconds):
+    """How long an answer is waited for."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=MIN_TIMEOUT, max_value=MAX_TIMEOUT, **options)
+
+    def to_internal_value(self, data: Any) -> float:
+        """Return the seconds; raises ValidationError with the bounds."""
+        seconds = super().to_internal_value(data)
+        try:
+            check_timeout(seconds)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
+        return seconds
+
+
 class Keepalive(WholeNumber):
     """A pause in whole seconds; 0 is none."""
 
@@ -106,6 +124,14 @@ OWN_LIMIT = (
     f"a new account has {MAX_CALLS} concurrent calls and {MAX_CALLS_PER_SECOND} new calls a second."
 )
 
+
+class OwnLimit(WholeNumber):
+    """A limit that null takes away."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=MIN_LIMIT, max_value=MAX_LIMIT, required=False, allow_null=True, help_text=OWN_LIMIT, **options)
+
+
 SECURE = "Whether audio is encrypted by SRTP, with keys in the session description (SDES): only where the call came by TLS."
 MASKED = "Digits of callers are sent to the application's backend, and masked in all that is stored."
 
@@ -115,7 +141,7 @@ class VoiceApplicationInput(StrictInput):
 
     READ_ONLY = frozenset({"applicationId", "accountId", "sipUri", "sipAuthPassword"})
 
-    applicationName = StrictText(source="name", max_length=200)
+    applicationName = StrictText(source="name", max_length=NAME_LENGTH)
     callInitiatedCallbackUrl = CallbackUrl(source="initiated_url")
     callInitiatedMethod = serializers.ChoiceField(CallbackMethod.choices, source="initiated_method", required=False)
     callInitiatedFallbackUrl = CallbackUrl(source="initiated_fallback_url", required=False, allow_null=True)
@@ -124,9 +150,9 @@ class VoiceApplicationInput(StrictInput):
     callStatusCallbackUrl = CallbackUrl(source="status_url", required=False, allow_null=True)
     callStatusMethod = serializers.ChoiceField(CallbackMethod.choices, source="status_method", required=False)
     callbackCreds = Credentials("callback", required=False)
-    callbackTimeout = Seconds(source="callback_timeout", required=False, min_value=MIN_TIMEOUT, max_value=MAX_TIMEOUT)
-    maxConcurrentCalls = WholeNumber(source="max_calls", required=False, allow_null=True, help_text=OWN_LIMIT)
-    maxCallsPerSecond = WholeNumber(source="max_calls_per_second", required=False, allow_null=True, help_text=OWN_LIMIT)
+    callbackTimeout = CallbackTimeout(source="callback_timeout", required=False)
+    maxConcurrentCalls = OwnLimit(source="max_calls")
+    maxCallsPerSecond = OwnLimit(source="max_calls_per_second")
     inboundSipCallsEnabled = StrictBoolean(source="inbound_sip.enabled", required=False)
     passwordAuthEnabled = StrictBoolean(source="inbound_sip.password_auth", required=False)
     allowedSourceIps = SourceRanges(source="inbound_sip.source_ips", required=False)

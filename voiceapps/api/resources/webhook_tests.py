@@ -103,7 +103,7 @@ class WebhookTestViewSet(ApplicationResourceViewSet):
         application = self.application()
         _count(application)
         try:
-            attempts = webhook_tests.run(application)
+            attempts = webhook_tests.run(application, actor=self.actor)
         except TooManyRunningError:
             raise Throttled(BUSY_SECONDS) from None
         return ok(WebhookTestData({"attempts": attempts}).data)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, cast
-from urllib.parse import urlsplit
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -20,6 +19,7 @@ from rest_framework.request import Request
 from voiceapps.api.wire.errors import Problem, ProblemError
 from voiceapps.models.applications import CREDENTIAL_LENGTH, URL_LENGTH
 from voiceapps.rules import cidr
+from voiceapps.rules.http.callback import check_url
 from voiceapps.rules.webhook_bodies import iso_duration, iso_time
 
 MAX_INTEGER = 2**31 - 1
@@ -89,12 +89,9 @@ class CallbackUrl(OptionalText):
         """Return the URL; raises ValidationError with the rule."""
         url = super().to_internal_value(data)
         try:
-            parts = urlsplit(url)
-            valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            valid = False
-        if not valid or any(character.isspace() or ord(character) < 32 for character in url):
-            raise serializers.ValidationError("Must be an absolute URL; only http and https are allowed.")
+            check_url(url)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from None
         return url
 
 

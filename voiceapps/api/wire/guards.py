@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from voiceapps.api.wire.errors import bad, conflict
 from voiceapps.api.wire.forms import ShownOnce
 from voiceapps.models import ApiClient
+from voiceapps.rules.whole_numbers import VERSION_DIGITS, whole_number
 from voiceapps.services.idempotency import Answer, KeyReusedError, answer_once
 
 HEADER = "Idempotency-Key"
@@ -63,7 +64,8 @@ def wanted_versions(request: Request) -> frozenset[int] | None:
     tags = [_TAG.fullmatch(tag) for tag in header.split(",")]
     if not all(tags):
         raise bad("header", "If-Match", 'Not a list of entity tags such as "3".')
-    return frozenset(int(tag[2]) for tag in tags if tag and not tag[1] and tag[2].isdecimal() and len(tag[2]) < 10)
+    versions = {whole_number(tag[2], VERSION_DIGITS) for tag in tags if tag and not tag[1]}
+    return frozenset(version for version in versions if version is not None)
 
 
 def _fingerprint(request: Request) -> str:

@@ -183,12 +183,11 @@ class _Painter:
             return _pause(row.label, y)
         first, words = row.first, _words(row, self.titles)
         return format_html(
-            '<a class="sipuri-ladder-step sipuri-ladder-{}" href="{}" tabindex="0" data-step="{}" aria-label="{}"><title>{}</title>'
+            '<a class="sipuri-ladder-step sipuri-ladder-{}" href="{}" tabindex="0" data-step="{}"><title>{}</title>'
             '<rect class="sipuri-ladder-hit" x="1" y="{}" width="{}" height="{}" rx="3"/>{}{}</a>',
             first.kind.value,
             self.link(first),
             first.number,
-            words,
             words,
             y + 1,
             _WIDTH - 2,

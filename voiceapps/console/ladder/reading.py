@@ -15,11 +15,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from voiceapps.rules.diagnosis.notices import NOTICES
+
 if TYPE_CHECKING:
-    from voiceapps.call_report import LadderLine, WebhookLine
+    from voiceapps.reads.call_report import LadderLine, WebhookLine
 
 _RESPONSE = re.compile(r"(?i)SIP/2\.0 ++(\d{3})(?!\d) ?(.*)")
-_REQUEST = re.compile(r"(?i).* SIP/2\.0")
 _CALL_ID = re.compile(r"(?im)^(?:call-id|i)[ \t]*+:(.*)$")
 _CSEQ = re.compile(r"(?im)^cseq[ \t]*+:(.*)$")
 _VIA = re.compile(r"(?im)^(?:via|v)[ \t]*+:(.*)$")
@@ -112,8 +113,8 @@ def _leaves(line: LadderLine, ours: Collection[str], theirs: Collection[str] = (
 
 
 def _is_message(line: LadderLine) -> bool:
-    """Return whether a line is a SIP message; a notice is a sentence and has no text."""
-    return bool(line.text) or any(start.fullmatch(line.first_line) for start in (_REQUEST, _RESPONSE))
+    """Return whether a line is a SIP message, and not a sentence about the call."""
+    return line.transport not in NOTICES
 
 
 def step_of(number: int, line: LadderLine, ours: Collection[str]) -> Step:

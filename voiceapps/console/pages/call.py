@@ -4,24 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, QueryDict, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse
 from django.utils.http import content_disposition_header
+from django.views.decorators.http import require_POST
 
-from voiceapps.call_report import CallReport, call_messages, call_report, neighbours
 from voiceapps.console import ladder
+from voiceapps.console.access import revealed
+from voiceapps.console.base import of_account, operator
+from voiceapps.console.filters import SIGNS
 from voiceapps.console.ladder import Lane, Step
-from voiceapps.models import Recording
+from voiceapps.console.pages.shell import page, show
+from voiceapps.console.roles import Capability, may, scope
+from voiceapps.console.timeline import moments
+from voiceapps.models import Call, Recording
+from voiceapps.reads.call_report import CallReport, call_messages, call_report, neighbours
 from voiceapps.rules.diagnosis import pcap
 from voiceapps.rules.recording_files import MEDIA_TYPES
+from voiceapps.rules.whole_numbers import whole_number
 from voiceapps.services import recordings
+from voiceapps.services.diagnosis import messages
 
-VIEW, VIEW_RECORDING = "voiceapps.view_call", "voiceapps.view_recording"
-TABS = ("ladder", "media", "webhooks", "recordings", "related")
-SIGNS = {"good": "check_circle", "doubtful": "warning", "bad": "cancel", "going-on": "call"}
+STEP_DIGITS = 5
+TABS = {
+    "ladder": Capability.SEE_TRACES,
+    "media": Capability.SEE_CALLS,
+    "webhooks": Capability.SEE_WEBHOOKS,
+    "timeline": Capability.SEE_CALLS,
+    "policy": Capability.SEE_CALLS,
+    "recordings": Capability.HEAR_RECORDINGS,
+    "related": Capability.SEE_CALLS,
+}
+"""The tabs, by what they ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,39 +51,59 @@ class Tab:
     is_open: bool
 
 
+@page(Capability.SEE_CALLS)
 def call(request: HttpRequest, call_id: str) -> HttpResponse:
     """Return the page; `tab` and `step` of the query say what is open."""
     report = _report(request, call_id)
-    wanted = request.GET.get("tab", TABS[0])
-    opened = wanted if wanted in TABS else TABS[0]
+    open_to = [name for name, capability in TABS.items() if may(request, capability)]
+    wanted = request.GET.get("tab", "")
+    opened = wanted if wanted in open_to else open_to[0]
+    personal = may(request, Capability.SEE_PERSONAL)
     context = {
-        **admin.site.each_context(request),
-        "title": "Call",
         "report": report,
         "head": report.head,
         "verdict": report.verdict,
         "sign": SIGNS[report.verdict.level],
-        "tabs": [Tab(name, title, count, name == opened) for name, (title, count) in _tabs(report).items()],
+        "tabs": [Tab(name, title, count, name == opened) for name, (title, count) in _tabs(report).items() if name in open_to],
+        "may_see_traces": may(request, Capability.SEE_TRACES),
+        "may_see_personal": personal,
+        "may_see_application": may(request, Capability.SEE_APPLICATIONS),
+        "may_try": may(request, Capability.TRY_OUT),
+        "may_replay": may(request, Capability.REPLAY_WEBHOOKS),
         "opened_template": f"console/pages/call/{opened}.html",
         **(_drawn(request, report) if opened == "ladder" else {}),
-        **({"neighbours": neighbours(call_id)} if opened == "related" else {}),
+        **({"moments": moments(report, traces=may(request, Capability.SEE_TRACES))} if opened == "timeline" else {}),
+        **({"neighbours": neighbours(call_id, scope(request), personal=personal)} if opened == "related" else {}),
     }
-    return render(request, "console/pages/call.html", context)
+    return show(request, "console/pages/call.html", "Call", **context)
 
 
+@require_POST
+@page(Capability.SEE_CALLS, Capability.SEE_TRACES)
+def reveal(request: HttpRequest, call_id: str) -> HttpResponse:
+    """Open the text of a call's messages to the operator, for the session; the audit trail has it."""
+    row = get_object_or_404(of_account(request, Call.objects.only("account_id"), "account_id"), pk=call_id)
+    messages.reveal(call_id, row.account_id, actor=operator(request))
+    revealed.open_call(request, call_id)
+    steps = "".join(f"&step={number}" for number in _numbers(request.POST))
+    return redirect(f"{reverse('console:call', args=[call_id])}?tab=ladder{steps}#message")
+
+
+@page(Capability.SEE_CALLS, Capability.SEE_TRACES)
 def capture(request: HttpRequest, call_id: str) -> HttpResponseBase:
-    """Return the stored messages as a capture file."""
-    report = _report(request, call_id)
-    response = StreamingHttpResponse(pcap.capture(call_messages(report.head.call_id)), content_type=pcap.CONTENT_TYPE)
-    response["Content-Disposition"] = content_disposition_header(True, f"{report.head.call_id}.pcap")
+    """Return the stored messages as a capture file, once they are open to the operator."""
+    get_object_or_404(of_account(request, Call.objects.only("pk"), "account_id"), pk=call_id)
+    if not revealed.is_open(request, call_id):
+        raise PermissionDenied
+    response = StreamingHttpResponse(pcap.capture(call_messages(call_id)), content_type=pcap.CONTENT_TYPE)
+    response["Content-Disposition"] = content_disposition_header(True, f"{call_id}.pcap")
     return response
 
 
+@page(Capability.SEE_CALLS, Capability.HEAR_RECORDINGS)
 def recording(request: HttpRequest, call_id: str, recording_id: str) -> HttpResponseBase:
     """Return the audio of a recording."""
-    if not request.user.has_perm(VIEW_RECORDING):
-        raise PermissionDenied
-    row = get_object_or_404(Recording, pk=recording_id, call=call_id)
+    row = get_object_or_404(of_account(request, Recording.objects.all(), "account_id"), pk=recording_id, call=call_id)
     path = recordings.file_of(row) if row.is_playable else None
     if path is None or not path.is_file():
         raise Http404(f"The recording {recording_id} has no audio.")
@@ -74,9 +111,7 @@ def recording(request: HttpRequest, call_id: str, recording_id: str) -> HttpResp
 
 
 def _report(request: HttpRequest, call_id: str) -> CallReport:
-    if not request.user.has_perm(VIEW):
-        raise PermissionDenied
-    report = call_report(call_id)
+    report = call_report(call_id, scope(request), personal=may(request, Capability.SEE_PERSONAL))
     if report is None:
         raise Http404(f"There is no call {call_id}.")
     return report
@@ -86,7 +121,9 @@ def _tabs(report: CallReport) -> dict[str, tuple[str, int | None]]:
     return {
         "ladder": ("Ladder", None),
         "media": ("Media", None),
-        "webhooks": ("Webhooks & BXML", len(report.webhooks)),
+        "webhooks": ("Webhooks & BXML", None if report.has_more_webhooks else len(report.webhooks)),
+        "timeline": ("Timeline", None),
+        "policy": ("Policy", None),
         "recordings": ("Recordings", len(report.recordings)),
         "related": ("Related", None),
     }
@@ -96,7 +133,7 @@ def _drawn(request: HttpRequest, report: CallReport) -> dict[str, object]:
     """Return the ladder, as a drawing and as a list, and the messages that are open: one, or two side by side."""
     steps = ladder.steps(report.ladder, report.webhooks)
     known = {step.number: step for step in steps}
-    chosen = [known[number] for number in _numbers(request) if number in known]
+    chosen = [known[number] for number in _numbers(request.GET) if number in known]
 
     def link(step: Step) -> str:
         """Return the link that opens a step, beside the one that was opened last."""
@@ -104,11 +141,12 @@ def _drawn(request: HttpRequest, report: CallReport) -> dict[str, object]:
         return "?" + "&".join(f"step={number}" for number in (*others, step.number)) + "#message"
 
     rows, titles = ladder.rows(steps), _titles(report)
-    return {"ladder": ladder.svg(rows, titles, link=link), "list": ladder.as_list(rows, titles, link=link), "chosen": chosen}
+    drawn = {"ladder": ladder.svg(rows, titles, link=link), "list": ladder.as_list(rows, titles, link=link), "chosen": chosen}
+    return drawn | {"is_open": revealed.is_open(request, report.head.call_id)}
 
 
-def _numbers(request: HttpRequest) -> list[int]:
-    return [int(number) for number in request.GET.getlist("step")[:2] if number.isdecimal() and len(number) < 6]
+def _numbers(given: QueryDict) -> list[int]:
+    return [number for text in given.getlist("step")[:2] if (number := whole_number(text, STEP_DIGITS)) is not None]
 
 
 def _titles(report: CallReport) -> dict[Lane, tuple[str, str]]:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
+from django.urls import reverse
 
+from voiceapps.console.access.pending import LINK_SECONDS, enrolment_link
 from voiceapps.services import accounts, clients, key_check
 from voiceapps.services.audit import Actor
+from voiceapps.services.people import factors, operators
 
 ACTOR = Actor("command bootstrap")
 LIMITS = {"max_calls": "concurrent calls of the account", "max_calls_per_second": "new calls of the account a second"}
@@ -43,14 +49,26 @@ class Command(BaseCommand):
                 account = accounts.set_limits(account, **limits, max_applications=account.max_applications, actor=ACTOR)
                 made = clients.ensure_client(options["client_id"], options["client_secret"], account, actor=ACTOR)
                 if options["admin_password"]:
-                    accounts.ensure_operator(options["admin_password"], actor=ACTOR)
+                    self._ensure_admin(options["admin_password"])
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         self.stdout.write(f"account        {account.account_id}\nclient id      {options['client_id']}")
         if not options["client_secret"]:
             self.stdout.write(f"client secret  {made}  (shown once)" if made else "client secret  as before")
         if options["admin_password"]:
-            self.stdout.write("operator       admin")
+            self._tell_of_admin()
+
+    def _ensure_admin(self, password: str) -> None:
+        if settings.PRODUCTION:
+            validate_password(password)
+        operators.ensure_operator(password, actor=ACTOR)
+
+    def _tell_of_admin(self) -> None:
+        self.stdout.write("operator       admin")
+        admin = User.objects.get(username="admin")
+        if not factors.is_enrolled(admin):
+            path = reverse("console:enrolment_link", args=[enrolment_link(admin)])
+            self.stdout.write(f"second factor  {settings.PUBLIC_URL}{path}  (works once, within {LINK_SECONDS // 3600} hours)")
 
 
 def _number_or_none(text: str) -> int | None:

@@ -73,7 +73,6 @@ class Story:
 
     end_reason: EndReason | None = None
     """None while it goes on."""
-    answered: bool = False
     seconds: float = 0.0
     """Between answer and end."""
     sip_status: int | None = None
@@ -114,6 +113,11 @@ def judge(story: Story) -> VerdictCode:
         return VerdictCode.GOING_ON
     by_end = _BY_END.get(story.end_reason)
     return by_end if by_end is not None else _of_audio(story)
+
+
+def depends_on_audio(reason: EndReason) -> bool:
+    """Return whether the end of a call says nothing about it by itself: one of the two sides ended it as calls end."""
+    return reason not in _BY_END
 
 
 def explain(story: Story) -> Verdict:

@@ -5,16 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from voiceapps.models import FailingHost
+from voiceapps.choices import DeliveryState
+from voiceapps.models import FailingHost, WebhookDelivery
 from voiceapps.rules.http.outbound import OutboundAnswer
+from voiceapps.services import audit
+from voiceapps.services.audit import Actor
+from voiceapps.services.delivery import attempts
+from voiceapps.services.delivery.due import make_due
 from voiceapps.services.delivery.pacing import REST_AFTER, REST_SECONDS, Destination, is_failure
 
 MAX_HOSTS = 500
 """Failing hosts that are kept of an account: its documents may name any number."""
 FORGET_AFTER = timedelta(days=1)
+MAX_LOOKED_AT = 10
+"""Pending deliveries of a host among which one is looked for that no worker has."""
+
+
+class NotRestingError(Exception):
+    """The host is one to which is sent."""
 
 
 def find(destinations: Iterable[Destination]) -> dict[Destination, FailingHost]:
@@ -25,6 +37,11 @@ def find(destinations: Iterable[Destination]) -> dict[Destination, FailingHost]:
     rows = FailingHost.objects.filter(account__in={one.account_id for one in wanted}, host__in={one.host for one in wanted})
     by_destination = {Destination(row.account_id, row.host): row for row in rows}
     return {destination: by_destination[destination] for destination in wanted & by_destination.keys()}
+
+
+def of(delivery: WebhookDelivery) -> FailingHost | None:
+    """Return what is known of the host of a delivery, None if it does not fail."""
+    return FailingHost.objects.filter(account=delivery.account_id, host=delivery.host).first()
 
 
 def rests(host: FailingHost) -> bool:
@@ -54,6 +71,34 @@ def note(answers: Sequence[tuple[Destination, OutboundAnswer]]) -> None:
     if well := [row.pk for row in before if row not in failing]:
         FailingHost.objects.filter(pk__in=well).delete()
     _save(failing)
+
+
+@transaction.atomic
+def ask_now(host_id: int, *, actor: Actor) -> bool:
+    """End the rest of a host, and make due the first delivery that waits for it; return whether one does.
+
+    Until the host answers it still gets one request at a time. Raises NotRestingError, FailingHost.DoesNotExist.
+    """
+    host, now = FailingHost.objects.select_for_update().get(pk=host_id), timezone.now()
+    if host.rests_until is None or not rests(host):
+        raise NotRestingError(f"{host.host} does not rest: what is due is sent to it.")
+    before: dict[str, object] = {"rests_until": host.rests_until.isoformat()}
+    audit.record(actor, "failing_host.ask", host.host, {"rests_until": now.isoformat()}, account=host.account_id, before=before)
+    host.rests_until = now
+    host.save(update_fields=["rests_until"])
+    waiting = _first_waiting(host, now)
+    if waiting is None:
+        return False
+    make_due(waiting)
+    waiting.save(update_fields=["next_attempt_at"])
+    return True
+
+
+def _first_waiting(host: FailingHost, now: datetime) -> WebhookDelivery | None:
+    """Return the delivery to a host that would be due first; a worker that has one is not waited for: it may wait for the host's row."""
+    pending = WebhookDelivery.without_secrets().filter(state=DeliveryState.PENDING, account=host.account_id, host=host.host)
+    rows = pending.select_for_update(skip_locked=connection.features.has_select_for_update_skip_locked).order_by("next_attempt_at")
+    return next((row for row in rows[:MAX_LOOKED_AT] if not attempts.is_sending(row, now)), None)
 
 
 def sweep() -> int:

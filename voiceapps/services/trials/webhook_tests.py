@@ -1,7 +1,7 @@
 """Tests of an application's `initiate` webhook, which is sent as a call would send it, without a call.
 
 The request is the same as that of a call: body, credentials, signature, guard and time-out, and the rule for the fallback
-is the engine's. Nothing is stored.
+is the engine's. Nothing of it is stored; the audit trail says that it was ordered.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from voiceapps.rules import webhook_bodies
 from voiceapps.rules.document_check import CheckDocument, DocumentCheck
 from voiceapps.rules.http.outbound import OutboundAnswer, OutboundRequest
 from voiceapps.rules.masking import masked_text, masked_url
-from voiceapps.services import webhooks
+from voiceapps.services import audit, webhooks
+from voiceapps.services.audit import Actor
 from voiceapps.services.trials.made_up_call import made_up_call
 
 # A test occupies a thread of the web role until a slow backend has answered twice. This leaves threads for other requests, and an
@@ -50,11 +51,13 @@ class Attempt:
     body: str
 
 
-def run(application: VoiceApplication) -> tuple[Attempt, ...]:
+def run(application: VoiceApplication, *, actor: Actor) -> tuple[Attempt, ...]:
     """Send a made-up `initiate`, also to the fallback if a call would do so; raises TooManyRunningError."""
     with _seat(application.account_id):
         body = _sample(application)
-        first = _try(_request(application, body, fallback=False))
+        request = _request(application, body, fallback=False)
+        audit.record(actor, "application.test_callback", str(application.pk), {}, account=application.account_id)
+        first = _try(request)
         if first.error is None or not application.initiated_fallback_url:
             return (first,)
         return (first, _try(_request(application, body, fallback=True)))
@@ -101,7 +104,7 @@ def _try(request: OutboundRequest) -> Attempt:
         status=answer.status,
         latency_ms=answer.latency_ms,
         error=problem,
-        check=_check_document(answer) if problem is None else None,
+        check=check_document(answer.body, answer.charset) if problem is None else None,
         body=masked_text(answer.text())[:MAX_SHOWN_BODY],
     )
 
@@ -119,7 +122,7 @@ async def _send(request: OutboundRequest) -> OutboundAnswer:
         await client.close()
 
 
-def _check_document(answer: OutboundAnswer) -> DocumentCheck:
-    """Return the result of the check that the settings name, which is the call flow's."""
+def check_document(document: bytes, charset: str = "") -> DocumentCheck:
+    """Return the result of the check that the settings name, which is the call flow's; never raises."""
     check: CheckDocument = import_string(settings.DOCUMENT_CHECK)
-    return check(answer.body, answer.charset)
+    return check(document, charset)

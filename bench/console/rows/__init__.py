@@ -1,0 +1,1 @@
+"""The rows over which the console is measured, made inside the database itself."""

@@ -1,0 +1,1 @@
+"""Who is asking: users with their account, the bounds of sessions, and values that are shown once."""

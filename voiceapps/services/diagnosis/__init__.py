@@ -1,0 +1,1 @@
+"""What is written for the diagnosis of calls: verdicts, files of calls, and filters with a name."""

@@ -1,0 +1,1 @@
+"""Figures by the minute: which minutes are to be computed again, and what comes of it."""
