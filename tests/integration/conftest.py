@@ -28,7 +28,7 @@ PACKAGES = {
 
 
 # Where the minutes go; what is begun first is not waited for last.
-LONG = ("test_nat", "test_chaos", "test_load", "test_demo", "test_services", "test_races", "test_rtpengine")
+LONG = ("test_nat", "test_chaos", "test_load", "test_demo", "test_statements", "test_services", "test_races", "test_rtpengine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

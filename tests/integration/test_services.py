@@ -162,22 +162,3 @@ def test_clients_are_told_to_come_again_while_redis_is_away(make_fleet: Callable
     server.start()
     assert ask(fleet, *asked[0])[0] == 200
     server.stop()
-
-
-OF_STATEMENTS = (
-    "tests/contract/test_migrations.py",
-    "tests/unit/voiceapps/test_refusals.py",
-    "tests/unit/voiceapps/test_verdicts.py",
-    "tests/unit/voiceapps/test_call_list.py",
-    "tests/unit/voiceapps/test_webhook_list.py",
-    "tests/unit/voiceapps/test_console_newest.py",
-    "tests/unit/voiceapps/test_console_rows.py",
-)
-
-
-@pytest.mark.timeout(600)
-def test_statements_of_our_own_do_the_same_in_postgresql(postgres: PostgresServer) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", *OF_STATEMENTS]
-    environment = os.environ | {"SIPURI_DATABASE_URL": postgres.url}
-    ran = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr

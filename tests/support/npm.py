@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 _HOME = Path(__file__).parents[2] / "var" / "npm"
+# A registry that does not answer is asked again soon; by default npm waits for five minutes.
+_PATIENCE = ("--fetch-timeout=15000", "--fetch-retries=5", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000")
 
 
 @cache
@@ -28,7 +30,7 @@ def installed(package: str, version: str) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not home.is_dir():
             shutil.rmtree(unfinished, ignore_errors=True)
-            command = ["npm", "install", "--prefix", str(unfinished), "--no-audit", "--no-fund", f"{package}@{version}"]
+            command = ["npm", "install", "--prefix", str(unfinished), "--no-audit", "--no-fund", *_PATIENCE, f"{package}@{version}"]
             ran = subprocess.run(command, capture_output=True, text=True, check=False)
             assert ran.returncode == 0, ran.stderr
             unfinished.rename(home)
