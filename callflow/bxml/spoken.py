@@ -11,9 +11,11 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-FIRST_CHARACTERS = 45
+FIRST_CHARACTERS = 40
 LEAST_CHARACTERS = 10
 """Of the first clause, if there is more to say: the next one has to be made while it is heard."""
+PHRASE_CHARACTERS = 20
+"""From here on a first clause without punctuation ends before a word that begins a phrase, where a speaker would breathe."""
 MORE_CHARACTERS = 200
 PARAGRAPH_SECONDS = 0.5
 SENTENCE_SECONDS = 0.2
@@ -25,6 +27,9 @@ _AFTER_A_WORD = re.compile(r"(?<=\w\w[.!?;:,])\s+")
 """A boundary that is none between characters that are spelled."""
 _ABBREVIATION = re.compile(r"\b(?:Dr|Mr|Mrs|Ms|Prof|St|No|Nos|Ave|Blvd|Rd|Jr|Sr|Inc|Ltd|Co|vs|etc|approx|ext|a\.m|p\.m)\.$", re.IGNORECASE)
 """Its point ends no clause."""
+_PHRASE = re.compile(
+    r"\s+(?=(?:and|or|but|if|when|while|because|until|that|which|who|with|from|for|to|in|on|at|by|as|of)\s)", re.IGNORECASE
+)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _SPEAKABLE = re.compile(r"\w")
 
@@ -90,8 +95,14 @@ def _begin(text: str) -> list[str]:
     """Return a text in clauses, the first one as short as its own boundaries allow."""
     ends = (match.start() for match in _AFTER_A_WORD.finditer(text, LEAST_CHARACTERS, FIRST_CHARACTERS + 1))
     own = (end for end in ends if not _ABBREVIATION.search(text, 0, end) and _SPEAKABLE.search(text, end))
-    end = next(own, len(text) if len(text) <= FIRST_CHARACTERS else _end(text, FIRST_CHARACTERS))
+    end = next(own, len(text) if len(text) <= FIRST_CHARACTERS else _breath(text))
     return _spoken([text[:end].rstrip(), *_cut(text[end:].lstrip())])
+
+
+def _breath(text: str) -> int:
+    """Return where a long text without punctuation is cut first."""
+    phrase = _PHRASE.search(text, PHRASE_CHARACTERS, FIRST_CHARACTERS + 1)
+    return phrase.start() if phrase else _end(text, FIRST_CHARACTERS)
 
 
 def _spoken(clauses: list[str]) -> list[str]:

@@ -58,6 +58,8 @@ def test_the_first_clause_is_short_and_nothing_is_lost() -> None:
         ("Please ask Dr. Smith about it, he knows.", ["Please ask Dr. Smith about it,", "he knows."]),
         ("Thank you very much. —", ["Thank you very much. —"]),
         ("Please wait here. … ? !", ["Please wait here. … ? !"]),
+        ("Your balance is 40 dollars and ten cents as of today.", ["Your balance is 40 dollars", "and ten cents as of today."]),
+        ("Press one to go on with the same person as before.", ["Press one to go on with the same person", "as before."]),
         ("! ! ! ! ! ! Hello there, friend of mine.", ["! ! ! ! ! ! Hello there,", "friend of mine."]),
     ],
 )
