@@ -33,7 +33,12 @@ class Ban(models.Model):
 
         One that a proxy placed in the future is older than the clock, which was set back: it may have expired before that.
         """
-        trusted = models.Q(reason=BanReason.OPERATOR.value) | models.Q(banned_at__lte=now + CLOCKS_DIFFER)
+        return cls.that_last(now, now + CLOCKS_DIFFER)
+
+    @classmethod
+    def that_last(cls, now: datetime | models.Expression, latest: datetime | models.Expression) -> models.QuerySet[Ban]:
+        """Return the bans that expire after one time and, where a proxy placed them, did not begin after another."""
+        trusted = models.Q(reason=BanReason.OPERATOR.value) | models.Q(banned_at__lte=latest)
         return cls.objects.filter(trusted, expires_at__gt=now)
 
     def is_in_force(self, now: datetime) -> bool:

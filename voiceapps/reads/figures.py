@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import CharField, Count, DateTimeField, F, Min, Model, QuerySet, Sum, Value
+from django.db.models import CharField, Count, DateTimeField, F, IntegerField, Min, Model, QuerySet, Sum, Value
 from django.db.models.functions import Cast
 
 from voiceapps.models import Ban, CallMinute, CallVerdict, FailingHost, Node, OpenCall, RefusalMinute, WebhookMinute
 from voiceapps.models.figures import ALL_ACCOUNTS, ALL_APPLICATIONS, BUCKET_NAMES
+from voiceapps.models.nodes import CLOCKS_DIFFER
 from voiceapps.reads.json_array import JsonArray
+from voiceapps.reads.prepared import Asked, Prepared
 from voiceapps.rules.admission import Reason
 from voiceapps.rules.diagnosis.attention import NodeFact, Unheard
 from voiceapps.rules.diagnosis.histogram import BUCKETS
@@ -134,20 +137,40 @@ def day_figures(account_id: str | None, now: datetime) -> DayFigures:
 
 _CALL_NAMES = ("calls", "answered", "talked", "talk_ms")
 _WEBHOOK_NAMES = ("attempts", "failures", *BUCKET_NAMES)
+_TIMES = ("now", "soon", "known_since", "hour_ago")
 
 
 def _read(account_id: str | None, now: datetime, since: int) -> dict[str, list[_Row]]:
     """Return the rows of the one query, by the part that they belong to; a part that only counts has one, or none."""
-    of_account = {} if account_id is None else {"account_id": account_id}
-    nodes, hosts = Node.objects.filter(seen_at__gte=now - KNOWN_FOR), FailingHost.objects.filter(rests_until__isnull=False, **of_account)
+    names, statement = _live_statement(is_bound=account_id is not None)
+    found: dict[str, list[_Row]] = {part: [] for part in names}
+    times = (now, now + CLOCKS_DIFFER, now - KNOWN_FOR, now - timedelta(minutes=HOUR_MINUTES))
+    for part, data, at in statement.rows(account_id=account_id, since=since, **dict(zip(_TIMES, times, strict=True))):
+        found[part].append(_Row(dict(zip(names[part], data, strict=True)), at))
+    return found
+
+
+@cache
+def _live_statement(*, is_bound: bool) -> tuple[dict[str, tuple[str, ...]], Prepared]:
+    """Return the one query, and the names of what each part reads."""
+    parts = _live_parts(is_bound=is_bound)
+    first, *others = (rows.annotate(part_=Value(part)).values_list("part_", "data_", "at_") for part, (_, rows) in parts.items())
+    return {part: names for part, (names, _) in parts.items()}, Prepared(lambda: first.union(*others, all=True))
+
+
+def _live_parts(*, is_bound: bool) -> dict[str, tuple[tuple[str, ...], Any]]:
+    account_id = Asked("account_id", CharField()) if is_bound else None
+    since, now, soon, known_since, hour_ago = Asked("since", IntegerField()), *(Asked(name, DateTimeField()) for name in _TIMES)
+    of_account = {"account_id": account_id} if is_bound else {}
+    nodes, hosts = Node.objects.filter(seen_at__gte=known_since), FailingHost.objects.filter(rests_until__isnull=False, **of_account)
     calls, refusals = _of(CallMinute, account_id, since), _of(RefusalMinute, account_id, since)
     webhooks = _of(WebhookMinute, account_id, since).values("event_type")
-    unheard = CallVerdict.objects.filter(code__in=UNHEARD, started_at__gt=now - timedelta(minutes=HOUR_MINUTES), **of_account)
-    parts = {
+    unheard = CallVerdict.objects.filter(code__in=UNHEARD, started_at__gt=hour_ago, **of_account)
+    return {
         # First, because the first part says of what kind each column is.
         "node": _part(nodes, *("name", "role", "state", "load", "ports_used", "ports_total"), at=F("seen_at")),
         "open": _part(_together(OpenCall.objects.filter(**of_account)), count=Count("pk")),
-        "ban": _part(_together(Ban.in_force(now)), count=Count("pk")),
+        "ban": _part(_together(Ban.that_last(now, soon)), count=Count("pk")),
         "host": _part(_together(hosts), count=Count("pk"), host=Min("host")),
         "call": _part(calls.values("minute", "end_reason"), "minute", "end_reason", **_sums(_CALL_NAMES)),
         "setup": _part(_together(calls), **_sums(BUCKET_NAMES)),
@@ -160,12 +183,6 @@ def _read(account_id: str | None, now: datetime, since: int) -> dict[str, list[_
             name=F("call__application__name"),
         ),
     }
-    first, *others = (rows.annotate(part_=Value(part)).values_list("part_", "data_", "at_") for part, (_, rows) in parts.items())
-    found: dict[str, list[_Row]] = {part: [] for part in parts}
-    for part, data, at in first.union(*others, all=True):
-        names, _ = parts[part]
-        found[part].append(_Row(dict(zip(names, data, strict=True)), at))
-    return found
 
 
 def _part(rows: QuerySet[Any], *names: str, at: Any = None, **figures: Any) -> tuple[tuple[str, ...], Any]:
@@ -187,7 +204,7 @@ def _count(rows: Sequence[_Row]) -> int:
     return sum(row.data["count"] for row in rows)
 
 
-def _of(table: type[Model], account_id: str | None, since: int) -> QuerySet[Any]:
+def _of(table: type[Model], account_id: str | Asked | None, since: int | Asked) -> QuerySet[Any]:
     """Return the sums of the minutes after one, of an account or of all."""
     owner: dict[str, object] = {"account_id": ALL_ACCOUNTS if account_id is None else account_id}
     if table is not WebhookMinute:

@@ -74,7 +74,7 @@ def live(request: HttpRequest) -> HttpResponse:
     found = live_calls(scope(request))
     whole, may_end = may(request, Capability.SEE_PERSONAL), may(request, Capability.END_CALLS)
     zone = timezone.get_current_timezone_name()
-    rows = [_row(_line(call, whole=whole), zone, may_end=may_end) for call in found.shown]
+    rows = [_row(call, zone, whole, may_end) for call in found.shown]
     context = {"now": timezone.now(), "rows": rows, "total": found.total, "further": found.total - len(rows), "may_end": may_end}
     if is_poll(request):
         return fragment(request, LIVE, context)
@@ -102,12 +102,12 @@ def end(request: HttpRequest, call_id: str) -> HttpResponse:
 
 
 @lru_cache(maxsize=MAX_KEPT_ROWS)
-def _row(line: Line, _zone: str, *, may_end: bool) -> SafeString:
-    """Return a line as HTML, its times in the zone of the request.
+def _row(call: LiveCall, _zone: str, whole: bool, may_end: bool) -> SafeString:  # noqa: FBT001  # names of arguments make the look-up dearer
+    """Return a call as a line of HTML, its times in the zone of the request.
 
     Most are what they were at the last poll, and to write all of them takes longer than the query.
     """
-    return render_to_string("console/pages/live/call.html", {"line": line, "may_end": may_end})
+    return render_to_string("console/pages/live/call.html", {"line": _line(call, whole=whole), "may_end": may_end})
 
 
 def _line(call: LiveCall, *, whole: bool) -> Line:
