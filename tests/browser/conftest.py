@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.operator import Watch, chromium, session
+from tests.browser.operator import Watch, chromium, close, session
 from tests.browser.seeds import store_call
 from tests.support.fleet import Application, Fleet
 
@@ -37,8 +37,10 @@ def hostile(web: Fleet, application: Application, operator: BrowserContext) -> d
     keys: dict[str, str] = web.python(code)
     page = operator.new_page()
     page.goto(f"{web.http}/console/calls/{keys['call']}/?tab=ladder")
-    page.get_by_role("button", name="Show the text of the messages").click()
-    page.close()
+    button = page.get_by_role("button", name="Show the text of the messages")
+    button.click()
+    expect(button).to_have_count(0)
+    close(page)
     return keys
 
 
@@ -64,5 +66,19 @@ def page(operator: BrowserContext, watch: Watch) -> Iterator[Page]:
     """A page that loads nothing from elsewhere, breaks no policy and raises no script error."""
     page = operator.new_page()
     yield page
-    page.close()
+    close(page)
+    watch.expect_nothing()
+
+
+@pytest.fixture(scope="module")
+def _tab(operator: BrowserContext, watch: Watch) -> Iterator[Page]:
+    page = operator.new_page()
+    yield page
+    close(page)
+
+
+@pytest.fixture
+def tab(_tab: Page, watch: Watch) -> Iterator[Page]:
+    """A page as `page` is, but the same one for all tests of a module: to open one takes as long as to look at what it shows."""
+    yield _tab
     watch.expect_nothing()

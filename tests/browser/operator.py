@@ -51,8 +51,14 @@ def session(browser: Browser, web: Fleet, name: str = "admin", password: str = P
     context = browser.new_context(viewport={"width": USUAL, "height": HEIGHT})
     page = context.new_page()
     log_in(page, web, name, password)
-    page.close()
+    close(page)
     return context
+
+
+def close(page: Page) -> None:
+    """Close a page that is loaded: Chromium has been seen never to tell that one is closed which it was still loading."""
+    page.wait_for_load_state()
+    page.close()
 
 
 def log_in(page: Page, web: Fleet, name: str = "admin", password: str = PASSWORD) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -21,6 +21,17 @@ class Route:
     name: str
     path: str
     says: str = ""
+
+    def at(self, keys: Mapping[str, str]) -> str:
+        """Return its path with the keys filled in; what is typed has braces of its own."""
+        path = self.path
+        for name, key in keys.items():
+            path = path.replace(f"{{{name}}}", key)
+        return f"/console/{path}"
+
+    def __str__(self) -> str:
+        """Return its name, by which a test of it is called."""
+        return self.name
 
 
 RECORDS = "voiceapps"
@@ -89,12 +100,3 @@ ALIKE = {"admin:index": "console:overview", "admin:password_change": "console:pa
 """Names that lead to another name's page."""
 NO_PAGES = {"admin:search", "console:search", "admin:jsi18n", "console:recording", "console:placed_call_heard"}
 """What answers with something else than a page."""
-
-
-def routes(keys: Mapping[str, str]) -> Iterator[Route]:
-    """Yield the routes with the keys filled in; what is typed has braces of its own."""
-    for route in ROUTES:
-        path = route.path
-        for name, key in keys.items():
-            path = path.replace(f"{{{name}}}", key)
-        yield Route(route.name, f"/console/{path}", route.says)

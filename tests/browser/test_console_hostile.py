@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.hostile import WORST
-from tests.browser.operator import HEIGHT, USUAL, WIDTHS, expect_to_fit, script
-from tests.browser.routes import ALIKE, NO_PAGES, ROUTES, Route, routes
+from tests.browser.operator import HEIGHT, WIDTHS, expect_to_fit, script
+from tests.browser.routes import ALIKE, NO_PAGES, ROUTES, Route
 from tests.support.fleet import Fleet
 from tests.unit.voiceapps.test_console_matrix import PAGES
 
@@ -16,22 +17,16 @@ def test_each_page_has_a_route() -> None:
     assert pages - {route.name for route in ROUTES} - ALIKE.keys() - NO_PAGES == set()
 
 
-def faults_of(page: Page, web: Fleet, route: Route) -> list[str]:
-    """Return what is wrong with a page, at any width."""
-    answer = page.goto(web.http + route.path)
-    if answer is None or answer.status != 200:
-        return [f"answers {answer and answer.status}"]
-    found: list[str] = page.evaluate(script("read"))
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+def test_hostile_text_stays_in_its_place(tab: Page, web: Fleet, hostile: dict[str, str], route: Route) -> None:
+    answer = tab.goto(web.http + route.at(hostile))
+    assert answer
+    assert answer.status == 200
+    found: list[str] = tab.evaluate(script("read"))
     for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": HEIGHT})
-        found += [f"at {width}: {fault}" for fault in page.evaluate(script("look"), [route.says, width])]
-    page.set_viewport_size({"width": USUAL, "height": HEIGHT})
-    return found
-
-
-def test_hostile_text_stays_in_its_place(page: Page, web: Fleet, hostile: dict[str, str]) -> None:
-    faults = {route.path: found for route in routes(hostile) if (found := faults_of(page, web, route))}
-    assert not faults, "\n".join(f"{path[:80]}: {fault}" for path, found in faults.items() for fault in found)
+        tab.set_viewport_size({"width": width, "height": HEIGHT})
+        found += [f"at {width}: {fault}" for fault in tab.evaluate(script("look"), [route.says, width])]
+    assert not found, "\n".join(found)
 
 
 def test_the_palette_shows_hostile_text_in_its_place(page: Page, web: Fleet, hostile: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.browser.hand import Hand
-from tests.browser.operator import Watch, chromium, session, snap
+from tests.browser.operator import Watch, chromium, close, session, snap
 from tests.browser.task_system import (
     ATTACKER,
     CLINIC,
@@ -66,7 +66,7 @@ def begin(context: BrowserContext, watched: Watch, system: TaskSystem) -> Iterat
         return Hand(page, task, most)
 
     yield on_overview
-    page.close()
+    close(page)
     watched.expect_nothing()
 
 
