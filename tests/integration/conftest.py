@@ -28,13 +28,18 @@ PACKAGES = {
 
 
 # Where the minutes go; what is begun first is not waited for last.
-LONG = ("test_nat", "test_chaos", "test_load", "test_demo", "test_statements", "test_services", "test_races", "test_rtpengine")
+LONG = ("test_nat", "test_load", "test_chaos", "test_statements", "test_demo", "test_services", "test_races", "test_rtpengine")
+# These wait more than they work: one worker runs them one after the other, beside those that are busy.
+WAITING = ("test_nat", "test_load", "test_chaos")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes long first, and have a worker take the tests of a file, which share what they start, together."""
     for item in items:
         if "integration" in item.path.parts:
             item.add_marker(pytest.mark.daemons)
+        item.add_marker(pytest.mark.xdist_group("waiting" if item.path.stem in WAITING else item.nodeid.partition("::")[0]))
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
