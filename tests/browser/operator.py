@@ -41,7 +41,7 @@ def chromium() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         pytest.fail("This test needs Debian's chromium: apt-get install --no-install-recommends chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=SCRIPTS / "chromium.sh", args=FLAGS)
         yield browser
         browser.close()
 
