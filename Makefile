@@ -74,7 +74,7 @@ unit: .venv/dev
 daemons: .venv/dev
 	@deploy/need-packages $(PEERS)
 	@command -v npm >/dev/null || deploy/need-packages nodejs npm
-	$(BIN)/pytest -n 4 $(MARKED) --dist loadgroup --no-loadscope-reorder tests/integration tests/browser
+	$(BIN)/pytest -n 4 $(MARKED) --dist loadfile --no-loadscope-reorder tests/integration tests/browser
 
 CORPUS ?= ../shared/conformance
 
@@ -83,7 +83,7 @@ conformance: .venv/dev  ## messages of RFCs and real devices against the running
 
 peers: .venv/dev  ## scenarios, Kamailio and phones over every transport, then calls of ten minutes (SIPURI_PEER_SECONDS=600)
 	@deploy/need-packages $(PEERS)
-	SIPURI_EVERY_TRANSPORT=1 $(BIN)/pytest -n 3 --dist loadgroup tests/integration/test_scenarios.py tests/integration/test_scenarios_dialog.py \
+	SIPURI_EVERY_TRANSPORT=1 $(BIN)/pytest -n 3 --dist loadfile tests/integration/test_scenarios.py tests/integration/test_scenarios_dialog.py \
 		tests/integration/test_kamailio.py tests/integration/test_peers.py
 	$(BIN)/pytest -s -n 0 tests/peers
 

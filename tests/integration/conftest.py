@@ -6,8 +6,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.backend import TestBackend
 from tests.support.fleet import Fleet, until
@@ -29,18 +31,27 @@ PACKAGES = {
 
 # Where the minutes go; what is begun first is not waited for last.
 LONG = ("test_nat", "test_load", "test_chaos", "test_statements", "test_demo", "test_services", "test_races", "test_rtpengine")
-# These wait more than they work: one worker runs them one after the other, beside those that are busy.
 WAITING = ("test_nat", "test_load", "test_chaos")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what takes long first, and have a worker take the tests of a file, which share what they start, together."""
     for item in items:
         if "integration" in item.path.parts:
             item.add_marker(pytest.mark.daemons)
-        item.add_marker(pytest.mark.xdist_group("waiting" if item.path.stem in WAITING else item.nodeid.partition("::")[0]))
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """Gives a worker the tests of a file together, as they share what they start, and one worker those that wait more than they work."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "waiting" if Path(file).stem in WAITING else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
