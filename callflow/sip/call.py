@@ -1,9 +1,10 @@
 """What both directions of a call have in common: everything after its first INVITE.
 
-Four exchanges may be open at a time and are kept apart: the answer that waits for its ACK (`repeater.py`), the offers and
-answers (`negotiation.py`), our own INVITE that refreshes the session (`session_refresh.py`), and our OPTIONS that asks
-whether the peer is still there (`keepalive.py`). Requests that meet an open exchange are refused as RFC 3261 section 14.2
-and RFC 3311 section 5.2 say. A refused request changes nothing: the peer's target moves only with a 2xx.
+Five exchanges may be open at a time and are kept apart: the answer that waits for its ACK (`repeater.py`), the offers and
+answers (`negotiation.py`), our own INVITE that refreshes the session (`session_refresh.py`), our OPTIONS that asks
+whether the peer is still there (`keepalive.py`), and our REFER with the NOTIFYs that it brings (`referral.py`). Requests
+that meet an open exchange are refused as RFC 3261 section 14.2 and RFC 3311 section 5.2 say. A refused request changes
+nothing: the peer's target moves only with a 2xx.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from callflow.sip.events import (
 from callflow.sip.info_digits import read_digit
 from callflow.sip.keepalive import GONE, Keepalive
 from callflow.sip.negotiation import Negotiation
+from callflow.sip.referral import Referral
 from callflow.sip.repeater import ANSWER, Repeater
 from callflow.sip.sdp_answer import RemoteMedia, RemoteSdp
 from callflow.sip.session_refresh import SessionRefresh
@@ -37,25 +39,69 @@ from sipproxy.transactions.events import Key
 from voiceapps.rules.endings import EndReason
 
 
-class SipCall:
-    """One call's dialog; `IncomingCall` and `OutgoingCall` add how it comes to be."""
+class CallLife:
+    """The state of a call, and the ways in which it ends."""
 
-    def __init__(self, context: CallContext, number: int, state: CallState, security: MediaSecurity) -> None:
+    def __init__(self, context: CallContext, number: int, state: CallState) -> None:
         self.dialog: Dialog | None = None
         self.number = number
         self.state = state
         self._answer = Repeater(context, number, ANSWER)
         self._context = context
-        self._keepalive = Keepalive(context, number)
-        self._negotiation = Negotiation(number, security, context.new_key)
-        self._refresh = SessionRefresh(context, number, self._negotiation)
-        self._told: RemoteMedia | None = None
-        """The media that the shell knows of."""
 
     @property
     def names(self) -> tuple[tuple[str, ...], ...]:
         """The keys by which later messages find the call."""
         return (self.dialog.key,) if self.dialog else ()
+
+    def hang_up(self, status: int, now: float) -> None:
+        """End the call from our side; `status` is the final response if it is unanswered."""
+        if self.state in (CallState.ANSWERED, CallState.CONFIRMED):
+            self._leave(now)
+
+    def _tell_life(self) -> None:
+        if self.state is CallState.CONFIRMED:
+            self._context.tell(PeerAnswered(self.number))
+
+    def _end(self) -> None:
+        if self.state is CallState.OVER:
+            return
+        self._move(CallMove.END)
+        self._context.cancel_timers(self.number)
+        self._context.tell(CallClosed(self.number))
+
+    def _leave(self, now: float) -> None:
+        self._move(CallMove.LEAVE)
+        self._answer.stop()
+        self._context.cancel_timers(self.number)
+        self._send_bye(now)
+
+    def _send_bye(self, now: float) -> None:
+        if self.dialog:
+            self._context.send_in_dialog(self.number, self.dialog, "BYE", now)
+
+    def _lose(self, reason: EndReason) -> None:
+        """Report once that the peer is gone; from now on only a BYE, or the final response, is sent to it."""
+        self._answer.stop()
+        self._context.cancel_timers(self.number)
+        if self.state in (CallState.INVITED, CallState.ANSWERED, CallState.CONFIRMED):
+            self._context.tell(PeerLost(self.number, reason))
+
+    def _move(self, move: CallMove) -> None:
+        self.state = CALL_STATES[self.state][move]
+
+
+class SipCall(CallLife):
+    """One call's dialog; `IncomingCall` and `OutgoingCall` add how it comes to be."""
+
+    def __init__(self, context: CallContext, number: int, state: CallState, security: MediaSecurity) -> None:
+        super().__init__(context, number, state)
+        self._keepalive = Keepalive(context, number)
+        self._negotiation = Negotiation(number, security, context.new_key)
+        self._referral = Referral(context, number)
+        self._refresh = SessionRefresh(context, number, self._negotiation)
+        self._told: RemoteMedia | None = None
+        """The media that the shell knows of."""
 
     # Inputs.
 
@@ -72,15 +118,15 @@ class SipCall:
         else:
             self._agreed(now)
 
-    def hang_up(self, status: int, now: float) -> None:
-        """End the call from our side; `status` is the final response if it is unanswered."""
-        if self.state in (CallState.ANSWERED, CallState.CONFIRMED):
-            self._leave(now)
-
     def probe(self, now: float) -> None:
         """Ask by OPTIONS whether the peer is still there; `PeerAnswered` or `PeerSilent` tells."""
         if self.dialog and self.state is CallState.CONFIRMED:
             self._keepalive.ask(self.dialog, now)
+
+    def refer(self, number: int, target: str, now: float) -> None:
+        """Ask the peer by REFER to call a SIP URI; `ReferOver` tells by this number what came of it."""
+        if self.dialog and self.state is CallState.CONFIRMED:
+            self._referral.ask(self.dialog, number, target, now)
 
     def request_received(self, key: Key, request: Request, now: float) -> None:
         """Answer a request in the dialog; raises PeerError with the status that refuses it."""
@@ -96,6 +142,7 @@ class SipCall:
         handlers: dict[str, Callable[[Key, Request, float], None]] = {
             "INFO": self._handle_info,
             "INVITE": self._handle_invite,
+            "NOTIFY": self._referral.take_notify,
             "OPTIONS": self._handle_options,
             "PRACK": self._handle_prack,
             "UPDATE": self._handle_update,
@@ -106,25 +153,21 @@ class SipCall:
         handler(key, request, now)
 
     def response_received(self, key: Key, response: Response, request: Request, now: float) -> None:
-        """Take a response to our BYE, OPTIONS or INVITE."""
+        """Take a response to a request of ours."""
         if not response.is_final:
             return
-        if request.method == "BYE":
-            self._end()
-        elif key == self._keepalive.key:
-            self._keepalive.take(response.status)
-        elif request.method == "INVITE" and self.dialog:
+        if request.method == "INVITE" and self.dialog:
             self._on_refreshed(self.dialog, response, request, now)
+        else:
+            self._take_status(key, request, response.status, now)
 
     def request_timed_out(self, key: Key, request: Request, now: float) -> None:
         """Report that the peer did not answer a request of ours; the session is over if that was its refresh."""
-        if request.method == "BYE":
-            self._end()
-        elif key == self._keepalive.key:
-            self._keepalive.take(408)
-        elif key == self._refresh.key:
+        if key == self._refresh.key:
             self._refresh.key = None
             self._lose(EndReason.CALLER_UNREACHABLE)
+        else:
+            self._take_status(key, request, 408, now)
 
     def timer_fired(self, timer: CallTimer, now: float) -> None:
         """Do what a timer is for."""
@@ -136,6 +179,8 @@ class SipCall:
             case CallTimer.KEEPALIVE:
                 self.probe(now)
                 self._keepalive.arm(now)
+            case CallTimer.OUTCOME_MISSING:
+                self._referral.give_up()
             case CallTimer.REFRESH:
                 if self.dialog:
                     self._refresh.send(self.dialog, now)
@@ -236,6 +281,15 @@ class SipCall:
 
     # Requests of ours.
 
+    def _take_status(self, key: Key, request: Request, status: int, now: float) -> None:
+        """Take the final status of a request of ours that is no INVITE, 408 if none came (RFC 3261 section 8.1.3.1)."""
+        if request.method == "BYE":
+            self._end()
+        elif key == self._keepalive.key:
+            self._keepalive.take(status)
+        elif key == self._referral.key:
+            self._referral.take(status, now)
+
     def _on_refreshed(self, dialog: Dialog, response: Response, request: Request, now: float) -> None:
         """Take the final response to our INVITE that refreshes the session; each copy of a 2xx is acknowledged."""
         if response.status < 300:
@@ -253,36 +307,3 @@ class SipCall:
         if self.dialog:
             ack = self.dialog.make_ack(cseq, self._context.via(), [])
             self._context.layer.send_stateless(bytes(ack), self.dialog.next_hop())
-
-    # The end.
-
-    def _tell_life(self) -> None:
-        if self.state is CallState.CONFIRMED:
-            self._context.tell(PeerAnswered(self.number))
-
-    def _end(self) -> None:
-        if self.state is CallState.OVER:
-            return
-        self._move(CallMove.END)
-        self._context.cancel_timers(self.number)
-        self._context.tell(CallClosed(self.number))
-
-    def _leave(self, now: float) -> None:
-        self._move(CallMove.LEAVE)
-        self._answer.stop()
-        self._context.cancel_timers(self.number)
-        self._send_bye(now)
-
-    def _send_bye(self, now: float) -> None:
-        if self.dialog:
-            self._context.send_in_dialog(self.number, self.dialog, "BYE", now)
-
-    def _lose(self, reason: EndReason) -> None:
-        """Report once that the peer is gone; from now on only a BYE, or the final response, is sent to it."""
-        self._answer.stop()
-        self._context.cancel_timers(self.number)
-        if self.state in (CallState.INVITED, CallState.ANSWERED, CallState.CONFIRMED):
-            self._context.tell(PeerLost(self.number, reason))
-
-    def _move(self, move: CallMove) -> None:
-        self.state = CALL_STATES[self.state][move]

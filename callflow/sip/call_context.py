@@ -19,8 +19,11 @@ from sipproxy.transactions.layer import TransactionLayer
 from sipproxy.transactions.timers import Timers
 
 SDP_TYPE = "application/sdp"
+FRAGMENT_TYPE = "message/sipfrag"
+REFER_EVENT = "refer"
+"""The one event that we take NOTIFYs of (RFC 3515 section 3)."""
 USER_AGENT = "sipuri"
-ACCEPT = f"{SDP_TYPE}, application/dtmf-relay, application/dtmf"
+ACCEPT = f"{SDP_TYPE}, application/dtmf-relay, application/dtmf, {FRAGMENT_TYPE}"
 """The bodies that a dialog takes."""
 CAPABILITIES = (("Allow", ALLOW), ("Accept", ACCEPT), ("Supported", "timer, 100rel"))
 """The headers by which we say what we can (RFC 3261 section 11.2)."""
@@ -28,6 +31,7 @@ REFUSAL_HEADERS = {
     405: ("Allow", ALLOW),
     415: ("Accept", ACCEPT),
     422: ("Min-SE", str(MIN_SECONDS)),
+    489: ("Allow-Events", REFER_EVENT),
     500: ("Retry-After", "1"),
 }
 """What a refusal inside a dialog says beside its status."""
@@ -52,6 +56,7 @@ class CallTimer(Enum):
     ACK_MISSING = auto()
     EXPIRE = auto()
     KEEPALIVE = auto()
+    OUTCOME_MISSING = auto()
     PRACK_MISSING = auto()
     REFRESH = auto()
     REPEAT_ANSWER = auto()

@@ -10,7 +10,7 @@ from daemonkit.address import Address
 from sipproxy.headers.call_headers import SealFault
 from voiceapps.rules.endings import EndReason
 from voiceapps.rules.reports import CallFacts
-from voiceapps.rules.webhook_bodies import CallerDetails
+from voiceapps.rules.webhook_bodies import CallerDetails, ReferView
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,16 @@ class DigitSignalled:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferOver:
+    """Fired when a REFER of ours is refused, its outcome is known, or none was told in time."""
+
+    call: int
+    number: int
+    """The one that `refer` was given."""
+    outcome: ReferView
+
+
+@dataclass(frozen=True, slots=True)
 class PeerAnswered:
     """Fired for a sign of life: the peer sent a request in the dialog, or a final answer to ours that knows the dialog."""
 
@@ -158,6 +168,7 @@ SipEvent = (
     | OutgoingCallFailed
     | MediaChanged
     | DigitSignalled
+    | ReferOver
     | PeerAnswered
     | PeerSilent
     | PeerHungUp

@@ -1,4 +1,4 @@
-"""The states of a SIP call and of its offers as tables; a move that a table does not list is a bug."""
+"""The states of a SIP call, of its offers and of its REFER as tables; a move that a table does not list is a bug."""
 
 from __future__ import annotations
 
@@ -73,4 +73,41 @@ OFFER_STATES: dict[OfferState, dict[OfferMove, OfferState]] = {
     OfferState.NEW: {OfferMove.OFFER: OfferState.OFFERED, OfferMove.AGREE: OfferState.AGREED},
     OfferState.OFFERED: {OfferMove.AGREE: OfferState.AGREED, OfferMove.WITHDRAW: OfferState.AGREED},
     OfferState.AGREED: {OfferMove.OFFER: OfferState.OFFERED, OfferMove.AGREE: OfferState.AGREED},
+}
+
+
+class Referring(Enum):
+    """How far our latest REFER has come."""
+
+    IDLE = auto()
+    """There is none, or its outcome is known."""
+    ASKED = auto()
+    """It waits for its final response."""
+    TOLD = auto()
+    """It waits for its final response, and the peer has told its outcome already."""
+    ACCEPTED = auto()
+    """It is accepted, and waits for its outcome."""
+
+
+class ReferMove(Enum):
+    """What moves a REFER from state to state."""
+
+    ASK = auto()
+    """We send one, which takes the place of one before."""
+    TELL = auto()
+    """The peer tells the outcome before it answers."""
+    ACCEPT = auto()
+    END = auto()
+
+
+REFERRING: dict[Referring, dict[ReferMove, Referring]] = {
+    Referring.IDLE: {ReferMove.ASK: Referring.ASKED},
+    Referring.ASKED: {
+        ReferMove.ASK: Referring.ASKED,
+        ReferMove.TELL: Referring.TOLD,
+        ReferMove.ACCEPT: Referring.ACCEPTED,
+        ReferMove.END: Referring.IDLE,
+    },
+    Referring.TOLD: {ReferMove.ASK: Referring.ASKED, ReferMove.END: Referring.IDLE},
+    Referring.ACCEPTED: {ReferMove.ASK: Referring.ASKED, ReferMove.END: Referring.IDLE},
 }

@@ -6,7 +6,8 @@ message over. A call (`call.py`) is a dialog and the exchanges open in it; how i
 
     CallArrived → answer(call, address) → CallEstablished … MediaChanged … PeerHungUp or hang_up(call) → CallClosed
 
-A call whose `CallArrived` wants a ring gets `ring(call, address)` first. `probe(call)` asks whether the peer is still there.
+A call whose `CallArrived` wants a ring gets `ring(call, address)` first. `probe(call)` asks whether the peer is still there,
+`refer(call, number, target)` asks it to call somebody else.
 
 The agent serves the proxies of its fleet only: an INVITE that none of them has sealed is answered with 403, and nothing else comes
 of it. While `accepting` is false, and beyond `max_calls`, an INVITE is refused with 503 and makes no call.
@@ -130,6 +131,12 @@ class UserAgent:
         found = self._calls.get(call)
         if found:
             found.probe(now)
+
+    def refer(self, call: int, number: int, target: str, now: float) -> None:
+        """Ask the peer of an answered call by REFER to call a SIP URI; `ReferOver` tells by this number what came of it."""
+        found = self._calls.get(call)
+        if found:
+            found.refer(number, target, now)
 
     def hang_up(self, call: int, now: float, status: int = 486) -> None:
         """End a call by a final response, CANCEL or BYE, as its state requires; an unknown or ended call is ignored."""

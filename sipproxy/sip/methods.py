@@ -25,9 +25,10 @@ METHODS: dict[str, Use] = {
     "PRACK": Use.DIALOG | Use.OFFER,
     "UPDATE": Use.DIALOG | Use.OFFER | Use.TARGET,
     "INFO": Use.DIALOG,
+    "NOTIFY": Use.DIALOG,
 }
 ALLOW = ", ".join(METHODS)
-"""What `Allow` says to a peer, outside and inside (RFC 3261 section 20.5)."""
+"""What `Allow` says to a peer, outside and inside (RFC 3261 section 20.5). REFER is not in it: the call flow sends it, and takes none."""
 
 
 def methods_for(use: Use) -> frozenset[str]:

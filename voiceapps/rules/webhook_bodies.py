@@ -59,6 +59,21 @@ class RecordingView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferView:
+    """What bodies say of a REFER that has come to its end."""
+
+    response: int | None
+    """The final response to it, 408 if none came in time; None if the telephone told its outcome without one."""
+    notified: int | None
+    """The final status of the telephone's own call; None if the telephone told none."""
+
+    @property
+    def succeeded(self) -> bool:
+        """True if the telephone has reached whom it was to call."""
+        return self.notified is not None and self.notified < 300
+
+
+@dataclass(frozen=True, slots=True)
 class StreamView:
     """What bodies say of a stream."""
 
@@ -167,6 +182,18 @@ def _masked(name: str, value: object) -> object:
 def record_complete(view: CallView, recording: RecordingView) -> Payload:
     """Return the body that reports the end of `<Record>` and asks what comes next."""
     return {**_common("recordComplete", view), **_answer(view), **_tag(view), **_recording(view, recording)}
+
+
+def refer_complete(view: CallView, outcome: ReferView) -> Payload:
+    """Return the body that reports the end of `<Refer>` and, after a failure, asks what comes next."""
+    codes = {"referSipResponseCode": outcome.response, "notifySipResponseCode": outcome.notified}
+    return {
+        **_common("referComplete", view),
+        **_answer(view),
+        **_tag(view),
+        "referCallStatus": "success" if outcome.succeeded else "failure",
+        **{name: code for name, code in codes.items() if code is not None},
+    }
 
 
 def recording_available(view: CallView, recording: RecordingView) -> Payload:

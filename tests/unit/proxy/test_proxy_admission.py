@@ -455,7 +455,7 @@ def test_only_nodes_are_heard_inside(harness: ProxyHarness) -> None:
     harness.core.receive_datagram(INTERNAL, bye.replace(b"BYE", b"INVITE").replace(b";tag=2", b"").replace(b"Ka", b"Kb"), NODE_A, 0.0)
     good, bad = (item.data for item in harness.core.datagrams_to_send())
     assert (good[:11], bad[:11]) == (b"SIP/2.0 200", b"SIP/2.0 405")
-    assert parse_message(bad).header("allow") == "ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
+    assert parse_message(bad).header("allow") == "ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY"
 
 
 def test_a_body_that_could_hide_a_description_is_refused(harness: ProxyHarness, stranger: Stranger) -> None:

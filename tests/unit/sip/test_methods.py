@@ -4,7 +4,7 @@ from sipproxy.sip.methods import ALLOW, Use, methods_for
 
 
 def test_what_allow_names_is_what_a_dialog_serves() -> None:
-    assert ALLOW == "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
+    assert ALLOW == "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY"
     assert methods_for(Use.DIALOG) | {"CANCEL"} == set(ALLOW.split(", "))
 
 

@@ -229,7 +229,8 @@ def test_requests_in_the_dialog() -> None:
     raw = Raw(server())
     raw.establish()
     raw.events()
-    for cseq, (method, status) in enumerate([("INFO", 200), ("OPTIONS", 200), ("UPDATE", 200), ("PRACK", 481), ("REFER", 405)], 2):
+    served = [("INFO", 200), ("OPTIONS", 200), ("UPDATE", 200), ("PRACK", 481), ("NOTIFY", 489), ("SUBSCRIBE", 405), ("REFER", 405)]
+    for cseq, (method, status) in enumerate(served, 2):
         (response,) = raw.send(method, cseq)
         assert response.status == status
     (bye,) = raw.send("BYE", 9)
@@ -270,7 +271,7 @@ def test_messages_that_lay_in_the_socket_tell_how_long() -> None:
 
 def test_requests_outside_any_dialog() -> None:
     raw = Raw(server())
-    for method, status in [("OPTIONS", 200), ("BYE", 481), ("INFO", 481), ("MESSAGE", 405), ("REGISTER", 405)]:
+    for method, status in [("OPTIONS", 200), ("BYE", 481), ("INFO", 481), ("NOTIFY", 481), ("MESSAGE", 405), ("REFER", 405)]:
         (response,) = raw.send(method, 1)
         assert response.status == status
     (response,) = raw.send("BYE", 1, to="<sip:app-1@sip.example.com>;tag=nobody")

@@ -28,7 +28,7 @@ def test_a_refresh_without_a_description() -> None:
     assert (ok.status, ok.body, ok.header("session-expires"), ok.header("require")) == (200, b"", "90;refresher=uac", "timer")
     assert (ok.header("contact"), ok.header("allow")) == (
         "<sip:app-1@sip.example.com>",
-        "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO",
+        "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, NOTIFY",
     )
     assert raw.events() == [PeerAnswered(1)]
     assert next_hop_uri(raw) == "sip:alice@192.0.2.99:5099"

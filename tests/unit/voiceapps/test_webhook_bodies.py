@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.engine.driver import DETAILS, EPOCH, FACTS
 from voiceapps.rules import webhook_bodies
-from voiceapps.rules.webhook_bodies import CallView, RecordingView
+from voiceapps.rules.webhook_bodies import CallView, RecordingView, ReferView
 
 VIEW = CallView(FACTS, "https://voice.example.com", EPOCH + 3.25, EPOCH + 1.0, "blue")
 EARLY = CallView(FACTS, "https://voice.example.com", EPOCH, None, "")
@@ -22,6 +22,9 @@ BODIES: list[tuple[webhook_bodies.Payload, Any]] = [
     (webhook_bodies.redirect(VIEW), vendor.RedirectCallback),
     (webhook_bodies.gather(VIEW, "12", "#"), vendor.GatherCallback),
     (webhook_bodies.record_complete(VIEW, RECORDING), vendor.RecordingCompleteCallback),
+    (webhook_bodies.refer_complete(VIEW, ReferView(202, 200)), vendor.ReferCompleteCallback),
+    (webhook_bodies.refer_complete(VIEW, ReferView(405, None)), vendor.ReferCompleteCallback),
+    (webhook_bodies.refer_complete(VIEW, ReferView(None, 486)), vendor.ReferCompleteCallback),
     (webhook_bodies.recording_available(VIEW, RECORDING), vendor.RecordingAvailableCallback),
     (webhook_bodies.transcription_available(VIEW, RECORDING, "t-" + "0" * 36, status="available"), vendor.TranscriptionAvailableCallback),
     (webhook_bodies.disconnect(EARLY, cause="cancel"), vendor.DisconnectCallback),
@@ -45,6 +48,29 @@ def test_optional_fields_are_left_out() -> None:
     assert {"errorMessage", "errorId"}.isdisjoint(webhook_bodies.disconnect(EARLY, cause="hangup"))
     assert {"diversion", "uui", "sipHeaders"}.isdisjoint(webhook_bodies.initiate(EARLY))
     assert "answerTime" not in webhook_bodies.recording_available(VIEW, RECORDING)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "response", "notified"),
+    [
+        (ReferView(202, 200), "success", 202, 200),
+        (ReferView(200, 299), "success", 200, 299),
+        (ReferView(None, 200), "success", None, 200),
+        (ReferView(202, 300), "failure", 202, 300),
+        (ReferView(202, None), "failure", 202, None),
+        (ReferView(603, None), "failure", 603, None),
+    ],
+)
+def test_a_refer_succeeds_if_the_telephone_has_reached_somebody(
+    outcome: ReferView, status: str, response: int | None, notified: int | None
+) -> None:
+    body = webhook_bodies.refer_complete(VIEW, outcome)
+    assert body["referCallStatus"] == status
+    assert (body.get("referSipResponseCode"), body.get("notifySipResponseCode")) == (response, notified)
+    parsed = vendor.ReferCompleteCallback.from_dict(body)
+    assert parsed is not None
+    assert (parsed.refer_call_status, parsed.tag) == (status, "blue")
+    assert parsed.answer_time is not None
 
 
 def test_only_initiate_says_who_calls() -> None:
