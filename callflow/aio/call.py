@@ -31,6 +31,7 @@ from callflow.engine.effects import (
     PauseRecording,
     Play,
     ProbePeer,
+    ReferCaller,
     ResumeRecording,
     SendDigits,
     StartRecording,
@@ -53,6 +54,7 @@ from callflow.sip.events import (
     PeerHungUp,
     PeerLost,
     PeerSilent,
+    ReferOver,
     SipEvent,
 )
 from callflow.sip.sdp_answer import RemoteMedia
@@ -167,11 +169,14 @@ class CallShell:
                 self._handle_sign(event)
 
     def _handle_sign(self, event: SipEvent) -> None:
-        """Take a digit, or a sign that the caller is there or not."""
+        """Take a digit, what came of a REFER, or a sign that the caller is there or not."""
         match event:
             case DigitSignalled(_, digit, duration_ms):
                 log.debug("digit_signalled", digit_ms=duration_ms)
                 self._media.digit_signalled(digit)
+            case ReferOver(_, number, outcome):
+                log.info("refer_over", response=outcome.response, notified=outcome.notified)
+                self._engine.referrals.over(number, outcome, _now())
             case PeerAnswered():
                 self._engine.peer_answered(_now())
             case PeerSilent():
@@ -233,7 +238,7 @@ class CallShell:
                 log.debug("verb_started", verb=name, line=line)
             case WriteReport(report):
                 self._write(report)
-            case Alert() | Answer() | ProbePeer() | HangUp():
+            case Alert() | Answer() | ProbePeer() | ReferCaller() | HangUp():
                 self._carry_out_sip(effect)
             case Play() | SendDigits() | StopPlaying():
                 self._media.carry_out(effect)
@@ -261,7 +266,7 @@ class CallShell:
                 if recorder:
                     self._work.finish_recording(recorder, recording_id)
 
-    def _carry_out_sip(self, effect: Alert | Answer | ProbePeer | HangUp) -> None:
+    def _carry_out_sip(self, effect: Alert | Answer | ProbePeer | ReferCaller | HangUp) -> None:
         match effect:
             case Alert():
                 self._alert()
@@ -269,6 +274,8 @@ class CallShell:
                 self._answer()
             case ProbePeer():
                 self._sip.probe()
+            case ReferCaller(number, target):
+                self._sip.refer(number, target)
             case HangUp(status, reason):
                 self._hang_up(status, reason)
 

@@ -195,11 +195,15 @@ class CallflowServer:
             agent.probe(call, time.monotonic())
             pump()
 
+        def refer(number: int, target: str) -> None:
+            agent.refer(call, number, target, time.monotonic())
+            pump()
+
         def hang_up(status: int) -> None:
             agent.hang_up(call, time.monotonic(), status)
             pump()
 
-        return SipSide(ring, progress, answer, probe, hang_up)
+        return SipSide(ring, progress, answer, probe, refer, hang_up)
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -51,5 +51,7 @@ class SipSide:
     """Takes the address of our audio, and the seconds between questions to a caller that needs them."""
     probe: Callable[[], None]
     """Ask by OPTIONS whether the caller is still there."""
+    refer: Callable[[int, str], None]
+    """Ask the caller by REFER to call a SIP URI; takes the number by which its outcome is told."""
     hang_up: Callable[[int], None]
     """Takes the final response that an unanswered call gets."""

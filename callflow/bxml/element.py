@@ -106,6 +106,11 @@ class ElementReader:
             self.refuse(name, problem)
         return value
 
+    def plain_webhook(self, prefix: str) -> Webhook | None:
+        """Return `{prefix}Url` with its method, or None without the URL; it has neither credentials beside it nor a fallback."""
+        url, method = self.url(f"{prefix}Url"), self._method(f"{prefix}Method")
+        return None if url is None else Webhook(url, method)
+
     def webhook(self, prefix: str, *, fallback: bool = True) -> Webhook | None:
         """Return `{prefix}Url` with its method, credentials and fallback, or None without the URL."""
         url, method = self.url(f"{prefix}Url"), self._method(f"{prefix}Method")

@@ -18,6 +18,7 @@ from callflow.bxml.verbs.pause import Pause
 from callflow.bxml.verbs.play_audio import PlayAudio
 from callflow.bxml.verbs.record import RecordVerb
 from callflow.bxml.verbs.redirect import Redirect
+from callflow.bxml.verbs.refer import Refer
 from callflow.bxml.verbs.ring import Ring
 from callflow.bxml.verbs.send_dtmf import SendDtmf
 from callflow.bxml.verbs.speak_sentence import SpeakSentence
@@ -59,5 +60,6 @@ VERBS: dict[str, type[Verb]] = {
     "StopStream": StopStream,
     "StartTranscription": StartTranscription,
     "StopTranscription": StopTranscription,
+    "Refer": Refer,
 }
 """Error messages list the verbs in this order."""

@@ -43,6 +43,7 @@ from callflow.engine.media_watch import MediaWatch
 from callflow.engine.orders import Order
 from callflow.engine.program import Program
 from callflow.engine.recordings import Recordings
+from callflow.engine.referrals import Referrals
 from callflow.engine.states import PHASES, Move, Phase
 from callflow.engine.streams import Streams
 from callflow.engine.transcriptions import Transcriptions
@@ -71,6 +72,7 @@ class CallEngine:
         self._program = Program(self, new_uuid)
         self.listenings = Listenings(self.emit, self._program.new_number)
         self.recordings = Recordings(facts, config.recordings_dir, self.emit, new_uuid, epoch_offset)
+        self.referrals = Referrals(self.emit, self._program.new_number)
         self.streams = Streams(self.emit, new_uuid, self.view, self._program.stream_over)
         self.transcriptions = Transcriptions(self.emit, new_uuid, self.view)
         self._watch = MediaWatch()

@@ -7,6 +7,7 @@ from typing import Protocol
 from callflow.engine.effects import Effect
 from callflow.engine.listening import Listenings
 from callflow.engine.recordings import Recordings
+from callflow.engine.referrals import Referrals
 from callflow.engine.states import Move, Phase
 from callflow.engine.step import CallParts, Stage
 from callflow.engine.streams import Streams
@@ -49,6 +50,11 @@ class CallStage(Stage):
     def recordings(self) -> Recordings:
         """The recordings of the call."""
         return self._call.recordings
+
+    @property
+    def referrals(self) -> Referrals:
+        """The REFERs of the call."""
+        return self._call.referrals
 
     @property
     def streams(self) -> Streams:

@@ -74,6 +74,15 @@ class ProbePeer:
 
 
 @dataclass(frozen=True, slots=True)
+class ReferCaller:
+    """Ask the caller's telephone by REFER to call somebody else; answered by `over` of `referrals.py`."""
+
+    number: int
+    target: str
+    """A SIP URI."""
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """End the SIP side: by BYE, or by a final response if the call is unanswered."""
 
@@ -212,6 +221,7 @@ Effect = (
     | Answer
     | Alert
     | ProbePeer
+    | ReferCaller
     | HangUp
     | Play
     | SendDigits

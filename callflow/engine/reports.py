@@ -11,7 +11,7 @@ from voiceapps.rules.endings import EndReason
 from voiceapps.rules.masking import masked_text
 from voiceapps.rules.reports import CallEnded, CallNotice, RecordingStored, StatusEventQueued, TranscriptionWanted, TranscriptKept
 from voiceapps.rules.transcripts import Clip
-from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView, StreamView, TranscriptionView
+from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView, ReferView, StreamView, TranscriptionView
 
 OTHER_FAILURE_STATUS = 500
 _STATUSES = {
@@ -67,6 +67,11 @@ def digit_pressed(view: CallView, digit: str, webhook: Webhook, *, masked: bool)
 def recording_available(view: CallView, recording: RecordingView, webhook: Webhook) -> StatusEventQueued:
     """Return the event for a recording's `recordingAvailableUrl`."""
     return _event("recordingAvailable", view, webhook, webhook_bodies.recording_available(view, recording))
+
+
+def refer_complete(view: CallView, outcome: ReferView, webhook: Webhook) -> StatusEventQueued:
+    """Return the event for the `referCompleteUrl` of a `<Refer>` that has succeeded: nobody needs its answer."""
+    return _event("referComplete", view, webhook, webhook_bodies.refer_complete(view, outcome))
 
 
 def transcription_wanted(view: CallView, recording_id: str, transcription_id: str, webhook: Webhook | None) -> TranscriptionWanted:

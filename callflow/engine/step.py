@@ -9,6 +9,7 @@ from callflow.bxml import Webhook
 from callflow.engine.effects import Effect
 from callflow.engine.listening import Listenings
 from callflow.engine.recordings import Recordings
+from callflow.engine.referrals import Referrals
 from callflow.engine.streams import Streams
 from callflow.engine.transcriptions import Transcriptions
 from voiceapps.rules.webhook_bodies import CallView, Payload, RecordingView
@@ -28,6 +29,10 @@ class CallParts(Protocol):
     @property
     def recordings(self) -> Recordings:
         """The recordings of the call."""
+
+    @property
+    def referrals(self) -> Referrals:
+        """The REFERs of the call."""
 
     @property
     def streams(self) -> Streams:

@@ -7,7 +7,8 @@ time of the call.
 
 Sentences last as long as their words take, files three seconds: nobody fetches them. What the caller says is understood word for word, in
 the languages of a real call; where there are hints, if it is one of them. It is the caller's turn when a `<Gather>` has said all, and
-when a `<Record>` begins. Streams are closed after three seconds by the far end that is not there.
+when a `<Record>` begins. Its telephone calls whom a `<Refer>` names, and reaches it at once. Streams are closed after three seconds by
+the far end that is not there.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from voiceapps.rules.trials.call_simulation import (
     SimulatedCall,
     Turn,
 )
-from voiceapps.rules.webhook_bodies import CallerDetails
+from voiceapps.rules.webhook_bodies import CallerDetails, ReferView
 
 MAX_SECONDS = 36_000.0
 """The longest simulated call; its caller hangs up then."""
@@ -46,6 +47,8 @@ STREAM_SECONDS = 3.0
 THINKING_SECONDS = 0.5
 """How long a caller waits before it presses the first digit."""
 PRESS_SECONDS = 0.3
+REACHED = ReferView(202, 200)
+"""What comes of a REFER: no script says how a telephone takes one."""
 FAILURES = frozenset({EndClass.UPSTREAM_ERROR, EndClass.SERVER_ERROR})
 _SPOKEN_STEP = 0.5
 _RATE = 8_000
@@ -215,6 +218,9 @@ class Simulation:
                 self._listening = None
             case e.ProbePeer():
                 self._engine.peer_answered(self._now)
+            case e.ReferCaller(number, target):
+                self._note(LineKind.REFERS, masked_url(target))
+                self._engine.referrals.over(number, REACHED, self._now)
             case e.HangUp(status):
                 self._note(LineKind.HUNG_UP if self._engine.answered else LineKind.REJECTED, "" if self._engine.answered else str(status))
             case _:

@@ -16,6 +16,7 @@ from callflow.bxml.verbs.pause import Pause
 from callflow.bxml.verbs.play_audio import PlayAudio
 from callflow.bxml.verbs.record import RecordVerb
 from callflow.bxml.verbs.redirect import Redirect
+from callflow.bxml.verbs.refer import Refer
 from callflow.bxml.verbs.ring import Ring
 from callflow.bxml.verbs.send_dtmf import SendDtmf
 from callflow.bxml.verbs.speak_sentence import SpeakSentence
@@ -36,6 +37,7 @@ from callflow.engine.verbs.pause import PauseStep
 from callflow.engine.verbs.play_audio import PlayAudioStep
 from callflow.engine.verbs.record import RecordStep
 from callflow.engine.verbs.redirect import RedirectStep
+from callflow.engine.verbs.refer import ReferStep
 from callflow.engine.verbs.ring import RingStep
 from callflow.engine.verbs.send_dtmf import SendDtmfStep
 from callflow.engine.verbs.speak_sentence import SpeakSentenceStep
@@ -50,6 +52,7 @@ STEPS: dict[type[Verb], type[Step]] = {
     PlayAudio: PlayAudioStep,
     RecordVerb: RecordStep,
     Redirect: RedirectStep,
+    Refer: ReferStep,
     Ring: RingStep,
     SendDtmf: SendDtmfStep,
     SpeakSentence: SpeakSentenceStep,

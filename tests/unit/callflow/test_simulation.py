@@ -100,7 +100,7 @@ def test_what_fails_a_call_fails_a_simulation() -> None:
         "invalid-bxml: The answer to the initiate webhook is not valid BXML. Line 1: <Dance> is not a verb of this system; it knows "
         "SpeakSentence, PlayAudio, Pause, Gather, Record, Redirect, Hangup, Ring, SendDtmf, Tag, StartGather, StopGather, StartRecording, "
         "PauseRecording, ResumeRecording, StopRecording, StartStream, StopStream, "
-        "StartTranscription, StopTranscription.",
+        "StartTranscription, StopTranscription, Refer.",
     )
     assert "callback-error" in simulated({}, {})[-1].text
     looping = simulated({}, {"start": "<Redirect redirectUrl='/start'/>"})
@@ -123,6 +123,19 @@ def test_what_goes_on_behind_the_verbs_is_told() -> None:
         (3.0, "plays", "https://app.example.com/a.wav"),
         (6.0, "note", "There is no voice 'hal': a female voice of en_US speaks instead."),
     ]
+
+
+def test_a_telephone_that_is_referred_reaches_somebody_else() -> None:
+    target = "<SipUri>sip:bob@example.com?Subject=x</SipUri>"
+    documents = {"start": f"<Pause/><Refer referCompleteUrl='/done'>{target}</Refer><SpeakSentence>Never</SpeakSentence>"}
+    assert told(simulated({}, documents))[-5:] == [
+        (1.0, "verb", "<Refer>, line 1"),
+        (1.0, "refers", "sip:bob@example.com?Subject=***"),
+        (1.0, "event", "referComplete to https://app.example.com/done"),
+        (1.0, "hungUp", ""),
+        (1.0, "ended", "hangup"),
+    ]
+    assert told(simulated({}, {"start": f"<Refer>{target}</Refer>"}), "event") == []
 
 
 def test_who_would_hear_of_a_transcription_is_named() -> None:
@@ -213,6 +226,7 @@ VERBS = st.sampled_from(
         "<StartRecording/>",
         "<StopRecording/>",
         "<SendDtmf>1w2</SendDtmf>",
+        "<Refer referCompleteUrl='/start'><SipUri>sip:bob@example.com</SipUri></Refer>",
         "<StartStream name='a' destination='ws://h/'/>",
         "<StopStream name='a' wait='true'/>",
         "<Redirect redirectUrl='/start'/>",

@@ -45,6 +45,7 @@ class LineKind(StrEnum):
     SENDS_DIGITS = "sendsDigits"
     RECORDED = "recorded"
     STREAM = "stream"
+    REFERS = "refers"
     EVENT = "event"
     NOTE = "note"
     CALLER_SAYS = "callerSays"
