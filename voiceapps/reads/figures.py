@@ -155,7 +155,7 @@ def _live_statement(*, is_bound: bool) -> tuple[dict[str, tuple[str, ...]], Prep
     """Return the one query, and the names of what each part reads."""
     parts = _live_parts(is_bound=is_bound)
     first, *others = (rows.annotate(part_=Value(part)).values_list("part_", "data_", "at_") for part, (_, rows) in parts.items())
-    return {part: names for part, (names, _) in parts.items()}, Prepared(lambda: first.union(*others, all=True))
+    return {part: names for part, (names, _) in parts.items()}, Prepared(first.union(*others, all=True))
 
 
 def _live_parts(*, is_bound: bool) -> dict[str, tuple[tuple[str, ...], Any]]:

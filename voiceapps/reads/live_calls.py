@@ -83,7 +83,7 @@ def live_call(call_id: str, account_id: str | None) -> LiveCall | None:
 @cache
 def _newest(most: int, *, is_bound: bool) -> Prepared:
     account_id = Asked("account_id", CharField()) if is_bound else None
-    return Prepared(lambda: _with_figures(_open(account_id).order_by("-started_at").values("pk")[:most], account_id))
+    return Prepared(_with_figures(_open(account_id).order_by("-started_at").values("pk")[:most], account_id))
 
 
 def _open(account_id: str | Asked | None) -> QuerySet[OpenCall]:

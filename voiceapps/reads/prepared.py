@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from threading import Lock
 from typing import Any
 
@@ -25,28 +25,27 @@ class Asked(Expression):
 class Prepared:
     """A statement with places for values, of the one database that a process has."""
 
-    def __init__(self, build: Callable[[], Any]) -> None:
-        """Take what makes the queryset, by `values_list`; it is called when the first rows are wanted."""
-        self._build = build
-        self._built: tuple[Any, str, tuple[Any, ...], list[Any]] | None = None
+    def __init__(self, rows: Any) -> None:
+        """Take a queryset of `values_list`; it is made a statement when the first rows are wanted."""
+        self._query = rows.query
+        self._built: tuple[str, tuple[Any, ...], list[Any]] | None = None
         self._lock = Lock()
 
     def rows(self, **values: Any) -> Iterator[tuple[Any, ...]]:
         """Ask, with the values that the places name, and return the rows as the queryset would."""
-        query, sql, params, fields = self._statement()
-        compiler = query.get_compiler(connection=connection)
+        sql, params, fields = self._statement()
+        compiler = self._query.get_compiler(connection=connection)
         with connection.cursor() as cursor:
             cursor.execute(sql, [_fill(param, values) for param in params])
             rows = cursor.fetchall()
         return map(tuple, compiler.apply_converters(rows, compiler.get_converters(fields)))
 
-    def _statement(self) -> tuple[Any, str, tuple[Any, ...], list[Any]]:
+    def _statement(self) -> tuple[str, tuple[Any, ...], list[Any]]:
         with self._lock:
             if self._built is None:
-                query = self._build().query
-                compiler = query.get_compiler(connection=connection)
+                compiler = self._query.get_compiler(connection=connection)
                 sql, params = compiler.as_sql()
-                self._built = query, sql, tuple(params), [one for one, *_ in compiler.select[: compiler.col_count]]
+                self._built = sql, tuple(params), [one for one, *_ in compiler.select[: compiler.col_count]]
             return self._built
 
 
